@@ -1,0 +1,290 @@
+"""What the rest of the system may ask of the outside world: protocols and their value types.
+
+Symbols are ``AAPL`` and ``BTC/USD`` everywhere; adapters translate. Prices are in the quote currency
+(USD) per base unit, quantities in base units, both ``Decimal``; times are aware UTC.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Protocol
+
+
+class AssetClass(enum.StrEnum):
+    STOCK = "stock"
+    CRYPTO = "crypto"
+
+
+class Side(enum.StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class TimeInForce(enum.StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+
+
+class BrokerOrderStatus(enum.StrEnum):
+    """Order states as the broker tells them, reduced to what a caller acts on."""
+
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The trading account as the broker tells it; money in USD.
+
+    ``last_equity`` is the equity at the previous session's close.
+    """
+
+    account_id: str
+    status: str
+    equity: Decimal
+    last_equity: Decimal
+    cash: Decimal
+    buying_power: Decimal
+    trading_blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarketClock:
+    """The broker's clock for stocks; ``now`` is market time, which a replay may run in the past."""
+
+    now: datetime
+    is_open: bool
+    next_open: datetime
+    next_close: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSession:
+    """One stock session: its New York date, opening and closing time."""
+
+    session_date: date
+    opens_at: datetime
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A tradable instrument and the sizes it allows, in base units; None: no such limit."""
+
+    symbol: str
+    name: str
+    asset_class: AssetClass
+    exchange: str
+    tradable: bool
+    fractionable: bool
+    min_order_size: Decimal | None
+    min_trade_increment: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerPosition:
+    """A net position; ``quantity_available`` is what is not held for open orders."""
+
+    symbol: str
+    asset_class: AssetClass
+    quantity: Decimal
+    quantity_available: Decimal
+    average_entry_price: Decimal
+    market_value: Decimal
+    current_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """A market order to be posted; ``client_order_id`` is ours and makes it idempotent."""
+
+    client_order_id: str
+    symbol: str
+    asset_class: AssetClass
+    side: Side
+    quantity: Decimal
+    time_in_force: TimeInForce
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrder:
+    """An order as the broker has it; ``average_price`` is None until something filled.
+
+    ``status_detail`` is the broker's own word for the status (``pending_new``, ``done_for_day`` …).
+    ``quantity`` is None for an order somebody placed by notional.
+    """
+
+    broker_order_id: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    status: BrokerOrderStatus
+    status_detail: str
+    quantity: Decimal | None
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    submitted_at: datetime
+    updated_at: datetime
+    filled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFill:
+    """One execution; ``execution_id`` is the broker's and unique per account."""
+
+    execution_id: str
+    broker_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TradeUpdate:
+    """A hint from the broker's stream that an order changed; ``event`` is the broker's word."""
+
+    event: str
+    order: BrokerOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A last price with its origin; ``price`` is always positive, ``quoted_at`` the provider's time.
+
+    ``day_*`` and ``previous_close`` are of the current and the previous daily bar, None where the
+    provider does not say; ``day_volume`` in base units.
+    """
+
+    symbol: str
+    price: Decimal
+    quoted_at: datetime
+    source: str
+    previous_close: Decimal | None = None
+    day_volume: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One OHLCV bar; ``opened_at`` is its start, ``volume`` in base units."""
+
+    opened_at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A news item; all text is untrusted. ``symbols`` as the provider tagged them."""
+
+    headline_id: str
+    source: str
+    symbols: tuple[str, ...]
+    title: str
+    summary: str
+    url: str
+    published_at: datetime
+
+
+class Broker(Protocol):
+    """A paper trading account. Every method may raise ``UnavailableError`` or ``RejectedError``."""
+
+    name: str
+
+    def account(self) -> Account:
+        """Return the account's money and standing."""
+        ...
+
+    def clock(self) -> MarketClock:
+        """Return market time and the stock session's state."""
+        ...
+
+    def calendar(self, start: date, end: date) -> list[MarketSession]:
+        """Return the stock sessions from ``start`` to ``end``, both inclusive."""
+        ...
+
+    def assets(self) -> list[Asset]:
+        """Return every active US stock and USD-quoted coin the broker lists."""
+        ...
+
+    def positions(self) -> list[BrokerPosition]:
+        """Return all open positions."""
+        ...
+
+    def submit_order(self, request: OrderRequest) -> BrokerOrder:
+        """Post one order, once, within 10 s in total.
+
+        Raises:
+            UnavailableError: provably not taken.
+            DuplicateOrderError: the broker has this ``client_order_id`` already.
+            RejectedError: refused for good.
+            OutcomeUnknownError: it may have been taken.
+        """
+        ...
+
+    def order_by_client_order_id(self, client_order_id: str) -> BrokerOrder | None:
+        """Return the order, or None when the broker says there is none."""
+        ...
+
+    def order(self, broker_order_id: str) -> BrokerOrder | None:
+        """Return the order, or None when the broker says there is none."""
+        ...
+
+    def orders(self, *, open_only: bool, after: datetime | None = None) -> list[BrokerOrder]:
+        """Return orders, oldest first, all pages; ``after`` bounds their submission time."""
+        ...
+
+    def cancel_order(self, broker_order_id: str) -> None:
+        """Ask for a cancel; the order's own status tells whether it came in time.
+
+        Raises:
+            RejectedError: no longer cancelable, e.g. filled.
+        """
+        ...
+
+    def fills(self, *, after: datetime | None = None) -> list[BrokerFill]:
+        """Return executions since ``after`` (exclusive), oldest first, all pages."""
+        ...
+
+    def listen(self, on_update: Callable[[TradeUpdate], None]) -> None:
+        """Call ``on_update`` for every update of the stream until the connection ends for good."""
+        ...
+
+
+class QuoteSource(Protocol):
+    """Market data. Missing or non-positive prices are left out of the answer, never guessed."""
+
+    name: str
+
+    def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """Return the latest prices of one asset class by symbol; what is unknown is missing."""
+        ...
+
+
+class BarSource(Protocol):
+    """Price history."""
+
+    def daily_bars(self, symbols: Sequence[str], *, start: date, end: date) -> dict[str, list[Bar]]:
+        """Return daily bars by symbol, oldest first, both bounds inclusive, all pages."""
+        ...
+
+
+class NewsSource(Protocol):
+    """Headlines."""
+
+    name: str
+
+    def headlines(self, symbols: Sequence[str], *, since: datetime, until: datetime) -> list[Headline]:
+        """Return headlines published in ``[since, until]``, newest first, at most 50."""
+        ...

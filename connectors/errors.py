@@ -1,0 +1,62 @@
+"""What can go wrong with an outside system, told apart by what the caller must do next."""
+
+
+class ConnectorError(Exception):
+    """Base of all connector errors; carries who was asked for what.
+
+    Args:
+        provider: short provider name, e.g. ``alpaca``.
+        operation: what was attempted, e.g. ``submit_order``.
+        detail: the provider's words, already redacted (no keys, no query strings).
+    """
+
+    def __init__(self, provider: str, operation: str, detail: str) -> None:
+        super().__init__(f"{provider} {operation}: {detail}")
+        self.provider = provider
+        self.operation = operation
+        self.detail = detail
+
+
+class UnavailableError(ConnectorError):
+    """The provider could not serve us and provably did nothing: retry later.
+
+    A failed read is always this; a failed order request only when it was provably not taken
+    (connection refused, 429, 503 before the request was processed).
+
+    Args:
+        retry_after_seconds: the provider's own Retry-After, None where it gave none.
+    """
+
+    def __init__(
+        self, provider: str, operation: str, detail: str, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(provider, operation, detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RejectedError(ConnectorError):
+    """The provider understood and refused: final, a repeat gets the same answer.
+
+    Args:
+        status_code: HTTP status, e.g. 422.
+        code: the provider's error code, None where it gave none.
+    """
+
+    def __init__(
+        self, provider: str, operation: str, detail: str, status_code: int, code: int | None = None
+    ) -> None:
+        super().__init__(provider, operation, detail)
+        self.status_code = status_code
+        self.code = code
+
+
+class DuplicateOrderError(RejectedError):
+    """The broker already has an order with this client_order_id: look it up and adopt it."""
+
+
+class OutcomeUnknownError(ConnectorError):
+    """An order request may or may not have been taken: look it up before anything else."""
+
+
+class ConfigurationError(ConnectorError):
+    """A connector was given a setting it must not run with, e.g. a live trading address."""
