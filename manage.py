@@ -1,0 +1,9 @@
+#!/usr/bin/env python
+"""The project's command line; see ``manage.py help``."""
+
+import sys
+
+from orchestrator_project.launch import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

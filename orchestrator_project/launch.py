@@ -1,0 +1,38 @@
+"""Start a management command with the engines it needs, or say in one line why it cannot start."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator_project.engines import EngineError, joined_engines
+from orchestrator_project.environment import BadEnvironmentError, load_environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+WITHOUT_ENGINES = frozenset({"help", "version", "venue", "makemigrations", "collectstatic"})
+WITHOUT_REDIS = frozenset({"kill_switch"})
+BAD_START = 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``manage.py`` with these arguments; return the exit code."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
+    command = argv[1] if len(argv) > 1 else "help"
+    try:
+        environment = load_environment(os.environ)
+        if command in WITHOUT_ENGINES or command.startswith("-") or {"-h", "--help"} & set(argv):
+            return _execute(argv)
+        with joined_engines(environment.orchestrator_home, need_redis=command not in WITHOUT_REDIS) as urls:
+            os.environ.setdefault("DATABASE_URL", urls.database_url)
+            os.environ.setdefault("REDIS_URL", urls.redis_url)
+            return _execute(argv)
+    except (BadEnvironmentError, EngineError) as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_START
+
+
+def _execute(argv: Sequence[str]) -> int:
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the environment
+
+    execute_from_command_line(list(argv))
+    return 0

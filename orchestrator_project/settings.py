@@ -1,0 +1,157 @@
+"""Django and Celery settings; every value from outside comes through environment.py."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.urls import reverse_lazy
+
+from orchestrator_project.environment import load_environment
+from orchestrator_project.log import configure_structlog, logging_config
+from orchestrator_project.secret_key import stored_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENVIRONMENT = load_environment(os.environ)
+
+
+def _engine_urls() -> tuple[str, str]:
+    """Return the engines' addresses: given, or those of engines that run already.
+
+    A process started without manage.py (celery, an editor's plugin) joins what runs; where nothing
+    runs it gets addresses that refuse, so that the error names the folder and not a default server.
+    """
+    running = ENVIRONMENT.orchestrator_home / "engines.json"
+    known = json.loads(running.read_text()) if running.exists() else {}
+    database = ENVIRONMENT.database_url or known.get("database_url")
+    redis = ENVIRONMENT.redis_url or known.get("redis_url")
+    return database or "postgresql://postgres:@/orchestrator?host=/engines-not-running", redis or "redis://127.0.0.1:1/0"
+
+
+DATABASE_URL, REDIS_URL = _engine_urls()
+
+SECRET_KEY = ENVIRONMENT.django_secret_key or stored_secret_key(ENVIRONMENT.orchestrator_home)
+DEBUG = ENVIRONMENT.django_debug
+ALLOWED_HOSTS = list(ENVIRONMENT.django_allowed_hosts)
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_celery_beat",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "risk",
+    "ai",
+    "trading",
+    "orchestrator_project",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "orchestrator_project.urls"
+ASGI_APPLICATION = "orchestrator_project.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"] |= {"connect_timeout": 5, "application_name": "orchestrator"}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = reverse_lazy("admin:login")
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SILENCED_SYSTEM_CHECKS: list[str] = []
+
+configure_structlog()
+LOGGING = logging_config("DEBUG" if DEBUG else "INFO")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 60,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 3,
+}
+CELERY_RESULT_BACKEND_ALWAYS_RETRY = True
+CELERY_RESULT_EXPIRES = 3600
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SOFT_TIME_LIMIT = 20
+CELERY_TASK_TIME_LIMIT = 30
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2, "interval_max": 0.5}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 3
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_DB_REUSE_MAX = 1000
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+
+UNFOLD = {
+    "SITE_TITLE": "Trading Orchestrator",
+    "SITE_HEADER": "Trading Orchestrator",
+    "SITE_SUBHEADER": "paper accounts only",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SHOW_HISTORY": True,
+}

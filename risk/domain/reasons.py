@@ -1,0 +1,24 @@
+"""Why the gate denies: stable words that reports and tests rely on."""
+
+import enum
+
+
+class DenyReason(enum.StrEnum):
+    KILL_SWITCH = "kill_switch"
+    TRADING_STATE_REDUCING = "trading_state_reducing"
+    LOW_CONFIDENCE = "low_confidence"
+    MARKET_CLOSED = "market_closed"
+    UNKNOWN_ASSET = "unknown_asset"
+    ASSET_NOT_TRADABLE = "asset_not_tradable"
+    NO_PRICE = "no_price"
+    STALE_PRICE = "stale_price"
+    NO_LIMITS = "no_limits"
+    NO_EQUITY = "no_equity"
+    NO_POSITION = "no_position"
+    PENDING_ORDER = "pending_order"
+    MAX_POSITIONS = "max_positions_reached"
+    POSITION_TOO_LARGE = "position_too_large"
+    EXPOSURE_EXCEEDED = "exposure_limit_exceeded"
+    DAILY_LOSS = "daily_loss_limit"
+    BUYING_POWER = "insufficient_buying_power"
+    BELOW_MINIMUM = "below_minimum_size"

@@ -1,0 +1,112 @@
+"""What the gate is told and what it answers: frozen values, money and quantities as Decimal."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from risk.domain.reasons import DenyReason
+
+
+class TradingState(enum.StrEnum):
+    """What the account may do: anything, exits only, nothing."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRules:
+    """The sizes an asset allows, in base units; ``min_notional`` in USD."""
+
+    tradable: bool
+    fractionable: bool
+    quantity_step: Decimal
+    min_quantity: Decimal
+    min_notional: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIntent:
+    """What a decision wants.
+
+    Args:
+        reducing: True when the order closes or shrinks a held position.
+        confidence: 0 to 1, both inclusive.
+        min_confidence: the threshold an entry must reach, inclusive.
+        size_percent: the entry's notional in percent of equity; unused when reducing.
+        price: USD per base unit; None when there is none.
+        price_age_seconds: age in market time; None when unknown.
+        market_open: whether the asset's market trades now (coins: always).
+        rules: None when the asset is not in the asset master.
+    """
+
+    symbol: str
+    reducing: bool
+    confidence: Decimal
+    min_confidence: Decimal
+    size_percent: Decimal
+    price: Decimal | None
+    price_age_seconds: float | None
+    max_price_age_seconds: float
+    market_open: bool
+    rules: AssetRules | None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskBook:
+    """The account as the gate sees it, read under the book's lock.
+
+    Args:
+        equity: account equity in USD; None when unknown.
+        session_start_equity: equity at the previous close; None when unknown.
+        buying_power: USD, what open reservations have not yet taken at the broker included.
+        exposures: market value in USD by symbol of held positions.
+        reserved: USD by symbol of reservations for entries that still count.
+        held_quantity: available base units of the intent's symbol.
+        pending_symbols: symbols with an order of ours that has not ended.
+    """
+
+    switch_engaged: bool
+    trading_state: TradingState
+    equity: Decimal | None
+    session_start_equity: Decimal | None
+    buying_power: Decimal
+    exposures: Mapping[str, Decimal] = field(default_factory=dict)
+    reserved: Mapping[str, Decimal] = field(default_factory=dict)
+    held_quantity: Decimal = Decimal(0)
+    pending_symbols: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLimits:
+    """Limits in percent of equity, inclusive; ``version`` names the row they came from."""
+
+    version: int
+    max_position_percent: Decimal
+    max_exposure_percent: Decimal
+    max_positions: int
+    max_daily_loss_percent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's answer: a quantity to order, or a reason; and every number it used.
+
+    Args:
+        quantity: base units, positive when allowed, else 0.
+        notional: ``quantity`` times the price, in USD.
+        reason: None when allowed.
+        figures: names and numbers that led to the answer.
+    """
+
+    quantity: Decimal
+    notional: Decimal
+    reason: DenyReason | None
+    figures: Mapping[str, str]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the order may pass."""
+        return self.reason is None

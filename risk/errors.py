@@ -1,0 +1,9 @@
+"""What the risk room refuses to do."""
+
+
+class RiskError(Exception):
+    """Base of all errors of the risk room."""
+
+
+class SwitchStateError(RiskError):
+    """The kill switch is already in the state that was asked for."""

@@ -1,0 +1,161 @@
+"""The risk room's facts: limits, checks, reservations and the kill switch."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from uuid6 import uuid7
+
+from risk.domain.types import RiskLimits as Limits
+
+
+class RiskLimits(models.Model):
+    """One version of the account's limits; the highest version is in force. Percent of equity."""
+
+    version = models.PositiveIntegerField(primary_key=True)
+    max_position_percent = models.DecimalField(max_digits=6, decimal_places=3)
+    max_exposure_percent = models.DecimalField(max_digits=6, decimal_places=3)
+    max_positions = models.PositiveIntegerField()
+    max_daily_loss_percent = models.DecimalField(max_digits=6, decimal_places=3)
+    author = models.CharField(max_length=150)
+    note = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "risk_limits"
+        verbose_name_plural = "risk limits"
+        ordering = ["-version"]
+        constraints = [
+            models.CheckConstraint(
+                name="risk_limits_in_bounds",
+                condition=Q(max_position_percent__gt=0, max_position_percent__lte=100)
+                & Q(max_exposure_percent__gt=0, max_exposure_percent__lte=100)
+                & Q(max_daily_loss_percent__gt=0, max_daily_loss_percent__lte=100)
+                & Q(max_positions__gte=1),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.version}"
+
+    def to_limits(self) -> Limits:
+        """Return the row as the gate's input."""
+        return Limits(
+            version=self.version,
+            max_position_percent=self.max_position_percent,
+            max_exposure_percent=self.max_exposure_percent,
+            max_positions=self.max_positions,
+            max_daily_loss_percent=self.max_daily_loss_percent,
+        )
+
+
+class RiskCheck(models.Model):
+    """What the gate answered for one decision, with the limits' version and every number it used."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    cycle_id = models.UUIDField(db_index=True)
+    decision_id = models.UUIDField(db_index=True)
+    symbol = models.CharField(max_length=32)
+    reducing = models.BooleanField()
+    allowed = models.BooleanField()
+    reason = models.CharField(max_length=40, blank=True)
+    limits_version = models.PositiveIntegerField(null=True)
+    quantity = models.DecimalField(max_digits=28, decimal_places=9)
+    notional = models.DecimalField(max_digits=20, decimal_places=4)
+    figures = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "risk_checks"
+        constraints = [
+            models.CheckConstraint(
+                name="risk_check_denied_has_reason",
+                condition=(Q(allowed=True, reason="") | (Q(allowed=False) & ~Q(reason=""))),
+            )
+        ]
+        # Read by the console's list of recent denials.
+        indexes = [models.Index(fields=["-created_at"], name="risk_checks_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {'allowed' if self.allowed else self.reason}"
+
+
+class ReservationQuerySet(models.QuerySet["RiskReservation"]):
+    def counting(self) -> "ReservationQuerySet":
+        """Return those that still take room in the book."""
+        return self.filter(released_at__isnull=True)
+
+
+class RiskReservation(models.Model):
+    """Room in the risk book that an order takes until the broker's truth includes or ends it."""
+
+    class Side(models.TextChoices):
+        BUY = "buy"
+        SELL = "sell"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    cycle_id = models.UUIDField(db_index=True)
+    decision_id = models.UUIDField(unique=True)
+    symbol = models.CharField(max_length=32)
+    side = models.CharField(max_length=4, choices=Side.choices)
+    quantity = models.DecimalField(max_digits=28, decimal_places=9)
+    notional = models.DecimalField(max_digits=20, decimal_places=4)
+    created_at = models.DateTimeField(auto_now_add=True)
+    released_at = models.DateTimeField(null=True)
+    release_reason = models.CharField(max_length=40, blank=True)
+
+    objects = ReservationQuerySet.as_manager()
+
+    class Meta:
+        db_table = "risk_reservations"
+        constraints = [
+            models.CheckConstraint(name="reservation_positive", condition=Q(quantity__gt=0, notional__gt=0)),
+            # One order at a time works on a symbol: two reservations would race for the same room.
+            models.UniqueConstraint(
+                name="one_counting_reservation_per_symbol",
+                fields=["symbol"],
+                condition=Q(released_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} {self.symbol}"
+
+
+class KillSwitch(models.Model):
+    """One engagement of the switch; the switch is engaged while a row has no ``released_at``."""
+
+    id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
+        primary_key=True, default=uuid7, editable=False
+    )
+    engaged_at = models.DateTimeField(auto_now_add=True)
+    engaged_by = models.CharField(max_length=150)
+    trigger = models.CharField(max_length=40)
+    reason = models.CharField(max_length=500)
+    figures = models.JSONField(default=dict)
+    released_at = models.DateTimeField(null=True)
+    released_by = models.CharField(max_length=150, blank=True)
+    release_reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        db_table = "kill_switch"
+        verbose_name_plural = "kill switch"
+        ordering = ["-engaged_at"]
+        permissions = [
+            ("engage_killswitch", "Can engage the kill switch"),
+            ("release_killswitch", "Can release the kill switch"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                models.expressions.Value(1),
+                name="one_engagement_at_a_time",
+                condition=Q(released_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="release_is_explained",
+                condition=Q(released_at__isnull=True) | (~Q(released_by="") & ~Q(release_reason="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"engaged {self.engaged_at:%Y-%m-%d %H:%M} by {self.engaged_by}"

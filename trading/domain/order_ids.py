@@ -1,0 +1,22 @@
+"""Deterministic client order ids: the same decision and purpose always give the same id."""
+
+import enum
+from uuid import UUID
+
+
+class Purpose(enum.StrEnum):
+    """What an order is for; part of its identity."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+    FLATTEN = "flatten"
+    EXTERNAL = "external"
+
+
+def client_order_id(decision_id: UUID, purpose: Purpose, number: int = 0) -> str:
+    """Return the id of the ``number``-th order of this purpose (at most 128 characters)."""
+    if number < 0:
+        raise ValueError(f"number must not be negative, was {number}")
+    return f"{decision_id}-{purpose}-{number}"

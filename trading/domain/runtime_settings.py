@@ -1,0 +1,69 @@
+"""What an operator may set while the system runs, with units and bounds."""
+
+import enum
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+
+from trading.errors import SettingError
+
+
+class Unit(enum.StrEnum):
+    SECONDS = "seconds"
+    RATIO = "ratio"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSpec:
+    """One setting: its default, inclusive bounds, unit and what it does."""
+
+    name: str
+    default: Decimal
+    minimum: Decimal
+    maximum: Decimal
+    unit: Unit
+    description: str
+
+    def parse(self, text: str) -> Decimal:
+        """Return the value.
+
+        Raises:
+            SettingError: not a number, not whole where a whole one is needed, or out of bounds.
+        """
+        expected = f"expected a number of {self.unit} from {self.minimum} to {self.maximum}"
+        try:
+            value = Decimal(text.strip())
+        except InvalidOperation:
+            raise SettingError(f"{self.name}: was {text!r}, {expected}") from None
+        if not value.is_finite() or not self.minimum <= value <= self.maximum:
+            raise SettingError(f"{self.name}: was {text!r}, {expected}")
+        if self.unit is Unit.COUNT and value != value.to_integral_value():
+            raise SettingError(f"{self.name}: was {text!r}, expected a whole number")
+        return value
+
+
+def _spec(name: str, default: str, bounds: tuple[str, str], unit: Unit, description: str) -> SettingSpec:
+    return SettingSpec(name, Decimal(default), Decimal(bounds[0]), Decimal(bounds[1]), unit, description)
+
+
+_S = Unit.SECONDS
+SPECS = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            _spec("cycle_interval", "60", ("10", "3600"), _S, "Time from one cycle's start to the next."),
+            _spec("cycle_deadline", "180", ("30", "900"), _S, "A cycle past it is aborted, never traded late."),
+            _spec("analysis_timeout", "30", ("1", "30"), _S, "What has not been answered by then is a hold."),
+            _spec("fetch_timeout", "12", ("2", "12"), _S, "A fetch with all its retries."),
+            _spec("price_max_age", "90", ("5", "3600"), _S, "Older prices are not traded on (market time)."),
+            _spec("confidence_threshold", "0.7", ("0", "1"), Unit.RATIO, "Decisions below it do not trade."),
+            _spec("approval_expiry", "600", ("30", "86400"), _S, "An approval not answered by then expires."),
+            _spec("saga_timeout", "300", ("30", "3600"), _S, "An order still open then is cancelled."),
+            _spec("max_stocks", "120", ("1", "120"), Unit.COUNT, "Stocks looked at in one cycle."),
+            _spec("max_coins", "20", ("0", "20"), Unit.COUNT, "Coins looked at in one cycle."),
+            _spec("symbols_per_call", "20", ("1", "140"), Unit.COUNT, "Symbols in one model call."),
+            _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
+        )
+    }
+)

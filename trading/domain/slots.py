@@ -1,0 +1,10 @@
+"""Time slots: however many beats run, a slot has one cycle."""
+
+from datetime import datetime
+
+
+def slot_of(moment: datetime, interval_seconds: int) -> int:
+    """Return the slot's start in unix seconds: ``floor(epoch / interval) * interval``."""
+    if interval_seconds <= 0:
+        raise ValueError(f"interval_seconds must be positive, was {interval_seconds}")
+    return int(moment.timestamp()) // interval_seconds * interval_seconds

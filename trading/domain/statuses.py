@@ -1,0 +1,159 @@
+"""The status machines: one constant table each, and nothing else assigns a status."""
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from trading.errors import InvalidTransitionError
+
+
+class CycleStatus(enum.StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+class CycleStage(enum.StrEnum):
+    """How far a running cycle is; ``ENDED`` with every final status."""
+
+    FETCHING = "fetching"
+    ANALYSING = "analysing"
+    EXECUTING = "executing"
+    FINISHING = "finishing"
+    ENDED = "ended"
+
+
+class DecisionStatus(enum.StrEnum):
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    EXECUTING = "executing"
+    EXECUTED = "executed"
+    HELD = "held"
+    SKIPPED = "skipped"
+    STORED = "stored"
+    DENIED = "denied"
+    AWAITING_APPROVAL = "awaiting_approval"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+class OrderStatus(enum.StrEnum):
+    CREATED = "created"
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    REPLACED = "replaced"
+    FAILED = "failed"
+
+
+class SagaStatus(enum.StrEnum):
+    RUNNING = "running"
+    COMPLETED = "completed"
+    COMPENSATING = "compensating"
+    COMPENSATED = "compensated"
+    FAILED = "failed"
+
+
+C, D, O, S = CycleStatus, DecisionStatus, OrderStatus, SagaStatus
+
+CYCLE = MappingProxyType(
+    {
+        (C.RUNNING, "complete"): C.COMPLETED,
+        (C.RUNNING, "fail"): C.FAILED,
+        (C.RUNNING, "abort"): C.ABORTED,
+        (C.RUNNING, "pause"): C.PAUSED,
+        (C.PAUSED, "resume"): C.RUNNING,
+        (C.PAUSED, "abort"): C.ABORTED,
+    }
+)
+
+DECISION = MappingProxyType(
+    {
+        (D.PENDING, "claim"): D.CLAIMED,
+        (D.PENDING, "expire"): D.EXPIRED,
+        (D.CLAIMED, "claim"): D.CLAIMED,  # its worker died: the lease ran out
+        (D.CLAIMED, "pass"): D.EXECUTING,
+        (D.CLAIMED, "deny"): D.DENIED,
+        (D.CLAIMED, "store"): D.STORED,
+        (D.CLAIMED, "request_approval"): D.AWAITING_APPROVAL,
+        (D.CLAIMED, "expire"): D.EXPIRED,
+        (D.AWAITING_APPROVAL, "approve"): D.PENDING,
+        (D.AWAITING_APPROVAL, "reject"): D.REJECTED,
+        (D.AWAITING_APPROVAL, "expire"): D.EXPIRED,
+        (D.STORED, "approve"): D.PENDING,
+        (D.EXECUTING, "complete"): D.EXECUTED,
+        (D.EXECUTING, "reject"): D.REJECTED,
+        (D.EXECUTING, "expire"): D.EXPIRED,
+        (D.EXECUTING, "fail"): D.FAILED,
+    }
+)
+
+# What the broker may tell of any order it has not ended. UNKNOWN and SUBMITTING are here because its
+# word can outrun our own record of the acknowledgement.
+_BROKER_EVENTS = {
+    "accept": O.ACCEPTED,
+    "partial_fill": O.PARTIALLY_FILLED,
+    "fill": O.FILLED,
+    "cancel": O.CANCELED,
+    "expire": O.EXPIRED,
+    "reject": O.REJECTED,
+    "replace": O.REPLACED,
+}
+ORDER = MappingProxyType(
+    {
+        (O.CREATED, "submit"): O.SUBMITTING,
+        (O.CREATED, "cancel"): O.CANCELED,
+        (O.CREATED, "expire"): O.EXPIRED,
+        (O.SUBMITTING, "submit"): O.SUBMITTING,  # a retry after a look-up found nothing
+        (O.SUBMITTING, "lose"): O.UNKNOWN,
+        (O.SUBMITTING, "fail"): O.FAILED,
+        (O.UNKNOWN, "submit"): O.SUBMITTING,
+        (O.UNKNOWN, "fail"): O.FAILED,
+        **{(O.SUBMITTING, event): status for event, status in _BROKER_EVENTS.items()},
+        **{(O.UNKNOWN, event): status for event, status in _BROKER_EVENTS.items()},
+        **{(O.ACCEPTED, event): status for event, status in _BROKER_EVENTS.items()},
+        **{(O.PARTIALLY_FILLED, event): status for event, status in _BROKER_EVENTS.items()},
+        (O.PARTIALLY_FILLED, "accept"): O.PARTIALLY_FILLED,  # the stream outran the acknowledgement
+        (O.CANCELED, "fill"): O.FILLED,  # the fill raced our cancel
+    }
+)
+
+SAGA = MappingProxyType(
+    {
+        (S.RUNNING, "complete"): S.COMPLETED,
+        (S.RUNNING, "compensate"): S.COMPENSATING,
+        (S.RUNNING, "fail"): S.FAILED,
+        (S.COMPENSATING, "compensated"): S.COMPENSATED,
+        (S.COMPENSATING, "fail"): S.FAILED,
+    }
+)
+
+MACHINES: Mapping[str, Mapping[tuple[str, str], str]] = MappingProxyType(
+    {"cycle": CYCLE, "decision": DECISION, "order": ORDER, "saga": SAGA}
+)
+
+OPEN_CYCLE = (C.RUNNING, C.PAUSED)
+UNSETTLED_DECISION = (D.PENDING, D.CLAIMED, D.EXECUTING)
+OPEN_ORDER = (O.CREATED, O.SUBMITTING, O.UNKNOWN, O.ACCEPTED, O.PARTIALLY_FILLED)
+LIVE_ORDER = (O.UNKNOWN, O.ACCEPTED, O.PARTIALLY_FILLED)
+OPEN_SAGA = (S.RUNNING, S.COMPENSATING)
+
+
+def next_status(machine: str, status: str, event: str) -> str:
+    """Return the status that ``event`` leads to.
+
+    Raises:
+        InvalidTransitionError: the table has no such row.
+    """
+    try:
+        return MACHINES[machine][(status, event)]
+    except KeyError:
+        raise InvalidTransitionError(machine, status, event) from None

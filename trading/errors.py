@@ -1,0 +1,47 @@
+"""What the trading room refuses to do, with the fields a caller needs to say why."""
+
+
+class TradingError(Exception):
+    """Base of all errors of the trading room."""
+
+
+class InvalidTransitionError(TradingError):
+    """A status machine has no row for this event: a bug, or a fact that arrived out of order."""
+
+    def __init__(self, machine: str, status: str, event: str) -> None:
+        super().__init__(f"{machine}: no transition from {status} on {event}")
+        self.machine = machine
+        self.status = status
+        self.event = event
+
+
+class CycleRunningError(TradingError):
+    """A cycle is running already; one runs at a time."""
+
+
+class SlotTakenError(TradingError):
+    """Another beat has started the cycle of this time slot."""
+
+
+class SymbolsError(TradingError):
+    """Symbols that cannot be asked for.
+
+    Args:
+        problems: symbol to what is wrong with it.
+    """
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{symbol}: {problem}" for symbol, problem in problems.items()))
+        self.problems = problems
+
+
+class SettingError(TradingError):
+    """A setting was given a value it cannot take; the message names it and what was expected."""
+
+
+class WorldMismatchError(TradingError):
+    """The broker's account is not the one this database belongs to."""
+
+
+class NotConfiguredError(TradingError):
+    """No broker is configured or running; the message says how to get one."""

@@ -1,0 +1,32 @@
+"""The trading room's tables."""
+
+from trading.models.control import AgentStatus, Approval, Heartbeat, Mode, RuntimeSetting
+from trading.models.cycle import Cycle
+from trading.models.decision import AIDecision
+from trading.models.event import Event
+from trading.models.market import Asset, MarketSnapshot, Strategy, UniverseCandidate
+from trading.models.order import Fill, Order, Trade
+from trading.models.portfolio import EquitySnapshot, Position
+from trading.models.saga import Saga, SagaStep
+
+__all__ = [
+    "AIDecision",
+    "AgentStatus",
+    "Approval",
+    "Asset",
+    "Cycle",
+    "EquitySnapshot",
+    "Event",
+    "Fill",
+    "Heartbeat",
+    "MarketSnapshot",
+    "Mode",
+    "Order",
+    "Position",
+    "RuntimeSetting",
+    "Saga",
+    "SagaStep",
+    "Strategy",
+    "Trade",
+    "UniverseCandidate",
+]

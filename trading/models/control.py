@@ -1,0 +1,120 @@
+"""What the operator steers by: the agent's status, settings and approvals."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from uuid6 import uuid7
+
+from trading.models.decision import AIDecision
+
+
+class Mode(models.TextChoices):
+    AUTONOMOUS = "autonomous"
+    SEMI_AUTO = "semi_auto"
+    MANUAL = "manual"
+
+
+class TradingStateChoice(models.TextChoices):
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+class AgentStatus(models.Model):
+    """The one row that tells at a glance what the agent does.
+
+    ``account_id`` is the broker account this database belongs to; ``world`` names where its prices come
+    from. ``positions_as_of`` is when the position sync in the table was asked for (wall time).
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    is_running = models.BooleanField(default=False)
+    last_cycle_time = models.DateTimeField(null=True)
+    current_cycle_id = models.UUIDField(null=True)
+    position_count = models.PositiveIntegerField(default=0)
+    daily_pnl = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    mode = models.CharField(max_length=12, choices=Mode.choices, default=Mode.MANUAL)
+    trading_state = models.CharField(
+        max_length=10, choices=TradingStateChoice.choices, default=TradingStateChoice.ACTIVE
+    )
+    account_id = models.CharField(max_length=64, blank=True)
+    world = models.CharField(max_length=200, blank=True)
+    market_time = models.DateTimeField(null=True)
+    market_time_read_at = models.DateTimeField(null=True)
+    market_open = models.BooleanField(default=False)
+    positions_as_of = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "agent_status"
+        verbose_name_plural = "agent status"
+        constraints = [models.CheckConstraint(name="one_agent_status", condition=Q(id=1))]
+        permissions = [("set_mode", "Can set the trading mode")]
+
+    def __str__(self) -> str:
+        return f"{self.mode}, {self.trading_state}"
+
+
+class RuntimeSetting(models.Model):
+    """One setting an operator may change while the system runs; specs in domain/runtime_settings.py."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    value = models.CharField(max_length=40)
+    unit = models.CharField(max_length=12, editable=False)
+    description = models.CharField(max_length=200, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    updated_by = models.CharField(max_length=150, blank=True, editable=False)
+
+    class Meta:
+        db_table = "runtime_settings"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value}"
+
+
+class Heartbeat(models.Model):
+    """When a long-running process last said that it is alive."""
+
+    process = models.CharField(max_length=40, primary_key=True)
+    beaten_at = models.DateTimeField()
+    detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        db_table = "heartbeats"
+
+    def __str__(self) -> str:
+        return self.process
+
+
+class Approval(models.Model):
+    """A decision put before a person; answered at most once."""
+
+    class Status(models.TextChoices):
+        REQUESTED = "requested"
+        GRANTED = "granted"
+        REJECTED = "rejected"
+        EXPIRED = "expired"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    decision = models.OneToOneField(AIDecision, on_delete=models.PROTECT, related_name="approval")
+    cycle_id = models.UUIDField(db_index=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.REQUESTED)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    answered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        db_table = "approvals"
+        permissions = [("answer_approval", "Can approve or reject decisions")]
+        # Read by the sweeper, which expires what nobody answered.
+        indexes = [
+            models.Index(fields=["expires_at"], name="approvals_open", condition=Q(status="requested"))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.decision_id}: {self.status}"

@@ -1,0 +1,86 @@
+"""Cycles."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from uuid6 import uuid7
+
+from trading.domain.statuses import OPEN_CYCLE, CycleStage, CycleStatus
+
+
+def _choices(words: type[CycleStatus] | type[CycleStage]) -> list[tuple[str, str]]:
+    return [(word.value, word.value) for word in words]
+
+
+class CycleQuerySet(models.QuerySet["Cycle"]):
+    def open(self) -> "CycleQuerySet":
+        """Return the cycles that have not ended (one at most)."""
+        return self.filter(status__in=OPEN_CYCLE)
+
+
+class Cycle(models.Model):
+    """One run of the line; ``symbols`` is its universe, ``errors`` what went wrong on the way.
+
+    ``slot`` is the start of its time slot in unix seconds, null when a person started it.
+    ``lease_until`` guards the analysis and the finish: past it another process may take the work over.
+    """
+
+    class Type(models.TextChoices):
+        ANALYSIS = "analysis"
+        EXECUTION = "execution"
+        MAINTENANCE = "maintenance"
+
+    id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
+        primary_key=True, default=uuid7, editable=False
+    )
+    cycle_type = models.CharField(max_length=12, choices=Type.choices, default=Type.ANALYSIS)
+    status = models.CharField(max_length=10, choices=_choices(CycleStatus), default=CycleStatus.RUNNING)
+    stage = models.CharField(max_length=10, choices=_choices(CycleStage), default=CycleStage.FETCHING)
+    slot = models.BigIntegerField(null=True)
+    trigger = models.CharField(max_length=20)
+    started_by = models.CharField(max_length=150, blank=True)
+    mode = models.CharField(max_length=12)
+    symbols = models.JSONField(default=list)
+    reason = models.CharField(max_length=500, blank=True)
+    errors = models.JSONField(default=list)
+    headlines = models.JSONField(default=list)
+    metrics = models.JSONField(default=dict)
+    started_at = models.DateTimeField()
+    deadline_at = models.DateTimeField()
+    stage_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    objects = CycleQuerySet.as_manager()
+
+    class Meta:
+        db_table = "cycles"
+        ordering = ["-started_at"]
+        constraints = [
+            # Two beats start one cycle.
+            models.UniqueConstraint(name="one_cycle_per_slot", fields=["slot"]),
+            models.UniqueConstraint(
+                models.expressions.Value(1),
+                name="one_open_cycle",
+                condition=Q(status__in=[s.value for s in OPEN_CYCLE]),
+            ),
+            models.CheckConstraint(
+                name="ended_cycle_says_when",
+                condition=Q(status__in=[s.value for s in OPEN_CYCLE]) | Q(ended_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="early_end_says_why",
+                condition=~Q(status__in=["failed", "aborted"]) | ~Q(reason=""),
+            ),
+        ]
+        # Read by the console and by the history's keyset pages.
+        indexes = [models.Index(fields=["-started_at", "-id"], name="cycles_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.cycle_type} {self.started_at:%Y-%m-%d %H:%M:%S} {self.status}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in OPEN_CYCLE

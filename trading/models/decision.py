@@ -1,0 +1,99 @@
+"""What the model decided for a symbol, and what became of it."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from uuid6 import uuid7
+
+from ai.models import ModelCall
+from risk.models import RiskCheck
+from trading.domain.statuses import UNSETTLED_DECISION, DecisionStatus
+from trading.models.cycle import Cycle
+from trading.models.market import Strategy
+
+
+class DecisionQuerySet(models.QuerySet["AIDecision"]):
+    def unsettled(self) -> "DecisionQuerySet":
+        """Return the decisions whose outcome is still open."""
+        return self.filter(status__in=UNSETTLED_DECISION)
+
+    def approved_pending(self) -> "DecisionQuerySet":
+        """Return the decisions a person approved and nobody has executed yet."""
+        return self.filter(status=DecisionStatus.PENDING, approved=True)
+
+
+class AIDecision(models.Model):
+    """One decision; ``reason`` says in a stable word why it did not trade, ``reason_detail`` in a sentence.
+
+    ``price`` is what the decision saw. ``lease_until`` guards a claim.
+    """
+
+    class Action(models.TextChoices):
+        BUY = "buy"
+        SELL = "sell"
+        HOLD = "hold"
+
+    id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
+        primary_key=True, default=uuid7, editable=False
+    )
+    cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="decisions")
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="decisions")
+    symbol = models.CharField(max_length=32)
+    action = models.CharField(max_length=4, choices=Action.choices)
+    confidence = models.DecimalField(max_digits=5, decimal_places=4)
+    reasoning = models.TextField(blank=True)
+    model = models.CharField(max_length=120, blank=True)
+    model_call = models.ForeignKey(ModelCall, null=True, on_delete=models.PROTECT, related_name="+")
+    risk_check = models.ForeignKey(RiskCheck, null=True, on_delete=models.PROTECT, related_name="+")
+    price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    status = models.CharField(
+        max_length=20, choices=[(s.value, s.value) for s in DecisionStatus], default=DecisionStatus.PENDING
+    )
+    reason = models.CharField(max_length=40, blank=True)
+    reason_detail = models.CharField(max_length=500, blank=True)
+    approved = models.BooleanField(default=False)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    settled_at = models.DateTimeField(null=True)
+
+    objects = DecisionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "ai_decisions"
+        verbose_name = "AI decision"
+        constraints = [
+            models.UniqueConstraint(
+                name="one_decision_per_symbol", fields=["cycle", "strategy", "symbol"]
+            ),
+            models.CheckConstraint(
+                name="confidence_in_bounds", condition=Q(confidence__gte=0, confidence__lte=1)
+            ),
+            # Every skip has a reason.
+            models.CheckConstraint(
+                name="untraded_decision_says_why",
+                condition=~Q(
+                    status__in=["skipped", "stored", "denied", "rejected", "expired", "failed", "held"]
+                )
+                | ~Q(reason=""),
+            ),
+            models.CheckConstraint(
+                name="hold_never_trades",
+                condition=~Q(action="hold") | Q(status__in=["held", "skipped"]),
+            ),
+        ]
+        indexes = [
+            # Read by finish_cycle and the sweeper: what is unsettled, by cycle.
+            models.Index(
+                fields=["cycle"],
+                name="decisions_unsettled",
+                condition=Q(status__in=[s.value for s in UNSETTLED_DECISION]),
+            ),
+            # Read by the console and the timeline, filtered by symbol.
+            models.Index(fields=["symbol", "-id"], name="decisions_by_symbol"),
+            models.Index(fields=["status", "-id"], name="decisions_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.symbol} ({self.status})"

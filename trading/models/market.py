@@ -1,0 +1,111 @@
+"""Market facts a cycle saw, the asset master, the universe and the strategies."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from uuid6 import uuid7
+
+from trading.models.cycle import Cycle
+
+
+class AssetClassChoice(models.TextChoices):
+    STOCK = "stock"
+    CRYPTO = "crypto"
+
+
+class Asset(models.Model):
+    """An instrument the broker lists; sizes in base units, ``dollar_volume`` of its last full day."""
+
+    symbol = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=200, blank=True)
+    asset_class = models.CharField(max_length=6, choices=AssetClassChoice.choices)
+    exchange = models.CharField(max_length=20, blank=True)
+    tradable = models.BooleanField()
+    fractionable = models.BooleanField()
+    min_order_size = models.DecimalField(max_digits=28, decimal_places=12, null=True)
+    min_trade_increment = models.DecimalField(max_digits=28, decimal_places=12, null=True)
+    dollar_volume = models.DecimalField(max_digits=28, decimal_places=4, null=True)
+    refreshed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "assets"
+        ordering = ["symbol"]
+        # Read by the universe: the most traded of each class.
+        indexes = [models.Index(fields=["asset_class", "-dollar_volume"], name="assets_by_volume")]
+
+    def __str__(self) -> str:
+        return self.symbol
+
+
+class MarketSnapshot(models.Model):
+    """One symbol as one cycle saw it: price with source and time, indicators, headlines."""
+
+    id = models.BigAutoField(primary_key=True)
+    cycle = models.ForeignKey(Cycle, on_delete=models.CASCADE, related_name="snapshots")
+    symbol = models.CharField(max_length=32)
+    price = models.DecimalField(max_digits=24, decimal_places=12)
+    previous_close = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    source = models.CharField(max_length=20)
+    quoted_at = models.DateTimeField()
+    fetched_at = models.DateTimeField()
+    indicators = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "market_snapshots"
+        constraints = [
+            models.UniqueConstraint(name="one_snapshot_per_symbol", fields=["cycle", "symbol"]),
+            models.CheckConstraint(name="snapshot_price_positive", condition=Q(price__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.price} ({self.source})"
+
+
+class Strategy(models.Model):
+    """What a model is told to do, and how large its entries are (percent of equity)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    instructions = models.TextField()
+    size_percent = models.DecimalField(max_digits=6, decimal_places=3, default=3)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "strategies"
+        verbose_name_plural = "strategies"
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="strategy_size_in_bounds", condition=Q(size_percent__gt=0, size_percent__lte=100)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UniverseCandidate(models.Model):
+    """A symbol proposed for the universe by a person or a source."""
+
+    class Status(models.TextChoices):
+        PROPOSED = "proposed"
+        APPROVED = "approved"
+        REJECTED = "rejected"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    symbol = models.CharField(max_length=32, unique=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PROPOSED)
+    on_watchlist = models.BooleanField(default=False)
+    score = models.IntegerField(default=0)
+    reasons = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "universe_candidates"
+        ordering = ["-score", "symbol"]
+
+    def __str__(self) -> str:
+        return self.symbol

@@ -1,0 +1,156 @@
+"""Orders, their fills, and the trades they became."""
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from uuid6 import uuid7
+
+from risk.models import RiskReservation
+from trading.domain.order_ids import Purpose
+from trading.domain.statuses import LIVE_ORDER, OPEN_ORDER, OrderStatus
+from trading.models.decision import AIDecision
+from trading.models.market import Strategy
+
+
+class SideChoice(models.TextChoices):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def open(self) -> "OrderQuerySet":
+        """Return the orders that have not ended."""
+        return self.filter(status__in=OPEN_ORDER)
+
+    def live(self) -> "OrderQuerySet":
+        """Return the orders the broker has or may have."""
+        return self.filter(status__in=LIVE_ORDER)
+
+
+class Order(models.Model):
+    """An order of ours, committed before its request leaves; quantities in base units.
+
+    ``quantity`` is null only for an external order placed by notional. ``broker_message`` keeps the
+    broker's words when it rejected. ``lease_until`` guards a request under way: until then nobody else
+    may conclude anything about it.
+    """
+
+    id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
+        primary_key=True, default=uuid7, editable=False
+    )
+    client_order_id = models.CharField(max_length=128, unique=True)
+    broker_order_id = models.CharField(max_length=64, null=True, unique=True)
+    decision = models.ForeignKey(AIDecision, null=True, on_delete=models.PROTECT, related_name="orders")
+    reservation = models.ForeignKey(
+        RiskReservation, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    cycle_id = models.UUIDField(null=True, db_index=True)
+    symbol = models.CharField(max_length=32)
+    side = models.CharField(max_length=4, choices=SideChoice.choices)
+    purpose = models.CharField(max_length=12, choices=[(p.value, p.value) for p in Purpose])
+    quantity = models.DecimalField(max_digits=28, decimal_places=9, null=True)
+    reference_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    time_in_force = models.CharField(max_length=4)
+    status = models.CharField(
+        max_length=20, choices=[(s.value, s.value) for s in OrderStatus], default=OrderStatus.CREATED
+    )
+    filled_quantity = models.DecimalField(max_digits=28, decimal_places=9, default=0)
+    average_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    broker_message = models.TextField(blank=True)
+    lease_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    submitted_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        db_table = "orders"
+        constraints = [
+            # One decision, at most one entry order.
+            models.UniqueConstraint(
+                name="one_entry_per_decision", fields=["decision"], condition=Q(purpose="entry")
+            ),
+            models.CheckConstraint(
+                name="order_quantity_positive",
+                condition=Q(quantity__gt=0) | (Q(purpose="external") & Q(quantity__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="filled_within_ordered",
+                condition=Q(filled_quantity__gte=0)
+                & (Q(quantity__isnull=True) | Q(filled_quantity__lte=F("quantity"))),
+            ),
+            models.CheckConstraint(
+                name="own_order_has_decision",
+                condition=Q(decision__isnull=False) | Q(purpose__in=["external", "flatten"]),
+            ),
+        ]
+        indexes = [
+            # Read by the sweeper and reconciliation: what has not ended.
+            models.Index(
+                fields=["created_at"],
+                name="orders_open",
+                condition=Q(status__in=[s.value for s in OPEN_ORDER]),
+            ),
+            models.Index(fields=["symbol", "-created_at"], name="orders_by_symbol"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} {self.symbol} ({self.status})"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in OPEN_ORDER
+
+
+class Fill(models.Model):
+    """One execution; ``execution_id`` is the broker's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution_id = models.CharField(max_length=128, unique=True)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")
+    cycle_id = models.UUIDField(null=True, db_index=True)
+    symbol = models.CharField(max_length=32)
+    side = models.CharField(max_length=4, choices=SideChoice.choices)
+    quantity = models.DecimalField(max_digits=28, decimal_places=9)
+    price = models.DecimalField(max_digits=24, decimal_places=12)
+    executed_at = models.DateTimeField(db_index=True)
+    recorded_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "fills"
+        constraints = [
+            models.CheckConstraint(name="fill_positive", condition=Q(quantity__gt=0, price__gt=0))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} {self.symbol} at {self.price}"
+
+
+class Trade(models.Model):
+    """One row per filled order; ``realised_pnl`` in USD on reducing ones."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="trade")
+    decision = models.ForeignKey(AIDecision, null=True, on_delete=models.PROTECT, related_name="trades")
+    strategy = models.ForeignKey(Strategy, null=True, on_delete=models.PROTECT, related_name="trades")
+    cycle_id = models.UUIDField(null=True, db_index=True)
+    symbol = models.CharField(max_length=32)
+    side = models.CharField(max_length=4, choices=SideChoice.choices)
+    quantity = models.DecimalField(max_digits=28, decimal_places=9)
+    price = models.DecimalField(max_digits=24, decimal_places=12)
+    realised_pnl = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    reasoning = models.TextField(blank=True)
+    traded_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "trades"
+        # Read by the console's list and the P&L reports.
+        indexes = [models.Index(fields=["-traded_at"], name="trades_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} {self.symbol} at {self.price}"

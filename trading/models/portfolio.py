@@ -1,0 +1,52 @@
+"""The account's positions and equity as last synced from the broker."""
+
+from django.db import models
+from django.db.models import Q
+from uuid6 import uuid7
+
+
+class Position(models.Model):
+    """An open net position as the broker told it; a closed one has no row (its trades and events stay).
+
+    Quantities in base units, ``quantity_available`` is what no open order holds.
+    """
+
+    symbol = models.CharField(max_length=32, primary_key=True)
+    asset_class = models.CharField(max_length=6)
+    quantity = models.DecimalField(max_digits=28, decimal_places=9)
+    quantity_available = models.DecimalField(max_digits=28, decimal_places=9)
+    average_entry_price = models.DecimalField(max_digits=24, decimal_places=12)
+    market_value = models.DecimalField(max_digits=20, decimal_places=4)
+    unrealised_pnl = models.DecimalField(max_digits=20, decimal_places=4)
+    source = models.CharField(max_length=20)
+    opened_at = models.DateTimeField()
+    synced_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "positions"
+        ordering = ["symbol"]
+        constraints = [models.CheckConstraint(name="position_not_empty", condition=~Q(quantity=0))]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.symbol}"
+
+
+class EquitySnapshot(models.Model):
+    """The account's money at one moment, in USD; ``session_start_equity`` is the previous close's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    cycle_id = models.UUIDField(null=True, db_index=True)
+    equity = models.DecimalField(max_digits=20, decimal_places=4)
+    session_start_equity = models.DecimalField(max_digits=20, decimal_places=4)
+    cash = models.DecimalField(max_digits=20, decimal_places=4)
+    buying_power = models.DecimalField(max_digits=20, decimal_places=4)
+    market_time = models.DateTimeField()
+    source = models.CharField(max_length=20)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        db_table = "equity_snapshots"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.equity} USD at {self.market_time:%Y-%m-%d %H:%M}"

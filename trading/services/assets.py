@@ -1,0 +1,72 @@
+"""The asset master: what the broker lists, with the dollar volume of the last full day."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from connectors.base import Asset as BrokerAsset
+from connectors.base import AssetClass, BarSource
+from connectors.errors import ConnectorError
+from trading.models import Asset
+from trading.services.providers import current_providers
+
+VOLUME_BATCH = 200
+VOLUME_WINDOW = timedelta(days=7)
+
+
+def refresh_assets() -> dict[str, int]:
+    """Replace the asset master by the broker's list; return how many of each class.
+
+    An asset the broker no longer lists stays, as not tradable. Dollar volumes are kept where the
+    provider gives none.
+
+    Raises:
+        ConnectorError: the broker's list could not be read; nothing was changed.
+    """
+    providers = current_providers()
+    listed = providers.broker.assets()
+    today = providers.broker.clock().now.date()
+    volumes: dict[str, Decimal] = {}
+    for asset_class, source in (
+        (AssetClass.STOCK, providers.stock_bars),
+        (AssetClass.CRYPTO, providers.coin_bars),
+    ):
+        symbols = [a.symbol for a in listed if a.asset_class is asset_class and a.tradable]
+        for start in range(0, len(symbols), VOLUME_BATCH):
+            volumes |= _dollar_volumes(source, symbols[start : start + VOLUME_BATCH], today)
+    _store(listed, volumes)
+    return {c: sum(a.asset_class is c for a in listed) for c in AssetClass}
+
+
+def _dollar_volumes(source: BarSource, symbols: list[str], today: date) -> dict[str, Decimal]:
+    """Close times volume of the last bar before today; what cannot be read is missing."""
+    try:
+        bars = source.daily_bars(symbols, start=today - VOLUME_WINDOW, end=today - timedelta(days=1))
+    except ConnectorError:
+        return {}
+    return {symbol: rows[-1].close * rows[-1].volume for symbol, rows in bars.items() if rows}
+
+
+def _store(listed: list[BrokerAsset], volumes: dict[str, Decimal]) -> None:
+    now = timezone.now()
+    rows = [
+        Asset(
+            symbol=a.symbol,
+            name=a.name[:200],
+            asset_class=a.asset_class,
+            exchange=a.exchange,
+            tradable=a.tradable,
+            fractionable=a.fractionable,
+            min_order_size=a.min_order_size,
+            min_trade_increment=a.min_trade_increment,
+            dollar_volume=volumes.get(a.symbol),
+            refreshed_at=now,
+        )
+        for a in listed
+    ]
+    fields = ["name", "exchange", "tradable", "fractionable", "min_order_size", "min_trade_increment", "refreshed_at"]
+    Asset.objects.bulk_create(rows, update_conflicts=True, unique_fields=["symbol"], update_fields=fields)
+    known = [row for row in rows if row.dollar_volume is not None]
+    Asset.objects.bulk_update(known, ["dollar_volume"], batch_size=500)
+    Asset.objects.filter(refreshed_at__lt=now).update(tradable=False)

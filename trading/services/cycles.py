@@ -1,0 +1,250 @@
+"""A cycle's life: start, steps and errors on the way, and its one end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from risk.services import switch
+from trading.domain.slots import slot_of
+from trading.domain.statuses import CycleStage, DecisionStatus, OrderStatus
+from trading.errors import CycleRunningError, SlotTakenError
+from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
+from trading.services import settings, transitions
+from trading.services.universe import select_symbols
+
+log = structlog.get_logger(__name__)
+FINISH_LEASE = timedelta(seconds=30)
+SETTLE_WAIT = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """What `run_cycle` prints of a cycle that ended."""
+
+    cycle_id: str
+    status: str
+    cycle_type: str
+    reason: str
+    symbols: list[str]
+    decisions_count: int
+    trades_count: int
+    skipped: dict[str, int]
+    errors: list[dict[str, Any]]
+    duration_seconds: float
+
+
+def start_cycle(
+    *,
+    cycle_type: str = Cycle.Type.ANALYSIS,
+    trigger: str,
+    started_by: str = "",
+    symbols: Sequence[str] | None = None,
+    slotted: bool = False,
+) -> Cycle:
+    """Insert the cycle that the caller then puts to work; aborted at once when the switch is engaged.
+
+    Args:
+        symbols: what to look at; None: the universe.
+        slotted: take the current time slot, so that however many beats run, one cycle starts.
+
+    Raises:
+        SlotTakenError: another beat has this slot.
+        CycleRunningError: a cycle runs already.
+    """
+    now = timezone.now()
+    agent, _ = AgentStatus.objects.get_or_create(pk=1)
+    halted = switch.is_engaged() and cycle_type != Cycle.Type.MAINTENANCE
+    chosen = list(symbols) if symbols is not None else _default_symbols(cycle_type)
+    cycle = Cycle(
+        cycle_type=cycle_type,
+        trigger=trigger,
+        started_by=started_by,
+        slot=slot_of(now, settings.count("cycle_interval")) if slotted else None,
+        mode=agent.mode,
+        symbols=chosen,
+        started_at=now,
+        stage_at=now,
+        deadline_at=now + timedelta(seconds=settings.seconds("cycle_deadline")),
+    )
+    try:
+        with transaction.atomic():
+            cycle.save(force_insert=True)
+            transitions.record_created(
+                cycle, cycle_type=cycle_type, trigger=trigger, symbol_count=len(chosen), mode=agent.mode
+            )
+            if halted:
+                abort_cycle(cycle, reason="kill_switch")
+            else:
+                AgentStatus.objects.filter(pk=1).update(
+                    is_running=True, current_cycle_id=cycle.pk, last_cycle_time=now
+                )
+    except IntegrityError as error:
+        if "one_cycle_per_slot" in str(error):
+            raise SlotTakenError("the cycle of this time slot was started already") from error
+        if "one_open_cycle" in str(error):
+            raise CycleRunningError("a cycle is running; one runs at a time") from error
+        raise
+    return cycle
+
+
+def _default_symbols(cycle_type: str) -> list[str]:
+    return select_symbols() if cycle_type == Cycle.Type.ANALYSIS else []
+
+
+def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
+    """Append a step's outcome to the cycle's events."""
+    with transaction.atomic():
+        Cycle.objects.select_for_update().only("pk").get(pk=cycle_id)
+        transitions.append_event(
+            aggregate_type="cycle",
+            aggregate_id=str(cycle_id),
+            type=f"cycle.step.{step}",
+            payload=facts,
+            cycle_id=cycle_id,
+        )
+
+
+def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol: str = "") -> None:
+    """Add an error to the cycle's own list, its events and the log; nobody has to look for it."""
+    entry = {
+        "operation": operation,
+        "type": type(error).__name__,
+        "message": str(error)[:500],
+        "symbol": symbol,
+        "at": timezone.now().isoformat(),
+    }
+    log.warning("cycle_error", cycle_id=str(cycle_id), **entry)
+    with transaction.atomic():
+        cycle = Cycle.objects.select_for_update().get(pk=cycle_id)
+        cycle.errors.append(entry)
+        cycle.save(update_fields=["errors"])
+        transitions.append_event(
+            aggregate_type="cycle",
+            aggregate_id=str(cycle_id),
+            type="cycle.error",
+            payload=entry,
+            cycle_id=cycle_id,
+        )
+
+
+def move_stage(
+    cycle_id: UUID, *, to: CycleStage, frm: Sequence[CycleStage], lease: timedelta | None = None
+) -> datetime | None:
+    """Move a running cycle's stage, or take over the same stage whose lease ran out.
+
+    Returns:
+        The claim's token (its lease, or the moment), None when another process has the stage.
+    """
+    now = timezone.now()
+    token = now + lease if lease else None
+    free = Q(stage__in=frm) | Q(stage=to, lease_until__lt=now)
+    updated = Cycle.objects.filter(free, pk=cycle_id, status="running", deadline_at__gt=now).update(
+        stage=to, stage_at=now, lease_until=token
+    )
+    return (token or now) if updated else None
+
+
+def abort_cycle(cycle: Cycle, *, reason: str) -> bool:
+    """End a cycle early and expire what it had not started; return whether this call ended it."""
+    now = timezone.now()
+    with transaction.atomic():
+        for decision in AIDecision.objects.filter(cycle=cycle, status=DecisionStatus.PENDING, approved=False):
+            transitions.apply(
+                decision,
+                "expire",
+                changes={"reason": "cycle_aborted", "reason_detail": reason, "settled_at": now},
+                reason="cycle_aborted",
+            )
+        ended = transitions.apply(cycle, "abort", changes=_end_columns(cycle, now, reason=reason), reason=reason)
+        transaction.set_rollback(not ended)
+    return ended
+
+
+def fail_cycle(cycle: Cycle, *, reason: str) -> bool:
+    """End a cycle that could not do its work; return whether this call ended it."""
+    return transitions.apply(
+        cycle, "fail", changes=_end_columns(cycle, timezone.now(), reason=reason), reason=reason
+    )
+
+
+def complete_cycle(cycle: Cycle) -> bool:
+    """End a cycle whose work is done; return whether this call ended it."""
+    facts = {"decisions": cycle.decisions.count(), "trades": Trade.objects.filter(cycle_id=cycle.pk).count()}
+    return transitions.apply(cycle, "complete", changes=_end_columns(cycle, timezone.now()), **facts)
+
+
+def _end_columns(cycle: Cycle, now: datetime, *, reason: str = "") -> dict[str, Any]:
+    AgentStatus.objects.filter(pk=1, current_cycle_id=cycle.pk).update(is_running=False, current_cycle_id=None)
+    return {
+        "stage": CycleStage.ENDED,
+        "stage_at": now,
+        "ended_at": now,
+        "lease_until": None,
+        "reason": reason,
+        "metrics": cycle_metrics(cycle, now),
+    }
+
+
+def ready_to_finish(cycle_id: UUID) -> bool:
+    """Return whether every decision is settled, or 5 s have passed since the broker's last word."""
+    unsettled = AIDecision.objects.filter(cycle_id=cycle_id, approved=False).unsettled()
+    if unsettled.filter(status__in=[DecisionStatus.PENDING, DecisionStatus.CLAIMED]).exists():
+        return False
+    return not unsettled.exists() or _acknowledged_for(cycle_id, timezone.now())
+
+
+def claim_finish(cycle_id: UUID) -> Cycle | None:
+    """Claim the finish of a cycle that is ready for it; None when it is not, or another has it."""
+    if not ready_to_finish(cycle_id):
+        return None
+    token = move_stage(cycle_id, to=CycleStage.FINISHING, frm=[CycleStage.EXECUTING], lease=FINISH_LEASE)
+    return Cycle.objects.get(pk=cycle_id) if token else None
+
+
+def _acknowledged_for(cycle_id: UUID, now: datetime) -> bool:
+    """Whether the broker has every order of the cycle, the last for 5 s at least."""
+    orders = Order.objects.filter(cycle_id=cycle_id)
+    unsent = [OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN]
+    if orders.filter(status__in=unsent).exists():
+        return False
+    last = orders.order_by("-acknowledged_at").values_list("acknowledged_at", flat=True).first()
+    return last is None or last + SETTLE_WAIT <= now
+
+
+def cycle_metrics(cycle: Cycle, ended_at: datetime) -> dict[str, Any]:
+    """Return the figures stored with a cycle at its end."""
+    decisions = AIDecision.objects.filter(cycle=cycle)
+    by_status = dict(decisions.values_list("status").annotate(n=Count("pk")).order_by())
+    reasons = decisions.exclude(reason="").values_list("reason").annotate(n=Count("pk")).order_by()
+    return {
+        "decisions_count": sum(by_status.values()),
+        "decisions_by_status": by_status,
+        "skipped": dict(reasons),
+        "orders_count": Order.objects.filter(cycle_id=cycle.pk).count(),
+        "trades_count": Trade.objects.filter(cycle_id=cycle.pk).count(),
+        "duration_seconds": round((ended_at - cycle.started_at).total_seconds(), 3),
+    }
+
+
+def report(cycle: Cycle) -> CycleReport:
+    """Return what a person or a script wants to know of a cycle that ended."""
+    metrics = cycle.metrics
+    return CycleReport(
+        cycle_id=str(cycle.pk),
+        status=cycle.status,
+        cycle_type=cycle.cycle_type,
+        reason=cycle.reason,
+        symbols=list(cycle.symbols),
+        decisions_count=metrics.get("decisions_count", 0),
+        trades_count=metrics.get("trades_count", 0),
+        skipped=dict(metrics.get("skipped", {})),
+        errors=list(cycle.errors),
+        duration_seconds=metrics.get("duration_seconds", 0.0),
+    )

@@ -1,0 +1,162 @@
+"""A decision's way to an order: claim it, judge it, and commit order and saga before anything leaves."""
+
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from risk.models import RiskReservation
+from risk.services import book as risk_book
+from risk.services import locks
+from trading.domain.order_ids import Purpose, client_order_id
+from trading.domain.statuses import CycleStatus, DecisionStatus
+from trading.domain.symbols import is_coin
+from trading.models import AgentStatus, AIDecision, Approval, MarketSnapshot, Mode, Order, Position, Saga
+from trading.services import gate_inputs, settings, transitions
+from trading.services.saga_steps import create_steps
+
+CLAIM_LEASE = timedelta(seconds=45)
+
+
+def execute_decision(decision_id: UUID) -> UUID | None:
+    """Take a decision that wants to trade as far as its saga; return the saga that now has to advance.
+
+    Safe to call twice, at the same time, or after a crash in any line: the claim is a conditional
+    update under a lease, and order, reservation and saga are committed together or not at all.
+
+    Returns:
+        None when nothing follows: somebody else has it, or it was denied, stored or put before a person.
+    """
+    decision = _claim(decision_id)
+    if decision is None:
+        return Saga.objects.open().filter(decision_id=decision_id).values_list("pk", flat=True).first()
+    agent = AgentStatus.objects.get(pk=1)
+    if _expired(decision):
+        return None
+    if not decision.approved and agent.mode == Mode.MANUAL:
+        return _store(decision)
+    if not decision.approved and agent.mode == Mode.SEMI_AUTO and _needs_person(decision):
+        return _request_approval(decision)
+    return _pass_gate(decision)
+
+
+def _claim(decision_id: UUID) -> AIDecision | None:
+    now = timezone.now()
+    decision = AIDecision.objects.select_related("cycle", "strategy").get(pk=decision_id)
+    if decision.status not in (DecisionStatus.PENDING, DecisionStatus.CLAIMED):
+        return None
+    free = Q(status=DecisionStatus.PENDING) | Q(lease_until__lt=now)
+    changes = {"lease_until": now + CLAIM_LEASE, "attempts": F("attempts") + 1}
+    claimed = transitions.apply(decision, "claim", changes=changes, where=free)
+    return decision if claimed else None
+
+
+def _expired(decision: AIDecision) -> bool:
+    """Expire a decision whose cycle has ended or is past its deadline: never traded late."""
+    cycle = decision.cycle
+    if decision.approved or (cycle.status == CycleStatus.RUNNING and timezone.now() < cycle.deadline_at):
+        return False
+    _settle(decision, "expire", reason="cycle_deadline", detail=f"the cycle is {cycle.status}")
+    return True
+
+
+def _store(decision: AIDecision) -> None:
+    _settle(decision, "store", reason="mode_manual", detail="manual mode: stored for review")
+
+
+def _needs_person(decision: AIDecision) -> bool:
+    """Entries above the threshold wait for a person; exits never do, the rest is the gate's to deny."""
+    threshold = settings.runtime_value("confidence_threshold")
+    return decision.action == AIDecision.Action.BUY and decision.confidence >= threshold
+
+
+def _request_approval(decision: AIDecision) -> None:
+    with transaction.atomic():
+        expires_at = timezone.now() + timedelta(seconds=settings.seconds("approval_expiry"))
+        if transitions.apply(decision, "request_approval", expires_at=expires_at.isoformat()):
+            Approval.objects.create(decision=decision, cycle_id=decision.cycle_id, expires_at=expires_at)
+
+
+def _pass_gate(decision: AIDecision) -> UUID | None:
+    """Judge and reserve under the book's lock; commit the order with them."""
+    snapshot = MarketSnapshot.objects.filter(symbol=decision.symbol).order_by("-quoted_at").first()
+    with transaction.atomic():
+        locks.lock_book()
+        intent = gate_inputs.order_intent(decision, snapshot)
+        judgement = risk_book.check_and_reserve(
+            intent=intent,
+            book=gate_inputs.risk_book_for(decision.symbol),
+            decision_id=decision.pk,
+            cycle_id=decision.cycle_id,
+        )
+        changes = {"risk_check": judgement.check}
+        if judgement.reservation is None:
+            _settle(decision, "deny", reason=judgement.check.reason, changes=changes)
+            return None
+        if not transitions.apply(decision, "pass", changes=changes):
+            transaction.set_rollback(True)
+            return None
+        order = _create_order(decision, judgement.reservation, intent.price)
+        return _create_saga(decision, order, judgement.check.figures)
+
+
+def _create_order(decision: AIDecision, reservation: RiskReservation, price: Decimal | None) -> Order:
+    purpose = Purpose.EXIT if decision.action == AIDecision.Action.SELL else Purpose.ENTRY
+    order = Order.objects.create(
+        client_order_id=client_order_id(decision.pk, purpose),
+        decision=decision,
+        reservation=reservation,
+        cycle_id=decision.cycle_id,
+        symbol=decision.symbol,
+        side=reservation.side,
+        purpose=purpose,
+        quantity=reservation.quantity,
+        reference_price=price,
+        time_in_force="gtc" if is_coin(decision.symbol) else "day",
+    )
+    transitions.record_created(
+        order, symbol=order.symbol, side=order.side, quantity=str(order.quantity), price=str(price)
+    )
+    return order
+
+
+def _create_saga(decision: AIDecision, order: Order, figures: dict[str, str]) -> UUID:
+    now = timezone.now()
+    saga = Saga.objects.create(
+        decision=decision,
+        order=order,
+        cycle_id=decision.cycle_id,
+        deadline_at=now + timedelta(seconds=settings.seconds("saga_timeout")),
+        next_poll_at=now + CLAIM_LEASE,
+    )
+    transitions.record_created(saga, order_id=str(order.pk), symbol=order.symbol)
+    entry_price = None
+    if order.purpose == Purpose.EXIT:
+        entry_price = Position.objects.values_list("average_entry_price", flat=True).get(pk=order.symbol)
+    create_steps(saga, risk_figures=figures, entry_price=entry_price)
+    return saga.pk
+
+
+def _settle(
+    decision: AIDecision,
+    event: str,
+    *,
+    reason: str,
+    detail: str = "",
+    changes: dict[str, object] | None = None,
+) -> None:
+    transitions.apply(
+        decision,
+        event,
+        changes={
+            "reason": reason,
+            "reason_detail": detail,
+            "settled_at": timezone.now(),
+            **(changes or {}),
+        },
+        reason=reason,
+        symbol=decision.symbol,
+    )

@@ -1,0 +1,24 @@
+"""The end of a cycle's line: the last sync, then the end."""
+
+from uuid import UUID
+
+from connectors.errors import ConnectorError
+from trading.errors import TradingError
+from trading.models import Cycle
+from trading.services import cycles
+from trading.services.portfolio import sync_portfolio
+
+
+def finish_cycle(cycle_id: UUID) -> bool:
+    """Sync once more and complete the cycle, if it is ready; return whether this call completed it.
+
+    A sync that fails goes to the cycle's errors; the cycle completes all the same.
+    """
+    cycle = cycles.claim_finish(cycle_id)
+    if cycle is None:
+        return False
+    try:
+        sync_portfolio(cycle.pk)
+    except (ConnectorError, TradingError) as error:
+        cycles.record_error(cycle.pk, operation="final_sync", error=error)
+    return cycles.complete_cycle(Cycle.objects.get(pk=cycle.pk))

@@ -1,0 +1,72 @@
+"""Our rows as the gate's input; what is missing or too old stays missing, and the gate denies."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from risk.domain.types import AssetRules, OrderIntent, RiskBook, TradingState
+from risk.services import book as risk_book
+from risk.services import switch
+from trading.domain.symbols import is_coin
+from trading.models import AgentStatus, AIDecision, Asset, EquitySnapshot, MarketSnapshot, Order, Position
+from trading.services import settings
+from trading.services.market_time import market_now, stocks_trade_now
+
+EQUITY_MAX_AGE = timedelta(minutes=5)
+STOCK_STEP = Decimal("0.000000001")
+STOCK_MIN_NOTIONAL = Decimal(1)
+COIN_MIN_NOTIONAL = Decimal(10)
+ZERO = Decimal(0)
+
+
+def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> OrderIntent:
+    """Return what the decision wants, priced by ``snapshot``; a person's approval lifts the threshold."""
+    coin = is_coin(decision.symbol)
+    now = market_now()
+    age = (now - snapshot.quoted_at).total_seconds() if snapshot and now else None
+    return OrderIntent(
+        symbol=decision.symbol,
+        reducing=decision.action == AIDecision.Action.SELL,
+        confidence=decision.confidence,
+        min_confidence=ZERO if decision.approved else settings.runtime_value("confidence_threshold"),
+        size_percent=decision.strategy.size_percent,
+        price=snapshot.price if snapshot else None,
+        price_age_seconds=age,
+        max_price_age_seconds=settings.seconds("price_max_age"),
+        market_open=coin or stocks_trade_now(),
+        rules=_rules(Asset.objects.filter(pk=decision.symbol).first()),
+    )
+
+
+def risk_book_for(symbol: str) -> RiskBook:
+    """Read the account as the gate sees it; call while holding the book's lock."""
+    agent = AgentStatus.objects.get(pk=1)
+    money = EquitySnapshot.objects.filter(created_at__gte=timezone.now() - EQUITY_MAX_AGE).first()
+    positions = list(Position.objects.all())
+    held = {p.symbol: p.quantity_available for p in positions}
+    open_orders = frozenset(Order.objects.open().values_list("symbol", flat=True))
+    return RiskBook(
+        switch_engaged=switch.is_engaged(),
+        trading_state=TradingState(agent.trading_state),
+        equity=money.equity if money else None,
+        session_start_equity=money.session_start_equity if money else None,
+        buying_power=money.buying_power if money else ZERO,
+        exposures={p.symbol: abs(p.market_value) for p in positions},
+        reserved=risk_book.reserved_by_symbol(),
+        held_quantity=held.get(symbol, ZERO),
+        pending_symbols=open_orders | risk_book.pending_symbols(),
+    )
+
+
+def _rules(asset: Asset | None) -> AssetRules | None:
+    if asset is None:
+        return None
+    coin = asset.asset_class == "crypto"
+    return AssetRules(
+        tradable=asset.tradable,
+        fractionable=asset.fractionable or coin,
+        quantity_step=asset.min_trade_increment or STOCK_STEP,
+        min_quantity=asset.min_order_size or ZERO,
+        min_notional=COIN_MIN_NOTIONAL if coin else STOCK_MIN_NOTIONAL,
+    )

@@ -1,0 +1,45 @@
+"""The maintenance cycle: sync, reconcile, refresh the asset master, prune."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from connectors.errors import ConnectorError
+from trading.domain.statuses import CycleStage
+from trading.errors import TradingError
+from trading.models import Cycle, MarketSnapshot
+from trading.services import cycles
+from trading.services.assets import refresh_assets
+from trading.services.portfolio import sync_portfolio
+from trading.services.reconciliation import reconcile
+
+SNAPSHOTS_KEPT = timedelta(days=7)
+LEASE = timedelta(minutes=2)
+
+
+def maintain(cycle_id: UUID) -> bool:
+    """Do the maintenance of one cycle, each part on its own; return whether this call completed it."""
+    if cycles.move_stage(cycle_id, to=CycleStage.FINISHING, frm=[CycleStage.FETCHING], lease=LEASE) is None:
+        return False
+    parts: dict[str, Callable[[], object]] = {
+        "sync_account": lambda: sync_portfolio(cycle_id),
+        "reconcile": reconcile,
+        "refresh_assets": refresh_assets,
+        "prune": prune,
+    }
+    for operation, part in parts.items():
+        try:
+            part()
+        except (ConnectorError, TradingError) as error:
+            cycles.record_error(cycle_id, operation=operation, error=error)
+        else:
+            cycles.record_step(cycle_id, operation)
+    return cycles.complete_cycle(Cycle.objects.get(pk=cycle_id))
+
+
+def prune() -> int:
+    """Delete market snapshots that nothing reads any more; return how many."""
+    deleted, _ = MarketSnapshot.objects.filter(fetched_at__lt=timezone.now() - SNAPSHOTS_KEPT).delete()
+    return deleted

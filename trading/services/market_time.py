@@ -1,0 +1,24 @@
+"""Market time as last read from the broker's clock, carried forward by wall time."""
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from trading.models import AgentStatus
+
+CLOCK_MAX_AGE = timedelta(minutes=5)
+
+
+def market_now() -> datetime | None:
+    """Return market time now; None when the clock was never read or not for five minutes."""
+    agent = AgentStatus.objects.filter(pk=1).first()
+    if agent is None or agent.market_time is None or agent.market_time_read_at is None:
+        return None
+    elapsed = timezone.now() - agent.market_time_read_at
+    return agent.market_time + elapsed if elapsed <= CLOCK_MAX_AGE else None
+
+
+def stocks_trade_now() -> bool:
+    """Return whether the stock market was open when the clock was last read; False when unknown."""
+    agent = AgentStatus.objects.filter(pk=1).first()
+    return bool(agent and agent.market_open and market_now() is not None)

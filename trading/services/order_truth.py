@@ -1,0 +1,105 @@
+"""What the broker says of an order, written down: monotonic, and harmless to repeat."""
+
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
+from trading.domain.statuses import OPEN_ORDER, ORDER
+from trading.models import Fill, Order
+from trading.services import transitions
+from trading.services.providers import current_providers
+
+EVENT_OF = MappingProxyType(
+    {
+        BrokerOrderStatus.ACCEPTED: "accept",
+        BrokerOrderStatus.PARTIALLY_FILLED: "partial_fill",
+        BrokerOrderStatus.FILLED: "fill",
+        BrokerOrderStatus.CANCELED: "cancel",
+        BrokerOrderStatus.EXPIRED: "expire",
+        BrokerOrderStatus.REJECTED: "reject",
+        BrokerOrderStatus.REPLACED: "replace",
+    }
+)
+
+
+def record_broker_order(order: Order, told: BrokerOrder) -> Order:
+    """Bring our row to what the broker says, fills included; return the row as it stands.
+
+    Older news than what is recorded (a smaller filled quantity, a status the machine has left) changes
+    nothing.
+
+    Raises:
+        ConnectorError: the fills could not be read; nothing was recorded.
+    """
+    fills = _executions(order, told) if told.filled_quantity > order.filled_quantity else []
+    with transaction.atomic():
+        row = Order.objects.select_for_update().get(pk=order.pk)
+        if told.filled_quantity < row.filled_quantity:
+            return row
+        changes = _acknowledgement(row, told)
+        event = EVENT_OF[told.status]
+        moved = (row.status, event) in ORDER and (
+            ORDER[(row.status, event)] != row.status or told.filled_quantity > row.filled_quantity
+        )
+        if moved:
+            _apply(row, event, changes, told)
+        elif row.status in OPEN_ORDER:
+            Order.objects.filter(pk=row.pk).update(**changes)
+        record_fills(row, fills)
+    row.refresh_from_db()
+    return row
+
+
+def record_fills(order: Order, fills: list[BrokerFill]) -> int:
+    """Insert the executions that are not recorded yet; return how many there were to record."""
+    rows = [
+        Fill(
+            execution_id=fill.execution_id,
+            order=order,
+            cycle_id=order.cycle_id,
+            symbol=order.symbol,
+            side=fill.side,
+            quantity=fill.quantity,
+            price=fill.price,
+            executed_at=fill.executed_at,
+        )
+        for fill in fills
+    ]
+    Fill.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
+
+
+def _executions(order: Order, told: BrokerOrder) -> list[BrokerFill]:
+    since = told.submitted_at - timedelta(seconds=1)
+    fills = current_providers().broker.fills(after=since)
+    return [fill for fill in fills if fill.broker_order_id == told.broker_order_id]
+
+
+def _acknowledgement(row: Order, told: BrokerOrder) -> dict[str, Any]:
+    return {
+        "broker_order_id": told.broker_order_id,
+        "acknowledged_at": row.acknowledged_at or timezone.now(),
+        "lease_until": None,
+    }
+
+
+def _apply(row: Order, event: str, changes: dict[str, Any], told: BrokerOrder) -> None:
+    ends = ORDER[(row.status, event)] not in OPEN_ORDER
+    if ends:
+        changes["ended_at"] = timezone.now()
+    if told.status == BrokerOrderStatus.REJECTED:
+        changes["broker_message"] = told.status_detail
+    changes |= {"filled_quantity": told.filled_quantity, "average_price": told.average_price}
+    transitions.apply(
+        row,
+        event,
+        changes=changes,
+        symbol=row.symbol,
+        side=row.side,
+        filled_quantity=str(told.filled_quantity),
+        average_price=str(told.average_price) if told.average_price is not None else None,
+    )

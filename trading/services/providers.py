@@ -1,0 +1,124 @@
+"""The outside world as configured: real addresses, or the local venue; never a mixture."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from connectors.base import BarSource, Broker, NewsSource, QuoteSource
+from trading.errors import NotConfiguredError
+
+VENUE_KEY = "venue"
+ALPACA_TRADING = "https://paper-api.alpaca.markets"
+ALPACA_DATA = "https://data.alpaca.markets"
+FINNHUB = "https://finnhub.io/api/v1"
+COINGECKO = "https://api.coingecko.com/api/v3"
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Sources in the order they are asked; ``world`` says in words whose prices these are."""
+
+    world: str
+    simulated: bool
+    broker: Broker
+    stock_quotes: tuple[QuoteSource, ...]
+    coin_quotes: tuple[QuoteSource, ...]
+    stock_bars: BarSource
+    coin_bars: BarSource
+    news: tuple[NewsSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    world: str
+    simulated: bool
+    alpaca_key: str
+    alpaca_secret: str
+    trading_url: str
+    data_url: str
+    finnhub: tuple[str, str] | None
+    coingecko: tuple[str, str] | None
+
+
+def current_providers() -> Providers:
+    """Return the configured providers.
+
+    Raises:
+        NotConfiguredError: neither a broker's keys are set nor does the venue run.
+    """
+    return _build(_venue_addresses() if settings.ENVIRONMENT.venue_enabled else _real_addresses())
+
+
+def venue_file() -> Path:
+    """Return where the venue says its address."""
+    return Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
+
+
+def _venue_addresses() -> _Addresses:
+    try:
+        said = json.loads(venue_file().read_text())
+    except (OSError, ValueError):
+        raise NotConfiguredError(
+            "the local venue does not run: start `manage.py up` (or `manage.py venue`), or set ALPACA_API_KEY"
+            " and ALPACA_SECRET_KEY of a paper account"
+        ) from None
+    url = said["url"]
+    return _Addresses(
+        world=said["world"],
+        simulated=True,
+        alpaca_key=VENUE_KEY,
+        alpaca_secret=VENUE_KEY,
+        trading_url=url,
+        data_url=url,
+        finnhub=(VENUE_KEY, f"{url}/finnhub/api/v1"),
+        coingecko=(VENUE_KEY, f"{url}/coingecko/api/v3"),
+    )
+
+
+def _real_addresses() -> _Addresses:
+    environment = settings.ENVIRONMENT
+    if not environment.alpaca_api_key or not environment.alpaca_secret_key:
+        raise NotConfiguredError(
+            "no broker: set ALPACA_API_KEY and ALPACA_SECRET_KEY of a paper account, or unset every ALPACA_,"
+            " FINNHUB_ and COINGECKO_ name to use the local venue"
+        )
+    finnhub, coingecko = environment.finnhub_api_key, environment.coingecko_api_key
+    return _Addresses(
+        world="Alpaca paper account",
+        simulated=False,
+        alpaca_key=environment.alpaca_api_key,
+        alpaca_secret=environment.alpaca_secret_key,
+        trading_url=environment.alpaca_trading_url or ALPACA_TRADING,
+        data_url=environment.alpaca_data_url or ALPACA_DATA,
+        finnhub=(finnhub, environment.finnhub_url or FINNHUB) if finnhub else None,
+        coingecko=(coingecko, environment.coingecko_url or COINGECKO) if coingecko else None,
+    )
+
+
+@lru_cache(maxsize=2)
+def _build(addresses: _Addresses) -> Providers:
+    """Build the adapters once per process; the SDKs are imported here because they are heavy."""
+    from connectors.alpaca.broker import AlpacaBroker  # noqa: PLC0415
+    from connectors.alpaca.market_data import AlpacaCryptoData, AlpacaNews, AlpacaStockData  # noqa: PLC0415
+    from connectors.coingecko.client import CoinGeckoData  # noqa: PLC0415
+    from connectors.finnhub.client import FinnhubData  # noqa: PLC0415
+
+    keys = (addresses.alpaca_key, addresses.alpaca_secret)
+    stocks = AlpacaStockData(*keys, addresses.data_url)
+    coins = AlpacaCryptoData(*keys, addresses.data_url)
+    news = AlpacaNews(*keys, addresses.data_url)
+    finnhub = FinnhubData(*addresses.finnhub) if addresses.finnhub else None
+    coingecko = CoinGeckoData(*addresses.coingecko) if addresses.coingecko else None
+    return Providers(
+        world=addresses.world,
+        simulated=addresses.simulated,
+        broker=AlpacaBroker(*keys, addresses.trading_url),
+        stock_quotes=(stocks, finnhub) if finnhub else (stocks,),
+        coin_quotes=(coins, coingecko) if coingecko else (coins,),
+        stock_bars=stocks,
+        coin_bars=coins,
+        news=(news,),
+    )

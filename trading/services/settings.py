@@ -1,0 +1,72 @@
+"""Runtime settings: read and change."""
+
+from decimal import Decimal
+
+from django.db import transaction
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from trading.domain.runtime_settings import SPECS
+from trading.errors import SettingError
+from trading.models import RuntimeSetting
+
+CYCLE_SCHEDULE = "Trading cycle"
+MAINTENANCE_SCHEDULE = "Maintenance cycle"
+
+
+def runtime_value(name: str) -> Decimal:
+    """Return a setting's value in the unit of its spec.
+
+    Raises:
+        KeyError: no such setting.
+    """
+    spec = SPECS[name]
+    stored = RuntimeSetting.objects.filter(pk=name).values_list("value", flat=True).first()
+    return spec.parse(stored) if stored is not None else spec.default
+
+
+def seconds(name: str) -> float:
+    """Return a setting whose unit is seconds."""
+    return float(runtime_value(name))
+
+
+def count(name: str) -> int:
+    """Return a setting whose unit is a whole count."""
+    return int(runtime_value(name))
+
+
+def set_runtime_setting(*, name: str, value: str, actor: str) -> RuntimeSetting:
+    """Store a value; the beat schedule follows the cycle interval.
+
+    Raises:
+        SettingError: no such setting, or a value it cannot take.
+    """
+    spec = SPECS.get(name)
+    if spec is None:
+        raise SettingError(f"{name}: no such setting, expected one of {', '.join(SPECS)}")
+    parsed = spec.parse(value)
+    with transaction.atomic():
+        row, _ = RuntimeSetting.objects.update_or_create(
+            name=name,
+            defaults={
+                "value": str(parsed),
+                "unit": spec.unit,
+                "description": spec.description,
+                "updated_by": actor,
+            },
+        )
+        if name == "cycle_interval":
+            schedule_cycles(int(parsed))
+    return row
+
+
+def schedule_cycles(interval_seconds: int) -> None:
+    """Make beat start a cycle every ``interval_seconds``; a late message is worth nothing and expires."""
+    interval, _ = IntervalSchedule.objects.get_or_create(every=interval_seconds, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.update_or_create(
+        name=CYCLE_SCHEDULE,
+        defaults={
+            "task": "trading.start_cycle",
+            "interval": interval,
+            "expire_seconds": max(5, interval_seconds // 2),
+        },
+    )

@@ -1,0 +1,83 @@
+"""What the sweeper does: revive what lost its message, end what is past its deadline.
+
+It reads only PostgreSQL, so that it works when Redis is gone or was emptied. What it finds it hands
+back as ``Work``; its caller enqueues it, or runs it here when the queue cannot be reached.
+"""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from trading.domain.statuses import CycleStage, DecisionStatus
+from trading.models import AIDecision, Approval, Cycle, Saga
+from trading.services import approvals, cycles, settings
+
+FETCH_GRACE = timedelta(seconds=3)
+LOST_AFTER = timedelta(seconds=5)
+
+
+class Kind(enum.StrEnum):
+    """Which task takes a piece of work up again."""
+
+    ANALYSE = "analyse"
+    EXECUTE = "risk_and_execute"
+    ADVANCE = "advance_saga"
+    FINISH = "finish_cycle"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A piece of work that nobody seems to be doing."""
+
+    kind: Kind
+    id: UUID
+
+
+def find_work() -> list[Work]:
+    """Return what lost its message, oldest first."""
+    return [*_cycle_work(), *_decision_work(), *_saga_work()]
+
+
+def end_overdue() -> list[Cycle]:
+    """Abort cycles past their deadline, expire approvals nobody answered; return the cycles aborted."""
+    now = timezone.now()
+    overdue = list(Cycle.objects.open().filter(deadline_at__lte=now))
+    for approval in Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__lte=now):
+        approvals.expire(approval)
+    return [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason="deadline")]
+
+
+def _cycle_work() -> Iterator[Work]:
+    now = timezone.now()
+    fetched_by = now - timedelta(seconds=settings.seconds("fetch_timeout")) - FETCH_GRACE
+    running = Cycle.objects.filter(status="running", deadline_at__gt=now)
+    analyse = Q(stage=CycleStage.FETCHING, stage_at__lt=fetched_by) | Q(
+        stage=CycleStage.ANALYSING, lease_until__lt=now
+    )
+    for pk in running.filter(analyse).values_list("pk", flat=True):
+        yield Work(Kind.ANALYSE, pk)
+    finish = Q(stage=CycleStage.EXECUTING) | Q(stage=CycleStage.FINISHING, lease_until__lt=now)
+    for pk in running.filter(finish).values_list("pk", flat=True):
+        if cycles.ready_to_finish(pk):
+            yield Work(Kind.FINISH, pk)
+
+
+def _decision_work() -> Iterator[Work]:
+    now = timezone.now()
+    lost = Q(status=DecisionStatus.PENDING) & (
+        Q(cycle__stage=CycleStage.EXECUTING, cycle__stage_at__lt=now - LOST_AFTER) | Q(approved=True)
+    )
+    died = Q(status=DecisionStatus.CLAIMED, lease_until__lt=now)
+    for pk in AIDecision.objects.filter(lost | died).values_list("pk", flat=True):
+        yield Work(Kind.EXECUTE, pk)
+
+
+def _saga_work() -> Iterator[Work]:
+    due = Saga.objects.open().filter(next_poll_at__lte=timezone.now())
+    for pk in due.order_by("next_poll_at").values_list("pk", flat=True):
+        yield Work(Kind.ADVANCE, pk)
