@@ -1,0 +1,102 @@
+"""PostgreSQL refuses to run as root: run it as a system user, and let that user reach its files."""
+
+import logging
+import os
+import pwd
+import stat
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_project.engines.errors import EngineError
+
+SYSTEM_USER = "embedded_postgres"
+USERADD_TRIES = 20
+USERADD_WAIT_SECONDS = 0.25
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system user an engine runs as."""
+
+    uid: int
+    gid: int
+
+
+def account_for(data: Path) -> Account | None:
+    """Return whom PostgreSQL must run as, None for ourselves.
+
+    Data that an ordinary user made stays that user's, also when root comes by later.
+    """
+    if os.geteuid() != 0:
+        return None
+    if data.exists() and data.stat().st_uid != 0:
+        owner = data.stat()
+        return Account(owner.st_uid, owner.st_gid)
+    entry = _find_user() or _create_user()
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def open_path(folder: Path, account: Account) -> None:
+    """Let ``account`` pass through the parents of ``folder``: adds o+x where it is missing, no more."""
+    for parent in reversed(folder.resolve().parents):
+        facts = parent.stat()
+        if facts.st_mode & stat.S_IXOTH or facts.st_uid == account.uid:
+            continue
+        parent.chmod(stat.S_IMODE(facts.st_mode) | stat.S_IXOTH)
+        logger.warning(
+            "Added the permission o+x to %s: PostgreSQL does not run as root, and the system user it "
+            "runs as must be able to pass through this folder.",
+            parent,
+        )
+
+
+def open_programs(install: Path, account: Account) -> None:
+    """Let ``account`` run the programs below ``install``, which a strict umask may have kept to root."""
+    open_path(install, account)
+    program = install / "bin" / "postgres"
+    wanted = stat.S_IXOTH | stat.S_IROTH
+    if program.stat().st_mode & wanted == wanted and install.stat().st_mode & stat.S_IXOTH:
+        return
+    libraries = install.parent.parent / "embedded_postgres.libs"
+    for root in (install.parent, libraries):
+        for path in (root, *root.rglob("*")):
+            if path.is_symlink():
+                continue
+            mode = stat.S_IMODE(path.stat().st_mode)
+            extra = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or mode & stat.S_IXUSR else 0)
+            path.chmod(mode | extra)
+    logger.warning(
+        "Made %s readable for other users: PostgreSQL does not run as root, and the system user it "
+        "runs as must be able to read its programs.",
+        install.parent,
+    )
+
+
+def _find_user() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        return None
+
+
+def _create_user() -> pwd.struct_passwd:
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+    words = ""
+    for _ in range(USERADD_TRIES):  # another command may hold /etc/passwd's lock, or make the same user
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  (constant words)
+        except FileNotFoundError:
+            words = "useradd is not installed"
+            break
+        if (entry := _find_user()) is not None:
+            return entry
+        words = done.stderr.strip()
+        time.sleep(USERADD_WAIT_SECONDS)
+    raise EngineError(
+        f"PostgreSQL does not run as root, and its system user {SYSTEM_USER} could not be made ({words}): "
+        "run as an ordinary user, or set DATABASE_URL to a server."
+    )
