@@ -1,0 +1,316 @@
+"""Alpaca's paper account as a ``Broker``, on alpaca-py's TradingClient."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+
+from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import AssetClass as WireAssetClass
+from alpaca.trading.enums import AssetStatus
+from alpaca.trading.requests import GetAssetsRequest, GetCalendarRequest
+
+from connectors.alpaca import mapping
+from connectors.alpaca.addresses import require_paper_address
+from connectors.alpaca.stream import TradeUpdateListener
+from connectors.base import (
+    Account,
+    Asset,
+    BrokerFill,
+    BrokerOrder,
+    BrokerPosition,
+    MarketClock,
+    MarketSession,
+    OrderRequest,
+    TradeUpdate,
+)
+from connectors.calls import MALFORMED, malformed_detail, read
+from connectors.errors import (
+    ConnectorError,
+    DuplicateOrderError,
+    OutcomeUnknownError,
+    RejectedError,
+    UnavailableError,
+)
+from connectors.redaction import register_secret
+from connectors.transport import BoundedSession, SendError, StatusError
+from connectors.wire import Fields, objects
+
+T = TypeVar("T")
+
+_ORDERS_PER_PAGE = 500
+_FILLS_PER_PAGE = 100
+_MAX_PAGES = 200
+_NO_ORDER = object()
+_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class AlpacaBroker:
+    """The paper account behind one pair of keys; safe for the threads of a worker.
+
+    Args:
+        trading_url: what ``require_paper_address`` accepts; checked here once more.
+        connect_timeout_seconds: to reach the broker; the TLS handshake gets as much again.
+        total_timeout_seconds: for a whole request, dripping replies included.
+
+    Raises:
+        ConfigurationError: the address is not a paper account's.
+    """
+
+    name = "alpaca"
+
+    def __init__(
+        self,
+        api_key: str,
+        secret_key: str,
+        trading_url: str,
+        *,
+        connect_timeout_seconds: float = 3,
+        total_timeout_seconds: float = 10,
+    ) -> None:
+        self._url = require_paper_address(trading_url)
+        register_secret(api_key)
+        register_secret(secret_key)
+        # Raw answers: the SDK's models turn quantities into floats on some paths (Lesson 39).
+        self._client = TradingClient(api_key, secret_key, raw_data=True, url_override=self._url)
+        self._client._retry = 0  # the SDK would repeat an order after 429 and 504, blindly
+        self._client._session = BoundedSession(
+            self._url,
+            connect_timeout_seconds=connect_timeout_seconds,
+            total_timeout_seconds=total_timeout_seconds,
+        )
+        self._listener = TradeUpdateListener(api_key, secret_key, self._url)
+        self._pairs: dict[str, str] = {}
+
+    def account(self) -> Account:
+        """Return the account's money and standing."""
+        return mapping.account_from_wire(self._read("account", self._client.get_account))
+
+    def clock(self) -> MarketClock:
+        """Return market time and the stock session's state."""
+        return mapping.clock_from_wire(self._read("clock", self._client.get_clock))
+
+    def calendar(self, start: date, end: date) -> list[MarketSession]:
+        """Return the stock sessions from ``start`` to ``end``, both inclusive."""
+        request = GetCalendarRequest(start=start, end=end)
+        raw = self._read("calendar", lambda: self._client.get_calendar(request))
+        sessions = mapping.calendar_from_wire(raw)
+        return [session for session in sessions if start <= session.session_date <= end]
+
+    def assets(self) -> list[Asset]:
+        """Return the active common stocks and USD-quoted coins."""
+        stocks = mapping.assets_from_wire(self._listing(WireAssetClass.US_EQUITY))
+        return stocks + mapping.assets_from_wire(self._listing(WireAssetClass.CRYPTO))
+
+    def positions(self) -> list[BrokerPosition]:
+        """Return all open positions."""
+        raw = self._read("positions", self._client.get_all_positions)
+        return self._with_pairs(
+            lambda: [
+                mapping.position_from_wire(fields, self._pairs)
+                for fields in objects(self.name, "position", raw)
+            ]
+        )
+
+    def submit_order(self, request: OrderRequest) -> BrokerOrder:
+        """Post one market order, once, within the total timeout.
+
+        Raises:
+            UnavailableError: no connection could be made, or 429: provably not taken.
+            DuplicateOrderError: the broker has this ``client_order_id`` already.
+            RejectedError: any other 4xx but 408.
+            OutcomeUnknownError: anything that went wrong once bytes may have left.
+            ValueError: the quantity is not positive.
+        """
+        if not (request.quantity.is_finite() and request.quantity > 0):
+            raise ValueError(f"quantity must be positive, was {request.quantity}")
+        # Not MarketOrderRequest: its qty is a float, wrong from the 17th digit on (Lesson 39).
+        body = {
+            "symbol": request.symbol,
+            "qty": f"{request.quantity:f}",
+            "side": request.side.value,
+            "type": "market",
+            "time_in_force": request.time_in_force.value,
+            "client_order_id": request.client_order_id,
+        }
+        try:
+            order = mapping.order_from_wire(self._client.post("/orders", body), self._pairs)
+        except SendError as exc:
+            error = _unsent(exc)
+        except StatusError as exc:
+            error = _refused(exc)
+        except UnavailableError as exc:  # taken, and answered in words we cannot read
+            error = OutcomeUnknownError(self.name, "submit_order", exc.detail)
+        except MALFORMED as exc:
+            error = OutcomeUnknownError(self.name, "submit_order", malformed_detail(exc))
+        else:
+            if order.client_order_id == request.client_order_id:
+                return order
+            error = OutcomeUnknownError(
+                self.name, "submit_order", f"answered with another order: {order.client_order_id}"
+            )
+        raise error
+
+    def order_by_client_order_id(self, client_order_id: str) -> BrokerOrder | None:
+        """Return the order, or None when the broker says there is none."""
+        return self._find_order(
+            "order_by_client_order_id", lambda: self._client.get_order_by_client_id(client_order_id)
+        )
+
+    def order(self, broker_order_id: str) -> BrokerOrder | None:
+        """Return the order, or None when the broker says there is none."""
+        path = _order_path("order", broker_order_id)
+        return self._find_order("order", lambda: self._client.get(path))
+
+    def orders(self, *, open_only: bool, after: datetime | None = None) -> list[BrokerOrder]:
+        """Return orders, oldest first, all pages.
+
+        Args:
+            after: exclusive bound on the submission time; the broker's, so to the nanosecond.
+
+        Raises:
+            UnavailableError: also when there are more than 100,000.
+        """
+        found: dict[str, BrokerOrder] = {}
+        for page in self._order_pages("open" if open_only else "all", after):
+            for raw in page:
+                order = mapping.order_from_wire(raw, self._pairs)
+                found[order.broker_order_id] = order
+        return sorted(found.values(), key=lambda order: order.submitted_at)
+
+    def cancel_order(self, broker_order_id: str) -> None:
+        """Ask for a cancel; the order's own status tells whether it came in time.
+
+        Raises:
+            RejectedError: unknown (404), or no longer cancelable (422).
+        """
+        path = _order_path("cancel_order", broker_order_id)
+        self._read("cancel_order", lambda: self._client.delete(path))
+
+    def fills(self, *, after: datetime | None = None) -> list[BrokerFill]:
+        """Return executions since ``after`` (exclusive), oldest first, all pages.
+
+        Raises:
+            UnavailableError: also when there are more than 20,000.
+        """
+        found: dict[str, BrokerFill] = {}
+        for page in self._fill_pages(after):
+            for fields in page:
+                fill = mapping.fill_from_wire(fields, self._pairs)
+                if after is None or fill.executed_at > after:
+                    found[fill.execution_id] = fill
+        return sorted(found.values(), key=lambda fill: fill.executed_at)
+
+    def listen(self, on_update: Callable[[TradeUpdate], None]) -> None:
+        """Call ``on_update`` in this thread for every update, reconnecting, until stopped.
+
+        ``on_update`` runs outside of any event loop, so it may use Django's ORM; what it raises ends
+        the listening. Updates during a reconnect are lost: they are hints, reconcile after start.
+
+        Raises:
+            UnavailableError: the keys were refused, or the stream stayed away.
+        """
+        self._listener.listen(on_update)
+
+    def stop_listening(self) -> None:
+        """End ``listen`` within 2 s; from another thread or from a signal handler."""
+        self._listener.stop()
+
+    def _read(self, operation: str, call: Callable[[], T]) -> T:
+        return read(self.name, operation, call)
+
+    def _get(self, operation: str, path: str, query: dict[str, Any]) -> Any:
+        return self._read(operation, lambda: self._client.get(path, query))
+
+    def _find_order(self, operation: str, call: Callable[[], Any]) -> BrokerOrder | None:
+        def find() -> Any:
+            try:
+                return call()
+            except StatusError as exc:
+                if exc.status_code != 404:
+                    raise
+                if exc.is_json:
+                    return _NO_ORDER
+                # Only the broker's own words count: a proxy's 404 page says nothing about an order.
+                raise SendError("HTTP 404, not in the broker's words", sent=True) from None
+
+        raw = self._read(operation, find)
+        return None if raw is _NO_ORDER else mapping.order_from_wire(raw, self._pairs)
+
+    def _listing(self, asset_class: WireAssetClass) -> Any:
+        request = GetAssetsRequest(status=AssetStatus.ACTIVE, asset_class=asset_class)
+        raw = self._read("assets", lambda: self._client.get_all_assets(request))
+        if asset_class is WireAssetClass.CRYPTO:
+            self._pairs = mapping.pairs_from_wire(raw)
+        return raw
+
+    def _with_pairs(self, map_all: Callable[[], T]) -> T:
+        """Map; where a pair cannot be split by its quote currency, once more with the listing."""
+        try:
+            return map_all()
+        except UnavailableError as exc:
+            if self._pairs or "field symbol" not in exc.detail:
+                raise
+        self._listing(WireAssetClass.CRYPTO)
+        return map_all()
+
+    def _order_pages(self, status: str, after: datetime | None) -> Iterator[list[Any]]:
+        seen: set[str] = set()
+        for _ in range(_MAX_PAGES):
+            query = {
+                "status": status,
+                "limit": _ORDERS_PER_PAGE,
+                "direction": "asc",
+                "after": after.isoformat() if after else None,
+            }
+            page = self._get("orders", "/orders", query)
+            fields = objects(self.name, "order", page)
+            yield page
+            new = {item.text("id") for item in fields} - seen
+            if len(fields) < _ORDERS_PER_PAGE or not new:
+                return
+            seen |= new
+            # A microsecond back: the times we send are cut, and some may be equal.
+            after = max(item.time("submitted_at") for item in fields) - timedelta(microseconds=1)
+        raise UnavailableError(self.name, "orders", f"more than {_MAX_PAGES} pages")
+
+    def _fill_pages(self, after: datetime | None) -> Iterator[list[Fields]]:
+        token: str | None = None
+        for _ in range(_MAX_PAGES):
+            query = {
+                "page_size": _FILLS_PER_PAGE,
+                "direction": "asc",
+                "after": after.isoformat() if after else None,
+                "page_token": token,
+            }
+            # The SDK's trading client has no method for activities.
+            page = objects(self.name, "fill", self._get("fills", "/account/activities/FILL", query))
+            yield page
+            if len(page) < _FILLS_PER_PAGE:
+                return
+            token = page[-1].text("id")
+        raise UnavailableError(self.name, "fills", f"more than {_MAX_PAGES} pages")
+
+
+def _order_path(operation: str, broker_order_id: str) -> str:
+    if _ORDER_ID.fullmatch(broker_order_id) is None:
+        raise RejectedError("alpaca", operation, "not an order id", 422)
+    return f"/orders/{broker_order_id}"
+
+
+def _unsent(failure: SendError) -> ConnectorError:
+    kind = OutcomeUnknownError if failure.sent else UnavailableError
+    return kind("alpaca", "submit_order", failure.detail)
+
+
+def _refused(failure: StatusError) -> ConnectorError:
+    status, message = failure.status_code, failure.message
+    detail = f"HTTP {status}: {message}"
+    if status == 429:
+        return UnavailableError("alpaca", "submit_order", detail, failure.retry_after_seconds)
+    if not 400 <= status < 500 or status == 408:
+        return OutcomeUnknownError("alpaca", "submit_order", detail)
+    # By the words, never by the code alone: Alpaca's codes are overloaded.
+    is_duplicate = status == 422 and "client_order_id" in message and "unique" in message
+    kind = DuplicateOrderError if is_duplicate else RejectedError
+    return kind("alpaca", "submit_order", detail, status, failure.code)

@@ -1,0 +1,362 @@
+"""Alpaca's prices and news, on alpaca-py's data clients."""
+
+import html
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, TypeVar
+
+from alpaca.common.rest import RESTClient
+from alpaca.data.historical.crypto import CryptoHistoricalDataClient
+from alpaca.data.historical.news import NewsClient
+from alpaca.data.historical.stock import StockHistoricalDataClient
+
+from connectors.alpaca.addresses import require_data_address
+from connectors.alpaca.symbols import askable, join_pair
+from connectors.base import AssetClass, Bar, Headline, Quote
+from connectors.calls import read
+from connectors.errors import RejectedError, UnavailableError
+from connectors.redaction import register_secret
+from connectors.transport import BoundedSession
+from connectors.wire import Fields, objects, to_decimal, to_positive, to_time
+
+log = logging.getLogger(__name__)
+
+ClientT = TypeVar("ClientT", bound=RESTClient)
+
+_SYMBOLS_PER_REQUEST = 50
+_BARS_PER_PAGE = 10_000
+_NEWS_PER_PAGE = 50
+_MAX_HEADLINES = 50
+_MAX_PAGES = 100
+
+
+class _AlpacaPrices(ABC):
+    """What stocks and coins share; they differ in paths and in the shape around the snapshots."""
+
+    name = "alpaca"
+    _asset_class: AssetClass
+    _client: RESTClient
+
+    def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """Return the latest prices by symbol, asked for in batches of 50.
+
+        The price is the latest trade's, or the last minute bar's close where that bar began after the
+        trade; ``quoted_at`` is the trade's time or the bar's start. What is unknown is missing.
+        """
+        quotes: dict[str, Quote] = {}
+        for batch in _batches(askable(symbols, self._asset_class)):
+            snapshots = self._snapshots(batch)
+            for symbol in batch:
+                quote = quote_from_snapshot(symbol, snapshots.get(symbol))
+                if quote is not None:
+                    quotes[symbol] = quote
+        return quotes
+
+    def daily_bars(self, symbols: Sequence[str], *, start: date, end: date) -> dict[str, list[Bar]]:
+        """Return daily bars by symbol, oldest first, both bounds inclusive, all pages; splits adjusted.
+
+        Raises:
+            UnavailableError: also when a batch has more than 100 pages: half a history is not one.
+        """
+        bars: dict[str, dict[datetime, Bar]] = {}
+        for batch in _batches(askable(symbols, self._asset_class)):
+            for page in self._bar_pages(batch, start, end):
+                for symbol, rows in page.items():
+                    known = bars.setdefault(symbol, {})
+                    for row in objects(self.name, "bar", rows):
+                        bar = bar_from_wire(row)
+                        if bar is not None and start <= bar.opened_at.date() <= end:
+                            known[bar.opened_at] = bar
+        return {
+            symbol: [known[opened_at] for opened_at in sorted(known)]
+            for symbol, known in bars.items()
+            if known
+        }
+
+    @abstractmethod
+    def _snapshots(self, symbols: list[str]) -> Mapping[str, Any]:
+        """Return the raw snapshots by symbol."""
+
+    @abstractmethod
+    def _bars_page(self, query: dict[str, Any]) -> Any:
+        """Return one raw page of bars."""
+
+    def _bar_pages(self, symbols: list[str], start: date, end: date) -> Iterator[Mapping[str, Any]]:
+        query = {
+            "symbols": ",".join(symbols),
+            "timeframe": "1Day",
+            "start": _rfc3339(datetime.combine(start, time(), UTC)),
+            # Stocks' days begin at midnight in New York, coins' in UTC: both within the UTC date.
+            "end": _rfc3339(datetime.combine(end, time(), UTC) + timedelta(days=1, seconds=-1)),
+            "limit": _BARS_PER_PAGE,
+        }
+        # Not get_stock_bars: it pages for ever where a page token repeats.
+        for page in _pages("bars", query, self._bars_page):
+            bars = page.get("bars")
+            yield _object("bars", {} if bars is None else bars)
+
+
+class AlpacaStockData(_AlpacaPrices):
+    """Stock prices: a ``QuoteSource`` and a ``BarSource``.
+
+    Args:
+        data_url: what ``require_data_address`` accepts.
+        total_timeout_seconds: for one request; a call makes one for every 50 symbols and page.
+
+    Raises:
+        ConfigurationError: the address is neither Alpaca's nor a loopback one.
+    """
+
+    _asset_class = AssetClass.STOCK
+
+    def __init__(
+        self,
+        api_key: str,
+        secret_key: str,
+        data_url: str,
+        *,
+        connect_timeout_seconds: float = 3,
+        total_timeout_seconds: float = 10,
+    ) -> None:
+        url = require_data_address(data_url)
+        self._client = _prepared(
+            StockHistoricalDataClient(api_key, secret_key, raw_data=True, url_override=url),
+            BoundedSession(
+                url,
+                connect_timeout_seconds=connect_timeout_seconds,
+                total_timeout_seconds=total_timeout_seconds,
+            ),
+            (api_key, secret_key),
+        )
+        self._feed: str | None = None
+
+    def _snapshots(self, symbols: list[str]) -> Mapping[str, Any]:
+        query = {"symbols": ",".join(symbols)}
+        raw = read(self.name, "quotes", lambda: self._client.get("/stocks/snapshots", query))
+        return _object("snapshots", raw)
+
+    def _bars_page(self, query: dict[str, Any]) -> Any:
+        query = {**query, "adjustment": "split", "feed": self._feed}
+        try:
+            return self._client_bars(query)
+        except RejectedError as exc:
+            # Without a paid subscription the consolidated feed's last 15 minutes are refused.
+            if self._feed is not None or exc.status_code != 403 or "subscription" not in exc.detail:
+                raise
+        log.warning("alpaca bars: no subscription to the consolidated feed, using IEX alone")
+        self._feed = "iex"
+        return self._client_bars({**query, "feed": "iex"})
+
+    def _client_bars(self, query: dict[str, Any]) -> Any:
+        return read(self.name, "bars", lambda: self._client.get("/stocks/bars", query))
+
+
+class AlpacaCryptoData(_AlpacaPrices):
+    """Coin prices in USD: a ``QuoteSource`` and a ``BarSource``. Arguments as ``AlpacaStockData``."""
+
+    _asset_class = AssetClass.CRYPTO
+
+    def __init__(
+        self,
+        api_key: str,
+        secret_key: str,
+        data_url: str,
+        *,
+        connect_timeout_seconds: float = 3,
+        total_timeout_seconds: float = 10,
+    ) -> None:
+        url = require_data_address(data_url)
+        self._client = _prepared(
+            CryptoHistoricalDataClient(api_key, secret_key, raw_data=True, url_override=url),
+            BoundedSession(
+                url,
+                connect_timeout_seconds=connect_timeout_seconds,
+                total_timeout_seconds=total_timeout_seconds,
+            ),
+            (api_key, secret_key),
+        )
+
+    def _snapshots(self, symbols: list[str]) -> Mapping[str, Any]:
+        query = {"symbols": ",".join(symbols)}
+        raw = read(self.name, "quotes", lambda: self._client.get("/crypto/us/snapshots", query))
+        return _object("snapshots", _object("snapshots", raw).get("snapshots"))
+
+    def _bars_page(self, query: dict[str, Any]) -> Any:
+        return read(self.name, "bars", lambda: self._client.get("/crypto/us/bars", query))
+
+
+class AlpacaNews:
+    """Headlines: a ``NewsSource``. Arguments as ``AlpacaStockData``."""
+
+    name = "alpaca"
+
+    def __init__(
+        self,
+        api_key: str,
+        secret_key: str,
+        data_url: str,
+        *,
+        connect_timeout_seconds: float = 3,
+        total_timeout_seconds: float = 10,
+    ) -> None:
+        url = require_data_address(data_url)
+        self._client = _prepared(
+            NewsClient(api_key, secret_key, raw_data=True, url_override=url),
+            BoundedSession(
+                url,
+                connect_timeout_seconds=connect_timeout_seconds,
+                total_timeout_seconds=total_timeout_seconds,
+            ),
+            (api_key, secret_key),
+        )
+
+    def headlines(self, symbols: Sequence[str], *, since: datetime, until: datetime) -> list[Headline]:
+        """Return headlines published in ``[since, until]``, newest first, at most 50.
+
+        An article edited after ``until`` is left out: its text may know the future (Lesson 40).
+        """
+        asked = askable(symbols, AssetClass.STOCK) + askable(symbols, AssetClass.CRYPTO)
+        if not asked:
+            return []
+        spelt = {join_pair(symbol): symbol for symbol in asked}  # news says BTCUSD
+        query = {
+            "symbols": ",".join(spelt),
+            "start": _rfc3339(since),
+            "end": _rfc3339(until),
+            "sort": "desc",
+            "limit": _NEWS_PER_PAGE,
+        }
+        found: dict[str, Headline] = {}
+        for page in _pages("news", query, self._news_page):
+            for fields in objects(self.name, "news", page.get("news")):
+                headline = headline_from_wire(fields, spelt, until)
+                if headline is not None and since <= headline.published_at <= until:
+                    found[headline.headline_id] = headline
+            if len(found) >= _MAX_HEADLINES:
+                break
+        return sorted(found.values(), key=_published_at, reverse=True)[:_MAX_HEADLINES]
+
+    def _news_page(self, query: dict[str, Any]) -> Any:
+        return read(self.name, "news", lambda: self._client.get("/news", query))
+
+
+def quote_from_snapshot(symbol: str, raw: object) -> Quote | None:
+    """Return the quote of one snapshot, None where it has no usable price with a time."""
+    if not isinstance(raw, dict):
+        return None
+    trade, minute, day, previous = (
+        bar if isinstance(bar, dict) else {}
+        for bar in (raw.get(name) for name in ("latestTrade", "minuteBar", "dailyBar", "prevDailyBar"))
+    )
+    prices = [
+        (quoted_at, price)
+        for quoted_at, price in (
+            (to_time(minute.get("t")), to_positive(minute.get("c"))),
+            (to_time(trade.get("t")), to_positive(trade.get("p"))),
+        )
+        if quoted_at is not None and price is not None
+    ]
+    if not prices:
+        return None
+    # The later wins, and the trade where both are of one moment.
+    quoted_at, price = max(enumerate(prices), key=lambda entry: (entry[1][0], entry[0]))[1]
+    volume = to_decimal(day.get("v"))
+    return Quote(
+        symbol=symbol,
+        price=price,
+        quoted_at=quoted_at,
+        source="alpaca",
+        previous_close=to_positive(previous.get("c")),
+        day_volume=volume if volume is not None and volume >= 0 else None,
+    )
+
+
+def bar_from_wire(fields: Fields) -> Bar | None:
+    """Return one bar, None where a price is not positive.
+
+    Raises:
+        UnavailableError: it has no time.
+    """
+    prices = [to_positive(fields.get(name)) for name in ("o", "h", "l", "c")]
+    volume = to_decimal(fields.get("v"))
+    opened_at = fields.time("t")
+    open_, high, low, close = prices
+    if open_ is None or high is None or low is None or close is None or volume is None or volume < 0:
+        return None
+    return Bar(opened_at=opened_at, open=open_, high=high, low=low, close=close, volume=volume)
+
+
+def headline_from_wire(fields: Fields, spelt: Mapping[str, str], until: datetime) -> Headline | None:
+    """Return one news item, None where it has no title or was edited after ``until``.
+
+    Args:
+        spelt: the provider's spelling → ours, for the symbols that were asked.
+    """
+    title = _plain(fields.get("headline"))
+    edited_at = fields.optional_time("updated_at")
+    if not title or (edited_at is not None and edited_at > until):
+        return None
+    tags = fields.get("symbols")
+    return Headline(
+        headline_id=str(fields.get("id")),
+        source=_plain(fields.get("source")) or "alpaca",
+        symbols=tuple(spelt.get(tag, tag) for tag in tags if isinstance(tag, str))
+        if isinstance(tags, list)
+        else (),
+        title=title,
+        summary=_plain(fields.get("summary")),
+        url=_plain(fields.get("url")),
+        published_at=fields.time("created_at"),
+    )
+
+
+def _prepared(client: ClientT, session: BoundedSession, keys: tuple[str, str]) -> ClientT:
+    for key in keys:
+        register_secret(key)
+    client._retry = 0  # retries are the caller's, within its budget
+    client._session = session
+    return client
+
+
+def _pages(
+    operation: str, query: dict[str, Any], get_page: Callable[[dict[str, Any]], Any]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield every page; too many, or a token that repeats, is an error and not an end."""
+    seen: set[str] = set()
+    token: object = None
+    for _ in range(_MAX_PAGES):
+        page = _object(operation, get_page({**query, "page_token": token}))
+        yield page
+        token = page.get("next_page_token")
+        if not token:
+            return
+        if not isinstance(token, str) or token in seen:
+            raise UnavailableError("alpaca", operation, "malformed answer: field next_page_token repeats")
+        seen.add(token)
+    raise UnavailableError("alpaca", operation, f"more than {_MAX_PAGES} pages")
+
+
+def _object(kind: str, value: object) -> Mapping[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise UnavailableError("alpaca", kind, f"malformed answer: {kind} is {type(value).__name__}")
+
+
+def _batches(symbols: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(symbols), _SYMBOLS_PER_REQUEST):
+        yield symbols[first : first + _SYMBOLS_PER_REQUEST]
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: object) -> str:
+    """Return text with HTML entities decoded, as Alpaca's news has them; "" for anything else."""
+    return html.unescape(value).strip() if isinstance(value, str) else ""
+
+
+def _published_at(headline: Headline) -> datetime:
+    return headline.published_at

@@ -1,0 +1,50 @@
+"""CoinGecko's ids of the coins that Alpaca lists against USD; its tickers are not unique, its ids are."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+COIN_IDS: Mapping[str, str] = MappingProxyType(
+    {
+        "AAVE/USD": "aave",
+        "ADA/USD": "cardano",
+        "ARB/USD": "arbitrum",
+        "ATOM/USD": "cosmos",
+        "AVAX/USD": "avalanche-2",
+        "BAT/USD": "basic-attention-token",
+        "BCH/USD": "bitcoin-cash",
+        "BONK/USD": "bonk",
+        "BTC/USD": "bitcoin",
+        "CRV/USD": "curve-dao-token",
+        "DOGE/USD": "dogecoin",
+        "DOT/USD": "polkadot",
+        "ETH/USD": "ethereum",
+        "FIL/USD": "filecoin",
+        "GRT/USD": "the-graph",
+        "HYPE/USD": "hyperliquid",
+        "LDO/USD": "lido-dao",
+        "LINK/USD": "chainlink",
+        "LTC/USD": "litecoin",
+        "MATIC/USD": "matic-network",
+        "MKR/USD": "maker",
+        "NEAR/USD": "near",
+        "ONDO/USD": "ondo-finance",
+        "PAXG/USD": "pax-gold",
+        "PEPE/USD": "pepe",
+        "POL/USD": "polygon-ecosystem-token",
+        "RENDER/USD": "render-token",
+        "SHIB/USD": "shiba-inu",
+        "SKY/USD": "sky",
+        "SOL/USD": "solana",
+        "SUSHI/USD": "sushi",
+        "TRUMP/USD": "official-trump",
+        "TRX/USD": "tron",
+        "UNI/USD": "uniswap",
+        "USDC/USD": "usd-coin",
+        "USDG/USD": "global-dollar",
+        "USDT/USD": "tether",
+        "WIF/USD": "dogwifcoin",
+        "XRP/USD": "ripple",
+        "XTZ/USD": "tezos",
+        "YFI/USD": "yearn-finance",
+    }
+)

@@ -1,0 +1,211 @@
+"""The HTTP session every provider SDK is given, and what it reports when a request fails.
+
+The SDKs classify failures differently or not at all (one waits for ever, one retries orders, one drops
+the status). So the session decides: it raises ``SendError`` where no whole answer came and
+``StatusError`` for any status from 300 up; neither is an exception an SDK knows, so both pass through.
+"""
+
+import http.client
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from time import time
+from typing import Any, TypeGuard
+
+import requests
+import urllib3.exceptions
+from urllib3.util import Timeout
+
+from connectors.deadline import DeadlineAdapter
+from connectors.redaction import redact
+
+_LONGEST_DETAIL = 300
+_CONNECTIONS = 16
+_POOL_PREFIX = re.compile(r"^\w+\(host=[^)]*\): ")
+_QUERY_STRING = re.compile(r"\?[^\s'\")]+")
+
+
+class SendError(Exception):
+    """No whole answer came.
+
+    Args:
+        detail: what happened, redacted.
+        sent: False only when provably not a byte of the request left this machine.
+    """
+
+    def __init__(self, detail: str, *, sent: bool) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.sent = sent
+
+
+class StatusError(Exception):
+    """The provider answered with a status from 300 up.
+
+    Args:
+        message: the provider's words, redacted and cut.
+        code: its error code, None where it gave none.
+        is_json: the answer was a JSON object, so it came from the provider and not from a proxy.
+        retry_after_seconds: from Retry-After, or from X-RateLimit-Reset with a 429.
+    """
+
+    def __init__(
+        self,
+        status_code: int,
+        message: str,
+        code: int | None,
+        *,
+        is_json: bool,
+        retry_after_seconds: float | None,
+    ) -> None:
+        super().__init__(f"HTTP {status_code}: {message}")
+        self.status_code = status_code
+        self.message = message
+        self.code = code
+        self.is_json = is_json
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BoundedSession(requests.Session):
+    """A session bound to one origin, with total time limits, no retries, redirects, proxies or cookies.
+
+    Safe for the 8 threads of a worker: no state changes after construction but the connection pool.
+
+    Args:
+        base_url: the only origin it talks to; anything else has no adapter and is refused.
+        connect_timeout_seconds: for the name lookup and the connection; once more for the TLS handshake.
+        total_timeout_seconds: from the first byte out to the last byte in, connecting included.
+    """
+
+    def __init__(
+        self, base_url: str, *, connect_timeout_seconds: float, total_timeout_seconds: float
+    ) -> None:
+        super().__init__()
+        self.trust_env = False  # no proxies, no .netrc: keys go to the provider alone
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.adapters.clear()
+        self.mount(_origin(base_url), DeadlineAdapter(connections=_CONNECTIONS))
+        self._connect_timeout_seconds = connect_timeout_seconds
+        self._total_timeout_seconds = total_timeout_seconds
+
+    def request(  # type: ignore[override]  # the SDKs pass keywords; spelling all 16 out adds nothing
+        self, method: str, url: str, **options: Any
+    ) -> requests.Response:
+        """Send one request and return its answer below 300.
+
+        Raises:
+            SendError: no whole answer.
+            StatusError: an answer with a status from 300 up.
+        """
+        options["timeout"] = Timeout(connect=self._connect_timeout_seconds, total=self._total_timeout_seconds)
+        options["allow_redirects"] = False
+        try:
+            response = super().request(method, url, **options)
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            OSError,
+        ) as exc:
+            failure = SendError(_describe(exc), sent=_may_have_left(exc))
+        else:
+            if response.status_code < 300:
+                return response
+            raise _status_failure(response)
+        # Raised out here so that the SDK's exception, whose text holds the key, is not its context.
+        raise failure
+
+
+def retry_after_seconds(headers: Mapping[str, str], *, status_code: int, now: float) -> float | None:
+    """Return how long the provider asks to wait, from 0 up, or None where it does not say.
+
+    Args:
+        headers: Retry-After in seconds or as an HTTP date; X-RateLimit-Reset in unix seconds.
+        now: unix seconds.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.replace(".", "", 1).isdigit():
+        return float(value)
+    if value:
+        try:
+            return max(0.0, _as_utc(parsedate_to_datetime(value)).timestamp() - now)
+        except ValueError:
+            return None
+    reset = headers.get("X-RateLimit-Reset", "").strip()
+    if status_code == 429 and reset.isascii() and reset.isdigit():
+        return max(0.0, float(reset) - now)
+    return None
+
+
+def _origin(base_url: str) -> str:
+    scheme, _, rest = base_url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/"
+
+
+def _as_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _describe(exc: Exception) -> str:
+    """Return what happened, without the library's wrapping, the address and its query string."""
+    inner = exc.args[0] if exc.args else exc
+    reason = getattr(inner, "reason", None) or exc
+    text = _QUERY_STRING.sub("", _POOL_PREFIX.sub("", str(reason)))
+    return cut(f"{type(reason).__name__}: {text}")
+
+
+def cut(text: str) -> str:
+    """Return ``text`` redacted and at most 300 characters long."""
+    text = redact(text)
+    return text if len(text) <= _LONGEST_DETAIL else text[: _LONGEST_DETAIL - 1] + "…"
+
+
+def _may_have_left(exc: Exception) -> bool:
+    """Tell whether a byte of the request may have reached the network."""
+    if isinstance(exc, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
+        return False
+    if not isinstance(exc, requests.ConnectionError) or not exc.args:
+        return True
+    reason = getattr(exc.args[0], "reason", None)
+    return not isinstance(
+        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+    )
+
+
+def _status_failure(response: requests.Response) -> StatusError:
+    try:
+        body: object = response.json()
+    except (ValueError, RecursionError):
+        body = None
+    message, code = _message_and_code(body)
+    return StatusError(
+        response.status_code,
+        cut(message or response.text or response.reason or "no message"),
+        code,
+        is_json=isinstance(body, dict),
+        retry_after_seconds=retry_after_seconds(
+            response.headers, status_code=response.status_code, now=time()
+        ),
+    )
+
+
+def _message_and_code(body: object) -> tuple[str, int | None]:
+    """Read the error shapes of Alpaca, Finnhub and CoinGecko."""
+    if not _is_object(body):
+        return "", None
+    nested = body.get("status")
+    source = nested if _is_object(nested) else body
+    for name in ("message", "error_message", "error"):
+        message = source.get(name)
+        if message:
+            break
+    code = source.get("code", source.get("error_code"))
+    text = message if isinstance(message, str) else json.dumps(message or body)
+    return text, code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)

@@ -1,0 +1,153 @@
+"""Every read of every provider, against every fault: always a classified error, always in time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from connectors.alpaca.market_data import AlpacaCryptoData, AlpacaNews, AlpacaStockData
+from connectors.coingecko.client import CoinGeckoData
+from connectors.errors import RejectedError, UnavailableError
+from connectors.finnhub.client import FinnhubData
+from tests.connectors import samples
+from tests.connectors.conftest import make_broker
+from tests.connectors.server import (
+    Answer,
+    Handler,
+    ProviderServer,
+    drip,
+    hang,
+    redirect_to,
+    reset,
+    truncated,
+    unannounced_cut,
+)
+
+TIMEOUT = 0.3
+KEYS = ("AKTESTKEY123", "secretsecretsecret")
+SINCE, UNTIL = datetime(2020, 10, 15, tzinfo=UTC), datetime(2020, 10, 16, tzinfo=UTC)
+DAY = date(2020, 10, 15)
+
+
+@dataclass(frozen=True)
+class Read:
+    """A read and an answer it would take."""
+
+    call: Callable[[ProviderServer], Any]
+    good: Any
+
+
+def _stocks(server: ProviderServer) -> AlpacaStockData:
+    return AlpacaStockData(*KEYS, server.url, total_timeout_seconds=TIMEOUT)
+
+
+def _coins(server: ProviderServer) -> AlpacaCryptoData:
+    return AlpacaCryptoData(*KEYS, server.url, total_timeout_seconds=TIMEOUT)
+
+
+def _finnhub(server: ProviderServer) -> FinnhubData:
+    return FinnhubData("finnhubkey123", f"{server.url}/api/v1", total_timeout_seconds=TIMEOUT)
+
+
+def _coingecko(server: ProviderServer) -> CoinGeckoData:
+    return CoinGeckoData("CG-demokey123", f"{server.url}/api/v3", total_timeout_seconds=TIMEOUT)
+
+
+READS = {
+    "account": Read(lambda s: make_broker(s, TIMEOUT).account(), samples.account()),
+    "clock": Read(lambda s: make_broker(s, TIMEOUT).clock(), samples.clock()),
+    "calendar": Read(lambda s: make_broker(s, TIMEOUT).calendar(DAY, DAY), samples.CALENDAR),
+    "assets": Read(lambda s: make_broker(s, TIMEOUT).assets(), [samples.asset()]),
+    "positions": Read(lambda s: make_broker(s, TIMEOUT).positions(), [samples.position()]),
+    "order_by_client_order_id": Read(
+        lambda s: make_broker(s, TIMEOUT).order_by_client_order_id("decision-1-entry-1"), samples.order()
+    ),
+    "order": Read(lambda s: make_broker(s, TIMEOUT).order(samples.ORDER_ID), samples.order()),
+    "orders": Read(lambda s: make_broker(s, TIMEOUT).orders(open_only=True), [samples.order()]),
+    "fills": Read(lambda s: make_broker(s, TIMEOUT).fills(), [samples.fill()]),
+    "stock_quotes": Read(lambda s: _stocks(s).quotes(["AAPL"]), {"AAPL": samples.snapshot()}),
+    "stock_bars": Read(
+        lambda s: _stocks(s).daily_bars(["AAPL"], start=DAY, end=DAY),
+        {"bars": {"AAPL": [samples.bar("2020-10-15")]}, "next_page_token": None},
+    ),
+    "coin_quotes": Read(
+        lambda s: _coins(s).quotes(["BTC/USD"]), {"snapshots": {"BTC/USD": samples.snapshot()}}
+    ),
+    "coin_bars": Read(
+        lambda s: _coins(s).daily_bars(["BTC/USD"], start=DAY, end=DAY),
+        {"bars": {"BTC/USD": [samples.bar("2020-10-15")]}, "next_page_token": None},
+    ),
+    "news": Read(
+        lambda s: AlpacaNews(*KEYS, s.url, total_timeout_seconds=TIMEOUT).headlines(
+            ["AAPL"], since=SINCE, until=UNTIL
+        ),
+        {"news": [samples.news()], "next_page_token": None},
+    ),
+    "finnhub_quotes": Read(lambda s: _finnhub(s).quotes(["AAPL"]), samples.finnhub_quote()),
+    "finnhub_news": Read(
+        lambda s: _finnhub(s).headlines(["AAPL"], since=SINCE, until=UNTIL), [samples.finnhub_news()]
+    ),
+    "coingecko_quotes": Read(lambda s: _coingecko(s).quotes(["BTC/USD"]), samples.COINGECKO_PRICES),
+}
+
+FAULTS: dict[str, Callable[[Any], Handler]] = {
+    "hang": lambda good: hang,
+    "drip_body": lambda good: drip(good, seconds=0.05),
+    "drip_head": lambda good: drip(good, seconds=0.05, in_head=True),
+    "reset": lambda good: reset,
+    "truncated": truncated,
+    "unannounced_cut": unannounced_cut,
+    "server_error": lambda good: Answer({"code": 50010000, "message": "internal server error"}, 500),
+    "server_error_page": lambda good: Answer(b"<html>oops</html>", 502),
+    "too_many": lambda good: Answer({"message": "too many requests."}, 429, {"Retry-After": "7"}),
+    "not_json": lambda good: Answer(b"<html>welcome</html>"),
+    "empty": lambda good: Answer(b""),
+    "wrong_shape": lambda good: Answer(7),
+    "null": lambda good: Answer(None),
+    "redirect": lambda good: redirect_to("http://127.0.0.1:9/elsewhere"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("read", READS)
+def test_failed_read_is_unavailable_and_in_time(server: ProviderServer, read: str, fault: str) -> None:
+    """Lessons 13 and 18: no read fails in silence or answers with something made up."""
+    server.on_any(FAULTS[fault](READS[read].good))
+    started = monotonic()
+
+    with pytest.raises(UnavailableError) as caught:
+        READS[read].call(server)
+
+    assert monotonic() - started < TIMEOUT + 1
+    assert caught.value.retry_after_seconds == (7 if fault == "too_many" else None)
+    assert len(server.seen) == 1, "a hidden retry"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 422])
+@pytest.mark.parametrize("read", READS)
+def test_refused_read_is_rejected(server: ProviderServer, read: str, status: int) -> None:
+    server.on_any(Answer({"message": "no", "code": 40010000}, status))
+
+    with pytest.raises(RejectedError, match="no") as caught:
+        READS[read].call(server)
+
+    assert (caught.value.status_code, caught.value.code) == (status, 40010000)
+
+
+@pytest.mark.parametrize("read", READS)
+def test_read_answers_when_nothing_is_wrong(server: ProviderServer, read: str) -> None:
+    server.on_any(Answer(READS[read].good))
+
+    READS[read].call(server)
+
+
+@pytest.mark.parametrize("read", READS)
+def test_refused_connection_is_unavailable(read: str) -> None:
+    with ProviderServer() as gone:
+        pass
+
+    with pytest.raises(UnavailableError, match="refused"):
+        READS[read].call(gone)
