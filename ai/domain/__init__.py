@@ -1,0 +1,1 @@
+"""Pure code of the ai room: no Django, no network, no clock."""

@@ -1,0 +1,109 @@
+"""What is asked of a model and what it may answer.
+
+Percentages are in percent (``2.5`` is 2.5 %); money and prices in USD; times are aware UTC.
+"""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from ai.domain.indicators import Indicators
+
+
+class Action(enum.StrEnum):
+    """What a model may propose for a symbol."""
+
+    BUY = "buy"
+    SELL = "sell"
+    HOLD = "hold"
+
+
+class HoldReason(enum.StrEnum):
+    """Why a symbol has no proposal: stable words, stored and counted by others."""
+
+    ANALYSIS_TIMEOUT = "analysis_timeout"
+    ANALYSIS_FAILED = "analysis_failed"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    INVALID_ANSWER = "invalid_answer"
+    MISSING_ANSWER = "missing_answer"
+    DUPLICATE_ANSWER = "duplicate_answer"
+    UNKNOWN_SYMBOL = "unknown_symbol"
+
+
+class Hold(NamedTuple):
+    """A symbol left alone, with the reason and its particulars for the operator."""
+
+    reason: HoldReason
+    detail: str
+
+
+class ProposalProblem(NamedTuple):
+    """One thing wrong with an answer; ``symbol`` is None unless it is one that was asked."""
+
+    symbol: str | None
+    reason: HoldReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineFact:
+    """A news item as the provider gave it; the text is untrusted."""
+
+    title: str
+    source: str
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFacts:
+    """All that a model is told about one symbol.
+
+    ``position_quantity`` is in base units, zero where none is held; ``unrealised_pnl_percent`` is of the
+    position's cost, None where none is held. ``change_percent`` is since the previous close.
+    """
+
+    symbol: str
+    price: Decimal
+    change_percent: Decimal | None
+    indicators: Indicators | None
+    headlines: tuple[HeadlineFact, ...]
+    position_quantity: Decimal
+    unrealised_pnl_percent: Decimal | None
+    quoted_at: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioFacts:
+    """The account in four figures; ``exposure_percent`` is of ``equity``."""
+
+    equity: Decimal
+    cash: Decimal
+    exposure_percent: Decimal
+    position_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisQuestion:
+    """One question about many symbols; nothing in it may be from after ``as_of``.
+
+    ``instructions`` are the operator's words for the strategy and are trusted.
+    """
+
+    as_of: datetime
+    strategy_name: str
+    instructions: str
+    portfolio: PortfolioFacts
+    symbols: tuple[SymbolFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A validated answer for one asked symbol; ``confidence`` is in [0, 1]."""
+
+    symbol: str
+    action: Action
+    confidence: Decimal
+    reasoning: str
