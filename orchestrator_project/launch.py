@@ -22,9 +22,14 @@ def main(argv: Sequence[str]) -> int:
         environment = load_environment(os.environ)
         if command in WITHOUT_ENGINES or command.startswith("-") or {"-h", "--help"} & set(argv):
             return _execute(argv)
-        with joined_engines(environment.orchestrator_home, need_redis=command not in WITHOUT_REDIS) as urls:
-            os.environ.setdefault("DATABASE_URL", urls.database_url)
-            os.environ.setdefault("REDIS_URL", urls.redis_url)
+        needs = {
+            "need_database": environment.database_url is None,
+            "need_redis": environment.redis_url is None and command not in WITHOUT_REDIS,
+        }
+        with joined_engines(environment.orchestrator_home, **needs) as urls:
+            for name, url in (("DATABASE_URL", urls.database_url), ("REDIS_URL", urls.redis_url)):
+                if url is not None:
+                    os.environ[name] = url
             return _execute(argv)
     except (BadEnvironmentError, EngineError) as error:
         sys.stderr.write(f"{error}\n")

@@ -1,6 +1,5 @@
 """Django and Celery settings; every value from outside comes through environment.py."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import dj_database_url
 from django.urls import reverse_lazy
 
+from orchestrator_project.engines.state import read_state
 from orchestrator_project.environment import load_environment
 from orchestrator_project.log import configure_structlog, logging_config
 from orchestrator_project.secret_key import stored_secret_key
@@ -17,16 +17,15 @@ ENVIRONMENT = load_environment(os.environ)
 
 
 def _engine_urls() -> tuple[str, str]:
-    """Return the engines' addresses: given, or those of engines that run already.
+    """Return the engines' addresses: given, or those of the embedded engines as last recorded.
 
-    A process started without manage.py (celery, an editor's plugin) joins what runs; where nothing
-    runs it gets addresses that refuse, so that the error names the folder and not a default server.
+    A process started without manage.py (celery, an editor's plugin) joins what runs. Where nothing was
+    ever started it gets addresses that refuse, so that no default server is reached by accident.
     """
-    running = ENVIRONMENT.orchestrator_home / "engines.json"
-    known = json.loads(running.read_text()) if running.exists() else {}
-    database = ENVIRONMENT.database_url or known.get("database_url")
-    redis = ENVIRONMENT.redis_url or known.get("redis_url")
-    return database or "postgresql://postgres:@/orchestrator?host=/engines-not-running", redis or "redis://127.0.0.1:1/0"
+    known = read_state(ENVIRONMENT.orchestrator_home)
+    database = ENVIRONMENT.database_url or (known.postgres.url if known.postgres else None)
+    redis = ENVIRONMENT.redis_url or (known.valkey.url if known.valkey else None)
+    return database or "postgresql://postgres:@/orchestrator?host=/engines-not-started", redis or "redis://127.0.0.1:1/0"
 
 
 DATABASE_URL, REDIS_URL = _engine_urls()

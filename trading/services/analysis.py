@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from ai.domain.indicators import Indicators
 from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, SymbolFacts
+from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, analyse
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.domain.symbols import is_coin
@@ -30,6 +31,14 @@ class Skip:
 
     reason: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came back, with the calls it came from; no result where nothing could be asked."""
+
+    result: AnalysisResult | None
+    calls: Mapping[UUID, ModelCall]
 
 
 def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
@@ -57,11 +66,16 @@ def _decide(cycle: Cycle, strategy: Strategy) -> Iterable[AIDecision]:
     now = market_now()
     skips = {symbol: skip for symbol in cycle.symbols if (skip := _skip(symbol, snapshots.get(symbol), now))}
     asked = [symbol for symbol in cycle.symbols if symbol not in skips]
-    result = None
+    answers = Answers(None, {})
     if asked and now is not None:
         result = _ask(cycle, _question(cycle, strategy, [snapshots[s] for s in asked], now))
+        answers = Answers(result, ModelCall.objects.in_bulk(set(result.call_ids.values())))
+    held = frozenset(Position.objects.values_list("symbol", flat=True))
     for symbol in cycle.symbols:
-        yield _decision(cycle, strategy, symbol, snapshots.get(symbol), skips.get(symbol), result)
+        row = AIDecision(cycle=cycle, strategy=strategy, symbol=symbol, action="hold", confidence=ZERO)
+        row.price = snapshots[symbol].price if symbol in snapshots else None
+        _fill_in(row, skips.get(symbol), answers, is_held=symbol in held)
+        yield row
 
 
 def _skip(symbol: str, snapshot: MarketSnapshot | None, now: datetime | None) -> Skip | None:
@@ -88,6 +102,7 @@ def _ask(cycle: Cycle, question: AnalysisQuestion) -> AnalysisResult:
             deadline_seconds=settings.seconds("analysis_timeout"),
             api_base=environment.ai_api_base,
             api_key=environment.ai_api_key,
+            daily_budget_usd=environment.ai_daily_budget_usd,
         ),
         cycle_id=cycle.pk,
     )
@@ -148,44 +163,30 @@ def _headlines(cycle: Cycle, symbol: str) -> tuple[HeadlineFact, ...]:
     )
 
 
-def _decision(
-    cycle: Cycle,
-    strategy: Strategy,
-    symbol: str,
-    snapshot: MarketSnapshot | None,
-    skip: Skip | None,
-    result: AnalysisResult | None,
-) -> AIDecision:
-    """Return the row: a proposal that wants to trade is pending, everything else says why not."""
-    row = AIDecision(
-        cycle=cycle,
-        strategy=strategy,
-        symbol=symbol,
-        action=AIDecision.Action.HOLD,
-        confidence=ZERO,
-        price=snapshot.price if snapshot else None,
-    )
-    proposal = result.proposals.get(symbol) if result else None
-    if result is not None:
-        row.model = result.models.get(symbol, "")
-        row.model_call_id = result.calls.get(symbol)
-    if skip is not None:
-        return _unasked(row, skip)
-    if result is None or proposal is None:
-        held = result.holds.get(symbol) if result else None
-        return _unasked(row, Skip(held.reason if held else "analysis_failed", held.detail if held else ""))
+def _fill_in(row: AIDecision, skip: Skip | None, answers: Answers, *, is_held: bool) -> None:
+    """Write the outcome: a proposal that wants to trade stays pending, everything else says why not."""
+    result, symbol = answers.result, row.symbol
+    if skip is None and result is not None:
+        row.model_call = answers.calls.get(result.call_ids[symbol]) if symbol in result.call_ids else None
+        row.model = row.model_call.model if row.model_call else ""
+    if skip is not None or result is None:
+        _not_traded(row, DecisionStatus.SKIPPED, skip or Skip("analysis_failed", "nothing was asked"))
+        return
+    proposal = result.proposals.get(symbol)
+    if proposal is None:
+        hold = result.holds[symbol]
+        _not_traded(row, DecisionStatus.HELD, Skip(hold.reason, hold.detail))
+        return
     row.action, row.confidence, row.reasoning = proposal.action, proposal.confidence, proposal.reasoning
     if proposal.action == AIDecision.Action.HOLD:
-        row.status, row.reason, row.settled_at = DecisionStatus.HELD, "hold", timezone.now()
-    elif proposal.action == AIDecision.Action.SELL and not Position.objects.filter(pk=symbol).exists():
-        row.status, row.reason, row.settled_at = DecisionStatus.SKIPPED, "no_position", timezone.now()
-    return row
+        _not_traded(row, DecisionStatus.HELD, Skip("hold", ""))
+    elif proposal.action == AIDecision.Action.SELL and not is_held:
+        _not_traded(row, DecisionStatus.SKIPPED, Skip("no_position", "there is nothing to sell"))
 
 
-def _unasked(row: AIDecision, skip: Skip) -> AIDecision:
-    row.status, row.reason, row.reason_detail = DecisionStatus.SKIPPED, skip.reason, skip.detail[:500]
+def _not_traded(row: AIDecision, status: DecisionStatus, why: Skip) -> None:
+    row.status, row.reason, row.reason_detail = status, why.reason, why.detail[:500]
     row.settled_at = timezone.now()
-    return row
 
 
 def _store(

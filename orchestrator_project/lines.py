@@ -1,0 +1,113 @@
+"""Events as lines for the operator's terminal: what happened, in the words of the console."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from trading.models import Event
+
+OVERLAP = timedelta(seconds=5)
+Payload = Mapping[str, Any]
+
+
+class EventTail:
+    """Says each event once, in the order of time.
+
+    Transactions commit in another order than their events were made, so every look goes back some
+    seconds and leaves out what was said already.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._since = timezone.now()
+        self._said: set[UUID] = set()
+
+    def look(self) -> None:
+        """Say what is new."""
+        events = Event.objects.filter(occurred_at__gte=self._since).order_by("occurred_at", "id")
+        fresh = [event for event in events if event.pk not in self._said]
+        for event in fresh:
+            line = line_of(event)
+            if line:
+                self._say(line)
+        self._said.update(event.pk for event in fresh)
+        horizon = timezone.now() - OVERLAP
+        if horizon > self._since:
+            self._said = {e.pk for e in events if e.occurred_at >= horizon}
+            self._since = horizon
+
+
+def line_of(event: Event) -> str | None:
+    """Return the event as a line, None when it says nothing to an operator."""
+    words = WORDS.get(event.type)
+    if words is None:
+        return None
+    text = words(event.payload)
+    return f"{event.occurred_at:%H:%M:%S} {text}" if text else None
+
+
+def _cycle_created(p: Payload) -> str:
+    return f"cycle started ({p['cycle_type']}, {p['trigger']}): {p['symbol_count']} symbols, mode {p['mode']}"
+
+
+def _prices(p: Payload) -> str:
+    missing = p["missing"]
+    tail = f", missing {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}" if missing else ""
+    return f"{p['count']} prices from {', '.join(p['sources']) or 'nowhere'} in {p['seconds']} s{tail}"
+
+
+def _account(p: Payload) -> str:
+    state = "open" if p["market_open"] else "closed"
+    return (
+        f"  account: equity {Decimal(p['equity']):,.2f} USD, {p['positions']} positions,"
+        f" market {state} at {p['market_time'][:19]}Z"
+    )
+
+
+def _analysis(p: Payload) -> str:
+    rest = ", ".join(f"{n} {word}" for word, n in p.items() if word not in ("decisions", "seconds"))
+    return f"  analysis: {p['decisions']} decisions in {p['seconds']} s ({rest})"
+
+
+def _order(verb: str) -> Callable[[Payload], str]:
+    def words(p: Payload) -> str:
+        price = f" at {Decimal(p['average_price']):,.4f}" if p.get("average_price") else ""
+        return f"  {p.get('side', '')} {p.get('filled_quantity', '')} {p.get('symbol', '')} {verb}{price}"
+
+    return words
+
+
+WORDS: Mapping[str, Callable[[Payload], str]] = {
+    "cycle.created": _cycle_created,
+    "cycle.step.stocks": lambda p: f"  stocks: {_prices(p)}",
+    "cycle.step.coins": lambda p: f"  coins: {_prices(p)}",
+    "cycle.step.news": lambda p: f"  news: {p['count']} headlines in {p['seconds']} s",
+    "cycle.step.account": _account,
+    "cycle.step.analysis": _analysis,
+    "cycle.step.refresh_assets": lambda _: "  asset master refreshed",
+    "cycle.step.reconcile": lambda _: "  reconciled with the broker",
+    "cycle.error": lambda p: f"  problem in {p['operation']} {p['symbol']}: {p['message']}",
+    "cycle.complete": lambda p: f"cycle completed: {p['decisions']} decisions, {p['trades']} trades",
+    "cycle.abort": lambda p: f"cycle aborted: {p['reason']}",
+    "cycle.fail": lambda p: f"cycle failed: {p['reason']}",
+    "decision.deny": lambda p: f"  {p['symbol']} denied: {p['reason']}",
+    "decision.store": lambda p: f"  {p['symbol']} stored for review: {p['reason']}",
+    "decision.request_approval": lambda _: "  a decision waits for approval in the console",
+    "order.created": lambda p: f"  {p['side']} {p['quantity']} {p['symbol']} ordered"
+    if "quantity" in p
+    else f"  external order for {p['symbol']} adopted",
+    "order.fill": _order("filled"),
+    "order.partial_fill": _order("partly filled"),
+    "order.cancel": _order("canceled"),
+    "order.expire": _order("expired"),
+    "order.reject": lambda p: f"  order rejected: {p.get('reason', '')} {p.get('symbol', '')}",
+    "order.lose": lambda p: f"  order outcome unknown, looking it up: {p['error']}",
+    "order.fail": lambda p: f"  order never reached the broker: {p['reason']}",
+    "kill_switch.engaged": lambda p: f"KILL SWITCH ENGAGED by {p['actor']}: {p['reason']}",
+    "kill_switch.released": lambda p: f"kill switch released by {p['actor']}: {p['reason']}",
+    "agent.mode_set": lambda p: f"mode {p['from']} -> {p['to']} by {p['actor']}",
+}

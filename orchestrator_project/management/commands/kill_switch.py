@@ -1,0 +1,73 @@
+import getpass
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from risk.errors import SwitchStateError
+from risk.services import switch
+from trading.services import flatten, kill_switch
+
+
+class Command(BaseCommand):
+    help = "Stop all trading (engage), let it go on (release), or say how the switch stands (status)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", choices=["engage", "release", "status"])
+        parser.add_argument("--reason", default="", help="why; release needs it")
+        parser.add_argument("--flatten", action="store_true", help="with engage: also sell every position")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["flatten"] and options["action"] != "engage":
+            raise CommandError("--flatten goes with engage")
+        facts: dict[str, Any] = getattr(self, f"_{options['action']}")(options)
+        if options["json"]:
+            self.stdout.write(json.dumps(facts))
+        else:
+            for name, value in facts.items():
+                self.stdout.write(f"{name}: {value}")
+        if facts.get("problems"):
+            sys.exit(1)
+
+    def _engage(self, options: dict[str, Any]) -> dict[str, Any]:
+        reason = options["reason"] or "engaged from the command line"
+        report = kill_switch.engage(actor=_actor(), reason=reason)
+        facts: dict[str, Any] = {
+            "engaged": True,
+            "already_engaged": report.already_engaged,
+            "since": report.engagement.engaged_at.isoformat(),
+            "cancel_requested": report.cancel_requested,
+            "problems": report.problems,
+        }
+        if options["flatten"]:
+            flattening = flatten.flatten_positions(report.engagement)
+            facts["flatten_ordered"] = flattening.ordered
+            facts["problems"] = report.problems + flattening.problems
+        return facts
+
+    def _release(self, options: dict[str, Any]) -> dict[str, Any]:
+        if not options["reason"].strip():
+            raise CommandError('--reason: expected why trading may go on, e.g. --reason "cause found and fixed"')
+        try:
+            engagement = kill_switch.release(actor=_actor(), reason=options["reason"])
+        except SwitchStateError as error:
+            raise CommandError(str(error)) from error
+        return {"engaged": False, "released_by": engagement.released_by}
+
+    def _status(self, options: dict[str, Any]) -> dict[str, Any]:
+        current = switch.current_engagement()
+        if current is None:
+            return {"engaged": False}
+        return {
+            "engaged": True,
+            "since": current.engaged_at.isoformat(),
+            "by": current.engaged_by,
+            "trigger": current.trigger,
+            "reason": current.reason,
+        }
+
+
+def _actor() -> str:
+    return f"{getpass.getuser()} (command line)"

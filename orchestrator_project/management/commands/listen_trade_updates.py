@@ -1,0 +1,69 @@
+import queue
+import signal
+import threading
+import time
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+
+from connectors.base import TradeUpdate
+from connectors.errors import ConnectorError
+from trading.errors import NotConfiguredError
+from trading.models import Saga
+from trading.services.providers import current_providers
+from trading.services.sweeping import Kind, Work
+from trading.tasks import revive
+
+log = structlog.get_logger(__name__)
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Command(BaseCommand):
+    help = "Listen to the broker's stream of trade updates. An update is a hint: the broker is then asked."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        hints: queue.SimpleQueue[str] = queue.SimpleQueue()
+        stop = threading.Event()
+        threading.Thread(target=_take_hints, args=(hints,), daemon=True).start()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: _stop(stop))
+        pause = FIRST_PAUSE_SECONDS
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                broker = current_providers().broker
+                broker.listen(lambda update: _note(hints, update))
+            except (ConnectorError, NotConfiguredError) as error:
+                log.warning("stream_ended", error=str(error), again_in_seconds=pause)
+            if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            stop.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def _note(hints: "queue.SimpleQueue[str]", update: TradeUpdate) -> None:
+    """Take the hint over to the other thread: this one belongs to the stream's event loop."""
+    log.info("trade_update", update=update.event, client_order_id=update.order.client_order_id)
+    hints.put(update.order.client_order_id)
+
+
+def _take_hints(hints: "queue.SimpleQueue[str]") -> None:
+    while True:
+        client_order_id = hints.get()
+        try:
+            sagas = Saga.objects.open().filter(order__client_order_id=client_order_id)
+            for pk in sagas.values_list("pk", flat=True):
+                revive(Work(Kind.ADVANCE, pk))
+        except DatabaseError as error:
+            log.critical("database_unreachable", error=str(error))
+            connection.close()
+        except Exception:
+            log.exception("hint_failed", client_order_id=client_order_id)
+
+
+def _stop(stop: threading.Event) -> None:
+    stop.set()
+    current_providers().broker.stop_listening()

@@ -1,0 +1,22 @@
+import getpass
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from trading.models import Mode
+from trading.services import modes
+
+
+class Command(BaseCommand):
+    help = "Show the trading mode, or set it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("mode", nargs="?", choices=list(Mode.values))
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["mode"]:
+            modes.set_mode(mode=options["mode"], actor=f"{getpass.getuser()} (command line)")
+        mode = modes.current_mode()
+        self.stdout.write(json.dumps({"mode": mode}) if options["json"] else mode)

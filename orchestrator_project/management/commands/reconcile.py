@@ -1,0 +1,28 @@
+import dataclasses
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from connectors.errors import ConnectorError
+from trading.errors import TradingError
+from trading.services.reconciliation import reconcile
+
+
+class Command(BaseCommand):
+    help = "Compare orders, fills and positions with the broker and heal differences toward the broker."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            report = reconcile()
+        except (ConnectorError, TradingError) as error:
+            raise CommandError(str(error)) from error
+        facts = dataclasses.asdict(report)
+        if options["json"]:
+            self.stdout.write(json.dumps(facts))
+            return
+        for name, value in facts.items():
+            self.stdout.write(f"{name}: {value if value else 'none'}")

@@ -1,0 +1,67 @@
+import signal
+import threading
+import time
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+
+from connectors.errors import ConnectorError
+from trading.errors import TradingError
+from trading.models import Heartbeat
+from trading.services.reconciliation import reconcile
+from trading.services.sweeping import Work, end_overdue, find_work
+from trading.tasks import revive
+
+log = structlog.get_logger(__name__)
+TICK_SECONDS = 1.0
+REVIVE_AGAIN_SECONDS = 10.0
+DATABASE_PAUSE_SECONDS = 2.0
+
+
+class Command(BaseCommand):
+    help = "Revive work that lost its message, end what is past its deadline. Reads only PostgreSQL."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="one round, then end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: stop.set())
+        revived: dict[Work, float] = {}
+        self._reconcile_at_start()
+        while not stop.is_set():
+            try:
+                self._round(revived)
+            except (DatabaseError, InterfaceError) as error:
+                log.critical("database_unreachable", error=str(error))
+                connection.close()
+                stop.wait(DATABASE_PAUSE_SECONDS)
+            except Exception:
+                log.exception("sweeper_round_failed")
+            if options["once"]:
+                return
+            stop.wait(TICK_SECONDS)
+
+    def _round(self, revived: dict[Work, float]) -> None:
+        """Do one round; work is not enqueued again while its last message may still be on the way."""
+        Heartbeat.objects.update_or_create(process="sweeper", defaults={"beaten_at": timezone.now()})
+        end_overdue()
+        now = time.monotonic()
+        found = find_work()
+        for work in found:
+            if now - revived.get(work, -REVIVE_AGAIN_SECONDS) >= REVIVE_AGAIN_SECONDS:
+                revived[work] = now
+                log.info("revived", kind=work.kind, id=str(work.id))
+                revive(work)
+        for gone in revived.keys() - set(found):
+            del revived[gone]
+
+    def _reconcile_at_start(self) -> None:
+        try:
+            reconcile()
+        except (ConnectorError, TradingError, DatabaseError) as error:
+            log.warning("reconcile_at_start_failed", error=str(error))

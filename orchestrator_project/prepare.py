@@ -1,0 +1,97 @@
+"""What must be there before anything runs: migrations, the first operator, settings, limits, schedule.
+
+Everything here may run again at every start: it adds what is missing and changes nothing else.
+"""
+
+import secrets
+
+from django.conf import settings as django_settings
+from django.contrib.auth.models import Group, Permission, User
+from django.core.management import call_command
+from django.db import transaction
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from risk.models import RiskLimits
+from trading.domain.runtime_settings import SPECS
+from trading.models import AgentStatus, RuntimeSetting, Strategy
+from trading.services import settings
+
+FIRST_OPERATOR = "admin"
+SEED_AUTHOR = "seed"
+DEFAULT_LIMITS = {
+    "max_position_percent": 10,
+    "max_exposure_percent": 50,
+    "max_positions": 15,
+    "max_daily_loss_percent": 5,
+}
+DEFAULT_STRATEGY = "Balanced momentum"
+DEFAULT_INSTRUCTIONS = (
+    "Look for liquid symbols with a rising trend that are not overbought, or oversold symbols in a rising"
+    " trend. Sell what is held when its trend has broken or it is overbought. Prefer to hold: only propose"
+    " what the figures support, and say which."
+)
+CHANGEABLE = ["runtimesetting", "strategy", "universecandidate"]
+GROUPS: dict[str, list[str]] = {
+    "viewer": ["view"],
+    "operator": ["view", "engage_killswitch", "set_mode", "answer_approval"],
+    "risk officer": ["view", "engage_killswitch", "release_killswitch", "set_mode", "answer_approval"],
+}
+
+
+def prepare() -> str | None:
+    """Migrate and seed; return the first operator's password at the first start, None later."""
+    call_command("migrate", interactive=False, verbosity=0)
+    with transaction.atomic():
+        AgentStatus.objects.get_or_create(pk=1, defaults={"mode": django_settings.ENVIRONMENT.orchestrator_mode})
+        for spec in SPECS.values():
+            RuntimeSetting.objects.get_or_create(
+                name=spec.name,
+                defaults={"value": str(spec.default), "unit": spec.unit, "description": spec.description},
+            )
+        if not RiskLimits.objects.exists():
+            RiskLimits.objects.create(version=1, author=SEED_AUTHOR, note="defaults", **DEFAULT_LIMITS)
+        if not Strategy.objects.exists():
+            Strategy.objects.create(name=DEFAULT_STRATEGY, instructions=DEFAULT_INSTRUCTIONS)
+        _schedule()
+        _groups()
+        return _first_operator()
+
+
+def _schedule() -> None:
+    if not PeriodicTask.objects.filter(name=settings.CYCLE_SCHEDULE).exists():
+        settings.schedule_cycles(settings.count("cycle_interval"))
+    hourly, _ = IntervalSchedule.objects.get_or_create(every=1, period=IntervalSchedule.HOURS)
+    PeriodicTask.objects.get_or_create(
+        name=settings.MAINTENANCE_SCHEDULE,
+        defaults={
+            "task": "trading.start_cycle",
+            "interval": hourly,
+            "kwargs": '{"cycle_type": "maintenance"}',
+            "expire_seconds": 600,
+        },
+    )
+
+
+def _groups() -> None:
+    ours = Permission.objects.filter(content_type__app_label__in=["trading", "risk", "ai"])
+    for name, words in GROUPS.items():
+        group, _ = Group.objects.get_or_create(name=name)
+        granted = [p for p in ours if _is_granted(p.codename, words, name)]
+        group.permissions.add(*granted)
+
+
+def _is_granted(codename: str, words: list[str], group: str) -> bool:
+    verb, _, model = codename.partition("_")
+    if verb == "view":
+        return "view" in words
+    if verb in ("add", "change") and group == "risk officer":
+        return model in CHANGEABLE
+    return codename in words
+
+
+def _first_operator() -> str | None:
+    if User.objects.filter(is_superuser=True).exists():
+        return None
+    password = secrets.token_urlsafe(15)
+    User.objects.create_superuser(FIRST_OPERATOR, password=password)
+    return password
