@@ -148,6 +148,8 @@ def resolve(host: str, timeout_seconds: float) -> list[str]:
             found = socket.getaddrinfo(bare, None, type=socket.SOCK_STREAM)
         except OSError as exc:
             errors.append(exc)
+        except UnicodeError as exc:  # a label longer than 63 characters, say
+            errors.append(socket.gaierror(socket.EAI_NONAME, str(exc)))
         else:
             addresses.extend(dict.fromkeys(str(entry[4][0]) for entry in found))
 
