@@ -1,5 +1,7 @@
 """What can go wrong when a model is asked, told apart by what the caller may do next."""
 
+from decimal import Decimal
+
 
 class AiError(Exception):
     """Base of all errors of the ai room."""
@@ -48,15 +50,23 @@ class ModelAnswerError(ModelError):
 
     Args:
         text: what there was of the answer, for the record.
-        prompt_tokens: tokens that were paid for nonetheless, with ``completion_tokens``.
+        prompt_tokens: tokens that were paid for nonetheless, like ``completion_tokens`` and ``cost_usd``.
     """
 
     kind = "invalid"
 
     def __init__(
-        self, model: str, detail: str, *, text: str = "", prompt_tokens: int = 0, completion_tokens: int = 0
+        self,
+        model: str,
+        detail: str,
+        *,
+        text: str = "",
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        cost_usd: Decimal | None = None,
     ) -> None:
         super().__init__(model, detail)
         self.text = text
         self.prompt_tokens = prompt_tokens
         self.completion_tokens = completion_tokens
+        self.cost_usd = cost_usd

@@ -1,4 +1,4 @@
-"""Judges a model's answer, decision by decision. Whatever the text, the outcome is a value, never an error."""
+"""Judges a model's answer, decision by decision. Whatever the text, the outcome is a value."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -150,7 +150,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int | float:
-    """Return the number; as a float when it is absurdly long, which ``int`` would refuse with the whole text."""
+    """Return the number; as a float when so long that ``int`` would refuse, and the whole text with it."""
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
@@ -175,7 +175,8 @@ def _judge_decision(symbol: str, raw: dict[str, Any]) -> Proposal | ProposalProb
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         detail = f"{where}: {first['msg']}, was {_shown(first['input'])}"
-        return ProposalProblem(symbol, HoldReason.INVALID_ANSWER, clean_line(detail, limit=_MAX_DETAIL_CHARACTERS))
+        detail = clean_line(detail, limit=_MAX_DETAIL_CHARACTERS)
+        return ProposalProblem(symbol, HoldReason.INVALID_ANSWER, detail)
     except ValueError:
         detail = "action: must be buy, sell or hold, was " + _shown(raw["action"])
         return ProposalProblem(symbol, HoldReason.INVALID_ANSWER, detail)

@@ -78,7 +78,7 @@ def read_facts(messages: Sequence[Message]) -> dict[str, Any]:
         raise ValueError(f"expected one fenced JSON object in the user message, found {len(found)}")
     facts = json.loads(found[0], parse_float=Decimal)
     if not isinstance(facts, dict) or not isinstance(facts.get("symbols"), list):
-        raise ValueError("the facts must be an object with a list of symbols")
+        raise ValueError("the facts must be an object with a list of symbols")  # noqa: TRY004 - one error type
     return facts
 
 
@@ -125,7 +125,7 @@ def _headlines(headlines: Sequence[HeadlineFact], as_of: datetime) -> list[dict[
 
 
 def _number(value: Decimal | None) -> float | None:
-    """Return a JSON number to be read by a model; nothing computes with it and it never comes back as money."""
+    """Return a JSON number for a model to read; it never comes back as money."""
     return None if value is None else float(value)
 
 

@@ -2,9 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from urllib.parse import quote
 
 _SPACES = re.compile(r"\s+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_KEY_SHAPES = re.compile(r"(?i)(?<=bearer )[^\s'\"]+|\bsk-[\w-]{6,}|(?<=[?&]key=)[^\s&'\"]+")
 # Cf holds the bidi overrides and zero-width characters, Cc the control characters, Cs lone surrogates,
 # Co and Cn what no reader can see. Zl and Zp become spaces below.
 _UNSEEN = frozenset({"Cf", "Cc", "Cs", "Co", "Cn"})
@@ -24,7 +27,7 @@ def clean_line(text: str, *, limit: int) -> str:
 
 
 def storable(text: str) -> str:
-    """Return ``text`` with the characters PostgreSQL cannot hold (NUL, lone surrogates) replaced by U+FFFD."""
+    """Return ``text`` with what PostgreSQL cannot hold (NUL, lone surrogates) replaced by U+FFFD."""
     return _SURROGATES.sub("\ufffd", text.replace("\x00", "\ufffd"))
 
 
@@ -36,3 +39,11 @@ def truncated(text: str, *, limit_bytes: int) -> str:
     note = f"\n[truncated: the answer had {len(encoded)} bytes]"
     kept = encoded[: limit_bytes - len(note.encode())].decode(errors="ignore")
     return kept + note
+
+
+def redacted(text: str, secrets: Iterable[str | None]) -> str:
+    """Return ``text`` without the ``secrets`` and without what looks like an API key."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[redacted]").replace(quote(secret, safe=""), "[redacted]")
+    return _KEY_SHAPES.sub("[redacted]", text)

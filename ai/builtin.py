@@ -1,0 +1,75 @@
+"""The built-in analyst: the technical strategy behind the interface of a language model.
+
+Registered with litellm as a custom provider, so that the same call, record and validation run as for a
+language model. It is labelled as what it is wherever it shows.
+"""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from ai.domain.indicators import Indicators
+from ai.domain.prompt import Message, read_facts
+from ai.domain.strategy import decide
+
+PROVIDER = "builtin"
+MODEL = "builtin/technical-v1"
+LABEL = "built-in technical analyst (not a language model)"
+
+
+def answer(messages: Sequence[Message]) -> str:
+    """Return the strategy's decisions on the facts in ``messages``, as the JSON text a model would write.
+
+    Raises:
+        ValueError: the messages carry no readable facts.
+    """
+    decisions = [_decision(facts) for facts in read_facts(messages)["symbols"]]
+    return json.dumps({"decisions": decisions}, ensure_ascii=False)
+
+
+def register(litellm: Any) -> None:
+    """Make ``MODEL`` known to litellm, which is passed in because only the gateway imports it."""
+
+    class TechnicalAnalyst(litellm.CustomLLM):  # type: ignore[misc]  # the base is known at run time only
+        """Answers chat completions with the strategy; costs nothing, counts no tokens."""
+
+        def completion(self, *, messages: list[Message], model_response: Any, **_: Any) -> Any:
+            """Fill in litellm's prepared response."""
+            choice = model_response.choices[0]
+            choice.message.content = answer(messages)
+            choice.finish_reason = "stop"
+            model_response.model = MODEL
+            model_response.usage = litellm.Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+            return model_response
+
+    litellm.custom_provider_map = [{"provider": PROVIDER, "custom_handler": TechnicalAnalyst()}]
+
+
+def _decision(facts: dict[str, Any]) -> dict[str, Any]:
+    position = facts.get("position") or {}
+    verdict = decide(
+        _indicators(facts.get("indicators")),
+        change_percent=_figure(facts.get("change_percent")),
+        is_held=(_figure(position.get("quantity")) or 0.0) > 0,
+        unrealised_pnl_percent=_figure(position.get("unrealised_pnl_percent")),
+    )
+    return {
+        "symbol": facts["symbol"],
+        "action": verdict.action.value,
+        "confidence": float(verdict.confidence),
+        "reasoning": verdict.reasoning,
+    }
+
+
+def _indicators(values: Any) -> Indicators | None:
+    """Return the indicators, or None where any of them is missing: half of them decide nothing."""
+    try:
+        return Indicators.from_dict(values)
+    except (ValueError, AttributeError):
+        return None
+
+
+def _figure(value: Any) -> float | None:
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return float(value) if is_number else None

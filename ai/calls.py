@@ -1,0 +1,128 @@
+"""One model call and its record."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from ai import gateway
+from ai.domain.answer import ParsedAnswer, parse_answer, response_format
+from ai.domain.prompt import PROMPT_VERSION, Message
+from ai.domain.text import storable, truncated
+from ai.errors import ModelAnswerError, ModelError
+from ai.models import ModelCall
+
+MAX_STORED_ANSWER_BYTES = 64 * 1024
+_LARGEST_COUNT = 2**31 - 1
+_LARGEST_COST = Decimal("999999.999999")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAccess:
+    """Where models are asked; both None: litellm's own variables."""
+
+    api_base: str | None
+    api_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How one call ended: ``error`` is None only where ``parsed`` holds at least one proposal."""
+
+    model: str
+    symbols: tuple[str, ...]
+    messages: tuple[Message, ...]
+    started_at: datetime
+    latency_ms: int
+    answer: str = ""
+    parsed: ParsedAnswer | None = None
+    error: ModelError | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Decimal | None = None
+
+
+def ask(
+    model: str,
+    messages: Sequence[Message],
+    symbols: Sequence[str],
+    *,
+    started_at: datetime,
+    timeout_seconds: float,
+    access: ModelAccess,
+) -> CallOutcome:
+    """Put one question to one model and judge the answer; touches no database, so any thread may call it."""
+    asked = CallOutcome(model, tuple(symbols), tuple(messages), started_at, latency_ms=0)
+    began = time.monotonic()
+    try:
+        completion = gateway.complete(
+            model,
+            messages,
+            schema=response_format(),
+            timeout_seconds=timeout_seconds,
+            api_base=access.api_base,
+            api_key=access.api_key,
+        )
+    except ModelError as error:
+        latency_ms = round((time.monotonic() - began) * 1000)
+        if isinstance(error, ModelAnswerError):
+            return replace(
+                asked,
+                latency_ms=latency_ms,
+                answer=error.text,
+                error=error,
+                prompt_tokens=error.prompt_tokens,
+                completion_tokens=error.completion_tokens,
+                cost_usd=error.cost_usd,
+            )
+        return replace(asked, latency_ms=latency_ms, error=error)
+    parsed = parse_answer(completion.text, symbols)
+    return replace(
+        asked,
+        latency_ms=completion.latency_ms,
+        answer=completion.text,
+        parsed=parsed,
+        error=None if parsed.proposals else ModelAnswerError(model, _complaint(parsed)),
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        cost_usd=completion.cost_usd,
+    )
+
+
+def record(outcome: CallOutcome, *, cycle_id: UUID | None) -> ModelCall:
+    """Write the call down, its texts as they were."""
+    messages = [{key: storable(value) for key, value in message.items()} for message in outcome.messages]
+    error = outcome.error
+    return ModelCall.objects.create(
+        cycle_id=cycle_id,
+        model=outcome.model[:200],
+        provider=gateway.provider_of(outcome.model)[:100],
+        prompt_version=PROMPT_VERSION,
+        prompt_hash=hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest(),
+        prompt=messages,
+        symbols=list(outcome.symbols),
+        answer=truncated(storable(outcome.answer), limit_bytes=MAX_STORED_ANSWER_BYTES),
+        status=error.kind if error else ModelCall.Status.SUCCEEDED,
+        error_type=type(error).__name__ if error else "",
+        error_message=storable(error.detail) if error else "",
+        prompt_tokens=_bounded(outcome.prompt_tokens),
+        completion_tokens=_bounded(outcome.completion_tokens),
+        cost_usd=None if outcome.cost_usd is None else min(outcome.cost_usd, _LARGEST_COST),
+        latency_ms=_bounded(outcome.latency_ms),
+        started_at=outcome.started_at,
+    )
+
+
+def _complaint(parsed: ParsedAnswer) -> str:
+    """Return why no decision of the answer can be used, in the words of its first problem."""
+    first = parsed.problems[0].detail if parsed.problems else "it was asked for no symbol"
+    return f"no usable decision: {first}"
+
+
+def _bounded(count: int) -> int:
+    """Return what the column can hold of a count that a provider reported."""
+    return min(max(count, 0), _LARGEST_COUNT)

@@ -1,0 +1,237 @@
+"""The one place that calls models, through litellm, which it imports lazily (1.8 s, 160 MB)."""
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ai import builtin
+from ai.domain.prompt import Message
+from ai.domain.text import clean_line, redacted
+from ai.errors import (
+    ModelAnswerError,
+    ModelError,
+    ModelRejectedError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+)
+
+MAX_CALLS_IN_FLIGHT = 32
+"""Calls of this process that may be under way at once, the abandoned ones included."""
+
+_MAX_DETAIL_CHARACTERS = 500
+_ENVIRONMENT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else the import fetches a price list from the internet
+    "LITELLM_MODE": "PRODUCTION",  # else it loads .env from the working directory
+    "LITELLM_LOG": "ERROR",
+}
+_NO_TEMPERATURE = ("gpt-5", "o1", "o3", "o4")
+
+_slots = threading.BoundedSemaphore(MAX_CALLS_IN_FLIGHT)
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A complete answer; ``cost_usd`` is None where litellm knows no price for the model."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: Decimal | None
+    latency_ms: int
+
+
+def complete(
+    model: str,
+    messages: Sequence[Message],
+    *,
+    schema: dict[str, Any] | None,
+    timeout_seconds: float,
+    api_base: str | None = None,
+    api_key: str | None = None,
+) -> Completion:
+    """Ask ``model`` once, without retries, and return its answer within ``timeout_seconds`` in total.
+
+    The call runs in a daemon thread of its own. When time is up that thread is abandoned: its result is
+    dropped, it ends with the next byte or the read timeout, whichever comes first, and until then it holds
+    one of ``MAX_CALLS_IN_FLIGHT`` slots, so a hanging provider cannot pile up threads.
+
+    Args:
+        schema: the ``response_format``; dropped for models that do not know it.
+        timeout_seconds: for everything, connecting and a dripping reply included; the first call in a
+            process also loads litellm, see ``load``.
+
+    Raises:
+        ModelTimeoutError: no complete answer in time.
+        ModelUnavailableError: 429, 5xx, no connection, or no free slot.
+        ModelRejectedError: another 4xx.
+        ModelAnswerError: an answer without a complete text.
+    """
+    started = time.monotonic()
+    if not _slots.acquire(blocking=False):
+        raise ModelUnavailableError(model, f"{MAX_CALLS_IN_FLIGHT} earlier calls are still under way")
+    arguments = _arguments(model, messages, schema, timeout_seconds, api_base, api_key)
+    future: Future[Any] = Future()
+    threading.Thread(
+        target=_run, args=(future, arguments, started + timeout_seconds), name="model-call", daemon=True
+    ).start()
+    wait([future], timeout=timeout_seconds)
+    if not future.done():
+        raise ModelTimeoutError(model, f"no complete answer within {timeout_seconds:.1f} s")
+    error = future.exception()
+    if error is not None:
+        raise _classified(model, error, api_key) from error
+    latency_ms = round((time.monotonic() - started) * 1000)
+    try:
+        return _completion(model, future.result(), latency_ms, api_key)
+    except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as malformed:
+        raise ModelAnswerError(model, f"the reply is malformed: {malformed}") from malformed
+
+
+def load() -> Any:
+    """Import litellm, prepared as it must be, and return it; later calls cost nothing."""
+    with _loading:
+        return _load()
+
+
+def provider_of(model: str) -> str:
+    """Return a label of who answers for ``model``, e.g. ``openai``."""
+    if model == builtin.MODEL:
+        return builtin.LABEL
+    try:
+        return str(load().get_llm_provider(model)[1])
+    except Exception:
+        return model.partition("/")[0]
+
+
+@functools.cache
+def _load() -> Any:
+    for name, value in _ENVIRONMENT.items():
+        os.environ[name] = value
+    import litellm
+
+    from ai import bounded_http
+
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    litellm.client_session = bounded_http.make_client()
+    builtin.register(litellm)
+    return litellm
+
+
+def _arguments(
+    model: str,
+    messages: Sequence[Message],
+    schema: dict[str, Any] | None,
+    timeout_seconds: float,
+    api_base: str | None,
+    api_key: str | None,
+) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "model": model,
+        "messages": [dict(message) for message in messages],
+        "timeout": timeout_seconds,
+        "max_retries": 0,
+        "drop_params": True,
+    }
+    if not model.rpartition("/")[2].startswith(_NO_TEMPERATURE):
+        arguments["temperature"] = 0
+    if schema is not None:
+        arguments["response_format"] = schema
+    if api_base and not model.startswith(f"{builtin.PROVIDER}/"):
+        arguments["api_base"] = api_base
+    if api_key:
+        arguments["api_key"] = api_key
+    return arguments
+
+
+def _run(future: Future[Any], arguments: dict[str, Any], deadline: float) -> None:
+    """Make the call in this thread; whatever comes of it goes into ``future``."""
+    try:
+        litellm = load()
+        from ai import bounded_http
+
+        bounded_http.set_deadline(deadline)
+        future.set_result(litellm.completion(**arguments))
+    except BaseException as error:  # the waiting thread judges it
+        future.set_exception(error)
+    finally:
+        _slots.release()
+
+
+def _completion(model: str, response: Any, latency_ms: int, api_key: str | None) -> Completion:
+    usage = getattr(response, "usage", None)
+    prompt_tokens = int(getattr(usage, "prompt_tokens", None) or 0)
+    completion_tokens = int(getattr(usage, "completion_tokens", None) or 0)
+    choice = response.choices[0] if getattr(response, "choices", None) else None
+    message: Any = getattr(choice, "message", None)
+    text = redacted(getattr(message, "content", None) or "", [api_key])
+    problem = None
+    if choice is None:
+        problem = "the reply has no choices"
+    elif getattr(message, "refusal", None):
+        problem = "the model refused: " + clean_line(str(message.refusal), limit=_MAX_DETAIL_CHARACTERS // 2)
+    elif choice.finish_reason in ("length", "content_filter"):
+        problem = f"the answer is incomplete: finish_reason {choice.finish_reason}"
+    elif not text.strip():
+        problem = "the answer is empty"
+    cost_usd = _cost(model, response)
+    if problem is not None:
+        raise ModelAnswerError(
+            model,
+            problem,
+            text=text,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            cost_usd=cost_usd,
+        )
+    return Completion(text, prompt_tokens, completion_tokens, cost_usd, latency_ms)
+
+
+def _cost(model: str, response: Any) -> Decimal | None:
+    """Return litellm's price of the call, None where it knows none."""
+    if model == builtin.MODEL:
+        return Decimal(0)
+    try:
+        cost = load().completion_cost(completion_response=response, model=model)
+    except Exception:
+        return None
+    return Decimal(repr(cost)) if cost else None
+
+
+def _classified(model: str, error: BaseException, api_key: str | None) -> ModelError:
+    """Translate what litellm raised; what cannot be told counts as unavailable, so another model is asked."""
+    detail = _words(error, api_key)
+    status = getattr(error, "status_code", None)
+    if status in (408, 504):  # the statuses of litellm.Timeout, also of those it met locally
+        return ModelTimeoutError(model, detail)
+    if isinstance(status, int) and 400 <= status < 500 and status != 429:
+        return ModelRejectedError(model, detail)
+    return ModelUnavailableError(model, detail, _retry_after(error))
+
+
+def _words(error: BaseException, api_key: str | None) -> str:
+    """Return one redacted line: litellm's words without its tracebacks, and the root cause it leaves out."""
+    words = str(error).partition("Traceback (most recent call last)")[0]
+    root = error
+    while (below := root.__cause__ or root.__context__) is not None:
+        root = below
+    cause = "" if str(root) in words else f" ({type(root).__name__}: {root})"
+    return clean_line(redacted(f"{words}{cause}", [api_key]), limit=_MAX_DETAIL_CHARACTERS)
+
+
+def _retry_after(error: BaseException) -> float | None:
+    """Return the Retry-After in seconds, None where there is none or it is a date."""
+    response = getattr(error, "response", None)
+    headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 86_400 else None

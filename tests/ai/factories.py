@@ -1,0 +1,54 @@
+"""Smallest valid questions and facts, to be overridden where a test cares."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from ai.domain.indicators import Indicators
+from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, SymbolFacts
+
+AS_OF = datetime(2020, 10, 15, 13, 31, tzinfo=UTC)
+
+
+def make_indicators(**overrides: float) -> Indicators:
+    figures = {
+        "rsi_14": 55.0,
+        "z_score_20": 0.2,
+        "change_5d_percent": 1.0,
+        "change_20d_percent": 3.0,
+        "trend_percent": 1.0,
+        "volatility_percent": 25.0,
+        "atr_percent": 2.0,
+    }
+    return Indicators(**{**figures, **overrides})
+
+
+def make_headline(title: str = "A quiet day", **overrides: Any) -> HeadlineFact:
+    return HeadlineFact(**{"title": title, "source": "wire", "published_at": AS_OF, **overrides})
+
+
+def make_facts(symbol: str = "AAPL", **overrides: Any) -> SymbolFacts:
+    values: dict[str, Any] = {
+        "symbol": symbol,
+        "price": Decimal("120.5"),
+        "change_percent": Decimal("0.4"),
+        "indicators": make_indicators(),
+        "headlines": (),
+        "position_quantity": Decimal(0),
+        "unrealised_pnl_percent": None,
+        "quoted_at": AS_OF,
+        "source": "alpaca",
+    }
+    return SymbolFacts(**{**values, **overrides})
+
+
+def make_question(*symbols: SymbolFacts | str, **overrides: Any) -> AnalysisQuestion:
+    facts = tuple(make_facts(symbol) if isinstance(symbol, str) else symbol for symbol in symbols)
+    values: dict[str, Any] = {
+        "as_of": AS_OF,
+        "strategy_name": "technical",
+        "instructions": "Prefer large companies.",
+        "portfolio": PortfolioFacts(Decimal(100_000), Decimal(60_000), Decimal(40), 4),
+        "symbols": facts,
+    }
+    return AnalysisQuestion(**{**values, **overrides})

@@ -1,0 +1,66 @@
+"""The built-in analyst, asked the way a language model is."""
+
+import json
+import uuid
+from decimal import Decimal
+
+import pytest
+
+from ai import builtin, gateway
+from ai.domain.answer import response_format
+from ai.domain.prompt import render_messages
+from ai.domain.types import Action
+from ai.models import ModelCall
+from ai.services import AnalysisSettings, analyse
+from tests.ai.factories import make_facts, make_indicators, make_question
+
+
+def test_it_answers_through_litellm_at_no_cost() -> None:
+    messages = render_messages(make_question("AAPL", "BTC/USD"))
+
+    completion = gateway.complete(builtin.MODEL, messages, schema=response_format(), timeout_seconds=30)
+
+    decisions = json.loads(completion.text)["decisions"]
+    assert [decision["symbol"] for decision in decisions] == ["AAPL", "BTC/USD"]
+    assert completion.cost_usd == 0
+    assert completion.prompt_tokens == completion.completion_tokens == 0
+
+
+def test_half_the_indicators_are_none() -> None:
+    facts = {"symbol": "AAPL", "indicators": {"rsi_14": 20}, "position": None}
+    messages = [{"role": "user", "content": f"```json\n{json.dumps({'symbols': [facts]})}\n```"}]
+
+    [decision] = json.loads(builtin.answer(messages))["decisions"]
+
+    assert decision["action"] == "hold"
+    assert decision["reasoning"] == "Too few daily bars for indicators."
+
+
+@pytest.mark.django_db
+def test_it_is_asked_when_no_model_is_named_and_labelled_as_what_it_is() -> None:
+    cycle_id = uuid.uuid4()
+    falling = make_facts("TSLA", position_quantity=Decimal(3), unrealised_pnl_percent=Decimal("-9.5"))
+
+    result = analyse(
+        question=make_question("AAPL", falling), models=[], settings=AnalysisSettings(), cycle_id=cycle_id
+    )
+
+    assert set(result.proposals) == {"AAPL", "TSLA"}
+    assert result.proposals["TSLA"].action is Action.SELL
+    assert not result.failed
+    call = ModelCall.objects.get(cycle_id=cycle_id)
+    assert call.model == "builtin/technical-v1"
+    assert call.provider == "built-in technical analyst (not a language model)"
+    assert call.status == ModelCall.Status.SUCCEEDED
+    assert call.cost_usd == 0
+    assert result.call_ids == {"AAPL": call.id, "TSLA": call.id}
+
+
+@pytest.mark.django_db
+def test_140_symbols_are_seven_recorded_calls() -> None:
+    symbols = [make_facts(f"S{n}", indicators=make_indicators(rsi_14=30 + n / 4)) for n in range(140)]
+
+    result = analyse(question=make_question(*symbols), models=[], settings=AnalysisSettings(), cycle_id=None)
+
+    assert len(result.proposals) == 140
+    assert ModelCall.objects.count() == 7
