@@ -4,7 +4,6 @@ import importlib.util
 import logging
 import secrets
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from redis.retry import Retry
 from orchestrator_project.engines import disk, processes
 from orchestrator_project.engines.errors import EngineError
 from orchestrator_project.engines.state import ValkeyRecord
+from orchestrator_project.ports import port_is_free
 
 NAME = "Valkey"
 PROGRAM = "valkey-server"
@@ -104,12 +104,12 @@ def _random_port() -> int:
 def _await_port(port: int) -> None:
     """Give a server that was killed the moment its port takes to be free; go on when it is not."""
     patience_ends = time.monotonic() + PORT_PATIENCE_SECONDS
-    while not port_is_free(port) and time.monotonic() < patience_ends:
+    while not port_is_free(HOST, port) and time.monotonic() < patience_ends:
         time.sleep(POLL_SECONDS)
 
 
 def _start_once(home: Path, port: int, password: str) -> ValkeyRecord:
-    if not port_is_free(port):
+    if not port_is_free(HOST, port):
         raise _PortTakenError
     configuration = _data(home) / "valkey.conf"
     configuration.touch(mode=0o600)
@@ -123,17 +123,6 @@ def _start_once(home: Path, port: int, password: str) -> ValkeyRecord:
     finally:
         client.close()
     return ValkeyRecord(pid=pid, port=port, password=password, url=f"redis://:{password}@{HOST}:{port}/0")
-
-
-def port_is_free(port: int) -> bool:
-    """Tell whether the loopback port can be bound right now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: TIME_WAIT is free
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _configuration(data: Path, port: int, password: str) -> str:
