@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -77,27 +78,16 @@ def provider_url(value: str) -> str:
 
 def paper_address(value: str) -> str:
     """Read the trading address: Alpaca's paper one or loopback. There is no switch to live."""
-    from connectors.alpaca.addresses import require_paper_address
+    from connectors.alpaca.addresses import require_paper_address  # late: few commands need it this early
 
-    from connectors.errors import ConfigurationError
-
-    form = "https://paper-api.alpaca.markets, or a loopback address such as http://127.0.0.1:8001 (no path)"
-    _split(value, form)
-    try:
-        require_paper_address(value)
-    except ConfigurationError:
-        raise ValueError(form) from None
-    return value
+    return _alpaca_address(value, require_paper_address, "https://paper-api.alpaca.markets")
 
 
 def data_address(value: str) -> str:
-    """Read the market data address: Alpaca's or loopback with its port, no path."""
-    form = "https://data.alpaca.markets, or a loopback address such as http://127.0.0.1:8002 (no path)"
-    parts = _split(value, form)
-    plain = f"http://{parts.netloc}" == value and parts.port is not None and "@" not in parts.netloc
-    if value != "https://data.alpaca.markets" and not (plain and _is_loopback(parts)):
-        raise ValueError(form)
-    return value
+    """Read the market data address: Alpaca's or loopback."""
+    from connectors.alpaca.addresses import require_data_address
+
+    return _alpaca_address(value, require_data_address, "https://data.alpaca.markets")
 
 
 def comma_separated(value: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -150,6 +140,16 @@ def _broker_url(value: str, schemes: tuple[str, ...], form: str) -> str:
     if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
         raise ValueError(form)
     return value
+
+
+def _alpaca_address(value: str, require: Callable[[str], str], official: str) -> str:
+    from connectors.errors import ConfigurationError
+
+    try:
+        return require(value)
+    except ConfigurationError:
+        form = f"{official}, or a loopback address such as http://127.0.0.1:8001 (no path)"
+        raise ValueError(form) from None
 
 
 def _split(value: str, form: str) -> SplitResult:

@@ -4,15 +4,17 @@ import importlib.util
 import logging
 import secrets
 import signal
-import socket
 import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orchestrator_project.engines import disk, processes
 from orchestrator_project.engines.errors import EngineError
 from orchestrator_project.engines.state import ValkeyRecord
+from orchestrator_project.ports import port_is_free
 
 NAME = "Valkey"
 PROGRAM = "valkey-server"
@@ -24,6 +26,7 @@ PORT_TRIES = 20
 PORT_PATIENCE_SECONDS = 1.0
 READY_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.02
+NO_RETRY = Retry(NoBackoff(), 0)  # the client's own retries sleep longer than a start takes
 STOP_STEPS = ((signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0))
 BROKEN_FILE_WORDS = ("Bad file format reading the append only file", "Fatal error loading the DB")
 
@@ -56,14 +59,12 @@ def start(home: Path, record: ValkeyRecord | None, *, keep_port: bool = False) -
     stop(home)
     password = record.password if record is not None else secrets.token_hex(24)
     port = record.port if record is not None else _random_port()
-    patience_ends = time.monotonic() + PORT_PATIENCE_SECONDS
+    if record is not None:
+        _await_port(port)
     for _ in range(PORT_TRIES):
         try:
             return _start_once(home, port, password)
         except _PortTakenError:
-            if record is not None and time.monotonic() < patience_ends:
-                time.sleep(PORT_PATIENCE_SECONDS / PORT_TRIES)  # a killed server may hold it a moment longer
-                continue
             if keep_port:
                 raise EngineError(
                     f"{NAME} ended and its port {port} was taken by another program meanwhile: stop "
@@ -100,8 +101,15 @@ def _random_port() -> int:
     return secrets.choice(PORTS)
 
 
+def _await_port(port: int) -> None:
+    """Give a server that was killed the moment its port takes to be free; go on when it is not."""
+    patience_ends = time.monotonic() + PORT_PATIENCE_SECONDS
+    while not port_is_free(HOST, port) and time.monotonic() < patience_ends:
+        time.sleep(POLL_SECONDS)
+
+
 def _start_once(home: Path, port: int, password: str) -> ValkeyRecord:
-    if not port_is_free(port):
+    if not port_is_free(HOST, port):
         raise _PortTakenError
     configuration = _data(home) / "valkey.conf"
     configuration.touch(mode=0o600)
@@ -109,23 +117,12 @@ def _start_once(home: Path, port: int, password: str) -> ValkeyRecord:
     log = home / "logs" / "valkey.log"
     log_start = log.stat().st_size if log.exists() else 0
     pid = processes.spawn_detached([str(_binary()), str(configuration)], log=log, folder=_data(home))
-    client = redis.Redis(host=HOST, port=port, password=password, socket_timeout=2)
+    client = redis.Redis(host=HOST, port=port, password=password, socket_timeout=2, retry=NO_RETRY)
     try:
         _wait_until_ready(home, pid, client, log, log_start)
     finally:
         client.close()
     return ValkeyRecord(pid=pid, port=port, password=password, url=f"redis://:{password}@{HOST}:{port}/0")
-
-
-def port_is_free(port: int) -> bool:
-    """Tell whether the loopback port can be bound right now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: TIME_WAIT is free
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _configuration(data: Path, port: int, password: str) -> str:

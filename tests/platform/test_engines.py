@@ -15,6 +15,7 @@ import redis
 from orchestrator_project.engines import EngineError, disk, ensure_running, joined_engines, valkey
 from orchestrator_project.engines.processes import is_alive
 from orchestrator_project.engines.state import read_state
+from orchestrator_project.ports import port_is_free
 from tests.platform.conftest import EngineUser, running_engines, state_pids
 from tests.platform.deadline import wait_until
 
@@ -89,7 +90,7 @@ def test_secrets_are_private(home: Path) -> None:
         for file in (home / "engines.json", home / "valkey" / "valkey.conf"):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
         with pytest.raises(redis.AuthenticationError):
-            redis.Redis(host="127.0.0.1", port=state.valkey.port).ping()
+            redis.Redis(host="127.0.0.1", port=state.valkey.port, retry=valkey.NO_RETRY).ping()
     assert urls.redis_url == state.valkey.url
 
 
@@ -271,7 +272,7 @@ def test_a_port_that_running_programs_know_is_not_replaced(home: Path) -> None:
     with joined_engines(home):
         pid, port = state_pids(home)[1], read_state(home).valkey.port  # type: ignore[union-attr]  # just joined
         kill(pid)
-        wait_until(lambda: valkey.port_is_free(port), "the port is free")
+        wait_until(lambda: port_is_free("127.0.0.1", port), "the port is free")
         with (
             socket.create_server(("127.0.0.1", port)),
             pytest.raises(EngineError, match=f"its port {port} was taken"),
