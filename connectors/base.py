@@ -258,7 +258,11 @@ class Broker(Protocol):
         ...
 
     def listen(self, on_update: Callable[[TradeUpdate], None]) -> None:
-        """Call ``on_update`` for every update of the stream until the connection ends for good."""
+        """Call ``on_update`` for every update of the stream until stopped or cut off for good."""
+        ...
+
+    def stop_listening(self) -> None:
+        """End ``listen`` within 2 s, from another thread or a signal handler."""
         ...
 
 

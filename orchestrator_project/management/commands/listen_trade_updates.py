@@ -1,4 +1,3 @@
-import queue
 import signal
 import threading
 import time
@@ -25,17 +24,14 @@ class Command(BaseCommand):
     help = "Listen to the broker's stream of trade updates. An update is a hint: the broker is then asked."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        hints: queue.SimpleQueue[str] = queue.SimpleQueue()
         stop = threading.Event()
-        threading.Thread(target=_take_hints, args=(hints,), daemon=True).start()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: _stop(stop))
         pause = FIRST_PAUSE_SECONDS
         while not stop.is_set():
             began = time.monotonic()
             try:
-                broker = current_providers().broker
-                broker.listen(lambda update: _note(hints, update))
+                current_providers().broker.listen(_take_hint)
             except (ConnectorError, NotConfiguredError) as error:
                 log.warning("stream_ended", error=str(error), again_in_seconds=pause)
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
@@ -44,24 +40,17 @@ class Command(BaseCommand):
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-def _note(hints: "queue.SimpleQueue[str]", update: TradeUpdate) -> None:
-    """Take the hint over to the other thread: this one belongs to the stream's event loop."""
-    log.info("trade_update", update=update.event, client_order_id=update.order.client_order_id)
-    hints.put(update.order.client_order_id)
-
-
-def _take_hints(hints: "queue.SimpleQueue[str]") -> None:
-    while True:
-        client_order_id = hints.get()
-        try:
-            sagas = Saga.objects.open().filter(order__client_order_id=client_order_id)
-            for pk in sagas.values_list("pk", flat=True):
-                revive(Work(Kind.ADVANCE, pk))
-        except DatabaseError as error:
-            log.critical("database_unreachable", error=str(error))
-            connection.close()
-        except Exception:
-            log.exception("hint_failed", client_order_id=client_order_id)
+def _take_hint(update: TradeUpdate) -> None:
+    """Have the order's saga advanced; a hint that is lost costs some seconds until the sweeper asks."""
+    client_order_id = update.order.client_order_id
+    log.info("trade_update", update=update.event, client_order_id=client_order_id)
+    try:
+        sagas = Saga.objects.open().filter(order__client_order_id=client_order_id)
+        for pk in sagas.values_list("pk", flat=True):
+            revive(Work(Kind.ADVANCE, pk))
+    except DatabaseError as error:
+        log.critical("database_unreachable", error=str(error))
+        connection.close()
 
 
 def _stop(stop: threading.Event) -> None:

@@ -1,0 +1,95 @@
+import dataclasses
+import getpass
+import json
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
+
+from orchestrator_project.celery import app
+from trading.domain.statuses import CycleStatus
+from trading.domain.symbols import EXPECTED, parse_symbols
+from trading.errors import CycleRunningError, SymbolsError
+from trading.models import Cycle
+from trading.services.cycles import CycleReport, report, start_cycle
+from trading.services.universe import checked_symbols
+from trading.tasks import launch
+
+FAILED, BAD_ARGUMENTS, NO_WORKER = 1, 2, 3
+WORKER_PATIENCE_SECONDS = 10.0
+POLL_SECONDS = 0.25
+
+
+class Command(BaseCommand):
+    help = "Run one cycle now, after the running one, and report how it ended."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--symbols", help="comma-separated, e.g. AAPL,MSFT,BTC/USD (default: the universe)")
+        parser.add_argument("--type", choices=list(Cycle.Type.values), default=Cycle.Type.ANALYSIS)
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        symbols, malformed = parse_symbols(options["symbols"]) if options["symbols"] is not None else (None, [])
+        if malformed:
+            self._end(BAD_ARGUMENTS, f"--symbols: malformed {', '.join(map(repr, malformed))}, expected {EXPECTED}")
+        try:
+            chosen = checked_symbols(symbols) if symbols is not None else None
+        except SymbolsError as error:
+            self._end(BAD_ARGUMENTS, f"--symbols: {error}")
+        except DatabaseError as error:
+            self._end(NO_WORKER, f"the database is not ready ({type(error).__name__}): start `manage.py up`")
+        if not _worker_answers():
+            self._end(NO_WORKER, "no worker answers within 10 s: start `manage.py up`")
+        cycle = _run(options["type"], chosen)
+        self._print(report(cycle), as_json=options["json"])
+        if cycle.status != CycleStatus.COMPLETED:
+            sys.exit(FAILED)
+
+    def _print(self, facts: CycleReport, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(dataclasses.asdict(facts)))
+            return
+        self.stdout.write(f"cycle {facts.cycle_id} {facts.status} {facts.reason}".rstrip())
+        self.stdout.write(
+            f"{len(facts.symbols)} symbols, {facts.decisions_count} decisions, {facts.trades_count} trades,"
+            f" {facts.duration_seconds:.1f} s"
+        )
+        for reason, count in sorted(facts.skipped.items()):
+            self.stdout.write(f"  not traded, {reason}: {count}")
+        for entry in facts.errors:
+            self.stdout.write(f"  problem in {entry['operation']}: {entry['message']}")
+
+    def _end(self, code: int, message: str) -> None:
+        self.stderr.write(message)
+        sys.exit(code)
+
+
+def _worker_answers() -> bool:
+    give_up = time.monotonic() + WORKER_PATIENCE_SECONDS
+    while time.monotonic() < give_up:
+        try:
+            if app.control.ping(timeout=1.0):
+                return True
+        except Exception:  # noqa: BLE001, S110 - whatever the broker's client raises: nobody answers
+            pass
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def _run(cycle_type: str, symbols: list[str] | None) -> Cycle:
+    """Start the cycle when none runs any more, and wait for its end (the sweeper sees to it)."""
+    while True:
+        try:
+            cycle = start_cycle(
+                cycle_type=cycle_type, trigger="command", started_by=getpass.getuser(), symbols=symbols
+            )
+            break
+        except CycleRunningError:
+            time.sleep(POLL_SECONDS)
+    launch(cycle)
+    while cycle.is_open:
+        time.sleep(POLL_SECONDS)
+        cycle.refresh_from_db()
+    return cycle

@@ -1,0 +1,115 @@
+import os
+import socket
+import threading
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+
+from orchestrator_project.bootstrap import first_steps
+from orchestrator_project.engines import ensure_running
+from orchestrator_project.lines import EventTail
+from orchestrator_project.prepare import FIRST_OPERATOR, prepare
+from orchestrator_project.processes import process_specs
+from orchestrator_project.supervisor import AlreadyRunningError, Supervisor, only_one
+from trading.services.modes import current_mode
+
+PORT_TAKEN = (
+    "port {port} is taken: choose another with `manage.py up --port {other}` (or `make demo PORT={other}`)"
+)
+
+
+class Command(BaseCommand):
+    help = "Start everything: engines, web, workers, beat, sweeper, listener and the local venue."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=_port, default=8000, help="of the console (default: 8000)")
+        parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 2, help="child processes")
+        parser.add_argument("--no-venue", action="store_true", help="without the local venue")
+        parser.add_argument("--venue-speed", default="1.0", help="market seconds per second (default: 1)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        home = Path(settings.ENVIRONMENT.orchestrator_home)
+        try:
+            with only_one(home) as lock:
+                self._run(home, lock, options)
+        except AlreadyRunningError as error:
+            raise CommandError(str(error)) from error
+
+    def _run(self, home: Path, lock: int, options: dict[str, Any]) -> None:
+        port = options["port"]
+        _require_free(port)
+        self._announce(port, prepare())
+        tail = EventTail(self._say)
+
+        def watch() -> None:
+            for name in ensure_running(home) if self._embedded() else ():
+                self._say(f"{name} had died and was started again")
+            try:
+                tail.look()
+            finally:
+                connection.close_if_unusable_or_obsolete()
+
+        venue = None
+        if settings.ENVIRONMENT.venue_enabled and not options["no_venue"]:
+            venue = ("--speed", options["venue_speed"])
+        specs = process_specs(home=home, port=port, workers=options["workers"], venue=venue)
+        threading.Thread(target=first_steps, args=(self._say,), daemon=True).start()
+        Supervisor(specs, self._say, watch=watch, lock=lock).run()
+        self._say("stopped; the next start continues with the same state")
+
+    def _announce(self, port: int, password: str | None) -> None:
+        environment = settings.ENVIRONMENT
+        if not environment.venue_enabled:
+            market = "Alpaca paper account"
+        elif environment.venue_data:
+            market = f"local venue, replaying real prices from {environment.venue_data}"
+        else:
+            market = "local venue, synthetic prices (set VENUE_DATA to a folder of CSV files to replay real ones)"
+        self._say("Trading Orchestrator: paper trading only")
+        self._say(f"market:   {market}")
+        self._say(f"analyst:  {', '.join(environment.ai_models) or 'built-in technical analyst (not a language model)'}")
+        mode = current_mode()
+        self._say(f"mode:     {mode}")
+        if mode != environment.orchestrator_mode:
+            self._say(
+                f"          (kept from before; ORCHESTRATOR_MODE={environment.orchestrator_mode} is for a first start:"
+                f" change it with `manage.py mode {environment.orchestrator_mode}`)"
+            )
+        self._say(f"console:  http://127.0.0.1:{port}/admin/")
+        if password:
+            self._say(f"operator: {FIRST_OPERATOR}, password {password} (shown this once)")
+        else:
+            self._say("operator: as before (`manage.py changepassword admin` sets a new password)")
+
+    def _embedded(self) -> bool:
+        environment = settings.ENVIRONMENT
+        return environment.database_url is None or environment.redis_url is None
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise CommandError(PORT_TAKEN.format(port=port, other=port + 1)) from None
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ArgumentTypeError(f"expected a port from 1 to 65535, was {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"expected a whole number from 1, was {text!r}")
+    return int(text)

@@ -1,0 +1,44 @@
+"""Which processes make up a running system, and with which arguments."""
+
+import os
+import sys
+from pathlib import Path
+
+from orchestrator_project.supervisor import ProcessSpec
+
+PROJECT = "orchestrator_project"
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def process_specs(
+    *, home: Path, port: int, workers: int, venue: tuple[str, ...] | None
+) -> list[ProcessSpec]:
+    """Return the processes in the order they are started.
+
+    Args:
+        workers: child processes of the worker that fetches and executes; the analysis has a worker of
+            its own with one child, so that one process only carries the model library.
+        venue: arguments of the venue, None to leave it out.
+    """
+    logs = home / "logs"
+    python = sys.executable
+    manage = (python, str(BASE_DIR / "manage.py"))
+    celery = (python, "-m", "celery", "-A", PROJECT)
+    common = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
+    commands: dict[str, tuple[str, ...]] = {}
+    if venue is not None:
+        commands["venue"] = (*manage, "venue", *venue)
+    commands["worker"] = (*celery, "worker", "-n", "worker@%h", "-Q", "default", "-c", str(workers), *common)
+    commands["analyst"] = (*celery, "worker", "-n", "analyst@%h", "-Q", "analysis", "-c", "1", *common)
+    commands["beat"] = (*celery, "beat", "--loglevel", "INFO", "--pidfile", "")
+    commands["sweeper"] = (*manage, "sweeper")
+    commands["listener"] = (*manage, "listen_trade_updates")
+    commands["web"] = (
+        *(python, "-m", "uvicorn", f"{PROJECT}.asgi:application", "--host", "127.0.0.1"),
+        *("--port", str(port), "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"),
+    )
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    return [
+        ProcessSpec(name=name, argv=argv, env=environment, log=logs / f"{name}.log")
+        for name, argv in commands.items()
+    ]
