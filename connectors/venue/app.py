@@ -1,0 +1,116 @@
+"""Put the venue together: its parts from the options, its routes and its background task."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from connectors.venue import middleware, routes_data, routes_trading, routes_venue
+from connectors.venue.clock import ReplayClock
+from connectors.venue.context import VENUE, Venue
+from connectors.venue.exchange import Exchange
+from connectors.venue.faults import Faults
+from connectors.venue.limits import RateLimits
+from connectors.venue.market import Market
+from connectors.venue.pricing import FillModel
+from connectors.venue.store import Store
+from connectors.venue.stream import UpdateStream
+from connectors.venue.timeline import build_timeline
+from connectors.venue.world.loader import load_world
+from connectors.venue.world.model import World
+from connectors.venue.world.synthetic import synthetic_world
+
+_TICK_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOptions:
+    """What a venue is started with.
+
+    Args:
+        start: epoch seconds of market time at which a new state begins.
+        speed: market seconds per real second.
+        fill_latency: real seconds from an order's entry to its fill.
+        rate_limit: Alpaca requests a minute and key; 0: no limit.
+    """
+
+    data: Path | None
+    state: Path
+    start: float
+    speed: float = 1.0
+    seed: int = 7
+    fill_latency: float = 0.15
+    slippage_bps: float = 3.0
+    partial_rate: float = 0.1
+    rate_limit: int = 200
+
+
+def build_venue(options: VenueOptions) -> Venue:
+    """Read the data and the state and set everything up; a known state goes on where it stopped.
+
+    Raises:
+        VenueInputError: the data, the start or the state cannot be used.
+    """
+    world = synthetic_world(options.seed) if options.data is None else load_world(options.data, options.seed)
+    store = Store(options.state)
+    try:
+        store.claim(world.name)
+        return _assemble(options, world, store)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:
+    start = float(store.fact("start") or options.start)
+    timeline = build_timeline(world, start)
+    store.set_fact("start", repr(start))
+    known_time = store.fact("market_time")
+    clock = ReplayClock(timeline, start if known_time is None else float(known_time), options.speed)
+    market = Market(world, timeline, clock)
+    faults = Faults(options.seed)
+    fills = FillModel(options.seed, options.fill_latency, options.slippage_bps, options.partial_rate)
+    exchange = Exchange(market, store, faults, fills)
+    stream = UpdateStream(faults)
+    exchange.on_update = stream.publish
+    limits = RateLimits(options.rate_limit)
+    return Venue(world, clock, market, store, exchange, faults, limits, stream)
+
+
+def build_app(venue: Venue) -> web.Application:
+    """Return the web application that serves ``venue``."""
+    app = web.Application(
+        middlewares=[middleware.keep_log, middleware.inject_faults, middleware.admit],
+        client_max_size=4 * 2**20,
+    )
+    app[VENUE] = venue
+    for module in (routes_trading, routes_data, routes_venue):
+        app.add_routes(module.routes)
+    app.router.add_get("/stream", venue.stream.handle)
+    app.cleanup_ctx.append(_run_exchange)
+    app.on_shutdown.append(_close_stream)
+    return app
+
+
+async def _close_stream(app: web.Application) -> None:
+    await app[VENUE].stream.close()
+
+
+async def _run_exchange(app: web.Application) -> AsyncIterator[None]:
+    """Keep the exchange moving while the application serves."""
+    venue = app[VENUE]
+
+    async def run() -> None:
+        while True:
+            venue.exchange.tick()
+            await asyncio.sleep(_TICK_SECONDS)
+
+    task = asyncio.create_task(run())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    venue.store.close()

@@ -1,0 +1,57 @@
+"""What every request handler of the venue works with."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from connectors.venue.clock import ReplayClock
+from connectors.venue.exchange import Exchange
+from connectors.venue.faults import PRICE_KINDS, Faults
+from connectors.venue.limits import RateLimits
+from connectors.venue.market import Market, Tick
+from connectors.venue.store import Store
+from connectors.venue.stream import UpdateStream
+from connectors.venue.world.model import Instrument, World
+
+_LOGGED_REQUESTS = 10_000
+_STALE_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class Venue:
+    """The venue's parts; one per process."""
+
+    world: World
+    clock: ReplayClock
+    market: Market
+    store: Store
+    exchange: Exchange
+    faults: Faults
+    limits: RateLimits
+    stream: UpdateStream
+    requests: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=_LOGGED_REQUESTS))
+
+    def observed(self, request: web.Request, instrument: Instrument) -> Tick | None:
+        """Return the last price as this request may see it: faults may age, zero or hide it."""
+        fault = self.faults.hit(
+            PRICE_KINDS, method=request.method, path=request.path, symbol=instrument.symbol
+        )
+        if fault is None:
+            return self.market.tick(instrument)
+        if fault.kind == "missing_symbol":
+            return None
+        if fault.kind == "stale_price":
+            seconds = _STALE_SECONDS if fault.seconds is None else fault.seconds
+            aged = self.market.tick(instrument, self.clock.now() - seconds)
+            return aged or self.market.tick(instrument)
+        tick = self.market.tick(instrument)
+        return None if tick is None else Tick(0.0, tick.traded_at, tick.half_spread)
+
+
+VENUE = web.AppKey("venue", Venue)
+
+
+def venue_of(request: web.Request) -> Venue:
+    """Return the venue that serves this request."""
+    return request.app[VENUE]

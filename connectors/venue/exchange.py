@@ -1,0 +1,415 @@
+"""The paper exchange: takes orders, moves them through their life, books their fills."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+
+from connectors.venue.entry import Entry, check_minimum, read_entry
+from connectors.venue.errors import ApiError, bad_parameter, forbidden, not_found
+from connectors.venue.faults import Faults
+from connectors.venue.ledger import STARTING_CASH
+from connectors.venue.market import Market
+from connectors.venue.orders import Order, order_json
+from connectors.venue.pricing import FillModel
+from connectors.venue.store import Store
+from connectors.venue.wire import floor_quantity, number, stamp, stamp_micros, utc
+from connectors.venue.world.model import Instrument
+
+log = logging.getLogger("connectors.venue")
+
+# an order by quantity holds this much more than it costs at the moment of its entry
+RESERVE_MARGIN = Decimal("1.02")
+_CLOCK_SAVE_SECONDS = 0.5
+
+Update = dict[str, object]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What happens to an open order next, and when (monotonic real seconds)."""
+
+    stage: str
+    due: float
+    fraction: Decimal | None = None
+    rest_after: float | None = None
+    is_rejected: bool = False
+
+
+class Exchange:
+    """One account's orders, positions and money. Every change is stored before anybody hears of it.
+
+    Args:
+        on_update: called with each message of the trade_updates stream.
+    """
+
+    def __init__(self, market: Market, store: Store, faults: Faults, fills: FillModel) -> None:
+        self.market = market
+        self.on_update: Callable[[Update], None] = lambda update: None
+        self._store = store
+        self._faults = faults
+        self._fills = fills
+        self.ledger = store.ledger()
+        self.orders: dict[str, Order] = {order.order_id: order for order in store.orders()}
+        self._by_client_id = {order.client_order_id: order for order in self.orders.values()}
+        self._open: dict[str, Order] = {o.order_id: o for o in self.orders.values() if o.is_open}
+        self.last_equity = Decimal(store.fact("last_equity") or STARTING_CASH)
+        self._seen = float(store.fact("market_time") or market.clock.now())
+        self._saved_at = 0.0
+        self._plans: dict[str, _Plan] = {}
+        for order in self._open.values():
+            self._plan_if_trading(order)
+
+    def open_orders(self) -> list[Order]:
+        """Return the orders that may still fill, oldest first."""
+        return list(self._open.values())
+
+    def by_client_order_id(self, client_order_id: str) -> Order | None:
+        """Return the order with this client_order_id."""
+        return self._by_client_id.get(client_order_id)
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Return the instrument of an order symbol."""
+        return self.market.world.instruments[symbol]
+
+    def held(self, symbol: str) -> Decimal:
+        """Return the quantity held for open sell orders, base units."""
+        sells = (o for o in self._open.values() if o.side == "sell" and o.symbol == symbol)
+        return sum((o.leaves for o in sells), Decimal(0))
+
+    def buying_power(self) -> Decimal:
+        """Return the USD not reserved by open buy orders, never negative."""
+        buys = (o for o in self._open.values() if o.side == "buy")
+        reserved = sum((o.leaves_value for o in buys), Decimal(0))
+        return max(self.ledger.cash - reserved, Decimal(0))
+
+    def market_value(self, moment: float | None = None) -> Decimal:
+        """Return the value of all positions in USD at ``moment`` (default now)."""
+        total = Decimal(0)
+        for symbol, holding in self.ledger.holdings.items():
+            price = self.market.price(self.instrument(symbol), moment)
+            total += holding.quantity * price if price is not None else holding.cost
+        return total
+
+    def submit(self, body: Mapping[str, object]) -> Order:
+        """Take an order; it is stored when this returns.
+
+        Raises:
+            ApiError: it is refused.
+        """
+        entry = read_entry(body, self.market.world)
+        if entry.client_order_id in self._by_client_id:
+            raise ApiError(422, 40010001, "client_order_id must be unique")
+        price = self._entry_price(entry.instrument)
+        check_minimum(entry, price)
+        if entry.side == "buy":
+            self._check_buying_power(entry, price)
+        else:
+            self._check_held(entry, price)
+        fault = self._faults.hit(
+            ("reject_order",), method="POST", path="/v2/orders", symbol=entry.instrument.symbol
+        )
+        if fault is not None and fault.status is not None:
+            message = str(fault.body) if fault.body is not None else "order refused"
+            raise ApiError(fault.status, 42210000 if fault.status == 422 else 40310000, message)
+        order = self._new_order(entry, price)
+        with self._store.transaction():
+            self._store.save_order(order)
+            self._save_clock()
+        self.orders[order.order_id] = self._open[order.order_id] = order
+        self._by_client_id[order.client_order_id] = order
+        self._plan_if_trading(order)
+        if fault is not None:
+            self._plans[order.order_id] = _Plan("new", self._due(order), is_rejected=True)
+        return order
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel an open order.
+
+        Raises:
+            ApiError: there is none, or it is no longer open.
+        """
+        order = self.orders.get(order_id)
+        if order is None:
+            raise not_found(f"order not found for {order_id}")
+        if not order.is_open:
+            raise bad_parameter(f'order is already in "{order.status}" state')
+        self._end(order, "canceled")
+
+    def tick(self) -> None:
+        """Bring everything up to the clock: session ends, due fills, the end of the data."""
+        now = self.market.clock.now()
+        if now > self._seen:
+            boundaries = self.market.timeline.boundaries(self._seen, now)
+            self._seen = now
+            for boundary in boundaries:
+                if boundary.is_open:
+                    self._on_open(boundary.at, now)
+                else:
+                    self._on_close(boundary.at)
+            if now >= self.market.timeline.end:
+                self._on_end(now)
+        real = time.monotonic()
+        for order_id in [key for key, plan in self._plans.items() if plan.due <= real]:
+            self._step(self.orders[order_id], self._plans.pop(order_id))
+        if real - self._saved_at >= _CLOCK_SAVE_SECONDS:
+            self._saved_at = real
+            self._save_clock()
+
+    def _save_clock(self) -> None:
+        self._store.set_fact("market_time", repr(self._seen))
+
+    def _entry_price(self, instrument: Instrument) -> Decimal:
+        if self.market.clock.has_ended:
+            raise forbidden("market is closed for good: the replayed data has ended")
+        price = self.market.price(instrument)
+        if price is None or not self.market.is_trading(instrument):
+            raise bad_parameter(f"asset {instrument.symbol} is not active")
+        return price
+
+    def _check_buying_power(self, entry: Entry, price: Decimal) -> None:
+        needed = entry.notional if entry.quantity is None else entry.quantity * price * RESERVE_MARGIN
+        available = self.buying_power()
+        if needed is not None and needed > available:
+            raise forbidden(
+                "insufficient buying power", buying_power=number(available), cost_basis=number(needed)
+            )
+
+    def _check_held(self, entry: Entry, price: Decimal) -> None:
+        symbol = entry.instrument.symbol
+        asked = entry.quantity
+        if asked is None and entry.notional is not None:
+            asked = floor_quantity(entry.notional / price)
+        existing, held = self.ledger.quantity(symbol), self.held(symbol)
+        available = max(existing - held, Decimal(0))
+        if asked is not None and asked > available:
+            raise forbidden(
+                f"insufficient qty available for order (requested: {number(asked)}, "
+                f"available: {number(available)})",
+                available=number(available),
+                existing_qty=number(existing),
+                held_for_orders=number(held),
+                symbol=entry.instrument.position_symbol,
+            )
+
+    def _new_order(self, entry: Entry, price: Decimal) -> Order:
+        at = self.market.clock.stamp()
+        is_queued = not entry.instrument.is_crypto and not self._is_session()
+        margin = RESERVE_MARGIN if entry.side == "buy" and entry.quantity is not None else Decimal(1)
+        return Order(
+            order_id=str(uuid.uuid4()),
+            client_order_id=entry.client_order_id,
+            symbol=entry.instrument.symbol,
+            side=entry.side,
+            quantity=entry.quantity,
+            notional=entry.notional,
+            time_in_force=entry.time_in_force,
+            status="accepted" if is_queued else "pending_new",
+            submitted_at=at,
+            updated_at=at,
+            reserve_price=price * margin,
+        )
+
+    def _is_session(self) -> bool:
+        return self.market.timeline.is_open(self.market.clock.now())
+
+    def _due(self, order: Order) -> float:
+        share = 0.4 if order.status in ("pending_new", "accepted") else 0.6
+        return time.monotonic() + self._fills.latency_seconds * share
+
+    def _plan_if_trading(self, order: Order) -> None:
+        if self.instrument(order.symbol).is_crypto or self._is_session():
+            stage = "new" if order.status in ("pending_new", "accepted") else "fill"
+            self._plans[order.order_id] = _Plan(stage, self._due(order))
+
+    def _step(self, order: Order, plan: _Plan) -> None:
+        """Do what the plan says and plan what comes after."""
+        if plan.is_rejected:
+            self._end(order, "rejected")
+        elif plan.stage == "new":
+            self._acknowledge(order)
+            self._plan_fill(order)
+        else:
+            self._fill(order, plan)
+
+    def _acknowledge(self, order: Order) -> None:
+        order.status, order.updated_at = "new", self.market.clock.stamp()
+        with self._store.transaction():
+            self._store.save_order(order)
+        self._tell("new", order)
+
+    def _plan_fill(self, order: Order) -> None:
+        about = {"method": "POST", "path": "/v2/orders", "symbol": order.symbol}
+        delay = self._faults.hit(("fill_delay",), **about)
+        if delay is not None and delay.seconds is None:
+            return
+        due = self._due(order) + (delay.seconds or 0.0 if delay is not None else 0.0)
+        partial = self._faults.hit(("partial_fill",), **about)
+        if partial is not None:
+            self._plans[order.order_id] = _Plan("fill", due, Decimal(str(partial.fraction)), partial.seconds)
+            return
+        share = self._fills.first_share(order.client_order_id)
+        rest_after = self._fills.latency_seconds if share is not None else None
+        self._plans[order.order_id] = _Plan("fill", due, share, rest_after)
+
+    def _fill(self, order: Order, plan: _Plan, moment: float | None = None) -> None:
+        """Fill what the plan says at the market's price, or wait for a price."""
+        instrument = self.instrument(order.symbol)
+        price = self._fills.price(self.market, instrument, order, moment)
+        if price is None:
+            self._plans[order.order_id] = _Plan(
+                "fill", time.monotonic() + 1.0, plan.fraction, plan.rest_after
+            )
+            return
+        quantity, is_last = self._quantity(order, price, plan.fraction)
+        value = quantity * price
+        if order.side == "buy" and value > self.ledger.cash:
+            self._end(order, "canceled" if order.filled_quantity else "rejected")
+            return
+        self._book(order, instrument, quantity, price, is_last=is_last)
+        if not is_last and plan.rest_after is not None:
+            self._plans[order.order_id] = _Plan("fill", time.monotonic() + plan.rest_after)
+
+    def _quantity(self, order: Order, price: Decimal, fraction: Decimal | None) -> tuple[Decimal, bool]:
+        """Return how much to fill now and whether that completes the order."""
+        leaves = order.leaves
+        if order.quantity is None:
+            leaves = floor_quantity(order.leaves_value / price)
+            if order.side == "sell":
+                leaves = min(leaves, self.ledger.quantity(order.symbol))
+            return leaves, True
+        if fraction is None:
+            return leaves, True
+        is_whole = leaves == leaves.to_integral_value()
+        part = (
+            (leaves * fraction).to_integral_value(ROUND_DOWN)
+            if is_whole
+            else floor_quantity(leaves * fraction)
+        )
+        if part <= 0 or part >= leaves:
+            return leaves, True
+        return part, False
+
+    def _book(
+        self, order: Order, instrument: Instrument, quantity: Decimal, price: Decimal, *, is_last: bool
+    ) -> None:
+        at = self.market.clock.stamp()
+        order.filled_quantity += quantity
+        order.gross += quantity * price
+        order.updated_at = at
+        order.status = "filled" if is_last else "partially_filled"
+        order.filled_at = at if is_last else None
+        booking = self.ledger.book(order.symbol, order.side, quantity, price, is_crypto=instrument.is_crypto)
+        execution_id = str(uuid.uuid4())
+        with self._store.transaction():
+            self._store.save_order(order)
+            self._store.save_ledger(self.ledger, order.symbol)
+            self._store.add_activity(_fill_activity(order, quantity, price, at, execution_id))
+            if booking.fee:
+                self._store.add_activity(
+                    _fee_activity(order, instrument, booking.fee, price, self.market.clock.stamp())
+                )
+            self._save_clock()
+        if is_last:
+            self._open.pop(order.order_id, None)
+        self._tell(
+            "fill" if is_last else "partial_fill",
+            order,
+            price=number(price),
+            qty=number(quantity),
+            position_qty=number(self.ledger.quantity(order.symbol)),
+            execution_id=execution_id,
+        )
+
+    def _end(self, order: Order, status: str) -> None:
+        order.close(status, self.market.clock.stamp())
+        with self._store.transaction():
+            self._store.save_order(order)
+            self._save_clock()
+        self._open.pop(order.order_id, None)
+        self._plans.pop(order.order_id, None)
+        self._tell(status, order)
+
+    def _on_open(self, at: float, now: float) -> None:
+        """Release the orders that waited; where the clock leapt past the session, fill them at its open."""
+        for order in self.open_orders():
+            if self.instrument(order.symbol).is_crypto:
+                continue
+            if self._is_session() and self.market.timeline.next_close(at) > now:
+                self._plan_if_trading(order)
+            else:
+                if order.status == "accepted":
+                    self._acknowledge(order)
+                self._fill(order, _Plan("fill", 0.0), at)
+
+    def _on_close(self, at: float) -> None:
+        """Expire day orders and remember the day's equity."""
+        for order in self.open_orders():
+            if self.instrument(order.symbol).is_crypto:
+                continue
+            self._plans.pop(order.order_id, None)
+            if order.time_in_force == "day":
+                self._end(order, "expired")
+        self.last_equity = self.ledger.cash + self.market_value(at)
+        with self._store.transaction():
+            self._store.set_fact("last_equity", str(self.last_equity))
+            self._save_clock()
+
+    def _on_end(self, now: float) -> None:
+        log.warning("the replayed data ended at %s: the market is closed for good", stamp(now))
+        for order in self.open_orders():
+            self._end(order, "expired")
+
+    def _tell(self, event: str, order: Order, **details: str) -> None:
+        update: Update = {
+            "event": event,
+            "timestamp": stamp_micros(order.updated_at),
+            "order": order_json(order, self.instrument(order.symbol)),
+            **details,
+        }
+        update.setdefault("execution_id", str(uuid.uuid4()))
+        self.on_update(update)
+
+
+def _activity_id(at: int) -> str:
+    moment = utc(at // 1_000_000)
+    return f"{moment:%Y%m%d%H%M%S}{at % 1_000_000:06d}::{uuid.uuid4()}"
+
+
+def _fill_activity(
+    order: Order, quantity: Decimal, price: Decimal, at: int, execution_id: str
+) -> dict[str, object]:
+    return {
+        "id": f"{_activity_id(at).partition('::')[0]}::{execution_id}",
+        "activity_type": "FILL",
+        "transaction_time": stamp_micros(at),
+        "type": "fill" if order.status == "filled" else "partial_fill",
+        "price": number(price),
+        "qty": number(quantity),
+        "side": order.side,
+        "symbol": order.symbol,
+        "leaves_qty": number(order.leaves) if order.status != "filled" else "0",
+        "order_id": order.order_id,
+        "cum_qty": number(order.filled_quantity),
+        "order_status": order.status,
+    }
+
+
+def _fee_activity(
+    order: Order, instrument: Instrument, fee: Decimal, price: Decimal, at: int
+) -> dict[str, object]:
+    """Book what the fee took: a negative quantity of the coin bought, a negative amount of USD for one sold."""
+    is_buy = order.side == "buy"
+    return {
+        "id": _activity_id(at),
+        "activity_type": "CFEE",
+        "date": f"{utc(at // 1_000_000):%Y-%m-%d}",
+        "net_amount": "0" if is_buy else number(-fee),
+        "description": "Coin Pair Transaction Fee (Non USD)" if is_buy else "Coin Pair Transaction Fee",
+        "symbol": instrument.position_symbol,
+        "qty": number(-fee) if is_buy else "0",
+        "price": number(price),
+        "status": "executed",
+    }

@@ -1,0 +1,126 @@
+"""An order, its life, and how Alpaca writes it."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from connectors.venue.wire import number, optional_number, stamp_micros
+from connectors.venue.world.model import Instrument, stable_id
+
+OPEN_STATUSES = frozenset({"accepted", "pending_new", "new", "partially_filled"})
+_NINE = Decimal("0.000000001")
+
+
+@dataclass(slots=True)
+class Order:
+    """A market order; times in epoch microseconds of market time, ``gross`` the filled value in USD.
+
+    Exactly one of ``quantity`` (base units) and ``notional`` (USD) is set. ``reserve_price`` is what its
+    hold on buying power is reckoned with.
+    """
+
+    order_id: str
+    client_order_id: str
+    symbol: str
+    side: str
+    quantity: Decimal | None
+    notional: Decimal | None
+    time_in_force: str
+    status: str
+    submitted_at: int
+    updated_at: int
+    reserve_price: Decimal
+    filled_quantity: Decimal = Decimal(0)
+    gross: Decimal = Decimal(0)
+    filled_at: int | None = None
+    canceled_at: int | None = None
+    expired_at: int | None = None
+    failed_at: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it may still fill."""
+        return self.status in OPEN_STATUSES
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Return the average fill price in USD, None until something filled."""
+        if not self.filled_quantity:
+            return None
+        return (self.gross / self.filled_quantity).quantize(_NINE)
+
+    @property
+    def leaves(self) -> Decimal:
+        """Return the quantity still to fill; for an order by value what its rest buys at the reserve price."""
+        if self.quantity is not None:
+            return self.quantity - self.filled_quantity
+        return (self.leaves_value / self.reserve_price).quantize(_NINE)
+
+    @property
+    def leaves_value(self) -> Decimal:
+        """Return the USD still to be spent, at the reserve price."""
+        if self.notional is not None:
+            return max(self.notional - self.gross, Decimal(0))
+        return self.leaves * self.reserve_price
+
+    def close(self, status: str, at: int) -> None:
+        """End the order as ``canceled``, ``expired`` or ``rejected``."""
+        self.status, self.updated_at = status, at
+        if status == "canceled":
+            self.canceled_at = at
+        elif status == "expired":
+            self.expired_at = at
+        else:
+            self.failed_at = at
+
+
+def order_json(order: Order, instrument: Instrument) -> dict[str, object]:
+    """Write an order as Alpaca does: numbers as strings, ``order_class`` empty, no ``qty`` by notional."""
+    side = order.side
+    return {
+        "id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "created_at": stamp_micros(order.submitted_at),
+        "updated_at": stamp_micros(order.updated_at),
+        "submitted_at": stamp_micros(order.submitted_at),
+        "filled_at": stamp_micros(order.filled_at),
+        "expired_at": stamp_micros(order.expired_at),
+        "canceled_at": stamp_micros(order.canceled_at),
+        "failed_at": stamp_micros(order.failed_at),
+        "replaced_at": None,
+        "replaced_by": None,
+        "replaces": None,
+        "asset_id": asset_id(instrument),
+        "symbol": order.symbol,
+        "asset_class": instrument.asset_class,
+        "notional": optional_number(order.notional),
+        "qty": optional_number(order.quantity),
+        "filled_qty": number(order.filled_quantity),
+        "filled_avg_price": optional_number(order.average_price),
+        "order_class": "",
+        "order_type": "market",
+        "type": "market",
+        "side": side,
+        "position_intent": f"{side}_to_{'open' if side == 'buy' else 'close'}",
+        "time_in_force": order.time_in_force,
+        "limit_price": None,
+        "stop_price": None,
+        "status": order.status,
+        "extended_hours": False,
+        "legs": None,
+        "trail_percent": None,
+        "trail_price": None,
+        "hwm": None,
+        "subtag": None,
+        "source": None,
+        "expires_at": None,
+    }
+
+
+def asset_id(instrument: Instrument) -> str:
+    """Return the asset id that orders and assets carry."""
+    return stable_id("asset", instrument.symbol)
+
+
+def position_asset_id(instrument: Instrument) -> str:
+    """Return the asset id that positions carry: for coins another one, as on the paper account."""
+    return stable_id("position", instrument.symbol) if instrument.is_crypto else asset_id(instrument)
