@@ -1,3 +1,5 @@
+import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -22,4 +24,4 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        cli.run(options)
+        sys.exit(cli.run(Namespace(**options)))
