@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
-from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError
+from trading.errors import CycleRunningError, NotConfiguredError
 from trading.models import Asset
 from trading.services.assets import refresh_assets
 from trading.services.cycles import start_cycle
@@ -30,8 +30,8 @@ def first_steps(say: Callable[[str], None]) -> None:
             counts = refresh_assets()
             say("assets: " + ", ".join(f"{n} of class {name}" for name, n in counts.items()))
         try:
-            launch(start_cycle(trigger="start", slotted=True))
-        except (CycleRunningError, SlotTakenError) as reason:
+            launch(start_cycle(trigger="start"))
+        except CycleRunningError as reason:
             say(f"no extra cycle at the start: {reason}")
     except Exception as error:  # noqa: BLE001 - a thread's boundary: the operator is told
         say(f"the first cycle could not be started: {error}; the schedule tries again within a minute")

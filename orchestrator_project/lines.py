@@ -11,6 +11,7 @@ from django.utils import timezone
 from trading.models import Event
 
 OVERLAP = timedelta(seconds=5)
+QUIET = frozenset({"low_confidence"})  # dozens a cycle: counted in the cycle's last line
 Payload = Mapping[str, Any]
 
 
@@ -54,6 +55,16 @@ def _cycle_created(p: Payload) -> str:
     return f"cycle started ({p['cycle_type']}, {p['trigger']}): {p['symbol_count']} symbols, mode {p['mode']}"
 
 
+def _cycle_completed(p: Payload) -> str:
+    reasons = ", ".join(
+        f"{reason} {n}" for reason, n in sorted(p["skipped"].items(), key=lambda item: -item[1])
+    )
+    return (
+        f"cycle completed in {p['duration_seconds']:.1f} s: {p['decisions_count']} decisions,"
+        f" {p['trades_count']} trades; not traded: {reasons or 'none'}"
+    )
+
+
 def _prices(p: Payload) -> str:
     missing = p["missing"]
     tail = f", missing {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}" if missing else ""
@@ -73,10 +84,22 @@ def _analysis(p: Payload) -> str:
     return f"  analysis: {p['decisions']} decisions in {p['seconds']} s ({rest})"
 
 
+def _plain(number: str) -> str:
+    """Return a decimal without trailing zeros and without an exponent."""
+    return f"{Decimal(number).normalize():f}"
+
+
+def _order_created(p: Payload) -> str:
+    if p.get("external"):
+        return f"  external order for {p['symbol']} adopted"
+    return f"  {p['side']} {_plain(p['quantity'])} {p['symbol']} ordered"
+
+
 def _order(verb: str) -> Callable[[Payload], str]:
     def words(p: Payload) -> str:
         price = f" at {Decimal(p['average_price']):,.4f}" if p.get("average_price") else ""
-        return f"  {p.get('side', '')} {p.get('filled_quantity', '')} {p.get('symbol', '')} {verb}{price}"
+        quantity = _plain(p["filled_quantity"]) if "filled_quantity" in p else ""
+        return f"  {p.get('side', '')} {quantity} {p.get('symbol', '')} {verb}{price}"
 
     return words
 
@@ -91,15 +114,13 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.step.refresh_assets": lambda _: "  asset master refreshed",
     "cycle.step.reconcile": lambda _: "  reconciled with the broker",
     "cycle.error": lambda p: f"  problem in {p['operation']} {p['symbol']}: {p['message']}",
-    "cycle.complete": lambda p: f"cycle completed: {p['decisions']} decisions, {p['trades']} trades",
+    "cycle.complete": _cycle_completed,
     "cycle.abort": lambda p: f"cycle aborted: {p['reason']}",
     "cycle.fail": lambda p: f"cycle failed: {p['reason']}",
-    "decision.deny": lambda p: f"  {p['symbol']} denied: {p['reason']}",
+    "decision.deny": lambda p: "" if p["reason"] in QUIET else f"  {p['symbol']} denied: {p['reason']}",
     "decision.store": lambda p: f"  {p['symbol']} stored for review: {p['reason']}",
     "decision.request_approval": lambda _: "  a decision waits for approval in the console",
-    "order.created": lambda p: f"  {p['side']} {p['quantity']} {p['symbol']} ordered"
-    if "quantity" in p
-    else f"  external order for {p['symbol']} adopted",
+    "order.created": _order_created,
     "order.fill": _order("filled"),
     "order.partial_fill": _order("partly filled"),
     "order.cancel": _order("canceled"),

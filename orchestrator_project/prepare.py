@@ -42,7 +42,9 @@ def prepare() -> str | None:
     """Migrate and seed; return the first operator's password at the first start, None later."""
     call_command("migrate", interactive=False, verbosity=0)
     with transaction.atomic():
-        AgentStatus.objects.get_or_create(pk=1, defaults={"mode": django_settings.ENVIRONMENT.orchestrator_mode})
+        AgentStatus.objects.get_or_create(
+            pk=1, defaults={"mode": django_settings.ENVIRONMENT.orchestrator_mode}
+        )
         for spec in SPECS.values():
             RuntimeSetting.objects.get_or_create(
                 name=spec.name,

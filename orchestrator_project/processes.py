@@ -10,9 +10,7 @@ PROJECT = "orchestrator_project"
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-def process_specs(
-    *, home: Path, port: int, workers: int, venue: tuple[str, ...] | None
-) -> list[ProcessSpec]:
+def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...] | None) -> list[ProcessSpec]:
     """Return the processes in the order they are started.
 
     Args:
@@ -35,7 +33,15 @@ def process_specs(
     commands["listener"] = (*manage, "listen_trade_updates")
     commands["web"] = (
         *(python, "-m", "uvicorn", f"{PROJECT}.asgi:application", "--host", "127.0.0.1"),
-        *("--port", str(port), "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"),
+        *(
+            "--port",
+            str(port),
+            "--no-access-log",
+            "--log-level",
+            "warning",
+            "--timeout-graceful-shutdown",
+            "2",
+        ),
     )
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     return [

@@ -25,7 +25,10 @@ def _engine_urls() -> tuple[str, str]:
     known = read_state(ENVIRONMENT.orchestrator_home)
     database = ENVIRONMENT.database_url or (known.postgres.url if known.postgres else None)
     redis = ENVIRONMENT.redis_url or (known.valkey.url if known.valkey else None)
-    return database or "postgresql://postgres:@/orchestrator?host=/engines-not-started", redis or "redis://127.0.0.1:1/0"
+    return (
+        database or "postgresql://postgres:@/orchestrator?host=/engines-not-started",
+        redis or "redis://127.0.0.1:1/0",
+    )
 
 
 DATABASE_URL, REDIS_URL = _engine_urls()
@@ -80,7 +83,9 @@ TEMPLATES = [
     }
 ]
 
-DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)
+}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"] |= {"connect_timeout": 5, "application_name": "orchestrator"}
 

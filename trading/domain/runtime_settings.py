@@ -53,7 +53,9 @@ SPECS = MappingProxyType(
         spec.name: spec
         for spec in (
             _spec("cycle_interval", "60", ("10", "3600"), _S, "Time from one cycle's start to the next."),
-            _spec("cycle_deadline", "180", ("30", "900"), _S, "A cycle past it is aborted, never traded late."),
+            _spec(
+                "cycle_deadline", "180", ("30", "900"), _S, "A cycle past it is aborted, never traded late."
+            ),
             _spec("analysis_timeout", "30", ("1", "30"), _S, "What has not been answered by then is a hold."),
             _spec("fetch_timeout", "12", ("2", "12"), _S, "A fetch with all its retries."),
             _spec("price_max_age", "90", ("5", "3600"), _S, "Older prices are not traded on (market time)."),

@@ -64,9 +64,7 @@ class AIDecision(models.Model):
         db_table = "ai_decisions"
         verbose_name = "AI decision"
         constraints = [
-            models.UniqueConstraint(
-                name="one_decision_per_symbol", fields=["cycle", "strategy", "symbol"]
-            ),
+            models.UniqueConstraint(name="one_decision_per_symbol", fields=["cycle", "strategy", "symbol"]),
             models.CheckConstraint(
                 name="confidence_in_bounds", condition=Q(confidence__gte=0, confidence__lte=1)
             ),

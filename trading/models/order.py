@@ -42,9 +42,7 @@ class Order(models.Model):
     client_order_id = models.CharField(max_length=128, unique=True)
     broker_order_id = models.CharField(max_length=64, null=True, unique=True)
     decision = models.ForeignKey(AIDecision, null=True, on_delete=models.PROTECT, related_name="orders")
-    reservation = models.ForeignKey(
-        RiskReservation, null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    reservation = models.ForeignKey(RiskReservation, null=True, on_delete=models.PROTECT, related_name="+")
     cycle_id = models.UUIDField(null=True, db_index=True)
     symbol = models.CharField(max_length=32)
     side = models.CharField(max_length=4, choices=SideChoice.choices)
@@ -123,9 +121,7 @@ class Fill(models.Model):
 
     class Meta:
         db_table = "fills"
-        constraints = [
-            models.CheckConstraint(name="fill_positive", condition=Q(quantity__gt=0, price__gt=0))
-        ]
+        constraints = [models.CheckConstraint(name="fill_positive", condition=Q(quantity__gt=0, price__gt=0))]
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} {self.symbol} at {self.price}"

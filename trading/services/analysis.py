@@ -55,7 +55,9 @@ def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
     cycle = Cycle.objects.get(pk=cycle_id)
     began = timezone.now()
     if cycle.cycle_type == Cycle.Type.ANALYSIS:
-        rows = [row for strategy in Strategy.objects.filter(is_active=True) for row in _decide(cycle, strategy)]
+        rows = [
+            row for strategy in Strategy.objects.filter(is_active=True) for row in _decide(cycle, strategy)
+        ]
     else:
         rows = []
     return _store(cycle, token, rows, began)
@@ -189,12 +191,12 @@ def _not_traded(row: AIDecision, status: DecisionStatus, why: Skip) -> None:
     row.settled_at = timezone.now()
 
 
-def _store(
-    cycle: Cycle, token: datetime, rows: Sequence[AIDecision], began: datetime
-) -> list[UUID] | None:
+def _store(cycle: Cycle, token: datetime, rows: Sequence[AIDecision], began: datetime) -> list[UUID] | None:
     """Insert the decisions and move the cycle on, in one transaction; nothing if the claim was lost."""
     with transaction.atomic():
-        mine = Cycle.objects.filter(pk=cycle.pk, status="running", stage=CycleStage.ANALYSING, lease_until=token)
+        mine = Cycle.objects.filter(
+            pk=cycle.pk, status="running", stage=CycleStage.ANALYSING, lease_until=token
+        )
         moved = mine.update(stage=CycleStage.EXECUTING, stage_at=timezone.now(), lease_until=None)
         if not moved:
             return None

@@ -65,7 +65,15 @@ def _store(listed: list[BrokerAsset], volumes: dict[str, Decimal]) -> None:
         )
         for a in listed
     ]
-    fields = ["name", "exchange", "tradable", "fractionable", "min_order_size", "min_trade_increment", "refreshed_at"]
+    fields = [
+        "name",
+        "exchange",
+        "tradable",
+        "fractionable",
+        "min_order_size",
+        "min_trade_increment",
+        "refreshed_at",
+    ]
     Asset.objects.bulk_create(rows, update_conflicts=True, unique_fields=["symbol"], update_fields=fields)
     known = [row for row in rows if row.dollar_volume is not None]
     Asset.objects.bulk_update(known, ["dollar_volume"], batch_size=500)

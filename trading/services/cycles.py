@@ -162,7 +162,9 @@ def abort_cycle(cycle: Cycle, *, reason: str) -> bool:
                 changes={"reason": "cycle_aborted", "reason_detail": reason, "settled_at": now},
                 reason="cycle_aborted",
             )
-        ended = transitions.apply(cycle, "abort", changes=_end_columns(cycle, now, reason=reason), reason=reason)
+        ended = transitions.apply(
+            cycle, "abort", changes=_end_columns(cycle, now, reason=reason), reason=reason
+        )
         transaction.set_rollback(not ended)
     return ended
 
@@ -176,12 +178,14 @@ def fail_cycle(cycle: Cycle, *, reason: str) -> bool:
 
 def complete_cycle(cycle: Cycle) -> bool:
     """End a cycle whose work is done; return whether this call ended it."""
-    facts = {"decisions": cycle.decisions.count(), "trades": Trade.objects.filter(cycle_id=cycle.pk).count()}
-    return transitions.apply(cycle, "complete", changes=_end_columns(cycle, timezone.now()), **facts)
+    columns = _end_columns(cycle, timezone.now())
+    return transitions.apply(cycle, "complete", changes=columns, **columns["metrics"])
 
 
 def _end_columns(cycle: Cycle, now: datetime, *, reason: str = "") -> dict[str, Any]:
-    AgentStatus.objects.filter(pk=1, current_cycle_id=cycle.pk).update(is_running=False, current_cycle_id=None)
+    AgentStatus.objects.filter(pk=1, current_cycle_id=cycle.pk).update(
+        is_running=False, current_cycle_id=None
+    )
     return {
         "stage": CycleStage.ENDED,
         "stage_at": now,

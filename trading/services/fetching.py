@@ -138,7 +138,8 @@ def _bars(
     start = today - timedelta(days=HISTORY_DAYS)
     try:
         return call_with_retry(
-            lambda: source.daily_bars(list(quotes), start=start, end=today), deadline_seconds=remaining_seconds
+            lambda: source.daily_bars(list(quotes), start=start, end=today),
+            deadline_seconds=remaining_seconds,
         )
     except ConnectorError as error:
         cycles.record_error(cycle_id, operation="daily_bars", error=error)

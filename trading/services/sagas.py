@@ -107,7 +107,9 @@ def _complete(saga: Saga, order: Order) -> None:
         saga_steps.end(saga, Step.UPDATE_POSITION, Outcome.COMPLETED)
         _record_trade(saga, order)
         _release(order, reason="position_synced")
-        transitions.apply(saga.decision, "complete", changes={"settled_at": timezone.now()}, symbol=order.symbol)
+        transitions.apply(
+            saga.decision, "complete", changes={"settled_at": timezone.now()}, symbol=order.symbol
+        )
 
 
 def _record_trade(saga: Saga, order: Order) -> None:

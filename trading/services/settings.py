@@ -61,7 +61,9 @@ def set_runtime_setting(*, name: str, value: str, actor: str) -> RuntimeSetting:
 
 def schedule_cycles(interval_seconds: int) -> None:
     """Make beat start a cycle every ``interval_seconds``; a late message is worth nothing and expires."""
-    interval, _ = IntervalSchedule.objects.get_or_create(every=interval_seconds, period=IntervalSchedule.SECONDS)
+    interval, _ = IntervalSchedule.objects.get_or_create(
+        every=interval_seconds, period=IntervalSchedule.SECONDS
+    )
     PeriodicTask.objects.update_or_create(
         name=CYCLE_SCHEDULE,
         defaults={

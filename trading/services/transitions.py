@@ -25,7 +25,12 @@ def correlation_of(row: StatusRow) -> UUID | None:
 
 
 def apply(
-    row: StatusRow, event: str, *, changes: Mapping[str, Any] | None = None, where: models.Q | None = None, **facts: Any
+    row: StatusRow,
+    event: str,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    where: models.Q | None = None,
+    **facts: Any,
 ) -> bool:
     """Move ``row`` along its machine, if it still has the status we read.
 
@@ -74,14 +79,21 @@ def record_created(row: StatusRow, **facts: Any) -> None:
 
 
 def append_event(
-    *, aggregate_type: str, aggregate_id: str, type: str, payload: Mapping[str, Any], cycle_id: UUID | None  # noqa: A002 - the column's name
+    *,
+    aggregate_type: str,
+    aggregate_id: str,
+    type: str,
+    payload: Mapping[str, Any],
+    cycle_id: UUID | None,  # noqa: A002 - the column's name
 ) -> Event:
     """Append to the log with the aggregate's next sequence.
 
     The caller holds the aggregate's row lock (its update is in the same transaction), which makes the
     sequence gapless; the unique constraint catches whoever does not.
     """
-    last = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id).aggregate(last=Max("sequence"))
+    last = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id).aggregate(
+        last=Max("sequence")
+    )
     return Event.objects.create(
         aggregate_type=aggregate_type,
         aggregate_id=aggregate_id,

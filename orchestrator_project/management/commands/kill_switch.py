@@ -49,7 +49,9 @@ class Command(BaseCommand):
 
     def _release(self, options: dict[str, Any]) -> dict[str, Any]:
         if not options["reason"].strip():
-            raise CommandError('--reason: expected why trading may go on, e.g. --reason "cause found and fixed"')
+            raise CommandError(
+                '--reason: expected why trading may go on, e.g. --reason "cause found and fixed"'
+            )
         try:
             engagement = kill_switch.release(actor=_actor(), reason=options["reason"])
         except SwitchStateError as error:

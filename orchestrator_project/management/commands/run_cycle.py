@@ -12,7 +12,7 @@ from orchestrator_project.celery import app
 from trading.domain.statuses import CycleStatus
 from trading.domain.symbols import EXPECTED, parse_symbols
 from trading.errors import CycleRunningError, SymbolsError
-from trading.models import Cycle
+from trading.models import Asset, Cycle
 from trading.services.cycles import CycleReport, report, start_cycle
 from trading.services.universe import checked_symbols
 from trading.tasks import launch
@@ -26,15 +26,23 @@ class Command(BaseCommand):
     help = "Run one cycle now, after the running one, and report how it ended."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--symbols", help="comma-separated, e.g. AAPL,MSFT,BTC/USD (default: the universe)")
+        parser.add_argument(
+            "--symbols", help="comma-separated, e.g. AAPL,MSFT,BTC/USD (default: the universe)"
+        )
         parser.add_argument("--type", choices=list(Cycle.Type.values), default=Cycle.Type.ANALYSIS)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        symbols, malformed = parse_symbols(options["symbols"]) if options["symbols"] is not None else (None, [])
+        symbols, malformed = (
+            parse_symbols(options["symbols"]) if options["symbols"] is not None else (None, [])
+        )
         if malformed:
-            self._end(BAD_ARGUMENTS, f"--symbols: malformed {', '.join(map(repr, malformed))}, expected {EXPECTED}")
+            self._end(
+                BAD_ARGUMENTS, f"--symbols: malformed {', '.join(map(repr, malformed))}, expected {EXPECTED}"
+            )
         try:
+            if not Asset.objects.exists():
+                self._end(NO_WORKER, "nothing was started here yet: start `manage.py up`")
             chosen = checked_symbols(symbols) if symbols is not None else None
         except SymbolsError as error:
             self._end(BAD_ARGUMENTS, f"--symbols: {error}")

@@ -68,10 +68,14 @@ class Command(BaseCommand):
         elif environment.venue_data:
             market = f"local venue, replaying real prices from {environment.venue_data}"
         else:
-            market = "local venue, synthetic prices (set VENUE_DATA to a folder of CSV files to replay real ones)"
+            market = (
+                "local venue, synthetic prices (set VENUE_DATA to a folder of CSV files to replay real ones)"
+            )
         self._say("Trading Orchestrator: paper trading only")
         self._say(f"market:   {market}")
-        self._say(f"analyst:  {', '.join(environment.ai_models) or 'built-in technical analyst (not a language model)'}")
+        self._say(
+            f"analyst:  {', '.join(environment.ai_models) or 'built-in technical analyst (not a language model)'}"
+        )
         mode = current_mode()
         self._say(f"mode:     {mode}")
         if mode != environment.orchestrator_mode:

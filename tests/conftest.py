@@ -1,0 +1,28 @@
+"""Fixtures for tests that talk to the venue with the real adapters, in the test's own process."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.venue_process import VenueProcess
+
+
+@pytest.fixture(scope="session")
+def venue_process() -> Iterator[VenueProcess]:
+    """One synthetic venue for the whole run, its clock held: market time moves when a test moves it."""
+    with VenueProcess() as venue:
+        yield venue
+
+
+@pytest.fixture
+def venue(venue_process: VenueProcess) -> Iterator[VenueProcess]:
+    """The venue as the configured outside world, without faults and without positions or orders."""
+    address = Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
+    address.write_text(json.dumps({"url": venue_process.url, "pid": venue_process.pid, "world": "synthetic"}))
+    venue_process.clear_faults()
+    yield venue_process
+    venue_process.clear_faults()
+    address.unlink()

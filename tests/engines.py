@@ -1,0 +1,57 @@
+"""A pytest plugin, loaded before Django's settings: the engines all tests of a run use.
+
+Embedded in a temporary folder, or the servers that DATABASE_URL and REDIS_URL name. Whatever of ours the
+developer has in the environment is taken out, so that a test sees the defaults.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from orchestrator_project.engines import joined_engines
+from orchestrator_project.environment import PREFIXES
+
+LAST_REDIS_DATABASE = 15
+_ending = contextlib.ExitStack()
+
+
+def _start() -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIXES)]:
+        del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="orch-", dir="/tmp"))  # noqa: S108 - a unix socket's path must be short
+    _ending.callback(shutil.rmtree, home, ignore_errors=True)
+    os.environ["ORCHESTRATOR_HOME"] = str(home)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
+    needs = {
+        "need_database": not os.environ.get("DATABASE_URL"),
+        "need_redis": not os.environ.get("REDIS_URL"),
+    }
+    urls = _ending.enter_context(joined_engines(home, **needs))
+    if urls.database_url:
+        os.environ["DATABASE_URL"] = urls.database_url
+    os.environ["REDIS_URL"] = _empty_database(urls.redis_url or os.environ["REDIS_URL"])
+
+
+def _empty_database(url: str) -> str:
+    """Return the URL of a database of that server with no keys: a test may flush it."""
+    import redis  # noqa: PLC0415 - only now may the engines be up
+
+    base = url.rsplit("/", 1)[0] if url.count("/") > 2 else url
+    for number in range(LAST_REDIS_DATABASE, -1, -1):
+        candidate = f"{base}/{number}"
+        with redis.Redis.from_url(candidate) as client, contextlib.suppress(redis.ResponseError):
+            if client.dbsize() == 0:
+                return candidate
+    raise pytest.UsageError(f"REDIS_URL: every database of {base} has keys, the tests need an empty one")
+
+
+_start()
+
+
+def pytest_unconfigure() -> None:
+    """Stop what this run started."""
+    _ending.close()
