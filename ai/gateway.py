@@ -106,7 +106,7 @@ def provider_of(model: str) -> str:
         return builtin.LABEL
     try:
         return str(load().get_llm_provider(model)[1])
-    except Exception:
+    except Exception:  # noqa: BLE001 - a label only: whatever litellm raises for an unknown name
         return model.partition("/")[0]
 
 
@@ -159,7 +159,7 @@ def _run(future: Future[Any], arguments: dict[str, Any], deadline: float) -> Non
 
         bounded_http.set_deadline(deadline)
         future.set_result(litellm.completion(**arguments))
-    except BaseException as error:  # the waiting thread judges it
+    except BaseException as error:  # noqa: BLE001 - the waiting thread judges it
         future.set_exception(error)
     finally:
         _slots.release()
@@ -200,7 +200,7 @@ def _cost(model: str, response: Any) -> Decimal | None:
         return Decimal(0)
     try:
         cost = load().completion_cost(completion_response=response, model=model)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a price that is not known: litellm raises a bare one
         return None
     return Decimal(repr(cost)) if cost else None
 

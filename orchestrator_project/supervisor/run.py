@@ -118,7 +118,7 @@ class Supervisor:
             try:
                 self._watch()
                 last_error = ""
-            except Exception as error:  # the boundary of the loop: a failing watch must not end the processes
+            except Exception as error:  # noqa: BLE001 - a failing watch must not end the processes
                 if (text := f"{type(error).__name__}: {error}") != last_error:
                     self._say(f"Watching failed, it goes on: {text}")
                 last_error = text
