@@ -5,6 +5,7 @@ language model. It is labelled as what it is wherever it shows.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -72,4 +73,4 @@ def _indicators(values: Any) -> Indicators | None:
 
 def _figure(value: Any) -> float | None:
     is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    return float(value) if is_number else None
+    return float(value) if is_number and math.isfinite(value) else None
