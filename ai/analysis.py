@@ -155,7 +155,7 @@ class Analysis:
         model = self._models[attempt.model_index]
         left = self._deadline - time.monotonic()
         if left < _MIN_CALL_SECONDS:
-            return Hold(HoldReason.ANALYSIS_TIMEOUT, "the analysis ended before it was asked")
+            return Hold(HoldReason.ANALYSIS_TIMEOUT, f"the time was over before {model} was asked")
         exhausted = self._budget.exhausted()
         if exhausted and model != builtin.MODEL:
             return Hold(HoldReason.BUDGET_EXHAUSTED, exhausted)

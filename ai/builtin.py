@@ -35,8 +35,12 @@ def register(litellm: Any) -> None:
     class TechnicalAnalyst(litellm.CustomLLM):  # type: ignore[misc]  # the base is known at run time only
         """Answers chat completions with the strategy; costs nothing, counts no tokens."""
 
-        def completion(self, *, messages: list[Message], model_response: Any, **_: Any) -> Any:
-            """Fill in litellm's prepared response."""
+        def completion(self, *, model: str, messages: list[Message], model_response: Any, **_: Any) -> Any:
+            """Fill in litellm's prepared response; only ``MODEL`` exists."""
+            if f"{PROVIDER}/{model}" != MODEL:
+                raise litellm.NotFoundError(
+                    message=f"the only built-in model is {MODEL}", model=model, llm_provider=PROVIDER
+                )
             choice = model_response.choices[0]
             choice.message.content = answer(messages)
             choice.finish_reason = "stop"

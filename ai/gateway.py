@@ -85,9 +85,9 @@ def complete(
         raise ModelUnavailableError(model, f"{MAX_CALLS_IN_FLIGHT} earlier calls are still under way")
     try:
         thread.start()
-    except RuntimeError as error:  # the system gives no more threads
+    except RuntimeError as no_thread:
         _slots.release()
-        raise ModelUnavailableError(model, str(error)) from error
+        raise ModelUnavailableError(model, str(no_thread)) from no_thread
     wait([future], timeout=timeout_seconds)
     if not future.done():
         raise ModelTimeoutError(model, f"no complete answer within {timeout_seconds:.1f} s")
@@ -100,7 +100,8 @@ def complete(
     try:
         return _completion(model, future.result(), latency_ms, secrets)
     except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as malformed:
-        raise ModelAnswerError(model, f"the reply is malformed: {malformed}") from malformed
+        detail = clean_line(redacted(str(malformed), secrets), limit=_MAX_DETAIL_CHARACTERS)
+        raise ModelAnswerError(model, f"the reply is malformed: {detail}") from None
 
 
 def load() -> Any:
