@@ -77,6 +77,16 @@ def test_an_ordinary_users_data_stays_theirs_under_root(tmp_path: Path) -> None:
     assert account_for(data) == Account(NOBODY.pw_uid, NOBODY.pw_gid)
 
 
+def test_what_root_makes_in_a_users_folder_belongs_to_the_user(home: Path) -> None:
+    os.chown(home, NOBODY.pw_uid, NOBODY.pw_gid)
+
+    with joined_engines(home):
+        users = {psutil.Process(pid).username() for pid in state_pids(home)}
+
+    assert users == {"nobody"}
+    assert [path for path in home.rglob("*") if path.stat().st_uid == 0] == []
+
+
 def test_a_machine_without_useradd_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +119,7 @@ def test_an_ordinary_user_runs_engines_and_root_joins_them_later(home: Path) -> 
     with joined_engines(home, need_redis=False) as urls:
         assert psutil.Process(state_pids(home)[0]).username() == "nobody"
         assert query(urls.database_url, "SELECT 1") == [(1,)]
+    assert [path for path in home.rglob("*") if path.stat().st_uid == 0] == []
 
 
 @pytest.mark.skipif(

@@ -232,7 +232,7 @@ def test_the_warden_is_replaced_when_it_is_killed(up: Callable[..., Up], tmp_pat
     def warden() -> int:
         for child in psutil.Process(supervisor.process.pid).children():
             if is_alive(child.pid) and any("warden.py" in word for word in child.cmdline()):
-                return child.pid
+                return int(child.pid)
         return 0
 
     first = warden()
