@@ -16,7 +16,7 @@ START_LOCK_TIMEOUT_SECONDS = 90.0
 
 def open_lock(path: Path) -> int:
     """Return a descriptor of the lock file, made private and not inherited by other programs."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     keep_owner(path)
     return descriptor
 

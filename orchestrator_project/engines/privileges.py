@@ -50,7 +50,7 @@ def keep_owner(path: Path) -> None:
     """Give what root made in an ordinary user's folder to that user, who must be able to go on with it."""
     owner = owner_of(path.parent)
     if owner is not None:
-        os.chown(path, owner.uid, owner.gid)
+        os.chown(path, owner.uid, owner.gid, follow_symlinks=False)  # never what a planted link points to
 
 
 def open_path(folder: Path, account: Account) -> None:

@@ -265,6 +265,10 @@ def test_a_path_too_long_for_a_socket_gets_a_private_folder(home: Path) -> None:
         assert again == urls
         assert query(urls.database_url, "SELECT 1") == [(1,)]
     folder.rmdir()
+    folder.symlink_to(home)
+    with pytest.raises(EngineError, match="belongs to somebody else"), joined_engines(deep):
+        pass
+    folder.unlink()
 
 
 def test_two_homes_at_once_do_not_meet(home: Path) -> None:
