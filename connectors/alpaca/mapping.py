@@ -224,14 +224,13 @@ def _asset_class(fields: Fields) -> AssetClass:
 
 def _symbol(fields: Fields, listed: Mapping[str, str]) -> str:
     symbol = fields.text("symbol")
-    asset_class = fields.get("asset_class")
-    if asset_class == "us_equity":
-        return symbol
     pair = split_pair(symbol, listed)
-    if asset_class == "crypto":
+    if fields.get("asset_class") == "crypto":
         if pair is None:
             raise fields.malformed("symbol")
         return pair
+    if not fields.is_blank("asset_class"):
+        return symbol
     # Fills carry no asset class. No stock symbol has six letters, so those are coins; a shorter one is
     # a coin only if the listing says so.
     return pair if pair and (symbol in listed or len(symbol) >= 6) else symbol
