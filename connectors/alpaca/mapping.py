@@ -117,7 +117,9 @@ def position_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) ->
     Args:
         listed: joined → pair, for coins whose quote currency is not known.
     """
-    sign = -1 if fields.text("side") == "short" else 1
+    sign = {"long": 1, "short": -1}.get(fields.text("side"))
+    if sign is None:
+        raise fields.malformed("side")
     quantity = abs(fields.decimal("qty"))
     available = fields.optional_decimal("qty_available")
     return BrokerPosition(
