@@ -94,6 +94,13 @@ def test_a_refused_key_is_final(server: ProviderServer, finnhub: FinnhubData) ->
     assert len(server.seen) == 1
 
 
+def test_a_symbol_outside_the_plan_is_missing(server: ProviderServer, finnhub: FinnhubData) -> None:
+    refusal = Answer({"error": "You don't have access to this resource."}, 403)
+    server.on_any(make_by_symbol({"ABC.TO": refusal, "AAPL": Answer(samples.finnhub_quote())}))
+
+    assert set(finnhub.quotes(["ABC.TO", "AAPL"])) == {"AAPL"}
+
+
 def test_an_answer_that_is_not_json_is_unavailable(server: ProviderServer, finnhub: FinnhubData) -> None:
     server.on_any(Answer(b"welcome", headers={"Content-Type": "text/html"}))
 

@@ -1,5 +1,6 @@
 """No key reaches a log: in the SDKs' own words, and in ours."""
 
+import logging
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from connectors.coingecko.client import CoinGeckoData
 from connectors.errors import ConnectorError
 from connectors.finnhub.client import FinnhubData
 from connectors.redaction import REDACTED, redact, register_secret
-from tests.connectors.server import Answer, ProviderServer, reset
+from tests.connectors.server import Answer, ProviderServer, StreamScript, reset
 
 # Not registered anywhere: what the patterns alone must catch.
 FINNHUB_KEY = "c0ffee0b3n9finnhub00"
@@ -129,6 +130,30 @@ def test_our_errors_show_no_key_not_even_in_their_tracebacks(
     assert caught.value.__context__ is None
     for key in (OWN_FINNHUB_KEY, OWN_COINGECKO_KEY, *OWN_ALPACA_KEYS):
         assert key not in shown
+
+
+def test_debug_logs_of_the_http_library_show_no_key(
+    server: ProviderServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.on_any(Answer({"c": 1, "t": 1}))
+
+    FinnhubData(OWN_FINNHUB_KEY, f"{server.url}/api/v1").quotes(["AAPL"])
+
+    assert "symbol=AAPL" in caplog.text
+    assert OWN_FINNHUB_KEY not in caplog.text
+
+
+def test_debug_logs_of_the_websocket_library_show_no_key(
+    server: ProviderServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.on("GET", "/stream", StreamScript(refuse_keys=True))
+
+    with pytest.raises(ConnectorError):
+        AlpacaBroker(*OWN_ALPACA_KEYS, server.url).listen(lambda _: None)
+
+    assert OWN_ALPACA_KEYS[1] not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,15 @@ def test_a_wait_longer_than_the_budget_gives_up_at_once() -> None:
     assert (len(calls), slept) == (1, [])
 
 
+def test_an_attempt_that_could_end_too_late_is_not_begun() -> None:
+    operation, calls = make_operation(unavailable(), "answer")
+
+    with pytest.raises(UnavailableError):
+        call_with_retry(operation, deadline_seconds=12, attempt_seconds=11.5, sleep=lambda _: None)
+
+    assert len(calls) == 1
+
+
 @pytest.mark.parametrize(
     "error",
     [
