@@ -4,6 +4,7 @@ The thread that runs the analysis does all the judging and all the writing; pool
 so they need no database connection.
 """
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from ai import builtin
 from ai.calls import CallOutcome, ModelAccess, ask, record
+from ai.domain.answer import ParsedAnswer
 from ai.domain.prompt import Message, render_messages
 from ai.domain.text import clean_line
 from ai.domain.types import AnalysisQuestion, Hold, HoldReason, Proposal, SymbolFacts
@@ -23,7 +25,7 @@ from ai.errors import ModelRejectedError, ModelTimeoutError
 from ai.models import ModelCall
 
 _MIN_CALL_SECONDS = 0.25
-_GRACE_SECONDS = 0.5
+_GRACE_SECONDS = 2.0
 _MAX_FAILURE_CHARACTERS = 1000
 
 
@@ -78,7 +80,7 @@ class _Attempt:
 
 
 class _Budget:
-    """What may still be spent; read by pool threads, charged by the analysing thread only."""
+    """What may still be spent; charged by the threads that ask, before they take the next batch."""
 
     def __init__(self, settings: AnalysisSettings, cycle_id: UUID | None, now: datetime) -> None:
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -86,10 +88,12 @@ class _Budget:
         self._cycle = settings.cycle_budget_usd
         if cycle_id is not None:
             self._cycle -= ModelCall.objects.cost_of_cycle(cycle_id)
+        self._lock = threading.Lock()
 
     def charge(self, cost_usd: Decimal) -> None:
-        self._day -= cost_usd
-        self._cycle -= cost_usd
+        with self._lock:
+            self._day -= cost_usd
+            self._cycle -= cost_usd
 
     def exhausted(self) -> str | None:
         """Return which budget is used up, None while there is some of both."""
@@ -151,13 +155,13 @@ class Analysis:
         model = self._models[attempt.model_index]
         left = self._deadline - time.monotonic()
         if left < _MIN_CALL_SECONDS:
-            return Hold(HoldReason.ANALYSIS_TIMEOUT, "the analysis ended before it was asked")
+            return Hold(HoldReason.ANALYSIS_TIMEOUT, f"the time was over before {model} was asked")
         exhausted = self._budget.exhausted()
         if exhausted and model != builtin.MODEL:
             return Hold(HoldReason.BUDGET_EXHAUSTED, exhausted)
         # A fair share of the time left, so that a model that hangs leaves some to those after it.
         share = left / (len(self._models) - attempt.model_index)
-        return ask(
+        outcome = ask(
             model,
             attempt.messages,
             attempt.symbols,
@@ -165,6 +169,8 @@ class Analysis:
             timeout_seconds=share,
             access=self._access,
         )
+        self._budget.charge(outcome.cost_usd or Decimal(0))
+        return outcome
 
     def _collect(self, pool: ThreadPoolExecutor) -> None:
         while self._pending:
@@ -191,8 +197,10 @@ class Analysis:
             self._hold(attempt.symbols, outcome)
             return None
         self._record(outcome)
-        if outcome.error is None:
-            self._take(outcome)
+        if outcome.error is None and outcome.parsed is not None:
+            self._is_answered = True
+            self._proposals.update(outcome.parsed.proposals)
+            self._hold_for_problems(outcome.model, outcome.parsed)
             return None
         if has_following and not isinstance(outcome.error, ModelRejectedError):
             self._warn(f"{outcome.error}; asked {self._models[following.model_index]} instead")
@@ -203,33 +211,24 @@ class Analysis:
     def _record(self, outcome: CallOutcome) -> None:
         call = record(outcome, cycle_id=self._cycle_id)
         self._call_ids.update(dict.fromkeys(outcome.symbols, call.id))
-        if outcome.cost_usd is not None:
-            self._budget.charge(outcome.cost_usd)
-        elif outcome.prompt_tokens:
+        if outcome.cost_usd is None and outcome.prompt_tokens:
             self._warn(f"no price is known for {outcome.model}: its calls count nothing towards the budget")
-
-    def _take(self, outcome: CallOutcome) -> None:
-        """Take the usable decisions of an answer; the other symbols hold for their own problems."""
-        if outcome.parsed is None:
-            return
-        self._is_answered = True
-        self._proposals.update(outcome.parsed.proposals)
-        self._hold_for_problems(outcome)
 
     def _give_up(self, outcome: CallOutcome) -> None:
         self._failures[str(outcome.error)] = None
         if outcome.parsed is not None:
-            self._hold_for_problems(outcome)
+            self._hold_for_problems(outcome.model, outcome.parsed)
             return
         is_timeout = isinstance(outcome.error, ModelTimeoutError)
         reason = HoldReason.ANALYSIS_TIMEOUT if is_timeout else HoldReason.ANALYSIS_FAILED
         self._hold(outcome.symbols, Hold(reason, str(outcome.error)))
 
-    def _hold_for_problems(self, outcome: CallOutcome) -> None:
-        for problem in outcome.parsed.problems if outcome.parsed else ():
-            if problem.symbol is None:
-                self._warn(f"{outcome.model}: {problem.detail}")
-            else:
+    def _hold_for_problems(self, model: str, parsed: ParsedAnswer) -> None:
+        strangers = [problem.detail for problem in parsed.problems if problem.symbol is None]
+        if strangers:
+            self._warn(f"{model}: {len(strangers)} decisions belong to no symbol; the first: {strangers[0]}")
+        for problem in parsed.problems:
+            if problem.symbol is not None:
                 # The last problem counts: a symbol decided twice is a duplicate, however bad the first was.
                 self._holds[problem.symbol] = Hold(problem.reason, problem.detail)
 

@@ -5,6 +5,7 @@ language model. It is labelled as what it is wherever it shows.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -34,8 +35,12 @@ def register(litellm: Any) -> None:
     class TechnicalAnalyst(litellm.CustomLLM):  # type: ignore[misc]  # the base is known at run time only
         """Answers chat completions with the strategy; costs nothing, counts no tokens."""
 
-        def completion(self, *, messages: list[Message], model_response: Any, **_: Any) -> Any:
-            """Fill in litellm's prepared response."""
+        def completion(self, *, model: str, messages: list[Message], model_response: Any, **_: Any) -> Any:
+            """Fill in litellm's prepared response; only ``MODEL`` exists."""
+            if f"{PROVIDER}/{model}" != MODEL:
+                raise litellm.NotFoundError(
+                    message=f"the only built-in model is {MODEL}", model=model, llm_provider=PROVIDER
+                )
             choice = model_response.choices[0]
             choice.message.content = answer(messages)
             choice.finish_reason = "stop"
@@ -72,4 +77,4 @@ def _indicators(values: Any) -> Indicators | None:
 
 def _figure(value: Any) -> float | None:
     is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    return float(value) if is_number else None
+    return float(value) if is_number and math.isfinite(value) else None

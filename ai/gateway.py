@@ -4,7 +4,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 
 from ai import builtin
 from ai.domain.prompt import Message
-from ai.domain.text import clean_line, redacted
+from ai.domain.text import clean_line, redacted, without
 from ai.errors import (
     ModelAnswerError,
     ModelError,
@@ -30,6 +30,8 @@ _ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",  # else it loads .env from the working directory
     "LITELLM_LOG": "ERROR",
 }
+_SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+_MIN_SECRET_CHARACTERS = 8
 _NO_TEMPERATURE = ("gpt-5", "o1", "o3", "o4")
 
 _slots = threading.BoundedSemaphore(MAX_CALLS_IN_FLIGHT)
@@ -74,24 +76,32 @@ def complete(
         ModelAnswerError: an answer without a complete text.
     """
     started = time.monotonic()
-    if not _slots.acquire(blocking=False):
-        raise ModelUnavailableError(model, f"{MAX_CALLS_IN_FLIGHT} earlier calls are still under way")
     arguments = _arguments(model, messages, schema, timeout_seconds, api_base, api_key)
     future: Future[Any] = Future()
-    threading.Thread(
+    thread = threading.Thread(
         target=_run, args=(future, arguments, started + timeout_seconds), name="model-call", daemon=True
-    ).start()
+    )
+    if not _slots.acquire(blocking=False):
+        raise ModelUnavailableError(model, f"{MAX_CALLS_IN_FLIGHT} earlier calls are still under way")
+    try:
+        thread.start()
+    except RuntimeError as no_thread:
+        _slots.release()
+        raise ModelUnavailableError(model, str(no_thread)) from no_thread
     wait([future], timeout=timeout_seconds)
     if not future.done():
         raise ModelTimeoutError(model, f"no complete answer within {timeout_seconds:.1f} s")
+    secrets = _secrets(api_key)
     error = future.exception()
     if error is not None:
-        raise _classified(model, error, api_key) from error
+        # From None: a provider may quote the key, and a chained error would carry its words into the logs.
+        raise _classified(model, error, secrets) from None
     latency_ms = round((time.monotonic() - started) * 1000)
     try:
-        return _completion(model, future.result(), latency_ms, api_key)
+        return _completion(model, future.result(), latency_ms, secrets)
     except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as malformed:
-        raise ModelAnswerError(model, f"the reply is malformed: {malformed}") from malformed
+        detail = clean_line(redacted(str(malformed), secrets), limit=_MAX_DETAIL_CHARACTERS)
+        raise ModelAnswerError(model, f"the reply is malformed: {detail}") from None
 
 
 def load() -> Any:
@@ -106,7 +116,7 @@ def provider_of(model: str) -> str:
         return builtin.LABEL
     try:
         return str(load().get_llm_provider(model)[1])
-    except Exception:
+    except Exception:  # noqa: BLE001 - a label only: whatever litellm raises for an unknown name
         return model.partition("/")[0]
 
 
@@ -151,6 +161,16 @@ def _arguments(
     return arguments
 
 
+def _secrets(api_key: str | None) -> list[str]:
+    """Return the key that was given, and those litellm may have taken from the environment by itself."""
+    found = [
+        value
+        for name, value in os.environ.items()
+        if name.endswith(_SECRET_NAMES) and len(value) >= _MIN_SECRET_CHARACTERS
+    ]
+    return [*found, api_key] if api_key else found
+
+
 def _run(future: Future[Any], arguments: dict[str, Any], deadline: float) -> None:
     """Make the call in this thread; whatever comes of it goes into ``future``."""
     try:
@@ -159,24 +179,24 @@ def _run(future: Future[Any], arguments: dict[str, Any], deadline: float) -> Non
 
         bounded_http.set_deadline(deadline)
         future.set_result(litellm.completion(**arguments))
-    except BaseException as error:  # the waiting thread judges it
+    except BaseException as error:  # noqa: BLE001 - the waiting thread judges it
         future.set_exception(error)
     finally:
         _slots.release()
 
 
-def _completion(model: str, response: Any, latency_ms: int, api_key: str | None) -> Completion:
+def _completion(model: str, response: Any, latency_ms: int, secrets: Sequence[str]) -> Completion:
     usage = getattr(response, "usage", None)
     prompt_tokens = int(getattr(usage, "prompt_tokens", None) or 0)
     completion_tokens = int(getattr(usage, "completion_tokens", None) or 0)
     choice = response.choices[0] if getattr(response, "choices", None) else None
     message: Any = getattr(choice, "message", None)
-    text = redacted(getattr(message, "content", None) or "", [api_key])
+    text = without(getattr(message, "content", None) or "", secrets)
     problem = None
     if choice is None:
         problem = "the reply has no choices"
-    elif getattr(message, "refusal", None):
-        problem = "the model refused: " + clean_line(str(message.refusal), limit=_MAX_DETAIL_CHARACTERS // 2)
+    elif refusal := (getattr(message, "provider_specific_fields", None) or {}).get("refusal"):
+        problem = "the model refused: " + clean_line(str(refusal), limit=_MAX_DETAIL_CHARACTERS)
     elif choice.finish_reason in ("length", "content_filter"):
         problem = f"the answer is incomplete: finish_reason {choice.finish_reason}"
     elif not text.strip():
@@ -200,30 +220,42 @@ def _cost(model: str, response: Any) -> Decimal | None:
         return Decimal(0)
     try:
         cost = load().completion_cost(completion_response=response, model=model)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a price that is not known: litellm raises a bare one
         return None
     return Decimal(repr(cost)) if cost else None
 
 
-def _classified(model: str, error: BaseException, api_key: str | None) -> ModelError:
+def _classified(model: str, error: BaseException, secrets: Sequence[str]) -> ModelError:
     """Translate what litellm raised; what cannot be told counts as unavailable, so another model is asked."""
-    detail = _words(error, api_key)
+    detail = _words(error, secrets)
     status = getattr(error, "status_code", None)
     if status in (408, 504):  # the statuses of litellm.Timeout, also of those it met locally
         return ModelTimeoutError(model, detail)
     if isinstance(status, int) and 400 <= status < 500 and status != 429:
         return ModelRejectedError(model, detail)
+    if isinstance(status, int) and not any(type(cause).__module__ == "httpx" for cause in _causes(error)):
+        # litellm calls it 500, but neither HTTP nor the connection failed: the reply came and made no sense.
+        return ModelAnswerError(model, detail)
     return ModelUnavailableError(model, detail, _retry_after(error))
 
 
-def _words(error: BaseException, api_key: str | None) -> str:
+def _words(error: BaseException, secrets: Sequence[str]) -> str:
     """Return one redacted line: litellm's words without its tracebacks, and the root cause it leaves out."""
     words = str(error).partition("Traceback (most recent call last)")[0]
-    root = error
-    while (below := root.__cause__ or root.__context__) is not None:
-        root = below
-    cause = "" if str(root) in words else f" ({type(root).__name__}: {root})"
-    return clean_line(redacted(f"{words}{cause}", [api_key]), limit=_MAX_DETAIL_CHARACTERS)
+    root = list(_causes(error))[-1]
+    is_told = str(root) in words or type(root).__name__ == "HTTPStatusError"
+    cause = "" if is_told else f" ({type(root).__name__}: {root})"
+    return clean_line(redacted(f"{words}{cause}", secrets), limit=_MAX_DETAIL_CHARACTERS)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield ``error`` and what led to it, the root last."""
+    seen: set[int] = set()
+    below: BaseException | None = error
+    while below is not None and id(below) not in seen:
+        seen.add(id(below))
+        yield below
+        below = below.__cause__ or below.__context__
 
 
 def _retry_after(error: BaseException) -> float | None:

@@ -1,5 +1,6 @@
 """Remove keys from text before it is stored, logged or shown."""
 
+import logging
 import re
 import threading
 from urllib.parse import quote, quote_plus
@@ -42,3 +43,12 @@ def redact(text: str) -> str:
     text = _QUERY.sub(rf"\1{REDACTED}", text)
     text = _FIELD.sub(rf"\1{REDACTED}", text)
     return _USER_INFO.sub(f"{REDACTED}@", text)
+
+
+class RedactingFilter(logging.Filter):
+    """Redacts every record of the logger or handler that it is added to."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Replace the record's message by its redacted text; let the record pass."""
+        record.msg, record.args = redact(record.getMessage()), None
+        return True

@@ -20,6 +20,7 @@ def call_with_retry(
     base_seconds: float = 1,
     factor: float = 2,
     cap_seconds: float = 30,
+    attempt_seconds: float = 0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """Return the result of a read, repeated while it is unavailable. Never for order requests.
@@ -30,6 +31,7 @@ def call_with_retry(
     Args:
         deadline_seconds: no attempt starts later than this; a wait that would end later is not begun.
         attempts: how often to try in total, from 1 up.
+        attempt_seconds: how long one attempt may take; none but the first starts unless it ends in time.
 
     Raises:
         UnavailableError: the last one, when attempts or time ran out.
@@ -44,7 +46,7 @@ def call_with_retry(
         return max(back_off(state), asked or 0.0)
 
     retrying = Retrying(
-        stop=stop_after_attempt(attempts) | stop_before_delay(deadline_seconds),
+        stop=stop_after_attempt(attempts) | stop_before_delay(max(0.0, deadline_seconds - attempt_seconds)),
         wait=wait,
         retry=retry_if_exception_type(UnavailableError),
         sleep=sleep,

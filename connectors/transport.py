@@ -7,6 +7,7 @@ the status). So the session decides: it raises ``SendError`` where no whole answ
 
 import http.client
 import json
+import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,12 +21,15 @@ import urllib3.exceptions
 from urllib3.util import Timeout
 
 from connectors.deadline import DeadlineAdapter
-from connectors.redaction import redact
+from connectors.redaction import RedactingFilter, redact
 
 _LONGEST_DETAIL = 300
 _CONNECTIONS = 16
 _POOL_PREFIX = re.compile(r"^\w+\(host=[^)]*\): ")
 _QUERY_STRING = re.compile(r"\?[^\s'\")]+")
+
+# At debug level it logs every address with its query string, where two of the providers want their key.
+logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
 
 
 class SendError(Exception):

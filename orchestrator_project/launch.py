@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _execute(argv: Sequence[str]) -> int:
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the environment
+    from django.core.management import execute_from_command_line
 
     execute_from_command_line(list(argv))
     return 0

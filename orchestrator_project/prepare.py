@@ -41,6 +41,11 @@ GROUPS: dict[str, list[str]] = {
 def prepare() -> str | None:
     """Migrate and seed; return the first operator's password at the first start, None later."""
     call_command("migrate", interactive=False, verbosity=0)
+    return seed()
+
+
+def seed() -> str | None:
+    """Add the rows a first start needs; return the first operator's password if it was made now."""
     with transaction.atomic():
         AgentStatus.objects.get_or_create(
             pk=1, defaults={"mode": django_settings.ENVIRONMENT.orchestrator_mode}

@@ -22,7 +22,7 @@ _ending = contextlib.ExitStack()
 def _start() -> None:
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         del os.environ[name]
-    home = Path(tempfile.mkdtemp(prefix="orch-", dir="/tmp"))  # noqa: S108 - a unix socket's path must be short
+    home = Path(tempfile.mkdtemp(prefix="orch-", dir="/tmp"))
     _ending.callback(shutil.rmtree, home, ignore_errors=True)
     os.environ["ORCHESTRATOR_HOME"] = str(home)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
@@ -38,7 +38,7 @@ def _start() -> None:
 
 def _empty_database(url: str) -> str:
     """Return the URL of a database of that server with no keys: a test may flush it."""
-    import redis  # noqa: PLC0415 - only now may the engines be up
+    import redis
 
     base = url.rsplit("/", 1)[0] if url.count("/") > 2 else url
     for number in range(LAST_REDIS_DATABASE, -1, -1):

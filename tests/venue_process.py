@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ class VenueProcess:
         self.request("DELETE", "/venue/faults")
 
     def clock(self, **command: object) -> dict[str, Any]:
-        """Move the market clock: ``paused``, ``speed``, ``to`` (time, open, close, end), ``advance`` (seconds)."""
+        """Move the clock: ``paused``, ``speed``, ``to`` (time, open, close, end), ``advance`` (seconds)."""
         return dict(self.request("POST", "/venue/clock", command))
 
     def state_report(self) -> dict[str, Any]:
@@ -151,5 +152,5 @@ class VenueProcess:
 
     def requests(self, **wanted: str) -> list[dict[str, Any]]:
         """Return the log of requests, by ``method``, ``path`` or ``client_order_id``."""
-        query = "&".join(f"{name}={urllib.request.quote(value)}" for name, value in wanted.items())
+        query = urllib.parse.urlencode(wanted)
         return list(self.get(f"/venue/requests?{query}"))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
-from celery import chord, shared_task
+from celery import Task, chord, shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -29,7 +29,7 @@ def launch(cycle: Cycle) -> None:
     if not cycle.is_open:
         return
     if cycle.cycle_type == Cycle.Type.MAINTENANCE:
-        maintain.delay_on_commit(str(cycle.pk))
+        transaction.on_commit(lambda: maintain.delay(str(cycle.pk)))
         return
     pk = str(cycle.pk)
     batches = list(fetching.stock_batches(cycle.symbols))
@@ -57,7 +57,7 @@ def _guarded(cycle_id: str, operation: str, work: Callable[[], object]) -> None:
     """Run a header task's work; whatever it raises goes to the cycle's errors."""
     try:
         work()
-    except Exception as error:  # noqa: BLE001 - the task boundary: a raise would replace the chord's body
+    except Exception as error:
         log.exception("fetch_failed", cycle_id=cycle_id, operation=operation)
         cycles.record_error(UUID(cycle_id), operation=operation, error=error)
 
@@ -140,7 +140,7 @@ def maintain(cycle_id: str) -> None:
     maintenance.maintain(UUID(cycle_id))
 
 
-TASK_OF = {
+TASK_OF: dict[Kind, Task[[str], None]] = {
     Kind.ANALYSE: analyse,
     Kind.EXECUTE: risk_and_execute,
     Kind.ADVANCE: advance_saga,

@@ -119,24 +119,27 @@ def _decisions(text: str) -> tuple[list[Any], str | None]:
     """Return the decisions, still unjudged, and None; or nothing and what is wrong with the whole text."""
     if len(text) > MAX_ANSWER_CHARACTERS:
         return [], f"the answer is longer than {MAX_ANSWER_CHARACTERS} characters"
+    complaint = "the answer is not JSON: " + (clean_line(text, limit=80) or "it is empty")
     for candidate in _candidates(text):
         try:
             answer = json.loads(candidate, object_pairs_hook=_object, parse_int=_integer)
         except (ValueError, RecursionError):
             continue
         if not isinstance(answer, dict) or not isinstance(answer.get("decisions"), list):
-            return [], 'the answer is JSON but has no list of "decisions"'
+            complaint = 'the answer is JSON but has no list of "decisions"'
+            continue
         if len(answer["decisions"]) > _MAX_DECISIONS:
             return [], f"the answer has more than {_MAX_DECISIONS} decisions"
         return answer["decisions"], None
-    return [], "the answer is not JSON: " + (clean_line(text, limit=80) or "it is empty")
+    return [], complaint
 
 
 def _candidates(text: str) -> Iterator[str]:
     """Yield the parts of ``text`` that may be the JSON: all of it, what is fenced, the outer braces."""
     yield text
     opening, closing = text.find("```"), text.rfind("```")
-    for part in (text[opening + 3 : closing], text):
+    fenced = text[opening + 3 : closing] if opening != closing else ""
+    for part in (fenced, text):
         start, end = part.find("{"), part.rfind("}")
         if 0 <= start < end:
             yield part[start : end + 1]

@@ -41,9 +41,13 @@ def truncated(text: str, *, limit_bytes: int) -> str:
     return kept + note
 
 
-def redacted(text: str, secrets: Iterable[str | None]) -> str:
-    """Return ``text`` without the ``secrets`` and without what looks like an API key."""
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Return ``text`` without the ``secrets``, plain or quoted for a URL."""
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[redacted]").replace(quote(secret, safe=""), "[redacted]")
-    return _KEY_SHAPES.sub("[redacted]", text)
+        text = text.replace(secret, "[redacted]").replace(quote(secret, safe=""), "[redacted]")
+    return text
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return ``text`` without the ``secrets`` and without what looks like an API key: for error texts."""
+    return _KEY_SHAPES.sub("[redacted]", without(text, secrets))

@@ -62,6 +62,9 @@ class SymbolFacts:
 
     ``position_quantity`` is in base units, zero where none is held; ``unrealised_pnl_percent`` is of the
     position's cost, None where none is held. ``change_percent`` is since the previous close.
+
+    Raises:
+        ValueError: ``price`` is not positive: nobody may be asked about a symbol without a price.
     """
 
     symbol: str
@@ -73,6 +76,10 @@ class SymbolFacts:
     unrealised_pnl_percent: Decimal | None
     quoted_at: datetime
     source: str
+
+    def __post_init__(self) -> None:
+        if not (self.price.is_finite() and self.price > 0):
+            raise ValueError(f"the price of {self.symbol} must be positive, was {self.price}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,9 @@ def position_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) ->
     Args:
         listed: joined → pair, for coins whose quote currency is not known.
     """
-    sign = -1 if fields.text("side") == "short" else 1
+    sign = {"long": 1, "short": -1}.get(fields.text("side"))
+    if sign is None:
+        raise fields.malformed("side")
     quantity = abs(fields.decimal("qty"))
     available = fields.optional_decimal("qty_available")
     return BrokerPosition(
@@ -224,14 +226,13 @@ def _asset_class(fields: Fields) -> AssetClass:
 
 def _symbol(fields: Fields, listed: Mapping[str, str]) -> str:
     symbol = fields.text("symbol")
-    asset_class = fields.get("asset_class")
-    if asset_class == "us_equity":
-        return symbol
     pair = split_pair(symbol, listed)
-    if asset_class == "crypto":
+    if fields.get("asset_class") == "crypto":
         if pair is None:
             raise fields.malformed("symbol")
         return pair
+    if not fields.is_blank("asset_class"):
+        return symbol
     # Fills carry no asset class. No stock symbol has six letters, so those are coins; a shorter one is
     # a coin only if the listing says so.
     return pair if pair and (symbol in listed or len(symbol) >= 6) else symbol

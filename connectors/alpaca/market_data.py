@@ -118,7 +118,7 @@ class AlpacaStockData(_AlpacaPrices):
         data_url: str,
         *,
         connect_timeout_seconds: float = 3,
-        total_timeout_seconds: float = 10,
+        total_timeout_seconds: float = 5,
     ) -> None:
         url = require_data_address(data_url)
         self._client = _prepared(
@@ -165,7 +165,7 @@ class AlpacaCryptoData(_AlpacaPrices):
         data_url: str,
         *,
         connect_timeout_seconds: float = 3,
-        total_timeout_seconds: float = 10,
+        total_timeout_seconds: float = 5,
     ) -> None:
         url = require_data_address(data_url)
         self._client = _prepared(
@@ -199,7 +199,7 @@ class AlpacaNews:
         data_url: str,
         *,
         connect_timeout_seconds: float = 3,
-        total_timeout_seconds: float = 10,
+        total_timeout_seconds: float = 5,
     ) -> None:
         url = require_data_address(data_url)
         self._client = _prepared(

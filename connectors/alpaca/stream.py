@@ -25,6 +25,9 @@ from connectors.errors import UnavailableError
 from connectors.transport import cut
 
 log = logging.getLogger(__name__)
+# At debug level the websocket library logs every frame, and the first one holds the keys.
+_frames_log = logging.getLogger(f"{__name__}.frames")
+_frames_log.setLevel(logging.INFO)
 
 _OPEN_TIMEOUT_SECONDS = 10
 _CLOSE_TIMEOUT_SECONDS = 1
@@ -206,6 +209,7 @@ class _Connection(TradingStream):
     async def _connect(self) -> None:
         self._ws = await _NoRedirects(
             self._endpoint,
+            logger=_frames_log,
             open_timeout=_OPEN_TIMEOUT_SECONDS,
             close_timeout=_CLOSE_TIMEOUT_SECONDS / 4,
             ping_interval=10,

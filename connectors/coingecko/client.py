@@ -31,7 +31,7 @@ class CoinGeckoData:
         base_url: str = "https://api.coingecko.com/api/v3",
         *,
         connect_timeout_seconds: float = 3,
-        total_timeout_seconds: float = 10,
+        total_timeout_seconds: float = 5,
     ) -> None:
         register_secret(api_key)
         if _PRO_HOST in base_url:

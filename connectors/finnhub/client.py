@@ -11,7 +11,7 @@ import finnhub
 
 from connectors.base import Headline, Quote
 from connectors.calls import read
-from connectors.errors import UnavailableError
+from connectors.errors import RejectedError, UnavailableError
 from connectors.redaction import register_secret
 from connectors.transport import BoundedSession
 from connectors.wire import Fields, from_unix, objects, to_positive
@@ -28,7 +28,7 @@ class FinnhubData:
     Args:
         base_url: with ``/api/v1``, without a slash at the end.
         total_timeout_seconds: for one request.
-        budget_seconds: for all requests of one call; what was not asked by then is missing.
+        budget_seconds: no request of one call begins later; what was not asked by then is missing.
     """
 
     name = "finnhub"
@@ -39,8 +39,8 @@ class FinnhubData:
         base_url: str = "https://finnhub.io/api/v1",
         *,
         connect_timeout_seconds: float = 3,
-        total_timeout_seconds: float = 5,
-        budget_seconds: float = 10,
+        total_timeout_seconds: float = 4,
+        budget_seconds: float = 7,
     ) -> None:
         register_secret(api_key)
         self._client = finnhub.Client(api_key)
@@ -61,8 +61,8 @@ class FinnhubData:
         Symbols that failed while others succeeded are missing too, and a warning counts them.
 
         Raises:
-            UnavailableError: every symbol asked failed.
-            RejectedError: the key was refused.
+            UnavailableError, RejectedError: every symbol asked failed (the last reason), or the key was
+                refused.
         """
         quotes: dict[str, Quote] = {}
 
@@ -79,8 +79,8 @@ class FinnhubData:
         """Return company news published in ``[since, until]``, newest first, at most 50.
 
         Raises:
-            UnavailableError: every symbol asked failed.
-            RejectedError: the key was refused.
+            UnavailableError, RejectedError: every symbol asked failed (the last reason), or the key was
+                refused.
         """
         found: dict[str, Headline] = {}
         first, last = (moment.astimezone(UTC).date().isoformat() for moment in (since, until))
@@ -106,7 +106,7 @@ class FinnhubData:
         asked = [symbol for symbol in dict.fromkeys(symbols) if "/" not in symbol]
         expires_at = monotonic() + self._budget_seconds
         answered = 0
-        failure: UnavailableError | None = None
+        failure: UnavailableError | RejectedError | None = None
         for symbol in asked:
             try:
                 ask(symbol)
@@ -115,6 +115,10 @@ class FinnhubData:
                 failure = exc
                 if exc.retry_after_seconds is not None:
                     break
+            except RejectedError as exc:
+                failure = exc  # 403: this symbol is not in the plan; 401: no symbol ever is
+                if exc.status_code == 401:
+                    raise
             if monotonic() >= expires_at:
                 break
         if failure is not None and answered == 0:

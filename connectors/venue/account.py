@@ -68,7 +68,7 @@ def position_json(venue: Venue, symbol: str) -> dict[str, object]:
         "asset_class": instrument.asset_class,
         "asset_marginable": False,
         "qty": number(holding.quantity),
-        "qty_available": number(max(holding.quantity - exchange.held(symbol), Decimal(0))),
+        "qty_available": number(max(holding.quantity - exchange.book.held(symbol), Decimal(0))),
         "avg_entry_price": number(holding.average_price.quantize(Decimal("0.000000001"))),
         "side": "long",
         "market_value": _money(value),

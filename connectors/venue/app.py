@@ -8,7 +8,16 @@ from pathlib import Path
 
 from aiohttp import web
 
-from connectors.venue import middleware, routes_data, routes_trading, routes_venue
+from connectors.venue import (
+    middleware,
+    routes_chat,
+    routes_coingecko,
+    routes_data,
+    routes_finnhub,
+    routes_news,
+    routes_trading,
+    routes_venue,
+)
 from connectors.venue.clock import ReplayClock
 from connectors.venue.context import VENUE, Venue
 from connectors.venue.exchange import Exchange
@@ -24,6 +33,15 @@ from connectors.venue.world.model import World
 from connectors.venue.world.synthetic import synthetic_world
 
 _TICK_SECONDS = 0.02
+_ROUTES = (
+    routes_trading,
+    routes_data,
+    routes_news,
+    routes_finnhub,
+    routes_coingecko,
+    routes_chat,
+    routes_venue,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +105,7 @@ def build_app(venue: Venue) -> web.Application:
         client_max_size=4 * 2**20,
     )
     app[VENUE] = venue
-    for module in (routes_trading, routes_data, routes_venue):
+    for module in _ROUTES:
         app.add_routes(module.routes)
     app.router.add_get("/stream", venue.stream.handle)
     app.cleanup_ctx.append(_run_exchange)
@@ -105,7 +123,7 @@ async def _run_exchange(app: web.Application) -> AsyncIterator[None]:
 
     async def run() -> None:
         while True:
-            venue.exchange.tick()
+            venue.tick()
             await asyncio.sleep(_TICK_SECONDS)
 
     task = asyncio.create_task(run())

@@ -76,11 +76,11 @@ def run(options: argparse.Namespace) -> int:
         asyncio.run(_serve(venue, options))
     except OSError as error:
         sys.stderr.write(
-            f"The venue cannot listen on {options.host}:{options.port} (--port: {error.strerror}); expected a "
-            "free port; choose another, or 0 for any.\n"
+            f"The venue cannot listen on {options.host}:{options.port} (--port: {error.strerror}); expected "
+            "a free port; choose another, or 0 for any.\n"
         )
         return 2
-    return 0
+    return 1 if venue.has_failed else 0
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -91,8 +91,8 @@ def _check(options: argparse.Namespace) -> None:
         is_loopback = False
     if not is_loopback:
         raise VenueInputError(
-            f"The host {options.host} (--host) is not a loopback address; expected 127.0.0.1, ::1 or localhost: "
-            "the venue has no protection of its own; leave --host out."
+            f"The host {options.host} (--host) is not a loopback address; expected 127.0.0.1, ::1 or "
+            "localhost: the venue has no protection of its own; leave --host out."
         )
     limits = {
         "--port": (options.port, 0, 65_535),
@@ -142,9 +142,7 @@ async def _serve(venue: Venue, options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        build_app(venue), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True
-    )
+    runner = web.AppRunner(build_app(venue), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     address_file = Path(options.address_file) if options.address_file else None
     try:

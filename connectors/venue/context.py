@@ -1,5 +1,7 @@
 """What every request handler of the venue works with."""
 
+import logging
+import signal
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -17,6 +19,8 @@ from connectors.venue.world.model import Instrument, World
 _LOGGED_REQUESTS = 10_000
 _STALE_SECONDS = 600.0
 
+log = logging.getLogger("connectors.venue")
+
 
 @dataclass(slots=True)
 class Venue:
@@ -31,11 +35,26 @@ class Venue:
     limits: RateLimits
     stream: UpdateStream
     requests: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=_LOGGED_REQUESTS))
+    has_failed: bool = False
+
+    def tick(self) -> None:
+        """Bring the exchange up to the clock.
+
+        What fails half-way, e.g. on a full disk, has left memory ahead of the state file: the process
+        must end and start again from the file.
+        """
+        try:
+            self.exchange.tick()
+        except Exception:
+            log.exception("the venue cannot go on and stops: see whether the state folder can be written")
+            self.has_failed = True
+            signal.raise_signal(signal.SIGTERM)
+            raise
 
     def observed(self, request: web.Request, instrument: Instrument) -> Tick | None:
         """Return the last price as this request may see it: faults may age, zero or hide it."""
         fault = self.faults.hit(
-            PRICE_KINDS, method=request.method, path=request.path, symbol=instrument.symbol
+            PRICE_KINDS, method=request.method, path=request.path, symbols=(instrument.symbol,)
         )
         if fault is None:
             return self.market.tick(instrument)

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
+from connectors.venue.activities import fee_activity, fill_activity
+from connectors.venue.book import OrderBook
 from connectors.venue.entry import Entry, check_minimum, read_entry
 from connectors.venue.errors import ApiError, bad_parameter, forbidden, not_found
-from connectors.venue.faults import Faults
+from connectors.venue.faults import Faults, FaultSpec
 from connectors.venue.ledger import STARTING_CASH
 from connectors.venue.market import Market
 from connectors.venue.orders import Order, order_json
 from connectors.venue.pricing import FillModel
 from connectors.venue.store import Store
-from connectors.venue.wire import floor_quantity, number, stamp, stamp_micros, utc
+from connectors.venue.wire import floor_quantity, number, stamp, stamp_micros
 from connectors.venue.world.model import Instrument
 
 log = logging.getLogger("connectors.venue")
@@ -52,38 +54,21 @@ class Exchange:
         self._faults = faults
         self._fills = fills
         self.ledger = store.ledger()
-        self.orders: dict[str, Order] = {order.order_id: order for order in store.orders()}
-        self._by_client_id = {order.client_order_id: order for order in self.orders.values()}
-        self._open: dict[str, Order] = {o.order_id: o for o in self.orders.values() if o.is_open}
+        self.book = OrderBook(store.orders())
         self.last_equity = Decimal(store.fact("last_equity") or STARTING_CASH)
         self._seen = float(store.fact("market_time") or market.clock.now())
         self._saved_at = 0.0
         self._plans: dict[str, _Plan] = {}
-        for order in self._open.values():
+        for order in self.book.open_orders():
             self._plan_if_trading(order)
-
-    def open_orders(self) -> list[Order]:
-        """Return the orders that may still fill, oldest first."""
-        return list(self._open.values())
-
-    def by_client_order_id(self, client_order_id: str) -> Order | None:
-        """Return the order with this client_order_id."""
-        return self._by_client_id.get(client_order_id)
 
     def instrument(self, symbol: str) -> Instrument:
         """Return the instrument of an order symbol."""
         return self.market.world.instruments[symbol]
 
-    def held(self, symbol: str) -> Decimal:
-        """Return the quantity held for open sell orders, base units."""
-        sells = (o for o in self._open.values() if o.side == "sell" and o.symbol == symbol)
-        return sum((o.leaves for o in sells), Decimal(0))
-
     def buying_power(self) -> Decimal:
         """Return the USD not reserved by open buy orders, never negative."""
-        buys = (o for o in self._open.values() if o.side == "buy")
-        reserved = sum((o.leaves_value for o in buys), Decimal(0))
-        return max(self.ledger.cash - reserved, Decimal(0))
+        return max(self.ledger.cash - self.book.reserved(), Decimal(0))
 
     def market_value(self, moment: float | None = None) -> Decimal:
         """Return the value of all positions in USD at ``moment`` (default now)."""
@@ -100,7 +85,7 @@ class Exchange:
             ApiError: it is refused.
         """
         entry = read_entry(body, self.market.world)
-        if entry.client_order_id in self._by_client_id:
+        if self.book.by_client_order_id(entry.client_order_id) is not None:
             raise ApiError(422, 40010001, "client_order_id must be unique")
         price = self._entry_price(entry.instrument)
         check_minimum(entry, price)
@@ -108,9 +93,7 @@ class Exchange:
             self._check_buying_power(entry, price)
         else:
             self._check_held(entry, price)
-        fault = self._faults.hit(
-            ("reject_order",), method="POST", path="/v2/orders", symbol=entry.instrument.symbol
-        )
+        fault = self._fault("reject_order", entry.instrument.symbol)
         if fault is not None and fault.status is not None:
             message = str(fault.body) if fault.body is not None else "order refused"
             raise ApiError(fault.status, 42210000 if fault.status == 422 else 40310000, message)
@@ -118,8 +101,7 @@ class Exchange:
         with self._store.transaction():
             self._store.save_order(order)
             self._save_clock()
-        self.orders[order.order_id] = self._open[order.order_id] = order
-        self._by_client_id[order.client_order_id] = order
+        self.book.add(order)
         self._plan_if_trading(order)
         if fault is not None:
             self._plans[order.order_id] = _Plan("new", self._due(order), is_rejected=True)
@@ -131,7 +113,7 @@ class Exchange:
         Raises:
             ApiError: there is none, or it is no longer open.
         """
-        order = self.orders.get(order_id)
+        order = self.book.orders.get(order_id)
         if order is None:
             raise not_found(f"order not found for {order_id}")
         if not order.is_open:
@@ -153,10 +135,13 @@ class Exchange:
                 self._on_end(now)
         real = time.monotonic()
         for order_id in [key for key, plan in self._plans.items() if plan.due <= real]:
-            self._step(self.orders[order_id], self._plans.pop(order_id))
+            self._step(self.book.orders[order_id], self._plans.pop(order_id))
         if real - self._saved_at >= _CLOCK_SAVE_SECONDS:
             self._saved_at = real
             self._save_clock()
+
+    def _fault(self, kind: str, symbol: str) -> FaultSpec | None:
+        return self._faults.hit((kind,), method="POST", path="/v2/orders", symbols=(symbol,))
 
     def _save_clock(self) -> None:
         self._store.set_fact("market_time", repr(self._seen))
@@ -182,7 +167,7 @@ class Exchange:
         asked = entry.quantity
         if asked is None and entry.notional is not None:
             asked = floor_quantity(entry.notional / price)
-        existing, held = self.ledger.quantity(symbol), self.held(symbol)
+        existing, held = self.ledger.quantity(symbol), self.book.held(symbol)
         available = max(existing - held, Decimal(0))
         if asked is not None and asked > available:
             raise forbidden(
@@ -241,12 +226,11 @@ class Exchange:
         self._tell("new", order)
 
     def _plan_fill(self, order: Order) -> None:
-        about = {"method": "POST", "path": "/v2/orders", "symbol": order.symbol}
-        delay = self._faults.hit(("fill_delay",), **about)
+        delay = self._fault("fill_delay", order.symbol)
         if delay is not None and delay.seconds is None:
             return
-        due = self._due(order) + (delay.seconds or 0.0 if delay is not None else 0.0)
-        partial = self._faults.hit(("partial_fill",), **about)
+        due = self._due(order) + (0.0 if delay is None or delay.seconds is None else delay.seconds)
+        partial = self._fault("partial_fill", order.symbol)
         if partial is not None:
             self._plans[order.order_id] = _Plan("fill", due, Decimal(str(partial.fraction)), partial.seconds)
             return
@@ -306,14 +290,14 @@ class Exchange:
         with self._store.transaction():
             self._store.save_order(order)
             self._store.save_ledger(self.ledger, order.symbol)
-            self._store.add_activity(_fill_activity(order, quantity, price, at, execution_id))
+            self._store.add_activity(fill_activity(order, quantity, price, at, execution_id))
             if booking.fee:
                 self._store.add_activity(
-                    _fee_activity(order, instrument, booking.fee, price, self.market.clock.stamp())
+                    fee_activity(order, instrument, booking.fee, price, self.market.clock.stamp())
                 )
             self._save_clock()
         if is_last:
-            self._open.pop(order.order_id, None)
+            self.book.settle(order)
         self._tell(
             "fill" if is_last else "partial_fill",
             order,
@@ -328,13 +312,13 @@ class Exchange:
         with self._store.transaction():
             self._store.save_order(order)
             self._save_clock()
-        self._open.pop(order.order_id, None)
+        self.book.settle(order)
         self._plans.pop(order.order_id, None)
         self._tell(status, order)
 
     def _on_open(self, at: float, now: float) -> None:
         """Release the orders that waited; where the clock leapt past the session, fill them at its open."""
-        for order in self.open_orders():
+        for order in self.book.open_orders():
             if self.instrument(order.symbol).is_crypto:
                 continue
             if self._is_session() and self.market.timeline.next_close(at) > now:
@@ -346,7 +330,7 @@ class Exchange:
 
     def _on_close(self, at: float) -> None:
         """Expire day orders and remember the day's equity."""
-        for order in self.open_orders():
+        for order in self.book.open_orders():
             if self.instrument(order.symbol).is_crypto:
                 continue
             self._plans.pop(order.order_id, None)
@@ -359,7 +343,7 @@ class Exchange:
 
     def _on_end(self, now: float) -> None:
         log.warning("the replayed data ended at %s: the market is closed for good", stamp(now))
-        for order in self.open_orders():
+        for order in self.book.open_orders():
             self._end(order, "expired")
 
     def _tell(self, event: str, order: Order, **details: str) -> None:
@@ -371,45 +355,3 @@ class Exchange:
         }
         update.setdefault("execution_id", str(uuid.uuid4()))
         self.on_update(update)
-
-
-def _activity_id(at: int) -> str:
-    moment = utc(at // 1_000_000)
-    return f"{moment:%Y%m%d%H%M%S}{at % 1_000_000:06d}::{uuid.uuid4()}"
-
-
-def _fill_activity(
-    order: Order, quantity: Decimal, price: Decimal, at: int, execution_id: str
-) -> dict[str, object]:
-    return {
-        "id": f"{_activity_id(at).partition('::')[0]}::{execution_id}",
-        "activity_type": "FILL",
-        "transaction_time": stamp_micros(at),
-        "type": "fill" if order.status == "filled" else "partial_fill",
-        "price": number(price),
-        "qty": number(quantity),
-        "side": order.side,
-        "symbol": order.symbol,
-        "leaves_qty": number(order.leaves) if order.status != "filled" else "0",
-        "order_id": order.order_id,
-        "cum_qty": number(order.filled_quantity),
-        "order_status": order.status,
-    }
-
-
-def _fee_activity(
-    order: Order, instrument: Instrument, fee: Decimal, price: Decimal, at: int
-) -> dict[str, object]:
-    """Book what the fee took: a negative quantity of the coin bought, a negative amount of USD for one sold."""
-    is_buy = order.side == "buy"
-    return {
-        "id": _activity_id(at),
-        "activity_type": "CFEE",
-        "date": f"{utc(at // 1_000_000):%Y-%m-%d}",
-        "net_amount": "0" if is_buy else number(-fee),
-        "description": "Coin Pair Transaction Fee (Non USD)" if is_buy else "Coin Pair Transaction Fee",
-        "symbol": instrument.position_symbol,
-        "qty": number(-fee) if is_buy else "0",
-        "price": number(price),
-        "status": "executed",
-    }

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -126,14 +126,14 @@ class Faults:
         *,
         method: str = "",
         path: str = "",
-        symbol: str | None = None,
+        symbols: Collection[str] = (),
     ) -> FaultSpec | None:
         """Return the first rule of ``kinds`` that strikes this request, and count it."""
         for rule in self.rules:
             spec = rule.spec
             if spec.kind not in kinds or rule.is_used_up:
                 continue
-            if not spec.matches_route(method, path) or not _is_about(spec, symbol):
+            if not spec.matches_route(method, path) or not _is_about(spec, symbols):
                 continue
             if spec.probability < 1 and self._chance.random() >= spec.probability:
                 continue
@@ -142,7 +142,11 @@ class Faults:
         return None
 
 
-def _is_about(spec: FaultSpec, symbol: str | None) -> bool:
+def _is_about(spec: FaultSpec, symbols: Collection[str]) -> bool:
     if not spec.symbols:
         return True
-    return symbol is not None and symbol.upper() in {name.upper() for name in spec.symbols}
+    return not {_plain(name) for name in spec.symbols}.isdisjoint(map(_plain, symbols))
+
+
+def _plain(symbol: str) -> str:
+    return symbol.upper().replace("/", "")

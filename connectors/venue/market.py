@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
@@ -112,16 +113,19 @@ class Market:
         row = self.world.daily[instrument.symbol].last_before(self.day(instrument, at))
         return None if row is None else self._row(instrument, row)
 
-    def intraday_bars(self, instrument: Instrument, start: float, end: float, minutes: int) -> list[BarRow]:
-        """Return complete bars of ``minutes`` whose start lies in ``[start, end]``, oldest first."""
+    def intraday_bars(
+        self, instrument: Instrument, start: float, end: float, minutes: int, *, is_newest_first: bool
+    ) -> Iterator[BarRow]:
+        """Yield complete bars of ``minutes`` that start in ``[start, end]``, a day at a time."""
         now = self.clock.now()
         until = min(end, now)
-        rows: list[BarRow] = []
-        for day in range(self.day(instrument, start), self.day(instrument, until) + 1):
+        first = max(self.day(instrument, start), int(self.world.daily[instrument.symbol].at[0]))
+        days = range(first, self.day(instrument, until) + 1)
+        for day in reversed(days) if is_newest_first else days:
             path = self._path(instrument, day)
             if path is not None:
-                rows.extend(_cut(path, minutes * 60, now))
-        return [row for row in rows if start <= row.at <= until]
+                rows = [row for row in _cut(path, minutes * 60, now) if start <= row.at <= until]
+                yield from reversed(rows) if is_newest_first else rows
 
     def last_minute(self, instrument: Instrument, at: float) -> BarRow | None:
         """Return the last complete minute bar of the day."""

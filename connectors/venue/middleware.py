@@ -5,7 +5,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -38,20 +38,33 @@ async def keep_log(request: web.Request, handler: Handler) -> web.StreamResponse
     }
     request["entry"] = entry
     venue.requests.append(entry)
-    response = await handler(request)
-    if entry["status"] is None:
-        entry["status"] = response.status
+    status = 500
+    try:
+        response = await handler(request)
+        status = response.status
+    except web.HTTPException as error:
+        status = error.status
+        return web.json_response({"message": "endpoint not found."}, status=status)
+    finally:
+        if entry["status"] is None:
+            entry["status"] = status
     return response
 
 
+async def _order_body(request: web.Request) -> Mapping[str, object]:
+    """Return what a new order's body says, nothing for other requests and unreadable bodies."""
+    if request.path != "/v2/orders" or request.method != "POST":
+        return {}
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
 async def _client_order_id(request: web.Request) -> str | None:
-    if request.path == "/v2/orders" and request.method == "POST":
-        try:
-            body = json.loads(await request.read())
-        except ValueError:
-            return None
-        return str(body["client_order_id"]) if isinstance(body, dict) and "client_order_id" in body else None
-    return request.query.get("client_order_id")
+    given = (await _order_body(request)).get("client_order_id", request.query.get("client_order_id"))
+    return None if given is None else str(given)
 
 
 @web.middleware
@@ -60,22 +73,20 @@ async def inject_faults(request: web.Request, handler: Handler) -> web.StreamRes
     if request.path.startswith("/venue/"):
         return await handler(request)
     venue = request.app[VENUE]
-    symbol = await _order_symbol(request)
-    spec = venue.faults.hit(TRANSPORT_KINDS, method=request.method, path=request.path, symbol=symbol)
+    symbols = await _symbols(request)
+    spec = venue.faults.hit(TRANSPORT_KINDS, method=request.method, path=request.path, symbols=symbols)
     if spec is None:
         return await handler(request)
     request["entry"]["fault"] = spec.kind
     return await _strike(spec, request, handler)
 
 
-async def _order_symbol(request: web.Request) -> str | None:
-    if request.path == "/v2/orders" and request.method == "POST":
-        try:
-            body = json.loads(await request.read())
-        except ValueError:
-            return None
-        return str(body.get("symbol")) if isinstance(body, dict) else None
-    return request.query.get("symbol") or request.query.get("symbols")
+async def _symbols(request: web.Request) -> list[str]:
+    """Return the symbols a request names, in its body or its query."""
+    ordered = (await _order_body(request)).get("symbol")
+    if isinstance(ordered, str):
+        return [ordered]
+    return f"{request.query.get('symbols', '')},{request.query.get('symbol', '')}".split(",")
 
 
 async def _strike(spec: FaultSpec, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -163,7 +174,7 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _answer(venue: Venue, request: web.Request, handler: Handler) -> web.StreamResponse:
-    venue.exchange.tick()
+    venue.tick()
     try:
         return await handler(request)
     except ApiError as error:

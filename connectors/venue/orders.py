@@ -50,7 +50,7 @@ class Order:
 
     @property
     def leaves(self) -> Decimal:
-        """Return the quantity still to fill; for an order by value what its rest buys at the reserve price."""
+        """Return the quantity still to fill, at the reserve price where the order is by value."""
         if self.quantity is not None:
             return self.quantity - self.filled_quantity
         return (self.leaves_value / self.reserve_price).quantize(_NINE)

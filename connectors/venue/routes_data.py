@@ -8,7 +8,7 @@ from connectors.venue.market import BarRow, Tick
 from connectors.venue.queries import read_choice, read_int, read_moment
 from connectors.venue.timeframe import read_timeframe
 from connectors.venue.timeline import DAY_SECONDS
-from connectors.venue.wire import decode_token, encode_token, price_decimal, stamp
+from connectors.venue.wire import decode_token, encode_token, price_float, stamp
 from connectors.venue.world.model import Instrument
 
 routes = web.RouteTableDef()
@@ -102,7 +102,7 @@ def bar_json(row: BarRow, instrument: Instrument) -> dict[str, object]:
 
 
 def _price(price: float, instrument: Instrument) -> float:
-    return float(price_decimal(price, is_crypto=instrument.is_crypto))
+    return price_float(price, is_crypto=instrument.is_crypto)
 
 
 def _bars(request: web.Request, *, is_crypto: bool) -> dict[str, object]:
@@ -122,11 +122,13 @@ def _bars(request: web.Request, *, is_crypto: bool) -> dict[str, object]:
     for instrument in sorted(_asked(request, is_crypto=is_crypto), key=lambda one: one.symbol):
         if instrument.symbol < from_symbol:
             continue
-        rows = frame.rows(venue.market, instrument, start, end)
-        for row in reversed(rows) if is_newest_first else rows:
-            is_seen = row.at >= from_time if is_newest_first else row.at <= from_time
-            if instrument.symbol == from_symbol and is_seen:
-                continue
+        resume = instrument.symbol == from_symbol
+        low, high = start, end
+        if resume and is_newest_first:
+            high = from_time - 1
+        elif resume:
+            low = from_time + 1
+        for row in frame.rows(venue.market, instrument, low, high, is_newest_first=is_newest_first):
             if left == 0:
                 return {"bars": pages, "next_page_token": encode_token(*last)}
             pages.setdefault(instrument.symbol, []).append(bar_json(row, instrument))

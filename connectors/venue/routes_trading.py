@@ -7,13 +7,14 @@ from decimal import Decimal
 from aiohttp import web
 
 from connectors.venue.account import account_json, clock_json, position_json
+from connectors.venue.activities import activity_bound
 from connectors.venue.context import Venue, venue_of
 from connectors.venue.entry import CRYPTO_MINIMUM
 from connectors.venue.errors import ApiError, bad_parameter, not_found
 from connectors.venue.orders import Order, asset_id, order_json
 from connectors.venue.queries import read_choice, read_day, read_int, read_moment
 from connectors.venue.timeline import DAY_SECONDS
-from connectors.venue.wire import micros, new_york, number, utc
+from connectors.venue.wire import micros, new_york, number
 from connectors.venue.world.model import Instrument, epoch_day
 
 routes = web.RouteTableDef()
@@ -151,7 +152,7 @@ async def get_orders(request: web.Request) -> web.Response:
     side = request.query.get("side")
     found = [
         order
-        for order in venue.exchange.orders.values()
+        for order in venue.exchange.book.orders.values()
         if (status == "all" or order.is_open == (status == "open"))
         and (after is None or order.submitted_at > micros(after))
         and (until is None or order.submitted_at < micros(until))
@@ -167,7 +168,7 @@ async def get_order_by_client_order_id(request: web.Request) -> web.Response:
     """The order with this ``client_order_id``."""
     venue = venue_of(request)
     wanted = request.query.get("client_order_id", "")
-    order = venue.exchange.by_client_order_id(wanted)
+    order = venue.exchange.book.by_client_order_id(wanted)
     if order is None:
         raise not_found(f"order not found for {wanted}")
     return web.json_response(_write(venue, order))
@@ -178,7 +179,7 @@ async def get_order(request: web.Request) -> web.Response:
     """One order by its id."""
     venue = venue_of(request)
     order_id = request.match_info["order_id"]
-    order = venue.exchange.orders.get(order_id)
+    order = venue.exchange.book.orders.get(order_id)
     if order is None:
         raise not_found(f"order not found for {order_id}")
     return web.json_response(_write(venue, order))
@@ -189,7 +190,7 @@ async def delete_orders(request: web.Request) -> web.Response:
     """Cancel every open order; one line of the reply for each."""
     venue = venue_of(request)
     canceled = []
-    for order in venue.exchange.open_orders():
+    for order in venue.exchange.book.open_orders():
         venue.exchange.cancel(order.order_id)
         canceled.append({"id": order.order_id, "status": 200, "body": _write(venue, order)})
     return web.json_response(canceled, status=207)
@@ -218,17 +219,13 @@ async def get_activities(request: web.Request) -> web.Response:
         until = after + DAY_SECONDS
     page = venue_of(request).store.activities(
         kinds,
-        after="0" if after is None else _activity_bound(micros(after) + 1),
-        until="9" if until is None else _activity_bound(micros(until)),
+        after="0" if after is None else activity_bound(micros(after) + 1),
+        until="9" if until is None else activity_bound(micros(until)),
         token=request.query.get("page_token") or None,
         descending=read_choice(request, "direction", ("asc", "desc"), "desc") == "desc",
         limit=read_int(request, "page_size", default=100, low=1, high=100),
     )
     return web.json_response(page)
-
-
-def _activity_bound(at: int) -> str:
-    return f"{utc(at // 1_000_000):%Y%m%d%H%M%S}{at % 1_000_000:06d}"
 
 
 def _write(venue: Venue, order: Order) -> dict[str, object]:

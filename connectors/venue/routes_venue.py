@@ -45,13 +45,13 @@ async def get_state(request: web.Request) -> web.Response:
     """Everything at a glance."""
     venue = venue_of(request)
     exchange = venue.exchange
-    exchange.tick()
-    statuses = Counter(order.status for order in exchange.orders.values())
+    venue.tick()
+    statuses = Counter(order.status for order in exchange.book.orders.values())
     body = {
         **_world(venue),
         **_clock(venue),
         "instruments": dict(Counter(one.asset_class for one in venue.world.instruments.values())),
-        "orders": len(exchange.orders),
+        "orders": len(exchange.book.orders),
         "orders_by_status": dict(statuses),
         "fills": venue.store.fill_count(),
         "positions": {symbol: number(h.quantity) for symbol, h in exchange.ledger.holdings.items()},
@@ -138,7 +138,7 @@ async def post_clock(request: web.Request) -> web.Response:
         return _invalid(error)
     except ValueError as error:
         return web.json_response({"error": str(error)}, status=400)
-    venue.exchange.tick()
+    venue.tick()
     return web.json_response(_clock(venue))
 
 

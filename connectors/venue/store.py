@@ -90,7 +90,8 @@ class Store:
         """Insert or replace an order."""
         body = json.dumps(asdict(order), default=str)
         self._db.execute(
-            "INSERT INTO orders VALUES (?, ?, ?, ?) ON CONFLICT (order_id) DO UPDATE SET body = excluded.body",
+            "INSERT INTO orders VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (order_id) DO UPDATE SET body = excluded.body",
             (order.order_id, order.client_order_id, order.submitted_at, body),
         )
 
@@ -127,7 +128,7 @@ class Store:
     def activities(
         self, kinds: list[str], *, after: str, until: str, token: str | None, descending: bool, limit: int
     ) -> list[dict[str, object]]:
-        """Return a page of activities: ids in [``after``, ``until``), beyond ``token`` in the given direction."""
+        """Return a page of activities with ids in [``after``, ``until``), those beyond ``token``."""
         marks = ",".join("?" * len(kinds))
         bound = "" if token is None else f"AND activity_id {'<' if descending else '>'} ?"
         direction = "DESC" if descending else "ASC"

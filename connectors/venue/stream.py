@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from weakref import WeakSet
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -19,7 +18,7 @@ class UpdateStream:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
+        self._transports: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self._listeners: dict[web.WebSocketResponse, asyncio.Queue[dict[str, object]]] = {}
 
     @property
@@ -36,28 +35,28 @@ class UpdateStream:
                 queue.put_nowait({"stream": "trade_updates", "data": update})
 
     def disconnect_all(self) -> int:
-        """Break every connection without a closing handshake; return how many there were."""
-        sockets = list(self._sockets)
+        """Break every listener's connection without a closing handshake; return how many there were."""
+        sockets = list(self._listeners)
         for socket in sockets:
             self._drop(socket)
         return len(sockets)
 
     async def close(self) -> None:
         """Close every connection in order, at the venue's end."""
-        for socket in list(self._sockets):
+        for socket in list(self._transports):
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
     def _drop(self, socket: web.WebSocketResponse) -> None:
         self._listeners.pop(socket, None)
-        transport = socket.get_extra_info("peername") and socket._req and socket._req.transport
-        if transport:
+        transport = self._transports.get(socket)
+        if transport is not None:
             transport.abort()
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection: authenticate, listen, then updates until either side leaves."""
         socket = web.WebSocketResponse(heartbeat=30.0)
         await socket.prepare(request)
-        self._sockets.add(socket)
+        self._transports[socket] = request.transport
         sender: asyncio.Task[None] | None = None
         is_authorized = False
         try:
@@ -80,6 +79,7 @@ class UpdateStream:
                     await _send(socket, "authorization", {"status": "unauthorized", "action": action})
         finally:
             self._listeners.pop(socket, None)
+            self._transports.pop(socket, None)
             if sender is not None:
                 sender.cancel()
         return socket

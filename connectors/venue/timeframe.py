@@ -1,6 +1,7 @@
 """The bar lengths the venue serves: minutes, hours and one day."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from connectors.venue.errors import ApiError
@@ -16,11 +17,17 @@ class Timeframe:
 
     minutes: int
 
-    def rows(self, market: Market, instrument: Instrument, start: float, end: float) -> list[BarRow]:
-        """Return the bars that start in ``[start, end]``, oldest first."""
+    def rows(
+        self, market: Market, instrument: Instrument, start: float, end: float, *, is_newest_first: bool
+    ) -> Iterator[BarRow]:
+        """Yield the bars that start in ``[start, end]``, oldest first unless asked otherwise."""
         if self.minutes:
-            return market.intraday_bars(instrument, start, end, self.minutes)
-        return market.daily_bars(instrument, start, end)
+            yield from market.intraday_bars(
+                instrument, start, end, self.minutes, is_newest_first=is_newest_first
+            )
+            return
+        rows = market.daily_bars(instrument, start, end)
+        yield from reversed(rows) if is_newest_first else rows
 
 
 def read_timeframe(text: str) -> Timeframe:

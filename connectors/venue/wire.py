@@ -32,6 +32,13 @@ def price_decimal(price: float, *, is_crypto: bool) -> Decimal:
     return Decimal(price).quantize(places)
 
 
+def price_float(price: float, *, is_crypto: bool) -> float:
+    """Round as ``price_decimal`` does, for JSON numbers."""
+    if is_crypto:
+        return float(f"{price:.7g}")
+    return round(price, 2 if price >= 1 else 4)
+
+
 def floor_quantity(quantity: Decimal) -> Decimal:
     """Round a quantity down to nine decimals, the smallest unit the provider keeps."""
     return quantity.quantize(NINE_PLACES, rounding=ROUND_DOWN)

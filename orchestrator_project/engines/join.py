@@ -90,6 +90,18 @@ def _prepare(home: Path) -> Path:
     return home
 
 
+def stop_if_unused(home: Path) -> None:
+    """Stop the engines of ``home`` when no live process has joined them.
+
+    Raises:
+        EngineError: an engine does not end.
+    """
+    if not (home / "engines.users").exists():
+        return
+    with starting_or_stopping(home.resolve()):
+        _leave(home.resolve(), Usership(home))
+
+
 @contextmanager
 def _in_plain_words(home: Path) -> Iterator[None]:
     """Turn what the operating system refuses into a sentence with the remedy."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator_project.engines.errors import EngineError
+from orchestrator_project.engines.privileges import keep_owner
 
 POLL_SECONDS = 0.02
 START_LOCK_TIMEOUT_SECONDS = 90.0
@@ -15,7 +16,9 @@ START_LOCK_TIMEOUT_SECONDS = 90.0
 
 def open_lock(path: Path) -> int:
     """Return a descriptor of the lock file, made private and not inherited by other programs."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    keep_owner(path)
+    return descriptor
 
 
 def try_exclusive(descriptor: int) -> bool:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -160,7 +161,8 @@ def _socket_folder(data: Path, record: PostgresRecord | None, account: Account |
     else:
         folder.mkdir(mode=0o700, exist_ok=True)  # a cleaned /tmp; the address must stay the same
     owner = account.uid if account is not None else os.geteuid()
-    if folder.stat().st_uid not in (owner, os.geteuid()):
+    facts = folder.lstat()  # a link in /tmp may be anybody's trap
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in (owner, os.geteuid()):
         raise EngineError(f"The socket folder {folder} belongs to somebody else: remove it and start again.")
     if account is not None:
         os.chown(folder, account.uid, account.gid)

@@ -29,15 +29,28 @@ class Account:
 def account_for(data: Path) -> Account | None:
     """Return whom PostgreSQL must run as, None for ourselves.
 
-    Data that an ordinary user made stays that user's, also when root comes by later.
+    Data in an ordinary user's folder is and stays that user's, also when root comes by.
     """
     if os.geteuid() != 0:
         return None
-    if data.exists() and data.stat().st_uid != 0:
-        owner = data.stat()
-        return Account(owner.st_uid, owner.st_gid)
+    owner = owner_of(data) if data.exists() else owner_of(data.parent)
+    if owner is not None:
+        return owner
     entry = _find_user() or _create_user()
     return Account(entry.pw_uid, entry.pw_gid)
+
+
+def owner_of(path: Path) -> Account | None:
+    """Return the ordinary user that ``path`` belongs to, None when that is us, or we are not root."""
+    facts = path.stat()
+    return Account(facts.st_uid, facts.st_gid) if os.geteuid() == 0 and facts.st_uid != 0 else None
+
+
+def keep_owner(path: Path) -> None:
+    """Give what root made in an ordinary user's folder to that user, who must be able to go on with it."""
+    owner = owner_of(path.parent)
+    if owner is not None:
+        os.chown(path, owner.uid, owner.gid, follow_symlinks=False)  # never what a planted link points to
 
 
 def open_path(folder: Path, account: Account) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from orchestrator_project.engines.errors import EngineError
-from orchestrator_project.engines.privileges import Account
+from orchestrator_project.engines.privileges import Account, keep_owner
 
 POLL_SECONDS = 0.02
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
@@ -58,9 +58,11 @@ def engine_processes(program: str, folder: Path) -> list[psutil.Process]:
 def spawn_detached(argv: Sequence[str], *, log: Path, folder: Path, account: Account | None = None) -> int:
     """Start an engine in a session of its own, its output appended to ``log``; return its pid."""
     log.parent.mkdir(mode=0o700, exist_ok=True)
+    keep_owner(log.parent)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_name(log.name + ".1"))
     with log.open("ab") as output:
+        keep_owner(log)
         done = subprocess.run(  # noqa: S603  (our own binaries and paths)
             ["/bin/sh", "-c", DETACH, "sh", *argv],
             stdin=subprocess.DEVNULL,

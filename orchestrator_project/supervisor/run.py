@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from orchestrator_project.supervisor import warden
@@ -16,6 +17,7 @@ from orchestrator_project.supervisor.child import Child, ProcessSpec, Timing
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WARDEN_SECONDS = 1.0
+PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 
 
 class Supervisor:
@@ -26,6 +28,8 @@ class Supervisor:
         on_line: told each event in one line; called from two threads, never at the same time.
         watch: called each second in a thread of its own, one call after the other.
         lock: descriptor of ``only_one``; kept locked until nothing is left, even after kill -9.
+        after_kill: command that the warden runs in the project folder after a kill -9 of the supervisor,
+            when its processes are gone; for what only the supervisor would have done.
         timing: pauses and deadlines; the defaults stop within 8 s.
     """
 
@@ -36,6 +40,7 @@ class Supervisor:
         *,
         watch: Callable[[], None] | None = None,
         lock: int | None = None,
+        after_kill: Sequence[str] = (),
         timing: Timing | None = None,
     ) -> None:
         self._timing = timing or Timing()
@@ -45,6 +50,7 @@ class Supervisor:
         self._children = [Child(spec, self._mark, self._timing, self._say) for spec in specs]
         self._watch = watch
         self._lock = lock
+        self._after_kill = after_kill
         self._warden: subprocess.Popen[bytes] | None = None
         self._stops = 0
 
@@ -94,7 +100,8 @@ class Supervisor:
             return
         self._close_warden()
         self._warden = subprocess.Popen(  # noqa: S603  (our own interpreter and file)
-            [sys.executable, "-I", warden.__file__, self._mark, str(self._timing.grace)],
+            [sys.executable, "-I", warden.__file__, self._mark, str(self._timing.grace), *self._after_kill],
+            cwd=PROJECT_FOLDER,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -106,7 +113,7 @@ class Supervisor:
         if self._warden is None:
             return
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self._warden.communicate(timeout=WARDEN_SECONDS)  # ends its input, which is what it waits for
+            self._warden.communicate(warden.FAREWELL, timeout=WARDEN_SECONDS)  # also ends its input
 
     def _start_watching(self) -> None:
         if self._watch is not None:
@@ -118,7 +125,7 @@ class Supervisor:
             try:
                 self._watch()
                 last_error = ""
-            except Exception as error:  # the boundary of the loop: a failing watch must not end the processes
+            except Exception as error:  # noqa: BLE001 - a failing watch must not end the processes
                 if (text := f"{type(error).__name__}: {error}") != last_error:
                     self._say(f"Watching failed, it goes on: {text}")
                 last_error = text
@@ -126,8 +133,7 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         running = [child for child in self._children if child.is_running()]
-        if running:
-            self._say(f"Stopping {len(running)} processes; once more Ctrl-C stops them at once.")
+        self._say("Stopping; Ctrl-C once more stops at once.")
         stops = self._stops
         for child in running:
             child.terminate()

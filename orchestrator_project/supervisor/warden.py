@@ -12,6 +12,7 @@ Runs by file name and imports nothing of the project: it must stay small.
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ import psutil
 
 MARK = "SUPERVISED_BY"
 NAME_MARK = "SUPERVISED_AS"
+FAREWELL = b"done"
 POLL_SECONDS = 0.1
 KILL_ROUNDS_SECONDS = 2.0
 
@@ -76,11 +78,18 @@ def _parent(process: psutil.Process) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Wait for the end of standard input, then end the processes: ``warden.py MARK GRACE_SECONDS``."""
+    """Wait for the end of standard input, then clean up: ``warden.py MARK GRACE_SECONDS [COMMAND …]``.
+
+    A supervisor that ended by itself wrote ``FAREWELL`` before; otherwise COMMAND is run at the end, for
+    what the supervisor would have done after its processes had gone.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    sys.stdin.buffer.read()
-    end_marked(arguments[0], float(arguments[1]))
+    mark, grace_seconds, *command = arguments
+    farewell = sys.stdin.buffer.read()
+    end_marked(mark, float(grace_seconds))
+    if command and farewell != FAREWELL:
+        subprocess.run(command, check=False, stdin=subprocess.DEVNULL)  # noqa: S603  (given by the supervisor)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def _market_reason(intent: OrderIntent) -> DenyReason | None:
 
 
 def _judge_exit(intent: OrderIntent, book: RiskBook) -> Verdict:
-    assert intent.price is not None and intent.rules is not None  # noqa: S101 - _market_reason
+    assert intent.price is not None  # noqa: S101 - _market_reason has denied it
+    assert intent.rules is not None  # noqa: S101 - as above
     if intent.symbol in book.pending_symbols:
         return _denied(DenyReason.PENDING_ORDER, {"symbol": intent.symbol})
     quantity = round_down(book.held_quantity, intent.rules)
@@ -67,7 +68,8 @@ def _judge_exit(intent: OrderIntent, book: RiskBook) -> Verdict:
 
 
 def _judge_entry(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> Verdict:
-    assert intent.price is not None and intent.rules is not None  # noqa: S101 - _market_reason
+    assert intent.price is not None  # noqa: S101 - _market_reason has denied it
+    assert intent.rules is not None  # noqa: S101 - as above
     if limits is None:
         return _denied(DenyReason.NO_LIMITS, {})
     start = book.session_start_equity

@@ -10,6 +10,7 @@ from ai import builtin, gateway
 from ai.domain.answer import response_format
 from ai.domain.prompt import render_messages
 from ai.domain.types import Action
+from ai.errors import ModelError, ModelRejectedError
 from ai.models import ModelCall
 from ai.services import AnalysisSettings, analyse
 from tests.ai.factories import make_facts, make_indicators, make_question
@@ -24,6 +25,18 @@ def test_it_answers_through_litellm_at_no_cost() -> None:
     assert [decision["symbol"] for decision in decisions] == ["AAPL", "BTC/USD"]
     assert completion.cost_usd == 0
     assert completion.prompt_tokens == completion.completion_tokens == 0
+
+
+def test_there_is_one_built_in_model_only() -> None:
+    with pytest.raises(ModelRejectedError, match="the only built-in model is builtin/technical-v1"):
+        gateway.complete("builtin/technical-v2", [], schema=None, timeout_seconds=30)
+
+
+def test_messages_without_facts_are_answered_with_an_error() -> None:
+    messages = [{"role": "user", "content": "What should I buy?"}]
+
+    with pytest.raises(ModelError, match="expected one fenced JSON object"):
+        gateway.complete(builtin.MODEL, messages, schema=None, timeout_seconds=30)
 
 
 def test_half_the_indicators_are_none() -> None:

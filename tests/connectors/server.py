@@ -38,6 +38,7 @@ class Seen:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Any
+    peer: tuple[str, int]
 
 
 class ProviderServer:
@@ -84,7 +85,7 @@ class ProviderServer:
     async def _run(self) -> None:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.port = runner.addresses[0][1]
@@ -96,7 +97,10 @@ class ProviderServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         text = await request.text()
         body = json.loads(text) if text else None
-        self.seen.append(Seen(request.method, request.path, dict(request.query), dict(request.headers), body))
+        assert request.transport is not None
+        peer = request.transport.get_extra_info("peername")
+        query, headers = dict(request.query), dict(request.headers)
+        self.seen.append(Seen(request.method, request.path, query, headers, body, peer))
         script = self._scripts.get((request.method, request.path)) or self._scripts.get(("*", "*"))
         if not script:
             return web.json_response({"code": 40410000, "message": "not found"}, status=404)
@@ -160,6 +164,21 @@ def drip(body: Any, *, seconds: float, in_head: bool = False) -> Handler:
             transport.write(bytes([byte]))
             await asyncio.sleep(seconds)
         return web.Response()
+
+    return handler
+
+
+def chunked(body: Any, *, pause_seconds: float = 0) -> Handler:
+    """Send a byte to a chunk."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        for byte in json.dumps(body).encode():
+            await response.write(bytes([byte]))
+            await asyncio.sleep(pause_seconds)
+        return response
 
     return handler
 

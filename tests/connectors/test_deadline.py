@@ -9,6 +9,7 @@ import pytest
 
 from connectors import deadline
 from connectors.transport import BoundedSession, SendError
+from tests.connectors.server import Answer, ProviderServer, drip
 
 
 @pytest.fixture
@@ -86,6 +87,41 @@ def test_an_unknown_name_is_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_session_talks_to_its_own_origin_only(url: str) -> None:
     with pytest.raises(SendError) as caught:
         make_session("http://127.0.0.1:8080").get(url)
+
+    assert not caught.value.sent
+
+
+def test_a_kept_connection_is_used_again_with_a_deadline_of_its_own(server: ProviderServer) -> None:
+    server.on("GET", "/a", Answer(7), Answer(8), drip(9, seconds=0.05))
+    session = make_session(server.url, total=0.5)
+
+    assert [session.get(f"{server.url}/a").json() for _ in range(2)] == [7, 8]
+    with pytest.raises(SendError, match="timed out") as caught:
+        session.get(f"{server.url}/a")
+
+    assert caught.value.sent
+    assert len({seen.peer for seen in server.seen}) == 1
+
+
+def test_the_next_address_of_a_name_is_tried(server: ProviderServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.on("GET", "/a", Answer(7))
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 0)) for ip in ("127.0.0.9", "127.0.0.1")]
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *args, **kwargs: found if host == "provider.example" else real(host, *args, **kwargs),
+    )
+    url = f"http://provider.example:{server.port}"
+
+    assert make_session(url).get(f"{url}/a").json() == 7
+
+
+def test_a_name_that_cannot_be_one_is_unsent() -> None:
+    url = f"http://{'x' * 64}.example"
+
+    with pytest.raises(SendError) as caught:
+        make_session(url).get(url)
 
     assert not caught.value.sent
 

@@ -18,6 +18,7 @@ from tests.connectors.server import (
     Answer,
     Handler,
     ProviderServer,
+    chunked,
     drip,
     hang,
     redirect_to,
@@ -97,6 +98,7 @@ FAULTS: dict[str, Callable[[Any], Handler]] = {
     "hang": lambda good: hang,
     "drip_body": lambda good: drip(good, seconds=0.05),
     "drip_head": lambda good: drip(good, seconds=0.05, in_head=True),
+    "drip_chunks": lambda good: chunked(good, pause_seconds=0.05),
     "reset": lambda good: reset,
     "truncated": truncated,
     "unannounced_cut": unannounced_cut,
@@ -137,9 +139,12 @@ def test_refused_read_is_rejected(server: ProviderServer, read: str, status: int
     assert (caught.value.status_code, caught.value.code) == (status, 40010000)
 
 
+@pytest.mark.parametrize("answer", [Answer, chunked])
 @pytest.mark.parametrize("read", READS)
-def test_read_answers_when_nothing_is_wrong(server: ProviderServer, read: str) -> None:
-    server.on_any(Answer(READS[read].good))
+def test_read_answers_when_nothing_is_wrong(
+    server: ProviderServer, read: str, answer: Callable[[Any], Handler]
+) -> None:
+    server.on_any(answer(READS[read].good))
 
     READS[read].call(server)
 

@@ -68,7 +68,8 @@ def up(home: Path, wanted: list[str]) -> None:
     timing = Timing(first_pause=0.2, longest_pause=0.8, grace=1.0, watch_interval=0.05)
     try:
         with only_one(home) as lock:
-            Supervisor(specs, say, watch=watch, lock=lock, timing=timing).run()
+            after_kill = ("touch", str(home / "after-kill"))
+            Supervisor(specs, say, watch=watch, lock=lock, after_kill=after_kill, timing=timing).run()
             say("all stopped")
     except AlreadyRunningError as error:
         say(str(error))

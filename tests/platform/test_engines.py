@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from orchestrator_project.engines import EngineError, disk, ensure_running, join
 from orchestrator_project.engines.processes import is_alive
 from orchestrator_project.engines.state import read_state
 from orchestrator_project.ports import port_is_free
-from tests.platform.conftest import EngineUser, running_engines, state_pids
+from tests.platform.conftest import ROOT, EngineUser, running_engines, state_pids
 from tests.platform.deadline import wait_until
 
 Join = Callable[[Path], EngineUser]
@@ -141,6 +143,21 @@ def test_engines_left_by_a_killed_user_are_joined_by_the_next(home: Path, join: 
     assert running_engines(home) == (0, 0)
 
 
+def test_left_over_engines_can_be_stopped_by_command_and_used_ones_cannot(home: Path, join: Join) -> None:
+    command = [sys.executable, "-m", "orchestrator_project.engines", str(home)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    user = join(home)
+    user.urls()
+    subprocess.run(command, cwd=ROOT, check=True)
+    used = running_engines(home)
+
+    user.kill()
+    subprocess.run(command, cwd=ROOT, check=True)
+
+    assert min(used) > 0
+    assert running_engines(home) == (0, 0)
+
+
 def test_nested_joins_of_one_process_share_the_engines(home: Path) -> None:
     with joined_engines(home) as outer:
         with joined_engines(home) as inner:
@@ -248,6 +265,10 @@ def test_a_path_too_long_for_a_socket_gets_a_private_folder(home: Path) -> None:
         assert again == urls
         assert query(urls.database_url, "SELECT 1") == [(1,)]
     folder.rmdir()
+    folder.symlink_to(home)
+    with pytest.raises(EngineError, match="belongs to somebody else"), joined_engines(deep):
+        pass
+    folder.unlink()
 
 
 def test_two_homes_at_once_do_not_meet(home: Path) -> None:

@@ -121,6 +121,7 @@ def test_a_stop_signal_ends_every_process(
 
     assert supervisor.ended_within(5) == 0
     assert "all stopped" in supervisor.said()
+    assert not (tmp_path / "after-kill").exists()
     assert not any(is_alive(pid) for pid in everybody(tmp_path))
 
 
@@ -153,7 +154,7 @@ def test_a_second_signal_hurries(up: Callable[..., Up], tmp_path: Path) -> None:
     started = time.monotonic()
 
     supervisor.process.send_signal(signal.SIGINT)
-    wait_until(lambda: "once more Ctrl-C" in supervisor.said(), "the first signal is seen")
+    wait_until(lambda: "Ctrl-C once more" in supervisor.said(), "the first signal is seen")
     supervisor.process.send_signal(signal.SIGINT)
 
     assert supervisor.ended_within(5) == 0
@@ -180,6 +181,7 @@ def test_kill_9_of_the_supervisor_leaves_no_process(up: Callable[..., Up], tmp_p
     supervisor.process.wait(timeout=5)
 
     wait_until(lambda: not any(is_alive(pid) for pid in everybody(tmp_path)), "every child is gone", 8)
+    wait_until((tmp_path / "after-kill").exists, "the warden ran the command for this case")
 
 
 def test_a_new_up_waits_until_a_killed_one_is_cleaned_up(up: Callable[..., Up]) -> None:
@@ -227,13 +229,15 @@ def test_the_warden_is_replaced_when_it_is_killed(up: Callable[..., Up], tmp_pat
     supervisor = up("worker=stubborn")
     supervisor.wait_for("worker-child")
 
-    def wardens() -> list[psutil.Process]:
-        children = psutil.Process(supervisor.process.pid).children()
-        return [child for child in children if any("warden.py" in word for word in child.cmdline())]
+    def warden() -> int:
+        for child in psutil.Process(supervisor.process.pid).children():
+            if is_alive(child.pid) and any("warden.py" in word for word in child.cmdline()):
+                return int(child.pid)
+        return 0
 
-    (first,) = wardens()
-    first.kill()
-    wait_until(lambda: [w.pid for w in wardens()] not in ([], [first.pid]), "there is another warden")
+    first = warden()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: warden() not in (0, first), "there is another warden")
     supervisor.process.kill()
     supervisor.process.wait(timeout=5)
 

@@ -62,9 +62,10 @@ class SagaStatus(enum.StrEnum):
     FAILED = "failed"
 
 
-C, D, O, S = CycleStatus, DecisionStatus, OrderStatus, SagaStatus
+C, D, Q, S = CycleStatus, DecisionStatus, OrderStatus, SagaStatus
+Table = Mapping[tuple[str, str], str]
 
-CYCLE = MappingProxyType(
+CYCLE: Table = MappingProxyType(
     {
         (C.RUNNING, "complete"): C.COMPLETED,
         (C.RUNNING, "fail"): C.FAILED,
@@ -75,7 +76,7 @@ CYCLE = MappingProxyType(
     }
 )
 
-DECISION = MappingProxyType(
+DECISION: Table = MappingProxyType(
     {
         (D.PENDING, "claim"): D.CLAIMED,
         (D.PENDING, "expire"): D.EXPIRED,
@@ -99,34 +100,34 @@ DECISION = MappingProxyType(
 # What the broker may tell of any order it has not ended. UNKNOWN and SUBMITTING are here because its
 # word can outrun our own record of the acknowledgement.
 _BROKER_EVENTS = {
-    "accept": O.ACCEPTED,
-    "partial_fill": O.PARTIALLY_FILLED,
-    "fill": O.FILLED,
-    "cancel": O.CANCELED,
-    "expire": O.EXPIRED,
-    "reject": O.REJECTED,
-    "replace": O.REPLACED,
+    "accept": Q.ACCEPTED,
+    "partial_fill": Q.PARTIALLY_FILLED,
+    "fill": Q.FILLED,
+    "cancel": Q.CANCELED,
+    "expire": Q.EXPIRED,
+    "reject": Q.REJECTED,
+    "replace": Q.REPLACED,
 }
-ORDER = MappingProxyType(
+ORDER: Table = MappingProxyType(
     {
-        (O.CREATED, "submit"): O.SUBMITTING,
-        (O.CREATED, "cancel"): O.CANCELED,
-        (O.CREATED, "expire"): O.EXPIRED,
-        (O.SUBMITTING, "submit"): O.SUBMITTING,  # a retry after a look-up found nothing
-        (O.SUBMITTING, "lose"): O.UNKNOWN,
-        (O.SUBMITTING, "fail"): O.FAILED,
-        (O.UNKNOWN, "submit"): O.SUBMITTING,
-        (O.UNKNOWN, "fail"): O.FAILED,
-        **{(O.SUBMITTING, event): status for event, status in _BROKER_EVENTS.items()},
-        **{(O.UNKNOWN, event): status for event, status in _BROKER_EVENTS.items()},
-        **{(O.ACCEPTED, event): status for event, status in _BROKER_EVENTS.items()},
-        **{(O.PARTIALLY_FILLED, event): status for event, status in _BROKER_EVENTS.items()},
-        (O.PARTIALLY_FILLED, "accept"): O.PARTIALLY_FILLED,  # the stream outran the acknowledgement
-        (O.CANCELED, "fill"): O.FILLED,  # the fill raced our cancel
+        (Q.CREATED, "submit"): Q.SUBMITTING,
+        (Q.CREATED, "cancel"): Q.CANCELED,
+        (Q.CREATED, "expire"): Q.EXPIRED,
+        (Q.SUBMITTING, "submit"): Q.SUBMITTING,  # a retry after a look-up found nothing
+        (Q.SUBMITTING, "lose"): Q.UNKNOWN,
+        (Q.SUBMITTING, "fail"): Q.FAILED,
+        (Q.UNKNOWN, "submit"): Q.SUBMITTING,
+        (Q.UNKNOWN, "fail"): Q.FAILED,
+        **{(Q.SUBMITTING, event): status for event, status in _BROKER_EVENTS.items()},
+        **{(Q.UNKNOWN, event): status for event, status in _BROKER_EVENTS.items()},
+        **{(Q.ACCEPTED, event): status for event, status in _BROKER_EVENTS.items()},
+        **{(Q.PARTIALLY_FILLED, event): status for event, status in _BROKER_EVENTS.items()},
+        (Q.PARTIALLY_FILLED, "accept"): Q.PARTIALLY_FILLED,  # the stream outran the acknowledgement
+        (Q.CANCELED, "fill"): Q.FILLED,  # the fill raced our cancel
     }
 )
 
-SAGA = MappingProxyType(
+SAGA: Table = MappingProxyType(
     {
         (S.RUNNING, "complete"): S.COMPLETED,
         (S.RUNNING, "compensate"): S.COMPENSATING,
@@ -136,14 +137,14 @@ SAGA = MappingProxyType(
     }
 )
 
-MACHINES: Mapping[str, Mapping[tuple[str, str], str]] = MappingProxyType(
+MACHINES: Mapping[str, Table] = MappingProxyType(
     {"cycle": CYCLE, "decision": DECISION, "order": ORDER, "saga": SAGA}
 )
 
 OPEN_CYCLE = (C.RUNNING, C.PAUSED)
 UNSETTLED_DECISION = (D.PENDING, D.CLAIMED, D.EXECUTING)
-OPEN_ORDER = (O.CREATED, O.SUBMITTING, O.UNKNOWN, O.ACCEPTED, O.PARTIALLY_FILLED)
-LIVE_ORDER = (O.UNKNOWN, O.ACCEPTED, O.PARTIALLY_FILLED)
+OPEN_ORDER = (Q.CREATED, Q.SUBMITTING, Q.UNKNOWN, Q.ACCEPTED, Q.PARTIALLY_FILLED)
+LIVE_ORDER = (Q.UNKNOWN, Q.ACCEPTED, Q.PARTIALLY_FILLED)
 OPEN_SAGA = (S.RUNNING, S.COMPENSATING)
 
 

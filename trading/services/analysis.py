@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ai.domain.indicators import Indicators
-from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, SymbolFacts
+from ai.domain.types import Action, AnalysisQuestion, HeadlineFact, PortfolioFacts, SymbolFacts
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, analyse
 from trading.domain.statuses import CycleStage, DecisionStatus
@@ -180,9 +180,9 @@ def _fill_in(row: AIDecision, skip: Skip | None, answers: Answers, *, is_held: b
         _not_traded(row, DecisionStatus.HELD, Skip(hold.reason, hold.detail))
         return
     row.action, row.confidence, row.reasoning = proposal.action, proposal.confidence, proposal.reasoning
-    if proposal.action == AIDecision.Action.HOLD:
+    if proposal.action is Action.HOLD:
         _not_traded(row, DecisionStatus.HELD, Skip("hold", ""))
-    elif proposal.action == AIDecision.Action.SELL and not is_held:
+    elif proposal.action is Action.SELL and not is_held:
         _not_traded(row, DecisionStatus.SKIPPED, Skip("no_position", "there is nothing to sell"))
 
 

@@ -105,7 +105,7 @@ def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
         transitions.append_event(
             aggregate_type="cycle",
             aggregate_id=str(cycle_id),
-            type=f"cycle.step.{step}",
+            event_type=f"cycle.step.{step}",
             payload=facts,
             cycle_id=cycle_id,
         )
@@ -128,7 +128,7 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
         transitions.append_event(
             aggregate_type="cycle",
             aggregate_id=str(cycle_id),
-            type="cycle.error",
+            event_type="cycle.error",
             payload=entry,
             cycle_id=cycle_id,
         )

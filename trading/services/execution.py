@@ -1,5 +1,6 @@
 """A decision's way to an order: claim it, judge it, and commit order and saga before anything leaves."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -37,9 +38,11 @@ def execute_decision(decision_id: UUID) -> UUID | None:
     if _expired(decision):
         return None
     if not decision.approved and agent.mode == Mode.MANUAL:
-        return _store(decision)
+        _settle(decision, "store", reason="mode_manual", detail="manual mode: stored for review")
+        return None
     if not decision.approved and agent.mode == Mode.SEMI_AUTO and _needs_person(decision):
-        return _request_approval(decision)
+        _request_approval(decision)
+        return None
     return _pass_gate(decision)
 
 
@@ -61,10 +64,6 @@ def _expired(decision: AIDecision) -> bool:
         return False
     _settle(decision, "expire", reason="cycle_deadline", detail=f"the cycle is {cycle.status}")
     return True
-
-
-def _store(decision: AIDecision) -> None:
-    _settle(decision, "store", reason="mode_manual", detail="manual mode: stored for review")
 
 
 def _needs_person(decision: AIDecision) -> bool:
@@ -146,7 +145,7 @@ def _settle(
     *,
     reason: str,
     detail: str = "",
-    changes: dict[str, object] | None = None,
+    changes: Mapping[str, object] | None = None,
 ) -> None:
     transitions.apply(
         decision,

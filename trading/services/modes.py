@@ -28,7 +28,7 @@ def set_mode(*, mode: str, actor: str) -> str:
             transitions.append_event(
                 aggregate_type="agent",
                 aggregate_id="1",
-                type="agent.mode_set",
+                event_type="agent.mode_set",
                 payload={"from": before, "to": mode, "actor": actor},
                 cycle_id=None,
             )

@@ -115,7 +115,7 @@ def _append_position_event(
     transitions.append_event(
         aggregate_type="position",
         aggregate_id=symbol,
-        type=f"position.{event}",
+        event_type=f"position.{event}",
         payload={"symbol": symbol, "from": str(before.normalize()), "to": str(after.normalize())},
         cycle_id=cycle_id,
     )

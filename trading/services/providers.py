@@ -101,10 +101,10 @@ def _real_addresses() -> _Addresses:
 @lru_cache(maxsize=2)
 def _build(addresses: _Addresses) -> Providers:
     """Build the adapters once per process; the SDKs are imported here because they are heavy."""
-    from connectors.alpaca.broker import AlpacaBroker  # noqa: PLC0415
-    from connectors.alpaca.market_data import AlpacaCryptoData, AlpacaNews, AlpacaStockData  # noqa: PLC0415
-    from connectors.coingecko.client import CoinGeckoData  # noqa: PLC0415
-    from connectors.finnhub.client import FinnhubData  # noqa: PLC0415
+    from connectors.alpaca.broker import AlpacaBroker
+    from connectors.alpaca.market_data import AlpacaCryptoData, AlpacaNews, AlpacaStockData
+    from connectors.coingecko.client import CoinGeckoData
+    from connectors.finnhub.client import FinnhubData
 
     keys = (addresses.alpaca_key, addresses.alpaca_secret)
     stocks = AlpacaStockData(*keys, addresses.data_url)

@@ -57,7 +57,7 @@ def apply(
         append_event(
             aggregate_type=machine,
             aggregate_id=str(row.pk),
-            type=f"{machine}.{event}",
+            event_type=f"{machine}.{event}",
             payload={"from": row.status, "to": target, **facts},
             cycle_id=correlation_of(row),
         )
@@ -72,7 +72,7 @@ def record_created(row: StatusRow, **facts: Any) -> None:
     append_event(
         aggregate_type=machine,
         aggregate_id=str(row.pk),
-        type=f"{machine}.created",
+        event_type=f"{machine}.created",
         payload={"to": row.status, **facts},
         cycle_id=correlation_of(row),
     )
@@ -82,9 +82,9 @@ def append_event(
     *,
     aggregate_type: str,
     aggregate_id: str,
-    type: str,
+    event_type: str,
     payload: Mapping[str, Any],
-    cycle_id: UUID | None,  # noqa: A002 - the column's name
+    cycle_id: UUID | None,
 ) -> Event:
     """Append to the log with the aggregate's next sequence.
 
@@ -98,7 +98,7 @@ def append_event(
         aggregate_type=aggregate_type,
         aggregate_id=aggregate_id,
         sequence=(last["last"] or 0) + 1,
-        type=type,
+        type=event_type,
         payload=dict(payload),
         cycle_id=cycle_id,
     )

@@ -209,7 +209,7 @@ def _floats(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], n
             f"(first: line {row + 2}, '{column.iloc[row]}'); expected a decimal number; "
             "correct or remove these rows."
         )
-    return numbers.to_numpy(dtype=np.float64, copy=True)
+    return np.array(numbers, dtype=np.float64)
 
 
 def _split_by_symbol(table: _Table, into: dict[str, Series], path: Path, refused: Counter[str]) -> None:

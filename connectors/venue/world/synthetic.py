@@ -14,13 +14,55 @@ from connectors.venue.world.model import Floats, Instrument, Ints, Series, World
 FIRST_DAY = epoch_day(date(2018, 1, 1))
 LAST_DAY = epoch_day(date(2022, 12, 30))
 STOCKS = 150
-COIN_TICKERS = tuple(
-    "BTC ETH SOL ADA XRP DOGE LTC BCH LINK AVAX DOT UNI AAVE XLM TRX ATOM ALGO FIL XTZ ETC".split()
+COIN_TICKERS = (
+    "BTC",
+    "ETH",
+    "SOL",
+    "ADA",
+    "XRP",
+    "DOGE",
+    "LTC",
+    "BCH",
+    "LINK",
+    "AVAX",
+    "DOT",
+    "UNI",
+    "AAVE",
+    "XLM",
+    "TRX",
+    "ATOM",
+    "ALGO",
+    "FIL",
+    "XTZ",
+    "ETC",
 )
 _HEADS = (
-    "Alder Brim Corvane Dunmere Elstow Farrow Glasden Harrowby Ilex Jasperine Kestrow Larkmoor Merrow "
-    "Norvane Ostley Pellham Quillon Rookdale Selwick Tarnow Umberly Vantry Wexmoor Yarrowby Zelkova"
-).split()
+    "Alder",
+    "Brim",
+    "Corvane",
+    "Dunmere",
+    "Elstow",
+    "Farrow",
+    "Glasden",
+    "Harrowby",
+    "Ilex",
+    "Jasperine",
+    "Kestrow",
+    "Larkmoor",
+    "Merrow",
+    "Norvane",
+    "Ostley",
+    "Pellham",
+    "Quillon",
+    "Rookdale",
+    "Selwick",
+    "Tarnow",
+    "Umberly",
+    "Vantry",
+    "Wexmoor",
+    "Yarrowby",
+    "Zelkova",
+)
 _TAILS = (("Systems", 1), ("Energy", 2), ("Foods", 3), ("Health", 4), ("Capital", 5), ("Logistics", 6))
 _COIN_PRICES = {"BTC": 9000.0, "ETH": 420.0, "DOGE": 0.004, "XRP": 0.5, "TRX": 0.04, "XLM": 0.2, "ADA": 0.3}
 _HOLIDAYS = {(1, 1), (7, 4), (12, 25)}
@@ -84,7 +126,7 @@ def _momentum(shocks: Floats, persistence: float) -> Floats:
 def _session_days(days: Ints) -> Ints:
     dates = days.astype("datetime64[D]").astype(object)
     working = [d.weekday() < 5 and (d.month, d.day) not in _HOLIDAYS for d in dates]
-    return days[np.array(working)]
+    return np.asarray(days[np.array(working)], dtype=np.int64)
 
 
 def _companies(seed: int) -> list[tuple[Instrument, int]]:

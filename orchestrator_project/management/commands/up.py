@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
+from ai.builtin import LABEL as ANALYST_LABEL
 from orchestrator_project.bootstrap import first_steps
 from orchestrator_project.engines import ensure_running
 from orchestrator_project.lines import EventTail
@@ -73,9 +74,7 @@ class Command(BaseCommand):
             )
         self._say("Trading Orchestrator: paper trading only")
         self._say(f"market:   {market}")
-        self._say(
-            f"analyst:  {', '.join(environment.ai_models) or 'built-in technical analyst (not a language model)'}"
-        )
+        self._say(f"analyst:  {', '.join(environment.ai_models) or ANALYST_LABEL}")
         mode = current_mode()
         self._say(f"mode:     {mode}")
         if mode != environment.orchestrator_mode:

@@ -1,0 +1,60 @@
+# The commands of the project; `make` alone lists them.
+
+PORT ?= 8000
+ARGS ?=
+PYTHON_IN_VENV := .venv/bin/python
+
+# A demo or a test must never meet a real account, whatever the shell has set.
+WITHOUT_REAL_MARKETS := for name in $$(env | sed -n -E 's/^((ALPACA|FINNHUB|COINGECKO)_[A-Za-z0-9_]*)=.*/\1/p'); do unset "$$name"; done
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo test check lint chaos bench lock
+
+help:  ## list the commands
+	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+install:  ## make .venv with what the running system needs
+	@./requirements/install.sh runtime.txt
+
+install-dev:
+	@./requirements/install.sh dev.txt
+
+demo: install  ## run everything on the local venue (PORT=8000, VENUE_DATA=folder of prices)
+	@echo "Demo: simulated trading on the local venue, in autonomous mode. No real account is used; Ctrl-C stops everything."
+	@$(WITHOUT_REAL_MARKETS); ORCHESTRATOR_MODE=autonomous exec $(PYTHON_IN_VENV) manage.py up --port "$(PORT)"
+
+test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a part)
+	@./.ci/chromium
+	@$(WITHOUT_REAL_MARKETS); \
+	status=0; \
+	$(PYTHON_IN_VENV) -m coverage erase; \
+	$(PYTHON_IN_VENV) -m coverage run -m pytest $(ARGS) || status=$$?; \
+	$(PYTHON_IN_VENV) -m coverage combine -q || true; \
+	$(PYTHON_IN_VENV) -m tests.coverage_summary $(if $(strip $(ARGS)),--no-minimum) || status=1; \
+	exit $$status
+
+lint: install-dev
+	$(PYTHON_IN_VENV) -m ruff check .
+	$(PYTHON_IN_VENV) -m ruff format --check .
+	$(PYTHON_IN_VENV) -m mypy
+	.venv/bin/lint-imports
+	@$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) manage.py makemigrations --check --dry-run
+
+check: lint test  ## what CI runs: lint, types, import rules, migrations, tests
+
+chaos: install-dev  ## break the running system on purpose, for long
+	@if ls tests/chaos/test_*.py >/dev/null 2>&1; then \
+		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m pytest tests/chaos --long $(ARGS); \
+	else echo "There are no chaos tests yet (tests/chaos is empty)."; fi
+
+bench: install  ## measure
+	@if [ -f benchmarks/__main__.py ]; then \
+		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m benchmarks $(ARGS); \
+	else echo "There are no benchmarks yet (benchmarks/ is empty)."; fi
+
+lock: install  ## pin requirements/*.in anew (hashed, for all platforms)
+	@$(PYTHON_IN_VENV) -m uv --version >/dev/null 2>&1 || $(PYTHON_IN_VENV) -m pip install -q --disable-pip-version-check uv
+	cd requirements && for name in runtime dev; do \
+		../$(PYTHON_IN_VENV) -m uv pip compile $$name.in -o $$name.txt --quiet --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --no-header || exit 1; \
+	done

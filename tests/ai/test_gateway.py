@@ -1,0 +1,234 @@
+"""Model calls against a real HTTP server that speaks the OpenAI shape, soundly or not."""
+
+import threading
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ai import gateway
+from ai.domain.answer import response_format
+from ai.domain.prompt import render_messages
+from ai.errors import (
+    ModelAnswerError,
+    ModelError,
+    ModelRejectedError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+)
+from ai.gateway import Completion
+from tests.ai.chat_server import API_KEY, ChatServer, answering, replying
+from tests.ai.factories import make_question
+from tests.ai.waiting import wait_until
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _litellm_loaded() -> None:
+    """Load once, so that no test's time limit pays for the import."""
+    gateway.load()
+
+
+def ask(server: ChatServer, name: str, *, timeout_seconds: float = 20.0, **overrides: Any) -> Completion:
+    arguments = {"schema": response_format(), "api_base": server.api_base, "api_key": API_KEY, **overrides}
+    messages = render_messages(make_question("AAPL"))
+    return gateway.complete(f"openai/{name}", messages, timeout_seconds=timeout_seconds, **arguments)
+
+
+def test_a_sound_answer_comes_with_tokens_and_time(chat_server: ChatServer) -> None:
+    completion = ask(chat_server, "sound")
+
+    assert '"symbol": "AAPL"' in completion.text
+    assert (completion.prompt_tokens, completion.completion_tokens) == (100, 20)
+    assert completion.cost_usd is None
+    assert completion.latency_ms > 0
+    [body] = chat_server.requests
+    assert body["authorization"] == f"Bearer {API_KEY}"
+    assert body["temperature"] == 0
+    assert body["response_format"] == response_format()
+
+
+def test_a_known_model_has_a_price(chat_server: ChatServer) -> None:
+    completion = ask(chat_server, "gpt-4o-mini")
+
+    assert completion.cost_usd == Decimal("0.000027")
+
+
+@pytest.mark.parametrize("name", ["gpt-5-mini", "gpt-5", "o3-mini"])
+def test_models_that_refuse_a_temperature_are_sent_none(chat_server: ChatServer, name: str) -> None:
+    ask(chat_server, name)
+
+    assert "temperature" not in chat_server.requests[0]
+
+
+def test_without_a_schema_no_response_format_is_sent(chat_server: ChatServer) -> None:
+    ask(chat_server, "sound", schema=None)
+
+    assert "response_format" not in chat_server.requests[0]
+
+
+def test_a_hanging_reply_ends_on_time(chat_server: ChatServer) -> None:
+    """Lesson 20."""
+    started = time.monotonic()
+
+    with pytest.raises(ModelTimeoutError, match=r"no complete answer within 0\.3 s"):
+        ask(chat_server, "hang", timeout_seconds=0.3)
+
+    assert time.monotonic() - started < 2
+
+
+def test_a_dripping_reply_ends_on_time_and_its_thread_soon_after(chat_server: ChatServer) -> None:
+    started = time.monotonic()
+
+    with pytest.raises(ModelTimeoutError, match=r"no complete answer within 0\.3 s"):
+        ask(chat_server, "drip", timeout_seconds=0.3)
+
+    assert time.monotonic() - started < 2
+    assert chat_server.disconnected.wait(10), "the abandoned call went on reading"
+
+
+def test_a_busy_model_says_when_to_come_back(chat_server: ChatServer) -> None:
+    with pytest.raises(ModelUnavailableError, match="slow down") as caught:
+        ask(chat_server, "busy")
+
+    assert caught.value.retry_after_seconds == 7.0
+    assert len(chat_server.requests) == 1, "no hidden retries"
+
+
+@pytest.mark.parametrize("value", ["Wed, 21 Oct 2026 07:28:00 GMT", "-1", "nan", "1e9"])
+def test_a_retry_after_that_is_no_sensible_number_is_none(chat_server: ChatServer, value: str) -> None:
+    chat_server.handlers["odd"] = replying({"error": {}}, status=429, headers={"Retry-After": value})
+
+    with pytest.raises(ModelUnavailableError) as caught:
+        ask(chat_server, "odd")
+
+    assert caught.value.retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("broken", ModelUnavailableError, "oops"),
+        ("overloaded", ModelUnavailableError, "overloaded"),
+        ("reset", ModelUnavailableError, "disconnected"),
+        ("truncated", ModelUnavailableError, "without sending complete message body"),
+        ("huge", ModelUnavailableError, "exceeds 4194304 bytes"),
+        ("gateway-timeout", ModelTimeoutError, "upstream"),
+        ("unauthorised", ModelRejectedError, "Incorrect API key"),
+        ("unknown", ModelRejectedError, "no such model"),
+        ("bad-request", ModelRejectedError, "too long"),
+        ("no-choices", ModelAnswerError, "no choices"),
+        ("null-choices", ModelAnswerError, "not a list"),
+        ("absent-choices", ModelAnswerError, "not a list"),
+        ("null-message", ModelAnswerError, "Invalid response object"),
+        ("null-content", ModelAnswerError, "empty"),
+        ("empty", ModelAnswerError, "empty"),
+        ("cut", ModelAnswerError, "finish_reason length"),
+        ("filtered", ModelAnswerError, "finish_reason content_filter"),
+        ("refusal", ModelAnswerError, "refused: I cannot"),
+        ("html", ModelAnswerError, "invalid response"),
+        ("not-json", ModelAnswerError, "Expecting property name"),
+        ("list", ModelAnswerError, "invalid response"),
+    ],
+)
+def test_every_failure_has_its_kind(
+    chat_server: ChatServer, name: str, kind: type[ModelError], words: str
+) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        ask(chat_server, name)
+
+    assert type(caught.value) is kind
+    assert len(chat_server.requests) == 1
+    assert "Traceback" not in caught.value.detail
+
+
+def test_a_refused_connection_is_unavailable() -> None:
+    with pytest.raises(ModelUnavailableError, match="refused"):
+        gateway.complete(
+            "openai/any", [], schema=None, timeout_seconds=5, api_base="http://127.0.0.1:9/v1", api_key="k"
+        )
+
+
+def test_a_name_without_a_provider_is_rejected() -> None:
+    with pytest.raises(ModelRejectedError, match="Provider NOT provided"):
+        gateway.complete("nonsense", [], schema=None, timeout_seconds=5, api_key="k")
+
+
+def test_a_quoted_key_reaches_no_text(chat_server: ChatServer) -> None:
+    with pytest.raises(ModelRejectedError) as caught:
+        ask(chat_server, "unauthorised")
+
+    assert API_KEY not in str(caught.value)
+    assert "[redacted]" in caught.value.detail
+    assert caught.value.__cause__ is None
+
+
+def test_a_key_from_the_environment_reaches_no_text_either(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "plain-environment-key")
+    chat_server.handlers["leaky"] = replying({"error": {"message": "plain-environment-key?"}}, status=403)
+
+    with pytest.raises(ModelRejectedError) as caught:
+        ask(chat_server, "leaky")
+
+    assert "plain-environment-key" not in str(caught.value)
+
+
+def test_a_key_in_an_answer_is_redacted(chat_server: ChatServer) -> None:
+    chat_server.handlers["parrot"] = answering(f"your key is {API_KEY}")
+
+    assert ask(chat_server, "parrot").text == "your key is [redacted]"
+
+
+def test_an_incomplete_answer_still_tells_what_it_cost(chat_server: ChatServer) -> None:
+    chat_server.handlers["gpt-4o-mini"] = answering('{"decisions": [', finish_reason="length")
+
+    with pytest.raises(ModelAnswerError) as caught:
+        ask(chat_server, "gpt-4o-mini")
+
+    assert caught.value.text == '{"decisions": ['
+    assert caught.value.cost_usd == Decimal("0.000027")
+
+
+def test_calls_that_hang_cannot_pile_up(chat_server: ChatServer) -> None:
+    """Lesson 16."""
+    threads = [
+        threading.Thread(target=_ask_in_vain, args=(chat_server,)) for _ in range(gateway.MAX_CALLS_IN_FLIGHT)
+    ]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(chat_server.requests) == gateway.MAX_CALLS_IN_FLIGHT)
+
+    with pytest.raises(ModelUnavailableError, match="32 earlier calls are still under way"):
+        ask(chat_server, "sound")
+
+    chat_server.stop_hanging()
+    for thread in threads:
+        thread.join(30)
+    wait_until(lambda: _is_asked(chat_server))
+
+
+def _ask_in_vain(server: ChatServer) -> None:
+    with pytest.raises(ModelUnavailableError):
+        ask(server, "hang", timeout_seconds=60)
+
+
+def _is_asked(server: ChatServer) -> bool:
+    try:
+        return bool(ask(server, "sound").text)
+    except ModelUnavailableError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [
+        ("gpt-4o", "openai"),
+        ("anthropic/claude-sonnet-4-5", "anthropic"),
+        ("builtin/technical-v1", "built-in technical analyst (not a language model)"),
+        ("strange/model", "strange"),
+    ],
+)
+def test_providers_have_labels(model: str, label: str) -> None:
+    assert gateway.provider_of(model) == label

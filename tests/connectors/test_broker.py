@@ -1,0 +1,336 @@
+"""What the paper account answers, in our types."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from connectors.alpaca.broker import AlpacaBroker
+from connectors.base import (
+    Account,
+    Asset,
+    AssetClass,
+    BrokerFill,
+    BrokerPosition,
+    MarketClock,
+    MarketSession,
+    Side,
+)
+from connectors.errors import RejectedError, UnavailableError
+from tests.connectors import samples
+from tests.connectors.server import Answer, ProviderServer
+
+NOT_FOUND = Answer({"code": 40410000, "message": "order not found for decision-1"}, 404)
+
+
+def test_account(server: ProviderServer, broker: AlpacaBroker) -> None:
+    server.on("GET", "/v2/account", Answer(samples.account()))
+
+    assert broker.account() == Account(
+        account_id="e6fe16f3-64a4-4921-8928-cadf02f92f98",
+        status="ACTIVE",
+        equity=Decimal("100250.25"),
+        last_equity=Decimal("100000"),
+        cash=Decimal("99000.5"),
+        buying_power=Decimal("199000.5"),
+        trading_blocked=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["trading_blocked", "account_blocked", "trade_suspended_by_user"])
+def test_an_account_blocked_in_any_way_may_not_trade(
+    server: ProviderServer, broker: AlpacaBroker, name: str
+) -> None:
+    server.on("GET", "/v2/account", Answer(samples.account(**{name: True})))
+
+    assert broker.account().trading_blocked
+
+
+def test_clock_is_utc_to_the_microsecond(server: ProviderServer, broker: AlpacaBroker) -> None:
+    server.on("GET", "/v2/clock", Answer(samples.clock()))
+
+    assert broker.clock() == MarketClock(
+        now=datetime(2020, 10, 15, 14, 0, 0, 123456, UTC),
+        is_open=True,
+        next_open=datetime(2020, 10, 16, 13, 30, tzinfo=UTC),
+        next_close=datetime(2020, 10, 15, 20, tzinfo=UTC),
+    )
+
+
+def test_calendar_knows_short_sessions_and_both_bounds(server: ProviderServer, broker: AlpacaBroker) -> None:
+    server.on(
+        "GET",
+        "/v2/calendar",
+        Answer([*samples.CALENDAR, {"date": "2020-11-30", "open": "09:30", "close": "16:00"}]),
+    )
+
+    sessions = broker.calendar(date(2020, 11, 25), date(2020, 11, 27))
+
+    assert [session.session_date.day for session in sessions] == [25, 27]
+    assert sessions[1] == MarketSession(
+        session_date=date(2020, 11, 27),
+        opens_at=datetime(2020, 11, 27, 14, 30, tzinfo=UTC),
+        closes_at=datetime(2020, 11, 27, 18, tzinfo=UTC),
+    )
+    assert server.seen[0].query == {"start": "2020-11-25", "end": "2020-11-27"}
+
+
+def test_assets_are_common_stocks_and_coins_in_dollars(server: ProviderServer, broker: AlpacaBroker) -> None:
+    stocks = [
+        samples.asset(),
+        samples.asset(symbol="BRK.B", exchange="NYSE"),
+        samples.asset(symbol="RELAW", name="Reliance Global Warrant expiring 2026"),
+        samples.asset(symbol="GOOGU", name="An ordinary company"),
+        samples.asset(symbol="BAC.PRA"),
+        samples.asset(symbol="OTCXX", exchange="OTC"),
+        samples.asset(symbol="OLD", status="inactive"),
+        samples.asset(symbol="HALT", tradable=False),
+        samples.asset(symbol="OPT", **{"class": "us_option"}),
+    ]
+    coins = [samples.coin_asset(), samples.coin_asset("BTC/USDT"), samples.coin_asset("ETH/BTC")]
+
+    async def listing(request: web.Request) -> web.StreamResponse:
+        return web.json_response(coins if request.query["asset_class"] == "crypto" else stocks)
+
+    server.on("GET", "/v2/assets", listing)
+
+    assets = broker.assets()
+
+    assert [asset.symbol for asset in assets] == ["AAPL", "BRK.B", "GOOGU", "BTC/USD"]
+    assert assets[-1] == Asset(
+        symbol="BTC/USD",
+        name="Bitcoin / US Dollar",
+        asset_class=AssetClass.CRYPTO,
+        exchange="CRYPTO",
+        tradable=True,
+        fractionable=True,
+        min_order_size=Decimal("0.0001"),
+        min_trade_increment=Decimal("0.000000001"),
+    )
+    assert assets[0].min_order_size is None
+
+
+def test_positions_speak_of_pairs(server: ProviderServer, broker: AlpacaBroker) -> None:
+    """Lesson 38: the quantity is the position's own, fees taken."""
+    stock = samples.position(
+        symbol="AAPL", asset_class="us_equity", qty="5", side="short", current_price=None
+    )
+    del stock["qty_available"]
+    server.on("GET", "/v2/positions", Answer([samples.position(), stock]))
+
+    coin, short = broker.positions()
+
+    assert coin == BrokerPosition(
+        symbol="BTC/USD",
+        asset_class=AssetClass.CRYPTO,
+        quantity=Decimal("0.123456789"),
+        quantity_available=Decimal("0.1"),
+        average_entry_price=Decimal("11500.25"),
+        market_value=Decimal("1419.78"),
+        current_price=Decimal("11500.3"),
+    )
+    assert (short.symbol, short.quantity, short.quantity_available) == ("AAPL", Decimal(-5), Decimal(-5))
+    assert short.current_price is None
+
+
+def test_an_unknown_quote_currency_is_looked_up_in_the_listing(
+    server: ProviderServer, broker: AlpacaBroker
+) -> None:
+    server.on("GET", "/v2/positions", Answer([samples.position(symbol="BTCEUR")]))
+    server.on("GET", "/v2/assets", Answer([samples.coin_asset("BTC/EUR")]))
+
+    assert [position.symbol for position in broker.positions()] == ["BTC/EUR"]
+
+
+def test_a_pair_that_nobody_lists_is_an_error(server: ProviderServer, broker: AlpacaBroker) -> None:
+    """Lesson 12."""
+    server.on("GET", "/v2/positions", Answer([samples.position(symbol="BTCEUR")]))
+    server.on("GET", "/v2/assets", Answer([]))
+
+    with pytest.raises(UnavailableError, match="field symbol is 'BTCEUR'"):
+        broker.positions()
+
+
+@pytest.mark.parametrize("answer", [Answer([{"symbol": "AAPL"}]), Answer([7]), Answer({"positions": []})])
+def test_one_unreadable_position_fails_the_read(
+    server: ProviderServer, broker: AlpacaBroker, answer: Answer
+) -> None:
+    """Lesson 9: a position left out is a position counted as none."""
+    server.on("GET", "/v2/positions", answer)
+
+    with pytest.raises(UnavailableError, match="malformed answer"):
+        broker.positions()
+
+
+def test_order_is_found_by_client_order_id(server: ProviderServer, broker: AlpacaBroker) -> None:
+    server.on("GET", "/v2/orders:by_client_order_id", Answer(samples.order()))
+
+    order = broker.order_by_client_order_id("decision-1-entry-1")
+
+    assert order is not None
+    assert order.submitted_at == datetime(2021, 3, 16, 18, 38, 1, 937734, UTC)
+    assert order.updated_at == datetime(2021, 3, 16, 18, 38, 1, 942282, UTC)
+    assert order.average_price is None
+    assert server.seen[0].query == {"client_order_id": "decision-1-entry-1"}
+
+
+def test_no_order_is_none_in_the_brokers_words_only(server: ProviderServer, broker: AlpacaBroker) -> None:
+    """Lesson 36: a proxy's 404 page must not make us post the order again."""
+    server.on("GET", "/v2/orders:by_client_order_id", NOT_FOUND, Answer(b"<html>404</html>", 404))
+    server.on("GET", f"/v2/orders/{samples.ORDER_ID}", NOT_FOUND)
+
+    assert broker.order_by_client_order_id("decision-1") is None
+    assert broker.order(samples.ORDER_ID) is None
+    with pytest.raises(UnavailableError, match="404"):
+        broker.order_by_client_order_id("decision-1")
+
+
+@pytest.mark.parametrize("order_id", ["", "../account", "a/b", "a?b", "x" * 65])
+def test_what_is_no_order_id_is_not_asked_for(
+    server: ProviderServer, broker: AlpacaBroker, order_id: str
+) -> None:
+    """Lesson 12."""
+    with pytest.raises(RejectedError, match="not an order id"):
+        broker.order(order_id)
+    with pytest.raises(RejectedError, match="not an order id"):
+        broker.cancel_order(order_id)
+
+    assert server.seen == []
+
+
+def _numbered_orders(count: int, *, at_once: int) -> list[dict[str, Any]]:
+    start = datetime(2020, 10, 15, 14, tzinfo=UTC)
+    return [
+        samples.order(
+            id=f"order-{number}",
+            submitted_at=(start + timedelta(seconds=number // at_once))
+            .isoformat()
+            .replace("+00:00", ".000000123Z"),
+        )
+        for number in range(count)
+    ]
+
+
+def test_orders_come_from_all_pages_once_and_oldest_first(
+    server: ProviderServer, broker: AlpacaBroker
+) -> None:
+    orders = _numbered_orders(1234, at_once=7)
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        after = request.query.get("after")
+        found = [row for row in orders if after is None or _time(row["submitted_at"]) > _time(after)]
+        return web.json_response(found[: int(request.query["limit"])])
+
+    server.on("GET", "/v2/orders", page)
+
+    found = broker.orders(open_only=False)
+
+    assert [order.broker_order_id for order in found] == [row["id"] for row in orders]
+    assert [seen.query["direction"] for seen in server.seen] == ["asc"] * 3
+
+
+def test_open_orders_are_asked_for_as_such(server: ProviderServer, broker: AlpacaBroker) -> None:
+    server.on("GET", "/v2/orders", Answer([samples.order()]))
+
+    broker.orders(open_only=True, after=datetime(2020, 10, 15, tzinfo=UTC))
+
+    assert server.seen[0].query["status"] == "open"
+    assert server.seen[0].query["after"] == "2020-10-15T00:00:00+00:00"
+
+
+def test_orders_that_page_for_ever_end_when_nothing_is_new(
+    server: ProviderServer, broker: AlpacaBroker
+) -> None:
+    server.on("GET", "/v2/orders", Answer(_numbered_orders(500, at_once=500)))
+
+    assert len(broker.orders(open_only=False)) == 500
+    assert len(server.seen) == 2
+
+
+def test_fills_come_from_all_pages_after_the_bound(server: ProviderServer, broker: AlpacaBroker) -> None:
+    bound = datetime(2020, 10, 15, 14, tzinfo=UTC)
+    rows = [
+        samples.fill(
+            id=f"fill-{number:03}",
+            transaction_time=(bound + timedelta(seconds=number)).isoformat(),
+        )
+        for number in range(130)
+    ]
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        first = 0
+        if "page_token" in request.query:
+            first = 1 + [row["id"] for row in rows].index(request.query["page_token"])
+        return web.json_response(rows[first : first + int(request.query["page_size"])])
+
+    server.on("GET", "/v2/account/activities/FILL", page)
+
+    fills = broker.fills(after=bound)
+
+    assert [fill.execution_id for fill in fills] == [row["id"] for row in rows[1:]]
+    assert fills[0] == BrokerFill(
+        execution_id="fill-001",
+        broker_order_id=samples.ORDER_ID,
+        symbol="AAPL",
+        side=Side.BUY,
+        quantity=Decimal(15),
+        price=Decimal("120.71"),
+        executed_at=bound + timedelta(seconds=1),
+    )
+
+
+def test_pages_without_end_are_reported(server: ProviderServer, broker: AlpacaBroker) -> None:
+    server.on("GET", "/v2/account/activities/FILL", Answer([samples.fill()] * 100))
+
+    with pytest.raises(UnavailableError, match="more than 200 pages"):
+        broker.fills()
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_cancel_is_asked_for(server: ProviderServer, broker: AlpacaBroker, status: int) -> None:
+    server.on("DELETE", f"/v2/orders/{samples.ORDER_ID}", Answer(b"", status))
+
+    broker.cancel_order(samples.ORDER_ID)
+
+    assert [seen.method for seen in server.seen] == ["DELETE"]
+
+
+@pytest.mark.parametrize("status", [404, 422])
+def test_cancel_of_what_cannot_be_canceled_is_rejected(
+    server: ProviderServer, broker: AlpacaBroker, status: int
+) -> None:
+    answer = {"code": 42210000, "message": 'order is already in "filled" state'}
+    server.on("DELETE", f"/v2/orders/{samples.ORDER_ID}", Answer(answer, status))
+
+    with pytest.raises(RejectedError, match="already in") as caught:
+        broker.cancel_order(samples.ORDER_ID)
+
+    assert caught.value.status_code == status
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_cancel_that_failed_is_unavailable(server: ProviderServer, broker: AlpacaBroker, status: int) -> None:
+    server.on("DELETE", f"/v2/orders/{samples.ORDER_ID}", Answer({"message": "no"}, status))
+
+    with pytest.raises(UnavailableError):
+        broker.cancel_order(samples.ORDER_ID)
+
+
+def test_eight_threads_share_one_client(server: ProviderServer, broker: AlpacaBroker) -> None:
+    async def echo(request: web.Request) -> web.StreamResponse:
+        return web.json_response(samples.order(client_order_id=request.query["client_order_id"]))
+
+    server.on("GET", "/v2/orders:by_client_order_id", echo)
+    ids = [f"decision-{number}" for number in range(200)]
+
+    with ThreadPoolExecutor(8) as pool:
+        orders = list(pool.map(broker.order_by_client_order_id, ids))
+
+    assert [order.client_order_id for order in orders if order] == ids
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

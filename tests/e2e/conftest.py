@@ -1,0 +1,53 @@
+"""A whole system per test: fresh database, fresh queue, fresh venue, real processes."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings
+
+from orchestrator_project.prepare import seed
+from tests.e2e.system import System
+from tests.venue_process import VenueProcess
+from trading.models import AgentStatus, Mode
+from trading.services.assets import refresh_assets
+from trading.services.portfolio import sync_portfolio
+from trading.services.settings import set_runtime_setting
+
+
+@pytest.fixture
+def market() -> Iterator[VenueProcess]:
+    """A venue of its own for the test, as the configured outside world."""
+    address = Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
+    with VenueProcess() as venue:
+        address.write_text(json.dumps({"url": venue.url, "pid": venue.pid, "world": "synthetic"}))
+        yield venue
+        address.unlink()
+
+
+@pytest.fixture
+def seeded(transactional_db: None, market: VenueProcess) -> None:
+    """What a start leaves behind: seeds, assets, the first sync; autonomous, and eager to trade."""
+    seed()
+    AgentStatus.objects.update(mode=Mode.AUTONOMOUS)
+    for name, value in {"confidence_threshold": "0.3", "fetch_timeout": "4"}.items():
+        set_runtime_setting(name=name, value=value, actor="test")
+    sync_portfolio(None)
+    refresh_assets()
+
+
+@pytest.fixture
+def system(seeded: None) -> Iterator[System]:
+    """The processes, started; ended before the database is flushed."""
+    home = Path(tempfile.mkdtemp(prefix="sys-", dir=settings.ENVIRONMENT.orchestrator_home))
+    with redis.Redis.from_url(settings.REDIS_URL) as queue:
+        queue.flushdb()
+    system = System(home)
+    system.start()
+    yield system
+    system.stop()
+    shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,111 @@
+"""The real processes of a running system, on the test's database, queue and venue."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+from django.conf import settings
+from django.db import connection
+
+from orchestrator_project.processes import process_specs
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT = frozenset({"beat", "web"})  # a test starts its cycles itself
+
+
+class System:
+    """Worker, analyst, sweeper and listener as processes of their own.
+
+    ``home`` holds the venue's address and the logs.
+    """
+
+    def __init__(self, home: Path, *, workers: int = 2) -> None:
+        self.home = home
+        self._specs = {
+            spec.name: spec
+            for spec in process_specs(home=home, port=1, workers=workers, venue=None)
+            if spec.name not in WITHOUT
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start all processes and wait until both workers take tasks."""
+        for name in self._specs:
+            self.start_one(name)
+        for name in ("worker", "analyst"):
+            wait_until(lambda name=name: "ready." in self.log(name), what=f"{name} ready: {self.log(name)}")
+
+    def start_one(self, name: str) -> None:
+        """Start one process (again)."""
+        spec = self._specs[name]
+        spec.log.parent.mkdir(parents=True, exist_ok=True)
+        with spec.log.open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                spec.argv, cwd=ROOT, env=environment(), stdout=log, stderr=log, start_new_session=True
+            )
+
+    def stop(self) -> None:
+        """End everything, children included."""
+        for name in list(self._running):
+            self.kill(name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process and all its children."""
+        process = self._running.pop(name)
+        for member in [*self._children(process), psutil.Process(process.pid)]:
+            member.send_signal(signal.SIGKILL)
+        process.wait(10)
+
+    def kill_child(self, name: str, *, number: int = 0) -> None:
+        """SIGKILL one pool child of a worker."""
+        self._children(self._running[name])[number].send_signal(signal.SIGKILL)
+
+    def log(self, name: str) -> str:
+        """Return what a process has written."""
+        path = self._specs[name].log
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _children(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+        try:
+            return psutil.Process(process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a process on the test's database."""
+    url = f"postgresql://{connection.settings_dict['USER']}:{connection.settings_dict['PASSWORD']}@"
+    host = connection.settings_dict["OPTIONS"].get("host")
+    name = connection.settings_dict["NAME"]
+    if host:
+        url += f"/{name}?host={host}"
+    else:
+        port = connection.settings_dict["PORT"] or 5432
+        url += f"{connection.settings_dict['HOST']}:{port}/{name}"
+    return {**os.environ, "DATABASE_URL": url, "REDIS_URL": settings.REDIS_URL, "PYTHONUNBUFFERED": "1"}
+
+
+def manage(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run a management command as a user would, on the test's database."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def run_cycle_json(*arguments: str) -> dict[str, Any]:
+    """Run ``run_cycle --json`` and return its one object."""
+    done = manage("run_cycle", "--json", *arguments)
+    assert done.stdout.strip(), f"nothing printed, exit {done.returncode}: {done.stderr}"
+    return dict(json.loads(done.stdout))

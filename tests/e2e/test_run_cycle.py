@@ -1,0 +1,87 @@
+"""One command runs a cycle: what it prints, what it leaves behind, and its exit codes."""
+
+import pytest
+
+from tests.e2e.system import System, manage, run_cycle_json
+from tests.e2e.truth import assert_books_agree, wait_for_rest
+from tests.venue_process import VenueProcess
+from trading.models import AIDecision, Cycle, MarketSnapshot, Trade
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _symbols(market: VenueProcess, stocks: int) -> list[str]:
+    listed = market.get("/v2/assets?status=active&asset_class=us_equity")
+    return [*(asset["symbol"] for asset in listed[:stocks]), "BTC/USD", "ETH/USD"]
+
+
+def test_a_cycle_reports_itself_as_one_json_object(system: System, market: VenueProcess) -> None:
+    symbols = _symbols(market, 30)
+
+    report = run_cycle_json("--symbols", ",".join(symbols))
+
+    assert report["status"] == "completed"
+    assert report["cycle_type"] == "analysis"
+    assert report["symbols"] == symbols
+    assert report["decisions_count"] == len(symbols)
+    assert report["errors"] == []
+    assert report["trades_count"] == Trade.objects.count() > 0
+    assert sum(report["skipped"].values()) + AIDecision.objects.filter(reason="").count() == len(symbols)
+    assert 0 < report["duration_seconds"] < 60
+    assert MarketSnapshot.objects.filter(cycle_id=report["cycle_id"]).count() == len(symbols)
+    wait_for_rest()
+    assert_books_agree(market)
+
+
+def test_a_cycle_waits_for_the_running_one(system: System, market: VenueProcess) -> None:
+    market.fault(kind="latency", route="GET /v2/stocks/snapshots", seconds=2, times=1)
+
+    first = run_cycle_json("--symbols", "BTC/USD")
+    second = run_cycle_json("--type", "maintenance")
+
+    assert [first["status"], second["status"]] == ["completed", "completed"]
+    assert list(Cycle.objects.order_by("started_at").values_list("cycle_type", flat=True)) == [
+        "analysis",
+        "maintenance",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--symbols", "AAPL, btc/usd"], "malformed 'btc/usd'"),
+        (["--symbols", "NOSUCH"], "NOSUCH: unknown"),
+        (["--symbols", ""], "malformed ''"),
+        (["--type", "weekly"], "invalid choice: 'weekly'"),
+    ],
+)
+def test_bad_arguments_end_with_two_and_are_named(seeded: None, arguments: list[str], words: str) -> None:
+    done = manage("run_cycle", *arguments)
+
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert not Cycle.objects.exists()
+
+
+def test_more_symbols_than_the_caps_are_refused(seeded: None, market: VenueProcess) -> None:
+    done = manage("run_cycle", "--symbols", ",".join(_symbols(market, 121)))
+
+    assert done.returncode == 2
+    assert "stocks: 121 asked for, at most 120 in a cycle" in done.stderr
+
+
+def test_without_a_worker_it_says_how_to_get_one(seeded: None) -> None:
+    done = manage("run_cycle", "--symbols", "BTC/USD")
+
+    assert done.returncode == 3
+    assert "no worker answers within 10 s: start `manage.py up`" in done.stderr
+    assert not Cycle.objects.exists()
+
+
+def test_an_engaged_switch_aborts_the_cycle_and_maintenance_still_runs(system: System) -> None:
+    assert manage("kill_switch", "engage", "--reason", "test").returncode == 0
+
+    trading, maintenance = run_cycle_json("--symbols", "BTC/USD"), run_cycle_json("--type", "maintenance")
+
+    assert (trading["status"], trading["reason"]) == ("aborted", "kill_switch")
+    assert maintenance["status"] == "completed"
