@@ -61,7 +61,7 @@ def test_selling_the_gross_quantity_of_a_coin_is_impossible() -> None:
     ledger = Ledger()
     ledger.book("BTC/USD", "buy", Decimal(1), Decimal(10_000), is_crypto=True)
 
-    with pytest.raises(ValueError, match="only 0.9975"):
+    with pytest.raises(ValueError, match=r"only 0\.9975"):
         ledger.book("BTC/USD", "sell", Decimal(1), Decimal(10_000), is_crypto=True)
 
 

@@ -153,5 +153,5 @@ def test_start_without_a_zone_is_new_york_time() -> None:
 
 
 def test_start_that_cannot_be_read_says_what_was_expected() -> None:
-    with pytest.raises(VenueInputError, match="'soon' .--start. cannot be read; expected a time such as"):
+    with pytest.raises(VenueInputError, match=r"'soon' \(--start\) cannot be read; expected a time such as"):
         parse_start("soon")

@@ -202,7 +202,7 @@ def test_fee_of_a_coin_is_an_activity_of_its_own(client: Client) -> None:
     assert (bought["symbol"], bought["qty"], bought["net_amount"]) == ("BTCUSD", "-0.00005", "0")
     assert Decimal(sold["net_amount"]) < 0
     assert {"CFEE", "FILL"} <= {one["activity_type"] for one in client.get("/v2/account/activities")}
-    day = client.get("/v2/clock")["timestamp"][:10]
+    day = bought["date"]
     assert client.get("/v2/account/activities/FILL", date=day)
 
 

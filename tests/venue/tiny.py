@@ -34,10 +34,9 @@ def tiny_world(folder: Path) -> Path:
         for i, day in enumerate(days)
     ]
     write_csv(folder, "c.csv.gz", COIN_HEADER, coins)
-    minutes = [
-        f"BTC/USD,2020-10-16 {14 + m // 60:02d}:{m % 60:02d}:00,{10_000 + m},{10_003 + m},{9_998 + m},{10_001 + m},20000"
-        for m in range(120)
-        if m not in range(10, 20)
-    ]
+    minutes = []
+    for m in (*range(10), *range(20, 120)):
+        prices = f"{10_000 + m},{10_003 + m},{9_998 + m},{10_001 + m}"
+        minutes.append(f"BTC/USD,2020-10-16 {14 + m // 60:02d}:{m % 60:02d}:00,{prices},20000")
     write_csv(folder, "m.csv", COIN_HEADER, minutes)
     return folder
