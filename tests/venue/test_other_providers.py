@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import openai
 import pytest
 
 from tests.venue.client import STOCK, Client
@@ -140,6 +141,20 @@ def test_chat_decides_about_every_symbol_it_is_asked_for(
         == first["usage"]["prompt_tokens"] + first["usage"]["completion_tokens"]
     )
     assert first["choices"] == second["choices"]
+
+
+def test_openai_client_reads_the_answer(client: Client) -> None:
+    model = openai.OpenAI(base_url=f"{client.url}/ai/v1", api_key="key", max_retries=0, timeout=10)
+
+    reply = model.chat.completions.create(
+        model="any-name",
+        messages=[{"role": "user", "content": '{"symbols": [{"symbol": "AAPL"}]}'}],
+        response_format={"type": "json_object"},
+    )
+
+    assert json.loads(reply.choices[0].message.content or "")["decisions"][0]["symbol"] == "AAPL"
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens > 0
 
 
 def test_chat_without_symbols_decides_nothing(client: Client) -> None:

@@ -1,11 +1,12 @@
 """The account survives restarts and kill -9, and belongs to one world."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.venue.client import COIN, STOCK, Client
+from tests.venue.client import COIN, STOCK, Client, wait_until
 from tests.venue_process import VenueProcess
 
 
@@ -84,6 +85,29 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "connectors.venue", *arguments]
     root = Path(__file__).resolve().parents[2]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_venue_that_cannot_write_stops_and_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    """A full disk, played by a limit on the size of files."""
+
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    with VenueProcess(state=tmp_path, before_start=limit_files) as venue:
+        client = Client(venue.url)
+        acknowledged = []
+        while (reply := client.post_order("BREZ")).status_code == 200:
+            acknowledged.append(reply.json()["client_order_id"])
+        code = wait_until(lambda: venue.exit_code)
+        log = venue.log
+    with VenueProcess(state=tmp_path) as venue:
+        client = Client(venue.url)
+        kept = {one["client_order_id"] for one in client.get("/v2/orders", status="all", limit="500")}
+
+    assert acknowledged
+    assert kept == set(acknowledged)
+    assert code == 1
+    assert "the venue cannot go on and stops: see whether the state folder can be written" in log
 
 
 def test_state_of_another_world_is_refused_with_the_remedy(tmp_path: Path) -> None:
