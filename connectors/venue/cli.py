@@ -135,6 +135,8 @@ def _announce(venue: Venue) -> None:
         stamp(venue.clock.now()),
         stamp(venue.market.timeline.end),
     )
+    if venue.clock.has_ended:
+        log.warning("the data of this state has ended: the market stays closed; start with a new --state")
 
 
 async def _serve(venue: Venue, options: argparse.Namespace) -> None:

@@ -15,7 +15,9 @@ routes = web.RouteTableDef()
 
 
 class ClockCommand(BaseModel):
-    """The body of ``POST /venue/clock``; what is given is done in this order.
+    """The body of ``POST /venue/clock``.
+
+    A running clock that is moved into closed hours goes on to the next opening at once; pause it to stay.
 
     Args:
         paused: stop market time, or let it run.
