@@ -88,7 +88,9 @@ class Supervisor:
         def note(_number: int, _frame: FrameType | None) -> None:
             self._stops += 1
 
-        before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+        # nohup has SIGHUP ignored, and means it.
+        ignored = {number for number in (signal.SIGHUP,) if signal.getsignal(number) == signal.SIG_IGN}
+        before = {number: signal.signal(number, note) for number in STOP_SIGNALS if number not in ignored}
         try:
             yield
         finally:
@@ -148,7 +150,8 @@ class Supervisor:
             self._say(f"These processes do not end: {pids}")
         for child in self._children:
             if child.process is not None:
-                child.process.wait(timeout=WARDEN_SECONDS)
+                with contextlib.suppress(subprocess.TimeoutExpired):  # it was named above
+                    child.process.wait(timeout=WARDEN_SECONDS)
         self._close_warden()
 
     def _somebody_runs(self) -> bool:
