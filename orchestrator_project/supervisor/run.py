@@ -55,7 +55,7 @@ class Supervisor:
         self._stops = 0
 
     def run(self) -> None:
-        """Run until SIGINT, SIGTERM or SIGHUP, or ``stop``; afterwards no process is left.
+        """Run until SIGINT, SIGTERM or SIGHUP, ``stop`` or a refusal; afterwards no process is left.
 
         Call it in the main thread: signal handlers can be set nowhere else.
         """
@@ -66,9 +66,15 @@ class Supervisor:
                     self._keep_warden()
                     for child in self._children:
                         child.tick(time.monotonic())
+                    if self.refused() is not None:
+                        break
                     time.sleep(self._timing.poll_interval)
             finally:
                 self._stop_all()
+
+    def refused(self) -> ProcessSpec | None:
+        """Return the process that ended with its refusal code, None while there is none."""
+        return next((child.spec for child in self._children if child.has_refused), None)
 
     def stop(self) -> None:
         """Stop as a signal would; a second call hurries."""

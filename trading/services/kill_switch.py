@@ -98,5 +98,9 @@ def _cancel_open_entries(report: EngageReport) -> None:
 
 def _append(event: str, **facts: str) -> None:
     transitions.append_event(
-        aggregate_type=AGGREGATE, aggregate_id="1", event_type=f"kill_switch.{event}", payload=facts, cycle_id=None
+        aggregate_type=AGGREGATE,
+        aggregate_id="1",
+        event_type=f"kill_switch.{event}",
+        payload=facts,
+        cycle_id=None,
     )
