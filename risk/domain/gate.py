@@ -19,9 +19,9 @@ def judge(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> Ver
     Raises:
         ValueError: the confidence or the size is outside its bounds.
     """
-    if not 0 <= intent.confidence <= 1:
+    if not (intent.confidence.is_finite() and 0 <= intent.confidence <= 1):
         raise ValueError(f"confidence must be within [0, 1], was {intent.confidence}")
-    if not 0 < intent.size_percent <= HUNDRED:
+    if not (intent.size_percent.is_finite() and 0 < intent.size_percent <= HUNDRED):
         raise ValueError(f"size_percent must be within (0, 100], was {intent.size_percent}")
     reason = _standing_reason(intent, book) or _market_reason(intent)
     if reason is not None:
@@ -73,8 +73,9 @@ def _judge_entry(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None)
     if limits is None:
         return _denied(DenyReason.NO_LIMITS, {})
     start = book.session_start_equity
-    if book.equity is None or start is None or book.equity <= 0 or start <= 0:
-        return _denied(DenyReason.NO_EQUITY, {"equity": book.equity, "session_start_equity": start})
+    if book.equity is None or start is None or not _is_money(book.equity, start, book.buying_power):
+        unknown = {"equity": book.equity, "session_start_equity": start, "buying_power": book.buying_power}
+        return _denied(DenyReason.NO_EQUITY, unknown)
     if intent.symbol in book.pending_symbols:
         return _denied(DenyReason.PENDING_ORDER, {"symbol": intent.symbol})
     rooms = _rooms(intent, book, limits, book.equity)
@@ -114,6 +115,10 @@ def _rooms(
         (DenyReason.EXPOSURE_EXCEEDED, percent_of(equity, limits.max_exposure_percent) - total),
         (DenyReason.BUYING_POWER, book.buying_power - sum(book.reserved.values(), ZERO)),
     ]
+
+
+def _is_money(equity: Decimal, start: Decimal, buying_power: Decimal) -> bool:
+    return all(n.is_finite() for n in (equity, start, buying_power)) and equity > 0 and start > 0
 
 
 def _open_symbols(book: RiskBook) -> frozenset[str]:

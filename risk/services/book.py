@@ -12,6 +12,8 @@ from risk.domain.gate import judge
 from risk.domain.types import OrderIntent, RiskBook, Verdict
 from risk.models import RiskCheck, RiskLimits, RiskReservation
 
+SMALLEST_NOTIONAL = Decimal("0.0001")  # the column's last digit: what is left of a coin may be worth less
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -66,7 +68,7 @@ def check_and_reserve(*, intent: OrderIntent, book: RiskBook, decision_id: UUID,
         symbol=intent.symbol,
         side=side,
         quantity=verdict.quantity,
-        notional=verdict.notional,
+        notional=max(verdict.notional, SMALLEST_NOTIONAL),
     )
     return Judgement(verdict, check, reservation)
 

@@ -6,7 +6,9 @@ too old to be sent is looked up too, and expired when the broker has never heard
 """
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -25,6 +27,7 @@ from trading.services.order_truth import record_broker_order
 from trading.services.providers import current_providers
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 REQUEST_LEASE = timedelta(seconds=30)  # longer than a look-up and a request, 10 s each in total
 INTENT_MAX_AGE = timedelta(seconds=60)
 QUIET = timedelta(seconds=30)  # a request this old has reached the broker, or never will
@@ -60,13 +63,14 @@ def _attempt(order: Order) -> bool:
         transitions.apply(order, "expire", changes=_ended("never sent: too old"), reason="stale_intent")
         return False
     quiet = order.submitted_at is None or now - order.submitted_at > QUIET
-    if not _claim(order):
+    if not _claim(order, may_post=not stale):
         return False
     try:
         found = None if never_sent else _look_up(order)
         if found is None and stale:
             return _conclude(order) if quiet else _give_back(order)
-        record_broker_order(order, found or post_order(order))
+        told = found or post_order(order)
+        _read(lambda: record_broker_order(order, told))
     except DuplicateOrderError:
         return _give_back(order, again=True)  # the next try looks it up and adopts it
     except RejectedError as error:
@@ -83,15 +87,27 @@ def _attempt(order: Order) -> bool:
     return False
 
 
-def _claim(order: Order) -> bool:
+def _claim(order: Order, *, may_post: bool) -> bool:
+    """Take the lease; only what may post counts as submitted, or looking it up would keep it from QUIET."""
     now = timezone.now()
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
-    changes = {"lease_until": now + REQUEST_LEASE, "submitted_at": now, "attempts": F("attempts") + 1}
+    changes: dict[str, Any] = {"lease_until": now + REQUEST_LEASE, "attempts": F("attempts") + 1}
+    if may_post:
+        changes["submitted_at"] = now
     return transitions.apply(order, "submit", changes=changes, where=free)
 
 
 def _look_up(order: Order) -> BrokerOrder | None:
-    return current_providers().broker.order_by_client_order_id(order.client_order_id)
+    broker = current_providers().broker
+    return _read(lambda: broker.order_by_client_order_id(order.client_order_id))
+
+
+def _read(call: Callable[[], T]) -> T:
+    """Read from the broker; a refused read says as little about the order as one without an answer."""
+    try:
+        return call()
+    except RejectedError as error:
+        raise UnavailableError(error.provider, error.operation, error.detail) from error
 
 
 def _conclude(order: Order) -> bool:

@@ -1,0 +1,292 @@
+"""The gate: each reason to deny with its figures, and which of two reasons wins."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from risk.domain.gate import judge
+from risk.domain.reasons import DenyReason
+from risk.domain.types import OrderIntent, RiskBook, RiskLimits, TradingState
+from tests.risk.values import make_book, make_exit, make_intent, make_limit_values, make_rules
+
+NAN, INFINITY = Decimal("NaN"), Decimal("Infinity")
+HELD_FIVE: dict[str, Any] = {"held_quantity": Decimal(5), "exposures": {"AAPL": Decimal(500)}}
+
+
+def reason_of(
+    intent: OrderIntent, book: RiskBook | None = None, limits: RiskLimits | None = None
+) -> DenyReason | None:
+    verdict = judge(intent, book or make_book(), limits or make_limit_values())
+    assert verdict.allowed == (verdict.reason is None)
+    assert (verdict.quantity > 0) == verdict.allowed
+    assert (verdict.notional > 0) == verdict.allowed
+    return verdict.reason
+
+
+def test_entry_that_fits_gets_the_size_of_its_strategy() -> None:
+    """Lesson 2: the quantity follows from equity, percentage and price, it is not a fixed 1."""
+    verdict = judge(make_intent(), make_book(), make_limit_values())
+
+    assert verdict.quantity == 30
+    assert verdict.notional == 3000
+    assert verdict.reason is None
+    assert verdict.figures == {
+        "limits_version": "4",
+        "equity": "100000",
+        "wanted_notional": "3000",
+        "price": "100",
+        "daily_loss_percent": "0",
+        "open_positions": "0",
+        "room_position_too_large": "10000",
+        "room_exposure_limit_exceeded": "50000",
+        "room_insufficient_buying_power": "100000",
+    }
+
+
+def test_exit_gets_all_that_is_held() -> None:
+    verdict = judge(make_exit(), make_book(**HELD_FIVE), make_limit_values())
+
+    assert (verdict.quantity, verdict.notional, verdict.reason) == (5, 500, None)
+    assert verdict.figures == {"held_quantity": "5", "quantity": "5", "price": "100"}
+
+
+@pytest.mark.parametrize("reducing", [False, True])
+@pytest.mark.parametrize(
+    "book", [{"switch_engaged": True}, {"trading_state": TradingState.HALTED}], ids=["engaged", "halted"]
+)
+def test_engaged_switch_stops_entry_and_exit(reducing: bool, book: dict[str, Any]) -> None:
+    assert reason_of(make_intent(reducing=reducing), make_book(**HELD_FIVE, **book)) == "kill_switch"
+
+
+def test_reducing_state_denies_an_entry() -> None:
+    book = make_book(trading_state=TradingState.REDUCING)
+
+    assert reason_of(make_intent(), book) == "trading_state_reducing"
+
+
+def test_confidence_is_inclusive_at_the_threshold() -> None:
+    at = make_intent(confidence=Decimal("0.7"))
+    below = make_intent(confidence=Decimal("0.6999"))
+
+    assert reason_of(at) is None
+    assert reason_of(below) == "low_confidence"
+
+
+def test_low_confidence_tells_both_figures() -> None:
+    verdict = judge(make_intent(confidence=Decimal("0.5")), make_book(), make_limit_values())
+
+    assert (verdict.figures["confidence"], verdict.figures["min_confidence"]) == ("0.5", "0.7")
+
+
+@pytest.mark.parametrize("reducing", [False, True])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"market_open": False}, "market_closed"),
+        ({"rules": None}, "unknown_asset"),
+        ({"rules": make_rules(tradable=False)}, "asset_not_tradable"),
+        ({"price": None}, "no_price"),
+        ({"price": Decimal(0)}, "no_price"),
+        ({"price": Decimal("-0.01")}, "no_price"),
+        ({"price": NAN}, "no_price"),
+        ({"price": INFINITY}, "no_price"),
+        ({"price_age_seconds": None}, "stale_price"),
+        ({"price_age_seconds": float("nan")}, "stale_price"),
+        ({"price_age_seconds": float("inf")}, "stale_price"),
+        ({"price_age_seconds": 90.001}, "stale_price"),
+    ],
+)
+def test_missing_market_facts_deny_entry_and_exit(
+    change: dict[str, Any], reason: str, reducing: bool
+) -> None:
+    """Lessons 5, 18, 29: no number, a zero and an unknown age are not decided upon."""
+    assert reason_of(make_intent(reducing=reducing, **change), make_book(**HELD_FIVE)) == reason
+
+
+def test_price_age_is_inclusive_at_its_limit() -> None:
+    assert reason_of(make_intent(price_age_seconds=90.0)) is None
+
+
+def test_no_limits_deny() -> None:
+    """Lesson 29: a gate that cannot decide denies."""
+    assert judge(make_intent(), make_book(), None).reason is DenyReason.NO_LIMITS
+
+
+@pytest.mark.parametrize("name", ["equity", "session_start_equity"])
+@pytest.mark.parametrize("value", [None, Decimal(0), Decimal(-1), NAN, INFINITY])
+def test_equity_that_is_no_positive_number_denies(name: str, value: Decimal | None) -> None:
+    """Lessons 5, 29."""
+    assert reason_of(make_intent(), make_book(**{name: value})) == "no_equity"
+
+
+@pytest.mark.parametrize("value", [NAN, INFINITY])
+def test_buying_power_that_is_no_number_denies(value: Decimal) -> None:
+    """Lesson 5."""
+    assert reason_of(make_intent(), make_book(buying_power=value)) == "no_equity"
+
+
+@pytest.mark.parametrize("reducing", [False, True])
+def test_open_order_on_the_symbol_denies_another(reducing: bool) -> None:
+    """Lesson 9: no buying while a sale is pending, and no second sale either."""
+    book = make_book(**HELD_FIVE, pending_symbols=frozenset({"AAPL"}))
+
+    assert reason_of(make_intent(reducing=reducing), book) == "pending_order"
+
+
+def test_open_order_on_another_symbol_does_not_matter() -> None:
+    assert reason_of(make_intent(), make_book(pending_symbols=frozenset({"MSFT"}))) is None
+
+
+@pytest.mark.parametrize("held", [Decimal(0), Decimal(-3), Decimal("0.0000000009")])
+def test_exit_without_a_sellable_quantity_has_no_position(held: Decimal) -> None:
+    """Lesson 8: a size of nothing is a denial with its reason, never an order of 0."""
+    assert reason_of(make_exit(), make_book(held_quantity=held)) == "no_position"
+
+
+def test_exit_of_whole_shares_leaves_the_fraction() -> None:
+    intent = make_exit(rules=make_rules(fractionable=False))
+
+    verdict = judge(intent, make_book(held_quantity=Decimal("5.75")), None)
+
+    assert verdict.quantity == 5
+
+
+def test_new_symbol_is_denied_at_the_most_positions() -> None:
+    book = make_book(exposures={f"S{n}": Decimal(1) for n in range(14)}, reserved={"R": Decimal(1)})
+
+    assert reason_of(make_intent(), book) == "max_positions_reached"
+
+
+def test_held_symbol_may_grow_at_the_most_positions() -> None:
+    exposures = {"AAPL": Decimal(100), **{f"S{n}": Decimal(1) for n in range(14)}}
+
+    assert reason_of(make_intent(), make_book(exposures=exposures)) is None
+
+
+@pytest.mark.parametrize(
+    ("exposures", "reserved"),
+    [({"AAPL": Decimal(10_000)}, {}), ({}, {"AAPL": Decimal(10_000)}), ({"AAPL": 6000}, {"AAPL": 4000})],
+    ids=["held", "reserved", "both"],
+)
+def test_full_position_denies_more(exposures: dict[str, Decimal], reserved: dict[str, Decimal]) -> None:
+    """Lesson 9: what is held and what is on its way both count."""
+    book = make_book(exposures=exposures, reserved=reserved)
+
+    assert reason_of(make_intent(), book) == "position_too_large"
+
+
+def test_full_exposure_denies_more() -> None:
+    book = make_book(exposures={"MSFT": Decimal(30_000)}, reserved={"NVDA": Decimal(20_000)})
+
+    assert reason_of(make_intent(), book) == "exposure_limit_exceeded"
+
+
+@pytest.mark.parametrize(("equity", "reason"), [(95_000, "daily_loss_limit"), (95_001, None)])
+def test_loss_of_the_day_denies_from_its_limit_on(equity: int, reason: str | None) -> None:
+    """Lesson 21: measured on equity, so open losses count, from the previous close."""
+    book = make_book(equity=Decimal(equity))
+
+    assert reason_of(make_intent(), book) == reason
+
+
+def test_buying_power_counts_reservations() -> None:
+    book = make_book(buying_power=Decimal(500), reserved={"MSFT": Decimal(500)})
+
+    assert reason_of(make_intent(), book) == "insufficient_buying_power"
+
+
+@pytest.mark.parametrize(
+    ("book", "quantity"),
+    [
+        ({"exposures": {"AAPL": Decimal(9_000)}}, 10),
+        ({"exposures": {"MSFT": Decimal(48_000)}}, 20),
+        ({"buying_power": Decimal(700)}, 7),
+    ],
+    ids=["position", "exposure", "buying power"],
+)
+def test_entry_is_cut_to_the_room_left(book: dict[str, Any], quantity: int) -> None:
+    verdict = judge(make_intent(), make_book(**book), make_limit_values())
+
+    assert (verdict.quantity, verdict.reason) == (quantity, None)
+
+
+def test_room_below_the_minimum_names_the_limit_that_binds() -> None:
+    book = make_book(exposures={"AAPL": Decimal("9999.50")})
+
+    assert reason_of(make_intent(), book) == "position_too_large"
+
+
+def test_wish_below_the_minimum_is_below_minimum() -> None:
+    """Lesson 8: too small is said, not skipped in silence."""
+    rules = make_rules(min_notional=Decimal(3001))
+
+    assert reason_of(make_intent(rules=rules)) == "below_minimum_size"
+
+
+def test_whole_share_above_the_wish_is_below_minimum() -> None:
+    """Lessons 2, 8: it is never rounded up to one share."""
+    intent = make_intent(price=Decimal(3001), rules=make_rules(fractionable=False))
+
+    assert reason_of(intent) == "below_minimum_size"
+
+
+@pytest.mark.parametrize("confidence", [Decimal("-0.01"), Decimal("1.01"), NAN, INFINITY])
+def test_confidence_outside_its_bounds_is_an_error(confidence: Decimal) -> None:
+    """Lesson 19."""
+    with pytest.raises(ValueError, match="confidence must be within"):
+        judge(make_intent(confidence=confidence), make_book(), make_limit_values())
+
+
+@pytest.mark.parametrize("size", [Decimal(0), Decimal("100.1"), NAN])
+def test_size_outside_its_bounds_is_an_error(size: Decimal) -> None:
+    with pytest.raises(ValueError, match="size_percent must be within"):
+        judge(make_intent(size_percent=size), make_book(), make_limit_values())
+
+
+EARLIER_FIRST: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("kill_switch", {}, {"switch_engaged": True}),
+    ("trading_state_reducing", {}, {"trading_state": TradingState.REDUCING}),
+    ("low_confidence", {"confidence": Decimal("0.1")}, {}),
+    ("market_closed", {"market_open": False}, {}),
+    ("asset_not_tradable", {"rules": make_rules(tradable=False)}, {}),
+    ("no_price", {"price": None}, {}),
+    ("stale_price", {"price_age_seconds": None}, {}),
+    ("no_equity", {}, {"session_start_equity": None}),
+    ("pending_order", {}, {"pending_symbols": frozenset({"AAPL"})}),
+    ("max_positions_reached", {}, {"exposures": {f"S{n}": Decimal(4_000) for n in range(15)}}),
+    ("exposure_limit_exceeded", {}, {"reserved": {"MSFT": Decimal(50_000)}}),
+    ("daily_loss_limit", {}, {"session_start_equity": Decimal(200_000)}),
+    ("insufficient_buying_power", {}, {"buying_power": Decimal(0)}),
+]
+
+
+@pytest.mark.parametrize("first", range(len(EARLIER_FIRST)))
+def test_first_check_that_fails_wins_over_all_later_ones(first: int) -> None:
+    intent: dict[str, Any] = {}
+    book: dict[str, Any] = {}
+    for _, intent_change, book_change in reversed(EARLIER_FIRST[first:]):
+        intent |= intent_change
+        book |= book_change
+
+    assert reason_of(make_intent(**intent), make_book(**book)) == EARLIER_FIRST[first][0]
+
+
+@pytest.mark.parametrize(
+    ("intent", "book"),
+    [
+        ({}, {"session_start_equity": Decimal(1_000_000)}),
+        ({}, {"reserved": {"MSFT": Decimal(90_000)}}),
+        ({}, {"exposures": {f"S{n}": Decimal(5_000) for n in range(20)}}),
+        ({}, {"trading_state": TradingState.REDUCING}),
+        ({"confidence": Decimal(0)}, {}),
+        ({}, {"buying_power": Decimal(0)}),
+        ({}, {"equity": None, "session_start_equity": None}),
+    ],
+    ids=["daily loss", "exposure", "positions", "reducing", "confidence", "buying power", "no equity"],
+)
+def test_limits_on_growth_never_stop_an_exit(intent: dict[str, Any], book: dict[str, Any]) -> None:
+    """Lesson 32: a breaker that stops selling makes it worse."""
+    verdict = judge(make_exit(**intent), make_book(held_quantity=Decimal(5), **book), None)
+
+    assert (verdict.quantity, verdict.reason) == (5, None)

@@ -1,0 +1,32 @@
+"""The account every trading test begins with: the venue's, with nothing held and nothing open."""
+
+import pytest
+
+from tests.factories import make_agent, make_limits
+from tests.trading.outside import Outside
+from tests.venue_process import VenueProcess
+
+
+@pytest.fixture
+def outside(venue: VenueProcess) -> Outside:
+    """The outside world during a session, its clock held, without orders, positions or faults."""
+    venue.clock(paused=True)
+    if not venue.state_report()["is_open"]:
+        venue.clock(to="open")
+    return Outside(venue)
+
+
+@pytest.fixture
+def account(outside: Outside, db: None) -> Outside:
+    """The outside world, and in the database an autonomous agent with the default limits."""
+    make_agent(mode="autonomous")
+    make_limits()
+    return outside
+
+
+@pytest.fixture
+def threaded_account(outside: Outside, transactional_db: None) -> Outside:
+    """As ``account``, with everything committed, for tests whose threads have their own connections."""
+    make_agent(mode="autonomous")
+    make_limits()
+    return outside

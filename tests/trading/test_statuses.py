@@ -1,0 +1,94 @@
+"""The status machines: what can be reached, what is final, and the rows that surprise."""
+
+import enum
+from collections.abc import Mapping
+
+import pytest
+
+from trading.domain import statuses
+from trading.domain.statuses import MACHINES, next_status
+from trading.errors import InvalidTransitionError
+
+WORDS: dict[str, type[enum.StrEnum]] = {
+    "cycle": statuses.CycleStatus,
+    "decision": statuses.DecisionStatus,
+    "order": statuses.OrderStatus,
+    "saga": statuses.SagaStatus,
+}
+# Held and skipped are written at the decision's birth; an adopted order is born unknown.
+BORN = {
+    "cycle": {"running"},
+    "decision": {"pending", "held", "skipped"},
+    "order": {"created"},
+    "saga": {"running"},
+}
+FINAL = {
+    "cycle": {"completed", "failed", "aborted"},
+    "decision": {"executed", "held", "skipped", "denied", "rejected", "expired", "failed"},
+    "order": {"filled", "expired", "rejected", "replaced", "failed"},
+    "saga": {"completed", "compensated", "failed"},
+}
+
+
+def reached(table: Mapping[tuple[str, str], str], born: set[str]) -> set[str]:
+    found = set(born)
+    while True:
+        more = {target for (status, _), target in table.items() if status in found} - found
+        if not more:
+            return found
+        found |= more
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_status_can_be_reached(machine: str) -> None:
+    assert reached(MACHINES[machine], BORN[machine]) == set(WORDS[machine])
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_final_statuses_have_no_way_out(machine: str) -> None:
+    leaving = {status for status, _ in MACHINES[machine]}
+
+    assert set(WORDS[machine]) - leaving == FINAL[machine]
+
+
+def test_only_a_fill_leads_out_of_canceled() -> None:
+    ways = {event: to for (status, event), to in statuses.ORDER.items() if status == "canceled"}
+
+    assert ways == {"fill": "filled"}
+
+
+def test_only_an_approval_leads_out_of_stored() -> None:
+    ways = {event: to for (status, event), to in statuses.DECISION.items() if status == "stored"}
+
+    assert ways == {"approve": "pending"}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_tables_use_the_words_of_their_machine_only(machine: str) -> None:
+    used = {status for status, _ in MACHINES[machine]} | set(MACHINES[machine].values())
+
+    assert used <= set(WORDS[machine])
+
+
+def test_open_and_final_statuses_do_not_overlap() -> None:
+    assert set(statuses.OPEN_CYCLE) == set(statuses.CycleStatus) - FINAL["cycle"]
+    assert set(statuses.OPEN_ORDER) == set(statuses.OrderStatus) - FINAL["order"] - {"canceled"}
+    assert set(statuses.OPEN_SAGA) == set(statuses.SagaStatus) - FINAL["saga"]
+    assert not set(statuses.UNSETTLED_DECISION) & FINAL["decision"]
+
+
+def test_acknowledgement_after_a_partial_fill_keeps_the_fill() -> None:
+    assert next_status("order", "partially_filled", "accept") == "partially_filled"
+
+
+def test_hold_has_no_way_to_an_order() -> None:
+    """Lesson 3: a decision that is held never becomes executing."""
+    with pytest.raises(InvalidTransitionError, match="decision: no transition from held on claim"):
+        next_status("decision", "held", "claim")
+
+
+def test_invalid_transition_names_machine_status_and_event() -> None:
+    with pytest.raises(InvalidTransitionError) as raised:
+        next_status("order", "filled", "cancel")
+
+    assert (raised.value.machine, raised.value.status, raised.value.event) == ("order", "filled", "cancel")

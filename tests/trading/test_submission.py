@@ -1,0 +1,317 @@
+"""Posting an order: every way a request can end, and what reaches the broker each time."""
+
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from tests.factories import make_engagement, make_order
+from tests.trading.outside import LOOK_UP, ORDERS, STOCK, Outside
+from tests.trading.scenes import ago, change, events_of
+from trading.models import Order
+from trading.services import submission
+from trading.services.submission import SwitchEngagedError, post_order, submit_order
+
+pytestmark = pytest.mark.usefixtures("account")
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the pauses between attempts pass at once; return how long they would have been."""
+    pauses: list[float] = []
+    monkeypatch.setattr(submission.time, "sleep", pauses.append)
+    return pauses
+
+
+@pytest.fixture
+def order(account: Outside) -> Order:
+    return make_order(symbol=STOCK, quantity=Decimal("2.5"))
+
+
+def statuses_of(requests: list[dict[str, object]]) -> list[object]:
+    return [request["status"] for request in requests]
+
+
+def test_accepted_order_is_posted_once_and_acknowledged(account: Outside, order: Order) -> None:
+    sent = submit_order(order.pk)
+
+    assert sent.status in ("accepted", "filled")
+    assert sent.acknowledged_at is not None
+    assert sent.lease_until is None
+    assert sent.attempts == 1
+    assert len(account.posts(order.client_order_id)) == 1
+    told = account.order(order.client_order_id)
+    assert (told["id"], told["qty"], told["side"]) == (sent.broker_order_id, "2.5", "buy")
+
+
+def test_second_submit_sends_nothing(account: Outside, order: Order) -> None:
+    submit_order(order.pk)
+    submit_order(order.pk)
+
+    assert len(account.posts()) == 1
+
+
+def test_rejection_is_final_and_keeps_the_brokers_words(account: Outside, order: Order) -> None:
+    change(order, quantity=Decimal(10**6))
+
+    sent = submit_order(order.pk)
+
+    assert sent.status == "rejected"
+    assert "insufficient buying power" in sent.broker_message
+    assert sent.ended_at is not None
+    assert sent.acknowledged_at is None
+    assert len(account.posts()) == 1
+    assert events_of(sent) == ["order.submit", "order.reject"]
+
+
+def test_duplicate_is_adopted(account: Outside, order: Order, no_pauses: list[float]) -> None:
+    theirs = account.place(STOCK, "2.5", client_order_id=order.client_order_id)
+
+    sent = submit_order(order.pk)
+
+    assert sent.broker_order_id == theirs
+    assert sent.status in ("accepted", "filled")
+    assert statuses_of(account.posts())[1:] == [422]
+
+
+def test_request_that_never_arrived_is_looked_up_and_sent_again(
+    account: Outside, order: Order, no_pauses: list[float]
+) -> None:
+    """Lesson 36: after a lost request the same id is looked up, then used again."""
+    account.venue.fault(kind="reset_before", route=ORDERS, times=1)
+
+    sent = submit_order(order.pk)
+
+    assert sent.acknowledged_at is not None
+    assert sent.attempts == 2
+    assert [r["status"] for r in account.posts(order.client_order_id)] == ["reset", 200]
+    assert events_of(sent)[:4] == ["order.submit", "order.lose", "order.submit", "order.accept"]
+    looked_up = [r for r in account.requests() if r["path"] == "/v2/orders:by_client_order_id"]
+    assert statuses_of(looked_up) == [404]
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "truncate"])
+def test_order_whose_reply_was_lost_is_adopted_by_look_up(
+    account: Outside, order: Order, no_pauses: list[float], kind: str
+) -> None:
+    account.venue.fault(kind=kind, route=ORDERS, times=1)
+
+    sent = submit_order(order.pk)
+
+    assert sent.acknowledged_at is not None
+    assert sent.broker_order_id == account.order(order.client_order_id)["id"]
+    assert len(account.posts()) == 1
+
+
+def test_request_that_hangs_leaves_the_order_unknown_until_it_is_looked_up(
+    account: Outside, order: Order, no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "BACKOFF_SECONDS", (0.0,))
+    account.venue.fault(kind="hang", route=ORDERS, times=1)
+
+    hung = submit_order(order.pk)
+
+    assert hung.status == "unknown"
+    assert hung.lease_until is None
+    assert submit_order(order.pk).acknowledged_at is not None
+    assert len(account.posts()) == 2
+
+
+def test_error_500_is_no_answer_and_the_order_is_looked_up(
+    account: Outside, order: Order, no_pauses: list[float]
+) -> None:
+    account.venue.fault(kind="error", status=500, route=ORDERS, times=1)
+
+    sent = submit_order(order.pk)
+
+    assert sent.acknowledged_at is not None
+    assert "order.lose" in events_of(sent)
+    assert len([r for r in account.requests() if r["path"] == "/v2/orders:by_client_order_id"]) == 1
+
+
+def test_rate_limit_is_tried_again_later(account: Outside, order: Order, no_pauses: list[float]) -> None:
+    account.venue.fault(kind="rate_limit", route=ORDERS, times=2)
+
+    sent = submit_order(order.pk)
+
+    assert sent.acknowledged_at is not None
+    assert no_pauses == [0.0, 1.0, 2.0]
+    assert statuses_of(account.posts()) == [429, 429, 200]
+    assert "order.lose" not in events_of(sent)
+
+
+def test_broker_that_stays_away_leaves_the_order_unsent_for_later(
+    account: Outside, order: Order, no_pauses: list[float]
+) -> None:
+    account.venue.fault(kind="rate_limit", route=ORDERS, times=3)
+
+    waiting = submit_order(order.pk)
+
+    assert (waiting.status, waiting.lease_until, waiting.attempts) == ("submitting", None, 3)
+    assert submit_order(order.pk).acknowledged_at is not None
+
+
+def test_intent_too_old_is_expired_and_never_sent(account: Outside, order: Order) -> None:
+    change(order, created_at=ago(seconds=61))
+
+    expired = submit_order(order.pk)
+
+    assert (expired.status, expired.broker_message) == ("expired", "never sent: too old")
+    assert account.posts() == []
+
+
+def test_old_order_that_the_broker_has_is_adopted(
+    account: Outside, order: Order, no_pauses: list[float]
+) -> None:
+    account.venue.fault(kind="reset_after", route=ORDERS, times=1)
+    account.venue.fault(kind="error", route=LOOK_UP, times=2)
+    assert submit_order(order.pk).status == "submitting"
+    change(order, created_at=ago(seconds=300))
+
+    adopted = submit_order(order.pk)
+
+    assert adopted.acknowledged_at is not None
+    assert len(account.posts()) == 1
+
+
+def test_old_order_the_broker_never_had_is_concluded_once_it_is_quiet(account: Outside, order: Order) -> None:
+    change(order, status="unknown", created_at=ago(seconds=61), submitted_at=ago(seconds=31))
+
+    concluded = submit_order(order.pk)
+
+    assert (concluded.status, concluded.broker_message) == ("failed", "the broker never had it")
+    assert account.posts() == []
+
+
+def test_old_order_sent_a_moment_ago_is_not_concluded_yet(account: Outside, order: Order) -> None:
+    change(order, status="unknown", created_at=ago(seconds=61), submitted_at=ago(seconds=5))
+
+    waiting = submit_order(order.pk)
+
+    assert (waiting.status, waiting.lease_until) == ("submitting", None)
+    assert account.posts() == []
+
+
+def test_looking_an_old_order_up_does_not_make_it_young_again(account: Outside, order: Order) -> None:
+    sent_at = ago(seconds=25)
+    change(order, status="unknown", created_at=ago(seconds=61), submitted_at=sent_at)
+    submit_order(order.pk)
+    submit_order(order.pk)
+
+    order.refresh_from_db()
+    assert order.submitted_at == sent_at
+    change(order, submitted_at=ago(seconds=31))
+    assert submit_order(order.pk).status == "failed"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_look_up_that_is_refused_does_not_reject_the_order(
+    account: Outside, order: Order, no_pauses: list[float], status: int
+) -> None:
+    account.venue.fault(kind="reset_after", route=ORDERS, times=1)
+    account.venue.fault(kind="error", status=status, route=LOOK_UP, times=1)
+
+    sent = submit_order(order.pk)
+
+    assert sent.acknowledged_at is not None
+    assert len(account.posts()) == 1
+
+
+def test_fills_that_are_refused_do_not_reject_the_order(
+    account: Outside, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "BACKOFF_SECONDS", (0.0,))
+    account.venue.fault(kind="reset_after", route=ORDERS, times=1)
+    submit_order(order.pk)
+    account.wait_filled(order.client_order_id)
+    account.venue.fault(kind="error", status=403, route="*/activities/FILL", times=1)
+
+    assert submit_order(order.pk).status == "submitting"
+    assert submit_order(order.pk).status == "filled"
+    assert len(account.posts()) == 1
+
+
+def test_order_under_way_elsewhere_is_left_alone(account: Outside, order: Order) -> None:
+    lease = ago(seconds=-20)
+    change(order, status="submitting", lease_until=lease, submitted_at=timezone.now())
+
+    left = submit_order(order.pk)
+
+    assert (left.status, left.lease_until, left.attempts) == ("submitting", lease, 0)
+    assert account.requests() == []
+
+
+def test_order_whose_sender_died_is_taken_over(account: Outside, order: Order) -> None:
+    change(order, status="submitting", lease_until=ago(seconds=1), submitted_at=ago(seconds=31))
+
+    sent = submit_order(order.pk)
+
+    assert sent.acknowledged_at is not None
+    paths = [r["path"] for r in account.requests()]
+    assert paths[:2] == ["/v2/orders:by_client_order_id", "/v2/orders"]
+
+
+@pytest.mark.parametrize("purpose", ["entry", "exit"])
+def test_engaged_switch_lets_nothing_out(account: Outside, purpose: str) -> None:
+    order = make_order(symbol=STOCK, purpose=purpose, side="buy" if purpose == "entry" else "sell")
+    make_engagement()
+
+    held_back = submit_order(order.pk)
+
+    assert (held_back.status, held_back.broker_message) == ("canceled", "kill switch engaged")
+    assert account.posts() == []
+
+
+def test_engaged_switch_keeps_an_unknown_order_unknown(account: Outside, order: Order) -> None:
+    """Lesson 33: the second try passes the same door."""
+    change(order, status="unknown", submitted_at=ago(seconds=3))
+    make_engagement()
+
+    waiting = submit_order(order.pk)
+
+    assert (waiting.status, waiting.lease_until) == ("submitting", None)
+    assert account.posts() == []
+
+
+def test_engaged_switch_still_adopts_what_the_broker_has(account: Outside, order: Order) -> None:
+    theirs = account.place(STOCK, "2.5", client_order_id=order.client_order_id)
+    change(order, status="unknown", submitted_at=ago(seconds=3))
+    make_engagement()
+
+    assert submit_order(order.pk).broker_order_id == theirs
+
+
+def test_order_to_flatten_may_leave_while_the_switch_is_engaged(account: Outside) -> None:
+    account.hold(STOCK, "1")
+    order = make_order(symbol=STOCK, purpose="flatten", side="sell")
+    make_engagement()
+
+    assert submit_order(order.pk).acknowledged_at is not None
+
+
+def test_post_order_refuses_at_the_engaged_switch(account: Outside, order: Order) -> None:
+    make_engagement()
+
+    with pytest.raises(SwitchEngagedError, match=order.client_order_id):
+        post_order(order)
+
+    assert account.posts() == []
+
+
+def test_order_without_quantity_is_never_posted(account: Outside) -> None:
+    """Lesson 8."""
+    order = make_order(symbol=STOCK, purpose="external", quantity=None)
+
+    with pytest.raises(ValueError, match="no quantity"):
+        post_order(order)
+
+    assert account.posts() == []
+
+
+def test_submitting_gives_up_after_its_time(
+    account: Outside, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "TIME_FOR_ATTEMPTS", timezone.timedelta(0))
+
+    assert submit_order(order.pk).status == "created"
+    assert account.posts() == []

@@ -1,0 +1,189 @@
+"""A status changes together with its event, once, or not at all."""
+
+import pytest
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
+
+from tests.factories import make_cycle, make_decision, make_order, make_saga
+from tests.risk.threads import at_once
+from tests.trading.scenes import ago, events_of
+from trading.errors import InvalidTransitionError
+from trading.models import AIDecision, Cycle, Event, Order, Saga
+from trading.services import cycles, transitions
+
+MODELS: dict[str, type[models.Model]] = {
+    "cycle": Cycle,
+    "decision": AIDecision,
+    "order": Order,
+    "saga": Saga,
+}
+
+
+def rebuilt_statuses() -> dict[tuple[str, str], str]:
+    """Return the status of every aggregate as its events tell it."""
+    told: dict[tuple[str, str], str] = {}
+    for event in Event.objects.filter(aggregate_type__in=MODELS).order_by("sequence"):
+        key = (event.aggregate_type, event.aggregate_id)
+        if "to" in event.payload:
+            assert event.payload.get("from", told.get(key)) == told.get(key)
+            told[key] = event.payload["to"]
+    return told
+
+
+def stored_statuses() -> dict[tuple[str, str], str]:
+    return {
+        (name, str(row["pk"])): row["status"]
+        for name, model in MODELS.items()
+        for row in model._default_manager.values("pk", "status")
+    }
+
+
+@pytest.mark.django_db
+def test_transition_writes_status_columns_and_event() -> None:
+    order = make_order()
+
+    moved = transitions.apply(order, "submit", changes={"attempts": 1}, why="first")
+
+    assert moved
+    assert (order.status, order.attempts) == ("submitting", 1)
+    stored = Order.objects.get(pk=order.pk)
+    assert (stored.status, stored.attempts) == ("submitting", 1)
+    event = Event.objects.get()
+    assert (event.type, event.sequence, event.cycle_id) == ("order.submit", 1, order.cycle_id)
+    assert event.payload == {"from": "created", "to": "submitting", "why": "first"}
+
+
+@pytest.mark.django_db
+def test_loser_of_a_race_writes_nothing() -> None:
+    mine, theirs = make_order(), Order.objects.get()
+    transitions.apply(theirs, "cancel")
+
+    moved = transitions.apply(mine, "submit", changes={"attempts": 9})
+
+    assert not moved
+    assert (mine.status, mine.attempts) == ("created", 0)
+    assert Order.objects.get().status == "canceled"
+    assert events_of(mine) == ["order.cancel"]
+
+
+@pytest.mark.django_db
+def test_unmet_condition_writes_nothing() -> None:
+    order = make_order(lease_until=ago(seconds=-30))
+
+    assert not transitions.apply(order, "submit", where=Q(lease_until__isnull=True))
+
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db
+def test_impossible_transition_is_an_error() -> None:
+    order = make_order(status="filled")
+
+    with pytest.raises(InvalidTransitionError, match="no transition from filled on submit"):
+        transitions.apply(order, "submit")
+
+
+@pytest.mark.django_db
+def test_event_and_status_are_written_together_or_not_at_all() -> None:
+    order = make_order()
+
+    with pytest.raises(TypeError, match="JSON"), transaction.atomic():
+        transitions.apply(order, "submit", fact=object())
+
+    assert Order.objects.get().status == "created"
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db
+def test_events_carry_the_cycle_as_correlation() -> None:
+    cycle = make_cycle(status="running")
+    transitions.record_created(cycle, mode="manual")
+
+    event = Event.objects.get()
+
+    assert (event.cycle_id, event.type) == (cycle.pk, "cycle.created")
+    assert event.payload == {"to": "running", "mode": "manual"}
+    assert transitions.correlation_of(make_order(purpose="flatten", side="sell")) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_many_moves_the_row() -> None:
+    pk = make_order().pk
+    read = [Order.objects.get(pk=pk) for _ in range(16)]
+
+    moved = at_once(16, lambda number: transitions.apply(read[number], "submit"))
+
+    assert moved.count(True) == 1
+    assert events_of(read[0]) == ["order.submit"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sequences_have_no_gap_under_concurrency() -> None:
+    cycle = make_cycle(status="running")
+    order = make_order(decision=make_decision(cycle=cycle))
+
+    def work(number: int) -> None:
+        for turn in range(5):
+            cycles.record_step(cycle.pk, "test", number=number, turn=turn)
+            cycles.record_error(cycle.pk, operation=f"{number}.{turn}", error=RuntimeError("x"))
+            transitions.apply(Order.objects.get(pk=order.pk), "submit")
+
+    at_once(8, work)
+
+    for aggregate in (cycle.pk, order.pk):
+        events = Event.objects.filter(aggregate_id=str(aggregate)).order_by("sequence")
+        sequences = list(events.values_list("sequence", flat=True))
+        assert sequences == list(range(1, len(sequences) + 1))
+    assert len(Cycle.objects.get().errors) == 40
+    assert Event.objects.filter(type="cycle.error").count() == 40
+
+
+@pytest.mark.django_db
+def test_database_refuses_a_sequence_given_twice() -> None:
+    transitions.append_event(
+        aggregate_type="a", aggregate_id="1", event_type="a.b", payload={}, cycle_id=None
+    )
+
+    with pytest.raises(IntegrityError, match="one_event_per_sequence"), transaction.atomic():
+        Event.objects.create(aggregate_type="a", aggregate_id="1", sequence=1, type="a.b")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statuses_rebuilt_from_events_equal_the_tables_after_a_scramble() -> None:
+    cycle = make_cycle(status="running", stage="executing")
+    transitions.record_created(cycle)
+    rows: list[AIDecision | Order | Saga] = []
+    for number in range(6):
+        decision = make_decision(cycle=cycle, symbol=f"S{number}")
+        order = make_order(decision=decision, symbol=decision.symbol)
+        rows += [decision, order, make_saga(order=order)]
+    for row in rows:
+        transitions.record_created(row)
+    events = {
+        AIDecision: ["claim", "pass", "deny", "expire", "complete", "claim"],
+        Order: ["submit", "lose", "submit", "accept", "partial_fill", "cancel", "fill"],
+        Saga: ["compensate", "complete", "compensated", "fail"],
+    }
+
+    def work(number: int) -> int:
+        moved = 0
+        for turn in range(60):
+            row = rows[(turn * 7 + number) % len(rows)]
+            word = events[type(row)][(turn + number) % len(events[type(row)])]
+            moved += _moved(row, word)
+        return moved
+
+    assert sum(at_once(8, work)) > len(rows)
+    cycles.abort_cycle(Cycle.objects.get(), reason="test")
+
+    assert rebuilt_statuses() == stored_statuses()
+
+
+def _moved(row: AIDecision | Order | Saga, word: str) -> bool:
+    """Apply the word to the row as it now stands; one that does not fit is no move."""
+    because = {"reason": "test"} if isinstance(row, AIDecision) else {}
+    fresh: AIDecision | Order | Saga = type(row)._default_manager.get(pk=row.pk)
+    try:
+        return transitions.apply(fresh, word, changes=because)
+    except InvalidTransitionError:
+        return False
