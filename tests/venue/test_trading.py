@@ -295,3 +295,15 @@ def test_state_counts_what_happened(venue: VenueProcess, client: Client) -> None
     assert report["data"] == "synthetic"
     assert report["data_ended"] is False
     wait_until(lambda: venue.state_report()["market_time"] > report["market_time"])
+
+
+def test_sell_by_value_leaves_what_other_sells_hold(client: Client) -> None:
+    client.filled("UMSQ", qty="50")
+
+    by_value = client.order("UMSQ", "sell", notional="20")
+    rest = client.position("UMSQ")
+    assert rest is not None
+    by_quantity = client.order("UMSQ", "sell", qty=rest["qty_available"])
+
+    assert client.wait_for(by_value, "filled")["notional"] == "20"
+    assert client.wait_for(by_quantity, "filled")["filled_qty"] == by_quantity["qty"]
