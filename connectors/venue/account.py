@@ -84,7 +84,10 @@ def position_json(venue: Venue, symbol: str) -> dict[str, object]:
 
 
 def clock_json(venue: Venue) -> dict[str, object]:
-    """Write market time and the stock session, as New York time; after the data's end the next session is at the end of 2099."""
+    """Write market time and the stock session, as New York time.
+
+    After the data's end the next session is at the end of 2099.
+    """
     now = venue.clock.now()
     timeline = venue.market.timeline
     return {

@@ -141,6 +141,7 @@ async def post_clock(request: web.Request) -> web.Response:
     except ValueError as error:
         return web.json_response({"error": str(error)}, status=400)
     venue.tick()
+    venue.exchange.save_clock()
     return web.json_response(_clock(venue))
 
 

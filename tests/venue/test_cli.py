@@ -57,3 +57,12 @@ def test_help_names_every_argument() -> None:
     assert result.returncode == 0
     for name in ("host", "port", "data", "state", "start", "speed", "seed", "address-file"):
         assert f"--{name}" in result.stdout
+
+
+def test_address_file_that_cannot_be_written_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    result = run("--state", str(tmp_path / "state"), "--address-file", str(tmp_path / "file" / "address"))
+
+    assert result.returncode == 2
+    assert "(--address-file) cannot be written" in result.stderr

@@ -63,6 +63,32 @@ def test_partly_filled_order_goes_on_after_a_restart() -> None:
         assert venue.faults() == []
 
 
+def test_time_stamps_go_on_rising_after_a_kill_at_high_speed() -> None:
+    with VenueProcess(speed=2_000) as venue:
+        client = Client(venue.url)
+        last = client.filled(COIN, qty="0.01")["filled_at"]
+        for _ in range(3):
+            venue.kill()
+            venue.restart()
+
+            filled_at = client.filled(COIN, qty="0.01")["filled_at"]
+
+            assert filled_at > last
+            last = filled_at
+
+
+def test_close_that_was_missed_is_made_up_for_after_a_restart() -> None:
+    with VenueProcess(start="2020-10-15T15:59:58", fill_latency=60) as venue:
+        client = Client(venue.url)
+        order = client.order(STOCK)
+        venue.kill()
+        venue.restart()
+
+        client.wait_for(order, "expired")
+
+        assert client.get("/v2/account")["last_equity"] == "100000"
+
+
 def test_orderly_stop_removes_the_address_and_keeps_the_state(tmp_path: Path) -> None:
     with VenueProcess(state=tmp_path) as venue:
         Client(venue.url).filled(STOCK)

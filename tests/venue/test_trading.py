@@ -213,7 +213,7 @@ def test_assets_are_filtered_and_found_by_symbol_and_id(client: Client) -> None:
 
     assert (len(stocks), len(coins)) == (150, 20)
     assert client.get("/v2/assets", status="inactive") == []
-    assert bitcoin in coins
+    assert bitcoin["id"] in {coin["id"] for coin in coins}
     assert bitcoin["class"] == "crypto"
     assert Decimal(bitcoin["min_order_size"]) > 0
     assert client.get("/v2/assets/BTC/USD") == client.get("/v2/assets/BTCUSD")
@@ -295,3 +295,15 @@ def test_state_counts_what_happened(venue: VenueProcess, client: Client) -> None
     assert report["data"] == "synthetic"
     assert report["data_ended"] is False
     wait_until(lambda: venue.state_report()["market_time"] > report["market_time"])
+
+
+def test_sell_by_value_leaves_what_other_sells_hold(client: Client) -> None:
+    client.filled("UMSQ", qty="50")
+
+    by_value = client.order("UMSQ", "sell", notional="20")
+    rest = client.position("UMSQ")
+    assert rest is not None
+    by_quantity = client.order("UMSQ", "sell", qty=rest["qty_available"])
+
+    assert client.wait_for(by_value, "filled")["notional"] == "20"
+    assert client.wait_for(by_quantity, "filled")["filled_qty"] == by_quantity["qty"]
