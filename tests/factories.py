@@ -1,0 +1,325 @@
+"""The smallest valid rows, for tests: ``make_order(status="filled")`` writes one and returns it.
+
+What a row needs (a cycle for a decision, a decision for an order) is made when it is not given. Statuses
+are set directly here, without events: tests of transitions start from ``transitions.record_created``.
+Two calls never collide: what must be unique carries a counter.
+"""
+
+import itertools
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+from uuid6 import uuid7
+
+from ai.models import ModelCall
+from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation
+from trading.domain.order_ids import Purpose, client_order_id
+from trading.domain.statuses import OPEN_CYCLE, CycleStage
+from trading.models import (
+    AgentStatus,
+    AIDecision,
+    Approval,
+    Asset,
+    Cycle,
+    EquitySnapshot,
+    Event,
+    Fill,
+    Heartbeat,
+    MarketSnapshot,
+    Order,
+    Position,
+    Saga,
+    SagaStep,
+    Strategy,
+    Trade,
+    UniverseCandidate,
+)
+
+_numbers = itertools.count(1)
+SOURCE = "broker_live"
+
+
+def make_agent(**overrides: Any) -> AgentStatus:
+    """Write the one agent row, or change the columns given."""
+    agent, _ = AgentStatus.objects.update_or_create(pk=1, defaults=overrides)
+    return agent
+
+
+def make_user(username: str = "", *, group: str = "", **overrides: Any) -> User:
+    """Write a staff user, in one of the groups that ``prepare`` makes (viewer, operator, risk officer)."""
+    name = username or f"user{next(_numbers)}"
+    user = User.objects.create_user(name, password="correct horse", is_staff=True, **overrides)
+    if group:
+        user.groups.add(Group.objects.get(name=group))
+    return user
+
+
+def make_strategy(**overrides: Any) -> Strategy:
+    """Write a strategy with a name of its own."""
+    values = {"name": f"Strategy {next(_numbers)}", "instructions": "Hold."}
+    return Strategy.objects.create(**(values | overrides))
+
+
+def make_asset(symbol: str = "AAPL", **overrides: Any) -> Asset:
+    """Write (or rewrite) an asset; a symbol with a slash is a coin."""
+    values = {
+        "name": symbol,
+        "asset_class": "crypto" if "/" in symbol else "stock",
+        "tradable": True,
+        "fractionable": True,
+        "refreshed_at": timezone.now(),
+    }
+    asset, _ = Asset.objects.update_or_create(symbol=symbol, defaults=values | overrides)
+    return asset
+
+
+def make_cycle(**overrides: Any) -> Cycle:
+    """Write a completed cycle; an open one with ``status="running"`` (one at most may be open)."""
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "status": "completed",
+        "trigger": "test",
+        "mode": "autonomous",
+        "symbols": ["AAPL"],
+        "started_at": now,
+        "stage_at": now,
+        "deadline_at": now + timedelta(seconds=180),
+    } | overrides
+    if values["status"] not in OPEN_CYCLE:
+        ended = {"stage": CycleStage.ENDED, "ended_at": values["started_at"] + timedelta(seconds=5)}
+        values = ended | values
+    if values["status"] in ("failed", "aborted"):
+        values.setdefault("reason", "deadline")
+    return Cycle.objects.create(**values)
+
+
+def make_snapshot(**overrides: Any) -> MarketSnapshot:
+    """Write one symbol's price as a cycle saw it."""
+    now = timezone.now()
+    values = {
+        "symbol": "AAPL",
+        "price": Decimal(100),
+        "source": "alpaca",
+        "quoted_at": now,
+        "fetched_at": now,
+    }
+    values |= overrides
+    values.setdefault("cycle", None)
+    values["cycle"] = values["cycle"] or make_cycle()
+    return MarketSnapshot.objects.create(**values)
+
+
+def make_decision(**overrides: Any) -> AIDecision:
+    """Write a pending decision to buy AAPL; one that did not trade gets a reason."""
+    values: dict[str, Any] = {
+        "symbol": "AAPL",
+        "action": "buy",
+        "confidence": Decimal("0.8"),
+        "price": Decimal(100),
+        "status": "pending",
+    } | overrides
+    values["cycle"] = values.get("cycle") or make_cycle()
+    values["strategy"] = values.get("strategy") or make_strategy()
+    if values["status"] in ("skipped", "stored", "denied", "rejected", "expired", "failed", "held"):
+        values.setdefault("reason", "test_reason")
+    return AIDecision.objects.create(**values)
+
+
+def make_reservation(**overrides: Any) -> RiskReservation:
+    """Write a counting reservation for an entry of 100 USD."""
+    values = {
+        "cycle_id": uuid7(),
+        "decision_id": uuid7(),
+        "symbol": "AAPL",
+        "side": "buy",
+        "quantity": Decimal(1),
+        "notional": Decimal(100),
+    }
+    return RiskReservation.objects.create(**(values | overrides))
+
+
+def make_risk_check(**overrides: Any) -> RiskCheck:
+    """Write an answer of the gate: allowed; denied when a reason is given."""
+    values = {
+        "cycle_id": uuid7(),
+        "decision_id": uuid7(),
+        "symbol": "AAPL",
+        "reducing": False,
+        "allowed": "reason" not in overrides,
+        "quantity": Decimal(1),
+        "notional": Decimal(100),
+        "figures": {},
+    }
+    return RiskCheck.objects.create(**(values | overrides))
+
+
+def make_limits(**overrides: Any) -> RiskLimits:
+    """Write a version of the limits, the next one unless ``version`` is given."""
+    newest = RiskLimits.objects.first()
+    values = {
+        "version": newest.version + 1 if newest else 1,
+        "max_position_percent": Decimal(10),
+        "max_exposure_percent": Decimal(50),
+        "max_positions": 15,
+        "max_daily_loss_percent": Decimal(5),
+        "author": "test",
+    }
+    return RiskLimits.objects.create(**(values | overrides))
+
+
+def make_order(**overrides: Any) -> Order:
+    """Write an order in status created, with its decision unless it is external or a flatten."""
+    values: dict[str, Any] = {
+        "symbol": "AAPL",
+        "side": "buy",
+        "purpose": Purpose.ENTRY,
+        "quantity": Decimal(1),
+        "reference_price": Decimal(100),
+        "time_in_force": "day",
+        "status": "created",
+    } | overrides
+    decision = values.get("decision")
+    if decision is None and values["purpose"] not in (Purpose.EXTERNAL, Purpose.FLATTEN):
+        decision = values["decision"] = make_decision(symbol=values["symbol"], action=values["side"])
+    values.setdefault("cycle_id", decision.cycle_id if decision else None)
+    base: UUID = decision.pk if decision else uuid7()
+    values.setdefault("client_order_id", client_order_id(base, values["purpose"]))
+    return Order.objects.create(**values)
+
+
+def make_fill(**overrides: Any) -> Fill:
+    """Write one execution of an order."""
+    values = {"execution_id": f"execution-{next(_numbers)}", "executed_at": timezone.now()} | overrides
+    order = values["order"] = values.get("order") or make_order()
+    of_order = {
+        "cycle_id": order.cycle_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "quantity": order.quantity or Decimal(1),
+        "price": order.reference_price or Decimal(100),
+    }
+    return Fill.objects.create(**(of_order | values))
+
+
+def make_trade(**overrides: Any) -> Trade:
+    """Write the trade of a filled order."""
+    values = {"traded_at": timezone.now()} | overrides
+    order = values["order"] = values.get("order") or make_order(status="filled")
+    of_order = {
+        "decision": order.decision,
+        "cycle_id": order.cycle_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "quantity": order.quantity or Decimal(1),
+        "price": order.reference_price or Decimal(100),
+    }
+    return Trade.objects.create(**(of_order | values))
+
+
+def make_position(symbol: str = "AAPL", **overrides: Any) -> Position:
+    """Write an open position of one share at 100 USD, without profit."""
+    now = timezone.now()
+    values = {
+        "asset_class": "crypto" if "/" in symbol else "stock",
+        "quantity": Decimal(1),
+        "average_entry_price": Decimal(100),
+        "market_value": Decimal(100),
+        "unrealised_pnl": Decimal(0),
+        "source": SOURCE,
+        "opened_at": now,
+        "synced_at": now,
+    } | overrides
+    values.setdefault("quantity_available", values["quantity"])
+    return Position.objects.create(symbol=symbol, **values)
+
+
+def make_equity(**overrides: Any) -> EquitySnapshot:
+    """Write the account's money as just read: 100,000 USD, all of it cash."""
+    values = {
+        "equity": Decimal(100_000),
+        "session_start_equity": Decimal(100_000),
+        "cash": Decimal(100_000),
+        "buying_power": Decimal(100_000),
+        "market_time": timezone.now(),
+        "source": SOURCE,
+    }
+    created_at = overrides.pop("created_at", None)
+    snapshot = EquitySnapshot.objects.create(**(values | overrides))
+    if created_at is not None:  # the column fills itself in at the insert
+        EquitySnapshot.objects.filter(pk=snapshot.pk).update(created_at=created_at)
+        snapshot.refresh_from_db()
+    return snapshot
+
+
+def make_saga(*, steps: bool = True, **overrides: Any) -> Saga:
+    """Write a running saga of an order, with its four pending steps."""
+    now = timezone.now()
+    values: dict[str, Any] = {"deadline_at": now + timedelta(seconds=300), "next_poll_at": now} | overrides
+    order = values["order"] = values.get("order") or make_order()
+    values = {"decision": order.decision, "cycle_id": order.cycle_id} | values
+    saga = Saga.objects.create(**values)
+    if steps:
+        SagaStep.objects.bulk_create(
+            SagaStep(saga=saga, name=name, position=n) for n, name in enumerate(SagaStep.Name.values, start=1)
+        )
+    return saga
+
+
+def make_approval(**overrides: Any) -> Approval:
+    """Write a requested approval of a decision that awaits it, open for ten minutes."""
+    values: dict[str, Any] = {"expires_at": timezone.now() + timedelta(minutes=10)} | overrides
+    decision = values["decision"] = values.get("decision") or make_decision(status="awaiting_approval")
+    return Approval.objects.create(**({"cycle_id": decision.cycle_id} | values))
+
+
+def make_event(**overrides: Any) -> Event:
+    """Write an event of an aggregate of its own."""
+    number = next(_numbers)
+    values = {
+        "aggregate_type": "cycle",
+        "aggregate_id": f"aggregate-{number}",
+        "sequence": 1,
+        "type": "cycle.created",
+        "payload": {},
+    }
+    return Event.objects.create(**(values | overrides))
+
+
+def make_model_call(**overrides: Any) -> ModelCall:
+    """Write a call of the built-in analyst that succeeded."""
+    values = {
+        "model": "builtin/technical-v1",
+        "provider": "built-in technical analyst (not a language model)",
+        "prompt_version": "1",
+        "prompt_hash": "0" * 64,
+        "prompt": [{"role": "user", "content": "AAPL"}],
+        "symbols": ["AAPL"],
+        "answer": "{}",
+        "status": "succeeded",
+        "latency_ms": 1,
+        "started_at": timezone.now(),
+    }
+    return ModelCall.objects.create(**(values | overrides))
+
+
+def make_engagement(**overrides: Any) -> KillSwitch:
+    """Write an engagement of the switch in force: the flag alone, without the procedure."""
+    values = {"engaged_by": "test", "trigger": "operator", "reason": "a test"}
+    return KillSwitch.objects.create(**(values | overrides))
+
+
+def make_candidate(**overrides: Any) -> UniverseCandidate:
+    """Write a proposed universe candidate."""
+    return UniverseCandidate.objects.create(**({"symbol": f"AA{next(_numbers) % 10_000}"} | overrides))
+
+
+def make_heartbeat(process: str = "sweeper", **overrides: Any) -> Heartbeat:
+    """Write (or renew) a process's heartbeat."""
+    beat, _ = Heartbeat.objects.update_or_create(
+        process=process, defaults={"beaten_at": timezone.now()} | overrides
+    )
+    return beat
