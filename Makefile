@@ -54,7 +54,7 @@ bench: install  ## measure
 
 lock: install  ## pin requirements/*.in anew (hashed, for all platforms)
 	@$(PYTHON_IN_VENV) -m uv --version >/dev/null 2>&1 || $(PYTHON_IN_VENV) -m pip install -q --disable-pip-version-check uv
-	cd requirements && for name in runtime dev; do \
-		../$(PYTHON_IN_VENV) -m uv pip compile $$name.in -o $$name.txt --quiet --universal --python-version 3.11 \
-			--generate-hashes --no-emit-index-url --no-header || exit 1; \
+	@for name in runtime dev; do \
+		$(PYTHON_IN_VENV) -m uv pip compile requirements/$$name.in -o requirements/$$name.txt --quiet --universal \
+			--python-version 3.11 --generate-hashes --no-emit-index-url --no-header || exit 1; \
 	done

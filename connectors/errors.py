@@ -21,7 +21,7 @@ class UnavailableError(ConnectorError):
     """The provider could not serve us and provably did nothing: retry later.
 
     A failed read is always this; a failed order request only when it was provably not taken
-    (connection refused, 429, 503 before the request was processed).
+    (connection refused, 429).
 
     Args:
         retry_after_seconds: the provider's own Retry-After, None where it gave none.

@@ -80,8 +80,9 @@ class BoundedSession(requests.Session):
 
     Args:
         base_url: the only origin it talks to; anything else has no adapter and is refused.
-        connect_timeout_seconds: for the name lookup and the connection; once more for the TLS handshake.
-        total_timeout_seconds: from the first byte out to the last byte in, connecting included.
+        connect_timeout_seconds: for lookup and connection, for the TLS handshake and for sending, each; cut
+            to a third of the total, so that the three cannot exceed it.
+        total_timeout_seconds: from the call to the last byte in.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class BoundedSession(requests.Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.adapters.clear()
         self.mount(_origin(base_url), DeadlineAdapter(connections=_CONNECTIONS))
-        self._connect_timeout_seconds = connect_timeout_seconds
+        self._connect_timeout_seconds = min(connect_timeout_seconds, total_timeout_seconds / 3)
         self._total_timeout_seconds = total_timeout_seconds
 
     def request(  # type: ignore[override]  # the SDKs pass keywords; spelling all 16 out adds nothing

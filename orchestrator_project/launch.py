@@ -1,9 +1,11 @@
 """Start a management command with the engines it needs, or say in one line why it cannot start."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from orchestrator_project.engines import EngineError, joined_engines
 from orchestrator_project.environment import BadEnvironmentError, load_environment
@@ -12,11 +14,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 WITHOUT_ENGINES = frozenset({"help", "version", "venue", "makemigrations", "collectstatic"})
 WITHOUT_REDIS = frozenset({"kill_switch"})
 BAD_START = 2
+SIGNALLED = 128
+INTERRUPTED = SIGNALLED + signal.SIGINT
 
 
 def main(argv: Sequence[str]) -> int:
     """Run ``manage.py`` with these arguments; return the exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)  # so that engines started for this command are stopped again
     command = argv[1] if len(argv) > 1 else "help"
     try:
         environment = load_environment(os.environ)
@@ -34,6 +40,12 @@ def main(argv: Sequence[str]) -> int:
     except (BadEnvironmentError, EngineError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_START
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(SIGNALLED + number)
 
 
 def _execute(argv: Sequence[str]) -> int:

@@ -113,6 +113,7 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.step.analysis": _analysis,
     "cycle.step.refresh_assets": lambda _: "  asset master refreshed",
     "cycle.step.reconcile": lambda _: "  reconciled with the broker",
+    "cycle.warning": lambda p: f"  note on {p['operation']}: {p['message']}",
     "cycle.error": lambda p: f"  problem in {p['operation']} {p['symbol']}: {p['message']}",
     "cycle.complete": _cycle_completed,
     "cycle.abort": lambda p: f"cycle aborted: {p['reason']}",

@@ -7,6 +7,8 @@ from pathlib import Path
 from orchestrator_project.supervisor import ProcessSpec
 
 PROJECT = "orchestrator_project"
+VENUE = "venue"
+VENUE_REFUSES = 2
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -25,7 +27,7 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     common = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
     commands: dict[str, tuple[str, ...]] = {}
     if venue is not None:
-        commands["venue"] = (*manage, "venue", *venue)
+        commands[VENUE] = (*manage, "venue", *venue)
     commands["worker"] = (*celery, "worker", "-n", "worker@%h", "-Q", "default", "-c", str(workers), *common)
     commands["analyst"] = (*celery, "worker", "-n", "analyst@%h", "-Q", "analysis", "-c", "1", *common)
     commands["beat"] = (*celery, "beat", "--loglevel", "INFO", "--pidfile", "")
@@ -45,6 +47,12 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     )
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     return [
-        ProcessSpec(name=name, argv=argv, env=environment, log=logs / f"{name}.log")
+        ProcessSpec(
+            name=name,
+            argv=argv,
+            env=environment,
+            log=logs / f"{name}.log",
+            refusal_code=VENUE_REFUSES if name == VENUE else None,
+        )
         for name, argv in commands.items()
     ]

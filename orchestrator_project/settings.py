@@ -7,6 +7,7 @@ from typing import Any
 import dj_database_url
 from django.urls import reverse_lazy
 
+from orchestrator_project.console import UNFOLD as UNFOLD
 from orchestrator_project.engines.state import read_state
 from orchestrator_project.environment import load_environment
 from orchestrator_project.log import configure_structlog, logging_config
@@ -39,6 +40,8 @@ ALLOWED_HOSTS = list(ENVIRONMENT.django_allowed_hosts)
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -72,6 +75,8 @@ ASGI_APPLICATION = "orchestrator_project.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before the apps' own, so that the console's header replaces the theme's.
+        "DIRS": [BASE_DIR / "trading" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -151,11 +156,3 @@ CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
-
-UNFOLD = {
-    "SITE_TITLE": "Trading Orchestrator",
-    "SITE_HEADER": "Trading Orchestrator",
-    "SITE_SUBHEADER": "paper accounts only",
-    "SITE_SYMBOL": "candlestick_chart",
-    "SHOW_HISTORY": True,
-}

@@ -7,3 +7,7 @@ class RiskError(Exception):
 
 class SwitchStateError(RiskError):
     """The kill switch is already in the state that was asked for."""
+
+
+class LimitsError(RiskError):
+    """Limits that cannot be put in force; the message names each field and what was expected."""

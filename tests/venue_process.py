@@ -1,7 +1,6 @@
 """A local venue in a process of its own, for any test that needs the outside world over real HTTP."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class VenueProcess:
     Args:
         data: folder of CSV files; None: the synthetic market.
         state: folder of the state; None: a temporary one, removed at the end.
+        before_start: called in the child process before the venue starts.
         options: further command-line options, e.g. ``speed=60``, ``fill_latency=0.01``, ``rate_limit=0``,
             ``start="2020-10-15T09:31"``. Unless given: ``rate_limit=0``, ``fill_latency=0.02``,
             ``partial_rate=0``.
@@ -32,9 +33,16 @@ class VenueProcess:
     """
 
     def __init__(
-        self, data: Path | str | None = None, *, seed: int = 7, state: Path | None = None, **options: object
+        self,
+        data: Path | str | None = None,
+        *,
+        seed: int = 7,
+        state: Path | None = None,
+        before_start: Callable[[], None] | None = None,
+        **options: object,
     ) -> None:
         self._own_state = state is None
+        self._before_start = before_start
         self.state = Path(tempfile.mkdtemp(prefix="venue-")) if state is None else state
         defaults: dict[str, object] = {"rate_limit": 0, "fill_latency": 0.02, "partial_rate": 0}
         chosen = {**defaults, "seed": seed, **options}
@@ -63,6 +71,12 @@ class VenueProcess:
         return self._process.pid
 
     @property
+    def exit_code(self) -> int | None:
+        """The exit code, None while the process runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    @property
     def log(self) -> str:
         """What the venue wrote to stderr so far."""
         return self._log.read_text() if self._log.exists() else ""
@@ -73,7 +87,9 @@ class VenueProcess:
         command = [sys.executable, "-m", "connectors.venue", f"--port={self._port}", f"--state={self.state}"]
         command += [f"--address-file={self._address_file}", *self._arguments]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=_ROOT, stderr=log, stdout=log, env=dict(os.environ))
+            self._process = subprocess.Popen(
+                command, cwd=_ROOT, stderr=log, stdout=log, preexec_fn=self._before_start
+            )
         deadline = time.monotonic() + _START_SECONDS
         pause = 0.02
         while time.monotonic() < deadline:

@@ -249,7 +249,7 @@ class AlpacaBroker:
         try:
             return map_all()
         except UnavailableError as exc:
-            if self._pairs or "field symbol" not in exc.detail:
+            if "field symbol" not in exc.detail:
                 raise
         self._listing(WireAssetClass.CRYPTO)
         return map_all()

@@ -5,7 +5,7 @@ understood must stop its reader, not be left out.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -190,7 +190,7 @@ def _wall_time(fields: Fields, name: str, session_date: date) -> datetime:
         wall_time = time.fromisoformat(fields.text(name))
     except ValueError as exc:
         raise fields.malformed(name) from exc
-    return datetime.combine(session_date, wall_time, NEW_YORK).astimezone(ZoneInfo("UTC"))
+    return datetime.combine(session_date, wall_time, NEW_YORK).astimezone(UTC)
 
 
 def _asset(fields: Fields) -> Asset | None:

@@ -1,6 +1,5 @@
 """Alpaca's prices and news, on alpaca-py's data clients."""
 
-import html
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,13 +12,14 @@ from alpaca.data.historical.news import NewsClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
 
 from connectors.alpaca.addresses import require_data_address
+from connectors.alpaca.data_mapping import bar_from_wire, headline_from_wire, quote_from_snapshot
 from connectors.alpaca.symbols import askable, join_pair
 from connectors.base import AssetClass, Bar, Headline, Quote
 from connectors.calls import read
 from connectors.errors import RejectedError, UnavailableError
 from connectors.redaction import register_secret
 from connectors.transport import BoundedSession
-from connectors.wire import Fields, objects, to_decimal, to_positive, to_time
+from connectors.wire import objects
 
 log = logging.getLogger(__name__)
 
@@ -123,12 +123,10 @@ class AlpacaStockData(_AlpacaPrices):
         url = require_data_address(data_url)
         self._client = _prepared(
             StockHistoricalDataClient(api_key, secret_key, raw_data=True, url_override=url),
-            BoundedSession(
-                url,
-                connect_timeout_seconds=connect_timeout_seconds,
-                total_timeout_seconds=total_timeout_seconds,
-            ),
             (api_key, secret_key),
+            url,
+            connect_timeout_seconds,
+            total_timeout_seconds,
         )
         self._feed: str | None = None
 
@@ -170,12 +168,10 @@ class AlpacaCryptoData(_AlpacaPrices):
         url = require_data_address(data_url)
         self._client = _prepared(
             CryptoHistoricalDataClient(api_key, secret_key, raw_data=True, url_override=url),
-            BoundedSession(
-                url,
-                connect_timeout_seconds=connect_timeout_seconds,
-                total_timeout_seconds=total_timeout_seconds,
-            ),
             (api_key, secret_key),
+            url,
+            connect_timeout_seconds,
+            total_timeout_seconds,
         )
 
     def _snapshots(self, symbols: list[str]) -> Mapping[str, Any]:
@@ -204,12 +200,10 @@ class AlpacaNews:
         url = require_data_address(data_url)
         self._client = _prepared(
             NewsClient(api_key, secret_key, raw_data=True, url_override=url),
-            BoundedSession(
-                url,
-                connect_timeout_seconds=connect_timeout_seconds,
-                total_timeout_seconds=total_timeout_seconds,
-            ),
             (api_key, secret_key),
+            url,
+            connect_timeout_seconds,
+            total_timeout_seconds,
         )
 
     def headlines(self, symbols: Sequence[str], *, since: datetime, until: datetime) -> list[Headline]:
@@ -242,81 +236,21 @@ class AlpacaNews:
         return read(self.name, "news", lambda: self._client.get("/news", query))
 
 
-def quote_from_snapshot(symbol: str, raw: object) -> Quote | None:
-    """Return the quote of one snapshot, None where it has no usable price with a time."""
-    if not isinstance(raw, dict):
-        return None
-    trade, minute, day, previous = (
-        bar if isinstance(bar, dict) else {}
-        for bar in (raw.get(name) for name in ("latestTrade", "minuteBar", "dailyBar", "prevDailyBar"))
-    )
-    prices = [
-        (quoted_at, price)
-        for quoted_at, price in (
-            (to_time(minute.get("t")), to_positive(minute.get("c"))),
-            (to_time(trade.get("t")), to_positive(trade.get("p"))),
-        )
-        if quoted_at is not None and price is not None
-    ]
-    if not prices:
-        return None
-    # The later wins, and the trade where both are of one moment.
-    quoted_at, price = max(enumerate(prices), key=lambda entry: (entry[1][0], entry[0]))[1]
-    volume = to_decimal(day.get("v"))
-    return Quote(
-        symbol=symbol,
-        price=price,
-        quoted_at=quoted_at,
-        source="alpaca",
-        previous_close=to_positive(previous.get("c")),
-        day_volume=volume if volume is not None and volume >= 0 else None,
-    )
-
-
-def bar_from_wire(fields: Fields) -> Bar | None:
-    """Return one bar, None where a price is not positive.
-
-    Raises:
-        UnavailableError: it has no time.
-    """
-    prices = [to_positive(fields.get(name)) for name in ("o", "h", "l", "c")]
-    volume = to_decimal(fields.get("v"))
-    opened_at = fields.time("t")
-    open_, high, low, close = prices
-    if open_ is None or high is None or low is None or close is None or volume is None or volume < 0:
-        return None
-    return Bar(opened_at=opened_at, open=open_, high=high, low=low, close=close, volume=volume)
-
-
-def headline_from_wire(fields: Fields, spelt: Mapping[str, str], until: datetime) -> Headline | None:
-    """Return one news item, None where it has no title or was edited after ``until``.
-
-    Args:
-        spelt: the provider's spelling → ours, for the symbols that were asked.
-    """
-    title = _plain(fields.get("headline"))
-    edited_at = fields.optional_time("updated_at")
-    if not title or (edited_at is not None and edited_at > until):
-        return None
-    tags = fields.get("symbols")
-    return Headline(
-        headline_id=str(fields.get("id")),
-        source=_plain(fields.get("source")) or "alpaca",
-        symbols=tuple(spelt.get(tag, tag) for tag in tags if isinstance(tag, str))
-        if isinstance(tags, list)
-        else (),
-        title=title,
-        summary=_plain(fields.get("summary")),
-        url=_plain(fields.get("url")),
-        published_at=fields.time("created_at"),
-    )
-
-
-def _prepared(client: ClientT, session: BoundedSession, keys: tuple[str, str]) -> ClientT:
+def _prepared(
+    client: ClientT,
+    keys: tuple[str, str],
+    url: str,
+    connect_timeout_seconds: float,
+    total_timeout_seconds: float,
+) -> ClientT:
     for key in keys:
         register_secret(key)
     client._retry = 0  # retries are the caller's, within its budget
-    client._session = session
+    client._session = BoundedSession(
+        url,
+        connect_timeout_seconds=connect_timeout_seconds,
+        total_timeout_seconds=total_timeout_seconds,
+    )
     return client
 
 
@@ -351,11 +285,6 @@ def _batches(symbols: list[str]) -> Iterator[list[str]]:
 
 def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _plain(value: object) -> str:
-    """Return text with HTML entities decoded, as Alpaca's news has them; "" for anything else."""
-    return html.unescape(value).strip() if isinstance(value, str) else ""
 
 
 def _published_at(headline: Headline) -> datetime:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from connectors.venue.context import Venue
 from connectors.venue.orders import position_asset_id
-from connectors.venue.wire import number, price_decimal, stamp
+from connectors.venue.wire import new_york, number, price_decimal
 from connectors.venue.world.model import stable_id
 
 _SIX = Decimal("0.000001")
@@ -84,14 +84,17 @@ def position_json(venue: Venue, symbol: str) -> dict[str, object]:
 
 
 def clock_json(venue: Venue) -> dict[str, object]:
-    """Write market time and the stock session; after the data's end the next session is in the year 2100."""
+    """Write market time and the stock session, as New York time.
+
+    After the data's end the next session is at the end of 2099.
+    """
     now = venue.clock.now()
     timeline = venue.market.timeline
     return {
-        "timestamp": stamp(now),
+        "timestamp": new_york(now).isoformat(),
         "is_open": timeline.is_open(now),
-        "next_open": stamp(timeline.next_open(now)),
-        "next_close": stamp(timeline.next_close(now)),
+        "next_open": new_york(timeline.next_open(now)).isoformat(),
+        "next_close": new_york(timeline.next_close(now)).isoformat(),
     }
 
 

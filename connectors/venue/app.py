@@ -87,7 +87,12 @@ def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:
     timeline = build_timeline(world, start)
     store.set_fact("start", repr(start))
     known_time = store.fact("market_time")
-    clock = ReplayClock(timeline, start if known_time is None else float(known_time), options.speed)
+    clock = ReplayClock(
+        timeline,
+        start if known_time is None else float(known_time),
+        options.speed,
+        last_stamp=int(store.fact("last_stamp") or 0),
+    )
     market = Market(world, timeline, clock)
     faults = Faults(options.seed)
     fills = FillModel(options.seed, options.fill_latency, options.slippage_bps, options.partial_rate)

@@ -74,6 +74,9 @@ def run(options: argparse.Namespace) -> int:
     _announce(venue)
     try:
         asyncio.run(_serve(venue, options))
+    except VenueInputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except OSError as error:
         sys.stderr.write(
             f"The venue cannot listen on {options.host}:{options.port} (--port: {error.strerror}); expected "
@@ -135,6 +138,8 @@ def _announce(venue: Venue) -> None:
         stamp(venue.clock.now()),
         stamp(venue.market.timeline.end),
     )
+    if venue.clock.has_ended:
+        log.warning("the data of this state has ended: the market stays closed; start with a new --state")
 
 
 async def _serve(venue: Venue, options: argparse.Namespace) -> None:
@@ -144,15 +149,16 @@ async def _serve(venue: Venue, options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stop.set)
     runner = web.AppRunner(build_app(venue), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
-    address_file = Path(options.address_file) if options.address_file else None
+    address_file: Path | None = None
     try:
         site = web.TCPSite(runner, options.host, options.port)
         await site.start()
         host, port = runner.addresses[0][:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        if options.address_file:
+            _write_address(Path(options.address_file), url, venue)
+            address_file = Path(options.address_file)
         log.info("the venue listens on %s", url)
-        if address_file is not None:
-            _write_address(address_file, url, venue)
         await stop.wait()
     finally:
         await runner.cleanup()
@@ -162,10 +168,16 @@ async def _serve(venue: Venue, options: argparse.Namespace) -> None:
 
 def _write_address(path: Path, url: str, venue: Venue) -> None:
     """Write the address whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps({"url": url, "pid": os.getpid(), "world": venue.world.name}))
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps({"url": url, "pid": os.getpid(), "world": venue.world.name}))
+        draft.replace(path)
+    except OSError as error:
+        raise VenueInputError(
+            f"The address file {path} (--address-file) cannot be written ({error.strerror}); expected a "
+            "writable place; name another."
+        ) from error
 
 
 def main() -> int:

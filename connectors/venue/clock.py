@@ -14,6 +14,7 @@ class ReplayClock:
         start: market time to begin at; inside a closed stretch the clock moves on to the next opening.
         speed: market seconds per real second.
         real_time: monotonic seconds, replaceable for tests.
+        last_stamp: the last one given out before a restart, in microseconds.
     """
 
     def __init__(
@@ -22,12 +23,13 @@ class ReplayClock:
         start: float,
         speed: float,
         real_time: Callable[[], float] = time.monotonic,
+        last_stamp: int = 0,
     ) -> None:
         self._timeline = timeline
         self._real_time = real_time
         self._anchor_market = start
         self._anchor_real = real_time()
-        self._last_stamp = 0
+        self.last_stamp = last_stamp
         self.speed = speed
         self.is_paused = False
 
@@ -45,8 +47,8 @@ class ReplayClock:
 
     def stamp(self) -> int:
         """Return market time in microseconds, later than every stamp before: no two orders share one."""
-        self._last_stamp = max(micros(self.now()), self._last_stamp + 1)
-        return self._last_stamp
+        self.last_stamp = max(micros(self.now()), self.last_stamp + 1)
+        return self.last_stamp
 
     def jump(self, moment: float) -> None:
         """Set market time to ``moment``; a paused clock stands there even outside the sessions.

@@ -38,18 +38,22 @@ class Venue:
     has_failed: bool = False
 
     def tick(self) -> None:
-        """Bring the exchange up to the clock.
-
-        What fails half-way, e.g. on a full disk, has left memory ahead of the state file: the process
-        must end and start again from the file.
-        """
+        """Bring the exchange up to the clock; what goes wrong there ends the venue."""
         try:
             self.exchange.tick()
         except Exception:
-            log.exception("the venue cannot go on and stops: see whether the state folder can be written")
-            self.has_failed = True
-            signal.raise_signal(signal.SIGTERM)
+            self.fail()
             raise
+
+    def fail(self) -> None:
+        """End the process, inside the handler of an exception.
+
+        What fails half-way, e.g. on a full disk, leaves memory ahead of the state file: the venue must
+        start again from the file.
+        """
+        log.exception("the venue cannot go on and stops: see whether the state folder can be written")
+        self.has_failed = True
+        signal.raise_signal(signal.SIGTERM)
 
     def observed(self, request: web.Request, instrument: Instrument) -> Tick | None:
         """Return the last price as this request may see it: faults may age, zero or hide it."""

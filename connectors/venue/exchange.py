@@ -5,26 +5,26 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
+from typing import Literal
 
 from connectors.venue.activities import fee_activity, fill_activity
 from connectors.venue.book import OrderBook
 from connectors.venue.entry import Entry, check_minimum, read_entry
 from connectors.venue.errors import ApiError, bad_parameter, forbidden, not_found
 from connectors.venue.faults import Faults, FaultSpec
+from connectors.venue.funds import check_buying_power, check_quantity, reserve_price
 from connectors.venue.ledger import STARTING_CASH
 from connectors.venue.market import Market
 from connectors.venue.orders import Order, order_json
-from connectors.venue.pricing import FillModel
+from connectors.venue.pricing import FillModel, fill_quantity
 from connectors.venue.store import Store
-from connectors.venue.wire import floor_quantity, number, stamp, stamp_micros
+from connectors.venue.wire import number, stamp, stamp_micros
 from connectors.venue.world.model import Instrument
 
 log = logging.getLogger("connectors.venue")
 
-# an order by quantity holds this much more than it costs at the moment of its entry
-RESERVE_MARGIN = Decimal("1.02")
-_CLOCK_SAVE_SECONDS = 0.5
+_CLOCK_SAVE_SECONDS = 0.1
 
 Update = dict[str, object]
 
@@ -33,7 +33,7 @@ Update = dict[str, object]
 class _Plan:
     """What happens to an open order next, and when (monotonic real seconds)."""
 
-    stage: str
+    stage: Literal["new", "fill"]
     due: float
     fraction: Decimal | None = None
     rest_after: float | None = None
@@ -90,9 +90,10 @@ class Exchange:
         price = self._entry_price(entry.instrument)
         check_minimum(entry, price)
         if entry.side == "buy":
-            self._check_buying_power(entry, price)
+            check_buying_power(entry, price, self.buying_power())
         else:
-            self._check_held(entry, price)
+            symbol = entry.instrument.symbol
+            check_quantity(entry, price, self.ledger.quantity(symbol), self.book.held(symbol))
         fault = self._fault("reject_order", entry.instrument.symbol)
         if fault is not None and fault.status is not None:
             message = str(fault.body) if fault.body is not None else "order refused"
@@ -124,27 +125,41 @@ class Exchange:
         """Bring everything up to the clock: session ends, due fills, the end of the data."""
         now = self.market.clock.now()
         if now > self._seen:
-            boundaries = self.market.timeline.boundaries(self._seen, now)
-            self._seen = now
-            for boundary in boundaries:
-                if boundary.is_open:
-                    self._on_open(boundary.at, now)
-                else:
-                    self._on_close(boundary.at)
-            if now >= self.market.timeline.end:
-                self._on_end(now)
+            self._pass(now)
         real = time.monotonic()
         for order_id in [key for key, plan in self._plans.items() if plan.due <= real]:
             self._step(self.book.orders[order_id], self._plans.pop(order_id))
         if real - self._saved_at >= _CLOCK_SAVE_SECONDS:
-            self._saved_at = real
+            self.save_clock()
+
+    def save_clock(self) -> None:
+        """Store market time, to go on from after a restart."""
+        self._saved_at = time.monotonic()
+        with self._store.transaction():
             self._save_clock()
+
+    def _pass(self, now: float) -> None:
+        """Do what is due between the time last seen and ``now``.
+
+        A session's end counts as seen when all of it is stored: killed half-way, it is done again.
+        """
+        for boundary in self.market.timeline.boundaries(self._seen, now):
+            if boundary.is_open:
+                self._on_open(boundary.at, now)
+            else:
+                self._on_close(boundary.at)
+            self._seen = boundary.at
+            self.save_clock()
+        if now >= self.market.timeline.end:
+            self._on_end(now)
+        self._seen = now
 
     def _fault(self, kind: str, symbol: str) -> FaultSpec | None:
         return self._faults.hit((kind,), method="POST", path="/v2/orders", symbols=(symbol,))
 
     def _save_clock(self) -> None:
         self._store.set_fact("market_time", repr(self._seen))
+        self._store.set_fact("last_stamp", str(self.market.clock.last_stamp))
 
     def _entry_price(self, instrument: Instrument) -> Decimal:
         if self.market.clock.has_ended:
@@ -154,35 +169,9 @@ class Exchange:
             raise bad_parameter(f"asset {instrument.symbol} is not active")
         return price
 
-    def _check_buying_power(self, entry: Entry, price: Decimal) -> None:
-        needed = entry.notional if entry.quantity is None else entry.quantity * price * RESERVE_MARGIN
-        available = self.buying_power()
-        if needed is not None and needed > available:
-            raise forbidden(
-                "insufficient buying power", buying_power=number(available), cost_basis=number(needed)
-            )
-
-    def _check_held(self, entry: Entry, price: Decimal) -> None:
-        symbol = entry.instrument.symbol
-        asked = entry.quantity
-        if asked is None and entry.notional is not None:
-            asked = floor_quantity(entry.notional / price)
-        existing, held = self.ledger.quantity(symbol), self.book.held(symbol)
-        available = max(existing - held, Decimal(0))
-        if asked is not None and asked > available:
-            raise forbidden(
-                f"insufficient qty available for order (requested: {number(asked)}, "
-                f"available: {number(available)})",
-                available=number(available),
-                existing_qty=number(existing),
-                held_for_orders=number(held),
-                symbol=entry.instrument.position_symbol,
-            )
-
     def _new_order(self, entry: Entry, price: Decimal) -> Order:
         at = self.market.clock.stamp()
         is_queued = not entry.instrument.is_crypto and not self._is_session()
-        margin = RESERVE_MARGIN if entry.side == "buy" and entry.quantity is not None else Decimal(1)
         return Order(
             order_id=str(uuid.uuid4()),
             client_order_id=entry.client_order_id,
@@ -194,7 +183,7 @@ class Exchange:
             status="accepted" if is_queued else "pending_new",
             submitted_at=at,
             updated_at=at,
-            reserve_price=price * margin,
+            reserve_price=reserve_price(entry, price),
         )
 
     def _is_session(self) -> bool:
@@ -206,8 +195,8 @@ class Exchange:
 
     def _plan_if_trading(self, order: Order) -> None:
         if self.instrument(order.symbol).is_crypto or self._is_session():
-            stage = "new" if order.status in ("pending_new", "accepted") else "fill"
-            self._plans[order.order_id] = _Plan(stage, self._due(order))
+            is_fresh = order.status in ("pending_new", "accepted")
+            self._plans[order.order_id] = _Plan("new" if is_fresh else "fill", self._due(order))
 
     def _step(self, order: Order, plan: _Plan) -> None:
         """Do what the plan says and plan what comes after."""
@@ -223,6 +212,7 @@ class Exchange:
         order.status, order.updated_at = "new", self.market.clock.stamp()
         with self._store.transaction():
             self._store.save_order(order)
+            self._save_clock()
         self._tell("new", order)
 
     def _plan_fill(self, order: Order) -> None:
@@ -247,34 +237,15 @@ class Exchange:
                 "fill", time.monotonic() + 1.0, plan.fraction, plan.rest_after
             )
             return
-        quantity, is_last = self._quantity(order, price, plan.fraction)
-        value = quantity * price
-        if order.side == "buy" and value > self.ledger.cash:
+        others = self.book.held(order.symbol) - order.leaves
+        sellable = self.ledger.quantity(order.symbol) - others if order.side == "sell" else None
+        quantity, is_last = fill_quantity(order, price, plan.fraction, sellable)
+        if order.side == "buy" and quantity * price > self.ledger.cash:
             self._end(order, "canceled" if order.filled_quantity else "rejected")
             return
         self._book(order, instrument, quantity, price, is_last=is_last)
         if not is_last and plan.rest_after is not None:
             self._plans[order.order_id] = _Plan("fill", time.monotonic() + plan.rest_after)
-
-    def _quantity(self, order: Order, price: Decimal, fraction: Decimal | None) -> tuple[Decimal, bool]:
-        """Return how much to fill now and whether that completes the order."""
-        leaves = order.leaves
-        if order.quantity is None:
-            leaves = floor_quantity(order.leaves_value / price)
-            if order.side == "sell":
-                leaves = min(leaves, self.ledger.quantity(order.symbol))
-            return leaves, True
-        if fraction is None:
-            return leaves, True
-        is_whole = leaves == leaves.to_integral_value()
-        part = (
-            (leaves * fraction).to_integral_value(ROUND_DOWN)
-            if is_whole
-            else floor_quantity(leaves * fraction)
-        )
-        if part <= 0 or part >= leaves:
-            return leaves, True
-        return part, False
 
     def _book(
         self, order: Order, instrument: Instrument, quantity: Decimal, price: Decimal, *, is_last: bool

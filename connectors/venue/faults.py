@@ -67,7 +67,10 @@ class FaultSpec(BaseModel):
     @classmethod
     def _compiles(cls, route: str) -> str:
         if route.startswith("^"):
-            re.compile(route)
+            try:
+                re.compile(route)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
         return route
 
     def matches_route(self, method: str, path: str) -> bool:
@@ -75,7 +78,7 @@ class FaultSpec(BaseModel):
         target = f"{method} {path}"
         if self.route.startswith("^"):
             return re.search(self.route, target) is not None
-        return fnmatchcase(target if " " in self.route else path, self.route) or self.route == "*"
+        return fnmatchcase(target if " " in self.route else path, self.route)
 
 
 @dataclass(slots=True)

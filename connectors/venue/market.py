@@ -149,7 +149,7 @@ class Market:
 
     def _closing(self, instrument: Instrument, day: int) -> float:
         if instrument.is_crypto:
-            return float((day + 1) * DAY_SECONDS)
+            return float((day + 1) * DAY_SECONDS - 1)
         opening = self._opening(day)
         return float((opening if opening is not None else day * DAY_SECONDS) + SESSION_SECONDS)
 

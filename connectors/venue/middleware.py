@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import sqlite3
 import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -179,6 +180,9 @@ async def _answer(venue: Venue, request: web.Request, handler: Handler) -> web.S
         return await handler(request)
     except ApiError as error:
         return web.json_response(error.body, status=error.status)
+    except sqlite3.Error:
+        venue.fail()
+        raise
 
 
 def _family(path: str) -> str | None:

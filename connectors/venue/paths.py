@@ -101,6 +101,7 @@ def walk_day(
         smooth = share * share * (3.0 - 2.0 * share)
         wander = _wander(chance, len(share)) * np.sqrt(share * (1.0 - share)) * 2.0
         prices[begin : end + 1] = value + (target - value) * smooth + wander * (high - low) * _NOISE_SHARE
+        prices[begin], prices[end] = value, target
     np.clip(prices, low, high, out=prices)
     highs, lows = np.maximum.accumulate(prices), np.minimum.accumulate(prices)
     return DayPath(start, step, prices, highs, lows, _volume_profile(knots), volume)

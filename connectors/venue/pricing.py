@@ -1,12 +1,12 @@
 """How market orders fill: latency, spread, slippage, partial fills, all by the seed."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from connectors.venue import seeded
 from connectors.venue.market import Market
 from connectors.venue.orders import Order
-from connectors.venue.wire import price_decimal
+from connectors.venue.wire import floor_quantity, price_decimal
 from connectors.venue.world.model import Instrument
 
 _MAX_COIN_AGE_SECONDS = 86_400.0
@@ -52,3 +52,25 @@ class FillModel:
         if instrument.is_crypto:
             return at - traded_at <= _MAX_COIN_AGE_SECONDS
         return market.timeline.is_open(at) and market.day(instrument, traded_at) == market.day(instrument, at)
+
+
+def fill_quantity(
+    order: Order, price: Decimal, fraction: Decimal | None, sellable: Decimal | None
+) -> tuple[Decimal, bool]:
+    """Return how much fills now, in base units, and whether that completes the order.
+
+    Args:
+        fraction: of what is left; None: all of it. Whole quantities fill in whole parts, orders by value
+            in one piece.
+        sellable: what a sell may take; None for buys.
+    """
+    if order.quantity is None:
+        quantity = floor_quantity(order.leaves_value / price)
+        return (quantity if sellable is None else min(quantity, sellable)), True
+    leaves = order.leaves
+    if fraction is None:
+        return leaves, True
+    part = floor_quantity(leaves * fraction)
+    if leaves == leaves.to_integral_value():
+        part = part.to_integral_value(ROUND_DOWN)
+    return (part, False) if 0 < part < leaves else (leaves, True)

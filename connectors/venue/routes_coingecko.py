@@ -5,7 +5,7 @@ from aiohttp import web
 from connectors.venue.context import Venue, venue_of
 from connectors.venue.market import Tick
 from connectors.venue.queries import read_int
-from connectors.venue.wire import price_decimal, stamp
+from connectors.venue.wire import price_float, stamp
 from connectors.venue.world.coins import coin_name, coingecko_id
 from connectors.venue.world.model import Instrument
 
@@ -93,7 +93,7 @@ def _is_on(request: web.Request, name: str) -> bool:
 
 
 def _price(tick: Tick) -> float:
-    return float(price_decimal(tick.price, is_crypto=True))
+    return price_float(tick.price, is_crypto=True)
 
 
 def _change(venue: Venue, instrument: Instrument, tick: Tick) -> tuple[float, float]:

@@ -59,9 +59,8 @@ def _snapshots(request: web.Request, *, is_crypto: bool) -> dict[str, object]:
 
 
 def _snapshot(venue: Venue, instrument: Instrument, tick: Tick) -> dict[str, object]:
-    # Everything is shown as of the trade, so that a price aged by a fault has the bars of its time.
-    now = venue.clock.now()
-    at = now if tick.traded_at > now - DAY_SECONDS else tick.traded_at
+    # Bars are shown as of the trade: outside hours, and where a fault ages the price, they are of its day.
+    at = tick.traded_at
     today = venue.market.day_bar(instrument, at)
     before = venue.market.previous_bar(instrument, at)
     minute = venue.market.last_minute(instrument, at)

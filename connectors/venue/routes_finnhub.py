@@ -5,7 +5,7 @@ from aiohttp import web
 from connectors.venue.context import Venue, venue_of
 from connectors.venue.queries import read_day
 from connectors.venue.timeline import DAY_SECONDS
-from connectors.venue.wire import price_decimal
+from connectors.venue.wire import price_float
 from connectors.venue.world.headlines import SOURCE, headlines
 from connectors.venue.world.model import Instrument
 
@@ -40,11 +40,11 @@ async def get_quote(request: web.Request) -> web.Response:
     tick = None if instrument is None else venue.observed(request, instrument)
     if instrument is None or tick is None:
         return web.json_response(_NOTHING)
-    bar = venue.market.day_bar(instrument, tick.traded_at) or venue.market.previous_bar(
-        instrument, tick.traded_at
-    )
-    price = float(price_decimal(tick.price, is_crypto=False))
-    before = venue.market.previous_close(instrument)
+    at = tick.traded_at
+    bar = venue.market.day_bar(instrument, at)
+    earlier = venue.market.previous_bar(instrument, at)
+    price = price_float(tick.price, is_crypto=False)
+    before = None if earlier is None else earlier.close
     change = None if not before else price - before
     body = {
         "c": price,

@@ -15,7 +15,9 @@ routes = web.RouteTableDef()
 
 
 class ClockCommand(BaseModel):
-    """The body of ``POST /venue/clock``; what is given is done in this order.
+    """The body of ``POST /venue/clock``.
+
+    A running clock that is moved into closed hours goes on to the next opening at once; pause it to stay.
 
     Args:
         paused: stop market time, or let it run.
@@ -139,6 +141,7 @@ async def post_clock(request: web.Request) -> web.Response:
     except ValueError as error:
         return web.json_response({"error": str(error)}, status=400)
     venue.tick()
+    venue.exchange.save_clock()
     return web.json_response(_clock(venue))
 
 

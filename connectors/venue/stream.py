@@ -11,6 +11,7 @@ from connectors.venue.faults import Faults
 log = logging.getLogger("connectors.venue")
 
 _SLOW_READER_UPDATES = 5_000
+_CLOSE_SECONDS = 0.5
 
 
 class UpdateStream:
@@ -43,8 +44,8 @@ class UpdateStream:
 
     async def close(self) -> None:
         """Close every connection in order, at the venue's end."""
-        for socket in list(self._transports):
-            await socket.close(code=WSCloseCode.GOING_AWAY)
+        sockets = list(self._transports)
+        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in sockets))
 
     def _drop(self, socket: web.WebSocketResponse) -> None:
         self._listeners.pop(socket, None)
@@ -54,7 +55,7 @@ class UpdateStream:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection: authenticate, listen, then updates until either side leaves."""
-        socket = web.WebSocketResponse(heartbeat=30.0)
+        socket = web.WebSocketResponse(heartbeat=30.0, timeout=_CLOSE_SECONDS)
         await socket.prepare(request)
         self._transports[socket] = request.transport
         sender: asyncio.Task[None] | None = None

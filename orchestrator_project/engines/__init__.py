@@ -5,6 +5,7 @@ Django. ``joined_engines`` for every command, ``ensure_running`` for whoever sup
 """
 
 from orchestrator_project.engines.errors import EngineError
+from orchestrator_project.engines.home import prepare_home
 from orchestrator_project.engines.join import EngineUrls, ensure_running, joined_engines, stop_if_unused
 
-__all__ = ["EngineError", "EngineUrls", "ensure_running", "joined_engines", "stop_if_unused"]
+__all__ = ["EngineError", "EngineUrls", "ensure_running", "joined_engines", "prepare_home", "stop_if_unused"]

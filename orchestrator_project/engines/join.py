@@ -4,7 +4,6 @@ Users hold a shared lock, so a user that is killed counts as gone. The change be
 "stopped" happens under a second, exclusive lock, so commands started together start one pair.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from orchestrator_project.engines import disk, postgres, valkey
 from orchestrator_project.engines.errors import EngineError
+from orchestrator_project.engines.home import prepare_home
 from orchestrator_project.engines.locks import Usership, starting_or_stopping
 from orchestrator_project.engines.state import STOPPED, read_state, write_state
 
@@ -38,7 +38,7 @@ def joined_engines(
     Raises:
         EngineError: an engine cannot run here; one sentence says why and what to do.
     """
-    home = _prepare(home)
+    home = prepare_home(home)
     with _in_plain_words(home), starting_or_stopping(home):
         usership = Usership(home)
         try:
@@ -74,20 +74,6 @@ def ensure_running(home: Path) -> list[str]:
             state = replace(state, valkey=valkey.start(home, state.valkey, keep_port=True))
             write_state(home, state)
     return dead
-
-
-def _prepare(home: Path) -> Path:
-    try:
-        home.mkdir(mode=0o755, parents=True, exist_ok=True)
-        home = home.resolve()
-        if not os.access(home, os.W_OK | os.X_OK) or not home.is_dir():
-            raise PermissionError(13, "no permission to write there")
-    except OSError as error:
-        raise EngineError(
-            f"The state folder {home} cannot be used ({error.strerror}): set ORCHESTRATOR_HOME to a folder "
-            "that you may write to."
-        ) from None
-    return home
 
 
 def stop_if_unused(home: Path) -> None:

@@ -12,12 +12,17 @@ from orchestrator_project.supervisor.logs import RotatingLog
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """What to run: ``env`` is the whole environment, ``log`` takes stdout and stderr."""
+    """What to run: ``env`` is the whole environment, ``log`` takes stdout and stderr.
+
+    ``refusal_code`` is the exit code by which the process says that it cannot run on what it was given:
+    starting it again would not help, so everything is stopped.
+    """
 
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
     log: Path
+    refusal_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Child:
     def __init__(self, spec: ProcessSpec, mark: str, timing: Timing, say: Callable[[str], None]) -> None:
         self.spec = spec
         self.process: subprocess.Popen[bytes] | None = None
+        self.has_refused = False
         self._mark = mark
         self._timing = timing
         self._say = say
@@ -58,7 +64,10 @@ class Child:
         elif (code := self.process.poll()) is not None:
             self.process = None
             warden.kill_marked(self._mark, self.spec.name)  # what it started must not outlive it
-            self._plan_restart(now, how_it_ended(code))
+            if code == self.spec.refusal_code:
+                self.has_refused = True
+            else:
+                self._plan_restart(now, how_it_ended(code))
 
     def is_running(self) -> bool:
         """Tell whether the process runs right now."""

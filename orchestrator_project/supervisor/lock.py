@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from orchestrator_project.engines import prepare_home
 from orchestrator_project.engines.locks import open_lock, try_exclusive
 
 CLEANING_SECONDS = 10.0
@@ -26,8 +27,9 @@ def only_one(home: Path) -> Iterator[int]:
 
     Raises:
         AlreadyRunningError: with the other's pid and the remedy.
+        EngineError: the state folder cannot be used.
     """
-    home.mkdir(mode=0o755, parents=True, exist_ok=True)
+    home = prepare_home(home)
     descriptor = open_lock(home / "up.lock")
     try:
         _take(descriptor, home)

@@ -55,7 +55,7 @@ class Supervisor:
         self._stops = 0
 
     def run(self) -> None:
-        """Run until SIGINT, SIGTERM or SIGHUP, or ``stop``; afterwards no process is left.
+        """Run until SIGINT, SIGTERM or SIGHUP, ``stop`` or a refusal; afterwards no process is left.
 
         Call it in the main thread: signal handlers can be set nowhere else.
         """
@@ -66,9 +66,15 @@ class Supervisor:
                     self._keep_warden()
                     for child in self._children:
                         child.tick(time.monotonic())
+                    if self.refused() is not None:
+                        break
                     time.sleep(self._timing.poll_interval)
             finally:
                 self._stop_all()
+
+    def refused(self) -> ProcessSpec | None:
+        """Return the process that ended with its refusal code, None while there is none."""
+        return next((child.spec for child in self._children if child.has_refused), None)
 
     def stop(self) -> None:
         """Stop as a signal would; a second call hurries."""
@@ -88,7 +94,9 @@ class Supervisor:
         def note(_number: int, _frame: FrameType | None) -> None:
             self._stops += 1
 
-        before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+        # nohup has SIGHUP ignored, and means it.
+        ignored = {number for number in (signal.SIGHUP,) if signal.getsignal(number) == signal.SIG_IGN}
+        before = {number: signal.signal(number, note) for number in STOP_SIGNALS if number not in ignored}
         try:
             yield
         finally:
@@ -148,7 +156,8 @@ class Supervisor:
             self._say(f"These processes do not end: {pids}")
         for child in self._children:
             if child.process is not None:
-                child.process.wait(timeout=WARDEN_SECONDS)
+                with contextlib.suppress(subprocess.TimeoutExpired):  # it was named above
+                    child.process.wait(timeout=WARDEN_SECONDS)
         self._close_warden()
 
     def _somebody_runs(self) -> bool:

@@ -21,7 +21,17 @@ from connectors.base import (
 )
 from connectors.errors import RejectedError, UnavailableError
 from tests.connectors import samples
-from tests.connectors.server import Answer, ProviderServer
+from tests.connectors.conftest import make_broker
+from tests.connectors.server import (
+    Answer,
+    Handler,
+    ProviderServer,
+    drip,
+    hang,
+    redirect_to,
+    reset,
+    truncated,
+)
 
 NOT_FOUND = Answer({"code": 40410000, "message": "order not found for decision-1"}, 404)
 
@@ -317,6 +327,27 @@ def test_cancel_that_failed_is_unavailable(server: ProviderServer, broker: Alpac
 
     with pytest.raises(UnavailableError):
         broker.cancel_order(samples.ORDER_ID)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        hang,
+        drip({}, seconds=0.05),
+        drip({}, seconds=0.05, in_head=True),
+        reset,
+        truncated({"cut": True}),
+        Answer(b"<html>"),
+        redirect_to("http://127.0.0.1:9/"),
+    ],
+)
+def test_cancel_without_an_answer_is_unavailable(server: ProviderServer, fault: Handler) -> None:
+    server.on("DELETE", f"/v2/orders/{samples.ORDER_ID}", fault)
+
+    with pytest.raises(UnavailableError):
+        make_broker(server, 0.3).cancel_order(samples.ORDER_ID)
+
+    assert len(server.seen) == 1, "a hidden retry"
 
 
 def test_eight_threads_share_one_client(server: ProviderServer, broker: AlpacaBroker) -> None:

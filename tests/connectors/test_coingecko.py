@@ -13,8 +13,9 @@ from connectors.errors import RejectedError, UnavailableError
 from tests.connectors import samples
 from tests.connectors.server import Answer, ProviderServer
 
-REPLAYED = ["AAVE", "ADA", "AVAX", "BAT", "BCH", "BTC", "CRV", "DOGE", "DOT", "ETH", "GRT", "LINK", "LTC"]
-REPLAYED += ["MKR", "PEPE", "SHIB", "SOL", "SUSHI", "TRX", "UNI", "USDC", "USDT", "XRP", "XTZ", "YFI"]
+COINS = ["AAVE", "ADA", "AVAX", "BAT", "BCH", "BGB", "BNB", "BTC", "CRV", "DOGE", "DOT", "ETC", "ETH", "GRT"]
+COINS += ["HBAR", "LEO", "LINK", "LTC", "MKR", "NEAR", "OM", "PEPE", "SHIB", "SOL", "SUSHI", "TRX", "UNI"]
+COINS += ["USDC", "USDT", "XLM", "XMR", "XRP", "XTZ", "YFI"]
 
 
 @pytest.fixture(params=["", "/"])
@@ -57,8 +58,8 @@ def test_without_a_key_none_is_sent(server: ProviderServer) -> None:
     assert not [name for name in server.seen[0].query if "key" in name]
 
 
-@pytest.mark.parametrize("coin", REPLAYED)
-def test_replayed_coins_have_an_id(coin: str) -> None:
+@pytest.mark.parametrize("coin", COINS)
+def test_coins_in_common_use_have_an_id(coin: str) -> None:
     assert COIN_IDS[f"{coin}/USD"]
 
 

@@ -7,12 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from connectors.alpaca.market_data import (
-    AlpacaCryptoData,
-    AlpacaNews,
-    AlpacaStockData,
-    quote_from_snapshot,
-)
+from connectors.alpaca.data_mapping import quote_from_snapshot
+from connectors.alpaca.market_data import AlpacaCryptoData, AlpacaNews, AlpacaStockData
 from connectors.base import Bar, Headline, Quote
 from connectors.errors import RejectedError, UnavailableError
 from tests.connectors import samples

@@ -136,6 +136,21 @@ def test_ctrl_c_reaches_the_whole_group_and_shows_no_traceback(up: Callable[...,
     assert not any(is_alive(pid) for pid in everybody(tmp_path))
 
 
+def test_nohup_is_respected(up: Callable[..., Up]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what a program started by nohup inherits
+    try:
+        supervisor = up("web=sleeps")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    first = supervisor.wait_for("web")
+
+    supervisor.process.send_signal(signal.SIGHUP)
+    os.kill(first, signal.SIGKILL)
+
+    assert is_alive(supervisor.wait_for("web", 2))
+    assert supervisor.process.poll() is None
+
+
 def test_a_stubborn_child_and_its_own_child_are_killed_in_time(up: Callable[..., Up], tmp_path: Path) -> None:
     supervisor = up("worker=stubborn")
     supervisor.wait_for("worker")

@@ -108,6 +108,8 @@ def _ask(cycle: Cycle, question: AnalysisQuestion) -> AnalysisResult:
         ),
         cycle_id=cycle.pk,
     )
+    for warning in result.warnings:
+        cycles.record_warning(cycle.pk, operation="analyse", message=warning)
     if result.failed:
         cycles.record_error(cycle.pk, operation="analyse", error=RuntimeError(result.failure))
     return result

@@ -100,15 +100,13 @@ def _default_symbols(cycle_type: str) -> list[str]:
 
 def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
     """Append a step's outcome to the cycle's events."""
-    with transaction.atomic():
-        Cycle.objects.select_for_update().only("pk").get(pk=cycle_id)
-        transitions.append_event(
-            aggregate_type="cycle",
-            aggregate_id=str(cycle_id),
-            event_type=f"cycle.step.{step}",
-            payload=facts,
-            cycle_id=cycle_id,
-        )
+    _append_event(cycle_id, f"cycle.step.{step}", **facts)
+
+
+def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
+    """Append what the operator should know although nothing failed."""
+    log.warning("cycle_warning", cycle_id=str(cycle_id), operation=operation, message=message)
+    _append_event(cycle_id, "cycle.warning", operation=operation, message=message[:500])
 
 
 def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol: str = "") -> None:
@@ -125,11 +123,17 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
         cycle = Cycle.objects.select_for_update().get(pk=cycle_id)
         cycle.errors.append(entry)
         cycle.save(update_fields=["errors"])
+        _append_event(cycle_id, "cycle.error", **entry)
+
+
+def _append_event(cycle_id: UUID, event_type: str, **facts: Any) -> None:
+    with transaction.atomic():
+        Cycle.objects.select_for_update().only("pk").get(pk=cycle_id)
         transitions.append_event(
             aggregate_type="cycle",
             aggregate_id=str(cycle_id),
-            event_type="cycle.error",
-            payload=entry,
+            event_type=event_type,
+            payload=facts,
             cycle_id=cycle_id,
         )
 

@@ -26,6 +26,7 @@ FALLBACK_QUOTES_PER_CYCLE = 30
 HISTORY_DAYS = 120
 NEWS_LOOKBACK = timedelta(hours=24)
 MAX_HEADLINES = 50
+ATTEMPT_SECONDS = 5.0  # the adapters' own total for one request
 STOCK_DAYS, COIN_DAYS = 252, 365
 
 
@@ -122,7 +123,11 @@ def _quotes(
     cycle_id: UUID, source: QuoteSource, symbols: Sequence[str], remaining_seconds: float
 ) -> Mapping[str, Quote]:
     try:
-        return call_with_retry(lambda: source.quotes(symbols), deadline_seconds=remaining_seconds)
+        return call_with_retry(
+            lambda: source.quotes(symbols),
+            deadline_seconds=remaining_seconds,
+            attempt_seconds=ATTEMPT_SECONDS,
+        )
     except ConnectorError as error:
         cycles.record_error(cycle_id, operation=f"quotes {source.name}", error=error)
         return {}

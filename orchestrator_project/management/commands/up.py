@@ -1,5 +1,5 @@
 import os
-import socket
+import sys
 import threading
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -12,7 +12,9 @@ from django.db import connection
 from ai.builtin import LABEL as ANALYST_LABEL
 from orchestrator_project.bootstrap import first_steps
 from orchestrator_project.engines import ensure_running
+from orchestrator_project.launch import BAD_START
 from orchestrator_project.lines import EventTail
+from orchestrator_project.ports import port_is_free
 from orchestrator_project.prepare import FIRST_OPERATOR, prepare
 from orchestrator_project.processes import process_specs
 from orchestrator_project.supervisor import AlreadyRunningError, Supervisor, only_one
@@ -42,7 +44,8 @@ class Command(BaseCommand):
 
     def _run(self, home: Path, lock: int, options: dict[str, Any]) -> None:
         port = options["port"]
-        _require_free(port)
+        if not port_is_free("127.0.0.1", port):
+            raise CommandError(PORT_TAKEN.format(port=port, other=port + 1), returncode=BAD_START)
         self._announce(port, prepare())
         tail = EventTail(self._say)
 
@@ -59,7 +62,11 @@ class Command(BaseCommand):
             venue = ("--speed", options["venue_speed"])
         specs = process_specs(home=home, port=port, workers=options["workers"], venue=venue)
         threading.Thread(target=first_steps, args=(self._say,), daemon=True).start()
-        Supervisor(specs, self._say, watch=watch, lock=lock).run()
+        cleanup = (sys.executable, "-m", "orchestrator_project.engines", str(home))
+        supervisor = Supervisor(specs, self._say, watch=watch, lock=lock, after_kill=cleanup)
+        supervisor.run()
+        if refused := supervisor.refused():
+            raise CommandError(_last_words(refused.log), returncode=BAD_START)
         self._say("stopped; the next start continues with the same state")
 
     def _announce(self, port: int, password: str | None) -> None:
@@ -97,13 +104,10 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise CommandError(PORT_TAKEN.format(port=port, other=port + 1)) from None
+def _last_words(log: Path) -> str:
+    """Return the last line a process wrote before it ended; the supervisor's own lines begin with ---."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if not line.startswith("---")]
+    return lines[-1] if lines else f"a process refused to start, see {log}"
 
 
 def _port(text: str) -> int:

@@ -1,0 +1,198 @@
+"""The console's pages of the risk room: limits, checks and reservations.
+
+The kill switch's page is in the trading room, because engaging it is a procedure of that room.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Exists, Model, OuterRef
+from django.http import HttpRequest
+from django.shortcuts import redirect
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from risk.errors import LimitsError
+from risk.models import RiskCheck, RiskLimits, RiskReservation
+from risk.services.limits import LIMIT_FIELDS, add_version, check_limits, limits_in_force
+
+
+class RiskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
+    """A table of the risk room; nothing in it is ever changed or deleted by hand."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    list_filter_submit = True
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Facts are written by the gate alone."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Facts do not change."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Facts stay."""
+        return False
+
+
+class RiskLimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
+    """The next version: it starts from the one in force and says why it differs."""
+
+    based_on = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = RiskLimits
+        fields = [*LIMIT_FIELDS, "note"]
+        widgets = {"note": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+        labels = {
+            "max_position_percent": "Largest position (% of equity)",
+            "max_exposure_percent": "Largest exposure (% of equity)",
+            "max_positions": "Most positions",
+            "max_daily_loss_percent": "Largest daily loss (% of the previous close's equity)",
+            "note": "Why",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "note" in self.fields:
+            self.fields["note"].required = True
+            self.fields["note"].error_messages["required"] = "note: was empty, expected why the limits change"
+
+    def clean(self) -> dict[str, Any]:
+        """Name each value that cannot be taken, and what was expected."""
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        given = {name: values[name] for name in LIMIT_FIELDS if values.get(name) is not None}
+        for name, problem in check_limits(given).items():
+            self.add_error(name, problem)
+        return values
+
+    def validate_constraints(self) -> None:
+        """Leave the bounds to ``check_limits``, which says them in words; the database holds them too."""
+
+
+@admin.register(RiskLimits)
+class RiskLimitsAdmin(RiskAdmin):
+    """Versions of the limits: adding one is the only way to change them."""
+
+    form = RiskLimitsForm
+    list_display = [
+        "version",
+        "state",
+        "max_position_percent",
+        "max_exposure_percent",
+        "max_positions",
+        "max_daily_loss_percent",
+        "author",
+        "note",
+        "created_at",
+    ]
+    list_before_template = "console/limits_intro.html"
+    search_fields = ["author", "note"]
+
+    @display(description="state", label={"in force": "success", "replaced": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def state(self, limits: RiskLimits) -> str:
+        """Show which version the gate uses."""
+        return "replaced" if getattr(limits, "is_replaced", False) else "in force"
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Read with each version whether a newer one replaced it."""
+        newer = RiskLimits.objects.filter(version__gt=OuterRef("version"))
+        return super().get_queryset(request).annotate(is_replaced=Exists(newer))
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Show author and time on old versions; ask for neither."""
+        if obj is not None:
+            return ["version", *LIMIT_FIELDS, "note", "author", "created_at"]
+        return [*LIMIT_FIELDS, "note", "based_on"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Those who may add a version may change the limits."""
+        return request.user.has_perm("risk.add_risklimits")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Start from what is in force."""
+        newest = limits_in_force()
+        if newest is None:
+            return {}
+        return {name: getattr(newest, name) for name in LIMIT_FIELDS} | {"based_on": newest.version}
+
+    def save_model(self, request: HttpRequest, obj: RiskLimits, form: Any, change: bool) -> None:
+        """Add the version through the service."""
+        values = form.cleaned_data
+        saved = add_version(
+            values={name: values[name] for name in LIMIT_FIELDS},
+            author=request.user.get_username(),
+            note=values["note"],
+            based_on=values["based_on"],
+        )
+        obj.version, obj.author, obj.created_at = saved.version, saved.author, saved.created_at
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Say so when somebody else was quicker."""
+        try:
+            return super().add_view(
+                request, form_url, {"title": "Edit the risk limits"} | (extra_context or {})
+            )
+        except LimitsError as error:
+            messages.error(request, f"Nothing was saved: {error}.")
+            return redirect("admin:risk_risklimits_add")
+
+
+@admin.register(RiskCheck)
+class RiskCheckAdmin(RiskAdmin):
+    """What the gate answered, with every number it used."""
+
+    paginator = InfinitePaginator
+    list_display = [
+        "created_at",
+        "symbol",
+        "verdict",
+        "reason",
+        "reducing",
+        "quantity",
+        "notional",
+        "limits_version",
+    ]
+    list_filter = ["allowed", "reducing", ("created_at", RangeDateTimeFilter)]
+    search_fields = ["symbol__exact", "reason__exact"]
+    search_help_text = "A symbol in capitals, or a reason"
+    ordering = ["-created_at"]
+
+    @display(description="verdict", ordering="allowed", label={"allowed": "success", "denied": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def verdict(self, check: RiskCheck) -> str:
+        """Show the answer."""
+        return "allowed" if check.allowed else "denied"
+
+
+@admin.register(RiskReservation)
+class RiskReservationAdmin(RiskAdmin):
+    """Room in the risk book, and when it was given back."""
+
+    list_display = [
+        "created_at",
+        "symbol",
+        "side",
+        "quantity",
+        "notional",
+        "state",
+        "released_at",
+        "release_reason",
+    ]
+    list_filter = ["side", ("released_at", admin.EmptyFieldListFilter)]
+    search_fields = ["=symbol"]
+    date_hierarchy = "created_at"
+    ordering = ["-created_at"]
+
+    @display(description="state", label={"counts": "warning", "released": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def state(self, reservation: RiskReservation) -> str:
+        """Show whether it still takes room."""
+        return "released" if reservation.released_at else "counts"

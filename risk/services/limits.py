@@ -1,0 +1,71 @@
+"""The account's limits: every change is a new version, the old ones never change."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+
+from risk.errors import LimitsError
+from risk.models import RiskLimits
+
+PERCENT_FIELDS = ("max_position_percent", "max_exposure_percent", "max_daily_loss_percent")
+LIMIT_FIELDS = (*PERCENT_FIELDS, "max_positions")
+EXPECTED_PERCENT = "expected a number above 0 and at most 100 (percent of equity)"
+EXPECTED_COUNT = "expected a whole number of at least 1"
+
+
+def limits_in_force() -> RiskLimits | None:
+    """Return the newest version, None when there is none (the gate then denies everything)."""
+    return RiskLimits.objects.first()
+
+
+def check_limits(values: Mapping[str, Decimal | int]) -> dict[str, str]:
+    """Return what is wrong with proposed limits, by field; empty when they can be taken.
+
+    A field that is missing is not judged here.
+    """
+    problems = {
+        name: f"{name}: was {values[name]}, {EXPECTED_PERCENT}"
+        for name in PERCENT_FIELDS
+        if name in values and not 0 < values[name] <= 100
+    }
+    if "max_positions" in values and values["max_positions"] < 1:
+        problems["max_positions"] = f"max_positions: was {values['max_positions']}, {EXPECTED_COUNT}"
+    position, exposure = values.get("max_position_percent"), values.get("max_exposure_percent")
+    if not problems and position is not None and exposure is not None and position > exposure:
+        problems["max_position_percent"] = (
+            f"max_position_percent: was {position}, expected at most max_exposure_percent ({exposure}):"
+            " one position cannot be larger than all together"
+        )
+    return problems
+
+
+def add_version(
+    *, values: Mapping[str, Decimal | int], author: str, note: str, based_on: int | None
+) -> RiskLimits:
+    """Put new limits in force as the next version.
+
+    Args:
+        values: every name of ``LIMIT_FIELDS``.
+        based_on: the version the author saw, None when there was none.
+
+    Raises:
+        LimitsError: a value is out of bounds, author or note is empty, or a newer version exists.
+    """
+    problems = check_limits(values)
+    if not author.strip() or not note.strip():
+        problems["note"] = "note: was empty, expected why the limits change, with its author"
+    if problems:
+        raise LimitsError("; ".join(problems.values()))
+    newest = limits_in_force()
+    if (newest.version if newest else None) != based_on:
+        said = f"version {newest.version} by {newest.author}" if newest else "none"
+        raise LimitsError(f"the limits changed meanwhile: in force is {said}; look at it and edit again")
+    columns = {name: values[name] for name in LIMIT_FIELDS}
+    try:
+        with transaction.atomic():
+            return RiskLimits.objects.create(version=(based_on or 0) + 1, author=author, note=note, **columns)
+    except IntegrityError as error:
+        raise LimitsError(
+            "somebody else saved new limits at this moment; look at them and edit again"
+        ) from error

@@ -1,0 +1,30 @@
+"""Users of each group, logged in, on a database as the first start leaves it."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from orchestrator_project.prepare import prepare
+from tests.factories import make_user
+
+GROUPS = ("viewer", "operator", "risk officer")
+
+
+@pytest.fixture
+def prepared(db: None) -> None:
+    """Seed settings, limits, groups and the first operator."""
+    prepare()
+
+
+@pytest.fixture
+def login(prepared: None) -> Callable[..., Client]:
+    """Return a function that makes a user of a group ("superuser" for one) and logs them in."""
+
+    def _login(group: str = "superuser", **client_options: object) -> Client:
+        user = make_user(is_superuser=group == "superuser", group=group if group in GROUPS else "")
+        client = Client(**client_options)
+        client.force_login(user)
+        return client
+
+    return _login

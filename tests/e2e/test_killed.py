@@ -1,0 +1,197 @@
+"""Processes killed with kill -9 in every stage of a cycle, whole and one child; the queue emptied.
+
+Whatever dies: the cycle ends within its deadline, no order is doubled, and our books agree with the
+venue's. Each stage is held still by a lock or a slow venue, so that the kill hits it every time.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg2
+import pytest
+import redis
+from django.conf import settings
+
+from risk.services.locks import SWITCH_LOCK
+from tests.e2e.system import System, environment
+from tests.e2e.truth import assert_books_agree, wait_for_end, wait_for_rest
+from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
+from trading.domain.statuses import CycleStage, OrderStatus
+from trading.models import AIDecision, Asset, Cycle, Order
+from trading.services.cycles import start_cycle
+from trading.tasks import launch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WHOLE, CHILD = "whole", "child"
+both = pytest.mark.parametrize("victim", [WHOLE, CHILD])
+
+
+@pytest.fixture
+def start(system: System) -> Callable[[], Cycle]:
+    """Start a cycle of 30 symbols the way a beat does."""
+
+    def run() -> Cycle:
+        stocks = Asset.objects.filter(asset_class="stock").order_by("-dollar_volume")[:28]
+        symbols = [*(asset.symbol for asset in stocks), "BTC/USD", "ETH/USD"]
+        cycle = start_cycle(trigger="test", symbols=symbols)
+        launch(cycle)
+        return cycle
+
+    return run
+
+
+@contextmanager
+def held(statement: str) -> Iterator[None]:
+    """Hold a lock of another session while the block runs."""
+    session = psycopg2.connect(environment()["DATABASE_URL"])
+    try:
+        with session.cursor() as cursor:
+            cursor.execute(statement)
+        yield
+    finally:
+        session.close()
+
+
+def kill(system: System, name: str, victim: str) -> None:
+    if victim == CHILD:
+        system.kill_child(name)
+        return
+    system.kill(name)
+    system.start_one(name)
+
+
+def waiting_for_a_lock() -> bool:
+    """Whether a process of the system waits for one of the locks held here."""
+    with psycopg2.connect(environment()["DATABASE_URL"]) as session, session.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        row = cursor.fetchone()
+        return bool(row and row[0])
+
+
+def at_stage(cycle: Cycle, stage: CycleStage) -> Callable[[], bool]:
+    return lambda: Cycle.objects.filter(pk=cycle.pk, stage=stage).exists()
+
+
+def let_the_lease_run_out(cycle: Cycle) -> None:
+    """Let nobody wait for the lease of the process that was killed."""
+    Cycle.objects.filter(pk=cycle.pk).update(lease_until=cycle.started_at)
+
+
+def assert_ended_well(cycle: Cycle, market: VenueProcess) -> None:
+    wait_for_end(cycle)
+    wait_for_rest()
+    assert_books_agree(market)
+    assert AIDecision.objects.filter(cycle=cycle).count() == len(cycle.symbols)
+
+
+@both
+def test_killed_at_the_start(
+    system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
+) -> None:
+    cycle = start()
+    kill(system, "worker", victim)
+
+    assert_ended_well(cycle, market)
+
+
+@both
+def test_killed_in_a_fetch(
+    system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
+) -> None:
+    market.fault(kind="latency", route="GET /v2/stocks/snapshots", seconds=3, times=1)
+    cycle = start()
+    wait_until(lambda: market.faults()[0]["hits"], what="the slow request")
+
+    kill(system, "worker", victim)
+
+    assert_ended_well(cycle, market)
+
+
+@both
+def test_killed_at_the_end_of_the_analysis(
+    system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
+) -> None:
+    with held("LOCK TABLE ai_decisions IN EXCLUSIVE MODE"):
+        cycle = start()
+        wait_until(waiting_for_a_lock, what="the insert of the decisions")
+        kill(system, "analyst", victim)
+    let_the_lease_run_out(cycle)
+
+    assert_ended_well(cycle, market)
+    assert Order.objects.filter(cycle_id=cycle.pk).exists()
+
+
+@both
+def test_killed_before_an_order_request(
+    system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
+) -> None:
+    with held(f"SELECT pg_advisory_lock({SWITCH_LOCK})"):
+        cycle = start()
+        wait_until(
+            lambda: Order.objects.filter(status=OrderStatus.SUBMITTING).exists() and waiting_for_a_lock(),
+            what="an order about to leave",
+        )
+        kill(system, "worker", victim)
+        assert market.requests(method="POST", path="/v2/orders") == []
+
+    assert_ended_well(cycle, market)
+
+
+@both
+def test_killed_after_an_order_request(
+    system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
+) -> None:
+    market.fault(kind="drip", route="POST /v2/orders", seconds=30, times=2)
+    cycle = start()
+    wait_until(lambda: market.get("/v2/orders?status=all"), what="an order at the venue")
+
+    kill(system, "worker", victim)
+
+    assert_ended_well(cycle, market)
+    assert Order.objects.filter(status=OrderStatus.FILLED).exists()
+
+
+@both
+def test_killed_at_the_finish(
+    system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
+) -> None:
+    cycle = start()
+    wait_until(at_stage(cycle, CycleStage.EXECUTING), what="the decisions")
+    with held("LOCK TABLE equity_snapshots IN EXCLUSIVE MODE"):
+        wait_until(
+            lambda: at_stage(cycle, CycleStage.FINISHING)() and waiting_for_a_lock(), what="the final sync"
+        )
+        kill(system, "worker", victim)
+    let_the_lease_run_out(cycle)
+
+    assert_ended_well(cycle, market)
+
+
+@pytest.mark.parametrize("stage", [CycleStage.FETCHING, CycleStage.EXECUTING])
+def test_the_queue_emptied_in_mid_cycle(
+    system: System, market: VenueProcess, start: Callable[[], Cycle], stage: CycleStage
+) -> None:
+    route = "GET /v2/stocks/snapshots" if stage == CycleStage.FETCHING else "POST /v2/orders"
+    market.fault(kind="latency", route=route, seconds=1)
+    cycle = start()
+    wait_until(at_stage(cycle, stage), what=f"stage {stage}")
+
+    with redis.Redis.from_url(settings.REDIS_URL) as queue:
+        queue.flushdb()
+    market.clear_faults()
+
+    assert_ended_well(cycle, market)
+
+
+def test_the_sweeper_killed_and_started_again(
+    system: System, market: VenueProcess, start: Callable[[], Cycle]
+) -> None:
+    system.kill("sweeper")
+    cycle = start()
+    kill(system, "worker", WHOLE)
+    system.start_one("sweeper")
+
+    assert_ended_well(cycle, market)

@@ -1,0 +1,194 @@
+"""`manage.py up` as its user sees it: two commands, a line per step, one Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+from orchestrator_project.engines.state import read_state
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+STOP_SECONDS = 10
+
+
+class Up:
+    """A running `manage.py up` in a process group of its own."""
+
+    def __init__(self, home: Path, *arguments: str, **environment: str) -> None:
+        self.home = home
+        self.port = _free_port()
+        self._output = (home.parent / f"{home.name}.out").open("w+")
+        keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "up", "--port", str(self.port), *arguments],
+            cwd=ROOT,
+            env={**keep, "ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_MODE": "autonomous", **environment},
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def text(self) -> str:
+        """What was printed so far."""
+        return Path(self._output.name).read_text()
+
+    def wait_for(self, pattern: str, *, seconds: float = 60) -> "re.Match[str]":
+        """Wait until a line matches."""
+        return wait_until(
+            lambda: re.search(pattern, self.text) or self._fail_if_ended(pattern),
+            seconds=seconds,
+            what=pattern,
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that belongs to it, engines included."""
+        return [p for p in psutil.process_iter() if _home_of(p) == str(self.home)]
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C: the terminal sends SIGINT to the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        """End it whatever state it is in."""
+        if self.process.poll() is None:
+            self.interrupt()
+        self._output.close()
+
+    def _fail_if_ended(self, pattern: str) -> None:
+        if self.process.poll() is not None:
+            raise AssertionError(f"ended with {self.process.returncode} before {pattern!r}: {self.text}")
+
+
+def _home_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("ORCHESTRATOR_HOME") or str(Path(process.cwd()).parent)
+    except psutil.Error:
+        return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="up-", dir="/tmp") as folder:
+        yield Path(folder) / "home"
+
+
+def _orders(home: Path) -> set[str]:
+    state = read_state(home)
+    assert state.postgres is not None
+    with psycopg2.connect(state.postgres.url) as session, session.cursor() as cursor:
+        cursor.execute("SELECT client_order_id FROM orders WHERE acknowledged_at IS NOT NULL")
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _run_cycle(home: Path) -> dict[str, object]:
+    keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "run_cycle", "--json"],
+        cwd=ROOT,
+        env={**keep, "ORCHESTRATOR_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def test_up_trades_stops_without_a_trace_and_continues(home: Path) -> None:
+    first = Up(home, "--workers", "2")
+    try:
+        first.wait_for(r"operator: admin, password \S{16,}")
+        first.wait_for(r"mode:     autonomous")
+        first.wait_for(r"market:   local venue, synthetic prices")
+        first.wait_for(r"cycle completed in .*: 140 decisions", seconds=90)
+        report = _run_cycle(home)
+        assert report["status"] == "completed"
+        orders = _orders(home)
+        first.interrupt()
+        assert first.process.returncode == 0
+        assert first.processes() == []
+    finally:
+        first.close()
+
+    second = Up(home)
+    try:
+        second.wait_for(r"operator: as before")
+        second.wait_for(r"cycle completed", seconds=90)
+        assert orders <= _orders(home)
+        assert "password" not in second.text.replace("sets a new password", "")
+        second.interrupt()
+        assert second.processes() == []
+    finally:
+        second.close()
+
+
+def test_kill_9_of_up_leaves_no_process_and_the_next_start_works(home: Path) -> None:
+    up = Up(home)
+    try:
+        up.wait_for(r"cycle started")
+        up.process.kill()
+        up.process.wait(5)
+        wait_until(lambda: up.processes() == [], seconds=15, what=f"the end of {up.processes()}")
+    finally:
+        up.close()
+
+    again = Up(home)
+    try:
+        again.wait_for(r"cycle (completed|aborted)", seconds=120)
+    finally:
+        again.close()
+
+
+def test_a_taken_port_is_one_clear_sentence(home: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        up = Up(home, "--port", str(port))
+
+        assert up.process.wait(30) == 2
+
+    assert f"port {port} is taken: choose another with `manage.py up --port {port + 1}`" in up.text
+    assert up.processes() == []
+    up.close()
+
+
+def test_unreadable_prices_stop_the_start_with_the_file_and_the_remedy(home: Path) -> None:
+    data = home.parent / "prices"
+    data.mkdir()
+    (data / "broken.csv").write_text("symbol,when,what\nAAPL,now,1\n")
+    up = Up(home, VENUE_DATA=str(data))
+
+    assert up.process.wait(60) == 2
+
+    assert "broken.csv" in up.text.splitlines()[-1]
+    assert up.processes() == []
+    up.close()
+
+
+def test_a_misspelt_name_stops_the_start(home: Path) -> None:
+    up = Up(home, ORCHESTRATOR_MOD="autonomous")
+
+    assert up.process.wait(30) == 2
+
+    assert "ORCHESTRATOR_MOD: was '***', expected a name that this project knows; the nearest is" in up.text
+    up.close()

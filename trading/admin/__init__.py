@@ -1,0 +1,31 @@
+"""The operator's console: importing this package registers its pages with the admin site."""
+
+from trading.admin import (
+    accounts,
+    agent,
+    approvals,
+    cycles,
+    decisions,
+    kill_switch,
+    market,
+    orders,
+    portfolio,
+    sagas,
+    schedule,
+    settings,
+)
+
+__all__ = [
+    "accounts",
+    "agent",
+    "approvals",
+    "cycles",
+    "decisions",
+    "kill_switch",
+    "market",
+    "orders",
+    "portfolio",
+    "sagas",
+    "schedule",
+    "settings",
+]

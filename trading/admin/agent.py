@@ -1,0 +1,94 @@
+"""The agent's one row, the mode, and the signs of life of the long-running processes."""
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from unfold.widgets import UnfoldAdminRadioSelectWidget
+
+from trading.admin.base import RecordAdmin, labelled
+from trading.admin.pages import FormPage, form_page, require
+from trading.admin.portfolio import FRESHNESS
+from trading.labels import COLOURS
+from trading.models import AgentStatus, Heartbeat, Mode
+from trading.services.modes import current_mode, set_mode
+from trading.services.overview import is_stale
+
+SET_MODE = "trading.set_mode"
+MODE_WORDS = [
+    (Mode.AUTONOMOUS.value, "Autonomous: what passes the risk gate is ordered at once."),
+    (
+        Mode.SEMI_AUTO.value,
+        "Semi-automatic: confident entries wait for a person's approval; exits are ordered at once.",
+    ),
+    (Mode.MANUAL.value, "Manual: decisions are stored for review, nothing is ordered."),
+]
+MODE_EFFECTS = (
+    "The mode applies at once, to every decision that is not executed yet.",
+    "The kill switch and the risk limits apply in every mode.",
+)
+
+
+class ModeForm(forms.Form):
+    """The choice of the mode."""
+
+    mode = forms.ChoiceField(
+        choices=MODE_WORDS,
+        widget=UnfoldAdminRadioSelectWidget(radio_style=0),
+        error_messages={
+            "required": f"mode: was not given, expected one of {', '.join(Mode.values)}",
+            "invalid_choice": f"mode: was '%(value)s', expected one of {', '.join(Mode.values)}",
+        },
+    )
+
+
+@admin.register(AgentStatus)
+class AgentStatusAdmin(RecordAdmin):
+    """The agent at a glance; the mode is set on a page of its own."""
+
+    list_display = [
+        "updated_at",
+        "mode",
+        "state",
+        "is_running",
+        "last_cycle_time",
+        "position_count",
+        "daily_pnl",
+        "world",
+    ]
+
+    @labelled(description="trading state", colours=COLOURS)
+    def state(self, agent: AgentStatus) -> str:
+        """Show the trading state in its colour."""
+        return agent.trading_state
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the mode's page."""
+        mode = path("mode/", self.admin_site.admin_view(self.mode_view), name="trading_agentstatus_mode")
+        return [mode, *super().get_urls()]
+
+    def mode_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the mode and let those who may set another."""
+        require(request, SET_MODE)
+        form = ModeForm(request.POST or None, initial={"mode": current_mode()})
+        if request.method == "POST" and form.is_valid():
+            chosen = form.cleaned_data["mode"]
+            before = set_mode(mode=chosen, actor=request.user.get_username())
+            said = f"The mode is {chosen}" + (f", it was {before}." if before != chosen else " as before.")
+            messages.success(request, said)
+            return redirect("admin:index")
+        page = FormPage("Set the mode", MODE_EFFECTS, "Set the mode", reverse("admin:index"))
+        return form_page(request, form=form, page=page)
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(RecordAdmin):
+    """When each process last said that it is alive."""
+
+    list_display = ["process", "beaten_at", "freshness", "detail"]
+
+    @labelled(description="signs of life", colours=FRESHNESS)
+    def freshness(self, beat: Heartbeat) -> str:
+        """Say whether the last sign is recent."""
+        return "stale" if is_stale(beat.beaten_at) else "live"

@@ -1,0 +1,108 @@
+"""What every page of the console has in common: read-first, quick on large tables, UUIDs searchable."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from trading.labels import COLOURS, words_of
+
+ROWS_PER_PAGE = 50
+
+
+class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
+    """A table of the console; ``uuid_search`` names the columns a pasted id is looked up in."""
+
+    list_per_page = ROWS_PER_PAGE
+    show_full_result_count = False
+    uuid_search: tuple[str, ...] = ()
+    actions = None
+    list_filter_submit = True
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look an id up by its indexes; search the text columns for anything else."""
+        try:
+            wanted = UUID(search_term.strip())
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)  # type: ignore[no-any-return]  # unfold has no type hints
+        if not self.uuid_search:
+            return queryset.none(), False
+        condition = Q.create([(column, wanted) for column in self.uuid_search], connector=Q.OR)
+        return queryset.filter(condition), False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is deleted in the console: facts stay, settings are changed or switched off."""
+        return False
+
+
+class RecordAdmin(ConsoleAdmin):
+    """A table of facts that the system writes: everybody who may look may look, nobody may touch."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Facts are written by the system alone."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Facts do not change."""
+        return False
+
+
+class GrowingRecordAdmin(RecordAdmin):
+    """Facts that every cycle adds many of: their pages never count the table."""
+
+    paginator = InfinitePaginator
+
+
+Method = TypeVar("Method", bound=Callable[..., object])
+
+
+def labelled(
+    *, description: str, colours: Mapping[str, str], ordering: str | None = None
+) -> Callable[[Method], Method]:
+    """Show a column's word as a label; ``colours`` maps words to unfold's label types."""
+    return cast(
+        "Callable[[Method], Method]",
+        display(description=description, ordering=ordering, label=dict(colours)),
+    )
+
+
+@labelled(description="status", ordering="status", colours=COLOURS)
+def status_label(row: Any) -> tuple[str, str]:
+    """Show a row's status as a label in the colour of the one mapping."""
+    return row.status, words_of(row.status)
+
+
+@admin.display(description="cycle", ordering="cycle_id")
+def cycle_link(row: Any) -> SafeString | str:
+    """Link to the cycle of a row that carries a plain ``cycle_id``."""
+    if row.cycle_id is None:
+        return "-"
+    return linked("cycle", row.cycle_id)
+
+
+def linked(model: str, pk: UUID) -> SafeString:
+    """Link to a row of the trading room by the end of its id, where two made in the same moment differ."""
+    return format_html('<a class="tc-link" href="{}">…{}</a>', change_url("trading", model, pk), str(pk)[-8:])
+
+
+def change_url(app: str, model: str, pk: object) -> str:
+    """Return the address of a row's page."""
+    return reverse(f"admin:{app}_{model}_change", args=[pk])
+
+
+def list_url(app: str, model: str, **filters: object) -> str:
+    """Return the address of a filtered list."""
+    query = f"?{urlencode(filters)}" if filters else ""
+    return reverse(f"admin:{app}_{model}_changelist") + query

@@ -1,0 +1,67 @@
+"""What unfold asks the console for: every page's standing, the dashboard, the badge and who sees what."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from trading.admin.agent import SET_MODE
+from trading.admin.chart import line_chart
+from trading.admin.kill_switch import ENGAGE, RELEASE
+from trading.services.overview import Exposure, Standing, overview, standing
+
+HUNDRED = 100
+
+
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    """Return the standing for the header and the banners of a page; nothing for those not logged in."""
+    if not request.user.is_authenticated or not request.user.is_staff:
+        return {}
+    user = request.user
+    return {
+        "standing": standing_of(request),
+        "may_engage": user.has_perm(ENGAGE),
+        "may_release": user.has_perm(RELEASE),
+        "may_set_mode": user.has_perm(SET_MODE),
+    }
+
+
+def standing_of(request: HttpRequest) -> Standing:
+    """Read the standing once per request, however many parts of the page ask."""
+    known: Standing | None = getattr(request, "console_standing", None)
+    if known is None:
+        known = standing()
+        request.console_standing = known  # type: ignore[attr-defined]  # Django's way to keep per-request facts
+    return known
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Return the index page's context with the overview in it."""
+    seen = overview()
+    context |= {
+        "overview": seen,
+        "chart": line_chart(seen.curve),
+        "exposure_bar": exposure_bar(seen.exposure),
+        "title": "Dashboard",
+    }
+    return context
+
+
+def exposure_bar(exposure: Exposure) -> dict[str, float] | None:
+    """Return widths in percent of the bar, whose full length is 100 % of equity or what is held."""
+    if exposure.percent is None or exposure.reserved_percent is None:
+        return None
+    held, reserved = float(exposure.percent), float(exposure.reserved_percent)
+    full = max(HUNDRED, held + reserved)
+    limit = float(exposure.limit_percent or 0)
+    return {"held": held / full * 100, "reserved": reserved / full * 100, "limit": limit / full * 100}
+
+
+def approvals_badge(request: HttpRequest) -> str:
+    """Return how many approvals wait, "" for none."""
+    waiting = standing_of(request).approvals_open
+    return str(waiting) if waiting else ""
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    """Return whether accounts are this user's business."""
+    return bool(request.user.is_superuser)

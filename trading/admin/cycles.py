@@ -1,0 +1,135 @@
+"""Cycles, what they saw and the log of every transition."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, list_url, status_label
+from trading.labels import words_of
+from trading.models import Cycle, Event, MarketSnapshot
+
+AGGREGATES = ("cycle", "decision", "order", "saga", "position", "agent", "kill_switch")
+
+
+@admin.register(Cycle)
+class CycleAdmin(RecordAdmin):
+    """The history of cycles; a cycle's page leads to everything that happened in it."""
+
+    list_display = [
+        "started_at",
+        status_label,
+        "cycle_type",
+        "stage",
+        "mode",
+        "trigger",
+        "seconds",
+        "counts",
+        "reason",
+    ]
+    list_filter = ["status", "cycle_type", "mode"]
+    search_fields = ["reason", "started_by"]
+    search_help_text = "Words of the reason, who started it, or a cycle's id"
+    uuid_search = ("pk",)
+    date_hierarchy = "started_at"
+    change_form_before_template = "console/cycle_links.html"
+    fieldsets = [
+        (None, {"fields": ["status", "stage", "cycle_type", "mode", "trigger", "started_by", "reason"]}),
+        ("Times", {"fields": ["started_at", "ended_at", "deadline_at", "stage_at", "lease_until", "slot"]}),
+        ("What happened", {"fields": ["metrics", "errors", "symbols", "headlines"]}),
+    ]
+
+    @admin.display(description="duration")
+    def seconds(self, cycle: Cycle) -> str:
+        """Show how long it took; blank while it runs."""
+        return f"{(cycle.ended_at - cycle.started_at).total_seconds():.1f} s" if cycle.ended_at else ""
+
+    @admin.display(description="decisions / trades / errors")
+    def counts(self, cycle: Cycle) -> str:
+        """Show the counts that were stored at its end."""
+        stored = cycle.metrics
+        if not stored:
+            return ""
+        return f"{stored.get('decisions_count', 0)} / {stored.get('trades_count', 0)} / {len(cycle.errors)}"
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Add the links to what belongs to the cycle."""
+        links = [
+            ("Decisions", list_url("trading", "aidecision", cycle__id__exact=object_id)),
+            ("Orders", list_url("trading", "order", cycle_id=object_id)),
+            ("Fills", list_url("trading", "fill", cycle_id=object_id)),
+            ("Sagas", list_url("trading", "saga", cycle_id=object_id)),
+            ("Risk checks", list_url("risk", "riskcheck", cycle_id=object_id)),
+            ("Model calls", list_url("ai", "modelcall", cycle_id=object_id)),
+            ("Market snapshots", list_url("trading", "marketsnapshot", cycle__id__exact=object_id)),
+            ("Events", list_url("trading", "event", cycle_id=object_id)),
+        ]
+        return super().changeform_view(
+            request, object_id, form_url, {"cycle_links": links} | (extra_context or {})
+        )
+
+
+@admin.register(MarketSnapshot)
+class MarketSnapshotAdmin(GrowingRecordAdmin):
+    """Prices as the cycles saw them, each with source and time."""
+
+    list_display = ["symbol", "price", "previous_close", "source", "quoted_at", "fetched_at", cycle_link]
+    list_filter = [("fetched_at", RangeDateTimeFilter)]
+    search_fields = ["symbol__exact"]
+    search_help_text = "A symbol in capitals, or a cycle's id"
+    uuid_search = ("cycle_id",)
+    ordering = ["-id"]
+
+
+class AggregateFilter(admin.SimpleListFilter):
+    """Events by what they are about, without asking the table which kinds it holds."""
+
+    title = "about"
+    parameter_name = "about"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the kinds of aggregates."""
+        return [(kind, words_of(kind)) for kind in AGGREGATES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        """Keep the events of the chosen kind."""
+        return queryset.filter(aggregate_type=self.value()) if self.value() in AGGREGATES else queryset
+
+
+@admin.register(Event)
+class EventAdmin(GrowingRecordAdmin):
+    """The log: every change of a status, in order of time."""
+
+    list_display = [
+        "occurred_at",
+        "type",
+        "aggregate_type",
+        "aggregate_id",
+        "sequence",
+        "payload",
+        cycle_link,
+    ]
+    list_filter = [AggregateFilter, ("occurred_at", RangeDateTimeFilter)]
+    search_fields = ["aggregate_id__exact"]
+    search_help_text = "An id of a cycle, decision, order or saga, or a position's symbol"
+    ordering = ["-occurred_at", "-id"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
+    ) -> tuple[QuerySet[Event], bool]:
+        """Find the events of an aggregate and, for a cycle's id, of everything in the cycle."""
+        term = search_term.strip()
+        try:
+            wanted = Q(aggregate_id=term) | Q(cycle_id=UUID(term))
+        except ValueError:
+            return super().get_search_results(request, queryset, term)
+        return queryset.filter(wanted), False

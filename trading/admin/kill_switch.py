@@ -1,0 +1,136 @@
+"""The kill switch: its state, its history, and the three things a person may do with it."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+
+from risk.errors import SwitchStateError
+from risk.models import KillSwitch
+from risk.services import switch
+from trading.admin.base import RecordAdmin, labelled
+from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, require
+from trading.services import kill_switch
+from trading.services.flatten import flatten_positions
+
+ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
+PAGE = "admin:risk_killswitch_changelist"
+BY_HAND = "Stopped by hand from the console"
+ENGAGE_EFFECTS = (
+    "No new order leaves from this moment; the ones under way are waited for.",
+    "Open orders that would open positions are cancelled. Protective orders resting at the broker stay.",
+    "Trading stays halted until somebody with the permission releases the switch.",
+)
+FLATTEN_EFFECTS = (
+    "Every long position is ordered to be sold at the market, as far as it is available.",
+    "Only reducing orders are sent. What is already on its way is not sent twice.",
+)
+RELEASE_EFFECTS = (
+    "Cycles trade again from the next one on, in the mode that is set.",
+    "What was cancelled stays cancelled.",
+)
+
+
+@admin.register(KillSwitch)
+class KillSwitchAdmin(RecordAdmin):
+    """Registered here and not in the risk room, because engaging is a procedure of the trading room."""
+
+    list_display = [
+        "engaged_at",
+        "state",
+        "engaged_by",
+        "trigger",
+        "reason",
+        "released_at",
+        "released_by",
+        "release_reason",
+    ]
+    list_filter = ["trigger"]
+    search_fields = ["reason", "engaged_by", "released_by"]
+    list_before_template = "console/kill_switch_state.html"
+
+    @labelled(description="state", colours={"engaged": "danger", "released": "default"})
+    def state(self, engagement: KillSwitch) -> str:
+        """Show whether this engagement is the one in force."""
+        return "released" if engagement.released_at else "engaged"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the acts."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("engage/", wrap(self.engage_view), name="risk_killswitch_engage"),
+            path("release/", wrap(self.release_view), name="risk_killswitch_release"),
+            path("flatten/", wrap(self.flatten_view), name="risk_killswitch_flatten"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the state above the history."""
+        return super().changelist_view(
+            request,
+            {"title": "Kill switch", "engagement": switch.current_engagement()} | (extra_context or {}),
+        )
+
+    def engage_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for the reason, then engage and report what was done and what could not be."""
+        require(request, ENGAGE)
+        form = ReasonForm(request.POST or None, initial={"reason": BY_HAND})
+        if request.method == "POST" and form.is_valid():
+            report = kill_switch.engage(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
+            _tell_engaged(request, report)
+            return redirect(PAGE)
+        page = FormPage(
+            "Engage the kill switch", ENGAGE_EFFECTS, "Engage now", reverse(PAGE), is_dangerous=True
+        )
+        return form_page(request, form=form, page=page)
+
+    def release_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for the reason, then release."""
+        require(request, RELEASE)
+        form = ReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                kill_switch.release(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
+            except SwitchStateError as error:
+                messages.warning(request, f"Nothing was done: {error}.")
+            else:
+                messages.success(request, "The kill switch is released; the next cycle trades again.")
+            return redirect(PAGE)
+        page = FormPage("Release the kill switch", RELEASE_EFFECTS, "Release", reverse(PAGE))
+        return form_page(request, form=form, page=page)
+
+    def flatten_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for confirmation, then sell what is held; only while the switch is engaged."""
+        require(request, ENGAGE)
+        engagement = switch.current_engagement()
+        if engagement is None:
+            messages.warning(
+                request, "Nothing was done: positions are sold this way only while the switch is engaged."
+            )
+            return redirect(PAGE)
+        form = ConfirmForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            report = flatten_positions(engagement)
+            sold = ", ".join(report.ordered) or "nothing"
+            messages.success(request, f"Ordered to be sold: {sold}.")
+            _tell_problems(request, report.problems)
+            return redirect(PAGE)
+        page = FormPage(
+            "Sell every position", FLATTEN_EFFECTS, "Sell everything", reverse(PAGE), is_dangerous=True
+        )
+        return form_page(request, form=form, page=page)
+
+
+def _tell_engaged(request: HttpRequest, report: kill_switch.EngageReport) -> None:
+    count = len(report.cancel_requested)
+    cancelled = f"{count} open order{'' if count == 1 else 's'} asked to be cancelled"
+    first = "The kill switch was engaged already" if report.already_engaged else "The kill switch is engaged"
+    messages.success(request, f"{first}; {cancelled}.")
+    _tell_problems(request, report.problems)
+
+
+def _tell_problems(request: HttpRequest, problems: list[str]) -> None:
+    for problem in problems:
+        messages.error(request, f"Could not be done, look at it: {problem}")

@@ -1,0 +1,127 @@
+"""Orders, fills, trades: what went to the broker and what came back."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from trading.admin.base import RecordAdmin, cycle_link, labelled, linked, status_label
+from trading.models import Fill, Order, Trade
+
+SIDES = {"buy": "info", "sell": "primary"}
+ID_HELP = "A symbol, the broker's or our id of an order, or a cycle's id"
+
+
+@labelled(description="side", ordering="side", colours=SIDES)
+def side_label(row: Order | Fill | Trade) -> str:
+    """Show buy and sell in different colours."""
+    return row.side
+
+
+@admin.register(Order)
+class OrderAdmin(RecordAdmin):
+    """Orders of ours; only decisions that passed the gate have one."""
+
+    list_display = [
+        "created_at",
+        "symbol",
+        side_label,
+        "purpose",
+        "quantity",
+        "filled_quantity",
+        "average_price",
+        status_label,
+        "broker_message",
+        cycle_link,
+    ]
+    list_filter = ["status", "purpose", "side"]
+    search_fields = ["=symbol", "client_order_id__startswith", "broker_order_id__exact"]
+    search_help_text = ID_HELP
+    uuid_search = ("pk", "cycle_id", "decision_id")
+    date_hierarchy = "created_at"
+    ordering = ["-created_at"]
+    fieldsets = [
+        (None, {"fields": ["symbol", "side", "purpose", "quantity", "reference_price", "time_in_force"]}),
+        ("At the broker", {"fields": ["status", "filled_quantity", "average_price", "broker_message"]}),
+        (
+            "Identity",
+            {"fields": ["client_order_id", "broker_order_id", "decision", "reservation", "cycle_id"]},
+        ),
+        (
+            "Times",
+            {
+                "fields": [
+                    "created_at",
+                    "submitted_at",
+                    "acknowledged_at",
+                    "ended_at",
+                    "lease_until",
+                    "attempts",
+                ]
+            },
+        ),
+    ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        """Look an id up among ours and the broker's, which are UUIDs as well."""
+        term = search_term.strip()
+        found, duplicates = super().get_search_results(request, queryset, term)
+        return found | queryset.filter(broker_order_id=term) if term else found, duplicates
+
+
+@admin.register(Fill)
+class FillAdmin(RecordAdmin):
+    """Executions as the broker reported them."""
+
+    list_display = [
+        "executed_at",
+        "symbol",
+        side_label,
+        "quantity",
+        "price",
+        "execution_id",
+        "order_link",
+        cycle_link,
+    ]
+    list_filter = ["side"]
+    search_fields = ["=symbol", "execution_id__exact"]
+    search_help_text = "A symbol, the broker's execution id, or an id of an order or a cycle"
+    uuid_search = ("pk", "order_id", "cycle_id")
+    date_hierarchy = "executed_at"
+    ordering = ["-executed_at"]
+
+    @admin.display(description="order")
+    def order_link(self, fill: Fill) -> SafeString:
+        """Link to the order without reading it."""
+        return linked("order", fill.order_id)
+
+
+@admin.register(Trade)
+class TradeAdmin(RecordAdmin):
+    """One row per filled order, with what it realised."""
+
+    list_display = [
+        "traded_at",
+        "symbol",
+        side_label,
+        "quantity",
+        "price",
+        "realised_pnl",
+        "strategy",
+        "order_link",
+        cycle_link,
+    ]
+    list_filter = ["side", "strategy"]
+    list_select_related = ["strategy"]
+    search_fields = ["=symbol"]
+    search_help_text = "A symbol, or an id of a trade, an order, a decision or a cycle"
+    uuid_search = ("pk", "order_id", "decision_id", "cycle_id")
+    date_hierarchy = "traded_at"
+    ordering = ["-traded_at"]
+
+    @admin.display(description="order")
+    def order_link(self, trade: Trade) -> SafeString:
+        """Link to the order without reading it."""
+        return linked("order", trade.order_id)

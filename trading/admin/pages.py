@@ -1,0 +1,63 @@
+"""Pages of the console that are no table: one form, its confirmation, one service behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
+
+
+@dataclass(frozen=True, slots=True)
+class FormPage:
+    """What a form page says: ``effects`` is what pressing the button does, a line each."""
+
+    title: str
+    effects: tuple[str, ...]
+    button: str
+    back_url: str
+    is_dangerous: bool = False
+
+
+class ReasonForm(forms.Form):
+    """Why; stored with the act and its author."""
+
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        error_messages={"required": "reason: was empty, expected why, in at most 500 characters"},
+    )
+
+
+class ConfirmForm(forms.Form):
+    """A box to tick before something that cannot be taken back."""
+
+    confirmed = forms.BooleanField(
+        label="I want this",
+        widget=UnfoldBooleanWidget,
+        error_messages={"required": "confirmed: was not ticked, expected a tick"},
+    )
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Stop here unless the user holds the permission.
+
+    Raises:
+        PermissionDenied: they do not.
+    """
+    if not request.user.has_perm(permission):
+        raise PermissionDenied(f"this needs the permission {permission}")
+
+
+def form_page(request: HttpRequest, *, form: forms.Form, page: FormPage) -> TemplateResponse:
+    """Render the form."""
+    return console_page(request, "console/form_page.html", {"title": page.title, "page": page, "form": form})
+
+
+def console_page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> TemplateResponse:
+    """Render a template inside the console."""
+    return TemplateResponse(request, template, {**admin.site.each_context(request), **context})

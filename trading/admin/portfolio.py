@@ -1,0 +1,55 @@
+"""Positions and equity as last synced from the broker."""
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, labelled
+from trading.models import EquitySnapshot, Position
+from trading.services.overview import is_stale
+
+FRESHNESS = {"live": "success", "stale": "warning"}
+
+
+@admin.register(Position)
+class PositionAdmin(RecordAdmin):
+    """Open net positions, each with its source and the time of the sync."""
+
+    list_display = [
+        "symbol",
+        "quantity",
+        "quantity_available",
+        "average_entry_price",
+        "market_value",
+        "unrealised_pnl",
+        "source",
+        "synced_at",
+        "freshness",
+        "opened_at",
+    ]
+    list_filter = ["asset_class"]
+    search_fields = ["symbol"]
+
+    @labelled(description="figures", colours=FRESHNESS)
+    def freshness(self, position: Position) -> str:
+        """Say whether the figures are recent or too old to be taken for live."""
+        return "stale" if is_stale(position.synced_at) else "live"
+
+
+@admin.register(EquitySnapshot)
+class EquitySnapshotAdmin(GrowingRecordAdmin):
+    """The account's money over time."""
+
+    list_display = [
+        "created_at",
+        "equity",
+        "session_start_equity",
+        "cash",
+        "buying_power",
+        "market_time",
+        "source",
+        cycle_link,
+    ]
+    list_filter = [("created_at", RangeDateTimeFilter)]
+    search_fields = ["source__exact"]
+    search_help_text = "A cycle's id"
+    uuid_search = ("cycle_id",)

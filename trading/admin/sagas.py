@@ -1,0 +1,64 @@
+"""Sagas with their steps."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+
+from trading.admin.base import RecordAdmin, cycle_link, linked, status_label
+from trading.models import Saga, SagaStep
+
+
+class SagaStepInline(TabularInline):  # type: ignore[misc]  # unfold has no type hints
+    """The steps in order, with attempts, times, input and result."""
+
+    model = SagaStep
+    fields = ["position", "name", status_label, "attempts", "started_at", "ended_at", "input", "result"]
+    readonly_fields = fields
+    ordering = ["position"]
+    extra = 0
+    can_delete = False
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Steps are written by the system alone."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Steps do not change by hand."""
+        return False
+
+
+@admin.register(Saga)
+class SagaAdmin(RecordAdmin):
+    """An order's way from the gate to the position."""
+
+    list_display = [
+        "started_at",
+        "symbol",
+        status_label,
+        "order_link",
+        "error",
+        "deadline_at",
+        "ended_at",
+        cycle_link,
+    ]
+    list_filter = ["status"]
+    list_select_related = ["order"]
+    search_fields = ["=order__symbol", "error"]
+    search_help_text = "A symbol, words of the error, or an id of a saga, an order, a decision or a cycle"
+    uuid_search = ("pk", "order_id", "decision_id", "cycle_id")
+    date_hierarchy = "started_at"
+    ordering = ["-started_at"]
+    inlines = [SagaStepInline]
+
+    @admin.display(description="symbol", ordering="order__symbol")
+    def symbol(self, saga: Saga) -> str:
+        """Show the order's symbol."""
+        return saga.order.symbol
+
+    @admin.display(description="order")
+    def order_link(self, saga: Saga) -> SafeString:
+        """Link to the order."""
+        return linked("order", saga.order_id)

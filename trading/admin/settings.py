@@ -1,0 +1,71 @@
+"""Runtime settings: within the bounds of their specs, recorded with the operator's name."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.http import HttpRequest
+
+from trading.admin.base import ConsoleAdmin
+from trading.domain.runtime_settings import SPECS
+from trading.errors import SettingError
+from trading.models import RuntimeSetting
+from trading.services.settings import set_runtime_setting
+
+
+class RuntimeSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
+    """A value its spec can take; the message names the setting and what was expected."""
+
+    class Meta:
+        model = RuntimeSetting
+        fields = ["value"]
+
+    def clean_value(self) -> str:
+        """Parse as the service will."""
+        value: str = self.cleaned_data["value"]
+        try:
+            SPECS[self.instance.name].parse(value)
+        except SettingError as error:
+            raise ValidationError(str(error)) from None
+        return value
+
+
+@admin.register(RuntimeSetting)
+class RuntimeSettingAdmin(ConsoleAdmin):
+    """What an operator may change while the system runs."""
+
+    form = RuntimeSettingForm
+    list_display = ["name", "value", "unit", "bounds", "default", "description", "updated_at", "updated_by"]
+    search_fields = ["name", "description"]
+    fields = ["name", "description", "value", "unit", "bounds", "default", "updated_at", "updated_by"]
+    readonly_fields = ["name", "description", "unit", "bounds", "default", "updated_at", "updated_by"]
+
+    @admin.display(description="allowed")
+    def bounds(self, row: RuntimeSetting) -> str:
+        """Show the inclusive bounds."""
+        spec = SPECS.get(row.name)
+        return f"{spec.minimum} to {spec.maximum}" if spec else "not used any more"
+
+    @admin.display(description="default")
+    def default(self, row: RuntimeSetting) -> str:
+        """Show what applies when nothing is set."""
+        spec = SPECS.get(row.name)
+        return str(spec.default) if spec else ""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The specs say which settings there are."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """A row without a spec is a leftover: it is shown, and steers nothing."""
+        if isinstance(obj, RuntimeSetting) and obj.name not in SPECS:
+            return False
+        return bool(super().has_change_permission(request, obj))
+
+    def save_model(self, request: HttpRequest, obj: RuntimeSetting, form: Any, change: bool) -> None:
+        """Store through the service, which keeps the schedule in step."""
+        set_runtime_setting(
+            name=obj.name, value=form.cleaned_data["value"], actor=request.user.get_username()
+        )

@@ -1,0 +1,63 @@
+"""The one mapping from a status to its colour, used by every list, page and the dashboard.
+
+Completed is green, pending yellow, skipped grey, failed red; unfold's words for them are success,
+warning, default and danger. What is under way and healthy is blue (info). Not in the admin package,
+because template tags are loaded while that package still is.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+SUCCESS, WARNING, DEFAULT, DANGER, INFO = "success", "warning", "default", "danger", "info"
+
+COLOURS: Mapping[str, str] = MappingProxyType(
+    {
+        # done as intended
+        "completed": SUCCESS,
+        "executed": SUCCESS,
+        "filled": SUCCESS,
+        "granted": SUCCESS,
+        "approved": SUCCESS,
+        "active": SUCCESS,
+        # waits or works
+        "pending": WARNING,
+        "running": INFO,
+        "claimed": WARNING,
+        "executing": INFO,
+        "awaiting_approval": WARNING,
+        "requested": WARNING,
+        "proposed": WARNING,
+        "created": WARNING,
+        "submitting": WARNING,
+        "accepted": INFO,
+        "partially_filled": INFO,
+        "paused": WARNING,
+        "compensating": WARNING,
+        "reducing": WARNING,
+        "unknown": WARNING,
+        # left out, with a reason
+        "skipped": DEFAULT,
+        "held": DEFAULT,
+        "stored": DEFAULT,
+        "denied": DEFAULT,
+        "expired": DEFAULT,
+        "canceled": DEFAULT,
+        "replaced": DEFAULT,
+        "compensated": DEFAULT,
+        # went wrong, or was stopped
+        "failed": DANGER,
+        "aborted": DANGER,
+        "rejected": DANGER,
+        "halted": DANGER,
+    }
+)
+
+
+def colour_of(status: str) -> str:
+    """Return the label's colour; grey for a word that is no status."""
+    return COLOURS.get(status, DEFAULT)
+
+
+def words_of(status: str) -> str:
+    """Return the status as people read it: ``awaiting_approval`` becomes ``awaiting approval``."""
+    return status.replace("_", " ")

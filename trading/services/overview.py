@@ -1,0 +1,298 @@
+"""What the console shows at a glance: read models for every page's header and for the dashboard.
+
+Each figure comes with the time at which it was read. ``is_stale`` says which are too old to be taken for
+live: they are shown, and marked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings as django_settings
+from django.utils import timezone
+
+from ai.builtin import LABEL as BUILTIN_ANALYST
+from risk.models import KillSwitch, RiskLimits
+from risk.services import book, switch
+from trading.models import (
+    AgentStatus,
+    AIDecision,
+    Approval,
+    Cycle,
+    EquitySnapshot,
+    Event,
+    Heartbeat,
+    Position,
+)
+from trading.services.market_time import market_now
+
+STALE_AFTER = timedelta(minutes=5)
+SYNTHETIC = "synthetic"
+CYCLES_SHOWN = 8
+CYCLES_SEARCHED = 30
+DECISIONS_SHOWN = 12
+PROBLEMS_SHOWN = 8
+CURVE_POINTS = 240
+NOT_RECORDED = "no reason was recorded"
+ZERO = Decimal(0)
+HUNDRED = Decimal(100)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the agent stands, for the header of every page.
+
+    ``state_reason`` says why trading is halted or reducing, "" while it is active.
+    """
+
+    mode: str
+    trading_state: str
+    engagement: KillSwitch | None
+    state_reason: str
+    simulated: bool
+    world: str
+    analyst: str
+    approvals_open: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarketTime:
+    """The broker's clock carried forward; ``now`` is None when it was not read for five minutes."""
+
+    now: datetime | None
+    last_known: datetime | None
+    read_at: datetime | None
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The account in USD as last read; ``day_pnl`` is measured from the previous close's equity."""
+
+    equity: Decimal
+    cash: Decimal
+    buying_power: Decimal
+    day_pnl: Decimal
+    day_pnl_percent: Decimal | None
+    source: str
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What is held and reserved against the limits in force; percentages of equity.
+
+    ``percent``, ``reserved_percent`` and the limits are None when equity or limits are not known.
+    """
+
+    held: Decimal
+    reserved: Decimal
+    percent: Decimal | None
+    reserved_percent: Decimal | None
+    limit_percent: Decimal | None
+    position_count: int
+    max_positions: int | None
+    day_loss_limit_percent: Decimal | None
+    limits_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CycleLine:
+    """A cycle in one line; ``duration_seconds`` is until now while it runs."""
+
+    cycle: Cycle
+    duration_seconds: float
+    decisions: int | None
+    trades: int | None
+    outcomes: Mapping[str, int]
+    reasons: Mapping[str, int]
+    error_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that went wrong in a recent cycle."""
+
+    at: str
+    cycle_id: UUID
+    operation: str
+    symbol: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything the dashboard shows, read at ``now``."""
+
+    now: datetime
+    market: MarketTime
+    money: Money | None
+    curve: tuple[tuple[datetime, Decimal], ...]
+    exposure: Exposure
+    positions: tuple[Position, ...]
+    cycles: tuple[CycleLine, ...]
+    last_analysis: CycleLine | None
+    decisions: tuple[AIDecision, ...]
+    problems: tuple[Problem, ...]
+    heartbeats: tuple[Heartbeat, ...]
+
+
+def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
+    """Return whether a figure of ``moment`` (wall time) is too old to be taken for live."""
+    return moment is None or (now or timezone.now()) - moment > STALE_AFTER
+
+
+def standing() -> Standing:
+    """Return the agent's standing in four small reads; defaults before the first start."""
+    agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
+    engagement = switch.current_engagement()
+    simulated = django_settings.ENVIRONMENT.venue_enabled
+    return Standing(
+        mode=agent.mode,
+        trading_state="halted" if engagement else agent.trading_state,
+        engagement=engagement,
+        state_reason=_state_reason(agent, engagement),
+        simulated=simulated,
+        world=_world(agent, simulated=simulated),
+        analyst=", ".join(django_settings.ENVIRONMENT.ai_models) or BUILTIN_ANALYST,
+        approvals_open=Approval.objects.filter(
+            status=Approval.Status.REQUESTED, expires_at__gt=timezone.now()
+        ).count(),
+    )
+
+
+def _world(agent: AgentStatus, *, simulated: bool) -> str:
+    """Say whose prices these are; what the venue itself said is stored with the agent."""
+    if not simulated:
+        return agent.world or "Alpaca paper account"
+    if agent.world:
+        synthetic = SYNTHETIC in agent.world.lower()
+        return "local venue, synthetic prices" if synthetic else "local venue, replayed real prices"
+    replayed = django_settings.ENVIRONMENT.venue_data is not None
+    return "local venue, replayed real prices" if replayed else "local venue, synthetic prices"
+
+
+def _state_reason(agent: AgentStatus, engagement: KillSwitch | None) -> str:
+    if engagement is not None:
+        return engagement.reason
+    if agent.trading_state == "active":
+        return ""
+    said = (
+        Event.objects.filter(aggregate_type="agent", aggregate_id="1", payload__to=agent.trading_state)
+        .order_by("-sequence")
+        .first()
+    )
+    return str(said.payload.get("reason") or NOT_RECORDED) if said else NOT_RECORDED
+
+
+def overview() -> Overview:
+    """Read the dashboard: a fixed number of small queries, whatever the tables hold."""
+    now = timezone.now()
+    agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
+    money = _money()
+    positions = tuple(Position.objects.order_by("-market_value", "symbol"))
+    recent = list(Cycle.objects.order_by("-started_at", "-id")[:CYCLES_SEARCHED])
+    lines = [_line(cycle, now) for cycle in recent]
+    trading = [line for line in lines if line.cycle.cycle_type != Cycle.Type.MAINTENANCE]
+    return Overview(
+        now=now,
+        market=MarketTime(market_now(), agent.market_time, agent.market_time_read_at, agent.market_open),
+        money=money,
+        curve=_curve(),
+        exposure=_exposure(positions, money),
+        positions=positions,
+        cycles=tuple(lines[:CYCLES_SHOWN]),
+        last_analysis=next((line for line in trading if line.decisions), None),
+        decisions=_latest_decisions(),
+        problems=tuple(_problems(recent[:CYCLES_SHOWN]))[:PROBLEMS_SHOWN],
+        heartbeats=tuple(Heartbeat.objects.order_by("process")),
+    )
+
+
+def _money() -> Money | None:
+    snapshot = EquitySnapshot.objects.order_by("-created_at").first()
+    if snapshot is None:
+        return None
+    start = snapshot.session_start_equity
+    pnl = snapshot.equity - start
+    return Money(
+        equity=snapshot.equity,
+        cash=snapshot.cash,
+        buying_power=snapshot.buying_power,
+        day_pnl=pnl,
+        day_pnl_percent=pnl / start * HUNDRED if start else None,
+        source=snapshot.source,
+        read_at=snapshot.created_at,
+    )
+
+
+def _curve() -> tuple[tuple[datetime, Decimal], ...]:
+    """Return the newest equity readings, oldest first."""
+    rows = EquitySnapshot.objects.order_by("-created_at").values_list("created_at", "equity")[:CURVE_POINTS]
+    return tuple(reversed(rows))
+
+
+def _exposure(positions: tuple[Position, ...], money: Money | None) -> Exposure:
+    limits = RiskLimits.objects.first()
+    held = sum((abs(p.market_value) for p in positions), ZERO)
+    reserved = sum(book.reserved_by_symbol().values(), ZERO)
+    equity = money.equity if money and money.equity > 0 else None
+    return Exposure(
+        held=held,
+        reserved=reserved,
+        percent=held / equity * HUNDRED if equity else None,
+        reserved_percent=reserved / equity * HUNDRED if equity else None,
+        limit_percent=limits.max_exposure_percent if limits else None,
+        position_count=len(positions),
+        max_positions=limits.max_positions if limits else None,
+        day_loss_limit_percent=limits.max_daily_loss_percent if limits else None,
+        limits_version=limits.version if limits else None,
+    )
+
+
+def _line(cycle: Cycle, now: datetime) -> CycleLine:
+    metrics: Mapping[str, Any] = cycle.metrics
+    return CycleLine(
+        cycle=cycle,
+        duration_seconds=((cycle.ended_at or now) - cycle.started_at).total_seconds(),
+        decisions=metrics.get("decisions_count"),
+        trades=metrics.get("trades_count"),
+        outcomes=metrics.get("decisions_by_status", {}),
+        reasons=metrics.get("skipped", {}),
+        error_count=len(cycle.errors),
+    )
+
+
+def _latest_decisions() -> tuple[AIDecision, ...]:
+    """Return the newest decisions that wanted to trade, whatever became of them."""
+    wanted = AIDecision.objects.exclude(action=AIDecision.Action.HOLD)
+    return tuple(wanted.select_related("strategy").order_by("-id")[:DECISIONS_SHOWN])
+
+
+def _problems(cycles: list[Cycle]) -> list[Problem]:
+    """Return the errors of these cycles and why they ended early, newest cycle first."""
+    found: list[Problem] = []
+    for cycle in cycles:
+        if cycle.reason:
+            ended = cycle.ended_at or cycle.started_at
+            found.append(Problem(ended.isoformat(), cycle.pk, f"cycle {cycle.status}", "", cycle.reason))
+        for error in reversed(cycle.errors):
+            found.append(
+                Problem(
+                    at=str(error.get("at", "")),
+                    cycle_id=cycle.pk,
+                    operation=str(error.get("operation", "")),
+                    symbol=str(error.get("symbol", "")),
+                    message=str(error.get("message", "")),
+                )
+            )
+    return found
+
+
+def open_approvals() -> tuple[Approval, ...]:
+    """Return what waits for a person's answer, the next to expire first."""
+    waiting = Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__gt=timezone.now())
+    return tuple(waiting.select_related("decision__strategy").order_by("expires_at"))

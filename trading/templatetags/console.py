@@ -1,0 +1,109 @@
+"""How the console writes figures: thousands separated, signs shown, ages in words, stale ones marked."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from trading.labels import colour_of, words_of
+from trading.services.overview import is_stale
+
+register = template.Library()
+UNKNOWN = "-"
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+@register.filter
+def money(value: Decimal | None) -> str:
+    """Write an amount in USD with two decimals: 100,000.00."""
+    return UNKNOWN if value is None else f"{value:,.2f}"
+
+
+@register.filter
+def signed(value: Decimal | None) -> str:
+    """Write an amount with its sign: +12.30, -4.00, 0.00."""
+    if value is None:
+        return UNKNOWN
+    rounded = round(value, 2)
+    return f"{rounded:+,.2f}" if rounded else "0.00"
+
+
+@register.filter
+def percent(value: Decimal | float | None) -> str:
+    """Write a percentage with one decimal."""
+    return UNKNOWN if value is None else f"{value:.1f} %"
+
+
+@register.filter
+def quantity(value: Decimal | None) -> str:
+    """Write a quantity without trailing zeros: 15.000750037, 20."""
+    return UNKNOWN if value is None else f"{value.normalize():,f}"
+
+
+@register.filter
+def price(value: Decimal | None) -> str:
+    """Write a price with two decimals, small ones with up to eight."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.2f}" if abs(value) >= 1 else f"{round(value, 8).normalize():f}"
+
+
+@register.filter
+def sign_class(value: Decimal | None) -> str:
+    """Return the CSS class of a gain or a loss."""
+    if not value:
+        return ""
+    return "tc-gain" if value > 0 else "tc-loss"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """Write a duration: 7.9 s, 3 min 5 s."""
+    if value is None:
+        return UNKNOWN
+    if value < MINUTE:
+        return f"{value:.1f} s"
+    return f"{int(value) // MINUTE} min {int(value) % MINUTE} s"
+
+
+@register.filter
+def age(moment: datetime | None) -> str:
+    """Write how long ago a moment was: 12 s ago, 3 min ago, 2 h ago, 4 d ago."""
+    if moment is None:
+        return "never"
+    passed = max(timezone.now() - moment, timedelta(0)).total_seconds()
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if passed >= size:
+            return f"{int(passed // size)} {unit} ago"
+    return f"{int(passed)} s ago"
+
+
+@register.filter
+def words(value: str) -> str:
+    """Write a stable word as people read it."""
+    return words_of(value)
+
+
+@register.filter
+def colour(status: str) -> str:
+    """Return a status's colour of the one mapping."""
+    return colour_of(status)
+
+
+@register.simple_tag
+def as_of(moment: datetime | None) -> SafeString:
+    """Write a figure's time and age, marked when the figure is stale."""
+    if moment is None:
+        return format_html('<span class="tc-stale">never read</span>')
+    mark = format_html(' <span class="tc-stale">stale</span>') if is_stale(moment) else ""
+    return format_html(
+        '<time class="tc-time" datetime="{}" title="{}">{} · {}</time>{}',
+        moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S} UTC",
+        f"{moment:%H:%M:%S}",
+        age(moment),
+        mark,
+    )
