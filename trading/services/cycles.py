@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from risk.services import switch
@@ -222,7 +222,7 @@ def _acknowledged_for(cycle_id: UUID, now: datetime) -> bool:
     unsent = [OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN]
     if orders.filter(status__in=unsent).exists():
         return False
-    last = orders.order_by("-acknowledged_at").values_list("acknowledged_at", flat=True).first()
+    last = orders.aggregate(last=Max("acknowledged_at"))["last"]  # a rejected order has none
     return last is None or last + SETTLE_WAIT <= now
 
 
