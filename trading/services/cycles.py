@@ -159,6 +159,8 @@ def abort_cycle(cycle: Cycle, *, reason: str) -> bool:
     """End a cycle early and expire what it had not started; return whether this call ended it."""
     now = timezone.now()
     with transaction.atomic():
+        # An analysis that is just storing its decisions holds this row: they are seen, or never stored.
+        Cycle.objects.select_for_update().only("pk").get(pk=cycle.pk)
         for decision in AIDecision.objects.filter(cycle=cycle, status=DecisionStatus.PENDING, approved=False):
             transitions.apply(
                 decision,
