@@ -40,7 +40,12 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
 
 
 def risk_book_for(symbol: str) -> RiskBook:
-    """Read the account as the gate sees it; call while holding the book's lock."""
+    """Read the account as the gate sees it; call while holding the book's lock.
+
+    Reservations come first: a fill is synced before its reservation ends, so what is read in this order
+    counts at least once, whatever is committed between two statements.
+    """
+    reserved, reserved_symbols = risk_book.reserved_by_symbol(), risk_book.pending_symbols()
     agent = AgentStatus.objects.get(pk=1)
     money = EquitySnapshot.objects.filter(created_at__gte=timezone.now() - EQUITY_MAX_AGE).first()
     positions = list(Position.objects.all())
@@ -53,9 +58,9 @@ def risk_book_for(symbol: str) -> RiskBook:
         session_start_equity=money.session_start_equity if money else None,
         buying_power=money.buying_power if money else ZERO,
         exposures={p.symbol: abs(p.market_value) for p in positions},
-        reserved=risk_book.reserved_by_symbol(),
+        reserved=reserved,
         held_quantity=held.get(symbol, ZERO),
-        pending_symbols=open_orders | risk_book.pending_symbols(),
+        pending_symbols=open_orders | reserved_symbols,
     )
 
 
