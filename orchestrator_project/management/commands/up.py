@@ -12,7 +12,7 @@ from django.db import connection
 from ai.builtin import LABEL as ANALYST_LABEL
 from orchestrator_project.bootstrap import first_steps
 from orchestrator_project.engines import ensure_running
-from orchestrator_project.launch import BAD_START
+from orchestrator_project.launch import BAD_START, embedded_engines
 from orchestrator_project.lines import EventTail
 from orchestrator_project.ports import port_is_free
 from orchestrator_project.prepare import FIRST_OPERATOR, prepare
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         tail = EventTail(self._say)
 
         def watch() -> None:
-            for name in ensure_running(home) if self._embedded() else ():
+            for name in ensure_running(home) if embedded_engines else ():
                 self._say(f"{name} had died and was started again")
             try:
                 tail.look()
@@ -94,10 +94,6 @@ class Command(BaseCommand):
             self._say(f"operator: {FIRST_OPERATOR}, password {password} (shown this once)")
         else:
             self._say("operator: as before (`manage.py changepassword admin` sets a new password)")
-
-    def _embedded(self) -> bool:
-        environment = settings.ENVIRONMENT
-        return environment.database_url is None or environment.redis_url is None
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
