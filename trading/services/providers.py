@@ -12,6 +12,9 @@ from trading.errors import NotConfiguredError
 from trading.services import settings as runtime_settings
 
 VENUE_KEY = "venue"
+REPLAY = "local venue, real prices replayed"
+SYNTHETIC = "local venue, synthetic prices"
+PAPER = "Alpaca paper account"
 ALPACA_TRADING = "https://paper-api.alpaca.markets"
 ALPACA_DATA = "https://data.alpaca.markets"
 FINNHUB = "https://finnhub.io/api/v1"
@@ -69,7 +72,7 @@ def _venue_addresses() -> _Addresses:
         ) from None
     url = said["url"]
     return _Addresses(
-        world=said["world"],
+        world=REPLAY if said["world"].startswith("replay") else SYNTHETIC,
         simulated=True,
         alpaca_key=VENUE_KEY,
         alpaca_secret=VENUE_KEY,
@@ -89,7 +92,7 @@ def _real_addresses() -> _Addresses:
         )
     finnhub, coingecko = environment.finnhub_api_key, environment.coingecko_api_key
     return _Addresses(
-        world="Alpaca paper account",
+        world=PAPER,
         simulated=False,
         alpaca_key=environment.alpaca_api_key,
         alpaca_secret=environment.alpaca_secret_key,

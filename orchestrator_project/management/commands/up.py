@@ -19,6 +19,7 @@ from orchestrator_project.prepare import FIRST_OPERATOR, prepare
 from orchestrator_project.processes import process_specs
 from orchestrator_project.supervisor import AlreadyRunningError, Supervisor, only_one
 from trading.services.modes import current_mode
+from trading.services.providers import PAPER, REPLAY, SYNTHETIC
 
 PORT_TAKEN = (
     "port {port} is taken: choose another with `manage.py up --port {other}` (or `make demo PORT={other}`)"
@@ -72,9 +73,9 @@ class Command(BaseCommand):
     def _announce(self, port: int, password: str | None) -> None:
         environment = settings.ENVIRONMENT
         if not environment.venue_enabled:
-            market = "Alpaca paper account"
+            market = PAPER
         elif environment.venue_data:
-            market = f"local venue, replaying real prices from {environment.venue_data}"
+            market = f"{REPLAY} from {environment.venue_data}"
         else:
             market = (
                 "local venue, synthetic prices (set VENUE_DATA to a folder of CSV files to replay real ones)"
