@@ -17,10 +17,11 @@ class Outside:
 
     def __init__(self, venue: VenueProcess) -> None:
         self.venue = venue
-        self._clean()
+        self.sell_everything()
         self._seen = len(venue.requests())
 
-    def _clean(self) -> None:
+    def sell_everything(self) -> None:
+        """Cancel every order and sell every position, as a stranger."""
         self.venue.request("DELETE", "/v2/orders")
         for symbol, quantity in self.positions().items():
             self.place(symbol, quantity, side="sell")

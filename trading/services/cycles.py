@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from risk.services import switch
@@ -161,6 +161,8 @@ def abort_cycle(cycle: Cycle, *, reason: str) -> bool:
     """End a cycle early and expire what it had not started; return whether this call ended it."""
     now = timezone.now()
     with transaction.atomic():
+        # An analysis that is just storing its decisions holds this row: they are seen, or never stored.
+        Cycle.objects.select_for_update().only("pk").get(pk=cycle.pk)
         for decision in AIDecision.objects.filter(cycle=cycle, status=DecisionStatus.PENDING, approved=False):
             transitions.apply(
                 decision,
@@ -224,7 +226,7 @@ def _acknowledged_for(cycle_id: UUID, now: datetime) -> bool:
     unsent = [OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN]
     if orders.filter(status__in=unsent).exists():
         return False
-    last = orders.order_by("-acknowledged_at").values_list("acknowledged_at", flat=True).first()
+    last = orders.aggregate(last=Max("acknowledged_at"))["last"]  # a rejected order has none
     return last is None or last + SETTLE_WAIT <= now
 
 

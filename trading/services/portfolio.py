@@ -28,6 +28,8 @@ class PortfolioTruth:
 def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
     """Ask the broker for clock, account and positions and store them; return what it said.
 
+    An answer older than what is stored already changes nothing.
+
     Raises:
         WorldMismatchError: it is another account than the one this database belongs to.
         ConnectorError: the broker did not answer; nothing was stored.
@@ -37,7 +39,10 @@ def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
     with transaction.atomic():
         agent = AgentStatus.objects.select_for_update().get(pk=1)
         _require_same_account(agent, truth.account, providers)
-        _store_clock(agent, truth)
+        if agent.positions_as_of is not None and agent.positions_as_of >= truth.asked_at:
+            return truth  # a newer answer is stored: this one would give released room out twice
+        agent.market_time, agent.market_open = truth.clock.now, truth.clock.is_open
+        agent.market_time_read_at = agent.positions_as_of = truth.asked_at
         EquitySnapshot.objects.create(
             cycle_id=cycle_id,
             equity=truth.account.equity,
@@ -47,9 +52,7 @@ def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
             market_time=truth.clock.now,
             source="broker_live",
         )
-        if agent.positions_as_of is None or agent.positions_as_of < truth.asked_at:
-            _store_positions(truth, cycle_id)
-            agent.positions_as_of = truth.asked_at
+        _store_positions(truth, cycle_id)
         agent.account_id = truth.account.account_id
         agent.world = providers.world
         agent.daily_pnl = truth.account.equity - truth.account.last_equity
@@ -72,13 +75,6 @@ def _require_same_account(agent: AgentStatus, account: Account, providers: Provi
             f" {account.account_id} ({providers.world}): start with the settings it was made with, or set"
             " ORCHESTRATOR_HOME (or DATABASE_URL) to begin anew beside it"
         )
-
-
-def _store_clock(agent: AgentStatus, truth: PortfolioTruth) -> None:
-    if agent.market_time_read_at is None or agent.market_time_read_at < truth.asked_at:
-        agent.market_time = truth.clock.now
-        agent.market_time_read_at = truth.asked_at
-        agent.market_open = truth.clock.is_open
 
 
 def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:

@@ -1,0 +1,150 @@
+"""The broker's word on account and positions replaces ours; older words and other accounts do not."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from connectors.errors import ConnectorError
+from tests.factories import make_agent, make_position
+from tests.trading.outside import COIN, STOCK, Outside
+from tests.trading.scenes import ago, change
+from tests.waiting import wait_until
+from trading.errors import NotConfiguredError, WorldMismatchError
+from trading.models import AgentStatus, EquitySnapshot, Event, Position
+from trading.services import portfolio
+from trading.services.market_time import market_now, stocks_trade_now
+from trading.services.portfolio import sync_portfolio
+
+pytestmark = pytest.mark.django_db
+
+
+def position_events() -> list[tuple[str, str, str, str]]:
+    rows = Event.objects.filter(aggregate_type="position").order_by("occurred_at", "id")
+    return [(e.type, e.aggregate_id, e.payload["from"], e.payload["to"]) for e in rows]
+
+
+def test_sync_stores_money_clock_and_positions_with_source_and_time(account: Outside) -> None:
+    """Lesson 24: every figure says where it is from and of when."""
+    account.hold(STOCK, "2")
+    account.hold(COIN, "0.5")
+
+    truth = sync_portfolio(None)
+
+    money = EquitySnapshot.objects.get()
+    assert (money.equity, money.source) == (truth.account.equity.quantize(Decimal("0.0001")), "broker_live")
+    assert money.market_time == truth.clock.now
+    positions = {p.symbol: p for p in Position.objects.all()}
+    assert set(positions) == {STOCK, COIN}
+    assert positions[STOCK].quantity == positions[STOCK].quantity_available == 2
+    assert Decimal("0.49") < positions[COIN].quantity < Decimal("0.5")
+    assert positions[COIN].synced_at == truth.asked_at
+    agent = AgentStatus.objects.get()
+    assert (agent.position_count, agent.account_id) == (2, truth.account.account_id)
+    assert agent.daily_pnl == (truth.account.equity - truth.account.last_equity).quantize(Decimal("0.0001"))
+    assert agent.world == "synthetic"
+
+
+def test_open_positions_have_their_profit(account: Outside) -> None:
+    """Lesson 15."""
+    account.hold(COIN, "2")
+
+    sync_portfolio(None)
+
+    row = Position.objects.get()
+    cost = row.average_entry_price * row.quantity
+    assert row.unrealised_pnl == pytest.approx(row.market_value - cost, abs=Decimal("0.0001"))
+    assert row.unrealised_pnl != 0
+
+
+def test_positions_opened_changed_and_closed_are_events(account: Outside) -> None:
+    account.hold(STOCK, "2")
+    sync_portfolio(None)
+    opened_at = Position.objects.get().opened_at
+    sync_portfolio(None)
+    account.place(STOCK, "1", side="sell")
+    wait_until(lambda: account.positions()[STOCK] == 1, what="one share is sold")
+    sync_portfolio(None)
+    assert Position.objects.get().opened_at == opened_at
+    account.sell_everything()
+    sync_portfolio(None)
+
+    assert not Position.objects.exists()
+    assert position_events() == [
+        ("position.opened", STOCK, "0", "2"),
+        ("position.changed", STOCK, "2", "1"),
+        ("position.closed", STOCK, "1", "0"),
+    ]
+
+
+def test_older_answer_never_overwrites_a_newer_one(account: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.hold(STOCK, "2")
+    sync_portfolio(None)
+    before = AgentStatus.objects.get()
+    newest = EquitySnapshot.objects.first()
+    truth = portfolio._ask(portfolio.current_providers())
+    poorer = replace(truth.account, equity=Decimal(1), buying_power=Decimal(1))
+    late = replace(truth, asked_at=ago(seconds=30), positions=(), account=poorer)
+    monkeypatch.setattr(portfolio, "_ask", lambda _: late)
+
+    sync_portfolio(None)
+
+    after = AgentStatus.objects.get()
+    assert Position.objects.get().quantity == 2
+    assert EquitySnapshot.objects.first() == newest
+    assert (after.positions_as_of, after.daily_pnl) == (before.positions_as_of, before.daily_pnl)
+    assert after.market_time_read_at == before.market_time_read_at
+
+
+def test_another_account_is_refused_and_nothing_is_stored(account: Outside) -> None:
+    account.hold(STOCK, "2")
+    make_agent(account_id="another", world="Alpaca paper account")
+
+    with pytest.raises(WorldMismatchError, match=r"belongs to account another \(Alpaca paper account\)"):
+        sync_portfolio(None)
+
+    assert not EquitySnapshot.objects.exists()
+    assert not Position.objects.exists()
+    assert AgentStatus.objects.get().market_time is None
+
+
+@pytest.mark.parametrize("path", ["/v2/clock", "/v2/account", "/v2/positions"])
+def test_part_that_fails_leaves_everything_as_it_was(account: Outside, path: str) -> None:
+    make_position(STOCK)
+    account.venue.fault(kind="error", route=f"GET {path}", times=1)
+
+    with pytest.raises(ConnectorError):
+        sync_portfolio(None)
+
+    assert not EquitySnapshot.objects.exists()
+    assert Position.objects.get().quantity == 1
+
+
+def test_venue_that_does_not_run_is_said_so() -> None:
+    make_agent()
+
+    with pytest.raises(NotConfiguredError, match=r"manage\.py up"):
+        sync_portfolio(None)
+
+
+def test_market_time_runs_on_from_the_last_reading_for_five_minutes(account: Outside) -> None:
+    assert market_now() is None
+    assert not stocks_trade_now()
+    truth = sync_portfolio(None)
+
+    now = market_now()
+    assert now is not None
+    assert 0 <= (now - truth.clock.now).total_seconds() < 5
+    assert stocks_trade_now()
+
+    change(AgentStatus.objects.get(), market_time_read_at=ago(minutes=5, seconds=1))
+    assert market_now() is None
+    assert not stocks_trade_now()
+
+
+def test_closed_market_is_closed(account: Outside) -> None:
+    sync_portfolio(None)
+    change(AgentStatus.objects.get(), market_open=False)
+
+    assert market_now() is not None
+    assert not stocks_trade_now()

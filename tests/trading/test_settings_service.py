@@ -1,0 +1,95 @@
+"""Settings and mode: changed by name, with their author, and followed at once."""
+
+from decimal import Decimal
+
+import pytest
+from django_celery_beat.models import PeriodicTask
+
+from tests.factories import make_agent
+from trading.errors import SettingError
+from trading.models import Event, RuntimeSetting
+from trading.services import modes, settings
+
+pytestmark = pytest.mark.django_db
+
+
+def test_unset_value_is_the_default() -> None:
+    assert settings.runtime_value("confidence_threshold") == Decimal("0.7")
+    assert settings.seconds("price_max_age") == 90.0
+    assert settings.count("max_stocks") == 120
+
+
+def test_set_value_is_read_at_once_and_keeps_its_author() -> None:
+    settings.set_runtime_setting(name="max_stocks", value=" 50 ", actor="ada")
+
+    row = RuntimeSetting.objects.get()
+    assert (row.value, row.unit, row.updated_by) == ("50", "count", "ada")
+    assert settings.count("max_stocks") == 50
+
+
+def test_unknown_setting_is_refused_with_the_known_ones() -> None:
+    """Lesson 30: a misspelt limit is no silent nothing."""
+    with pytest.raises(SettingError, match="max_stock: no such setting, expected one of cycle_interval"):
+        settings.set_runtime_setting(name="max_stock", value="5", actor="ada")
+
+    with pytest.raises(KeyError):
+        settings.runtime_value("max_stock")
+
+
+def test_value_out_of_bounds_changes_nothing() -> None:
+    """Lesson 30."""
+    with pytest.raises(SettingError, match="expected a number of seconds from 10 to 3600"):
+        settings.set_runtime_setting(name="cycle_interval", value="5", actor="ada")
+
+    assert not RuntimeSetting.objects.exists()
+    assert not PeriodicTask.objects.exists()
+
+
+def test_stored_value_that_became_unreadable_is_an_error() -> None:
+    """Lesson 30: it does not fall back to a default nobody chose."""
+    RuntimeSetting.objects.create(name="price_max_age", value="soon", unit="seconds", description="")
+
+    with pytest.raises(SettingError, match="price_max_age: was 'soon'"):
+        settings.seconds("price_max_age")
+
+
+def test_schedule_follows_the_interval() -> None:
+    settings.set_runtime_setting(name="cycle_interval", value="60", actor="ada")
+    settings.set_runtime_setting(name="cycle_interval", value="120", actor="ada")
+
+    task = PeriodicTask.objects.get()
+    assert (task.name, task.task) == (settings.CYCLE_SCHEDULE, "trading.start_cycle")
+    assert (task.interval.every, task.interval.period) == (120, "seconds")
+    assert task.expire_seconds == 60
+
+
+def test_other_settings_leave_the_schedule_alone() -> None:
+    settings.set_runtime_setting(name="max_coins", value="3", actor="ada")
+
+    assert not PeriodicTask.objects.exists()
+
+
+def test_mode_is_set_with_an_event_and_its_author() -> None:
+    make_agent(mode="manual")
+
+    assert modes.set_mode(mode="autonomous", actor="ada") == "manual"
+
+    assert modes.current_mode() == "autonomous"
+    event = Event.objects.get()
+    assert event.type == "agent.mode_set"
+    assert event.payload == {"from": "manual", "to": "autonomous", "actor": "ada"}
+
+
+def test_same_mode_again_is_no_event() -> None:
+    make_agent(mode="manual")
+
+    modes.set_mode(mode="manual", actor="ada")
+
+    assert not Event.objects.exists()
+
+
+def test_unknown_mode_is_refused() -> None:
+    make_agent(mode="manual")
+
+    with pytest.raises(SettingError, match="mode: was 'yolo', expected one of autonomous, semi_auto, manual"):
+        modes.set_mode(mode="yolo", actor="ada")
