@@ -77,9 +77,7 @@ class Command(BaseCommand):
         elif environment.venue_data:
             market = f"{REPLAY} from {environment.venue_data}"
         else:
-            market = (
-                "local venue, synthetic prices (set VENUE_DATA to a folder of CSV files to replay real ones)"
-            )
+            market = f"{SYNTHETIC} (set VENUE_DATA to a folder of CSV files to replay real ones)"
         self._say("Trading Orchestrator: paper trading only")
         self._say(f"market:   {market}")
         self._say(f"analyst:  {', '.join(environment.ai_models) or ANALYST_LABEL}")
