@@ -14,6 +14,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 WITHOUT_ENGINES = frozenset({"help", "version", "venue", "makemigrations", "collectstatic"})
 WITHOUT_REDIS = frozenset({"kill_switch"})
 BAD_START = 2
+embedded_engines: set[str] = set()  # what this process joined, for whoever supervises
 SIGNALLED = 128
 INTERRUPTED = SIGNALLED + signal.SIGINT
 
@@ -32,6 +33,7 @@ def main(argv: Sequence[str]) -> int:
             "need_database": environment.database_url is None,
             "need_redis": environment.redis_url is None and command not in WITHOUT_REDIS,
         }
+        embedded_engines.update(name for name, needed in needs.items() if needed)
         with joined_engines(environment.orchestrator_home, **needs) as urls:
             for name, url in (("DATABASE_URL", urls.database_url), ("REDIS_URL", urls.redis_url)):
                 if url is not None:

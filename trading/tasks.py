@@ -21,7 +21,6 @@ from trading.services.analysis import analyse_cycle
 from trading.services.sweeping import Kind, Work
 
 log = structlog.get_logger(__name__)
-ANALYSIS_QUEUE = "analysis"
 
 
 def launch(cycle: Cycle) -> None:
@@ -90,7 +89,7 @@ def sync_account(cycle_id: str) -> None:
     _guarded(cycle_id, "sync_account", lambda: fetching.fetch_account(UUID(cycle_id)))
 
 
-@shared_task(name="trading.analyse", queue=ANALYSIS_QUEUE, soft_time_limit=35, time_limit=45)
+@shared_task(name="trading.analyse", soft_time_limit=35, time_limit=45)
 def analyse(cycle_id: str) -> None:
     """Turn what was fetched into decisions and fan out those that want to trade."""
     pending = analyse_cycle(UUID(cycle_id))

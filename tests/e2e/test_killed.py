@@ -18,7 +18,7 @@ from tests.e2e.truth import assert_books_agree, wait_for_end, wait_for_rest
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.domain.statuses import CycleStage, OrderStatus
-from trading.models import AIDecision, Asset, Cycle, Order
+from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Order
 from trading.services.cycles import start_cycle
 from trading.tasks import launch
 
@@ -158,13 +158,14 @@ def test_killed_after_an_order_request(
 def test_killed_at_the_finish(
     system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
 ) -> None:
-    cycle = start()
-    wait_until(at_stage(cycle, CycleStage.EXECUTING), what="the decisions")
-    with held("LOCK TABLE equity_snapshots IN EXCLUSIVE MODE"):
-        wait_until(
-            lambda: at_stage(cycle, CycleStage.FINISHING)() and waiting_for_a_lock(), what="the final sync"
-        )
-        kill(system, "worker", victim)
+    AgentStatus.objects.update(mode=Mode.MANUAL)  # without orders the final sync is the only one
+    with held("LOCK TABLE ai_decisions IN EXCLUSIVE MODE"):
+        cycle = start()
+        wait_until(waiting_for_a_lock, what="the insert of the decisions")
+        market.fault(kind="latency", route="GET /v2/positions", seconds=4, times=1)
+    wait_until(lambda: market.faults()[0]["hits"], what="the final sync")
+
+    kill(system, "worker", victim)
     let_the_lease_run_out(cycle)
 
     assert_ended_well(cycle, market)

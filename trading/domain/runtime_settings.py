@@ -64,6 +64,15 @@ SPECS = MappingProxyType(
             _spec("saga_timeout", "300", ("30", "3600"), _S, "An order still open then is cancelled."),
             _spec("max_stocks", "120", ("1", "120"), Unit.COUNT, "Stocks looked at in one cycle."),
             _spec("max_coins", "20", ("0", "20"), Unit.COUNT, "Coins looked at in one cycle."),
+            _spec(
+                "order_timeout", "10", ("1", "10"), _S, "An order request in total, a slow reply included."
+            ),
+            _spec("order_attempts", "3", ("1", "5"), Unit.COUNT, "Tries before the sweeper takes over."),
+            _spec(
+                "retry_base", "1", ("0.1", "10"), _S, "The first pause between tries; jitter comes on top."
+            ),
+            _spec("retry_factor", "2", ("1", "10"), Unit.RATIO, "Each pause is this much longer."),
+            _spec("retry_cap", "30", ("1", "60"), _S, "No pause is longer."),
             _spec("symbols_per_call", "20", ("1", "140"), Unit.COUNT, "Symbols in one model call."),
             _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
         )

@@ -56,6 +56,8 @@ class MarketSnapshot(models.Model):
             models.UniqueConstraint(name="one_snapshot_per_symbol", fields=["cycle", "symbol"]),
             models.CheckConstraint(name="snapshot_price_positive", condition=Q(price__gt=0)),
         ]
+        # Read by the gate: the latest price of a symbol, whatever cycle fetched it.
+        indexes = [models.Index(fields=["symbol", "-quoted_at"], name="snapshots_latest")]
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.price} ({self.source})"

@@ -31,6 +31,8 @@ class CycleReport:
     cycle_id: str
     status: str
     cycle_type: str
+    market: str
+    analyst: str
     reason: str
     symbols: list[str]
     decisions_count: int
@@ -250,6 +252,8 @@ def report(cycle: Cycle) -> CycleReport:
         cycle_id=str(cycle.pk),
         status=cycle.status,
         cycle_type=cycle.cycle_type,
+        market=AgentStatus.objects.get(pk=1).world,
+        analyst=", ".join(_analysts(cycle)),
         reason=cycle.reason,
         symbols=list(cycle.symbols),
         decisions_count=metrics.get("decisions_count", 0),
@@ -258,3 +262,8 @@ def report(cycle: Cycle) -> CycleReport:
         errors=list(cycle.errors),
         duration_seconds=metrics.get("duration_seconds", 0.0),
     )
+
+
+def _analysts(cycle: Cycle) -> list[str]:
+    models = AIDecision.objects.filter(cycle=cycle).exclude(model="")
+    return sorted(models.values_list("model", flat=True).distinct())

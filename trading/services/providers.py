@@ -9,8 +9,12 @@ from django.conf import settings
 
 from connectors.base import BarSource, Broker, NewsSource, QuoteSource
 from trading.errors import NotConfiguredError
+from trading.services import settings as runtime_settings
 
 VENUE_KEY = "venue"
+REPLAY = "local venue, real prices replayed"
+SYNTHETIC = "local venue, synthetic prices"
+PAPER = "Alpaca paper account"
 ALPACA_TRADING = "https://paper-api.alpaca.markets"
 ALPACA_DATA = "https://data.alpaca.markets"
 FINNHUB = "https://finnhub.io/api/v1"
@@ -49,7 +53,8 @@ def current_providers() -> Providers:
     Raises:
         NotConfiguredError: neither a broker's keys are set nor does the venue run.
     """
-    return _build(_venue_addresses() if settings.ENVIRONMENT.venue_enabled else _real_addresses())
+    addresses = _venue_addresses() if settings.ENVIRONMENT.venue_enabled else _real_addresses()
+    return _build(addresses, runtime_settings.seconds("order_timeout"))
 
 
 def venue_file() -> Path:
@@ -67,7 +72,7 @@ def _venue_addresses() -> _Addresses:
         ) from None
     url = said["url"]
     return _Addresses(
-        world=said["world"],
+        world=REPLAY if said["world"].startswith("replay") else SYNTHETIC,
         simulated=True,
         alpaca_key=VENUE_KEY,
         alpaca_secret=VENUE_KEY,
@@ -87,7 +92,7 @@ def _real_addresses() -> _Addresses:
         )
     finnhub, coingecko = environment.finnhub_api_key, environment.coingecko_api_key
     return _Addresses(
-        world="Alpaca paper account",
+        world=PAPER,
         simulated=False,
         alpaca_key=environment.alpaca_api_key,
         alpaca_secret=environment.alpaca_secret_key,
@@ -99,7 +104,7 @@ def _real_addresses() -> _Addresses:
 
 
 @lru_cache(maxsize=2)
-def _build(addresses: _Addresses) -> Providers:
+def _build(addresses: _Addresses, order_timeout_seconds: float) -> Providers:
     """Build the adapters once per process; the SDKs are imported here because they are heavy."""
     from connectors.alpaca.broker import AlpacaBroker
     from connectors.alpaca.market_data import AlpacaCryptoData, AlpacaNews, AlpacaStockData
@@ -115,7 +120,7 @@ def _build(addresses: _Addresses) -> Providers:
     return Providers(
         world=addresses.world,
         simulated=addresses.simulated,
-        broker=AlpacaBroker(*keys, addresses.trading_url),
+        broker=AlpacaBroker(*keys, addresses.trading_url, total_timeout_seconds=order_timeout_seconds),
         stock_quotes=(stocks, finnhub) if finnhub else (stocks,),
         coin_quotes=(coins, coingecko) if coingecko else (coins,),
         stock_bars=stocks,

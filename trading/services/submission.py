@@ -5,6 +5,7 @@ The row is committed before the request leaves. A request whose reply was lost l
 too old to be sent is looked up too, and expired when the broker has never heard of it.
 """
 
+import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,11 +19,12 @@ from django.utils import timezone
 from connectors.base import AssetClass, BrokerOrder, OrderRequest, Side, TimeInForce
 from connectors.errors import DuplicateOrderError, OutcomeUnknownError, RejectedError, UnavailableError
 from risk.services import locks, switch
+from trading.domain.backoff import backoff_seconds
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.models import Order
-from trading.services import transitions
+from trading.services import settings, transitions
 from trading.services.order_truth import record_broker_order
 from trading.services.providers import current_providers
 
@@ -31,7 +33,6 @@ T = TypeVar("T")
 REQUEST_LEASE = timedelta(seconds=30)  # longer than a look-up and a request, 10 s each in total
 INTENT_MAX_AGE = timedelta(seconds=60)
 QUIET = timedelta(seconds=30)  # a request this old has reached the broker, or never will
-BACKOFF_SECONDS = (0.0, 1.0, 2.0)
 TIME_FOR_ATTEMPTS = timedelta(seconds=20)
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
 
@@ -44,14 +45,25 @@ def submit_order(order_id: UUID) -> Order:
         or when another process is at it.
     """
     give_up_at = timezone.now() + TIME_FOR_ATTEMPTS
-    for pause in BACKOFF_SECONDS:
-        if timezone.now() >= give_up_at:
+    for attempt in range(settings.count("order_attempts")):
+        pause = _pause(attempt)
+        if timezone.now() + timedelta(seconds=pause) >= give_up_at:
             break
         time.sleep(pause)
         order = Order.objects.get(pk=order_id)
         if order.status not in UNSENT or not _attempt(order):
             break
     return Order.objects.get(pk=order_id)
+
+
+def _pause(attempt: int) -> float:
+    return backoff_seconds(
+        attempt,
+        base=settings.seconds("retry_base"),
+        factor=float(settings.runtime_value("retry_factor")),
+        cap=settings.seconds("retry_cap"),
+        jitter=random.random(),  # noqa: S311 - spreads tasks, keeps no secret
+    )
 
 
 def _attempt(order: Order) -> bool:

@@ -64,6 +64,9 @@ class Command(BaseCommand):
             f"{len(facts.symbols)} symbols, {facts.decisions_count} decisions, {facts.trades_count} trades,"
             f" {facts.duration_seconds:.1f} s"
         )
+        self.stdout.write(
+            f"market: {facts.market or 'not known yet'}; analyst: {facts.analyst or 'not asked'}"
+        )
         for reason, count in sorted(facts.skipped.items()):
             self.stdout.write(f"  not traded, {reason}: {count}")
         for entry in facts.errors:

@@ -12,13 +12,14 @@ from django.db import connection
 from ai.builtin import LABEL as ANALYST_LABEL
 from orchestrator_project.bootstrap import first_steps
 from orchestrator_project.engines import ensure_running
-from orchestrator_project.launch import BAD_START
+from orchestrator_project.launch import BAD_START, embedded_engines
 from orchestrator_project.lines import EventTail
 from orchestrator_project.ports import port_is_free
 from orchestrator_project.prepare import FIRST_OPERATOR, prepare
 from orchestrator_project.processes import process_specs
 from orchestrator_project.supervisor import AlreadyRunningError, Supervisor, only_one
 from trading.services.modes import current_mode
+from trading.services.providers import PAPER, REPLAY, SYNTHETIC
 
 PORT_TAKEN = (
     "port {port} is taken: choose another with `manage.py up --port {other}` (or `make demo PORT={other}`)"
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         tail = EventTail(self._say)
 
         def watch() -> None:
-            for name in ensure_running(home) if self._embedded() else ():
+            for name in ensure_running(home) if embedded_engines else ():
                 self._say(f"{name} had died and was started again")
             try:
                 tail.look()
@@ -72,13 +73,11 @@ class Command(BaseCommand):
     def _announce(self, port: int, password: str | None) -> None:
         environment = settings.ENVIRONMENT
         if not environment.venue_enabled:
-            market = "Alpaca paper account"
+            market = PAPER
         elif environment.venue_data:
-            market = f"local venue, replaying real prices from {environment.venue_data}"
+            market = f"{REPLAY} from {environment.venue_data}"
         else:
-            market = (
-                "local venue, synthetic prices (set VENUE_DATA to a folder of CSV files to replay real ones)"
-            )
+            market = f"{SYNTHETIC} (set VENUE_DATA to a folder of CSV files to replay real ones)"
         self._say("Trading Orchestrator: paper trading only")
         self._say(f"market:   {market}")
         self._say(f"analyst:  {', '.join(environment.ai_models) or ANALYST_LABEL}")
@@ -94,10 +93,6 @@ class Command(BaseCommand):
             self._say(f"operator: {FIRST_OPERATOR}, password {password} (shown this once)")
         else:
             self._say("operator: as before (`manage.py changepassword admin` sets a new password)")
-
-    def _embedded(self) -> bool:
-        environment = settings.ENVIRONMENT
-        return environment.database_url is None or environment.redis_url is None
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
