@@ -42,7 +42,7 @@ def test_sync_stores_money_clock_and_positions_with_source_and_time(account: Out
     agent = AgentStatus.objects.get()
     assert (agent.position_count, agent.account_id) == (2, truth.account.account_id)
     assert agent.daily_pnl == (truth.account.equity - truth.account.last_equity).quantize(Decimal("0.0001"))
-    assert agent.world == "synthetic"
+    assert agent.world == "local venue, synthetic prices"
 
 
 def test_open_positions_have_their_profit(account: Outside) -> None:
