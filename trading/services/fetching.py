@@ -15,6 +15,7 @@ from connectors.errors import ConnectorError
 from connectors.retry import call_with_retry
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
+from trading.errors import WorldMismatchError
 from trading.models import Cycle, MarketSnapshot
 from trading.services import cycles, settings
 from trading.services.market_time import market_now
@@ -77,6 +78,10 @@ def fetch_account(cycle_id: UUID) -> None:
         truth = sync_portfolio(cycle_id)
     except ConnectorError as error:
         cycles.record_error(cycle_id, operation="sync_account", error=error)
+        return
+    except WorldMismatchError as error:  # nothing may be decided, still less ordered, on another account
+        cycles.record_error(cycle_id, operation="sync_account", error=error)
+        cycles.fail_cycle(Cycle.objects.get(pk=cycle_id), reason=str(error)[:500])
         return
     cycles.record_step(
         cycle_id,
