@@ -23,7 +23,7 @@ from trading.errors import CycleRunningError, SlotTakenError
 from trading.models import AgentStatus, AIDecision, Cycle
 from trading.services import cycles
 
-F, A, E, FINISHING = CycleStage.FETCHING, CycleStage.ANALYSING, CycleStage.EXECUTING, CycleStage.FINISHING
+F, A = CycleStage.FETCHING, CycleStage.ANALYSING
 
 
 def start(**options: Any) -> Cycle:
@@ -244,6 +244,7 @@ def test_cycle_ends_once() -> None:
 
 @pytest.mark.django_db
 def test_metrics_and_report_count_what_happened() -> None:
+    make_agent(world="local venue")
     cycle = make_cycle(status="running", stage="executing", started_at=ago(seconds=4))
     traded = make_order(decision=make_decision(cycle=cycle, status="executed"), status="filled")
     make_trade(order=traded)
@@ -256,6 +257,7 @@ def test_metrics_and_report_count_what_happened() -> None:
 
     report = cycles.report(Cycle.objects.get())
     assert (report.status, report.decisions_count, report.trades_count) == ("completed", 4, 1)
+    assert (report.market, report.analyst) == ("local venue", "")
     assert report.skipped == {"hold": 1, "stale_price": 2}
     assert report.duration_seconds == pytest.approx(4, abs=2)
     error = report.errors[0]

@@ -10,6 +10,7 @@ from tests.trading.outside import LOOK_UP, ORDERS, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from trading.models import Order
 from trading.services import submission
+from trading.services.settings import set_runtime_setting
 from trading.services.submission import SwitchEngagedError, post_order, submit_order
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -104,9 +105,10 @@ def test_order_whose_reply_was_lost_is_adopted_by_look_up(
 
 
 def test_request_that_hangs_leaves_the_order_unknown_until_it_is_looked_up(
-    account: Outside, order: Order, no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    account: Outside, order: Order
 ) -> None:
-    monkeypatch.setattr(submission, "BACKOFF_SECONDS", (0.0,))
+    set_runtime_setting(name="order_attempts", value="1", actor="test")
+    set_runtime_setting(name="order_timeout", value="1", actor="test")
     account.venue.fault(kind="hang", route=ORDERS, times=1)
 
     hung = submit_order(order.pk)
@@ -135,7 +137,7 @@ def test_rate_limit_is_tried_again_later(account: Outside, order: Order, no_paus
     sent = submit_order(order.pk)
 
     assert sent.acknowledged_at is not None
-    assert no_pauses == [0.0, 1.0, 2.0]
+    assert [int(pause) for pause in no_pauses] == [0, 1, 2]
     assert statuses_of(account.posts()) == [429, 429, 200]
     assert "order.lose" not in events_of(sent)
 
@@ -217,10 +219,8 @@ def test_look_up_that_is_refused_does_not_reject_the_order(
     assert len(account.posts()) == 1
 
 
-def test_fills_that_are_refused_do_not_reject_the_order(
-    account: Outside, order: Order, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(submission, "BACKOFF_SECONDS", (0.0,))
+def test_fills_that_are_refused_do_not_reject_the_order(account: Outside, order: Order) -> None:
+    set_runtime_setting(name="order_attempts", value="1", actor="test")
     account.venue.fault(kind="reset_after", route=ORDERS, times=1)
     submit_order(order.pk)
     account.wait_filled(order.client_order_id)
