@@ -9,7 +9,6 @@ from tests.waiting import wait_until
 STOCK, OTHER_STOCK, WHOLE_STOCK, COIN = "ALSQ", "BRSZ", "COEQ", "BTC/USD"
 ORDERS = "POST /v2/orders"
 LOOK_UP = "GET /v2/orders:by_client_order_id"
-FOREVER = 10**6
 
 
 class Outside:
