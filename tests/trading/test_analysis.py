@@ -1,0 +1,292 @@
+"""What was fetched becomes one decision per symbol, each with its reason where it does not trade."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from tests.factories import make_cycle, make_decision, make_position, make_snapshot, make_strategy
+from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
+from tests.trading.scenes import ago, change, events_of
+from trading.domain.statuses import CycleStage
+from trading.models import AgentStatus, AIDecision, Cycle, Strategy
+from trading.services import cycles, fetching
+from trading.services.analysis import analyse_cycle
+from trading.services.market_time import market_now
+from trading.services.portfolio import sync_portfolio
+from trading.services.settings import set_runtime_setting
+
+CHAT = "POST /ai/v1/chat/completions"
+ALL = [STOCK, OTHER_STOCK, COIN]
+
+
+@pytest.fixture
+def strategy(account: Outside) -> Strategy:
+    return make_strategy(name="Momentum", instructions="Prefer to hold.")
+
+
+@pytest.fixture
+def cycle(strategy: Strategy) -> Cycle:
+    """A cycle that has just fetched its three prices."""
+    cycle = make_cycle(status="running", symbols=ALL)
+    sync_portfolio(cycle.pk)
+    for symbol in ALL:
+        make_snapshot(cycle=cycle, symbol=symbol, quoted_at=market_now())
+    return cycle
+
+
+@pytest.fixture
+def model(account: Outside, settings: Settings) -> Any:
+    """A language model at the venue; call it with what it shall answer."""
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
+        update={
+            "ai_models": ("openai/venue-analyst",),
+            "ai_api_base": f"{account.venue.url}/ai/v1",
+            "ai_api_key": "key",
+        }
+    )
+
+    def answer(*decisions: tuple[str, str, float]) -> None:
+        rows = [
+            {"symbol": symbol, "action": action, "confidence": confidence, "reasoning": "Because."}
+            for symbol, action, confidence in decisions
+        ]
+        account.venue.fault(kind="content", route=CHAT, body={"decisions": rows})
+
+    return answer
+
+
+def decided(cycle: Cycle) -> dict[str, tuple[str, str, str]]:
+    rows = AIDecision.objects.filter(cycle=cycle)
+    return {row.symbol: (row.action, row.status, row.reason) for row in rows}
+
+
+def test_every_symbol_of_real_fetches_gets_its_decision(account: Outside, strategy: Strategy) -> None:
+    cycle = make_cycle(status="running", symbols=ALL)
+    fetching.fetch_account(cycle.pk)
+    fetching.fetch_stocks(cycle.pk, [STOCK, OTHER_STOCK], batch_count=1)
+    fetching.fetch_coins(cycle.pk, [COIN])
+
+    pending = analyse_cycle(cycle.pk)
+
+    rows = list(AIDecision.objects.filter(cycle=cycle))
+    assert {row.symbol for row in rows} == set(ALL)
+    assert pending == [row.pk for row in rows if row.status == "pending"]
+    for row in rows:
+        assert row.model == "builtin/technical-v1"
+        assert row.model_call is not None
+        assert row.reasoning
+        assert 0 <= row.confidence <= 1
+        assert row.price is not None
+    cycle.refresh_from_db()
+    assert (cycle.stage, cycle.lease_until) == ("executing", None)
+    assert "cycle.step.analysis" in events_of(cycle)
+
+
+def test_answers_become_decisions_and_only_trades_stay_pending(cycle: Cycle, model: Any) -> None:
+    make_position(OTHER_STOCK)
+    model((STOCK, "buy", 0.9), (OTHER_STOCK, "sell", 0.8), (COIN, "hold", 0.5))
+
+    pending = analyse_cycle(cycle.pk)
+
+    assert decided(cycle) == {
+        STOCK: ("buy", "pending", ""),
+        OTHER_STOCK: ("sell", "pending", ""),
+        COIN: ("hold", "held", "hold"),
+    }
+    buy = AIDecision.objects.get(symbol=STOCK)
+    assert (buy.confidence, buy.reasoning, buy.price) == (Decimal("0.9"), "Because.", 100)
+    assert buy.model == "openai/venue-analyst"
+    assert pending is not None
+    assert set(pending) == {row.pk for row in AIDecision.objects.filter(status="pending")}
+    assert events_of(buy) == ["decision.created"]
+
+
+def test_sale_of_what_is_not_held_is_skipped(cycle: Cycle, model: Any) -> None:
+    """Lesson 9."""
+    model((STOCK, "sell", 0.9), (OTHER_STOCK, "hold", 0.5), (COIN, "hold", 0.5))
+
+    assert analyse_cycle(cycle.pk) == []
+
+    assert decided(cycle)[STOCK] == ("sell", "skipped", "no_position")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((STOCK, "BUY NOW", 0.9), "invalid_answer"),
+        ((STOCK, "buy", 1.5), "invalid_answer"),
+        ((OTHER_STOCK, "hold", 0.9), "missing_answer"),
+    ],
+)
+def test_answer_that_cannot_be_used_is_a_hold_with_its_reason(
+    cycle: Cycle, model: Any, answer: tuple[str, str, float], reason: str
+) -> None:
+    """Lessons 3, 19: an action outside the enum never becomes an order."""
+    model(answer)
+
+    assert analyse_cycle(cycle.pk) == []
+
+    assert decided(cycle)[STOCK] == ("hold", "held", reason)
+
+
+def test_symbol_nobody_asked_for_gets_no_decision(cycle: Cycle, model: Any) -> None:
+    """Lesson 19."""
+    model(("EVIL", "buy", 0.9), *((symbol, "hold", 0.5) for symbol in ALL))
+
+    analyse_cycle(cycle.pk)
+
+    assert set(decided(cycle)) == set(ALL)
+
+
+def test_model_that_fails_holds_everything_and_is_recorded(
+    account: Outside, cycle: Cycle, model: Any
+) -> None:
+    """Lessons 13, 28: a failed call is a hold, said so, and no trade."""
+    set_runtime_setting(name="analysis_timeout", value="5", actor="test")
+    account.venue.fault(kind="error", route=CHAT)
+
+    assert analyse_cycle(cycle.pk) == []
+
+    assert {(action, status) for action, status, _ in decided(cycle).values()} == {("hold", "held")}
+    assert {reason for _, _, reason in decided(cycle).values()} <= {"analysis_failed", "analysis_timeout"}
+    cycle.refresh_from_db()
+    assert [error["operation"] for error in cycle.errors] == ["analyse"]
+
+
+def test_closed_market_skips_stocks_and_not_coins(cycle: Cycle, model: Any) -> None:
+    change(AgentStatus.objects.get(), market_open=False)
+    model((STOCK, "buy", 0.9), (COIN, "buy", 0.9))
+
+    analyse_cycle(cycle.pk)
+
+    assert decided(cycle) == {
+        STOCK: ("hold", "skipped", "market_closed"),
+        OTHER_STOCK: ("hold", "skipped", "market_closed"),
+        COIN: ("buy", "pending", ""),
+    }
+
+
+def test_symbols_without_a_fresh_price_are_skipped(cycle: Cycle, model: Any) -> None:
+    """Lessons 7, 18."""
+    change(cycle.snapshots.get(symbol=STOCK), quoted_at=market_now() - (ago() - ago(seconds=100)))
+    cycle.snapshots.get(symbol=OTHER_STOCK).delete()
+    model((COIN, "hold", 0.5))
+
+    analyse_cycle(cycle.pk)
+
+    assert decided(cycle)[STOCK] == ("hold", "skipped", "stale_price")
+    assert decided(cycle)[OTHER_STOCK] == ("hold", "skipped", "no_price")
+    stale = AIDecision.objects.get(symbol=STOCK)
+    assert "the price of alpaca is 10" in stale.reason_detail
+
+
+def test_clock_that_cannot_be_read_skips_everything(account: Outside, cycle: Cycle) -> None:
+    change(AgentStatus.objects.get(), market_time_read_at=ago(minutes=6))
+
+    assert analyse_cycle(cycle.pk) == []
+
+    assert {reason for _, _, reason in decided(cycle).values()} == {"no_market_clock"}
+    assert not any(r["path"].startswith("/ai/") for r in account.requests())
+
+
+def test_model_is_told_positions_headlines_and_money(account: Outside, cycle: Cycle, model: Any) -> None:
+    make_position(COIN, quantity=Decimal(2), market_value=Decimal(220), unrealised_pnl=Decimal(20))
+    headline = {"source": "wire", "symbols": [STOCK], "title": "Strong quarter"}
+    change(cycle, headlines=[headline | {"published_at": ago(hours=1).isoformat()}])
+    change(cycle.snapshots.get(symbol=STOCK), previous_close=Decimal(80))
+    model(*((symbol, "hold", 0.5) for symbol in ALL))
+
+    analyse_cycle(cycle.pk)
+
+    call = AIDecision.objects.filter(cycle=cycle).first().model_call
+    assert call is not None
+    told = str(call.prompt)
+    assert "Prefer to hold." in told
+    assert COIN in told
+
+
+def test_execution_cycle_asks_no_model_and_returns_what_was_approved(account: Outside) -> None:
+    make_strategy()
+    approved = make_decision(approved=True)
+    make_decision(symbol="MSFT")
+    cycle = make_cycle(status="running", cycle_type="execution", symbols=[])
+    sync_portfolio(cycle.pk)
+
+    assert analyse_cycle(cycle.pk) == [approved.pk]
+
+    assert not AIDecision.objects.filter(cycle=cycle).exists()
+
+
+def test_inactive_strategies_are_not_asked(cycle: Cycle, model: Any) -> None:
+    make_strategy(is_active=False)
+    model(*((symbol, "hold", 0.5) for symbol in ALL))
+
+    analyse_cycle(cycle.pk)
+
+    assert AIDecision.objects.filter(cycle=cycle).count() == len(ALL)
+
+
+def test_second_delivery_does_nothing(account: Outside, cycle: Cycle, model: Any) -> None:
+    model((STOCK, "buy", 0.9))
+    analyse_cycle(cycle.pk)
+    asked = len(account.requests())
+
+    assert analyse_cycle(cycle.pk) is None
+
+    assert len(account.requests()) == asked
+    assert AIDecision.objects.filter(cycle=cycle).count() == len(ALL)
+
+
+def test_analysis_whose_worker_died_is_taken_over(cycle: Cycle, model: Any) -> None:
+    model((STOCK, "buy", 0.9))
+    change(cycle, stage="analysing", lease_until=ago(seconds=1))
+
+    assert len(analyse_cycle(cycle.pk) or []) == 1
+
+
+def test_analysis_under_way_elsewhere_is_left_alone(cycle: Cycle) -> None:
+    change(cycle, stage="analysing", lease_until=ago(seconds=-20))
+
+    assert analyse_cycle(cycle.pk) is None
+
+    assert decided(cycle) == {}
+
+
+def test_analysis_that_lost_its_lease_stores_nothing(
+    cycle: Cycle, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model((STOCK, "buy", 0.9))
+    really_move = cycles.move_stage
+
+    def move_and_lose(*args: Any, **options: Any) -> Any:
+        token = really_move(*args, **options)
+        Cycle.objects.filter(pk=cycle.pk).update(lease_until=ago(seconds=-99))
+        return token
+
+    monkeypatch.setattr(cycles, "move_stage", move_and_lose)
+
+    assert analyse_cycle(cycle.pk) is None
+
+    assert decided(cycle) == {}
+    cycle.refresh_from_db()
+    assert cycle.stage == CycleStage.ANALYSING
+
+
+def test_cycle_aborted_during_its_analysis_gets_no_decisions(
+    cycle: Cycle, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model((STOCK, "buy", 0.9))
+    really_move = cycles.move_stage
+
+    def move_and_abort(*args: Any, **options: Any) -> Any:
+        token = really_move(*args, **options)
+        cycles.abort_cycle(Cycle.objects.get(pk=cycle.pk), reason="deadline")
+        return token
+
+    monkeypatch.setattr(cycles, "move_stage", move_and_abort)
+
+    assert analyse_cycle(cycle.pk) is None
+
+    assert decided(cycle) == {}
