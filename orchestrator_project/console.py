@@ -8,6 +8,7 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 CONTEXT = "trading.admin.context"
+FORMAT_MODULE_PATH = ["orchestrator_project.formats"]
 
 
 def _item(title: str, icon: str, name: str, **more: Any) -> dict[str, Any]:

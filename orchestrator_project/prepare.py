@@ -30,7 +30,8 @@ DEFAULT_INSTRUCTIONS = (
     " trend. Sell what is held when its trend has broken or it is overbought. Prefer to hold: only propose"
     " what the figures support, and say which."
 )
-CHANGEABLE = ["runtimesetting", "strategy", "universecandidate"]
+CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits"]
+ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],
     "operator": ["view", "engage_killswitch", "set_mode", "answer_approval"],
@@ -80,7 +81,7 @@ def _schedule() -> None:
 
 
 def _groups() -> None:
-    ours = Permission.objects.filter(content_type__app_label__in=["trading", "risk", "ai"])
+    ours = Permission.objects.filter(content_type__app_label__in=ROOMS_SHOWN)
     for name, words in GROUPS.items():
         group, _ = Group.objects.get_or_create(name=name)
         granted = [p for p in ours if _is_granted(p.codename, words, name)]

@@ -7,6 +7,7 @@ from typing import Any
 import dj_database_url
 from django.urls import reverse_lazy
 
+from orchestrator_project.console import FORMAT_MODULE_PATH as FORMAT_MODULE_PATH
 from orchestrator_project.console import UNFOLD as UNFOLD
 from orchestrator_project.engines.state import read_state
 from orchestrator_project.environment import load_environment

@@ -20,6 +20,12 @@ from risk.errors import LimitsError
 from risk.models import RiskCheck, RiskLimits, RiskReservation
 from risk.services.limits import LIMIT_FIELDS, add_version, check_limits, limits_in_force
 
+ADD_PAGE = {
+    "title": "Edit the risk limits",
+    "show_save_and_add_another": False,
+    "show_save_and_continue": False,
+}
+
 
 class RiskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
     """A table of the risk room; nothing in it is ever changed or deleted by hand."""
@@ -94,6 +100,7 @@ class RiskLimitsAdmin(RiskAdmin):
         "created_at",
     ]
     list_before_template = "console/limits_intro.html"
+    show_add_link = False
     search_fields = ["author", "note"]
 
     @display(description="state", label={"in force": "success", "replaced": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints
@@ -139,9 +146,7 @@ class RiskLimitsAdmin(RiskAdmin):
     ) -> Any:
         """Say so when somebody else was quicker."""
         try:
-            return super().add_view(
-                request, form_url, {"title": "Edit the risk limits"} | (extra_context or {})
-            )
+            return super().add_view(request, form_url, ADD_PAGE | (extra_context or {}))
         except LimitsError as error:
             messages.error(request, f"Nothing was saved: {error}.")
             return redirect("admin:risk_risklimits_add")

@@ -1,4 +1,4 @@
-"""The one mapping from a status to its colour, used by every list, page and the dashboard.
+"""How the console shows words and numbers: the one mapping from a status to its colour, and plain decimals.
 
 Completed is green, pending yellow, skipped grey, failed red; unfold's words for them are success,
 warning, default and danger. What is under way and healthy is blue (info). Not in the admin package,
@@ -6,6 +6,7 @@ because template tags are loaded while that package still is.
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 
 SUCCESS, WARNING, DEFAULT, DANGER, INFO = "success", "warning", "default", "danger", "info"
@@ -61,3 +62,8 @@ def colour_of(status: str) -> str:
 def words_of(status: str) -> str:
     """Return the status as people read it: ``awaiting_approval`` becomes ``awaiting approval``."""
     return status.replace("_", " ")
+
+
+def plain(value: Decimal) -> str:
+    """Return a number with thousands separated and no trailing zeros: 15.000750037, 1,306.89, 20."""
+    return f"{value.normalize():,f}"

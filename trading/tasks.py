@@ -24,12 +24,20 @@ log = structlog.get_logger(__name__)
 
 
 def launch(cycle: Cycle) -> None:
-    """Put a cycle that was just stored to work, once its transaction is committed."""
-    if not cycle.is_open:
-        return
-    if cycle.cycle_type == Cycle.Type.MAINTENANCE:
-        transaction.on_commit(lambda: maintain.delay(str(cycle.pk)))
-        return
+    """Put a cycle that was just stored to work, once its transaction is committed.
+
+    One message only: the chord is published by a worker, because whoever publishes one subscribes to its
+    results, and a command would wait for them when it ends.
+    """
+    if cycle.is_open:
+        task = maintain if cycle.cycle_type == Cycle.Type.MAINTENANCE else fan_out
+        transaction.on_commit(lambda: task.delay(str(cycle.pk)))
+
+
+@shared_task(name="trading.fan_out", soft_time_limit=20, time_limit=30)
+def fan_out(cycle_id: str) -> None:
+    """Publish the cycle's fetches, with the analysis behind them."""
+    cycle = Cycle.objects.get(pk=cycle_id)
     pk = str(cycle.pk)
     batches = list(fetching.stock_batches(cycle.symbols))
     coins = [s for s in cycle.symbols if "/" in s]
@@ -37,7 +45,7 @@ def launch(cycle: Cycle) -> None:
     header += [fetch_coins.si(pk, coins)] if coins else []
     header += [fetch_news.si(pk, list(cycle.symbols))] if cycle.symbols else []
     header.append(sync_account.si(pk))
-    transaction.on_commit(lambda: chord(header)(analyse.si(pk)))
+    chord(header)(analyse.si(pk))
 
 
 @shared_task(name="trading.start_cycle", soft_time_limit=20, time_limit=30)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.db import connection
 from django.db.models import Model
@@ -68,11 +69,7 @@ def by_name(model: type[Model]) -> str:
 
 def test_every_table_of_our_rooms_has_a_page() -> None:
     ours = {m for m in admin.site._registry if m._meta.app_label in ("trading", "risk", "ai")}
-    tables = {
-        m
-        for m in __import__("django.apps", fromlist=["apps"]).apps.get_models()
-        if m._meta.app_label in ("trading", "risk", "ai")
-    }
+    tables = {m for m in apps.get_models() if m._meta.app_label in ("trading", "risk", "ai")}
 
     assert tables - ours == {models.SagaStep}  # shown inside its saga
 

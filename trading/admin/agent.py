@@ -7,8 +7,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from trading.admin.base import RecordAdmin, labelled
-from trading.admin.pages import FormPage, form_page, require
+from trading.admin.base import RecordAdmin, figure, labelled
+from trading.admin.pages import FormPage, form_page, posted, require
 from trading.admin.portfolio import FRESHNESS
 from trading.labels import COLOURS
 from trading.models import AgentStatus, Heartbeat, Mode
@@ -54,7 +54,7 @@ class AgentStatusAdmin(RecordAdmin):
         "is_running",
         "last_cycle_time",
         "position_count",
-        "daily_pnl",
+        figure("daily_pnl"),
         "world",
     ]
 
@@ -71,8 +71,8 @@ class AgentStatusAdmin(RecordAdmin):
     def mode_view(self, request: HttpRequest) -> HttpResponse:
         """Show the mode and let those who may set another."""
         require(request, SET_MODE)
-        form = ModeForm(request.POST or None, initial={"mode": current_mode()})
-        if request.method == "POST" and form.is_valid():
+        form = ModeForm(posted(request), initial={"mode": current_mode()})
+        if form.is_valid():
             chosen = form.cleaned_data["mode"]
             before = set_mode(mode=chosen, actor=request.user.get_username())
             said = f"The mode is {chosen}" + (f", it was {before}." if before != chosen else " as before.")

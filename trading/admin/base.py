@@ -1,6 +1,7 @@
 """What every page of the console has in common: read-first, quick on large tables, UUIDs searchable."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,7 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from trading.labels import COLOURS, words_of
+from trading.labels import COLOURS, colour_of, plain, words_of
 
 ROWS_PER_PAGE = 50
 
@@ -84,6 +86,25 @@ def status_label(row: Any) -> tuple[str, str]:
     return row.status, words_of(row.status)
 
 
+@admin.display(description="status")
+def status_badge(row: Any) -> SafeString:
+    """Show the same label on a row's own page, where unfold's label columns do not reach."""
+    return render_to_string(
+        "unfold/helpers/label.html", {"text": words_of(row.status), "type": colour_of(row.status)}
+    )
+
+
+def figure(name: str) -> Callable[[Any], str]:
+    """Return a list column that shows a decimal column without its trailing zeros."""
+
+    @admin.display(description=name.replace("_", " "), ordering=name)
+    def shown(row: Any) -> str:
+        value: Decimal | None = getattr(row, name)
+        return "-" if value is None else plain(value)
+
+    return shown
+
+
 @admin.display(description="cycle", ordering="cycle_id")
 def cycle_link(row: Any) -> SafeString | str:
     """Link to the cycle of a row that carries a plain ``cycle_id``."""
@@ -92,7 +113,7 @@ def cycle_link(row: Any) -> SafeString | str:
     return linked("cycle", row.cycle_id)
 
 
-def linked(model: str, pk: UUID) -> SafeString:
+def linked(model: str, pk: UUID | str) -> SafeString:
     """Link to a row of the trading room by the end of its id, where two made in the same moment differ."""
     return format_html('<a class="tc-link" href="{}">…{}</a>', change_url("trading", model, pk), str(pk)[-8:])
 

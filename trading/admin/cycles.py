@@ -6,12 +6,25 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, list_url, status_label
+from trading.admin.base import (
+    GrowingRecordAdmin,
+    RecordAdmin,
+    cycle_link,
+    figure,
+    linked,
+    list_url,
+    status_badge,
+    status_label,
+)
 from trading.labels import words_of
 from trading.models import Cycle, Event, MarketSnapshot
 
+PAGE_OF = {"cycle": "cycle", "decision": "aidecision", "order": "order", "saga": "saga"}
 AGGREGATES = ("cycle", "decision", "order", "saga", "position", "agent", "kill_switch")
 
 
@@ -36,10 +49,11 @@ class CycleAdmin(RecordAdmin):
     uuid_search = ("pk",)
     date_hierarchy = "started_at"
     change_form_before_template = "console/cycle_links.html"
+    readonly_fields = [status_badge, "problems", "symbol_list", "headline_list"]
     fieldsets = [
-        (None, {"fields": ["status", "stage", "cycle_type", "mode", "trigger", "started_by", "reason"]}),
+        (None, {"fields": [status_badge, "stage", "cycle_type", "mode", "trigger", "started_by", "reason"]}),
         ("Times", {"fields": ["started_at", "ended_at", "deadline_at", "stage_at", "lease_until", "slot"]}),
-        ("What happened", {"fields": ["metrics", "errors", "symbols", "headlines"]}),
+        ("What happened", {"fields": ["metrics", "problems", "symbol_list", "headline_list"]}),
     ]
 
     @admin.display(description="duration")
@@ -54,6 +68,38 @@ class CycleAdmin(RecordAdmin):
         if not stored:
             return ""
         return f"{stored.get('decisions_count', 0)} / {stored.get('trades_count', 0)} / {len(cycle.errors)}"
+
+    @admin.display(description="errors")
+    def problems(self, cycle: Cycle) -> SafeString | str:
+        """Show what went wrong on the way, a line each."""
+        rows = [
+            (
+                error.get("at", "")[11:19],
+                words_of(error.get("operation", "")),
+                error.get("symbol", ""),
+                error.get("message", ""),
+            )
+            for error in cycle.errors
+        ]
+        return format_html_join("", "<p>{} <b>{}</b> {} {}</p>", rows) or "none"
+
+    @admin.display(description="symbols")
+    def symbol_list(self, cycle: Cycle) -> str:
+        """Show what the cycle looked at."""
+        return f"{len(cycle.symbols)}: {', '.join(cycle.symbols)}"
+
+    @admin.display(description="headlines")
+    def headline_list(self, cycle: Cycle) -> SafeString | str:
+        """Show the news the cycle read, a line each."""
+        rows = [
+            (
+                str(row.get("published_at", ""))[:16].replace("T", " "),
+                row.get("source", ""),
+                row.get("title", ""),
+            )
+            for row in cycle.headlines
+        ]
+        return format_html_join("", "<p>{} {}: {}</p>", rows) or "none"
 
     def changeform_view(
         self,
@@ -82,7 +128,15 @@ class CycleAdmin(RecordAdmin):
 class MarketSnapshotAdmin(GrowingRecordAdmin):
     """Prices as the cycles saw them, each with source and time."""
 
-    list_display = ["symbol", "price", "previous_close", "source", "quoted_at", "fetched_at", cycle_link]
+    list_display = [
+        "symbol",
+        figure("price"),
+        figure("previous_close"),
+        "source",
+        "quoted_at",
+        "fetched_at",
+        cycle_link,
+    ]
     list_filter = [("fetched_at", RangeDateTimeFilter)]
     search_fields = ["symbol__exact"]
     search_help_text = "A symbol in capitals, or a cycle's id"
@@ -109,19 +163,29 @@ class AggregateFilter(admin.SimpleListFilter):
 class EventAdmin(GrowingRecordAdmin):
     """The log: every change of a status, in order of time."""
 
-    list_display = [
-        "occurred_at",
-        "type",
-        "aggregate_type",
-        "aggregate_id",
-        "sequence",
-        "payload",
-        cycle_link,
-    ]
+    list_display = ["occurred_at", "type", "about", "sequence", "what", cycle_link]
     list_filter = [AggregateFilter, ("occurred_at", RangeDateTimeFilter)]
     search_fields = ["aggregate_id__exact"]
     search_help_text = "An id of a cycle, decision, order or saga, or a position's symbol"
     ordering = ["-occurred_at", "-id"]
+
+    @admin.display(description="about")
+    def about(self, event: Event) -> SafeString | str:
+        """Link to what the event is about, where that has a page by its id."""
+        model = PAGE_OF.get(event.aggregate_type)
+        return (
+            linked(model, event.aggregate_id)
+            if model
+            else f"{words_of(event.aggregate_type)} {event.aggregate_id}"
+        )
+
+    @admin.display(description="what")
+    def what(self, event: Event) -> str:
+        """Show the change of status and the facts beside it in one line."""
+        facts = dict(event.payload)
+        change = " → ".join(str(facts.pop(key)) for key in ("from", "to") if key in facts)
+        rest = ", ".join(f"{words_of(name)} {value}" for name, value in facts.items())
+        return Truncator(" · ".join(filter(None, [change, rest]))).chars(140)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.utils.text import Truncator
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from trading.admin.base import GrowingRecordAdmin, cycle_link, status_label
+from trading.admin.base import GrowingRecordAdmin, cycle_link, figure, status_badge, status_label
 from trading.models import AIDecision
 
 
@@ -16,10 +16,10 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         "created_at",
         "symbol",
         "action",
-        "confidence",
+        figure("confidence"),
         status_label,
         "why",
-        "price",
+        figure("price"),
         "strategy",
         cycle_link,
     ]
@@ -29,9 +29,13 @@ class AIDecisionAdmin(GrowingRecordAdmin):
     search_help_text = "A symbol in capitals, or an id of a decision or a cycle"
     uuid_search = ("pk", "cycle_id")
     ordering = ["-id"]
+    readonly_fields = [status_badge]
     fieldsets = [
         (None, {"fields": ["symbol", "action", "confidence", "reasoning", "strategy", "price"]}),
-        ("What became of it", {"fields": ["status", "reason", "reason_detail", "approved", "settled_at"]}),
+        (
+            "What became of it",
+            {"fields": [status_badge, "reason", "reason_detail", "approved", "settled_at"]},
+        ),
         ("Where it came from", {"fields": ["cycle", "model", "model_call", "risk_check", "created_at"]}),
         ("Work", {"fields": ["attempts", "lease_until"]}),
     ]

@@ -11,7 +11,7 @@ from risk.errors import SwitchStateError
 from risk.models import KillSwitch
 from risk.services import switch
 from trading.admin.base import RecordAdmin, labelled
-from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, require
+from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, posted, require
 from trading.services import kill_switch
 from trading.services.flatten import flatten_positions
 
@@ -76,8 +76,8 @@ class KillSwitchAdmin(RecordAdmin):
     def engage_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for the reason, then engage and report what was done and what could not be."""
         require(request, ENGAGE)
-        form = ReasonForm(request.POST or None, initial={"reason": BY_HAND})
-        if request.method == "POST" and form.is_valid():
+        form = ReasonForm(posted(request), initial={"reason": BY_HAND})
+        if form.is_valid():
             report = kill_switch.engage(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
             _tell_engaged(request, report)
             return redirect(PAGE)
@@ -89,8 +89,8 @@ class KillSwitchAdmin(RecordAdmin):
     def release_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for the reason, then release."""
         require(request, RELEASE)
-        form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
+        form = ReasonForm(posted(request))
+        if form.is_valid():
             try:
                 kill_switch.release(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
             except SwitchStateError as error:
@@ -110,8 +110,8 @@ class KillSwitchAdmin(RecordAdmin):
                 request, "Nothing was done: positions are sold this way only while the switch is engaged."
             )
             return redirect(PAGE)
-        form = ConfirmForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
+        form = ConfirmForm(posted(request))
+        if form.is_valid():
             report = flatten_positions(engagement)
             sold = ", ".join(report.ordered) or "nothing"
             messages.success(request, f"Ordered to be sold: {sold}.")

@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from trading.admin.base import ConsoleAdmin, RecordAdmin, labelled, status_label
+from trading.admin.base import ConsoleAdmin, RecordAdmin, figure, labelled, status_label
 from trading.errors import SymbolsError
 from trading.models import Asset, Strategy, UniverseCandidate
 from trading.services.universe import checked_symbols
@@ -27,7 +27,7 @@ class AssetAdmin(RecordAdmin):
         "exchange",
         "tradable",
         "fractionable",
-        "dollar_volume",
+        figure("dollar_volume"),
         "refreshed_at",
     ]
     list_filter = ["asset_class", "tradable", "fractionable"]
@@ -59,7 +59,7 @@ class StrategyAdmin(ConsoleAdmin):
     """Strategies; one that is not wanted any more is made inactive, its trades keep pointing at it."""
 
     form = StrategyForm
-    list_display = ["name", "active_label", "size_percent", "updated_at"]
+    list_display = ["name", "active_label", figure("size_percent"), "updated_at"]
     list_filter = ["is_active"]
     search_fields = ["name", "instructions"]
     readonly_fields = ["created_at", "updated_at"]

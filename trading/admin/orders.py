@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from trading.admin.base import RecordAdmin, cycle_link, labelled, linked, status_label
+from trading.admin.base import RecordAdmin, cycle_link, figure, labelled, linked, status_badge, status_label
 from trading.models import Fill, Order, Trade
 
 SIDES = {"buy": "info", "sell": "primary"}
@@ -27,9 +27,9 @@ class OrderAdmin(RecordAdmin):
         "symbol",
         side_label,
         "purpose",
-        "quantity",
-        "filled_quantity",
-        "average_price",
+        figure("quantity"),
+        figure("filled_quantity"),
+        figure("average_price"),
         status_label,
         "broker_message",
         cycle_link,
@@ -40,9 +40,10 @@ class OrderAdmin(RecordAdmin):
     uuid_search = ("pk", "cycle_id", "decision_id")
     date_hierarchy = "created_at"
     ordering = ["-created_at"]
+    readonly_fields = [status_badge]
     fieldsets = [
         (None, {"fields": ["symbol", "side", "purpose", "quantity", "reference_price", "time_in_force"]}),
-        ("At the broker", {"fields": ["status", "filled_quantity", "average_price", "broker_message"]}),
+        ("At the broker", {"fields": [status_badge, "filled_quantity", "average_price", "broker_message"]}),
         (
             "Identity",
             {"fields": ["client_order_id", "broker_order_id", "decision", "reservation", "cycle_id"]},
@@ -79,8 +80,8 @@ class FillAdmin(RecordAdmin):
         "executed_at",
         "symbol",
         side_label,
-        "quantity",
-        "price",
+        figure("quantity"),
+        figure("price"),
         "execution_id",
         "order_link",
         cycle_link,
@@ -106,9 +107,9 @@ class TradeAdmin(RecordAdmin):
         "traded_at",
         "symbol",
         side_label,
-        "quantity",
-        "price",
-        "realised_pnl",
+        figure("quantity"),
+        figure("price"),
+        figure("realised_pnl"),
         "strategy",
         "order_link",
         cycle_link,

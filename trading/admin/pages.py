@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
@@ -51,6 +51,11 @@ def require(request: HttpRequest, permission: str) -> None:
     """
     if not request.user.has_perm(permission):
         raise PermissionDenied(f"this needs the permission {permission}")
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """Return what a form is bound to: the body of a POST, however empty; None to show it fresh."""
+    return request.POST if request.method == "POST" else None
 
 
 def form_page(request: HttpRequest, *, form: forms.Form, page: FormPage) -> TemplateResponse:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, labelled
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
 from trading.models import EquitySnapshot, Position
 from trading.services.overview import is_stale
 
@@ -16,11 +16,11 @@ class PositionAdmin(RecordAdmin):
 
     list_display = [
         "symbol",
-        "quantity",
-        "quantity_available",
-        "average_entry_price",
-        "market_value",
-        "unrealised_pnl",
+        figure("quantity"),
+        figure("quantity_available"),
+        figure("average_entry_price"),
+        figure("market_value"),
+        figure("unrealised_pnl"),
         "source",
         "synced_at",
         "freshness",
@@ -41,10 +41,10 @@ class EquitySnapshotAdmin(GrowingRecordAdmin):
 
     list_display = [
         "created_at",
-        "equity",
-        "session_start_equity",
-        "cash",
-        "buying_power",
+        figure("equity"),
+        figure("session_start_equity"),
+        figure("cash"),
+        figure("buying_power"),
         "market_time",
         "source",
         cycle_link,

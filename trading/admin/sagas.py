@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from trading.admin.base import RecordAdmin, cycle_link, linked, status_label
+from trading.admin.base import RecordAdmin, cycle_link, linked, status_badge, status_label
 from trading.models import Saga, SagaStep
 
 
@@ -14,7 +14,7 @@ class SagaStepInline(TabularInline):  # type: ignore[misc]  # unfold has no type
     """The steps in order, with attempts, times, input and result."""
 
     model = SagaStep
-    fields = ["position", "name", status_label, "attempts", "started_at", "ended_at", "input", "result"]
+    fields = ["position", "name", status_badge, "attempts", "started_at", "ended_at", "input", "result"]
     readonly_fields = fields
     ordering = ["position"]
     extra = 0
@@ -52,6 +52,18 @@ class SagaAdmin(RecordAdmin):
     date_hierarchy = "started_at"
     ordering = ["-started_at"]
     inlines = [SagaStepInline]
+    fields = [
+        status_badge,
+        "decision",
+        "order",
+        "cycle_id",
+        "error",
+        "started_at",
+        "deadline_at",
+        "next_poll_at",
+        "ended_at",
+    ]
+    readonly_fields = [status_badge]
 
     @admin.display(description="symbol", ordering="order__symbol")
     def symbol(self, saga: Saga) -> str:

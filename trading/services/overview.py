@@ -33,8 +33,8 @@ STALE_AFTER = timedelta(minutes=5)
 SYNTHETIC = "synthetic"
 CYCLES_SHOWN = 8
 CYCLES_SEARCHED = 30
-DECISIONS_SHOWN = 12
-PROBLEMS_SHOWN = 8
+DECISIONS_SHOWN = 10
+PROBLEMS_SHOWN = 7
 CURVE_POINTS = 240
 NOT_RECORDED = "no reason was recorded"
 ZERO = Decimal(0)
@@ -114,13 +114,14 @@ class CycleLine:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that went wrong in a recent cycle."""
+    """Something that went wrong in a recent cycle, ``count`` times in the same words."""
 
     at: str
     cycle_id: UUID
     operation: str
     symbol: str
     message: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,17 +280,20 @@ def _problems(cycles: list[Cycle]) -> list[Problem]:
         if cycle.reason:
             ended = cycle.ended_at or cycle.started_at
             found.append(Problem(ended.isoformat(), cycle.pk, f"cycle {cycle.status}", "", cycle.reason))
-        for error in reversed(cycle.errors):
-            found.append(
-                Problem(
-                    at=str(error.get("at", "")),
-                    cycle_id=cycle.pk,
-                    operation=str(error.get("operation", "")),
-                    symbol=str(error.get("symbol", "")),
-                    message=str(error.get("message", "")),
-                )
-            )
+        found += _errors(cycle)
     return found
+
+
+def _errors(cycle: Cycle) -> list[Problem]:
+    """Return a cycle's errors, newest first, those in the same words as one."""
+    grouped: dict[tuple[str, str, str], Problem] = {}
+    for error in cycle.errors:
+        operation, symbol, message = (str(error.get(key, "")) for key in ("operation", "symbol", "message"))
+        key = (operation, symbol, message)
+        before = grouped.pop(key, None)
+        count = before.count + 1 if before else 1
+        grouped[key] = Problem(str(error.get("at", "")), cycle.pk, operation, symbol, message, count)
+    return list(reversed(grouped.values()))
 
 
 def open_approvals() -> tuple[Approval, ...]:

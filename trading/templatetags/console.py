@@ -8,11 +8,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from trading.labels import colour_of, words_of
+from trading.labels import colour_of, plain, words_of
 from trading.services.overview import is_stale
 
 register = template.Library()
 UNKNOWN = "-"
+NEVER_READ = SafeString('<span class="tc-stale">never read</span>')
+STALE = SafeString(' <span class="tc-stale">stale</span>')
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -40,7 +42,7 @@ def percent(value: Decimal | float | None) -> str:
 @register.filter
 def quantity(value: Decimal | None) -> str:
     """Write a quantity without trailing zeros: 15.000750037, 20."""
-    return UNKNOWN if value is None else f"{value.normalize():,f}"
+    return UNKNOWN if value is None else plain(value)
 
 
 @register.filter
@@ -48,7 +50,7 @@ def price(value: Decimal | None) -> str:
     """Write a price with two decimals, small ones with up to eight."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.2f}" if abs(value) >= 1 else f"{round(value, 8).normalize():f}"
+    return f"{value:,.2f}" if abs(value) >= 1 else plain(round(value, 8))
 
 
 @register.filter
@@ -97,13 +99,12 @@ def colour(status: str) -> str:
 def as_of(moment: datetime | None) -> SafeString:
     """Write a figure's time and age, marked when the figure is stale."""
     if moment is None:
-        return format_html('<span class="tc-stale">never read</span>')
-    mark = format_html(' <span class="tc-stale">stale</span>') if is_stale(moment) else ""
+        return NEVER_READ
     return format_html(
         '<time class="tc-time" datetime="{}" title="{}">{} · {}</time>{}',
         moment.isoformat(),
         f"{moment:%Y-%m-%d %H:%M:%S} UTC",
         f"{moment:%H:%M:%S}",
         age(moment),
-        mark,
+        STALE if is_stale(moment) else "",
     )

@@ -7,7 +7,7 @@ import structlog
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 
-from connectors.base import TradeUpdate
+from connectors.base import Broker, TradeUpdate
 from connectors.errors import ConnectorError
 from trading.errors import NotConfiguredError
 from trading.models import Saga
@@ -25,13 +25,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
+        listening: list[Broker] = []
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: _stop(stop))
+            signal.signal(name, lambda *_: _stop(stop, listening))
         pause = FIRST_PAUSE_SECONDS
         while not stop.is_set():
             began = time.monotonic()
             try:
-                current_providers().broker.listen(_take_hint)
+                listening[:] = [current_providers().broker]
+                listening[0].listen(_take_hint)
             except (ConnectorError, NotConfiguredError) as error:
                 log.warning("stream_ended", error=str(error), again_in_seconds=pause)
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
@@ -53,6 +55,8 @@ def _take_hint(update: TradeUpdate) -> None:
         connection.close()
 
 
-def _stop(stop: threading.Event) -> None:
+def _stop(stop: threading.Event, listening: list[Broker]) -> None:
+    """End the loop; runs inside the stream's event loop, where the ORM must not be used."""
     stop.set()
-    current_providers().broker.stop_listening()
+    for broker in listening:
+        broker.stop_listening()

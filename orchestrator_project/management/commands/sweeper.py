@@ -32,10 +32,11 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         revived: dict[Work, float] = {}
-        self._reconcile_at_start()
+        reconciled = False
         while not stop.is_set():
             try:
                 self._round(revived)
+                reconciled = reconciled or _reconciled()
             except (DatabaseError, InterfaceError) as error:
                 log.critical("database_unreachable", error=str(error))
                 connection.close()
@@ -60,8 +61,12 @@ class Command(BaseCommand):
         for gone in revived.keys() - set(found):
             del revived[gone]
 
-    def _reconcile_at_start(self) -> None:
-        try:
-            reconcile()
-        except (ConnectorError, TradingError, DatabaseError) as error:
-            log.warning("reconcile_at_start_failed", error=str(error))
+
+def _reconciled() -> bool:
+    """Reconcile, as every start does; False while the broker does not answer yet."""
+    try:
+        reconcile()
+    except (ConnectorError, TradingError) as error:
+        log.warning("reconcile_at_start_waits", error=str(error))
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""The analyst: the language models named, or the built-in one; and what may still be spent."""
+
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from ai import builtin, gateway
+from ai.models import ModelCall
+from orchestrator_project.doctor.finding import Answer, Check, Status, failed, ok, warning
+
+
+def analyst() -> Answer:
+    """Look up the models' names in litellm's lists; no model is called, so a key is not tried."""
+    names = settings.ENVIRONMENT.ai_models
+    if not names:
+        return ok(f"{builtin.LABEL}; set AI_MODELS to ask a language model")
+    litellm = gateway.load()
+    answers = [_judge(litellm, name) for name in names]
+    found = "; ".join(answer.found for answer in answers)
+    remedy = "; ".join(dict.fromkeys(answer.remedy for answer in answers if answer.remedy))
+    statuses = {answer.status for answer in answers}
+    if statuses == {Status.OK}:
+        return ok(found)
+    return failed(found, remedy) if statuses == {Status.FAILED} else warning(found, remedy)
+
+
+def budget() -> Answer:
+    """Add up what the models cost today."""
+    environment = settings.ENVIRONMENT
+    if not environment.ai_models:
+        return Answer(Status.OFF, "the built-in analyst costs nothing")
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    spent = ModelCall.objects.cost_since(today)
+    words = f"{spent:.4f} of {environment.ai_daily_budget_usd:.2f} USD spent since midnight UTC"
+    if spent < environment.ai_daily_budget_usd:
+        return ok(words)
+    return warning(
+        f"{words}: every decision holds", "raise AI_DAILY_BUDGET_USD and restart, or wait for midnight UTC"
+    )
+
+
+def _judge(litellm: Any, name: str) -> Answer:
+    """Judge one name; failed means that it cannot be asked at all."""
+    if name == builtin.MODEL:
+        return ok(f"{name} ({builtin.LABEL})")
+    provider, _, model = name.partition("/")
+    if not model:
+        known = name in litellm.model_cost
+        words = f"{name}: no provider prefix"
+        remedy = f"write it as provider/model, e.g. openai/{name}"
+        return warning(words, remedy) if known else failed(words, remedy)
+    if provider not in {str(getattr(each, "value", each)) for each in litellm.provider_list}:
+        return failed(f"{name}: unknown provider", "use a name of https://docs.litellm.ai/docs/providers")
+    if name in litellm.model_cost or model in litellm.model_cost:
+        return ok(name)
+    return warning(
+        f"{name}: its price is not known, so the budget does not count it", "watch its cost at the provider"
+    )
+
+
+CHECKS = (
+    Check("analyst", analyst, late=Status.WARNING),
+    Check("budget", budget, needs=("migrations",)),
+)

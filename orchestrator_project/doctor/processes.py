@@ -1,0 +1,93 @@
+"""The processes of a running system, as far as they leave a sign: workers, beat, sweeper."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from orchestrator_project.celery import app
+from orchestrator_project.doctor.finding import START, Answer, Check, failed, ok, warning
+from trading.models import Cycle, Heartbeat
+from trading.services import settings
+
+QUEUES = ("default", "analysis")
+INSPECT_SECONDS = 1.5
+SWEEPER_MAX_AGE = timedelta(seconds=10)
+MISSED_INTERVALS = 3
+IN_CONSOLE = "in the console: System, Schedule"
+
+
+def workers() -> Answer:
+    """Ask all workers which queues they read."""
+    answers = app.control.inspect(timeout=INSPECT_SECONDS).active_queues() or {}
+    readers = {
+        queue: sorted(name for name, queues in answers.items() if any(q["name"] == queue for q in queues))
+        for queue in QUEUES
+    }
+    if missing := [queue for queue, names in readers.items() if not names]:
+        return failed(f"no worker answers for queue {' and '.join(missing)}", START)
+    return ok("; ".join(f"{queue}: {', '.join(names)}" for queue, names in readers.items()))
+
+
+def schedule() -> Answer:
+    """Look at the rows that beat works by."""
+    rows = {
+        row.name: row
+        for row in PeriodicTask.objects.select_related("interval").filter(
+            name__in=[settings.CYCLE_SCHEDULE, settings.MAINTENANCE_SCHEDULE]
+        )
+    }
+    row = rows.get(settings.CYCLE_SCHEDULE)
+    if row is None or row.interval is None:
+        return failed(f"{settings.CYCLE_SCHEDULE!r} has no interval", "`manage.py prepare` adds it")
+    if settings.MAINTENANCE_SCHEDULE not in rows:
+        return warning(f"{settings.MAINTENANCE_SCHEDULE!r} is missing", "`manage.py prepare` adds it")
+    if disabled := [name for name, each in rows.items() if not each.enabled]:
+        return warning(
+            f"disabled: {', '.join(disabled)}; no such cycle starts by itself", f"enable it {IN_CONSOLE}"
+        )
+    wanted = settings.count("cycle_interval")
+    every = int(row.interval.schedule.run_every.total_seconds())
+    if every != wanted:
+        return warning(
+            f"a cycle every {every} s, but the setting cycle_interval says {wanted} s",
+            "save cycle_interval once more (in the console: System, Settings): the schedule follows it",
+        )
+    return ok(f"a cycle every {every} s, maintenance {rows[settings.MAINTENANCE_SCHEDULE].interval}")
+
+
+def beat() -> Answer:
+    """Judge by its cycles whether beat runs: it leaves no other sign."""
+    last = Cycle.objects.filter(trigger="schedule").order_by("-started_at").first()
+    if last is None:
+        return ok("no scheduled cycle yet")
+    age = timezone.now() - last.started_at
+    patience = settings.seconds("cycle_interval") * MISSED_INTERVALS + settings.seconds("cycle_deadline")
+    words = f"the last scheduled cycle started {_ago(age)}"
+    return ok(words) if age.total_seconds() <= patience else warning(words, START)
+
+
+def sweeper() -> Answer:
+    """Look at the sweeper's last sign of life."""
+    row = Heartbeat.objects.filter(process="sweeper").first()
+    if row is None:
+        return failed("it has never run here", START)
+    age = timezone.now() - row.beaten_at
+    words = f"last sign of life {_ago(age)}"
+    return ok(words) if age <= SWEEPER_MAX_AGE else failed(words, START)
+
+
+def _ago(age: timedelta) -> str:
+    seconds = max(0, int(age.total_seconds()))
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+CHECKS = (
+    Check("workers", workers, needs=("queue",)),
+    Check("schedule", schedule, needs=("migrations",)),
+    Check("beat", beat, needs=("migrations",)),
+    Check("sweeper", sweeper, needs=("migrations",)),
+)

@@ -1,0 +1,47 @@
+import dataclasses
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from orchestrator_project.doctor import Examination, Status, examine
+
+LABELS = {Status.OK: "ok", Status.WARNING: "WARNING", Status.FAILED: "FAILED", Status.OFF: "off"}
+
+
+class Command(BaseCommand):
+    help = "Look at everything a cycle needs; a line each, with its remedy. Exit 1 if a cycle could not run."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        examination = examine()
+        if options["json"]:
+            self.stdout.write(json.dumps(_as_object(examination)))
+        else:
+            self._print(examination)
+        if not examination.ok:
+            sys.exit(1)
+
+    def _print(self, examination: Examination) -> None:
+        for finding in examination.findings:
+            self.stdout.write(f"{LABELS[finding.status]:<8} {finding.name:<12} {finding.found}")
+            if finding.remedy:
+                self.stdout.write(f"{'':<22}-> {finding.remedy}")
+        for section, facts in examination.configuration.items():
+            self.stdout.write(f"\n{section}:{'' if facts else ' not known'}")
+            for name, value in (facts or {}).items():
+                self.stdout.write(f"  {name} = {value}" if value else f"  {name} is not set")
+        verdict = "a cycle can run" if examination.ok else "a cycle could not run: see FAILED above"
+        self.stdout.write(f"\n{verdict}")
+
+
+def _as_object(examination: Examination) -> dict[str, Any]:
+    return {
+        "ok": examination.ok,
+        "checks": [dataclasses.asdict(finding) for finding in examination.findings],
+        "configuration": examination.configuration,
+    }

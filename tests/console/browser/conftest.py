@@ -1,0 +1,69 @@
+"""A real browser against a real server; skipped, and said so, where Debian's Chromium is not installed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from orchestrator_project.prepare import prepare
+from tests.factories import make_user
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for a module's tests.
+
+    Playwright's synchronous interface keeps an event loop running in the tests' thread, in which Django
+    refuses every query; the queries of these tests and of their clean-up are synchronous all the same.
+    """
+    if not CHROMIUM.exists():
+        pytest.skip("no /usr/bin/chromium: apt-get install chromium")
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def seeded(transactional_db: None) -> None:
+    """The database as after the first start."""
+    prepare()
+
+
+@pytest.fixture
+def enter(browser: Browser, live_server: LiveServer, seeded: None) -> Iterator[Callable[[str], Page]]:
+    """Return a function that logs a new user of a group in and returns their dashboard."""
+    contexts = []
+
+    def _enter(group: str) -> Page:
+        user: User = make_user(group=group)
+        context = browser.new_context(viewport={"width": 1500, "height": 950})
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(f"{live_server.url}/admin/")
+        page.fill("[name=username]", user.username)
+        page.fill("[name=password]", PASSWORD)
+        page.press("[name=password]", "Enter")
+        page.wait_for_selector("#dashboard")
+        return page
+
+    yield _enter
+    for context in contexts:
+        context.close()
