@@ -1,0 +1,200 @@
+"""The switch is final: when engage returns, nothing it had not let out reaches the broker."""
+
+import threading
+from concurrent.futures import Future
+from decimal import Decimal
+
+import pytest
+
+from risk.errors import SwitchStateError
+from risk.models import KillSwitch
+from risk.services import switch
+from tests.factories import make_agent, make_order
+from tests.risk.threads import THREAD_SECONDS, at_once, beside
+from tests.trading.outside import COIN, ORDERS, OTHER_STOCK, STOCK, Outside
+from tests.trading.scenes import events_of, open_cycle, order_of, passed
+from tests.waiting import wait_until
+from trading.models import AgentStatus, Event, Order
+from trading.services import kill_switch, sagas
+from trading.services.kill_switch import engage, release
+from trading.services.submission import submit_order
+
+
+def switch_events() -> list[str]:
+    rows = Event.objects.filter(aggregate_type="kill_switch").order_by("sequence")
+    return [row.type for row in rows]
+
+
+def test_engage_commits_flag_state_and_event(account: Outside) -> None:
+    report = engage(actor="ada", reason="odd fills", figures={"errors": "5"}, trigger="critical_errors")
+
+    assert switch.is_engaged()
+    assert not report.already_engaged
+    assert (report.engagement.engaged_by, report.engagement.trigger) == ("ada", "critical_errors")
+    assert report.engagement.figures == {"errors": "5"}
+    assert AgentStatus.objects.get().trading_state == "halted"
+    assert switch_events() == ["kill_switch.engaged"]
+    assert report.problems == []
+
+
+@pytest.mark.parametrize(("actor", "reason"), [("", "why"), ("ada", " ")])
+def test_engaging_needs_its_author_and_a_reason(account: Outside, actor: str, reason: str) -> None:
+    with pytest.raises(ValueError, match="author and a reason"):
+        engage(actor=actor, reason=reason)
+
+    assert not switch.is_engaged()
+
+
+def test_engage_cancels_open_entries_and_leaves_exits(account: Outside) -> None:
+    account.hold(STOCK, "5")
+    account.fill_never()
+    open_cycle()
+    entry, leaving = passed(OTHER_STOCK), passed(STOCK, "sell")
+    for saga in (entry, leaving):
+        sagas.advance_saga(saga.pk)
+    stranger = account.place(COIN, "0.1", client_order_id="a-stranger")
+
+    report = engage(actor="ada", reason="odd fills")
+
+    entry_id, exit_id = order_of(entry).client_order_id, order_of(leaving).client_order_id
+    assert sorted(report.cancel_requested) == sorted([entry_id, "a-stranger"])
+    assert account.order(entry_id)["status"] == account.order("a-stranger")["status"] == "canceled"
+    assert account.order(exit_id)["status"] == "new"
+    assert stranger
+
+
+def test_engaging_again_repeats_the_cancels(account: Outside) -> None:
+    first = engage(actor="ada", reason="odd fills")
+    account.fill_never()
+    account.place(STOCK, "1", client_order_id="late")
+
+    second = engage(actor="bob", reason="again")
+
+    assert second.already_engaged
+    assert second.engagement == first.engagement
+    assert second.cancel_requested == ["late"]
+    assert KillSwitch.objects.count() == 1
+    assert switch_events() == ["kill_switch.engaged"]
+
+
+def test_cancel_that_comes_late_is_no_problem(account: Outside) -> None:
+    account.fill_never()
+    account.place(STOCK, "1")
+    account.venue.fault(kind="error", status=422, route="DELETE /v2/orders/*")
+
+    report = engage(actor="ada", reason="odd fills")
+
+    assert (report.cancel_requested, report.problems) == ([], [])
+
+
+def test_cancel_that_fails_is_a_problem_by_name(account: Outside) -> None:
+    account.fill_never()
+    account.place(STOCK, "1", client_order_id="resting")
+    account.venue.fault(kind="error", status=500, route="DELETE /v2/orders/*")
+
+    report = engage(actor="ada", reason="odd fills")
+
+    assert len(report.problems) == 1
+    assert f"{STOCK} resting" in report.problems[0]
+
+
+def test_broker_that_is_down_does_not_stop_the_switch(account: Outside) -> None:
+    account.venue.fault(kind="error", route="GET /v2/orders")
+
+    report = engage(actor="ada", reason="odd fills")
+
+    assert switch.is_engaged()
+    assert "open orders could not be read" in report.problems[0]
+
+
+@pytest.mark.django_db
+def test_no_broker_at_all_does_not_stop_the_switch() -> None:
+    make_agent()
+
+    report = engage(actor="ada", reason="odd fills")
+
+    assert switch.is_engaged()
+    assert "does not run" in report.problems[0]
+
+
+def test_release_lets_trading_go_on_and_says_who(account: Outside) -> None:
+    engage(actor="ada", reason="odd fills")
+
+    engagement = release(actor="bob", reason="cause found")
+
+    assert (engagement.released_by, engagement.release_reason) == ("bob", "cause found")
+    assert AgentStatus.objects.get().trading_state == "active"
+    assert switch_events() == ["kill_switch.engaged", "kill_switch.released"]
+    assert submit_order(make_order(symbol=STOCK).pk).acknowledged_at is not None
+
+
+def test_release_of_a_released_switch_changes_nothing(account: Outside) -> None:
+    make_agent(trading_state="reducing")
+
+    with pytest.raises(SwitchStateError, match="not engaged"):
+        release(actor="bob", reason="cause found")
+
+    assert AgentStatus.objects.get().trading_state == "reducing"
+    assert switch_events() == []
+
+
+def test_switch_released_in_the_moment_between_is_engaged_anew(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engage(actor="ada", reason="odd fills")
+    really = switch.current_engagement
+
+    def released_meanwhile() -> KillSwitch | None:
+        monkeypatch.setattr(kill_switch.switch, "current_engagement", really)
+        switch.clear_flag(actor="bob", reason="cause found")
+        return really()
+
+    monkeypatch.setattr(kill_switch.switch, "current_engagement", released_meanwhile)
+
+    report = engage(actor="carol", reason="not found")
+
+    assert not report.already_engaged
+    assert (switch.is_engaged(), report.engagement.engaged_by) == (True, "carol")
+
+
+def test_engage_waits_for_a_request_under_way(threaded_account: Outside) -> None:
+    account = threaded_account
+    account.venue.fault(kind="latency", seconds=0.6, route=ORDERS)
+    order = make_order(symbol=STOCK)
+
+    with beside(lambda: submit_order(order.pk)) as submitting:
+        wait_until(account.posts, what="the request is under way")
+        engage(actor="ada", reason="odd fills")
+        arrived = account.posts(order.client_order_id)
+        assert arrived[0]["status"] == 200
+
+    sent: Future[Order] = submitting
+    assert sent.result().acknowledged_at is not None
+    assert account.order(order.client_order_id)["status"] in ("canceled", "filled")
+
+
+def test_no_request_arrives_after_engage_has_returned(threaded_account: Outside) -> None:
+    account = threaded_account
+    account.venue.fault(kind="latency", seconds=0.02, route=ORDERS)
+    orders = [make_order(symbol=STOCK, quantity=Decimal("0.1")) for _ in range(48)]
+    under_way = threading.Event()
+    seen_at_return: list[int] = []
+
+    def submitter(number: int) -> None:
+        for order in orders[number * 6 : number * 6 + 6]:
+            submit_order(order.pk)
+            under_way.set()
+
+    def engager(_: int) -> None:
+        assert under_way.wait(THREAD_SECONDS)
+        engage(actor="ada", reason="odd fills")
+        seen_at_return.append(len(account.posts()))
+
+    at_once(9, lambda number: engager(number) if number == 8 else submitter(number))
+
+    assert len(account.posts()) == seen_at_return[0]
+    held_back = [order for order in orders if Order.objects.get(pk=order.pk).status == "canceled"]
+    assert held_back
+    assert len(held_back) + seen_at_return[0] >= len(orders)
+    stopped = [order for order in held_back if "order.accept" not in events_of(order)]
+    assert all(not account.posts(order.client_order_id) for order in stopped)
