@@ -1,0 +1,108 @@
+"""Maintenance does each part on its own; and a cycle's last sync never keeps it from its end."""
+
+import pytest
+
+from tests.factories import make_agent, make_cycle, make_decision, make_snapshot
+from tests.trading.outside import STOCK, Outside
+from tests.trading.scenes import ago, change, events_of
+from trading.models import Asset, Cycle, EquitySnapshot, MarketSnapshot
+from trading.services.finishing import finish_cycle
+from trading.services.maintenance import maintain, prune
+
+
+@pytest.fixture
+def cycle(account: Outside) -> Cycle:
+    return make_cycle(status="running", cycle_type="maintenance", symbols=[])
+
+
+def test_maintenance_does_its_parts_and_completes(account: Outside, cycle: Cycle) -> None:
+    assert maintain(cycle.pk)
+
+    cycle.refresh_from_db()
+    assert (cycle.status, cycle.errors) == ("completed", [])
+    parts = ["sync_account", "reconcile", "refresh_assets", "prune"]
+    assert [name for name in events_of(cycle) if "step" in name] == [f"cycle.step.{p}" for p in parts]
+    assert Asset.objects.filter(pk=STOCK).exists()
+    assert EquitySnapshot.objects.exists()
+
+
+def test_part_that_fails_is_recorded_and_the_others_are_done(account: Outside, cycle: Cycle) -> None:
+    """Lesson 13."""
+    account.venue.fault(kind="error", route="GET /v2/orders")
+
+    assert maintain(cycle.pk)
+
+    cycle.refresh_from_db()
+    assert cycle.status == "completed"
+    assert [error["operation"] for error in cycle.errors] == ["reconcile"]
+    assert Asset.objects.filter(pk=STOCK).exists()
+
+
+def test_second_delivery_of_maintenance_does_nothing(account: Outside, cycle: Cycle) -> None:
+    maintain(cycle.pk)
+    asked = len(account.requests())
+
+    assert not maintain(cycle.pk)
+
+    assert len(account.requests()) == asked
+
+
+def test_maintenance_whose_worker_died_is_taken_over(account: Outside, cycle: Cycle) -> None:
+    change(cycle, stage="finishing", lease_until=ago(seconds=1))
+
+    assert maintain(cycle.pk)
+
+
+@pytest.mark.django_db
+def test_maintenance_without_a_broker_records_what_it_could_not_do() -> None:
+    make_agent()
+    cycle = make_cycle(status="running", cycle_type="maintenance")
+
+    assert maintain(cycle.pk)
+
+    cycle.refresh_from_db()
+    assert {error["type"] for error in cycle.errors} == {"NotConfiguredError"}
+    assert "cycle.step.prune" in events_of(cycle)
+
+
+@pytest.mark.django_db
+def test_prices_older_than_a_week_are_pruned() -> None:
+    """Lesson 16."""
+    make_snapshot(fetched_at=ago(days=7, seconds=1))
+    kept = make_snapshot(fetched_at=ago(days=6))
+
+    assert prune() == 1
+
+    assert list(MarketSnapshot.objects.all()) == [kept]
+
+
+def test_cycle_is_finished_after_a_last_sync(account: Outside) -> None:
+    cycle = make_cycle(status="running", stage="executing")
+    make_decision(cycle=cycle, status="executed")
+
+    assert finish_cycle(cycle.pk)
+    assert not finish_cycle(cycle.pk)
+
+    cycle.refresh_from_db()
+    assert (cycle.status, cycle.metrics["decisions_count"]) == ("completed", 1)
+    assert EquitySnapshot.objects.get().cycle_id == cycle.pk
+
+
+def test_last_sync_that_fails_goes_to_the_errors_and_the_cycle_completes(account: Outside) -> None:
+    cycle = make_cycle(status="running", stage="executing")
+    account.venue.fault(kind="error", route="GET /v2/account")
+
+    assert finish_cycle(cycle.pk)
+
+    cycle.refresh_from_db()
+    assert cycle.status == "completed"
+    assert [error["operation"] for error in cycle.errors] == ["final_sync"]
+    assert cycle.metrics["decisions_count"] == 0
+
+
+@pytest.mark.django_db
+def test_cycle_that_is_not_ready_is_not_finished() -> None:
+    cycle = make_cycle(status="running", stage="executing")
+    make_decision(cycle=cycle)
+
+    assert not finish_cycle(cycle.pk)

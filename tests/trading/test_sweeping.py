@@ -1,0 +1,154 @@
+"""The sweeper finds each kind of lost work, and ends what is past its deadline."""
+
+from typing import Any
+
+import pytest
+
+from tests.factories import (
+    make_agent,
+    make_approval,
+    make_cycle,
+    make_decision,
+    make_engagement,
+    make_order,
+    make_saga,
+)
+from tests.trading.scenes import ago, change
+from trading.models import AIDecision, Approval, Cycle
+from trading.services.sweeping import Kind, Work, end_overdue, find_work
+
+pytestmark = pytest.mark.django_db
+
+
+def running(**overrides: Any) -> Cycle:
+    return make_cycle(**({"status": "running"} | overrides))
+
+
+def test_nothing_lost_is_nothing_found() -> None:
+    make_agent()
+    cycle = running(stage_at=ago(seconds=14))
+    make_decision(cycle=make_cycle(), status="executed")
+
+    assert find_work() == []
+    change(cycle, stage="executing", stage_at=ago(seconds=4))
+    make_decision(cycle=cycle)
+    assert find_work() == []
+
+
+def test_fetches_that_never_ended_lead_to_the_analysis() -> None:
+    cycle = running(stage_at=ago(seconds=16))
+
+    assert find_work() == [Work(Kind.ANALYSE, cycle.pk)]
+
+
+def test_analysis_whose_worker_died_is_found_when_its_lease_ran_out() -> None:
+    cycle = running(stage="analysing", stage_at=ago(seconds=55), lease_until=ago(seconds=1))
+
+    assert find_work() == [Work(Kind.ANALYSE, cycle.pk)]
+    change(cycle, lease_until=ago(seconds=-1))
+    assert find_work() == []
+
+
+@pytest.mark.parametrize("columns", [{"stage_at": 16}, {"stage": "finishing", "lease_until": 1}])
+def test_maintenance_that_lost_its_message_is_maintained_and_not_analysed(columns: dict[str, Any]) -> None:
+    past = {name: ago(seconds=v) if isinstance(v, int) else v for name, v in columns.items()}
+    cycle = running(cycle_type="maintenance", **past)
+
+    assert find_work() == [Work(Kind.MAINTAIN, cycle.pk)]
+
+
+def test_decision_whose_message_was_lost_is_found_after_five_seconds() -> None:
+    cycle = running(stage="executing", stage_at=ago(seconds=6))
+    decision = make_decision(cycle=cycle)
+
+    assert find_work() == [Work(Kind.EXECUTE, decision.pk)]
+
+
+def test_decision_whose_worker_died_is_found_when_its_lease_ran_out() -> None:
+    cycle = running(stage="executing")
+    decision = make_decision(cycle=cycle, status="claimed", lease_until=ago(seconds=1))
+
+    assert find_work() == [Work(Kind.EXECUTE, decision.pk)]
+    change(decision, lease_until=ago(seconds=-1))
+    assert find_work() == []
+
+
+def test_approved_decision_is_found_whatever_became_of_its_cycle() -> None:
+    decision = make_decision(cycle=make_cycle(), approved=True)
+
+    assert find_work() == [Work(Kind.EXECUTE, decision.pk)]
+
+
+def test_sagas_are_found_when_due_the_longest_waiting_first() -> None:
+    """Lesson 22: what is in flight is in the database."""
+    later = make_saga(order=make_order(symbol="A"), next_poll_at=ago(seconds=1))
+    sooner = make_saga(order=make_order(symbol="B"), next_poll_at=ago(seconds=9))
+    make_saga(order=make_order(symbol="C"), next_poll_at=ago(seconds=-9))
+    make_saga(order=make_order(symbol="D"), status="completed", next_poll_at=ago(seconds=9))
+
+    found = [work for work in find_work() if work.kind is Kind.ADVANCE]
+
+    assert [work.id for work in found] == [sooner.pk, later.pk]
+
+
+def test_cycle_whose_finish_was_lost_is_found() -> None:
+    cycle = running(stage="executing")
+
+    assert find_work() == [Work(Kind.FINISH, cycle.pk)]
+    change(cycle, stage="finishing", lease_until=ago(seconds=-1))
+    assert find_work() == []
+    change(cycle, lease_until=ago(seconds=1))
+    assert find_work() == [Work(Kind.FINISH, cycle.pk)]
+
+
+def test_cycle_past_its_deadline_is_no_work_but_aborted() -> None:
+    """Lesson 16: lost work does not pile up; it ends with a reason."""
+    cycle = running(stage="executing", stage_at=ago(seconds=99), deadline_at=ago(seconds=1))
+    decision = make_decision(cycle=cycle)
+
+    assert [cycle.pk for cycle in end_overdue()] == [cycle.pk]
+
+    cycle.refresh_from_db()
+    decision.refresh_from_db()
+    assert (cycle.status, cycle.reason) == ("aborted", "deadline")
+    assert (decision.status, decision.reason) == ("expired", "cycle_aborted")
+    assert end_overdue() == []
+    assert find_work() == []
+
+
+def test_paused_cycle_is_aborted_at_its_deadline_too() -> None:
+    make_cycle(status="paused", deadline_at=ago(seconds=1))
+
+    assert len(end_overdue()) == 1
+
+
+def test_claimed_decision_of_an_aborted_cycle_is_found_to_be_expired() -> None:
+    cycle = running(stage="executing", deadline_at=ago(seconds=1))
+    decision = make_decision(cycle=cycle, status="claimed", lease_until=ago(seconds=1))
+    end_overdue()
+
+    assert find_work() == [Work(Kind.EXECUTE, decision.pk)]
+
+
+def test_cycle_within_its_deadline_is_left_alone() -> None:
+    running()
+
+    assert end_overdue() == []
+
+
+def test_approvals_nobody_answered_expire() -> None:
+    """Lesson 31."""
+    late, open_still = make_approval(expires_at=ago(seconds=1)), make_approval()
+
+    end_overdue()
+
+    assert Approval.objects.get(pk=late.pk).status == "expired"
+    assert AIDecision.objects.get(pk=late.decision_id).reason == "approval_expired"
+    assert Approval.objects.get(pk=open_still.pk).status == "requested"
+
+
+def test_engaged_switch_does_not_stop_the_sweeper() -> None:
+    make_engagement()
+    saga = make_saga()
+
+    assert Work(Kind.ADVANCE, saga.pk) in find_work()
