@@ -149,6 +149,7 @@ def maintain(cycle_id: str) -> None:
 
 TASK_OF: dict[Kind, Task[[str], None]] = {
     Kind.ANALYSE: analyse,
+    Kind.MAINTAIN: maintain,
     Kind.EXECUTE: risk_and_execute,
     Kind.ADVANCE: advance_saga,
     Kind.FINISH: finish_cycle,

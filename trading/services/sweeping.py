@@ -25,6 +25,7 @@ class Kind(enum.StrEnum):
     """Which task takes a piece of work up again."""
 
     ANALYSE = "analyse"
+    MAINTAIN = "maintain"
     EXECUTE = "risk_and_execute"
     ADVANCE = "advance_saga"
     FINISH = "finish_cycle"
@@ -55,14 +56,17 @@ def end_overdue() -> list[Cycle]:
 def _cycle_work() -> Iterator[Work]:
     now = timezone.now()
     fetched_by = now - timedelta(seconds=settings.seconds("fetch_timeout")) - FETCH_GRACE
-    running = Cycle.objects.filter(status="running", deadline_at__gt=now)
-    analyse = Q(stage=CycleStage.FETCHING, stage_at__lt=fetched_by) | Q(
-        stage=CycleStage.ANALYSING, lease_until__lt=now
-    )
-    for pk in running.filter(analyse).values_list("pk", flat=True):
+    current = Cycle.objects.filter(status="running", deadline_at__gt=now)
+    maintenance = Q(cycle_type=Cycle.Type.MAINTENANCE)
+    begin = Q(stage=CycleStage.FETCHING, stage_at__lt=fetched_by)
+    go_on = Q(stage=CycleStage.FINISHING, lease_until__lt=now)
+    for pk in current.filter(maintenance, begin | go_on).values_list("pk", flat=True):
+        yield Work(Kind.MAINTAIN, pk)
+    running = current.exclude(maintenance)
+    died = Q(stage=CycleStage.ANALYSING, lease_until__lt=now)
+    for pk in running.filter(begin | died).values_list("pk", flat=True):
         yield Work(Kind.ANALYSE, pk)
-    finish = Q(stage=CycleStage.EXECUTING) | Q(stage=CycleStage.FINISHING, lease_until__lt=now)
-    for pk in running.filter(finish).values_list("pk", flat=True):
+    for pk in running.filter(Q(stage=CycleStage.EXECUTING) | go_on).values_list("pk", flat=True):
         if cycles.ready_to_finish(pk):
             yield Work(Kind.FINISH, pk)
 
