@@ -1,0 +1,89 @@
+"""The outside world as configured: the venue whole, or real addresses whole, never a mixture."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from connectors.errors import ConfigurationError
+from tests.trading.outside import Outside
+from trading.errors import NotConfiguredError
+from trading.services import providers
+from trading.services.providers import current_providers, venue_file
+
+pytestmark = pytest.mark.django_db
+KEYS = {"alpaca_api_key": "key-of-a-test", "alpaca_secret_key": "secret-of-a-test"}
+
+
+def configure(settings: Settings, **values: Any) -> None:
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=values)
+
+
+def test_running_venue_is_the_whole_world(outside: Outside) -> None:
+    found = current_providers()
+
+    assert (found.world, found.simulated) == (providers.SYNTHETIC, True)
+    assert [source.name for source in found.stock_quotes] == ["alpaca", "finnhub"]
+    assert [source.name for source in found.coin_quotes] == ["alpaca", "coingecko"]
+    assert found.broker.clock().is_open
+
+
+def test_replayed_prices_are_called_real(outside: Outside) -> None:
+    venue_file().write_text(f'{{"url": "{outside.venue.url}", "world": "replay:us-2020"}}')
+
+    assert current_providers().world == providers.REPLAY
+
+
+def test_adapters_are_built_once(outside: Outside) -> None:
+    assert current_providers() is current_providers()
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "not json"])
+def test_venue_without_a_readable_address_does_not_run(content: str | None) -> None:
+    """Lesson 14: said with what to do."""
+    if content is not None:
+        venue_file().write_text(content)
+    try:
+        with pytest.raises(NotConfiguredError, match=r"start `manage\.py up`"):
+            current_providers()
+    finally:
+        venue_file().unlink(missing_ok=True)
+
+
+def test_any_real_key_switches_the_venue_off(outside: Outside, settings: Settings) -> None:
+    configure(settings, **KEYS)
+
+    found = current_providers()
+
+    assert (found.world, found.simulated) == (providers.PAPER, False)
+    assert [source.name for source in found.stock_quotes] == ["alpaca"]
+    assert [source.name for source in found.coin_quotes] == ["alpaca"]
+
+
+def test_second_sources_need_their_own_keys(settings: Settings) -> None:
+    configure(settings, **KEYS, finnhub_api_key="finnhub-of-a-test", coingecko_api_key="gecko-of-a-test")
+
+    found = current_providers()
+
+    assert [source.name for source in found.stock_quotes] == ["alpaca", "finnhub"]
+    assert [source.name for source in found.coin_quotes] == ["alpaca", "coingecko"]
+
+
+def test_real_key_without_its_secret_is_no_broker(settings: Settings) -> None:
+    configure(settings, alpaca_api_key="key-of-a-test")
+
+    with pytest.raises(NotConfiguredError, match="ALPACA_SECRET_KEY"):
+        current_providers()
+
+
+def test_live_address_is_refused(settings: Settings) -> None:
+    """Invariant 5: paper only, here once more."""
+    configure(settings, **KEYS, alpaca_trading_url="https://api.alpaca.markets")
+
+    with pytest.raises(ConfigurationError):
+        current_providers()
+
+
+def test_address_file_lies_in_the_home_folder(settings: Settings) -> None:
+    assert venue_file() == Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"

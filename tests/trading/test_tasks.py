@@ -1,0 +1,196 @@
+"""Tasks take ids, call one service and enqueue what follows; here on a real queue with a real worker."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+from celery.contrib.testing.worker import start_worker
+from celery.signals import task_postrun
+from django.conf import settings
+from django.db import connection
+
+from orchestrator_project.celery import app
+from tests.factories import make_agent, make_asset, make_cycle, make_engagement, make_strategy
+from tests.trading.outside import COIN, STOCK, Outside
+from tests.trading.scenes import passed, wish
+from tests.waiting import wait_until
+from trading import tasks
+from trading.domain.statuses import CycleStatus
+from trading.models import AIDecision, Cycle, MarketSnapshot, Order
+from trading.services import cycles, fetching
+from trading.services.settings import set_runtime_setting
+from trading.services.sweeping import Kind, Work, find_work
+
+
+@pytest.fixture
+def queue() -> Iterator["redis.Redis[bytes]"]:
+    """The queue's server, emptied before and after."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+def _close_connection(**_: object) -> None:
+    connection.close()  # else the worker's thread keeps the test database open
+
+
+@pytest.fixture
+def worker(queue: object, threaded_account: Outside) -> Iterator[Outside]:
+    """A worker in a thread, on both queues."""
+    task_postrun.connect(_close_connection)
+    options: dict[str, Any] = {"queues": ["default", "analysis"], "pool": "solo", "perform_ping_check": False}
+    try:
+        with start_worker(app, shutdown_timeout=30, **options):
+            yield threaded_account
+    finally:
+        task_postrun.disconnect(_close_connection)
+
+
+def ended(cycle: Cycle) -> Cycle:
+    wait_until(lambda: Cycle.objects.get(pk=cycle.pk).status not in ("running",), what="the cycle ends")
+    return Cycle.objects.get(pk=cycle.pk)
+
+
+def test_cycle_runs_from_its_start_to_its_end(worker: Outside) -> None:
+    make_strategy()
+    make_asset(STOCK)
+    make_asset(COIN)
+    set_runtime_setting(name="confidence_threshold", value="0", actor="test")
+
+    tasks.start_cycle.delay()
+
+    wait_until(Cycle.objects.exists, what="the cycle starts")
+    cycle = ended(Cycle.objects.get())
+    assert (cycle.status, cycle.trigger) == (CycleStatus.COMPLETED, "schedule")
+    assert set(cycle.symbols) == {STOCK, COIN}
+    assert cycle.errors == []
+    assert MarketSnapshot.objects.filter(cycle=cycle).count() == 2
+    assert AIDecision.objects.filter(cycle=cycle).count() == 2
+    assert len(worker.posts()) == Order.objects.count()
+
+
+def test_maintenance_runs_to_its_end(worker: Outside) -> None:
+    tasks.start_cycle.delay("maintenance")
+
+    wait_until(Cycle.objects.exists, what="the cycle starts")
+    assert ended(Cycle.objects.get()).status == "completed"
+
+
+def test_pending_decision_is_executed_and_its_cycle_finished(worker: Outside) -> None:
+    set_runtime_setting(name="cycle_deadline", value="60", actor="test")
+    decision = wish()
+
+    tasks.revive(Work(Kind.EXECUTE, decision.pk))
+
+    wait_until(lambda: AIDecision.objects.get().status == "executing", what="the order is sent")
+    wait_until(lambda: worker.positions(), what="it is filled")
+    tasks.revive(Work(Kind.ADVANCE, AIDecision.objects.get().saga.pk))
+    assert ended(decision.cycle).status == "completed"
+    assert AIDecision.objects.get().status == "executed"
+
+
+def test_second_beat_of_a_slot_is_no_error(account: Outside) -> None:
+    make_cycle(status="running")
+
+    tasks.start_cycle()
+
+    assert Cycle.objects.count() == 1
+
+
+def test_cycle_stored_aborted_is_not_launched(account: Outside, queue: "redis.Redis[bytes]") -> None:
+    make_engagement()
+
+    tasks.start_cycle()
+
+    assert Cycle.objects.get().status == "aborted"
+    assert queue.llen("default") == 0
+
+
+@pytest.mark.parametrize(
+    "task", [tasks.fetch_stocks, tasks.fetch_coins, tasks.fetch_news, tasks.sync_account]
+)
+def test_header_task_never_raises(account: Outside, monkeypatch: pytest.MonkeyPatch, task: Any) -> None:
+    """Lesson 13: what it raises is in the cycle's errors."""
+    cycle = make_cycle(status="running")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("anything")
+
+    for name in ("fetch_stocks", "fetch_coins", "fetch_news", "fetch_account"):
+        monkeypatch.setattr(fetching, name, fail)
+    arguments = {tasks.fetch_stocks: ([STOCK], 1), tasks.sync_account: ()}.get(task, ([STOCK],))
+
+    task(str(cycle.pk), *arguments)
+
+    cycle.refresh_from_db()
+    assert [error["message"] for error in cycle.errors] == ["anything"]
+
+
+def test_execution_that_fails_leaves_its_decision_to_the_sweeper(account: Outside) -> None:
+    decision = wish()
+    account.venue.fault(kind="error", route="*/activities/FILL")
+
+    tasks.risk_and_execute(str(decision.pk))
+    tasks.risk_and_execute(str(uuid4()))
+
+    decision.refresh_from_db()
+    assert decision.status == "executing"
+
+
+def test_saga_that_has_to_wait_is_no_error(account: Outside) -> None:
+    account.fill_never()
+    saga = passed()
+    tasks.advance_saga(str(saga.pk))
+    account.venue.fault(kind="error", route="GET /v2/orders/*")
+
+    tasks.advance_saga(str(saga.pk))
+
+    saga.refresh_from_db()
+    assert saga.status == "running"
+
+
+def test_analysis_somebody_else_has_enqueues_nothing(account: Outside, queue: "redis.Redis[bytes]") -> None:
+    cycle = make_cycle(status="running", stage="executing")
+
+    tasks.analyse(str(cycle.pk))
+
+    assert queue.llen("default") == 0
+
+
+def test_work_is_done_on_the_spot_when_the_queue_cannot_be_reached(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cycle = make_cycle(status="running", stage="executing")
+    assert find_work() == [Work(Kind.FINISH, cycle.pk)]
+
+    def unreachable(*_: object) -> None:
+        raise redis.ConnectionError("refused")
+
+    monkeypatch.setattr(tasks.finish_cycle, "delay", unreachable)
+
+    tasks.revive(Work(Kind.FINISH, cycle.pk))
+
+    cycle.refresh_from_db()
+    assert cycle.status == "completed"
+
+
+def test_every_kind_of_work_has_its_task() -> None:
+    assert {kind: task.name for kind, task in tasks.TASK_OF.items()} == {
+        kind: f"trading.{kind.value}" for kind in Kind
+    }
+
+
+def test_approved_decisions_are_executed_by_an_execution_cycle(worker: Outside) -> None:
+    make_agent(mode="manual")
+    decision = wish(approved=True)
+    cycles.complete_cycle(decision.cycle)
+
+    tasks.start_cycle.delay("execution")
+
+    wait_until(lambda: AIDecision.objects.get().status != "pending", what="the decision is executed")
+    assert AIDecision.objects.get().status in ("claimed", "executing", "executed")
+    newest = Cycle.objects.get(cycle_type="execution")
+    assert ended(newest).status == "completed"
