@@ -15,13 +15,17 @@ def _item(title: str, icon: str, name: str, **more: Any) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), **more}
 
 
-def _table(title: str, icon: str, model: str) -> dict[str, Any]:
-    return _item(title, icon, f"{model}_changelist", permission=_may_view(model))
+def _table(title: str, icon: str, model: str, **more: Any) -> dict[str, Any]:
+    return _item(title, icon, f"{model}_changelist", permission=_may_view(model), **more)
 
 
 def _may_view(model: str) -> Callable[[HttpRequest], bool]:
     app, _, name = model.rpartition("_")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+def _is_approval_history(request: HttpRequest) -> bool:
+    return "/trading/approval/" in request.path and not request.path.endswith("/queue/")
 
 
 NAVIGATION = [
@@ -44,7 +48,8 @@ NAVIGATION = [
             _table("Positions", "account_balance_wallet", "trading_position"),
             _table("Equity", "monitoring", "trading_equitysnapshot"),
             _table("Sagas", "route", "trading_saga"),
-            _table("Approval history", "fact_check", "trading_approval"),
+            # Its address begins like the queue's, which has an item of its own.
+            _table("Approval history", "fact_check", "trading_approval", active=_is_approval_history),
         ],
     },
     {

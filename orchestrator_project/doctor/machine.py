@@ -48,7 +48,9 @@ def packages(lock: Path | None = None) -> Answer:
     return ok(f"{len(pins)} packages as locked")
 
 
-def disk(home: Path | None = None, comfort_bytes: int = COMFORT_BYTES) -> Answer:
+def disk(
+    home: Path | None = None, *, comfort_bytes: int = COMFORT_BYTES, needed_bytes: int = NEEDED_BYTES
+) -> Answer:
     """Look at the folder that holds the state."""
     home = home or Path(settings.ENVIRONMENT.orchestrator_home)
     if not home.is_dir() or not os.access(home, os.W_OK | os.X_OK):
@@ -58,7 +60,7 @@ def disk(home: Path | None = None, comfort_bytes: int = COMFORT_BYTES) -> Answer
     free = shutil.disk_usage(home).free
     words = f"{free // MEGABYTE} MB free at {home}"
     remedy = "free some space, or set ORCHESTRATOR_HOME to a folder on another disk"
-    if free < NEEDED_BYTES:
+    if free < needed_bytes:
         return failed(words, remedy)
     return ok(words) if free >= comfort_bytes else warning(words, remedy)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import SettingsWrapper
 
 from orchestrator_project.prepare import prepare
 from tests.factories import make_user
@@ -12,8 +13,9 @@ GROUPS = ("viewer", "operator", "risk officer")
 
 
 @pytest.fixture
-def prepared(db: None) -> None:
-    """Seed settings, limits, groups and the first operator."""
+def prepared(db: None, settings: SettingsWrapper) -> None:
+    """Seed settings, limits, groups and the first operator; passwords hash quickly, none is guarded here."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     prepare()
 
 

@@ -220,7 +220,8 @@ def test_queue_shows_what_waits_and_its_reasons(login: Callable[..., Client]) ->
 
     page = login("operator").get(QUEUE).content.decode()
 
-    assert "BUY NVDA" in page
+    assert "BUY <a" in page
+    assert "NVDA</a>" in page
     assert "Momentum is up." in page
 
 

@@ -3,11 +3,20 @@
 from collections.abc import Callable
 from decimal import Decimal
 
+from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
 from risk.models import KillSwitch
 from risk.services import switch
-from tests.factories import make_approval, make_cycle, make_decision, make_equity, make_position
+from tests.factories import (
+    make_agent,
+    make_approval,
+    make_cycle,
+    make_decision,
+    make_engagement,
+    make_equity,
+    make_position,
+)
 from trading.models import AIDecision
 from trading.services.modes import current_mode
 
@@ -103,16 +112,38 @@ def test_viewer_sees_no_button_that_changes_anything(enter: Enter) -> None:
         expect(page.locator(".tc-button-stop, .tc-button-main, [name=_save]")).to_have_count(0)
 
 
-def test_dashboard_renews_itself_and_says_when_the_server_is_gone(enter: Enter) -> None:
+RENEW = "document.dispatchEvent(new Event('visibilitychange'))"
+
+
+def test_open_dashboard_shows_an_engagement_by_somebody_else(enter: Enter) -> None:
+    """Lesson 24: the page renews itself, its header and banners included."""
+    page = enter("operator")
+    expect(page.locator("#banner-engaged")).to_have_count(0)
+    make_engagement(engaged_by="ada", reason="from elsewhere")
+    make_agent(trading_state="halted")
+
+    page.evaluate(RENEW)
+
+    expect(page.locator("#banner-engaged")).to_contain_text("from elsewhere")
+    expect(page.locator("#standing")).to_contain_text("halted")
+    expect(page.locator("#dashboard")).to_have_count(1)
+
+
+def test_dashboard_says_when_the_server_is_gone(enter: Enter) -> None:
     """Lesson 24: a page that lost its server does not look live."""
     page = enter("viewer")
-    page.evaluate("document.querySelector('#dashboard').setAttribute('data-old', 'yes')")
+    expect(page.locator(".tc-lost-note")).to_be_hidden()
 
-    page.evaluate(
-        "htmx.ajax('GET', location.pathname, {source: '#dashboard', select: '#dashboard', swap: 'outerHTML'})"
-    )
-    expect(page.locator("#dashboard[data-old]")).to_have_count(0)
     page.context.set_offline(True)
-    page.evaluate("htmx.ajax('GET', location.pathname, {source: '#dashboard'}).catch(() => null)")
+    page.evaluate(RENEW)
 
     expect(page.locator(".tc-lost-note")).to_be_visible()
+
+
+def test_dashboard_of_an_ended_session_becomes_the_login(enter: Enter) -> None:
+    page = enter("viewer")
+    Session.objects.all().delete()
+
+    page.evaluate(RENEW)
+
+    expect(page.locator("[name=password]")).to_be_visible()
