@@ -26,14 +26,14 @@ def figures() -> tuple[Figure, list[Figure]]:
         Figure(
             "the durable gate, 1 connection",
             time_per_call(durable_gate(), rounds=5, calls=100),
-            limit_ratio=60,
+            limit_ratio=15,
         ),
         Figure(f"SELECT ... FOR UPDATE, {CONNECTIONS} connections", together(bare_lock_of)),
         Figure(f"the durable gate, {CONNECTIONS} connections", together(durable_gate), limit_ratio=15),
         Figure(
             "a whole saga, zero-latency venue",
             time_per_call(whole_saga(), rounds=5, calls=8),
-            limit_ratio=600,
+            limit_ratio=200,
         ),
     ]
 
