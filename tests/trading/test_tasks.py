@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 import redis
 from celery.contrib.testing.worker import start_worker
+from celery.result import AsyncResult
 from celery.signals import task_postrun
 from django.conf import settings
 from django.db import connection
@@ -38,6 +39,13 @@ def _close_connection(**_: object) -> None:
     connection.close()  # else the worker's thread keeps the test database open
 
 
+def _forget_results() -> None:
+    """Part chords' results from the queue: collected after its end, each would look for it for 20 s."""
+    for thing in gc.get_objects():
+        if isinstance(thing, AsyncResult):
+            thing.backend = None
+
+
 @pytest.fixture
 def worker(queue: object, threaded_account: Outside) -> Iterator[Outside]:
     """A worker in a thread, on both queues."""
@@ -48,7 +56,7 @@ def worker(queue: object, threaded_account: Outside) -> Iterator[Outside]:
             yield threaded_account
     finally:
         task_postrun.disconnect(_close_connection)
-        gc.collect()  # a chord's result that is collected after the queue's end would look for it for 20 s
+        _forget_results()
 
 
 def swept_until(condition: Callable[[], object], what: str) -> None:
