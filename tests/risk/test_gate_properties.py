@@ -109,7 +109,11 @@ def test_allowed_quantity_is_a_multiple_of_the_step_and_reaches_the_minimum(
 
     assert intent.rules is not None
     assert intent.price is not None
-    step = intent.rules.quantity_step if intent.rules.fractionable else max(intent.rules.quantity_step, 1)
+    step = (
+        intent.rules.quantity_step
+        if intent.rules.fractionable
+        else max(intent.rules.quantity_step, Decimal(1))
+    )
     assert verdict.quantity % step == 0
     assert meets_minimum(verdict.quantity, intent.price, intent.rules)
 
@@ -137,6 +141,8 @@ def test_rounding_down_loses_less_than_a_step(quantity: Decimal, given_rules: As
     """Lesson 39: exact decimals, never above what was asked."""
     rounded = round_down(quantity, given_rules)
 
-    step = given_rules.quantity_step if given_rules.fractionable else max(given_rules.quantity_step, 1)
+    step = (
+        given_rules.quantity_step if given_rules.fractionable else max(given_rules.quantity_step, Decimal(1))
+    )
     assert rounded <= quantity < rounded + step
     assert rounded % step == 0

@@ -23,9 +23,10 @@ from tests.trading.scenes import (
 )
 from tests.waiting import wait_until
 from trading.models import AIDecision, Order, Position, Saga, Trade
-from trading.services import order_truth, sagas, transitions
+from trading.services import order_truth, saga_steps, sagas, transitions
 from trading.services.sagas import advance_order, advance_saga
 from trading.services.settings import set_runtime_setting
+from trading.services.submission import submit_order
 
 
 @pytest.fixture(autouse=True)
@@ -277,8 +278,8 @@ POINTS = [
     (sagas, "sync_portfolio"),
     (sagas, "_record_trade"),
     (sagas, "_release"),
-    (sagas.saga_steps, "begin"),
-    (sagas.saga_steps, "end"),
+    (saga_steps, "begin"),
+    (saga_steps, "end"),
     (order_truth, "record_fills"),
     (transitions, "append_event"),
 ]
@@ -315,7 +316,7 @@ def test_crash_while_undoing_ends_the_same(
 ) -> None:
     account.venue.fault(kind="reject_order", status=403, times=1)
     saga = passed()
-    sagas.submit_order(saga.order_id)
+    submit_order(saga.order_id)
     with monkeypatch.context() as patch:
         crash_at(patch, sagas if name == "_release" else transitions, name, when)
         with pytest.raises(CrashError):
@@ -340,7 +341,7 @@ def test_request_lost_on_both_ways_books_one_order(account: Outside) -> None:
 
 def test_many_advance_at_once_and_it_is_booked_once(threaded_account: Outside) -> None:
     saga = passed()
-    sagas.submit_order(saga.order_id)
+    submit_order(saga.order_id)
     account = threaded_account
     account.wait_filled(order_of(saga).client_order_id)
 
