@@ -14,10 +14,11 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from connectors.errors import ConnectorError
-from trading.errors import CycleRunningError, SlotTakenError, TradingError
+from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError, TradingError
 from trading.models import Cycle
 from trading.services import cycles, execution, fetching, finishing, maintenance, sagas
 from trading.services.analysis import analyse_cycle
+from trading.services.providers import current_providers
 from trading.services.sweeping import Kind, Work
 
 log = structlog.get_logger(__name__)
@@ -53,8 +54,9 @@ def start_cycle(cycle_type: str = Cycle.Type.ANALYSIS) -> None:
     """Start the cycle of the current time slot; a second beat and a running cycle are no errors."""
     slotted = cycle_type == Cycle.Type.ANALYSIS
     try:
+        current_providers()  # a venue that still starts: a cycle now would find no price at all
         cycle = cycles.start_cycle(cycle_type=cycle_type, trigger="schedule", slotted=slotted)
-    except (SlotTakenError, CycleRunningError) as reason:
+    except (SlotTakenError, CycleRunningError, NotConfiguredError) as reason:
         log.info("cycle_not_started", cycle_type=cycle_type, reason=str(reason))
         return
     launch(cycle)
