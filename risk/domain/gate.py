@@ -95,8 +95,8 @@ def _judge_entry(
         return _denied(DenyReason.NO_EQUITY, unknown)
     percent = wanted_percent(intent)
     if percent is None:
-        unknown = {"sizing": intent.sizing, "volatility_percent": intent.volatility_percent}
-        return _denied(DenyReason.NO_VOLATILITY, unknown)
+        said: Figures = {"sizing": intent.sizing, "volatility_percent": intent.volatility_percent}
+        return _denied(DenyReason.NO_VOLATILITY, said)
     entry = _Entry(intent.symbol, price, rules, percent_of(equity, percent))
     rooms = _rooms(intent.symbol, book, limits, equity)
     loss_percent = (start - equity) / start * HUNDRED
