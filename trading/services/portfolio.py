@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from connectors.base import Account, BrokerPosition, MarketClock
+from connectors.errors import ConnectorError
 from risk.services import book as risk_book
 from risk.services import locks
 from trading.domain.statuses import OPEN_ORDER
@@ -54,7 +55,11 @@ def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
         ConnectorError: the broker did not answer; nothing was stored.
     """
     providers = current_providers()
-    truth = _ask(providers)
+    try:
+        truth = _ask(providers)
+    except ConnectorError as error:
+        watchdog.sync_failed(error)
+        raise
     if store_truth(truth, cycle_id, world=providers.world):
         watchdog.after_sync(truth.account)
     return truth
