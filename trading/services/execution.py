@@ -34,16 +34,16 @@ def execute_decision(decision_id: UUID) -> UUID | None:
     decision = _claim(decision_id)
     if decision is None:
         return Saga.objects.open().filter(decision_id=decision_id).values_list("pk", flat=True).first()
-    agent = AgentStatus.objects.get(pk=1)
     if _expired(decision):
         return None
-    if not decision.approved and agent.mode == Mode.MANUAL:
+    mode = AgentStatus.objects.get(pk=1).mode
+    if not gate_inputs.needs_person(decision, mode):
+        return _pass_gate(decision)
+    if mode == Mode.MANUAL:
         _settle(decision, "store", reason="mode_manual", detail="manual mode: stored for review")
-        return None
-    if not decision.approved and agent.mode == Mode.SEMI_AUTO and _needs_person(decision):
+    else:
         _request_approval(decision)
-        return None
-    return _pass_gate(decision)
+    return None
 
 
 def _claim(decision_id: UUID) -> AIDecision | None:
@@ -66,12 +66,6 @@ def _expired(decision: AIDecision) -> bool:
     return True
 
 
-def _needs_person(decision: AIDecision) -> bool:
-    """Entries above the threshold wait for a person; exits never do, the rest is the gate's to deny."""
-    threshold = settings.runtime_value("confidence_threshold")
-    return decision.action == AIDecision.Action.BUY and decision.confidence >= threshold
-
-
 def _request_approval(decision: AIDecision) -> None:
     with transaction.atomic():
         expires_at = timezone.now() + timedelta(seconds=settings.seconds("approval_expiry"))
@@ -80,7 +74,10 @@ def _request_approval(decision: AIDecision) -> None:
 
 
 def _pass_gate(decision: AIDecision) -> UUID | None:
-    """Judge and reserve under the book's lock; commit the order with them."""
+    """Judge and reserve under the book's lock; commit the order with them.
+
+    The gate reads the mode again under the lock: one that was set since is obeyed, with a denial.
+    """
     snapshot = MarketSnapshot.objects.filter(symbol=decision.symbol).order_by("-quoted_at").first()
     with transaction.atomic():
         locks.lock_book()

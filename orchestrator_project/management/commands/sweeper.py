@@ -11,6 +11,7 @@ from django.utils import timezone
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
 from trading.models import Heartbeat
+from trading.services import watchdog
 from trading.services.reconciliation import reconcile
 from trading.services.sweeping import Work, end_overdue, find_work
 from trading.tasks import revive
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         """Do one round; work is not enqueued again while its last message may still be on the way."""
         Heartbeat.objects.update_or_create(process="sweeper", defaults={"beaten_at": timezone.now()})
         end_overdue()
+        watchdog.patrol()
         now = time.monotonic()
         found = find_work()
         for work in found:
