@@ -50,7 +50,16 @@ def worker(queue: object, threaded_account: Outside) -> Iterator[Outside]:
 
 
 def ended(cycle: Cycle) -> Cycle:
-    wait_until(lambda: Cycle.objects.get(pk=cycle.pk).status not in ("running",), what="the cycle ends")
+    """Wait for the cycle's end; what its messages leave open is revived, as the sweeper does."""
+    revived: set[Work] = set()
+
+    def has_ended() -> bool:
+        for work in set(find_work()) - revived:
+            revived.add(work)
+            tasks.revive(work)
+        return Cycle.objects.get(pk=cycle.pk).status not in ("running",)
+
+    wait_until(has_ended, what="the cycle ends")
     return Cycle.objects.get(pk=cycle.pk)
 
 
