@@ -51,6 +51,8 @@ def _claim(decision_id: UUID) -> AIDecision | None:
     decision = AIDecision.objects.select_related("cycle", "strategy").get(pk=decision_id)
     if decision.status not in (DecisionStatus.PENDING, DecisionStatus.CLAIMED):
         return None
+    if decision.cycle.status == CycleStatus.PAUSED and not decision.approved:
+        return None  # the broker is down: it is taken up when the cycle goes on, or expires with it
     free = Q(status=DecisionStatus.PENDING) | Q(lease_until__lt=now)
     changes = {"lease_until": now + CLAIM_LEASE, "attempts": F("attempts") + 1}
     claimed = transitions.apply(decision, "claim", changes=changes, where=free)

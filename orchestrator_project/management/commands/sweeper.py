@@ -39,7 +39,13 @@ class Command(BaseCommand):
                 self._round(revived)
                 reconciled = reconciled or _reconciled()
             except (DatabaseError, InterfaceError) as error:
-                log.critical("database_unreachable", error=str(error))
+                log.critical(
+                    "database_unreachable",
+                    error_type=type(error).__name__,
+                    error=str(error).strip(),
+                    operation="sweep",
+                    state="waiting",
+                )
                 connection.close()
                 stop.wait(DATABASE_PAUSE_SECONDS)
             except Exception:
@@ -59,9 +65,19 @@ class Command(BaseCommand):
             if now - revived.get(work, -REVIVE_AGAIN_SECONDS) >= REVIVE_AGAIN_SECONDS:
                 revived[work] = now
                 log.info("revived", kind=work.kind, id=str(work.id))
-                revive(work)
+                _revive(work)
         for gone in revived.keys() - set(found):
             del revived[gone]
+
+
+def _revive(work: Work) -> None:
+    """Revive one piece; one that fails must not keep the others from their turn."""
+    try:
+        revive(work)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("revival_failed", kind=work.kind, id=str(work.id))
 
 
 def _reconciled() -> bool:
