@@ -195,6 +195,22 @@ def test_expiry_is_the_runtime_setting(account: Outside) -> None:
     assert (approval.expires_at - approval.requested_at).total_seconds() == pytest.approx(45, abs=1)
 
 
+def test_decision_on_what_waits_already_does_not_ask_again(account: Outside) -> None:
+    """Each cycle wants the same again: the queue shows it once, and what it sees is renewed at the answer."""
+    make_agent(mode="semi_auto")
+    first = wish()
+    execution.execute_decision(first.pk)
+    change(first.cycle, status="completed", ended_at=ago(seconds=1))
+
+    second = wish(cycle=open_cycle(), strategy=first.strategy)
+    execution.execute_decision(second.pk)
+
+    second.refresh_from_db()
+    assert (second.status, second.reason) == ("stored", "approval_waits")
+    assert "waits for an answer until" in second.reason_detail
+    assert Approval.objects.get().decision == first
+
+
 def test_exit_asks_nobody(account: Outside) -> None:
     """Lesson 31: an approval never blocks the exit."""
     account.hold(STOCK, 3)

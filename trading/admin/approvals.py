@@ -115,5 +115,7 @@ def _person(request: HttpRequest) -> User:
 
 
 def _refuse(request: HttpRequest, form: Form, about: str = "") -> None:
-    for error in [message for lines in form.errors.values() for message in lines]:
-        messages.error(request, f"{about}{error}")
+    for name, lines in form.errors.items():
+        for line in map(str, lines):
+            named = line.startswith(f"{name}:") or name not in form.fields
+            messages.error(request, f"{about}{line}" if named else f"{about}{name}: {line}")

@@ -24,7 +24,7 @@ class QueueLine:
     @property
     def price_now(self) -> Decimal | None:
         """The last known price, USD per base unit."""
-        return self.preview.snapshot.price if self.preview.snapshot else None
+        return self.preview.price_now
 
     @property
     def moved_percent(self) -> Decimal | None:

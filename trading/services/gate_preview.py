@@ -28,6 +28,11 @@ class GatePreview:
     rooms: tuple[Headroom, ...]
 
     @property
+    def price_now(self) -> Decimal | None:
+        """The last known price, USD per base unit."""
+        return self.snapshot.price if self.snapshot else None
+
+    @property
     def closest(self) -> Headroom | None:
         """The limit with the least room."""
         return closest(self.rooms)
