@@ -69,6 +69,17 @@ def _expired(decision: AIDecision) -> bool:
 
 
 def _request_approval(decision: AIDecision) -> None:
+    """Ask a person, unless an earlier decision on the same already waits: it is re-priced when answered."""
+    waiting = Approval.objects.filter(
+        status=Approval.Status.REQUESTED,
+        expires_at__gt=timezone.now(),
+        decision__symbol=decision.symbol,
+        decision__strategy=decision.strategy_id,
+    ).first()
+    if waiting is not None:
+        until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
+        _settle(decision, "store", reason="approval_waits", detail=until)
+        return
     with transaction.atomic():
         expires_at = timezone.now() + timedelta(seconds=settings.seconds("approval_expiry"))
         if transitions.apply(decision, "request_approval", expires_at=expires_at.isoformat()):
