@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from orchestrator_project.prepare import prepare
 from tests.factories import make_user
@@ -13,7 +13,7 @@ GROUPS = ("viewer", "operator", "risk officer")
 
 
 @pytest.fixture
-def prepared(db: None, settings: SettingsWrapper) -> None:
+def prepared(db: None, settings: Settings) -> None:
     """Seed settings, limits, groups and the first operator; passwords hash quickly, none is guarded here."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     prepare()

@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django_celery_beat.models import PeriodicTask
 from uuid6 import uuid7
 
 from ai.models import ModelCall
@@ -188,3 +189,68 @@ def test_events_of_an_aggregate_are_found_by_its_id(login: Callable[..., Client]
 
     for page in (by_id, by_cycle, by_kind):
         assert [row.pk for row in page.context["cl"].result_list] == [event.pk]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"cycle_id": "no-uuid"},
+        {
+            "created_at_from_0": "yesterday",
+            "created_at_from_1": "noon",
+            "created_at_to_0": "",
+            "created_at_to_1": "",
+        },
+        {"p": "minus one"},
+        {"o": "99.x"},
+        {"status": "no such status"},
+        {"about": "nothing"},
+    ],
+)
+@pytest.mark.parametrize("model", [models.AIDecision, models.Event, models.Order, RiskCheck], ids=by_name)
+def test_nonsense_in_an_address_is_no_server_error(
+    model: type[Model], query: dict[str, str], login: Callable[..., Client]
+) -> None:
+    """Lesson 5: what comes with a request is never trusted."""
+    answer = login("viewer").get(url_of(model, "changelist"), query, follow=True)
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("model", [models.Cycle, models.Order, RiskLimits], ids=by_name)
+def test_page_of_a_row_that_does_not_exist_leads_home(
+    model: type[Model], login: Callable[..., Client]
+) -> None:
+    answer = login("viewer").get(url_of(model, "change", "no-such-id"), follow=True)
+
+    assert "doesn’t exist" in answer.content.decode()
+
+
+def test_refusal_says_what_is_missing_and_that_nothing_changed(login: Callable[..., Client]) -> None:
+    answer = login("viewer").get(reverse("admin:risk_killswitch_engage"))
+
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert "risk.engage_killswitch" in page
+    assert "Nothing was changed" in page
+
+
+@pytest.mark.parametrize("page", ["changelist", "add"])
+def test_schedule_opens_in_the_consoles_style(page: str, login: Callable[..., Client]) -> None:
+    answer = login().get(reverse(f"admin:django_celery_beat_periodictask_{page}"))
+
+    assert answer.status_code == 200
+    assert 'id="standing"' in answer.content.decode()
+
+
+def test_schedules_task_page_lists_the_registered_tasks(login: Callable[..., Client]) -> None:
+    client = login()
+    row = PeriodicTask.objects.get(name="Trading cycle")
+
+    page = client.get(reverse("admin:django_celery_beat_periodictask_change", args=[row.pk])).content.decode()
+
+    assert "trading.start_cycle" in page
+
+
+def test_api_tokens_have_no_page() -> None:
+    assert "authtoken" not in {model._meta.app_label for model in admin.site._registry}

@@ -230,3 +230,16 @@ def test_permission_alone_is_enough_for_its_act(login: Callable[..., Client]) ->
     client.post(act.url, act.posted)
 
     assert act.done()
+
+
+def test_staff_without_a_group_sees_no_figure(login: Callable[..., Client]) -> None:
+    client = login("nobody")
+    make_engagement(reason="a secret reason")
+
+    page = client.get(reverse("admin:index")).content.decode()
+
+    assert "in no group that may look at the agent" in page
+    assert "Equity" not in page
+    assert "a secret reason" not in page
+    assert client.get(reverse("admin:trading_order_changelist")).status_code == 403
+    assert client.get(reverse("admin:trading_approval_queue")).status_code == 403

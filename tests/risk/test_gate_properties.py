@@ -68,7 +68,7 @@ def intents(*, reducing: bool) -> st.SearchStrategy[OrderIntent]:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(intent=intents(reducing=False), book=books, given_limits=limits)
 def test_allowed_entry_leaves_no_limit_violated(
     intent: OrderIntent, book: RiskBook, given_limits: RiskLimits
@@ -98,7 +98,7 @@ def test_allowed_entry_leaves_no_limit_violated(
     assert intent.confidence >= intent.min_confidence
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(intent=intents(reducing=False), book=books, given_limits=limits)
 def test_allowed_quantity_is_a_multiple_of_the_step_and_reaches_the_minimum(
     intent: OrderIntent, book: RiskBook, given_limits: RiskLimits
@@ -114,7 +114,7 @@ def test_allowed_quantity_is_a_multiple_of_the_step_and_reaches_the_minimum(
     assert meets_minimum(verdict.quantity, intent.price, intent.rules)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(intent=intents(reducing=True), book=books, given_limits=st.none() | limits)
 def test_exit_is_stopped_by_the_switch_and_by_nothing_that_limits_growth(
     intent: OrderIntent, book: RiskBook, given_limits: RiskLimits | None

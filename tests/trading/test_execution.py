@@ -1,14 +1,16 @@
 """A decision's way to its order: claimed once, judged, and committed before anything leaves."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from risk.models import RiskCheck, RiskReservation
 from tests.factories import make_agent, make_engagement, make_strategy
-from tests.risk.threads import at_once
+from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
 from trading.models import AgentStatus, AIDecision, Approval, Asset, MarketSnapshot, Order, Saga
@@ -274,6 +276,26 @@ def test_crash_while_passing_leaves_nothing_behind(account: Outside, monkeypatch
     assert nothing_was_ordered(account)
     change(decision, lease_until=ago(seconds=1))
     assert execute_decision(decision.pk) is not None
+
+
+def test_claim_that_is_lost_while_passing_reserves_nothing(threaded_account: Outside) -> None:
+    decision = wish()
+
+    def expire() -> None:
+        AIDecision.objects.filter(pk=decision.pk).update(status="expired", reason="test")
+
+    def expire_at_the_gate(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "pg_advisory_xact_lock" in sql:
+            with beside(expire):
+                pass
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(expire_at_the_gate):
+        assert execute_decision(decision.pk) is None
+
+    assert fate(decision) == ("expired", "test")
+    assert nothing_was_ordered(threaded_account)
+    assert not RiskCheck.objects.exists()
 
 
 def test_many_deliveries_at_once_make_one_order(threaded_account: Outside) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.errors import UnavailableError
 from risk.models import RiskReservation
+from tests.factories import make_engagement
 from tests.risk.threads import at_once
 from tests.trading.outside import COIN, ORDERS, STOCK, Outside
 from tests.trading.scenes import (
@@ -152,6 +153,34 @@ def test_order_that_rests_too_long_is_cancelled_and_undone(account: Outside) -> 
 
     assert outcome(saga) == ("compensated", "canceled", "expired", "order_canceled")
     assert account.order(order_of(saga).client_order_id)["status"] == "canceled"
+
+
+def test_entry_that_arrives_after_the_switch_was_engaged_is_cancelled(account: Outside) -> None:
+    """Invariant 4: bytes of a killed sender may arrive after the switch's own cancels."""
+    account.fill_never()
+    account.venue.fault(kind="reset_after", route=ORDERS, times=1)
+    saga = passed()
+    advance_saga(saga.pk)
+    make_engagement()
+
+    advanced_to_its_end(saga.pk)
+
+    assert outcome(saga) == ("compensated", "canceled", "expired", "order_canceled")
+    assert account.order(order_of(saga).client_order_id)["status"] == "canceled"
+    assert len(account.posts()) == 1
+
+
+def test_exit_under_way_is_left_resting_when_the_switch_is_engaged(account: Outside) -> None:
+    account.hold(STOCK, "2")
+    account.fill_never()
+    open_cycle()
+    saga = passed(STOCK, "sell")
+    advance_saga(saga.pk)
+    make_engagement()
+
+    advance_saga(saga.pk)
+
+    assert outcome(saga)[:2] == ("running", "accepted")
 
 
 def test_timeout_settles_to_what_had_filled(account: Outside) -> None:

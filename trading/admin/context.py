@@ -1,4 +1,4 @@
-"""What unfold asks the console for: every page's standing, the dashboard, the badge and who sees what."""
+"""What unfold asks the console for: every page's standing, the dashboard and the badge."""
 
 from typing import Any
 
@@ -9,14 +9,15 @@ from trading.admin.chart import line_chart
 from trading.admin.kill_switch import ENGAGE, RELEASE
 from trading.services.overview import Exposure, Standing, overview, standing
 
+VIEW = "trading.view_agentstatus"
 HUNDRED = 100
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
-    """Return the standing for the header and the banners of a page; nothing for those not logged in."""
-    if not request.user.is_authenticated or not request.user.is_staff:
-        return {}
+    """Return the standing for a page's header and banners; nothing for those who may not look at it."""
     user = request.user
+    if not user.is_staff or not user.has_perm(VIEW):
+        return {}
     return {
         "standing": standing_of(request),
         "may_engage": user.has_perm(ENGAGE),
@@ -35,13 +36,15 @@ def standing_of(request: HttpRequest) -> Standing:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Return the index page's context with the overview in it."""
+    """Return the index page's context, with the overview for those who may look at the agent."""
+    context["title"] = "Dashboard"
+    if not request.user.has_perm(VIEW):
+        return context
     seen = overview()
     context |= {
         "overview": seen,
         "chart": line_chart(seen.curve),
         "exposure_bar": exposure_bar(seen.exposure),
-        "title": "Dashboard",
     }
     return context
 
@@ -58,10 +61,5 @@ def exposure_bar(exposure: Exposure) -> dict[str, float] | None:
 
 def approvals_badge(request: HttpRequest) -> str:
     """Return how many approvals wait, "" for none."""
-    waiting = standing_of(request).approvals_open
+    waiting = standing_of(request).approvals_open if request.user.has_perm(VIEW) else 0
     return str(waiting) if waiting else ""
-
-
-def is_superuser(request: HttpRequest) -> bool:
-    """Return whether accounts are this user's business."""
-    return bool(request.user.is_superuser)

@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from connectors.errors import RejectedError
 from risk.services import book as risk_book
+from risk.services import switch
+from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus, SagaStatus
 from trading.models import Order, Saga, SagaStep, Trade
 from trading.services import saga_steps, transitions
@@ -70,11 +72,13 @@ def _postpone(saga: Saga) -> None:
 
 
 def _confirm(saga: Saga, order: Order) -> Order:
-    """Ask the broker how the order stands; past the saga's deadline ask it to cancel first."""
+    """Ask how the order stands; past the saga's deadline or under the switch ask to cancel it first."""
     broker = current_providers().broker
     assert order.broker_order_id is not None  # noqa: S101 - an accepted order has one
     saga_steps.begin(saga, Step.CONFIRM_FILL)
-    if timezone.now() > saga.deadline_at:
+    # An entry whose request outlived its killed sender reaches the broker after the switch's cancels.
+    unwanted = order.purpose == Purpose.ENTRY and switch.is_engaged()
+    if unwanted or timezone.now() > saga.deadline_at:
         try:
             broker.cancel_order(order.broker_order_id)
         except RejectedError as error:

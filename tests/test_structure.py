@@ -1,0 +1,51 @@
+"""What must hold of the code as a whole."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db import models
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("orchestrator_project", "trading", "risk", "ai", "connectors")
+OURS = [model for model in apps.get_models() if model._meta.app_label in ("trading", "risk", "ai")]
+
+
+def _callers_of(attribute: str) -> set[str]:
+    """Return the files of our rooms that call a method of this name."""
+    found = set()
+    for room in ROOMS:
+        for file in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr == attribute
+                ):
+                    found.add(str(file.relative_to(ROOT)))
+    return found
+
+
+def test_one_function_posts_orders() -> None:
+    """Lesson 33."""
+    callers = {file for file in _callers_of("submit_order") if not file.startswith("connectors/venue/")}
+
+    assert callers == {"trading/services/submission.py"}
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)
+def test_foreign_keys_have_a_rule_in_the_database(model: type[models.Model]) -> None:
+    """Lesson 10."""
+    relations = [field for field in model._meta.get_fields() if isinstance(field, models.ForeignKey)]
+
+    assert all(
+        field.db_constraint and field.remote_field.on_delete in (models.PROTECT, models.CASCADE)
+        for field in relations
+    )
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)
+def test_no_column_is_a_float(model: type[models.Model]) -> None:
+    """Lesson 39."""
+    assert not [field for field in model._meta.get_fields() if isinstance(field, models.FloatField)]
