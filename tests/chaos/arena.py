@@ -26,6 +26,12 @@ ROOT = Path(__file__).resolve().parents[2]
 WATCH_SECONDS = 0.3
 POSTGRES, VALKEY = "postgres", "valkey"
 ENGINES = (POSTGRES, VALKEY)
+# Small orders and many, so that a storm meets some in every step; the limits still bind.
+LIMITS = (
+    "INSERT INTO risk_limits (version, max_position_percent, max_exposure_percent, max_positions,"
+    " max_daily_loss_percent, author, note, created_at) VALUES (2, 2.5, 25, 24, 20, 'chaos', 'small', now())"
+)
+SIZE = "UPDATE strategies SET size_percent = 1.2"
 SETTINGS = {
     "confidence_threshold": "0.6",
     "fetch_timeout": "4",
@@ -35,8 +41,8 @@ SETTINGS = {
     "order_timeout": "3",
     "retry_base": "0.2",
     "price_max_age": "600",
-    "max_stocks": "24",
-    "max_coins": "4",
+    "max_stocks": "60",
+    "max_coins": "12",
 }
 
 
@@ -90,6 +96,8 @@ class Arena:
         for name, value in SETTINGS.items():
             self.execute("UPDATE runtime_settings SET value = %s WHERE name = %s", value, name)
         self.execute("UPDATE django_celery_beat_intervalschedule SET every = 10 WHERE every = 60")
+        self.execute(LIMITS)
+        self.execute(SIZE)
         for name in self._specs:
             self._start_one(name)
         self._watcher.start()

@@ -40,7 +40,7 @@ VICTIMS = {
     "worker": 3,
     "sweeper": 9,
     "listener": 9,
-    "analyst": 3,
+    "analyst": 2,
     "beat": 4,
     "web": 4,
     "valkey": 2,
