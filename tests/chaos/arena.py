@@ -1,0 +1,245 @@
+"""A whole running system for the storm: engines, venue and processes of its own, all of which may be killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+import redis
+
+from orchestrator_project.engines import EngineError, ensure_running
+from orchestrator_project.engines.state import EngineState, read_state
+from orchestrator_project.ports import port_is_free
+from orchestrator_project.processes import process_specs
+from orchestrator_project.supervisor import ProcessSpec
+from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+WATCH_SECONDS = 0.3
+POSTGRES, VALKEY = "postgres", "valkey"
+ENGINES = (POSTGRES, VALKEY)
+# Small orders and many, so that a storm meets some in every step; the limits still bind.
+LIMITS = (
+    "INSERT INTO risk_limits (version, max_position_percent, max_exposure_percent, max_positions,"
+    " max_daily_loss_percent, author, note, created_at) VALUES (2, 2.5, 25, 24, 20, 'chaos', 'small', now())"
+)
+SIZE = "UPDATE strategies SET size_percent = 1.2"
+SETTINGS = {
+    "confidence_threshold": "0.6",
+    "fetch_timeout": "4",
+    "cycle_deadline": "100",
+    "cycle_interval": "10",
+    "saga_timeout": "30",
+    "order_timeout": "3",
+    "retry_base": "0.2",
+    "price_max_age": "600",
+    "max_stocks": "60",
+    "max_coins": "12",
+}
+
+
+class Arena:
+    """The processes of ``manage.py up``, each restarted when it dies, and the engines beneath them.
+
+    Args:
+        home: an empty folder of its own.
+        urls: of the engines, which the caller has joined in ``home``.
+    """
+
+    def __init__(self, home: Path, urls: tuple[str, str], venue: VenueProcess, *, workers: int = 2) -> None:
+        self.home = home
+        self.database_url, self.redis_url = urls
+        self.venue = venue
+        self.revivals = 0
+        self._specs = {
+            spec.name: replace(spec, env=self.environment())
+            for spec in process_specs(home=home, port=_free_port(), workers=workers, venue=None)
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._guard = threading.Lock()
+        self._closing = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The processes, without the engines."""
+        return tuple(self._specs)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of every process; the venue also answers as the language model."""
+        ours = {
+            "ORCHESTRATOR_HOME": str(self.home),
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "ORCHESTRATOR_MODE": "autonomous",
+            "AI_MODELS": "openai/venue",
+            "AI_API_BASE": f"{self.venue.url}/ai/v1",
+            "AI_API_KEY": "none",
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {**os.environ, **ours}
+
+    def start(self) -> None:
+        """Prepare the database, start everything, and wait until both workers take tasks."""
+        (self.home / "venue.json").write_text(
+            json.dumps({"url": self.venue.url, "pid": 0, "world": "synthetic"})
+        )
+        self.manage("prepare")
+        for name, value in SETTINGS.items():
+            self.execute("UPDATE runtime_settings SET value = %s WHERE name = %s", value, name)
+        self.execute("UPDATE django_celery_beat_intervalschedule SET every = 10 WHERE every = 60")
+        self.execute(LIMITS)
+        self.execute(SIZE)
+        for name in self._specs:
+            self._start_one(name)
+        self._watcher.start()
+        for name in ("worker", "analyst"):
+            wait_until(lambda name=name: "ready." in self.log(name), seconds=60, what=f"{name} ready")  # type: ignore[misc]  # a default binds the loop's name
+
+    def stop(self) -> None:
+        """Kill everything that was started here, children included; the engines are the caller's."""
+        self._closing.set()
+        if self._watcher.is_alive():
+            self._watcher.join(30)
+        with self._guard:
+            for name in list(self._running):
+                self._kill_tree(self._running.pop(name))
+
+    def kill(self, name: str) -> bool:
+        """SIGKILL a process with its children, or an engine; return whether there was one to kill."""
+        if name in ENGINES:
+            return self._kill_engine(name)
+        with self._guard:
+            process = self._running.get(name)
+            if process is None or process.poll() is not None:
+                return False
+            self._kill_tree(process)
+            self._start_one(name)
+        return True
+
+    def kill_child(self, name: str, number: int) -> bool:
+        """SIGKILL one pool child of a worker; return whether it had one."""
+        with self._guard:
+            process = self._running.get(name)
+            children = _children(process) if process is not None else []
+            if not children:
+                return False
+            _kill(children[number % len(children)])
+        return True
+
+    def hold_all(self, names: tuple[str, ...]) -> None:
+        """Kill these processes and start them again only when ``go_on`` is called with them."""
+        with self._guard:
+            for name in names:
+                self._kill_tree(self._running.pop(name))
+
+    def go_on(self, names: tuple[str, ...]) -> None:
+        """Start processes that were held."""
+        with self._guard:
+            for name in names:
+                self._start_one(name)
+
+    def execute(self, statement: str, *values: Any) -> None:
+        """Run one statement in a transaction of its own."""
+        session = psycopg2.connect(self.database_url, connect_timeout=5)
+        try:
+            with session, session.cursor() as cursor:
+                cursor.execute(statement, values or None)
+        finally:
+            session.close()
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        session = psycopg2.connect(self.database_url, connect_timeout=5)
+        try:
+            with session, session.cursor() as cursor:
+                cursor.execute(statement, values or None)
+                return list(cursor.fetchall())
+        finally:
+            session.close()
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command as an operator would."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    def flush_queue(self) -> None:
+        """Empty Valkey: every message is lost."""
+        with redis.Redis.from_url(self.redis_url) as queue:
+            queue.flushdb()
+
+    def log(self, name: str) -> str:
+        """Return what a process has written."""
+        path = self._specs[name].log
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _start_one(self, name: str) -> None:
+        spec: ProcessSpec = self._specs[name]
+        spec.log.parent.mkdir(parents=True, exist_ok=True)
+        with spec.log.open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                spec.argv, cwd=ROOT, env=spec.env, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _watch(self) -> None:
+        """Do what ``manage.py up`` does: engines and processes that died are started again."""
+        while not self._closing.wait(WATCH_SECONDS):
+            try:
+                self.revivals += len(ensure_running(self.home))
+            except EngineError:
+                continue
+            with self._guard:
+                for name, process in list(self._running.items()):
+                    if process.poll() is not None:
+                        self._start_one(name)
+
+    def _kill_engine(self, name: str) -> bool:
+        state: EngineState = read_state(self.home)
+        record = state.postgres if name == POSTGRES else state.valkey
+        if record is None or not psutil.pid_exists(record.pid):
+            return False
+        _kill(psutil.Process(record.pid))
+        return True
+
+    def _kill_tree(self, process: subprocess.Popen[bytes]) -> None:
+        for member in _children(process):
+            _kill(member)
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+
+
+def _children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.send_signal(signal.SIGKILL)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _free_port() -> int:
+    for port in range(18_000, 19_900):
+        if port_is_free("127.0.0.1", port):
+            return port
+    raise RuntimeError("no free port")
