@@ -5,11 +5,12 @@ from decimal import Decimal
 import pytest
 
 from connectors.errors import UnavailableError
+from orchestrator_project.lines import line_of
 from tests.factories import make_order, make_position
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from tests.waiting import wait_until
-from trading.models import Fill, Order, Position
+from trading.models import Event, Fill, Order, Position, Trade
 from trading.services.reconciliation import reconcile
 from trading.services.settings import set_runtime_setting
 from trading.services.submission import submit_order
@@ -150,3 +151,23 @@ def test_broker_that_does_not_answer_is_an_error_and_changes_nothing(account: Ou
         reconcile()
 
     assert list(Order.objects.values()) == before
+
+
+def test_differences_are_events_and_orders_without_a_saga_become_trades(account: Outside) -> None:
+    client_order_id = f"stranger-{ago():%H%M%S%f}"
+    account.place(STOCK, "2", client_order_id=client_order_id)
+    wait_until(lambda: STOCK in account.positions(), what="it is filled")
+    account.place(STOCK, "2", side="sell", client_order_id=f"{client_order_id}-out")
+    wait_until(lambda: STOCK not in account.positions(), what="it is sold")
+
+    report = reconcile()
+
+    assert report.booked == [client_order_id, f"{client_order_id}-out"]
+    bought, sold = (Trade.objects.get(order__client_order_id=booked) for booked in report.booked)
+    assert bought.realised_pnl is None
+    assert sold.realised_pnl == pytest.approx((sold.price - bought.price) * 2, abs=Decimal("0.01"))
+    event = Event.objects.filter(type="reconciliation.difference", aggregate_id=client_order_id).first()
+    assert event is not None
+    assert event.payload["there"] == "filled"
+    assert client_order_id in (line_of(event) or "")
+    assert agreed()

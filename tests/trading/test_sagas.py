@@ -22,8 +22,9 @@ from tests.trading.scenes import (
     reservation_of,
 )
 from tests.waiting import wait_until
-from trading.models import AIDecision, Order, Position, Saga, Trade
+from trading.models import AIDecision, Cycle, Order, Position, Saga, Trade
 from trading.services import order_truth, sagas, transitions
+from trading.services.cycles import complete_cycle
 from trading.services.sagas import advance_saga
 from trading.services.settings import set_runtime_setting
 from trading.services.submission import submit_order
@@ -78,6 +79,22 @@ def test_exit_books_its_realised_profit(account: Outside) -> None:
     assert not Position.objects.exists()
     assert COIN not in account.positions()
     assert outcome(saga) == COMPLETED
+
+
+def test_coin_bought_and_sold_sells_what_is_held_and_earns_what_the_cash_changed(account: Outside) -> None:
+    """Lesson 38: the fee was taken in the coin, so less is held than was filled."""
+    cash = Decimal(account.venue.get("/v2/account")["cash"])
+    bought = advanced_to_its_end(passed(COIN).pk)
+    complete_cycle(Cycle.objects.get())
+    held = Position.objects.get().quantity
+
+    sold = order_of(advanced_to_its_end(passed(COIN, "sell").pk))
+
+    assert sold.quantity == held < order_of(bought).filled_quantity
+    assert COIN not in account.positions()
+    change_of_cash = Decimal(account.venue.get("/v2/account")["cash"]) - cash
+    pnl = Trade.objects.get(order=sold).realised_pnl
+    assert pnl == pytest.approx(change_of_cash, abs=Decimal("0.02"))
 
 
 def test_rejected_order_gives_its_room_back(account: Outside) -> None:

@@ -11,7 +11,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from ai.domain.indicators import Indicators
-from ai.domain.types import Action, AnalysisQuestion, HeadlineFact, PortfolioFacts, SymbolFacts
+from ai.domain.types import (
+    Action,
+    AnalysisQuestion,
+    HeadlineFact,
+    HoldReason,
+    PortfolioFacts,
+    SymbolFacts,
+)
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, analyse
 from trading.domain.statuses import CycleStage, DecisionStatus
@@ -21,6 +28,8 @@ from trading.services import cycles, settings
 from trading.services.market_time import market_now, stocks_trade_now
 
 ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 45 s
+NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
+NONSENSE_SHOWN = 10
 HUNDRED = Decimal(100)
 ZERO = Decimal(0)
 
@@ -112,6 +121,12 @@ def _ask(cycle: Cycle, question: AnalysisQuestion) -> AnalysisResult:
         cycles.record_warning(cycle.pk, operation="analyse", message=warning)
     if result.failed:
         cycles.record_error(cycle.pk, operation="analyse", error=RuntimeError(result.failure))
+    odd = [f"{s}: {hold.detail}" for s, hold in result.holds.items() if hold.reason in NONSENSE]
+    for line in odd[:NONSENSE_SHOWN]:
+        cycles.record_warning(cycle.pk, operation="analyse", message=f"hold, no usable answer for {line}")
+    if len(odd) > NONSENSE_SHOWN:
+        rest = f"no usable answer for {len(odd) - NONSENSE_SHOWN} more symbols, see their decisions"
+        cycles.record_warning(cycle.pk, operation="analyse", message=rest)
     return result
 
 

@@ -53,6 +53,7 @@ def undo(saga: Saga) -> None:
 
 def give_up(saga: Saga, error: BaseException) -> None:
     """Engage the kill switch, then end the saga as failed; in this order, so that a crash loses neither."""
+    saga = Saga.objects.select_related("order", "decision").get(pk=saga.pk)  # what failed was rolled back
     symbol, words = saga.order.symbol, f"{type(error).__name__}: {error}"[:400]
     kill_switch.engage(
         actor="saga",
