@@ -293,6 +293,16 @@ def test_stored_decision_is_sent_from_its_page(
     assert Order.objects.count() == 1
 
 
+def test_form_to_send_is_not_inside_the_records_form(login: Callable[..., Client]) -> None:
+    """A form inside a form is dropped by browsers: its button would post to the outer one."""
+    decision = make_decision(status="stored")
+
+    page = login("operator").get(page_url(decision)).content.decode()
+
+    before = page.split(f'action="{send_url(decision)}"')[0]
+    assert before.count("<form") == before.count("</form>") + 1
+
+
 def test_sending_needs_the_tick(login: Callable[..., Client]) -> None:
     client = login("operator")
     decision = make_decision(status="stored")

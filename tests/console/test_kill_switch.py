@@ -1,6 +1,7 @@
 """Engage and release from the console: who may, what happens, what is said."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -8,7 +9,7 @@ from django.urls import reverse
 
 from risk.models import KillSwitch
 from risk.services import switch
-from tests.factories import make_agent, make_engagement
+from tests.factories import make_agent, make_engagement, make_order, make_position
 from tests.venue_process import VenueProcess
 from trading.models import AgentStatus, Event
 
@@ -169,3 +170,38 @@ def test_login_page_tells_strangers_nothing(prepared: None) -> None:
     page = Client().get(reverse("admin:login")).content.decode()
 
     assert "a secret reason" not in page
+
+
+def test_automatic_engagement_shows_its_trigger_and_figures(login: Callable[..., Client]) -> None:
+    make_engagement(
+        trigger="daily_loss_limit", engaged_by="system", figures={"daily_loss_percent": "5.2134567"}
+    )
+
+    page = login("viewer").get(reverse("admin:trading_order_changelist")).content.decode()
+
+    assert "automatically: <b>daily loss limit</b>" in page
+    assert "daily loss percent <b>5.213457</b>" in page
+
+
+def test_positions_without_a_stop_are_named_while_engaged(login: Callable[..., Client]) -> None:
+    """Lesson 37: a stop for a part of a position does not protect it."""
+    client = login("viewer")
+    make_position("AAPL", quantity=Decimal(10))
+    make_position("NVDA", quantity=Decimal(10))
+    make_position("TSLA", quantity=Decimal(10))
+    for symbol, quantity in (("NVDA", 10), ("TSLA", 4)):
+        make_order(
+            symbol=symbol,
+            side="sell",
+            purpose="stop_loss",
+            status="accepted",
+            quantity=Decimal(quantity),
+            broker_order_id=symbol,
+        )
+    assert "banner-unprotected" not in client.get(PAGE).content.decode()
+
+    make_engagement()
+
+    page = client.get(PAGE).content.decode()
+    assert "2 held without a stop at the broker" in page
+    assert "<b>AAPL, TSLA</b>" in page

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 from uuid import UUID
 
 from django.utils import timezone
@@ -15,7 +16,10 @@ HUNDRED = Decimal(100)
 
 @dataclass(frozen=True, slots=True)
 class QueueLine:
-    """One open request; ``preview`` is what the gate would answer at the last known price."""
+    """One open request; ``preview`` is what the gate would answer at the last known price.
+
+    ``seconds_left`` is rounded up: the page calls nothing expired that the server would still take.
+    """
 
     approval: Approval
     preview: GatePreview
@@ -42,5 +46,6 @@ def queue_lines(*, most: int, only: Sequence[UUID] | None = None) -> tuple[Queue
     rows = list(waiting.select_related("decision__strategy").order_by("-requested_at", "-id")[:most])
     previews = preview_all([row.decision for row in rows])
     return tuple(
-        QueueLine(row, previews[row.decision_id], int((row.expires_at - now).total_seconds())) for row in rows
+        QueueLine(row, previews[row.decision_id], ceil((row.expires_at - now).total_seconds()))
+        for row in rows
     )

@@ -93,8 +93,8 @@ def test_operator_answers_an_approval(enter: Enter) -> None:
     page = enter("operator")
 
     page.click("nav >> text=Approvals")
-    page.fill("[name=reason]", "earnings tonight")
-    page.click("button:has-text('Reject')")
+    page.get_by_label("Reason for NVDA").fill("earnings tonight")
+    page.locator(".tc-request").get_by_role("button", name="Reject").click()
 
     expect(page.get_by_text("buy NVDA: rejected.")).to_be_visible()
     assert AIDecision.objects.get().status == "rejected"
