@@ -43,7 +43,8 @@ class BrokerOrderStatus(enum.StrEnum):
 class Account:
     """The trading account as the broker tells it; money in USD.
 
-    ``last_equity`` is the equity at the previous session's close.
+    ``last_equity`` is the equity at the previous session's close; equity below ``maintenance_margin`` is a
+    margin call (None: the broker does not say).
     """
 
     account_id: str
@@ -53,6 +54,7 @@ class Account:
     cash: Decimal
     buying_power: Decimal
     trading_blocked: bool
+    maintenance_margin: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

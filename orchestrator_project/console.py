@@ -25,7 +25,7 @@ def _may_view(model: str) -> Callable[[HttpRequest], bool]:
 
 
 def _is_approval_history(request: HttpRequest) -> bool:
-    return "/trading/approval/" in request.path and not request.path.endswith("/queue/")
+    return "/trading/approval/" in request.path and "/queue/" not in request.path
 
 
 NAVIGATION = [

@@ -115,6 +115,8 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.step.reconcile": lambda _: "  reconciled with the broker",
     "cycle.warning": lambda p: f"  note on {p['operation']}: {p['message']}",
     "cycle.error": lambda p: f"  problem in {p['operation']} {p['symbol']}: {p['message']}",
+    "cycle.pause": lambda p: f"cycle PAUSED, waiting for the broker: {p['reason']}",
+    "cycle.resume": lambda p: f"cycle goes on: the broker answers again after {p['paused_seconds']} s",
     "cycle.complete": _cycle_completed,
     "cycle.abort": lambda p: f"cycle aborted: {p['reason']}",
     "cycle.fail": lambda p: f"cycle failed: {p['reason']}",
@@ -129,6 +131,13 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "order.reject": lambda p: f"  order rejected: {p.get('reason', '')} {p.get('symbol', '')}",
     "order.lose": lambda p: f"  order outcome unknown, looking it up: {p['error']}",
     "order.fail": lambda p: f"  order never reached the broker: {p['reason']}",
+    "saga.fail": lambda p: (
+        f"SAGA FAILED, look at it: {p.get('symbol', '')} {p['reason']}: {p.get('error', '')}"
+    ),
+    "saga.late_fill": lambda p: f"  {p['symbol']} filled late ({_plain(p['filled_quantity'])}): booked",
+    "reconciliation.difference": lambda p: (
+        f"  reconciled {p['subject']} ({p['kind']}): here {p['here']}, at the broker {p['there']}"
+    ),
     "kill_switch.engaged": lambda p: f"KILL SWITCH ENGAGED by {p['actor']}: {p['reason']}",
     "kill_switch.released": lambda p: f"kill switch released by {p['actor']}: {p['reason']}",
     "agent.mode_set": lambda p: f"mode {p['from']} -> {p['to']} by {p['actor']}",

@@ -1,12 +1,15 @@
 """The risk room's facts: limits, checks, reservations and the kill switch."""
 
 import uuid
+from decimal import ROUND_UP, Decimal
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from uuid6 import uuid7
 
 from risk.domain.types import RiskLimits as Limits
+
+LAST_DIGIT = Decimal("0.0001")
 
 
 class RiskLimits(models.Model):
@@ -87,7 +90,11 @@ class ReservationQuerySet(models.QuerySet["RiskReservation"]):
 
 
 class RiskReservation(models.Model):
-    """Room in the risk book that an order takes until the broker's truth includes or ends it."""
+    """Room in the risk book that an order takes until the broker's truth includes or ends it.
+
+    ``quantity_in_positions`` is how much of it the stored positions include already: only the rest counts.
+    ``in_buying_power``: the stored buying power was read after the broker had taken the order.
+    """
 
     class Side(models.TextChoices):
         BUY = "buy"
@@ -100,6 +107,8 @@ class RiskReservation(models.Model):
     side = models.CharField(max_length=4, choices=Side.choices)
     quantity = models.DecimalField(max_digits=28, decimal_places=9)
     notional = models.DecimalField(max_digits=20, decimal_places=4)
+    quantity_in_positions = models.DecimalField(max_digits=28, decimal_places=9, default=0)
+    in_buying_power = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     released_at = models.DateTimeField(null=True)
     release_reason = models.CharField(max_length=40, blank=True)
@@ -110,6 +119,10 @@ class RiskReservation(models.Model):
         db_table = "risk_reservations"
         constraints = [
             models.CheckConstraint(name="reservation_positive", condition=Q(quantity__gt=0, notional__gt=0)),
+            models.CheckConstraint(
+                name="reservation_counts_within_itself",
+                condition=Q(quantity_in_positions__gte=0, quantity_in_positions__lte=F("quantity")),
+            ),
             # One order at a time works on a symbol: two reservations would race for the same room.
             models.UniqueConstraint(
                 name="one_counting_reservation_per_symbol",
@@ -120,6 +133,12 @@ class RiskReservation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} {self.symbol}"
+
+    @property
+    def counting_notional(self) -> Decimal:
+        """USD that the stored positions do not include yet, rounded up to the column's digits."""
+        left = self.quantity - self.quantity_in_positions
+        return (self.notional * left / self.quantity).quantize(LAST_DIGIT, ROUND_UP)
 
 
 class KillSwitch(models.Model):

@@ -8,7 +8,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
-FILE = re.compile(r"`((?:trading|risk|ai|connectors|orchestrator_project|benchmarks|docs)/[\w/.-]+\.(?:py|md))`")
+FILE = re.compile(
+    r"`((?:trading|risk|ai|connectors|orchestrator_project|benchmarks|docs)/[\w/.-]+\.(?:py|md))`"
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -9,16 +9,21 @@ from uuid import UUID
 
 import structlog
 from celery import Task, chord, shared_task
-from django.db import transaction
-from kombu.exceptions import OperationalError
+from django.db import InterfaceError, OperationalError, transaction
+from kombu.exceptions import OperationalError as QueueError
 from redis.exceptions import RedisError
 
-from connectors.errors import ConnectorError
-from trading.errors import CycleRunningError, SlotTakenError, TradingError
-from trading.models import Cycle
-from trading.services import cycles, execution, fetching, finishing, maintenance, sagas
+from connectors.errors import ConnectorError, UnavailableError
+from trading.domain.statuses import CycleStage
+from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError, TradingError
+from trading.models import Cycle, Saga
+from trading.services import cycles, execution, fetching, finishing, maintenance, pausing, sagas
 from trading.services.analysis import analyse_cycle
+from trading.services.failures import log_failure
+from trading.services.providers import current_providers
+from trading.services.submission import UNSENT
 from trading.services.sweeping import Kind, Work
+from trading.task_base import resilient
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +40,7 @@ def launch(cycle: Cycle) -> None:
 
 
 @shared_task(name="trading.fan_out", soft_time_limit=20, time_limit=30)
+@resilient("fan_out")
 def fan_out(cycle_id: str) -> None:
     """Publish the cycle's fetches, with the analysis behind them."""
     cycle = Cycle.objects.get(pk=cycle_id)
@@ -45,16 +51,18 @@ def fan_out(cycle_id: str) -> None:
     header += [fetch_coins.si(pk, coins)] if coins else []
     header += [fetch_news.si(pk, list(cycle.symbols))] if cycle.symbols else []
     header.append(sync_account.si(pk))
-    chord(header)(analyse.si(pk))
+    _publish(lambda: chord(header)(analyse.si(pk)))
 
 
 @shared_task(name="trading.start_cycle", soft_time_limit=20, time_limit=30)
+@resilient("start_cycle")
 def start_cycle(cycle_type: str = Cycle.Type.ANALYSIS) -> None:
     """Start the cycle of the current time slot; a second beat and a running cycle are no errors."""
     slotted = cycle_type == Cycle.Type.ANALYSIS
     try:
+        current_providers()  # a venue that still starts: a cycle now would find no price at all
         cycle = cycles.start_cycle(cycle_type=cycle_type, trigger="schedule", slotted=slotted)
-    except (SlotTakenError, CycleRunningError) as reason:
+    except (SlotTakenError, CycleRunningError, NotConfiguredError) as reason:
         log.info("cycle_not_started", cycle_type=cycle_type, reason=str(reason))
         return
     launch(cycle)
@@ -64,12 +72,15 @@ def _guarded(cycle_id: str, operation: str, work: Callable[[], object]) -> None:
     """Run a header task's work; whatever it raises goes to the cycle's errors."""
     try:
         work()
+    except (OperationalError, InterfaceError):
+        raise
     except Exception as error:
         log.exception("fetch_failed", cycle_id=cycle_id, operation=operation)
         cycles.record_error(UUID(cycle_id), operation=operation, error=error)
 
 
 @shared_task(name="trading.fetch_stocks", soft_time_limit=20, time_limit=30)
+@resilient("fetch_stocks")
 def fetch_stocks(cycle_id: str, symbols: list[str], batch_count: int) -> None:
     """Fetch one batch of stocks."""
     _guarded(
@@ -80,24 +91,28 @@ def fetch_stocks(cycle_id: str, symbols: list[str], batch_count: int) -> None:
 
 
 @shared_task(name="trading.fetch_coins", soft_time_limit=20, time_limit=30)
+@resilient("fetch_coins")
 def fetch_coins(cycle_id: str, symbols: list[str]) -> None:
     """Fetch the coins."""
     _guarded(cycle_id, "fetch_coins", lambda: fetching.fetch_coins(UUID(cycle_id), symbols))
 
 
 @shared_task(name="trading.fetch_news", soft_time_limit=20, time_limit=30)
+@resilient("fetch_news")
 def fetch_news(cycle_id: str, symbols: list[str]) -> None:
     """Fetch the headlines."""
     _guarded(cycle_id, "fetch_news", lambda: fetching.fetch_news(UUID(cycle_id), symbols))
 
 
 @shared_task(name="trading.sync_account", soft_time_limit=20, time_limit=30)
+@resilient("sync_account")
 def sync_account(cycle_id: str) -> None:
     """Sync clock, account and positions."""
     _guarded(cycle_id, "sync_account", lambda: fetching.fetch_account(UUID(cycle_id)))
 
 
 @shared_task(name="trading.analyse", soft_time_limit=35, time_limit=45)
+@resilient("analyse")
 def analyse(cycle_id: str) -> None:
     """Turn what was fetched into decisions and fan out those that want to trade."""
     pending = analyse_cycle(UUID(cycle_id))
@@ -105,46 +120,117 @@ def analyse(cycle_id: str) -> None:
         return
     finish = finish_cycle.si(cycle_id)
     if pending:
-        chord([risk_and_execute.si(str(pk)) for pk in pending])(finish)
+        _publish(lambda: chord([risk_and_execute.si(str(pk)) for pk in pending])(finish))
     else:
-        finish.delay()
+        _publish(finish.delay)
 
 
 @shared_task(name="trading.risk_and_execute", soft_time_limit=50, time_limit=55)
+@resilient("risk_and_execute")
 def risk_and_execute(decision_id: str) -> None:
     """Take one decision through the gate and its order as far as the broker allows."""
-    try:
-        saga_id = execution.execute_decision(UUID(decision_id))
-        if saga_id is not None:
-            sagas.advance_saga(saga_id)
-    except (ConnectorError, TradingError) as error:
-        log.warning("execution_waits", decision_id=decision_id, error=str(error))
-    except Exception:
-        log.exception("execution_failed", decision_id=decision_id)
+    execute_here(decision_id)
 
 
 @shared_task(name="trading.advance_saga", soft_time_limit=50, time_limit=55)
+@resilient("advance_saga")
 def advance_saga(saga_id: str) -> None:
     """Take a saga further; when it ends, its cycle may be ready to."""
-    try:
-        saga = sagas.advance_saga(UUID(saga_id))
-    except (ConnectorError, TradingError) as error:
-        log.warning("saga_waits", saga_id=saga_id, error=str(error))
-        return
-    if saga.ended_at is not None:
-        finish_cycle.delay(str(saga.cycle_id))
+    saga = advance_here(saga_id)
+    if saga is not None and saga.ended_at is not None:
+        _publish(lambda: finish_cycle.delay(str(saga.cycle_id)))
+
+
+@shared_task(name="trading.settle_order", soft_time_limit=50, time_limit=55)
+@resilient("settle_order")
+def settle_order(order_id: str) -> None:
+    """Settle an order that filled after its saga's end."""
+    settle_here(order_id)
 
 
 @shared_task(name="trading.finish_cycle", soft_time_limit=40, time_limit=50)
+@resilient("finish_cycle")
 def finish_cycle(cycle_id: str) -> None:
     """Complete the cycle if it is ready."""
     finishing.finish_cycle(UUID(cycle_id))
 
 
+@shared_task(name="trading.resume_cycle", soft_time_limit=40, time_limit=50)
+@resilient("resume_cycle")
+def resume_cycle(cycle_id: str) -> None:
+    """Resume a paused cycle if the broker answers; what was being fetched is fetched again."""
+    if pausing.resume_cycle(UUID(cycle_id)) == CycleStage.FETCHING:
+        _publish(lambda: fan_out.delay(cycle_id))
+
+
 @shared_task(name="trading.maintain", soft_time_limit=110, time_limit=120)
+@resilient("maintain")
 def maintain(cycle_id: str) -> None:
     """Run a maintenance cycle."""
     maintenance.maintain(UUID(cycle_id))
+
+
+def execute_here(decision_id: str) -> None:
+    """Execute a decision; a broker that turns out to be down pauses its cycle."""
+    saga_id = None
+    try:
+        saga_id = execution.execute_decision(UUID(decision_id))
+    except (ConnectorError, TradingError) as error:
+        log.warning("execution_waits", decision_id=decision_id, error=str(error))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("execution_failed", decision_id=decision_id)
+    if saga_id is not None:
+        advance_here(str(saga_id))
+
+
+def advance_here(saga_id: str) -> Saga | None:
+    """Advance a saga; None when it has to wait. What the broker does not answer pauses the cycle."""
+    saga = Saga.objects.select_related("order").get(pk=UUID(saga_id))
+    waits = False
+    try:
+        saga = sagas.advance_saga(saga.pk)
+        waits = saga.order.status in UNSENT
+    except (ConnectorError, TradingError) as error:
+        waits = isinstance(error, UnavailableError)
+        _log_saga("saga_waits", saga, error)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("saga_failed", saga_id=saga_id)
+        _log_saga("saga_failed", saga, error)
+        return None
+    if waits:
+        pausing.pause_if_broker_is_down(saga.cycle_id)
+    return saga
+
+
+def settle_here(order_id: str) -> None:
+    """Settle an order that filled after its saga's end; a broker that is away is asked again."""
+    try:
+        sagas.settle_order(UUID(order_id))
+    except (ConnectorError, TradingError) as error:
+        log.warning("late_order_waits", order_id=order_id, error=str(error))
+
+
+def _log_saga(event: str, saga: Saga, error: Exception) -> None:
+    log_failure(
+        event,
+        error=error,
+        operation=getattr(error, "operation", "advance_saga"),
+        state=f"saga {saga.status}, order {saga.order.status}",
+        cycle_id=saga.cycle_id,
+        symbol=saga.order.symbol,
+    )
+
+
+def _publish(enqueue: Callable[[], object]) -> None:
+    """Enqueue what follows; where the queue is away the sweeper finds it in PostgreSQL."""
+    try:
+        enqueue()
+    except (QueueError, RedisError) as error:
+        log.warning("queue_unreachable", error_type=type(error).__name__, error=str(error))
 
 
 TASK_OF: dict[Kind, Task[[str], None]] = {
@@ -153,14 +239,25 @@ TASK_OF: dict[Kind, Task[[str], None]] = {
     Kind.EXECUTE: risk_and_execute,
     Kind.ADVANCE: advance_saga,
     Kind.FINISH: finish_cycle,
+    Kind.RESUME: resume_cycle,
+    Kind.SETTLE: settle_order,
+}
+# The same without enqueuing anything: what follows is found by the sweeper.
+HERE: dict[Kind, Callable[[str], object]] = {
+    Kind.ANALYSE: lambda pk: analyse_cycle(UUID(pk)),
+    Kind.MAINTAIN: lambda pk: maintenance.maintain(UUID(pk)),
+    Kind.EXECUTE: execute_here,
+    Kind.ADVANCE: advance_here,
+    Kind.FINISH: lambda pk: finishing.finish_cycle(UUID(pk)),
+    Kind.RESUME: lambda pk: pausing.resume_cycle(UUID(pk)),
+    Kind.SETTLE: settle_here,
 }
 
 
 def revive(work: Work) -> None:
     """Enqueue a piece of work again; where the queue cannot be reached, do it here."""
-    task = TASK_OF[work.kind]
     try:
-        task.delay(str(work.id))
-    except (OperationalError, RedisError) as error:
+        TASK_OF[work.kind].delay(str(work.id))
+    except (QueueError, RedisError) as error:
         log.warning("queue_unreachable", kind=work.kind, id=str(work.id), error=str(error))
-        task.run(str(work.id))
+        HERE[work.kind](str(work.id))

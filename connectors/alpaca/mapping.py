@@ -76,6 +76,9 @@ def account_from_wire(raw: object) -> Account:
             for name in ("trading_blocked", "account_blocked", "trade_suspended_by_user")
             if name == "trading_blocked" or not fields.is_blank(name)
         ),
+        maintenance_margin=(
+            None if fields.is_blank("maintenance_margin") else fields.decimal("maintenance_margin")
+        ),
     )
 
 

@@ -76,7 +76,8 @@ class Store:
         elif known != world:
             raise VenueInputError(
                 f"The state in {self._path.parent} (--state) belongs to the world {known}, but {world} was "
-                "asked for; name another state folder, or give the data folder and seed it was made with."
+                "asked for; give the data folder and seed it was made with, or name another state folder "
+                "(ORCHESTRATOR_HOME where manage.py runs the venue)."
             )
 
     def fact(self, name: str) -> str | None:

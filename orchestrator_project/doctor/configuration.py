@@ -15,13 +15,13 @@ from trading.models import AgentStatus, RuntimeSetting
 TABLES = ("settings", "limits", "agent", "schedule")
 
 
-def describe() -> dict[str, Any]:
-    """Return the environment, then what the database holds; a table that cannot be read is None.
+def describe(facts: dict[str, Any]) -> None:
+    """Add the environment, then what the database holds; a table that cannot be read is None.
 
     ``environment`` has every name of the contract, "" where it is not set; ``engines`` the addresses that
     this process works with, given or embedded.
     """
-    facts: dict[str, Any] = {"environment": _environment(), "engines": _engines()}
+    facts |= {"environment": _environment(), "engines": _engines(), **dict.fromkeys(TABLES)}
     readers: dict[str, Callable[[], Any]] = dict(
         zip(TABLES, (_settings, _limits, _agent, _schedule), strict=True)
     )
@@ -29,8 +29,7 @@ def describe() -> dict[str, Any]:
         try:
             facts[name] = read()
         except DatabaseError:
-            facts[name] = None
-    return facts
+            continue
 
 
 def _environment() -> dict[str, str]:

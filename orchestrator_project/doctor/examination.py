@@ -39,13 +39,13 @@ class Examination:
 def examine(
     checks: Sequence[Check] = CHECKS,
     *,
-    describe: Callable[[], dict[str, Any]] = configuration.describe,
+    describe: Callable[[dict[str, Any]], None] = configuration.describe,
     limit_seconds: float = LIMIT_SECONDS,
 ) -> Examination:
     """Run all checks, those that need nothing first, then those that wait for them.
 
     Args:
-        describe: returns the running configuration.
+        describe: adds the running configuration to a dict, the parts that need nothing first.
         limit_seconds: for each check; one that is late is left behind in its thread.
     """
     found: dict[str, Finding] = {}
@@ -66,10 +66,9 @@ def examine(
             found[check.name] = _finding(check, job, deadline, limit_seconds)
             if found[check.name].status is Status.FAILED:
                 causes[check.name] = {check.name}
-    described = _Job(describe)
-    described.wait(time.monotonic() + limit_seconds)
-    facts = described.result if described.error is None and described.result is not None else {}
-    return Examination(tuple(found[check.name] for check in checks), facts)
+    facts: dict[str, Any] = {}
+    _Job(lambda: describe(facts)).wait(time.monotonic() + limit_seconds)
+    return Examination(tuple(found[check.name] for check in checks), dict(facts))
 
 
 class _Job:

@@ -9,6 +9,8 @@ from ai import builtin, gateway
 from ai.models import ModelCall
 from orchestrator_project.doctor.finding import Answer, Check, Status, failed, ok, warning
 
+KEY_ENDINGS = ("_KEY", "_TOKEN", "_SECRET")  # addresses have defaults
+
 
 def analyst() -> Answer:
     """Look up the models' names in litellm's lists; no model is called, so a key is not tried."""
@@ -52,11 +54,21 @@ def _judge(litellm: Any, name: str) -> Answer:
         return warning(words, remedy) if known else failed(words, remedy)
     if provider not in {str(getattr(each, "value", each)) for each in litellm.provider_list}:
         return failed(f"{name}: unknown provider", "use a name of https://docs.litellm.ai/docs/providers")
+    if missing := _missing_keys(litellm, name):
+        return failed(
+            f"{name}: {missing} is not set", f"set AI_API_KEY, or {missing} for that provider alone"
+        )
     if name in litellm.model_cost or model in litellm.model_cost:
         return ok(name)
     return warning(
         f"{name}: its price is not known, so the budget does not count it", "watch its cost at the provider"
     )
+
+
+def _missing_keys(litellm: Any, name: str) -> str:
+    """Return the names of keys that litellm would take from the environment and does not find there."""
+    told = litellm.validate_environment(name, api_key=settings.ENVIRONMENT.ai_api_key)
+    return " and ".join(key for key in told["missing_keys"] if key.endswith(KEY_ENDINGS))
 
 
 CHECKS = (

@@ -1,12 +1,31 @@
-"""The gate: every order passes here, and whatever it cannot decide it denies."""
+"""The gate: every order passes here, and whatever it cannot decide it denies.
 
-from decimal import Decimal
+Total: there is no input for which it raises. Exact: decimals wide enough for every product of two
+columns, and every division rounds toward the smaller order.
+"""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal, localcontext
+
+from risk.domain.checks import invalid_figures, is_money
 from risk.domain.reasons import DenyReason
-from risk.domain.sizing import HUNDRED, meets_minimum, percent_of, round_down
-from risk.domain.types import OrderIntent, RiskBook, RiskLimits, TradingState, Verdict
+from risk.domain.sizing import HUNDRED, meets_minimum, percent_of, round_down, wanted_percent
+from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits, TradingState, Verdict
 
 ZERO = Decimal(0)
+DIGITS = 60
+Figures = Mapping[str, Decimal | float | int | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry whose inputs are known to be usable; money in USD."""
+
+    symbol: str
+    price: Decimal
+    rules: AssetRules
+    wanted: Decimal
 
 
 def judge(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> Verdict:
@@ -15,20 +34,24 @@ def judge(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> Ver
     A reducing order is checked only by what makes any order impossible; limits that exist to stop
     growth never block it. An entry that does not fit is cut to what fits where that is above the
     asset's minimum. The order of the checks is part of the contract: the first one wins.
-
-    Raises:
-        ValueError: the confidence or the size is outside its bounds.
     """
-    if not (intent.confidence.is_finite() and 0 <= intent.confidence <= 1):
-        raise ValueError(f"confidence must be within [0, 1], was {intent.confidence}")
-    if not (intent.size_percent.is_finite() and 0 < intent.size_percent <= HUNDRED):
-        raise ValueError(f"size_percent must be within (0, 100], was {intent.size_percent}")
-    reason = _standing_reason(intent, book) or _market_reason(intent)
-    if reason is not None:
-        return _denied(reason, _market_figures(intent))
-    if intent.reducing:
-        return _judge_exit(intent, book)
-    return _judge_entry(intent, book, limits)
+    with localcontext(prec=DIGITS, rounding=ROUND_DOWN):
+        reason = _standing_reason(intent, book)
+        if reason is not None:
+            return _denied(reason, _standing_figures(intent, book))
+        invalid = invalid_figures(intent, book, limits)
+        if invalid:
+            return _denied(DenyReason.INVALID_FIGURES, invalid)
+        if intent.confidence < intent.min_confidence and not intent.reducing:
+            return _denied(DenyReason.LOW_CONFIDENCE, _market_figures(intent))
+        reason = _market_reason(intent)
+        if reason is not None or intent.price is None or intent.rules is None:
+            return _denied(reason or DenyReason.NO_PRICE, _market_figures(intent))
+        if intent.symbol in book.pending_symbols:
+            return _denied(DenyReason.PENDING_ORDER, {"symbol": intent.symbol})
+        if intent.reducing:
+            return _judge_exit(intent.price, intent.rules, book)
+        return _judge_entry(intent, intent.price, intent.rules, book, limits)
 
 
 def _standing_reason(intent: OrderIntent, book: RiskBook) -> DenyReason | None:
@@ -36,9 +59,7 @@ def _standing_reason(intent: OrderIntent, book: RiskBook) -> DenyReason | None:
         return DenyReason.KILL_SWITCH
     if book.trading_state is TradingState.REDUCING and not intent.reducing:
         return DenyReason.TRADING_STATE_REDUCING
-    if intent.confidence < intent.min_confidence and not intent.reducing:
-        return DenyReason.LOW_CONFIDENCE
-    return None
+    return DenyReason.MODE if intent.needs_person else None
 
 
 def _market_reason(intent: OrderIntent) -> DenyReason | None:
@@ -55,77 +76,98 @@ def _market_reason(intent: OrderIntent) -> DenyReason | None:
     return None
 
 
-def _judge_exit(intent: OrderIntent, book: RiskBook) -> Verdict:
-    assert intent.price is not None  # noqa: S101 - _market_reason has denied it
-    assert intent.rules is not None  # noqa: S101 - as above
-    if intent.symbol in book.pending_symbols:
-        return _denied(DenyReason.PENDING_ORDER, {"symbol": intent.symbol})
-    quantity = round_down(book.held_quantity, intent.rules)
-    figures = {"held_quantity": book.held_quantity, "quantity": quantity, "price": intent.price}
+def _judge_exit(price: Decimal, rules: AssetRules, book: RiskBook) -> Verdict:
+    quantity = round_down(book.held_quantity, rules)
+    figures = {"held_quantity": book.held_quantity, "quantity": quantity, "price": price}
     if quantity <= 0:
         return _denied(DenyReason.NO_POSITION, figures)
-    return _allowed(quantity, intent.price, figures)
+    return _allowed(quantity, price, figures)
 
 
-def _judge_entry(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> Verdict:
-    assert intent.price is not None  # noqa: S101 - _market_reason has denied it
-    assert intent.rules is not None  # noqa: S101 - as above
+def _judge_entry(
+    intent: OrderIntent, price: Decimal, rules: AssetRules, book: RiskBook, limits: RiskLimits | None
+) -> Verdict:
     if limits is None:
         return _denied(DenyReason.NO_LIMITS, {})
-    start = book.session_start_equity
-    if book.equity is None or start is None or not _is_money(book.equity, start, book.buying_power):
-        unknown = {"equity": book.equity, "session_start_equity": start, "buying_power": book.buying_power}
+    equity, start = book.equity, book.session_start_equity
+    if equity is None or start is None or not is_money(equity, start, book.buying_power):
+        unknown = {"equity": equity, "session_start_equity": start, "buying_power": book.buying_power}
         return _denied(DenyReason.NO_EQUITY, unknown)
-    if intent.symbol in book.pending_symbols:
-        return _denied(DenyReason.PENDING_ORDER, {"symbol": intent.symbol})
-    rooms = _rooms(intent, book, limits, book.equity)
-    daily_loss_percent = (start - book.equity) / start * HUNDRED
-    wanted = percent_of(book.equity, intent.size_percent)
-    figures: dict[str, Decimal | int | str | None] = {
-        "limits_version": limits.version,
-        "equity": book.equity,
-        "wanted_notional": wanted,
-        "price": intent.price,
-        "daily_loss_percent": daily_loss_percent,
-        "open_positions": len(_open_symbols(book)),
-        **{f"room_{reason}": room for reason, room in rooms},
-    }
-    if intent.symbol not in _open_symbols(book) and len(_open_symbols(book)) >= limits.max_positions:
-        return _denied(DenyReason.MAX_POSITIONS, figures)
-    for reason, room in rooms[:2]:
-        if room <= 0:
-            return _denied(reason, figures)
-    if daily_loss_percent >= limits.max_daily_loss_percent:
-        return _denied(DenyReason.DAILY_LOSS, figures)
-    binding, room = min(rooms, key=lambda item: item[1])
-    quantity = round_down(min(wanted, max(room, ZERO)) / intent.price, intent.rules)
-    if not meets_minimum(quantity, intent.price, intent.rules):
-        return _denied(binding if room < wanted else DenyReason.BELOW_MINIMUM, figures)
-    return _allowed(quantity, intent.price, figures)
+    percent = wanted_percent(intent)
+    if percent is None:
+        said: Figures = {"sizing": intent.sizing, "volatility_percent": intent.volatility_percent}
+        return _denied(DenyReason.NO_VOLATILITY, said)
+    entry = _Entry(intent.symbol, price, rules, percent_of(equity, percent))
+    rooms = _rooms(intent.symbol, book, limits, equity)
+    loss_percent = (start - equity) / start * HUNDRED
+    figures = _entry_figures(intent, entry, book, limits, rooms) | {"daily_loss_percent": loss_percent}
+    reason = _limit_reason(entry, book, limits, rooms, loss_percent)
+    if reason is not None:
+        return _denied(reason, figures)
+    return _allowed(_cut(entry, min(rooms.values())), price, figures)
 
 
-def _rooms(
-    intent: OrderIntent, book: RiskBook, limits: RiskLimits, equity: Decimal
-) -> list[tuple[DenyReason, Decimal]]:
+def _limit_reason(
+    entry: _Entry,
+    book: RiskBook,
+    limits: RiskLimits,
+    rooms: Mapping[DenyReason, Decimal],
+    loss_percent: Decimal,
+) -> DenyReason | None:
+    """Return the first limit, in the contract's order, that leaves no order above the minimum."""
+    opened = _open_symbols(book)
+    if entry.symbol not in opened and len(opened) >= limits.max_positions:
+        return DenyReason.MAX_POSITIONS
+    for reason in (DenyReason.POSITION_TOO_LARGE, DenyReason.EXPOSURE_EXCEEDED):
+        if _does_not_fit(entry, rooms[reason]):
+            return reason
+    if loss_percent >= limits.max_daily_loss_percent:
+        return DenyReason.DAILY_LOSS
+    if _does_not_fit(entry, rooms[DenyReason.BUYING_POWER]):
+        return DenyReason.BUYING_POWER
+    if not meets_minimum(_cut(entry, entry.wanted), entry.price, entry.rules):
+        return DenyReason.BELOW_MINIMUM
+    return None
+
+
+def _does_not_fit(entry: _Entry, room: Decimal) -> bool:
+    """Return whether it is this limit that leaves too little, not the wish that was too small."""
+    if room <= 0:
+        return True
+    return room < entry.wanted and not meets_minimum(_cut(entry, room), entry.price, entry.rules)
+
+
+def _cut(entry: _Entry, room: Decimal) -> Decimal:
+    """Return the quantity of the wish that fits into ``room`` USD, rounded down."""
+    return round_down(min(entry.wanted, max(room, ZERO)) / entry.price, entry.rules)
+
+
+def _rooms(symbol: str, book: RiskBook, limits: RiskLimits, equity: Decimal) -> Mapping[DenyReason, Decimal]:
     """How much notional each limit still lets in, positions and reservations counted."""
-    held = book.exposures.get(intent.symbol, ZERO) + book.reserved.get(intent.symbol, ZERO)
-    total = sum(book.exposures.values(), ZERO) + sum(book.reserved.values(), ZERO)
-    return [
-        (DenyReason.POSITION_TOO_LARGE, percent_of(equity, limits.max_position_percent) - held),
-        (DenyReason.EXPOSURE_EXCEEDED, percent_of(equity, limits.max_exposure_percent) - total),
-        (DenyReason.BUYING_POWER, book.buying_power - sum(book.reserved.values(), ZERO)),
-    ]
-
-
-def _is_money(equity: Decimal, start: Decimal, buying_power: Decimal) -> bool:
-    return all(n.is_finite() for n in (equity, start, buying_power)) and equity > 0 and start > 0
+    held = book.exposures.get(symbol, ZERO) + book.reserved.get(symbol, ZERO)
+    reserved = sum(book.reserved.values(), ZERO)
+    total = sum(book.exposures.values(), ZERO) + reserved
+    unspent = reserved if book.not_in_buying_power is None else book.not_in_buying_power
+    return {
+        DenyReason.POSITION_TOO_LARGE: percent_of(equity, limits.max_position_percent) - held,
+        DenyReason.EXPOSURE_EXCEEDED: percent_of(equity, limits.max_exposure_percent) - total,
+        DenyReason.BUYING_POWER: book.buying_power - unspent,
+    }
 
 
 def _open_symbols(book: RiskBook) -> frozenset[str]:
     return frozenset(book.exposures) | frozenset(book.reserved)
 
 
-def _market_figures(intent: OrderIntent) -> dict[str, Decimal | float | None]:
+def _standing_figures(intent: OrderIntent, book: RiskBook) -> Figures:
+    return {
+        "switch_engaged": str(book.switch_engaged),
+        "trading_state": book.trading_state,
+        "needs_person": str(intent.needs_person),
+    }
+
+
+def _market_figures(intent: OrderIntent) -> Figures:
     return {
         "confidence": intent.confidence,
         "min_confidence": intent.min_confidence,
@@ -135,14 +177,47 @@ def _market_figures(intent: OrderIntent) -> dict[str, Decimal | float | None]:
     }
 
 
-def _words(figures: object) -> dict[str, str]:
-    assert isinstance(figures, dict)  # noqa: S101 - narrows for the type checker
-    return {name: str(value) for name, value in figures.items()}
+def _entry_figures(
+    intent: OrderIntent,
+    entry: _Entry,
+    book: RiskBook,
+    limits: RiskLimits,
+    rooms: Mapping[DenyReason, Decimal],
+) -> dict[str, Decimal | float | int | str | None]:
+    return {
+        "limits_version": limits.version,
+        "max_positions": limits.max_positions,
+        "max_position_percent": limits.max_position_percent,
+        "max_exposure_percent": limits.max_exposure_percent,
+        "max_daily_loss_percent": limits.max_daily_loss_percent,
+        "equity": book.equity,
+        "session_start_equity": book.session_start_equity,
+        "buying_power": book.buying_power,
+        "held": book.exposures.get(entry.symbol, ZERO),
+        "reserved": book.reserved.get(entry.symbol, ZERO),
+        "exposure": sum(book.exposures.values(), ZERO),
+        "exposure_reserved": sum(book.reserved.values(), ZERO),
+        "sizing": intent.sizing,
+        "size_percent": intent.size_percent,
+        "volatility_percent": intent.volatility_percent,
+        "wanted_notional": entry.wanted,
+        "open_positions": len(_open_symbols(book)),
+        **_market_figures(intent),
+        **{f"room_{reason}": room for reason, room in rooms.items()},
+    }
 
 
-def _denied(reason: DenyReason, figures: object) -> Verdict:
+def _words(figures: Figures) -> dict[str, str]:
+    return {name: _word(value) for name, value in figures.items()}
+
+
+def _word(value: object) -> str:
+    return f"{value.normalize():f}" if isinstance(value, Decimal) and value.is_finite() else str(value)
+
+
+def _denied(reason: DenyReason, figures: Figures) -> Verdict:
     return Verdict(quantity=ZERO, notional=ZERO, reason=reason, figures=_words(figures))
 
 
-def _allowed(quantity: Decimal, price: Decimal, figures: object) -> Verdict:
+def _allowed(quantity: Decimal, price: Decimal, figures: Figures) -> Verdict:
     return Verdict(quantity=quantity, notional=quantity * price, reason=None, figures=_words(figures))

@@ -6,6 +6,8 @@ import enum
 class DenyReason(enum.StrEnum):
     KILL_SWITCH = "kill_switch"
     TRADING_STATE_REDUCING = "trading_state_reducing"
+    MODE = "mode_needs_person"
+    INVALID_FIGURES = "invalid_figures"
     LOW_CONFIDENCE = "low_confidence"
     MARKET_CLOSED = "market_closed"
     UNKNOWN_ASSET = "unknown_asset"
@@ -14,6 +16,7 @@ class DenyReason(enum.StrEnum):
     STALE_PRICE = "stale_price"
     NO_LIMITS = "no_limits"
     NO_EQUITY = "no_equity"
+    NO_VOLATILITY = "no_volatility"
     NO_POSITION = "no_position"
     PENDING_ORDER = "pending_order"
     MAX_POSITIONS = "max_positions_reached"

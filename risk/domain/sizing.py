@@ -1,11 +1,52 @@
-"""How large an order may be: rounded down, never up."""
+"""How large an order may be: by rule, and rounded down, never up."""
 
+from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, Decimal
+from types import MappingProxyType
 
-from risk.domain.types import AssetRules
+from risk.domain.types import AssetRules, OrderIntent, SizingRule
 
 HUNDRED = Decimal(100)
 ONE = Decimal(1)
+TARGET_VOLATILITY_PERCENT = Decimal(20)
+"""The annualised volatility up to which a volatility-scaled entry has its full size."""
+
+
+def fixed_fraction(intent: OrderIntent) -> Decimal:
+    """Return the strategy's size as it is, in percent of equity."""
+    return intent.size_percent
+
+
+def volatility_scaled(intent: OrderIntent) -> Decimal | None:
+    """Return a size whose risk stays the same: halved at twice the target volatility, never enlarged.
+
+    Returns:
+        None when the volatility is unknown: the full size would be the largest this rule knows, given to
+        the asset about which least is known, and no smallest size exists that is small enough.
+    """
+    volatility = intent.volatility_percent
+    if volatility is None or not volatility.is_finite() or volatility <= 0:
+        return None
+    return intent.size_percent * min(ONE, TARGET_VOLATILITY_PERCENT / volatility)
+
+
+def confidence_scaled(intent: OrderIntent) -> Decimal:
+    """Return the size times the confidence: the model's number can only make an entry smaller."""
+    return intent.size_percent * intent.confidence
+
+
+SIZINGS: Mapping[SizingRule, Callable[[OrderIntent], Decimal | None]] = MappingProxyType(
+    {
+        SizingRule.FIXED_FRACTION: fixed_fraction,
+        SizingRule.VOLATILITY_SCALED: volatility_scaled,
+        SizingRule.CONFIDENCE_SCALED: confidence_scaled,
+    }
+)
+
+
+def wanted_percent(intent: OrderIntent) -> Decimal | None:
+    """Return the entry's size in percent of equity by the intent's rule; None when it cannot be told."""
+    return SIZINGS[intent.sizing](intent)
 
 
 def round_down(quantity: Decimal, rules: AssetRules) -> Decimal:

@@ -16,6 +16,14 @@ class TradingState(enum.StrEnum):
     HALTED = "halted"
 
 
+class SizingRule(enum.StrEnum):
+    """How large a strategy's entries are; formulas in ``risk.domain.sizing``."""
+
+    FIXED_FRACTION = "fixed_fraction"
+    VOLATILITY_SCALED = "volatility_scaled"
+    CONFIDENCE_SCALED = "confidence_scaled"
+
+
 @dataclass(frozen=True, slots=True)
 class AssetRules:
     """The sizes an asset allows, in base units; ``min_notional`` in USD."""
@@ -35,11 +43,14 @@ class OrderIntent:
         reducing: True when the order closes or shrinks a held position.
         confidence: 0 to 1, both inclusive.
         min_confidence: the threshold an entry must reach, inclusive.
-        size_percent: the entry's notional in percent of equity; unused when reducing.
+        size_percent: the entry's largest notional in percent of equity; unused when reducing.
         price: USD per base unit; None when there is none.
         price_age_seconds: age in market time; None when unknown.
         market_open: whether the asset's market trades now (coins: always).
         rules: None when the asset is not in the asset master.
+        needs_person: the mode asks for a person's word on this order and nobody has given it.
+        sizing: how the entry's size follows from ``size_percent``.
+        volatility_percent: annualised; None when unknown, which volatility-scaled sizing denies.
     """
 
     symbol: str
@@ -52,6 +63,9 @@ class OrderIntent:
     max_price_age_seconds: float
     market_open: bool
     rules: AssetRules | None
+    needs_person: bool = False
+    sizing: SizingRule = SizingRule.FIXED_FRACTION
+    volatility_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +75,11 @@ class RiskBook:
     Args:
         equity: account equity in USD; None when unknown.
         session_start_equity: equity at the previous close; None when unknown.
-        buying_power: USD, what open reservations have not yet taken at the broker included.
+        buying_power: USD, as the broker told it.
         exposures: market value in USD by symbol of held positions.
-        reserved: USD by symbol of reservations for entries that still count.
+        reserved: USD by symbol of what reservations for entries still take beyond ``exposures``.
+        not_in_buying_power: USD of those reservations that ``buying_power`` does not reflect yet, because
+            the broker had not taken their orders when it was asked; None: all of ``reserved``.
         held_quantity: available base units of the intent's symbol.
         pending_symbols: symbols with an order of ours that has not ended.
     """
@@ -75,6 +91,7 @@ class RiskBook:
     buying_power: Decimal
     exposures: Mapping[str, Decimal] = field(default_factory=dict)
     reserved: Mapping[str, Decimal] = field(default_factory=dict)
+    not_in_buying_power: Decimal | None = None
     held_quantity: Decimal = Decimal(0)
     pending_symbols: frozenset[str] = frozenset()
 

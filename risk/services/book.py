@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import F
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from risk.domain.gate import judge
@@ -24,20 +25,50 @@ class Judgement:
     reservation: RiskReservation | None
 
 
-def reserved_by_symbol() -> Mapping[str, Decimal]:
-    """Return the counting entry reservations in USD by symbol."""
-    rows = (
-        RiskReservation.objects.counting()
-        .filter(side=RiskReservation.Side.BUY)
-        .values_list("symbol")
-        .annotate(total=Sum("notional"))
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What the counting reservations take; money in USD, of entries alone.
+
+    Args:
+        by_symbol: beyond what the stored positions include.
+        not_in_buying_power: of orders the broker had not taken when it told the stored buying power.
+        symbols: those that an entry or an exit works on.
+    """
+
+    by_symbol: Mapping[str, Decimal]
+    not_in_buying_power: Decimal
+    symbols: frozenset[str]
+
+
+def read_reserved() -> Reserved:
+    """Read the counting reservations at one moment; call while holding ``locks.lock_book``."""
+    counting = list(RiskReservation.objects.counting())
+    entries = [row for row in counting if row.side == RiskReservation.Side.BUY]
+    return Reserved(
+        by_symbol={row.symbol: row.counting_notional for row in entries},
+        not_in_buying_power=sum((row.notional for row in entries if not row.in_buying_power), Decimal(0)),
+        symbols=frozenset(row.symbol for row in counting),
     )
-    return dict(rows)
+
+
+def reserved_by_symbol() -> Mapping[str, Decimal]:
+    """Return what entries take in USD by symbol, beyond what the stored positions include."""
+    return read_reserved().by_symbol
 
 
 def pending_symbols() -> frozenset[str]:
     """Return the symbols that a counting reservation works on."""
     return frozenset(RiskReservation.objects.counting().values_list("symbol", flat=True))
+
+
+def include_in_sync(reservation_id: UUID, *, quantity: Decimal, in_buying_power: bool) -> None:
+    """Note what the account and the positions that are now stored include of a reservation.
+
+    Call in the transaction that stores them, holding ``locks.lock_book``: whoever reads the book then finds
+    each fill in exactly one of both.
+    """
+    rows = RiskReservation.objects.counting().filter(pk=reservation_id)
+    rows.update(quantity_in_positions=Least(quantity, F("quantity")), in_buying_power=in_buying_power)
 
 
 def check_and_reserve(*, intent: OrderIntent, book: RiskBook, decision_id: UUID, cycle_id: UUID) -> Judgement:

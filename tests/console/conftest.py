@@ -7,7 +7,9 @@ from django.test import Client
 from pytest_django import Settings
 
 from orchestrator_project.prepare import prepare
-from tests.factories import make_user
+from tests.factories import make_agent, make_user
+from tests.trading.outside import Outside
+from tests.venue_process import VenueProcess
 
 GROUPS = ("viewer", "operator", "risk officer")
 
@@ -30,3 +32,14 @@ def login(prepared: None) -> Callable[..., Client]:
         return client
 
     return _login
+
+
+@pytest.fixture
+def market(venue: VenueProcess, prepared: None) -> Outside:
+    """The outside world during a session, its clock held, and an agent that asks before it buys."""
+    venue.clock(paused=True)
+    if not venue.state_report()["is_open"]:
+        venue.clock(to="open")
+    outside = Outside(venue)
+    make_agent(mode="semi_auto")
+    return outside

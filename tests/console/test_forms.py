@@ -13,13 +13,11 @@ from risk.services.limits import add_version
 from tests.console.test_permissions import LIMITS
 from tests.factories import (
     make_agent,
-    make_approval,
     make_asset,
     make_candidate,
-    make_decision,
     make_strategy,
 )
-from trading.models import AIDecision, Approval, Event, RuntimeSetting, UniverseCandidate
+from trading.models import Event, RuntimeSetting, UniverseCandidate
 
 LIMITS_ADD = reverse("admin:risk_risklimits_add")
 QUEUE = reverse("admin:trading_approval_queue")
@@ -207,69 +205,3 @@ def test_mode_that_does_not_exist_is_refused(
 
     assert expected in page.context["form"].errors["mode"][0]
     assert "expected one of autonomous, semi_auto, manual" in page.context["form"].errors["mode"][0]
-
-
-def answer_url(approval: Approval) -> str:
-    return reverse("admin:trading_approval_answer", args=[approval.pk])
-
-
-def test_queue_shows_what_waits_and_its_reasons(login: Callable[..., Client]) -> None:
-    make_approval(
-        decision=make_decision(symbol="NVDA", status="awaiting_approval", reasoning="Momentum is up.")
-    )
-
-    page = login("operator").get(QUEUE).content.decode()
-
-    assert "BUY <a" in page
-    assert "NVDA</a>" in page
-    assert "Momentum is up." in page
-
-
-def test_approved_decision_is_pending_again(login: Callable[..., Client]) -> None:
-    client = login("operator")
-    approval = make_approval()
-
-    client.post(answer_url(approval), {"answer": "approve", "reason": ""})
-
-    decision = AIDecision.objects.get(pk=approval.decision_id)
-    assert (decision.status, decision.approved) == ("pending", True)
-    assert messages_after(client, QUEUE)[0].startswith("buy AAPL: approved")
-
-
-def test_rejection_needs_its_reason(login: Callable[..., Client]) -> None:
-    client = login("operator")
-    approval = make_approval()
-
-    client.post(answer_url(approval), {"answer": "reject", "reason": ""})
-    assert messages_after(client, QUEUE) == ["AAPL: reason: was empty, expected why the decision is rejected"]
-    assert AIDecision.objects.get().status == "awaiting_approval"
-
-    client.post(answer_url(approval), {"answer": "reject", "reason": "earnings tonight"})
-    approval.refresh_from_db()
-    assert (approval.status, approval.reason) == ("rejected", "earnings tonight")
-    assert AIDecision.objects.get().status == "rejected"
-
-
-def test_second_answer_changes_nothing_and_says_so(login: Callable[..., Client]) -> None:
-    client = login("operator")
-    approval = make_approval()
-    client.post(answer_url(approval), {"answer": "approve"})
-    client.get(QUEUE)
-
-    client.post(answer_url(approval), {"answer": "reject", "reason": "too late"})
-
-    approval.refresh_from_db()
-    assert approval.status == "granted"
-    assert "nothing was done" in messages_after(client, QUEUE)[0]
-
-
-@pytest.mark.parametrize("posted", [{}, {"answer": "maybe"}])
-def test_answer_that_is_none_is_refused(posted: dict[str, str], login: Callable[..., Client]) -> None:
-    """Lesson 3: an action outside the words there are does nothing."""
-    client = login("operator")
-    approval = make_approval()
-
-    client.post(answer_url(approval), posted)
-
-    assert "expected approve or reject" in messages_after(client, QUEUE)[0]
-    assert AIDecision.objects.get().status == "awaiting_approval"

@@ -14,7 +14,16 @@ from django.urls import reverse
 from orchestrator_project.prepare import prepare
 from orchestrator_project.secret_key import stored_secret_key
 from risk.models import KillSwitch, RiskLimits
-from tests.factories import make_approval, make_asset, make_candidate, make_engagement, make_strategy
+from tests.factories import (
+    make_approval,
+    make_asset,
+    make_candidate,
+    make_decision,
+    make_engagement,
+    make_strategy,
+)
+from tests.trading.outside import STOCK
+from tests.venue_process import VenueProcess
 from trading.models import Approval, Mode, RuntimeSetting, Strategy, UniverseCandidate
 from trading.services.modes import current_mode
 
@@ -52,7 +61,7 @@ def set_mode() -> Act:
 
 
 def answer(word: str) -> Act:
-    approval = make_approval()
+    approval = make_approval(decision=make_decision(symbol=STOCK, status="awaiting_approval"))
     url = reverse("admin:trading_approval_answer", args=[approval.pk])
     return Act(
         url,
@@ -60,6 +69,22 @@ def answer(word: str) -> Act:
         lambda: Approval.objects.filter(pk=approval.pk).exclude(status="requested").exists(),
         get=405,
     )
+
+
+def answer_several(word: str) -> Act:
+    approval = make_approval(decision=make_decision(symbol=STOCK, status="awaiting_approval"))
+    return Act(
+        reverse("admin:trading_approval_answers"),
+        {"answer": word, "reason": "because", "approval": [str(approval.pk)]},
+        lambda: Approval.objects.filter(pk=approval.pk).exclude(status="requested").exists(),
+        get=405,
+    )
+
+
+def send() -> Act:
+    decision = make_decision(symbol=STOCK, status="stored")
+    url = reverse("admin:trading_aidecision_send", args=[decision.pk])
+    return Act(url, {"confirmed": "on"}, lambda: Approval.objects.filter(decision=decision).exists(), get=405)
 
 
 def change_setting() -> Act:
@@ -98,13 +123,16 @@ ACTS: dict[str, Callable[[], Act]] = {
     "set mode": set_mode,
     "approve": lambda: answer("approve"),
     "reject": lambda: answer("reject"),
+    "approve several": lambda: answer_several("approve"),
+    "reject several": lambda: answer_several("reject"),
+    "send": send,
     "change setting": change_setting,
     "change strategy": change_strategy,
     "add candidate": add_candidate,
     "change candidate": change_candidate,
     "add limits": add_limits,
 }
-OPERATOR = {"engage", "set mode", "approve", "reject"}
+OPERATOR = {"engage", "set mode", "approve", "reject", "approve several", "reject several", "send"}
 MAY: dict[str, set[str]] = {
     "viewer": set(),
     "operator": OPERATOR,
@@ -117,7 +145,7 @@ READABLE_BY_ALL = {"change setting", "change strategy", "change candidate"}
 @pytest.mark.parametrize("group", MAY)
 @pytest.mark.parametrize("name", ACTS)
 def test_group_may_do_what_its_role_says_and_nothing_else(
-    name: str, group: str, login: Callable[..., Client]
+    name: str, group: str, login: Callable[..., Client], venue: VenueProcess
 ) -> None:
     client = login(group)
     act = ACTS[name]()

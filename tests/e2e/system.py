@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ WITHOUT = frozenset({"beat", "web"})  # a test starts its cycles itself
 class System:
     """Worker, analyst, sweeper and listener as processes of their own.
 
-    ``home`` holds the venue's address and the logs.
+    ``home`` holds the venue's address and the logs; ``variables`` are set in the processes' environment.
     """
 
-    def __init__(self, home: Path, *, workers: int = 2) -> None:
+    def __init__(self, home: Path, *, workers: int = 2, variables: Mapping[str, str] | None = None) -> None:
         self.home = home
+        self._variables = dict(variables or {})
         self._specs = {
             spec.name: spec
             for spec in process_specs(home=home, port=1, workers=workers, venue=None)
@@ -47,7 +49,12 @@ class System:
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         with spec.log.open("ab") as log:
             self._running[name] = subprocess.Popen(
-                spec.argv, cwd=ROOT, env=environment(), stdout=log, stderr=log, start_new_session=True
+                spec.argv,
+                cwd=ROOT,
+                env=environment() | self._variables,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def stop(self) -> None:
@@ -70,6 +77,15 @@ class System:
         """Return what a process has written."""
         path = self._specs[name].log
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Return the JSON log lines of an event, of all processes."""
+        found = []
+        for name in self._specs:
+            for text in self.log(name).splitlines():
+                if f'"event": "{event}"' in text:
+                    found.append(json.loads(text))
+        return found
 
     def _children(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
         try:

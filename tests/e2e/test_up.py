@@ -18,6 +18,7 @@ import pytest
 from orchestrator_project.engines.state import read_state
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(600)  # each waits for several starts, with deadlines of their own
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 10
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
+from django.test import Client
+from django.urls import reverse
 
 from orchestrator_project.environment import KNOWN_NAMES, load_environment
 from tests.platform.conftest import ROOT
@@ -93,3 +95,10 @@ def test_the_image_copies_only_what_exists() -> None:
     sources = [line.split()[1] for line in lines if line.startswith("COPY")]
 
     assert [source for source in sources if not (ROOT / source).exists()] == []
+
+
+def test_the_web_healthcheck_asks_an_address_that_answers(client: Client) -> None:
+    asked = str(SERVICES["web"]["healthcheck"]["test"])
+
+    assert reverse("health-live") in asked
+    assert client.get(reverse("health-live")).json() == {"status": "ok"}

@@ -164,15 +164,20 @@ def test_a_check_that_hangs_is_left_behind() -> None:
     """Lesson 20."""
     never = threading.Event()
     hanging = Check("hanging", lambda: ok(str(never.wait())))
+
+    def half_described(facts: dict[str, Any]) -> None:
+        facts["known"] = "yes"
+        facts["late"] = never.wait()
+
     leisurely = Check("leisurely", lambda: ok(str(never.wait())), late=Status.WARNING)
 
-    examination = examine([hanging, leisurely], describe=lambda: {"a": never.wait()}, limit_seconds=0.1)
+    examination = examine([hanging, leisurely], describe=half_described, limit_seconds=0.1)
 
     assert [(f.status, f.found) for f in examination.findings] == [
         ("failed", "no answer within 0.1 s"),
         ("warning", "no answer within 0.1 s"),
     ]
-    assert examination.configuration == {}
+    assert examination.configuration == {"known": "yes"}
     never.set()
 
 
@@ -182,7 +187,7 @@ def test_a_check_that_raises_is_a_finding_without_secrets(monkeypatch: pytest.Mo
     def raises() -> Answer:
         raise RuntimeError("refused\nkey model-key-0123 at https://me:pw12345@host/?token=abc")
 
-    (finding,) = examine([Check("broken", raises)], describe=dict).findings
+    (finding,) = examine([Check("broken", raises)], describe=dict.clear).findings
 
     assert finding.status == "failed"
     assert finding.found == "RuntimeError: refused key *** at https://[redacted]@host/?token=[redacted]"
@@ -202,7 +207,7 @@ def test_what_needs_a_failed_check_is_not_tried() -> None:
         Check("off", look("off", Status.OFF)),
     ]
 
-    findings = examine(checks, describe=dict).findings
+    findings = examine(checks, describe=dict.clear).findings
 
     assert sorted(tried) == ["first", "off", "other"]
     assert [f.found for f in findings] == [
@@ -349,11 +354,20 @@ def test_the_sweeper_is_judged_by_its_heartbeat(db: None, age: int, status: str,
     ],
 )  # fmt: skip
 def test_models_are_looked_up_by_name(settings: Settings, names: str, status: str, found: str) -> None:
-    settings.ENVIRONMENT = load_environment({"AI_MODELS": names})
+    settings.ENVIRONMENT = load_environment({"AI_MODELS": names, "AI_API_KEY": "key-012345"})
 
     answer = models.analyst()
 
     assert (answer.status, found in answer.found) == (status, True), answer
+
+
+def test_a_model_without_its_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings.ENVIRONMENT = load_environment({"AI_MODELS": "openai/gpt-4o-mini"})
+    assert_says(models.analyst(), "failed", "OPENAI_API_KEY is not set", "AI_API_KEY")
+
+    monkeypatch.setenv("OPENAI_API_KEY", "key-012345")
+    assert models.analyst() == ok("openai/gpt-4o-mini")
 
 
 def test_the_budget_of_the_day(db: None, settings: Settings) -> None:

@@ -116,7 +116,7 @@ def test_check_names_the_version_of_the_limits_in_force() -> None:
     assert judgement.check.limits_version == 2
     assert judgement.reservation is not None
     assert judgement.reservation.notional == 1000
-    assert judgement.check.figures["room_position_too_large"] == "1000.000"
+    assert judgement.check.figures["room_position_too_large"] == "1000"
 
 
 @pytest.mark.django_db

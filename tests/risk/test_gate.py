@@ -7,7 +7,7 @@ import pytest
 
 from risk.domain.gate import judge
 from risk.domain.reasons import DenyReason
-from risk.domain.types import OrderIntent, RiskBook, RiskLimits, TradingState
+from risk.domain.types import OrderIntent, RiskBook, RiskLimits, SizingRule, TradingState
 from tests.risk.values import make_book, make_exit, make_intent, make_limit_values, make_rules
 
 NAN, INFINITY = Decimal("NaN"), Decimal("Infinity")
@@ -33,14 +33,31 @@ def test_entry_that_fits_gets_the_size_of_its_strategy() -> None:
     assert verdict.reason is None
     assert verdict.figures == {
         "limits_version": "4",
+        "max_positions": "15",
+        "max_position_percent": "10",
+        "max_exposure_percent": "50",
+        "max_daily_loss_percent": "5",
         "equity": "100000",
+        "session_start_equity": "100000",
+        "buying_power": "100000",
+        "held": "0",
+        "reserved": "0",
+        "exposure": "0",
+        "exposure_reserved": "0",
+        "sizing": "fixed_fraction",
+        "size_percent": "3",
+        "volatility_percent": "None",
         "wanted_notional": "3000",
-        "price": "100",
-        "daily_loss_percent": "0",
         "open_positions": "0",
+        "confidence": "0.8",
+        "min_confidence": "0.7",
+        "price": "100",
+        "price_age_seconds": "1.0",
+        "max_price_age_seconds": "90.0",
         "room_position_too_large": "10000",
         "room_exposure_limit_exceeded": "50000",
         "room_insufficient_buying_power": "100000",
+        "daily_loss_percent": "0",
     }
 
 
@@ -166,7 +183,11 @@ def test_held_symbol_may_grow_at_the_most_positions() -> None:
 
 @pytest.mark.parametrize(
     ("exposures", "reserved"),
-    [({"AAPL": Decimal(10_000)}, {}), ({}, {"AAPL": Decimal(10_000)}), ({"AAPL": 6000}, {"AAPL": 4000})],
+    [
+        ({"AAPL": Decimal(10_000)}, {}),
+        ({}, {"AAPL": Decimal(10_000)}),
+        ({"AAPL": Decimal(6000)}, {"AAPL": Decimal(4000)}),
+    ],
     ids=["held", "reserved", "both"],
 )
 def test_full_position_denies_more(exposures: dict[str, Decimal], reserved: dict[str, Decimal]) -> None:
@@ -231,33 +252,108 @@ def test_whole_share_above_the_wish_is_below_minimum() -> None:
     assert reason_of(intent) == "below_minimum_size"
 
 
-@pytest.mark.parametrize("confidence", [Decimal("-0.01"), Decimal("1.01"), NAN, INFINITY])
-def test_confidence_outside_its_bounds_is_an_error(confidence: Decimal) -> None:
-    """Lesson 19."""
-    with pytest.raises(ValueError, match="confidence must be within"):
-        judge(make_intent(confidence=confidence), make_book(), make_limit_values())
+@pytest.mark.parametrize(
+    ("name", "intent", "book", "limits"),
+    [
+        ("confidence", {"confidence": Decimal("-0.01")}, {}, {}),
+        ("confidence", {"confidence": Decimal("1.01")}, {}, {}),
+        ("confidence", {"confidence": NAN}, {}, {}),
+        ("min_confidence", {"min_confidence": INFINITY}, {}, {}),
+        ("size_percent", {"size_percent": Decimal(0)}, {}, {}),
+        ("size_percent", {"size_percent": Decimal("100.1")}, {}, {}),
+        ("size_percent", {"size_percent": NAN}, {}, {}),
+        ("quantity_step", {"rules": make_rules(quantity_step=Decimal(0))}, {}, {}),
+        ("min_notional", {"rules": make_rules(min_notional=NAN)}, {}, {}),
+        ("exposure MSFT", {}, {"exposures": {"MSFT": NAN}}, {}),
+        ("reserved MSFT", {}, {"reserved": {"MSFT": Decimal(-1)}}, {}),
+        ("not_in_buying_power", {}, {"not_in_buying_power": NAN}, {}),
+        ("max_daily_loss_percent", {}, {}, {"max_daily_loss_percent": NAN}),
+        ("price", {"price": Decimal("1e-13")}, {}, {}),
+        ("quantity_step", {"rules": make_rules(quantity_step=Decimal("1e-900000"))}, {}, {}),
+        ("held_quantity", {"reducing": True}, {"held_quantity": NAN}, {}),
+    ],
+)
+def test_number_that_is_none_is_denied_by_its_name(
+    name: str, intent: dict[str, Any], book: dict[str, Any], limits: dict[str, Any]
+) -> None:
+    """Lessons 5, 19, 29: the gate answers every input, and what it cannot decide it denies."""
+    verdict = judge(make_intent(**intent), make_book(**book), make_limit_values(**limits))
+
+    assert verdict.reason is DenyReason.INVALID_FIGURES
+    assert list(verdict.figures) == [name]
 
 
-@pytest.mark.parametrize("size", [Decimal(0), Decimal("100.1"), NAN])
-def test_size_outside_its_bounds_is_an_error(size: Decimal) -> None:
-    with pytest.raises(ValueError, match="size_percent must be within"):
-        judge(make_intent(size_percent=size), make_book(), make_limit_values())
+def test_mode_that_asks_for_a_person_denies_entry_and_exit() -> None:
+    book = make_book(**HELD_FIVE)
+
+    assert reason_of(make_intent(needs_person=True), book) == "mode_needs_person"
+    assert reason_of(make_exit(needs_person=True), book) == "mode_needs_person"
+
+
+@pytest.mark.parametrize("room", ["0.50", "0"])
+def test_limit_that_leaves_less_than_the_minimum_wins_over_the_loss_of_the_day(room: str) -> None:
+    """The order of the issue: exposure is told before the daily loss."""
+    book = make_book(
+        exposures={"MSFT": Decimal(50_000) - Decimal(room)}, session_start_equity=Decimal(200_000)
+    )
+
+    assert reason_of(make_intent(), book) == "exposure_limit_exceeded"
+
+
+def test_buying_power_counts_only_what_the_broker_has_not_taken_yet() -> None:
+    reserved = {"MSFT": Decimal(4000)}
+    book = make_book(buying_power=Decimal(1000), reserved=reserved, not_in_buying_power=Decimal(700))
+
+    verdict = judge(make_intent(), book, make_limit_values())
+
+    assert verdict.quantity == 3
+    assert verdict.figures["room_insufficient_buying_power"] == "300"
+
+
+@pytest.mark.parametrize(
+    ("sizing", "change", "notional"),
+    [
+        ("fixed_fraction", {"volatility_percent": Decimal(400)}, 3000),
+        ("volatility_scaled", {"volatility_percent": Decimal(40)}, 1500),
+        ("volatility_scaled", {"volatility_percent": Decimal(5)}, 3000),
+        ("confidence_scaled", {"confidence": Decimal("0.75")}, 2250),
+    ],
+)
+def test_size_follows_the_strategys_rule(sizing: str, change: dict[str, Any], notional: int) -> None:
+    """Lesson 2; and a rule scales down alone: the strategy's size is the largest."""
+    intent = make_intent(sizing=SizingRule(sizing), **change)
+
+    assert judge(intent, make_book(), make_limit_values()).notional == notional
+
+
+@pytest.mark.parametrize("volatility", [None, NAN, Decimal(0), Decimal(-1)])
+def test_unknown_volatility_denies_where_the_size_depends_on_it(volatility: Decimal | None) -> None:
+    """Lesson 29: the full size would go to the asset about which least is known."""
+    intent = make_intent(sizing=SizingRule.VOLATILITY_SCALED, volatility_percent=volatility)
+
+    verdict = judge(intent, make_book(), make_limit_values())
+
+    assert verdict.reason is DenyReason.NO_VOLATILITY
+    assert verdict.figures == {"sizing": "volatility_scaled", "volatility_percent": str(volatility)}
 
 
 EARLIER_FIRST: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("kill_switch", {}, {"switch_engaged": True}),
     ("trading_state_reducing", {}, {"trading_state": TradingState.REDUCING}),
+    ("mode_needs_person", {"needs_person": True}, {}),
     ("low_confidence", {"confidence": Decimal("0.1")}, {}),
     ("market_closed", {"market_open": False}, {}),
     ("asset_not_tradable", {"rules": make_rules(tradable=False)}, {}),
     ("no_price", {"price": None}, {}),
     ("stale_price", {"price_age_seconds": None}, {}),
-    ("no_equity", {}, {"session_start_equity": None}),
     ("pending_order", {}, {"pending_symbols": frozenset({"AAPL"})}),
+    ("no_equity", {}, {"session_start_equity": None}),
     ("max_positions_reached", {}, {"exposures": {f"S{n}": Decimal(4_000) for n in range(15)}}),
+    ("position_too_large", {}, {"exposures": {"AAPL": Decimal(10_000)}}),
     ("exposure_limit_exceeded", {}, {"reserved": {"MSFT": Decimal(50_000)}}),
     ("daily_loss_limit", {}, {"session_start_equity": Decimal(200_000)}),
     ("insufficient_buying_power", {}, {"buying_power": Decimal(0)}),
+    ("below_minimum_size", {"size_percent": Decimal("0.0001")}, {}),
 ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from risk.domain.gate import judge
 from risk.domain.sizing import meets_minimum, round_down
-from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits, TradingState
+from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits, SizingRule, TradingState
 from tests.risk.values import NANO
 
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD")
@@ -109,7 +109,11 @@ def test_allowed_quantity_is_a_multiple_of_the_step_and_reaches_the_minimum(
 
     assert intent.rules is not None
     assert intent.price is not None
-    step = intent.rules.quantity_step if intent.rules.fractionable else max(intent.rules.quantity_step, 1)
+    step = (
+        intent.rules.quantity_step
+        if intent.rules.fractionable
+        else max(intent.rules.quantity_step, Decimal(1))
+    )
     assert verdict.quantity % step == 0
     assert meets_minimum(verdict.quantity, intent.price, intent.rules)
 
@@ -137,6 +141,54 @@ def test_rounding_down_loses_less_than_a_step(quantity: Decimal, given_rules: As
     """Lesson 39: exact decimals, never above what was asked."""
     rounded = round_down(quantity, given_rules)
 
-    step = given_rules.quantity_step if given_rules.fractionable else max(given_rules.quantity_step, 1)
+    step = (
+        given_rules.quantity_step if given_rules.fractionable else max(given_rules.quantity_step, Decimal(1))
+    )
     assert rounded <= quantity < rounded + step
     assert rounded % step == 0
+
+
+anything = st.decimals(allow_nan=True, allow_infinity=True)
+wild_amounts = st.dictionaries(st.sampled_from(SYMBOLS), anything, max_size=2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    intent=st.builds(
+        OrderIntent,
+        symbol=st.sampled_from(SYMBOLS),
+        reducing=st.booleans(),
+        confidence=anything,
+        min_confidence=anything | ratios,
+        size_percent=anything | percents,
+        price=st.none() | anything,
+        price_age_seconds=st.none() | st.floats(),
+        max_price_age_seconds=st.floats(),
+        market_open=st.booleans(),
+        rules=st.none() | rules | st.builds(AssetRules, st.booleans(), st.booleans(), *[anything] * 3),
+        sizing=st.sampled_from(SizingRule),
+        volatility_percent=st.none() | anything,
+    ),
+    book=st.builds(
+        RiskBook,
+        switch_engaged=st.booleans(),
+        trading_state=st.sampled_from(TradingState),
+        equity=st.none() | anything,
+        session_start_equity=st.none() | anything,
+        buying_power=anything,
+        exposures=wild_amounts,
+        reserved=wild_amounts,
+        not_in_buying_power=st.none() | anything,
+        held_quantity=anything,
+    ),
+    given_limits=st.none()
+    | st.builds(RiskLimits, st.just(1), anything, anything, st.integers(), anything)
+    | limits,
+)
+def test_gate_answers_whatever_it_is_given(
+    intent: OrderIntent, book: RiskBook, given_limits: RiskLimits | None
+) -> None:
+    """Lessons 5, 28: it never raises, so no caller has an error to mistake for a permission."""
+    verdict = judge(intent, book, given_limits)
+
+    assert verdict.allowed == (verdict.quantity > 0)

@@ -1,13 +1,20 @@
-"""Approvals: answered once, by a person with a name, or expired by time."""
+"""Approvals: answered once, at the price of the click, by the gate of the click, or expired by time."""
+
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
 
-from tests.factories import make_approval, make_user
+from risk.models import RiskCheck, RiskReservation
+from tests.factories import make_agent, make_approval, make_engagement, make_user
 from tests.risk.threads import at_once
-from tests.trading.scenes import ago, events_of
-from trading.models import AIDecision, Approval
-from trading.services import approvals
+from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
+from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
+from trading.domain.statuses import DecisionStatus
+from trading.models import AIDecision, Approval, Event, MarketSnapshot, Order, Saga
+from trading.services import approvals, execution, sagas
+from trading.services.approvals import Outcome
+from trading.services.settings import set_runtime_setting
 
 
 @pytest.fixture
@@ -15,38 +22,150 @@ def ada(db: None) -> User:
     return make_user("ada")
 
 
-def test_granted_decision_wants_to_trade_again(ada: User) -> None:
-    approval = make_approval()
+def asked(symbol: str = STOCK, **overrides: object) -> Approval:
+    """Return the open request of a decision that saw a price a little below the venue's."""
+    decision = wish(symbol, status="awaiting_approval", **overrides)
+    seen = price_of(symbol) * Decimal("0.99")
+    MarketSnapshot.objects.filter(symbol=symbol).update(price=seen, quoted_at=ago(days=3000))
+    change(decision, price=seen)
+    return make_approval(decision=decision)
 
-    assert approvals.answer(approval, granted=True, user=ada)
 
-    decision = AIDecision.objects.get()
-    assert (decision.status, decision.approved) == ("pending", True)
-    stored = Approval.objects.get()
-    assert (stored.status, stored.answered_by) == ("granted", ada)
-    assert stored.answered_at is not None
-    assert events_of(decision) == ["decision.approve"]
-    assert list(AIDecision.objects.approved_pending()) == [decision]
+def stored(symbol: str = STOCK, **overrides: object) -> AIDecision:
+    """Return a decision that manual mode stored for review."""
+    return wish(symbol, status="stored", reason="mode_manual", settled_at=ago(seconds=5), **overrides)
+
+
+def unchanged(approval: Approval) -> bool:
+    row = Approval.objects.select_related("decision").get(pk=approval.pk)
+    return (row.status, row.decision.status, row.answered_by) == ("requested", "awaiting_approval", None)
+
+
+def test_granted_decision_is_judged_at_the_price_of_the_click(account: Outside, ada: User) -> None:
+    approval = asked()
+
+    said = approvals.answer(approval, granted=True, user=ada)
+
+    assert (said.outcome, said.counted) == (Outcome.ORDERED, True)
+    assert said.price_now == price_of(STOCK)
+    assert said.price_then == approval.decision.price
+    order = Order.objects.get()
+    assert order.reference_price == price_of(STOCK)
+    assert said.check == RiskCheck.objects.get()
+    assert said.saga_id == Saga.objects.get().pk
+    row = Approval.objects.get()
+    assert (row.status, row.answered_by) == ("granted", ada)
+    assert events_of(order.decision or order) == ["decision.approve", "decision.claim", "decision.pass"]
+    assert account.posts() == []  # posting is the saga's, not the click's
+
+
+def test_what_the_decision_saw_is_kept_when_its_price_is_renewed(account: Outside, ada: User) -> None:
+    approval = asked()
+    before = MarketSnapshot.objects.get()
+
+    approvals.answer(approval, granted=True, user=ada)
+
+    after = MarketSnapshot.objects.get()
+    kept = Event.objects.get(type="market_snapshot.repriced")
+    assert (after.pk, after.price) == (before.pk, price_of(STOCK))
+    assert after.quoted_at > before.quoted_at
+    assert Decimal(kept.payload["from"]) == before.price
+    assert (kept.payload["source"], kept.payload["quoted_at"]) == (
+        before.source,
+        before.quoted_at.isoformat(),
+    )
+
+
+def test_price_that_is_newer_already_is_kept(account: Outside, ada: User) -> None:
+    approval = make_approval(decision=wish(status="awaiting_approval"))
+    MarketSnapshot.objects.update(quoted_at=ago(seconds=-5), price=Decimal(77))
+
+    said = approvals.answer(approval, granted=True, user=ada)
+
+    assert said.counted
+    assert MarketSnapshot.objects.get().price == 77
+    assert not Event.objects.filter(type="market_snapshot.repriced").exists()
+
+
+def test_cycle_that_never_saw_the_symbol_gets_its_snapshot(account: Outside, ada: User) -> None:
+    approval = asked(COIN)
+    MarketSnapshot.objects.all().delete()
+
+    assert approvals.answer(approval, granted=True, user=ada).outcome == Outcome.ORDERED
+
+    snapshot = MarketSnapshot.objects.get()
+    assert (snapshot.cycle_id, snapshot.symbol) == (approval.cycle_id, COIN)
+
+
+def test_order_of_a_granted_decision_is_posted_once_by_its_saga(account: Outside, ada: User) -> None:
+    said = approvals.answer(asked(), granted=True, user=ada)
+    assert said.saga_id is not None
+
+    assert execution.execute_decision(said.decision.pk) == said.saga_id
+    sagas.advance_saga(said.saga_id)
+    sagas.advance_saga(said.saga_id)
+
+    assert len(account.posts()) == 1
+
+
+def test_without_a_price_nothing_changes(account: Outside, ada: User) -> None:
+    """Lesson 18, 29: no price, no order; the request stays open for a better moment."""
+    approval = asked()
+    account.venue.fault(kind="missing_symbol", symbols=[STOCK])
+
+    said = approvals.answer(approval, granted=True, user=ada)
+
+    assert (said.outcome, said.counted) == (Outcome.NO_PRICE, False)
+    assert said.detail
+    assert unchanged(approval)
+    assert not Order.objects.exists()
+
+
+def test_gate_denies_what_was_approved_too_late_for_it(account: Outside, ada: User) -> None:
+    approval = asked()
+    make_engagement()
+
+    said = approvals.answer(approval, granted=True, user=ada)
+
+    assert (said.outcome, said.saga_id) == (Outcome.DENIED, None)
+    assert said.check is not None
+    assert said.check.reason == "kill_switch"
+    assert AIDecision.objects.get().status == "denied"
+    assert (Order.objects.count(), RiskReservation.objects.count()) == (0, 0)
 
 
 def test_rejected_decision_keeps_the_persons_reason(ada: User) -> None:
     approval = make_approval()
 
-    assert approvals.answer(approval, granted=False, user=ada, reason="earnings tonight")
+    said = approvals.answer(approval, granted=False, user=ada, reason="earnings tonight")
 
     decision = AIDecision.objects.get()
+    assert said.outcome == Outcome.REJECTED
     assert (decision.status, decision.reason) == ("rejected", "approval_rejected")
     assert decision.reason_detail == "earnings tonight"
     assert decision.settled_at is not None
 
 
-def test_answer_after_its_time_does_not_count(ada: User) -> None:
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_rejection_without_a_reason_is_refused(reason: str, ada: User) -> None:
+    approval = make_approval()
+
+    with pytest.raises(ValueError, match="expected why"):
+        approvals.answer(approval, granted=False, user=ada, reason=reason)
+
+    assert unchanged(approval)
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_answer_after_its_time_does_not_count(granted: bool, ada: User) -> None:
     """Lesson 31: approvals expire."""
     approval = make_approval(expires_at=ago(seconds=1))
 
-    assert not approvals.answer(approval, granted=True, user=ada)
+    said = approvals.answer(approval, granted=granted, user=ada, reason="late")
 
-    assert AIDecision.objects.get().status == "awaiting_approval"
+    assert said.outcome == Outcome.EXPIRED
+    assert "it expired at" in said.detail
+    assert unchanged(approval)
 
 
 def test_expired_approval_settles_its_decision(ada: User) -> None:
@@ -59,25 +178,159 @@ def test_expired_approval_settles_its_decision(ada: User) -> None:
     decision = AIDecision.objects.get()
     assert (decision.status, decision.reason) == ("expired", "approval_expired")
     assert Approval.objects.get().status == "expired"
-    assert not approvals.answer(approval, granted=True, user=ada)
+    assert not approvals.answer(approval, granted=True, user=ada).counted
 
 
 def test_approval_does_not_expire_before_its_time(ada: User) -> None:
     assert not approvals.expire(make_approval())
 
 
-@pytest.mark.django_db(transaction=True)
-def test_two_people_answer_once() -> None:
-    people = [make_user() for _ in range(4)]
-    approval = make_approval()
+def test_expiry_is_the_runtime_setting(account: Outside) -> None:
+    make_agent(mode="semi_auto")
+    set_runtime_setting(name="approval_expiry", value="45", actor="test")
 
-    answered = at_once(
-        4, lambda number: approvals.answer(approval, granted=number % 2 == 0, user=people[number])
+    execution.execute_decision(wish().pk)
+
+    approval = Approval.objects.get()
+    assert (approval.expires_at - approval.requested_at).total_seconds() == pytest.approx(45, abs=1)
+
+
+def test_decision_on_what_waits_already_does_not_ask_again(account: Outside) -> None:
+    """Each cycle wants the same again: the queue shows it once, and what it sees is renewed at the answer."""
+    make_agent(mode="semi_auto")
+    first = wish()
+    execution.execute_decision(first.pk)
+    change(first.cycle, status="completed", ended_at=ago(seconds=1))
+
+    second = wish(cycle=open_cycle(), strategy=first.strategy)
+    execution.execute_decision(second.pk)
+
+    second.refresh_from_db()
+    assert (second.status, second.reason) == ("stored", "approval_waits")
+    assert "waits for an answer until" in second.reason_detail
+    assert Approval.objects.get().decision == first
+
+
+def test_exit_asks_nobody(account: Outside) -> None:
+    """Lesson 31: an approval never blocks the exit."""
+    account.hold(STOCK, 3)
+    open_cycle()
+    make_agent(mode="semi_auto")
+
+    assert execution.execute_decision(wish(action="sell").pk) is not None
+
+    assert not Approval.objects.exists()
+    assert Order.objects.get().purpose == "exit"
+
+
+def test_second_answer_is_told_who_was_first(account: Outside, ada: User) -> None:
+    approval = asked()
+    approvals.answer(approval, granted=True, user=ada)
+
+    said = approvals.answer(approval, granted=False, user=make_user("bob"), reason="no")
+
+    assert said.outcome == Outcome.ANSWERED_BEFORE
+    assert said.detail.startswith("ada granted it at ")
+    assert Approval.objects.get().answered_by == ada
+
+
+def test_several_are_answered_with_one_request_for_their_prices(account: Outside, ada: User) -> None:
+    open_requests = [asked(), asked(OTHER_STOCK)]
+
+    said = approvals.answer_all(open_requests, granted=True, user=ada)
+
+    assert [report.outcome for report in said] == [Outcome.ORDERED, Outcome.ORDERED]
+    assert [report.decision.symbol for report in said] == [STOCK, OTHER_STOCK]
+    asked_for = [r["query"].get("symbols") for r in account.requests() if "snapshots" in r["path"]]
+    assert asked_for[-1] == f"{STOCK},{OTHER_STOCK}"
+
+
+def test_stored_decision_is_sent_through_the_gate_once(account: Outside, ada: User) -> None:
+    make_agent(mode="manual")
+    decision = stored(confidence=Decimal("0.1"))
+
+    said = approvals.send_to_execution(decision, user=ada, reason="looks right")
+    again = approvals.send_to_execution(decision, user=make_user("bob"))
+
+    assert said.outcome == Outcome.ORDERED
+    assert again.outcome == Outcome.ANSWERED_BEFORE
+    assert again.detail.startswith("ada sent it at ")
+    decision.refresh_from_db()
+    assert (decision.status, decision.reason, decision.settled_at) == ("executing", "", None)
+    row = Approval.objects.get()
+    assert (row.status, row.answered_by, row.reason) == ("granted", ada, "looks right")
+    assert Order.objects.count() == 1
+
+
+def test_stored_exit_sells_what_is_held(account: Outside, ada: User) -> None:
+    account.hold(STOCK, 3)
+    open_cycle()
+    make_agent(mode="manual")
+
+    said = approvals.send_to_execution(stored(action="sell"), user=ada)
+
+    assert said.outcome == Outcome.ORDERED
+    assert (Order.objects.get().purpose, Order.objects.get().quantity) == ("exit", 3)
+
+
+def test_stored_decision_that_does_not_fit_is_denied(account: Outside, ada: User) -> None:
+    said = approvals.send_to_execution(stored(action="sell"), user=ada)
+
+    assert said.outcome == Outcome.DENIED
+    assert said.check is not None
+    assert said.check.reason == "no_position"
+
+
+def test_stored_decision_without_a_price_stays_stored(ada: User) -> None:
+    """There is no venue in this test: nobody can be asked."""
+    decision = make_approval().decision
+    Approval.objects.all().delete()
+    change(decision, status="stored", reason="mode_manual")
+
+    said = approvals.send_to_execution(decision, user=ada)
+
+    assert said.outcome == Outcome.NO_PRICE
+    assert "does not run" in said.detail
+    assert AIDecision.objects.get().status == "stored"
+
+
+@pytest.mark.parametrize("status", [DecisionStatus.EXECUTED, DecisionStatus.PENDING, DecisionStatus.DENIED])
+def test_only_stored_decisions_are_sent(status: DecisionStatus, ada: User) -> None:
+    decision = make_approval().decision
+    Approval.objects.all().delete()
+    change(decision, status=status, reason="why")
+
+    said = approvals.send_to_execution(decision, user=ada)
+
+    assert said.outcome == Outcome.ANSWERED_BEFORE
+    assert said.detail == f"it is {status}, not stored for review"
+    assert not Approval.objects.exists()
+
+
+def test_two_people_answer_once(threaded_account: Outside) -> None:
+    people = [make_user() for _ in range(4)]
+    approval = asked()
+
+    said = at_once(
+        4,
+        lambda number: approvals.answer(approval, granted=number % 2 == 0, user=people[number], reason="me"),
     )
 
-    assert answered.count(True) == 1
-    winner = answered.index(True)
-    stored = Approval.objects.get()
-    assert stored.answered_by == people[winner]
-    assert AIDecision.objects.get().status == ("pending" if winner % 2 == 0 else "rejected")
-    assert len(events_of(AIDecision.objects.get())) == 1
+    assert [report.counted for report in said].count(True) == 1
+    winner = next(n for n, report in enumerate(said) if report.counted)
+    row = Approval.objects.get()
+    assert row.answered_by == people[winner]
+    assert row.status == ("granted" if winner % 2 == 0 else "rejected")
+    losers = [report for report in said if not report.counted]
+    assert all(people[winner].username in report.detail for report in losers)
+    assert Order.objects.count() == (1 if winner % 2 == 0 else 0)
+
+
+def test_two_people_send_once(threaded_account: Outside) -> None:
+    people = [make_user() for _ in range(3)]
+    decision = stored()
+
+    said = at_once(3, lambda number: approvals.send_to_execution(decision, user=people[number]))
+
+    assert [report.counted for report in said].count(True) == 1
+    assert (Order.objects.count(), Approval.objects.count()) == (1, 1)

@@ -159,7 +159,7 @@ def interrupted(statement: int, work: Callable[[], None]) -> Any:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("statement", range(7))
+@pytest.mark.parametrize("statement", range(6))
 def test_order_that_fills_while_the_book_is_read_is_counted(statement: int) -> None:
     """Invariant 2: the reservation ends when the sync includes its fills; a reader sees one or both."""
     clock_read()

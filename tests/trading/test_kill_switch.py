@@ -15,7 +15,7 @@ from tests.trading.outside import COIN, ORDERS, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import events_of, open_cycle, order_of, passed
 from tests.waiting import wait_until
 from trading.models import AgentStatus, Event, Order
-from trading.services import kill_switch, sagas
+from trading.services import sagas
 from trading.services.kill_switch import engage, release
 from trading.services.submission import submit_order
 
@@ -145,11 +145,11 @@ def test_switch_released_in_the_moment_between_is_engaged_anew(
     really = switch.current_engagement
 
     def released_meanwhile() -> KillSwitch | None:
-        monkeypatch.setattr(kill_switch.switch, "current_engagement", really)
+        monkeypatch.setattr(switch, "current_engagement", really)
         switch.clear_flag(actor="bob", reason="cause found")
         return really()
 
-    monkeypatch.setattr(kill_switch.switch, "current_engagement", released_meanwhile)
+    monkeypatch.setattr(switch, "current_engagement", released_meanwhile)
 
     report = engage(actor="carol", reason="not found")
 

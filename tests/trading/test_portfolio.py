@@ -15,6 +15,7 @@ from trading.models import AgentStatus, EquitySnapshot, Event, Position
 from trading.services import portfolio
 from trading.services.market_time import market_now, stocks_trade_now
 from trading.services.portfolio import sync_portfolio
+from trading.services.providers import current_providers
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +83,7 @@ def test_older_answer_never_overwrites_a_newer_one(account: Outside, monkeypatch
     sync_portfolio(None)
     before = AgentStatus.objects.get()
     newest = EquitySnapshot.objects.first()
-    truth = portfolio._ask(portfolio.current_providers())
+    truth = portfolio._ask(current_providers())
     poorer = replace(truth.account, equity=Decimal(1), buying_power=Decimal(1))
     late = replace(truth, asked_at=ago(seconds=30), positions=(), account=poorer)
     monkeypatch.setattr(portfolio, "_ask", lambda _: late)

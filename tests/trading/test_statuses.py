@@ -24,8 +24,14 @@ BORN = {
 }
 FINAL = {
     "cycle": {"completed", "failed", "aborted"},
-    "decision": {"executed", "held", "skipped", "denied", "rejected", "expired", "failed"},
-    "order": {"filled", "expired", "rejected", "replaced", "failed"},
+    "decision": {"executed", "held", "skipped", "denied"},
+    "order": {"filled"},
+    "saga": set(),
+}
+ENDED = {
+    "cycle": FINAL["cycle"],
+    "decision": FINAL["decision"] | {"rejected", "expired", "failed"},
+    "order": FINAL["order"] | {"canceled", "expired", "rejected", "replaced", "failed"},
     "saga": {"completed", "compensated", "failed"},
 }
 
@@ -51,10 +57,26 @@ def test_final_statuses_have_no_way_out(machine: str) -> None:
     assert set(WORDS[machine]) - leaving == FINAL[machine]
 
 
-def test_only_a_fill_leads_out_of_canceled() -> None:
-    ways = {event: to for (status, event), to in statuses.ORDER.items() if status == "canceled"}
+@pytest.mark.parametrize("ended", ["canceled", "expired", "rejected", "replaced"])
+def test_only_a_fill_leads_out_of_what_ended_unfilled(ended: str) -> None:
+    ways = {to for (status, _), to in statuses.ORDER.items() if status == ended}
 
-    assert ways == {"fill": "filled"}
+    assert ways == {ended, "filled"}
+    assert next_status("order", ended, "fill") == "filled"
+
+
+def test_only_a_late_fill_leads_out_of_an_ended_saga_or_decision() -> None:
+    ways = {
+        (machine, status, event, to)
+        for machine in ("saga", "decision")
+        for (status, event), to in MACHINES[machine].items()
+        if status in ENDED[machine]
+    }
+
+    assert ways - {("saga", "failed", "compensate", "compensating")} == {
+        *(("saga", status, "late_fill", "completed") for status in ENDED["saga"]),
+        *(("decision", status, "late_fill", "executed") for status in ("rejected", "expired", "failed")),
+    }
 
 
 def test_only_an_approval_leads_out_of_stored() -> None:
@@ -71,10 +93,10 @@ def test_tables_use_the_words_of_their_machine_only(machine: str) -> None:
 
 
 def test_open_and_final_statuses_do_not_overlap() -> None:
-    assert set(statuses.OPEN_CYCLE) == set(statuses.CycleStatus) - FINAL["cycle"]
-    assert set(statuses.OPEN_ORDER) == set(statuses.OrderStatus) - FINAL["order"] - {"canceled"}
-    assert set(statuses.OPEN_SAGA) == set(statuses.SagaStatus) - FINAL["saga"]
-    assert not set(statuses.UNSETTLED_DECISION) & FINAL["decision"]
+    assert set(statuses.OPEN_CYCLE) == set(statuses.CycleStatus) - ENDED["cycle"]
+    assert set(statuses.OPEN_ORDER) == set(statuses.OrderStatus) - ENDED["order"]
+    assert set(statuses.OPEN_SAGA) == set(statuses.SagaStatus) - ENDED["saga"]
+    assert not set(statuses.UNSETTLED_DECISION) & ENDED["decision"]
 
 
 def test_acknowledgement_after_a_partial_fill_keeps_the_fill() -> None:

@@ -1,5 +1,6 @@
 """Posting an order: every way a request can end, and what reaches the broker each time."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("account")
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let the pauses between attempts pass at once; return how long they would have been."""
     pauses: list[float] = []
-    monkeypatch.setattr(submission.time, "sleep", pauses.append)
+    monkeypatch.setattr("trading.services.submission.time.sleep", pauses.append)
     return pauses
 
 
@@ -311,7 +312,7 @@ def test_order_without_quantity_is_never_posted(account: Outside) -> None:
 def test_submitting_gives_up_after_its_time(
     account: Outside, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submission, "TIME_FOR_ATTEMPTS", timezone.timedelta(0))
+    monkeypatch.setattr(submission, "TIME_FOR_ATTEMPTS", timedelta(0))
 
     assert submit_order(order.pk).status == "created"
     assert account.posts() == []

@@ -1,45 +1,22 @@
-"""Approvals: the queue a person answers, and the history of answers."""
+"""Approvals: the queue a person answers, one or several at once, and the history of answers."""
 
 from typing import cast
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
-from unfold.widgets import UnfoldAdminTextInputWidget
 
+from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm, answer_and_tell
 from trading.admin.base import RecordAdmin, cycle_link, status_label
 from trading.admin.pages import console_page, require
 from trading.models import Approval
-from trading.services import approvals
-from trading.services.overview import open_approvals
+from trading.services.approval_queue import queue_lines
 
-ANSWER = "trading.answer_approval"
 QUEUE = "admin:trading_approval_queue"
-
-
-class AnswerForm(forms.Form):
-    """Approve, or reject with a reason."""
-
-    answer = forms.ChoiceField(
-        choices=[("approve", "approve"), ("reject", "reject")],
-        error_messages={
-            "required": "answer: was not given, expected approve or reject",
-            "invalid_choice": "answer: was '%(value)s', expected approve or reject",
-        },
-    )
-    reason = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
-
-    def clean(self) -> dict[str, object]:
-        """Require why something is rejected."""
-        given: dict[str, object] = super().clean() or self.cleaned_data
-        if given.get("answer") == "reject" and not given.get("reason"):
-            raise ValidationError("reason: was empty, expected why the decision is rejected")
-        return given
 
 
 @admin.register(Approval)
@@ -80,42 +57,65 @@ class ApprovalAdmin(RecordAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("queue/", wrap(self.queue_view), name="trading_approval_queue"),
+            path("queue/answer/", wrap(self.answers_view), name="trading_approval_answers"),
             path("<uuid:pk>/answer/", wrap(self.answer_view), name="trading_approval_answer"),
             *super().get_urls(),
         ]
 
     def queue_view(self, request: HttpRequest) -> HttpResponse:
-        """Show what waits for an answer."""
+        """Show what waits for an answer, newest first."""
         require(request, "trading.view_approval")
+        lines = queue_lines(most=MOST_AT_ONCE)
         return console_page(
             request,
             "console/approval_queue.html",
-            {"title": "Approvals", "queue": open_approvals(), "may_answer": request.user.has_perm(ANSWER)},
+            {"title": "Approvals", "queue": lines, "may_answer": request.user.has_perm(ANSWER)},
         )
 
     def answer_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Record a person's answer and say what came of it."""
+        """Take a person's answer to one request and say what came of it."""
         require(request, ANSWER)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         approval = get_object_or_404(Approval.objects.select_related("decision"), pk=pk)
         form = AnswerForm(request.POST)
         if form.is_valid():
-            _answer(request, approval, form)
+            answer_and_tell(request, _person(request), [approval], form)
         else:
-            for error in [message for lines in form.errors.values() for message in lines]:
-                messages.error(request, f"{approval.decision.symbol}: {error}")
+            _refuse(request, form, f"{approval.decision.symbol}: ")
+        return redirect(QUEUE)
+
+    def answers_view(self, request: HttpRequest) -> HttpResponse:
+        """Take one answer to several requests; before approving several, show them once more."""
+        require(request, ANSWER)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form = AnswersForm(request.POST)
+        if not form.is_valid():
+            _refuse(request, form)
+            return redirect(QUEUE)
+        chosen = form.cleaned_data["approval"]
+        if form.needs_confirmation:
+            lines = queue_lines(most=MOST_AT_ONCE, only=[approval.pk for approval in chosen])
+            return console_page(
+                request,
+                "console/approval_confirm.html",
+                {
+                    "title": f"Approve {len(lines)} decisions",
+                    "queue": lines,
+                    "reason": form.cleaned_data["reason"],
+                },
+            )
+        answer_and_tell(request, _person(request), chosen, form)
         return redirect(QUEUE)
 
 
-def _answer(request: HttpRequest, approval: Approval, form: AnswerForm) -> None:
-    granted = form.cleaned_data["answer"] == "approve"
-    user = cast(User, request.user)  # admin_view and the permission let no anonymous user get here
-    taken = approvals.answer(approval, granted=granted, user=user, reason=form.cleaned_data["reason"])
-    what = f"{approval.decision.action} {approval.decision.symbol}"
-    if not taken:
-        messages.warning(request, f"{what}: nothing was done, it was answered or had expired before.")
-    elif granted:
-        messages.success(request, f"{what}: approved; it passes the risk gate anew before it is ordered.")
-    else:
-        messages.success(request, f"{what}: rejected.")
+def _person(request: HttpRequest) -> User:
+    return cast(User, request.user)  # admin_view and the permission let no anonymous user get here
+
+
+def _refuse(request: HttpRequest, form: Form, about: str = "") -> None:
+    for name, lines in form.errors.items():
+        for line in map(str, lines):
+            named = line.startswith(f"{name}:") or name not in form.fields
+            messages.error(request, f"{about}{line}" if named else f"{about}{name}: {line}")

@@ -1,11 +1,34 @@
-"""Decisions and what became of them."""
+"""Decisions, why they were made, and what became of them."""
 
-from django.contrib import admin
+from typing import Any, cast
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
 from django.utils.text import Truncator
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from trading.admin.answers import ANSWER, follow, tell
 from trading.admin.base import GrowingRecordAdmin, cycle_link, figure, status_badge, status_label
+from trading.admin.pages import require
 from trading.models import AIDecision
+from trading.services.approvals import send_to_execution
+from trading.services.decision_story import decision_story
+
+PAGE = "admin:trading_aidecision_change"
+
+
+class SendForm(forms.Form):
+    """Why a stored decision is sent to execution; the tick is the confirmation."""
+
+    reason = forms.CharField(required=False, max_length=500)
+    confirmed = forms.BooleanField(
+        error_messages={"required": "confirmed: was not ticked, expected a tick"},
+    )
 
 
 @admin.register(AIDecision)
@@ -29,15 +52,29 @@ class AIDecisionAdmin(GrowingRecordAdmin):
     search_help_text = "A symbol in capitals, or an id of a decision or a cycle"
     uuid_search = ("pk", "cycle_id")
     ordering = ["-id"]
+    change_form_before_template = "console/decision.html"
     readonly_fields = [status_badge]
     fieldsets = [
-        (None, {"fields": ["symbol", "action", "confidence", "reasoning", "strategy", "price"]}),
         (
-            "What became of it",
-            {"fields": [status_badge, "reason", "reason_detail", "approved", "settled_at"]},
+            "Record",
+            {
+                "fields": [
+                    status_badge,
+                    "reason",
+                    "reason_detail",
+                    "approved",
+                    "cycle",
+                    "strategy",
+                    "model",
+                    "model_call",
+                    "risk_check",
+                    "created_at",
+                    "settled_at",
+                    "attempts",
+                    "lease_until",
+                ]
+            },
         ),
-        ("Where it came from", {"fields": ["cycle", "model", "model_call", "risk_check", "created_at"]}),
-        ("Work", {"fields": ["attempts", "lease_until"]}),
     ]
 
     @admin.display(description="reason")
@@ -45,3 +82,45 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         """Show the reason's word, with its sentence where there is one."""
         said = ": ".join(filter(None, [decision.reason, decision.reason_detail]))
         return Truncator(said).chars(90)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the way of a stored decision to execution."""
+        send = self.admin_site.admin_view(self.send_view)
+        return [path("<uuid:pk>/send/", send, name="trading_aidecision_send"), *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show the timeline and the evidence above the record."""
+        context = {"may_answer": request.user.has_perm(ANSWER), **(extra_context or {})}
+        try:
+            wanted = UUID(object_id or "")
+        except ValueError:
+            return super().changeform_view(request, object_id, form_url, context)
+        if self.has_view_permission(request):
+            story = decision_story(wanted)
+            context["story"] = story
+            if story is not None:
+                context["title"] = f"{story.decision.action.capitalize()} {story.decision.symbol}"
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def send_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Send a stored decision through the gate, and say what came of it."""
+        require(request, ANSWER)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        decision = get_object_or_404(AIDecision, pk=pk)
+        form = SendForm(request.POST)
+        if form.is_valid():
+            user = cast(User, request.user)  # admin_view and the permission let no anonymous user get here
+            said = send_to_execution(decision, user=user, reason=form.cleaned_data["reason"])
+            follow(request, said)
+            tell(request, said)
+        else:
+            for error in [message for lines in form.errors.values() for message in lines]:
+                messages.error(request, f"{decision.symbol}: {error}")
+        return redirect(PAGE, pk)

@@ -73,6 +73,9 @@ SPECS = MappingProxyType(
             ),
             _spec("retry_factor", "2", ("1", "10"), Unit.RATIO, "Each pause is this much longer."),
             _spec("retry_cap", "30", ("1", "60"), _S, "No pause is longer."),
+            _spec(
+                "critical_errors", "5", ("1", "100"), Unit.COUNT, "So many in ten minutes engage the switch."
+            ),
             _spec("symbols_per_call", "20", ("1", "140"), Unit.COUNT, "Symbols in one model call."),
             _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
         )

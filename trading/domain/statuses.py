@@ -94,6 +94,10 @@ DECISION: Table = MappingProxyType(
         (D.EXECUTING, "reject"): D.REJECTED,
         (D.EXECUTING, "expire"): D.EXPIRED,
         (D.EXECUTING, "fail"): D.FAILED,
+        # Its order filled after all: the record follows the broker.
+        (D.REJECTED, "late_fill"): D.EXECUTED,
+        (D.EXPIRED, "late_fill"): D.EXECUTED,
+        (D.FAILED, "late_fill"): D.EXECUTED,
     }
 )
 
@@ -108,6 +112,9 @@ _BROKER_EVENTS = {
     "reject": Q.REJECTED,
     "replace": Q.REPLACED,
 }
+# What ended unfilled may turn out to have filled: no later word of the broker takes a fill away, or reopens
+# the order. Only what we gave up ourselves is reopened, because the broker had it after all.
+_ENDED_UNFILLED = (Q.CANCELED, Q.EXPIRED, Q.REJECTED, Q.REPLACED)
 ORDER: Table = MappingProxyType(
     {
         (Q.CREATED, "submit"): Q.SUBMITTING,
@@ -123,7 +130,13 @@ ORDER: Table = MappingProxyType(
         **{(Q.ACCEPTED, event): status for event, status in _BROKER_EVENTS.items()},
         **{(Q.PARTIALLY_FILLED, event): status for event, status in _BROKER_EVENTS.items()},
         (Q.PARTIALLY_FILLED, "accept"): Q.PARTIALLY_FILLED,  # the stream outran the acknowledgement
-        (Q.CANCELED, "fill"): Q.FILLED,  # the fill raced our cancel
+        **{
+            (ended, event): Q.FILLED if event == "fill" else ended
+            for ended in _ENDED_UNFILLED
+            for event in _BROKER_EVENTS
+            if event != "accept"
+        },
+        **{(Q.FAILED, event): status for event, status in _BROKER_EVENTS.items()},
     }
 )
 
@@ -134,6 +147,12 @@ SAGA: Table = MappingProxyType(
         (S.RUNNING, "fail"): S.FAILED,
         (S.COMPENSATING, "compensated"): S.COMPENSATED,
         (S.COMPENSATING, "fail"): S.FAILED,
+        (S.FAILED, "compensate"): S.COMPENSATING,  # its order has ended since: once more
+        # A fill that came after everything was undone, or booked, is booked too.
+        (S.COMPENSATING, "late_fill"): S.COMPLETED,
+        (S.COMPENSATED, "late_fill"): S.COMPLETED,
+        (S.FAILED, "late_fill"): S.COMPLETED,
+        (S.COMPLETED, "late_fill"): S.COMPLETED,
     }
 )
 

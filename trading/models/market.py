@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from uuid6 import uuid7
 
+from risk.domain.types import SizingRule
 from trading.models.cycle import Cycle
 
 
@@ -64,12 +65,17 @@ class MarketSnapshot(models.Model):
 
 
 class Strategy(models.Model):
-    """What a model is told to do, and how large its entries are (percent of equity)."""
+    """What a model is told to do, and how large its entries are (at most, percent of equity; by which rule)."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=80, unique=True)
     instructions = models.TextField()
     size_percent = models.DecimalField(max_digits=6, decimal_places=3, default=3)
+    sizing = models.CharField(
+        max_length=20,
+        choices=[(rule.value, rule.value.replace("_", " ")) for rule in SizingRule],
+        default=SizingRule.FIXED_FRACTION.value,
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

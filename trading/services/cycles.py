@@ -17,6 +17,7 @@ from trading.domain.statuses import CycleStage, DecisionStatus, OrderStatus
 from trading.errors import CycleRunningError, SlotTakenError
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
 from trading.services import settings, transitions
+from trading.services.failures import log_failure
 from trading.services.universe import select_symbols
 
 log = structlog.get_logger(__name__)
@@ -120,9 +121,16 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
         "symbol": symbol,
         "at": timezone.now().isoformat(),
     }
-    log.warning("cycle_error", cycle_id=str(cycle_id), **entry)
     with transaction.atomic():
         cycle = Cycle.objects.select_for_update().get(pk=cycle_id)
+        log_failure(
+            "cycle_error",
+            error=error,
+            operation=operation,
+            state=f"{cycle.status}, {cycle.stage}",
+            cycle_id=cycle_id,
+            symbol=symbol,
+        )
         cycle.errors.append(entry)
         cycle.save(update_fields=["errors"])
         _append_event(cycle_id, "cycle.error", **entry)

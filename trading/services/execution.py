@@ -34,16 +34,16 @@ def execute_decision(decision_id: UUID) -> UUID | None:
     decision = _claim(decision_id)
     if decision is None:
         return Saga.objects.open().filter(decision_id=decision_id).values_list("pk", flat=True).first()
-    agent = AgentStatus.objects.get(pk=1)
     if _expired(decision):
         return None
-    if not decision.approved and agent.mode == Mode.MANUAL:
+    mode = AgentStatus.objects.get(pk=1).mode
+    if not gate_inputs.needs_person(decision, mode):
+        return _pass_gate(decision)
+    if mode == Mode.MANUAL:
         _settle(decision, "store", reason="mode_manual", detail="manual mode: stored for review")
-        return None
-    if not decision.approved and agent.mode == Mode.SEMI_AUTO and _needs_person(decision):
+    else:
         _request_approval(decision)
-        return None
-    return _pass_gate(decision)
+    return None
 
 
 def _claim(decision_id: UUID) -> AIDecision | None:
@@ -51,6 +51,8 @@ def _claim(decision_id: UUID) -> AIDecision | None:
     decision = AIDecision.objects.select_related("cycle", "strategy").get(pk=decision_id)
     if decision.status not in (DecisionStatus.PENDING, DecisionStatus.CLAIMED):
         return None
+    if decision.cycle.status == CycleStatus.PAUSED and not decision.approved:
+        return None  # the broker is down: it is taken up when the cycle goes on, or expires with it
     free = Q(status=DecisionStatus.PENDING) | Q(lease_until__lt=now)
     changes = {"lease_until": now + CLAIM_LEASE, "attempts": F("attempts") + 1}
     claimed = transitions.apply(decision, "claim", changes=changes, where=free)
@@ -66,13 +68,18 @@ def _expired(decision: AIDecision) -> bool:
     return True
 
 
-def _needs_person(decision: AIDecision) -> bool:
-    """Entries above the threshold wait for a person; exits never do, the rest is the gate's to deny."""
-    threshold = settings.runtime_value("confidence_threshold")
-    return decision.action == AIDecision.Action.BUY and decision.confidence >= threshold
-
-
 def _request_approval(decision: AIDecision) -> None:
+    """Ask a person, unless an earlier decision on the same already waits: it is re-priced when answered."""
+    waiting = Approval.objects.filter(
+        status=Approval.Status.REQUESTED,
+        expires_at__gt=timezone.now(),
+        decision__symbol=decision.symbol,
+        decision__strategy=decision.strategy_id,
+    ).first()
+    if waiting is not None:
+        until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
+        _settle(decision, "store", reason="approval_waits", detail=until)
+        return
     with transaction.atomic():
         expires_at = timezone.now() + timedelta(seconds=settings.seconds("approval_expiry"))
         if transitions.apply(decision, "request_approval", expires_at=expires_at.isoformat()):
@@ -80,7 +87,10 @@ def _request_approval(decision: AIDecision) -> None:
 
 
 def _pass_gate(decision: AIDecision) -> UUID | None:
-    """Judge and reserve under the book's lock; commit the order with them."""
+    """Judge and reserve under the book's lock; commit the order with them.
+
+    The gate reads the mode again under the lock: one that was set since is obeyed, with a denial.
+    """
     snapshot = MarketSnapshot.objects.filter(symbol=decision.symbol).order_by("-quoted_at").first()
     with transaction.atomic():
         locks.lock_book()

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from ai.domain.indicators import compute_indicators
 from connectors.base import Bar, BarSource, Headline, Quote, QuoteSource
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, UnavailableError
 from connectors.retry import call_with_retry
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
@@ -19,6 +19,7 @@ from trading.errors import WorldMismatchError
 from trading.models import Cycle, MarketSnapshot
 from trading.services import cycles, settings
 from trading.services.market_time import market_now
+from trading.services.pausing import pause_cycle
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
 
@@ -75,9 +76,15 @@ def fetch_account(cycle_id: UUID) -> None:
     """Sync clock, account and positions for the cycle."""
     began = timezone.now()
     try:
-        truth = sync_portfolio(cycle_id)
+        truth = call_with_retry(
+            lambda: sync_portfolio(cycle_id),
+            deadline_seconds=settings.seconds("fetch_timeout"),
+            attempt_seconds=ATTEMPT_SECONDS,
+        )
     except ConnectorError as error:
         cycles.record_error(cycle_id, operation="sync_account", error=error)
+        if isinstance(error, UnavailableError):  # without the account nothing can be judged: wait for it
+            pause_cycle(cycle_id, error=error, stages=[CycleStage.FETCHING])
         return
     except WorldMismatchError as error:  # nothing may be decided, still less ordered, on another account
         cycles.record_error(cycle_id, operation="sync_account", error=error)
@@ -114,7 +121,9 @@ def _fetch(
     bars = _bars(cycle_id, history, quotes, deadline - _since(began))
     MarketSnapshot.objects.bulk_create(
         (_snapshot(cycle_id, quote, bars.get(symbol, ())) for symbol, quote in quotes.items()),
-        ignore_conflicts=True,
+        update_conflicts=True,  # a cycle that was paused fetches again: the newer price counts
+        unique_fields=["cycle", "symbol"],
+        update_fields=["price", "previous_close", "source", "quoted_at", "fetched_at", "indicators"],
     )
     missing = [s for s in symbols if s not in quotes]
     sources_used = sorted({quote.source for quote in quotes.values()})

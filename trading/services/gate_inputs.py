@@ -5,11 +5,20 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from risk.domain.types import AssetRules, OrderIntent, RiskBook, TradingState
+from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
 from trading.domain.symbols import is_coin
-from trading.models import AgentStatus, AIDecision, Asset, EquitySnapshot, MarketSnapshot, Order, Position
+from trading.models import (
+    AgentStatus,
+    AIDecision,
+    Asset,
+    EquitySnapshot,
+    MarketSnapshot,
+    Mode,
+    Order,
+    Position,
+)
 from trading.services import settings
 from trading.services.market_time import market_now, stocks_trade_now
 
@@ -21,7 +30,10 @@ ZERO = Decimal(0)
 
 
 def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> OrderIntent:
-    """Return what the decision wants, priced by ``snapshot``; a person's approval lifts the threshold."""
+    """Return what the decision wants, priced by ``snapshot``.
+
+    A person's approval lifts the threshold of confidence and what the mode asks for.
+    """
     coin = is_coin(decision.symbol)
     now = market_now()
     age = (now - snapshot.quoted_at).total_seconds() if snapshot and now else None
@@ -36,16 +48,39 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
         max_price_age_seconds=settings.seconds("price_max_age"),
         market_open=coin or stocks_trade_now(),
         rules=_rules(Asset.objects.filter(pk=decision.symbol).first()),
+        needs_person=needs_person(decision, AgentStatus.objects.get(pk=1).mode),
+        sizing=SizingRule(decision.strategy.sizing),
+        volatility_percent=_volatility(snapshot),
     )
+
+
+def needs_person(decision: AIDecision, mode: str) -> bool:
+    """Return whether the mode asks for a person's word on this decision and nobody has given it.
+
+    In semi_auto only entries above the threshold wait: exits never do, the rest is the gate's to deny.
+    """
+    if decision.approved or mode == Mode.AUTONOMOUS:
+        return False
+    entry = decision.action == AIDecision.Action.BUY
+    return mode != Mode.SEMI_AUTO or (
+        entry and decision.confidence >= settings.runtime_value("confidence_threshold")
+    )
+
+
+def _volatility(snapshot: MarketSnapshot | None) -> Decimal | None:
+    """Return the annualised volatility of the snapshot's bars in percent; None when it says none."""
+    said = (snapshot.indicators or {}).get("volatility_percent") if snapshot else None
+    return Decimal(str(said)) if isinstance(said, int | float) and not isinstance(said, bool) else None
 
 
 def risk_book_for(symbol: str) -> RiskBook:
     """Read the account as the gate sees it; call while holding the book's lock.
 
-    Reservations come first: a fill is synced before its reservation ends, so what is read in this order
-    counts at least once, whatever is committed between two statements.
+    The position sync stores positions and hands their reservations over under the same lock, so each fill is
+    in exactly one of both. Reservations are read first all the same: should a reservation end without the
+    lock, its fill was synced before.
     """
-    reserved, reserved_symbols = risk_book.reserved_by_symbol(), risk_book.pending_symbols()
+    reserved = risk_book.read_reserved()
     agent = AgentStatus.objects.get(pk=1)
     money = EquitySnapshot.objects.filter(created_at__gte=timezone.now() - EQUITY_MAX_AGE).first()
     positions = list(Position.objects.all())
@@ -58,9 +93,10 @@ def risk_book_for(symbol: str) -> RiskBook:
         session_start_equity=money.session_start_equity if money else None,
         buying_power=money.buying_power if money else ZERO,
         exposures={p.symbol: abs(p.market_value) for p in positions},
-        reserved=reserved,
+        reserved=reserved.by_symbol,
+        not_in_buying_power=reserved.not_in_buying_power,
         held_quantity=held.get(symbol, ZERO),
-        pending_symbols=open_orders | reserved_symbols,
+        pending_symbols=open_orders | reserved.symbols,
     )
 
 

@@ -89,8 +89,7 @@ def _acknowledgement(row: Order, told: BrokerOrder) -> dict[str, Any]:
 
 def _apply(row: Order, event: str, changes: dict[str, Any], told: BrokerOrder) -> None:
     ends = ORDER[(row.status, event)] not in OPEN_ORDER
-    if ends:
-        changes["ended_at"] = timezone.now()
+    changes["ended_at"] = timezone.now() if ends else None
     if told.status == BrokerOrderStatus.REJECTED:
         changes["broker_message"] = told.status_detail
     changes |= {"filled_quantity": told.filled_quantity, "average_price": told.average_price}

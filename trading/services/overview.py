@@ -12,11 +12,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from ai.builtin import LABEL as BUILTIN_ANALYST
 from risk.models import KillSwitch, RiskLimits
 from risk.services import book, switch
+from trading.domain.order_ids import Purpose
 from trading.models import (
     AgentStatus,
     AIDecision,
@@ -25,6 +27,7 @@ from trading.models import (
     EquitySnapshot,
     Event,
     Heartbeat,
+    Order,
     Position,
 )
 from trading.services.market_time import market_now
@@ -45,7 +48,8 @@ HUNDRED = Decimal(100)
 class Standing:
     """Where the agent stands, for the header of every page.
 
-    ``state_reason`` says why trading is halted or reducing, "" while it is active.
+    ``state_reason`` says why trading is halted or reducing, "" while it is active. ``unprotected`` are the
+    symbols held without a stop resting at the broker for all of it, read only while the switch is engaged.
     """
 
     mode: str
@@ -56,6 +60,7 @@ class Standing:
     world: str
     analyst: str
     approvals_open: int
+    unprotected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
 
 
 def standing() -> Standing:
-    """Return the agent's standing in four small reads; defaults before the first start."""
+    """Return the agent's standing in a few small reads; defaults before the first start."""
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     engagement = switch.current_engagement()
     simulated = django_settings.ENVIRONMENT.venue_enabled
@@ -162,7 +167,17 @@ def standing() -> Standing:
         approvals_open=Approval.objects.filter(
             status=Approval.Status.REQUESTED, expires_at__gt=timezone.now()
         ).count(),
+        unprotected=unprotected_positions() if engagement else (),
     )
+
+
+def unprotected_positions() -> tuple[str, ...]:
+    """Return the symbols of which some is held without a live stop order at the broker, in order."""
+    stops = Order.objects.live().filter(purpose=Purpose.STOP_LOSS, broker_order_id__isnull=False)
+    left = F("quantity") - F("filled_quantity")
+    covered = dict(stops.values_list("symbol").annotate(covered=Sum(left)).order_by())
+    held = Position.objects.order_by("symbol").values_list("symbol", "quantity")
+    return tuple(symbol for symbol, quantity in held if covered.get(symbol, ZERO) < abs(quantity))
 
 
 def _world(agent: AgentStatus, *, simulated: bool) -> str:
@@ -294,9 +309,3 @@ def _errors(cycle: Cycle) -> list[Problem]:
         count = before.count + 1 if before else 1
         grouped[key] = Problem(str(error.get("at", "")), cycle.pk, operation, symbol, message, count)
     return list(reversed(grouped.values()))
-
-
-def open_approvals() -> tuple[Approval, ...]:
-    """Return what waits for a person's answer, the next to expire first."""
-    waiting = Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__gt=timezone.now())
-    return tuple(waiting.select_related("decision__strategy").order_by("expires_at"))

@@ -5,24 +5,44 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import transaction
-from django.utils import timezone
+from django.db import connection, transaction
 
 from connectors.base import Account, BrokerPosition, MarketClock
+from connectors.errors import ConnectorError
+from risk.services import book as risk_book
+from risk.services import locks
+from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
-from trading.models import AgentStatus, EquitySnapshot, Position
-from trading.services import transitions
+from trading.models import AgentStatus, EquitySnapshot, Order, Position
+from trading.services import transitions, watchdog
 from trading.services.providers import Providers, current_providers
+
+SYNCED = "position_synced"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrder:
+    """What we knew of an order with a reservation when we asked.
+
+    ``is_taken``: the broker has it, so the buying power it tells is without the order's cost. ``ended_as`` is
+    its final status, "" while it is open.
+    """
+
+    reservation_id: UUID
+    filled_quantity: Decimal
+    is_taken: bool
+    ended_as: str
 
 
 @dataclass(frozen=True, slots=True)
 class PortfolioTruth:
-    """What the broker said, and when we asked (wall time)."""
+    """What the broker said, when we asked (the database's wall time), and what we knew of orders then."""
 
     asked_at: datetime
     account: Account
     clock: MarketClock
     positions: tuple[BrokerPosition, ...]
+    known: tuple[KnownOrder, ...] = ()
 
 
 def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
@@ -35,12 +55,31 @@ def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
         ConnectorError: the broker did not answer; nothing was stored.
     """
     providers = current_providers()
-    truth = _ask(providers)
+    try:
+        truth = _ask(providers)
+    except ConnectorError as error:
+        watchdog.sync_failed(error)
+        raise
+    if store_truth(truth, cycle_id, world=providers.world):
+        watchdog.after_sync(truth.account)
+    return truth
+
+
+def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> bool:
+    """Store what the broker said, unless a newer answer is stored; return whether it was stored.
+
+    One transaction under the risk book's lock stores positions and money and hands over to them the
+    reservations they include: a reader of the book finds each fill in exactly one of both.
+
+    Raises:
+        WorldMismatchError: it is another account than the one this database belongs to.
+    """
     with transaction.atomic():
+        locks.lock_book()
         agent = AgentStatus.objects.select_for_update().get(pk=1)
-        _require_same_account(agent, truth.account, providers)
+        _require_same_account(agent, truth.account, world)
         if agent.positions_as_of is not None and agent.positions_as_of >= truth.asked_at:
-            return truth  # a newer answer is stored: this one would give released room out twice
+            return False  # a newer answer is stored: this one would give released room out twice
         agent.market_time, agent.market_open = truth.clock.now, truth.clock.is_open
         agent.market_time_read_at = agent.positions_as_of = truth.asked_at
         EquitySnapshot.objects.create(
@@ -54,25 +93,69 @@ def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
         )
         _store_positions(truth, cycle_id)
         agent.account_id = truth.account.account_id
-        agent.world = providers.world
+        agent.world = world
         agent.daily_pnl = truth.account.equity - truth.account.last_equity
         agent.position_count = Position.objects.count()
         agent.save()
-    return truth
+        _hand_over(truth.known)
+    return True
+
+
+def known_orders() -> tuple[KnownOrder, ...]:
+    """Return what we know of the orders that hold a reservation; read it before the time of the question.
+
+    What we knew before the question is in the answer, so its sync may let go of it. And a sync that stores
+    later has a later time, so its answer has it too: were this read after the time, a slow sync could let go
+    of a fill that a sync with a later time, but an earlier look at the broker, then takes from the positions.
+    """
+    holding = Order.objects.filter(reservation__released_at__isnull=True, reservation__isnull=False)
+    return tuple(
+        KnownOrder(
+            reservation_id=reservation_id,
+            filled_quantity=filled,
+            is_taken=acknowledged_at is not None or filled > 0,
+            ended_as="" if status in OPEN_ORDER else status,
+        )
+        for reservation_id, filled, acknowledged_at, status in holding.values_list(
+            "reservation_id", "filled_quantity", "acknowledged_at", "status"
+        )
+        if reservation_id is not None
+    )
+
+
+def _hand_over(known: tuple[KnownOrder, ...]) -> None:
+    """Let go of what the positions now include, and of what ended unfilled and nobody compensated yet."""
+    for order in known:
+        if order.ended_as:
+            reason = SYNCED if order.filled_quantity > 0 else f"order_{order.ended_as}"
+            risk_book.release(order.reservation_id, reason=reason)
+        else:
+            risk_book.include_in_sync(
+                order.reservation_id, quantity=order.filled_quantity, in_buying_power=order.is_taken
+            )
 
 
 def _ask(providers: Providers) -> PortfolioTruth:
-    asked_at = timezone.now()
+    known = known_orders()  # before the time: see there
+    asked_at = _database_time()
     broker = providers.broker
     clock, account, positions = broker.clock(), broker.account(), broker.positions()
-    return PortfolioTruth(asked_at, account, clock, tuple(positions))
+    return PortfolioTruth(asked_at, account, clock, tuple(positions), known)
 
 
-def _require_same_account(agent: AgentStatus, account: Account, providers: Providers) -> None:
+def _database_time() -> datetime:
+    """Return the database's wall clock: one clock orders the answers of all machines."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment
+
+
+def _require_same_account(agent: AgentStatus, account: Account, world: str) -> None:
     if agent.account_id and agent.account_id != account.account_id:
         raise WorldMismatchError(
             f"this database belongs to account {agent.account_id} ({agent.world}), the broker answered for"
-            f" {account.account_id} ({providers.world}): start with the settings it was made with, or set"
+            f" {account.account_id} ({world}): start with the settings it was made with, or set"
             " ORCHESTRATOR_HOME (or DATABASE_URL) to begin anew beside it"
         )
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 
+import structlog
 from django.db import transaction
 from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
@@ -10,13 +12,16 @@ from django.utils import timezone
 
 from connectors.base import BrokerOrder
 from trading.domain.order_ids import Purpose
-from trading.domain.statuses import OPEN_ORDER
-from trading.models import Order, Position
+from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
+from trading.models import AgentStatus, Order, Position, Saga
 from trading.services import transitions
+from trading.services.booking import book_trade, sold_unit_cost, unbooked_strangers
 from trading.services.order_truth import record_broker_order, record_fills
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
+from trading.services.sagas import settle_order
 
+log = structlog.get_logger(__name__)
 LOOK_BACK = timedelta(days=3)
 
 
@@ -28,6 +33,7 @@ class ReconciliationReport:
     adopted: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
     positions: list[str] = field(default_factory=list)
+    booked: list[str] = field(default_factory=list)
 
 
 def reconcile() -> ReconciliationReport:
@@ -48,14 +54,66 @@ def reconcile() -> ReconciliationReport:
             ours = _adopt(order)
             report.adopted.append(client_order_id)
         _heal(ours, order, report)
+    _heal_missing(set(told), report)
     _heal_fills(report)
+    _heal_positions(report)
+    _book(report)
+    return report
+
+
+def _heal_positions(report: ReconciliationReport) -> None:
     before = dict(Position.objects.values_list("symbol", "quantity"))
     sync_portfolio(None)
     after = dict(Position.objects.values_list("symbol", "quantity"))
+    under_way = set(Saga.objects.open().values_list("order__symbol", flat=True))
     for symbol in sorted(before.keys() | after.keys()):
-        if before.get(symbol) != after.get(symbol):
-            report.positions.append(f"{symbol}: {before.get(symbol, 0)} -> {after.get(symbol, 0)}")
-    return report
+        here, there = before.get(symbol, 0), after.get(symbol, 0)
+        if here == there:
+            continue
+        report.positions.append(f"{symbol}: {here} -> {there}")
+        if symbol not in under_way:  # a fill that its saga is about to book is no difference
+            _record("position", symbol, here=str(here), there=str(there))
+
+
+def _heal_missing(told: set[str], report: ReconciliationReport) -> None:
+    """Look orders up that should be open at the broker, but are not among those it listed."""
+    broker = current_providers().broker
+    for ours in Order.objects.open().filter(broker_order_id__isnull=False).exclude(client_order_id__in=told):
+        assert ours.broker_order_id is not None  # noqa: S101 - filtered above
+        order = broker.order(ours.broker_order_id)
+        if order is not None:
+            _heal(ours, order, report)
+
+
+def _book(report: ReconciliationReport) -> None:
+    """Settle what sagas left behind, and write the trades of orders that have no saga."""
+    behind = Order.objects.filter(saga__status=SagaStatus.FAILED, reservation__released_at__isnull=True)
+    late = Order.objects.filter(
+        saga__status__in=(SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.FAILED),
+        filled_quantity__gt=Coalesce(F("trade__quantity"), Decimal(0)),
+    )
+    for order in {*behind, *late}:
+        settle_order(order.pk)
+        report.booked.append(order.client_order_id)
+    for stranger in unbooked_strangers():
+        with transaction.atomic():
+            order = Order.objects.select_for_update().get(pk=stranger.pk)
+            book_trade(order, unit_cost=sold_unit_cost(order))
+        report.booked.append(order.client_order_id)
+
+
+def _record(kind: str, subject: str, *, here: str, there: str) -> None:
+    """Append a difference to the log, once it is healed; the agent's row serialises the sequences."""
+    log.warning("reconciliation_difference", kind=kind, subject=subject, here=here, there=there)
+    with transaction.atomic():
+        AgentStatus.objects.select_for_update().get(pk=1)
+        transitions.append_event(
+            aggregate_type="reconciliation",
+            aggregate_id=subject[:64],
+            event_type="reconciliation.difference",
+            payload={"kind": kind, "subject": subject, "here": here, "there": there},
+            cycle_id=None,
+        )
 
 
 def _adopt(told: BrokerOrder) -> Order:
@@ -72,17 +130,25 @@ def _adopt(told: BrokerOrder) -> Order:
             status="unknown",
         )
         transitions.record_created(order, symbol=told.symbol, side=told.side, external=True)
+    _record("unknown order", told.client_order_id, here="no such order", there=told.status.value)
     return order
 
 
 def _heal(ours: Order, told: BrokerOrder, report: ReconciliationReport) -> None:
     leased = ours.lease_until is not None and ours.lease_until > timezone.now()
-    if leased or (ours.status not in OPEN_ORDER and ours.filled_quantity == told.filled_quantity):
+    ended = ours.status not in OPEN_ORDER and ours.status != OrderStatus.FAILED
+    if leased or (ended and ours.filled_quantity == told.filled_quantity):
         return
-    before = ours.status
-    after = record_broker_order(ours, told)
-    if after.status != before:
-        report.healed.append(f"{told.client_order_id}: {before} -> {after.status}")
+    before = _standing(ours)
+    after = _standing(record_broker_order(ours, told))
+    if after != before:
+        report.healed.append(f"{told.client_order_id}: {before} -> {after}")
+        _record("order", told.client_order_id, here=before, there=after)
+
+
+def _standing(order: Order) -> str:
+    part = order.filled_quantity > 0 and order.status != OrderStatus.FILLED
+    return f"{order.status} {order.filled_quantity.normalize():f}" if part else str(order.status)
 
 
 def _heal_fills(report: ReconciliationReport) -> None:
@@ -95,3 +161,4 @@ def _heal_fills(report: ReconciliationReport) -> None:
             fills = broker.fills(after=told.submitted_at - timedelta(seconds=1))
             record_fills(order, [fill for fill in fills if fill.broker_order_id == told.broker_order_id])
             report.healed.append(f"{order.client_order_id}: fills added")
+            _record("fills", order.client_order_id, here="fills missing", there="added")

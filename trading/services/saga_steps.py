@@ -1,37 +1,66 @@
 """The rows of a saga's steps: attempts, times, input and result."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from trading.models import Saga, SagaStep
+from trading.models import Position, Saga, SagaStep, Trade
+from trading.services.booking import held_unit_cost
 
 ORDER_OF_STEPS = tuple(SagaStep.Name)
 ENTRY_PRICE = "average_entry_price"
+UNIT_COST = "unit_cost"
+CANCEL_ASKED = "cancel_asked_at"
 
 
 def create_steps(saga: Saga, *, risk_figures: dict[str, str], entry_price: Decimal | None) -> None:
     """Insert all steps; validate-risk is complete, because the saga exists only when the gate let it pass.
 
     Args:
-        entry_price: average entry price of the position an exit closes, for its realised P&L.
+        entry_price: average entry price of the position an exit closes; what a unit really cost is noted
+            beside it, for the realised P&L.
     """
     now = timezone.now()
+    order = saga.order
     steps = [SagaStep(saga=saga, name=name, position=n) for n, name in enumerate(ORDER_OF_STEPS)]
-    first = steps[0]
+    first, submit, confirm, update = steps
     first.status, first.attempts, first.result = SagaStep.Status.COMPLETED, 1, risk_figures
     first.started_at = first.ended_at = now
-    steps[-1].input = {ENTRY_PRICE: str(entry_price)} if entry_price is not None else {}
+    first.input = {"symbol": order.symbol, "side": order.side}
+    submit.input = {"client_order_id": order.client_order_id, "quantity": str(order.quantity)}
+    confirm.input = {"deadline_at": saga.deadline_at.isoformat()}
+    if entry_price is not None:
+        held = Position.objects.filter(pk=order.symbol).first()
+        cost = held_unit_cost(held) if held else entry_price
+        update.input = {ENTRY_PRICE: str(entry_price), UNIT_COST: str(cost)}
     SagaStep.objects.bulk_create(steps)
 
 
-def entry_price_of(saga: Saga) -> Decimal | None:
-    """Return the entry price noted when the saga began, None for an entry."""
-    noted = SagaStep.objects.get(saga=saga, name=SagaStep.Name.UPDATE_POSITION).input.get(ENTRY_PRICE)
+def unit_cost_of(saga: Saga) -> Decimal | None:
+    """Return what a unit of the position cost when the saga began, in USD; None for an entry."""
+    noted = SagaStep.objects.get(saga=saga, name=SagaStep.Name.UPDATE_POSITION).input.get(UNIT_COST)
     return Decimal(noted) if noted is not None else None
+
+
+def booked_quantity(saga: Saga) -> Decimal:
+    """Return how much of the saga's order is in its trade, base units."""
+    trade = Trade.objects.filter(order_id=saga.order_id).first()
+    return trade.quantity if trade else Decimal(0)
+
+
+def note_cancel(saga: Saga) -> datetime:
+    """Note that a cancel was asked for; return when it first was (wall time)."""
+    now = timezone.now()
+    with transaction.atomic():
+        step = SagaStep.objects.select_for_update().get(saga=saga, name=SagaStep.Name.CONFIRM_FILL)
+        first = step.input.setdefault(CANCEL_ASKED, now.isoformat())
+        SagaStep.objects.filter(pk=step.pk).update(input=step.input)
+    return datetime.fromisoformat(first)
 
 
 def begin(saga: Saga, name: str) -> None:
@@ -54,4 +83,22 @@ def skip_rest(saga: Saga) -> None:
     """Mark the steps that will not run any more."""
     SagaStep.objects.filter(saga=saga, status=SagaStep.Status.PENDING).update(
         status=SagaStep.Status.SKIPPED, ended_at=timezone.now()
+    )
+
+
+def fail_current(saga: Saga, **facts: Any) -> None:
+    """Mark the steps under way as failed, and the rest as skipped."""
+    running = SagaStep.objects.filter(saga=saga, status=SagaStep.Status.RUNNING)
+    running.update(status=SagaStep.Status.FAILED, ended_at=timezone.now(), result=facts)
+    skip_rest(saga)
+
+
+def correct(saga: Saga, **facts: Any) -> None:
+    """Rewrite the steps of a saga whose order filled after its end: they are complete after all."""
+    now = timezone.now()
+    steps = SagaStep.objects.filter(saga=saga)
+    steps.update(status=SagaStep.Status.COMPLETED, ended_at=Coalesce("ended_at", now))
+    later = [SagaStep.Name.CONFIRM_FILL, SagaStep.Name.UPDATE_POSITION]
+    steps.filter(name__in=later).update(
+        started_at=Coalesce("started_at", now), ended_at=now, result={"late_fill": True, **facts}
     )

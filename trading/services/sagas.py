@@ -1,39 +1,39 @@
 """The saga of an order: submit, confirm the fill, update the position; or undo what the gate reserved.
 
 Everything here can run again after a crash in any line: each step reads what is recorded, asks the
-broker, and records with a conditional update.
+broker, and records with a conditional update. Before the broker has an order the saga may be undone;
+after that it only goes forward, to the truth the broker tells.
 """
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-import structlog
 from django.db import transaction
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from connectors.errors import RejectedError
-from risk.services import book as risk_book
 from risk.services import switch
 from trading.domain.order_ids import Purpose
-from trading.domain.statuses import OrderStatus, SagaStatus
-from trading.models import Order, Saga, SagaStep, Trade
-from trading.services import saga_steps, transitions
+from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
+from trading.errors import TradingError
+from trading.models import Order, Saga, SagaStep
+from trading.services import compensation, saga_steps, transitions
+from trading.services.booking import book_trade
+from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
 from trading.services.submission import UNSENT, submit_order
 
-log = structlog.get_logger(__name__)
 POLL_INTERVAL = timedelta(seconds=3)
+CANCEL_PATIENCE = timedelta(seconds=120)
 Step, Outcome = SagaStep.Name, SagaStep.Status
 
-DECISION_EVENTS = {
-    OrderStatus.REJECTED: ("reject", "broker_rejected"),
-    OrderStatus.CANCELED: ("expire", "order_canceled"),
-    OrderStatus.EXPIRED: ("expire", "order_expired"),
-    OrderStatus.REPLACED: ("expire", "order_replaced"),
-    OrderStatus.FAILED: ("fail", "order_never_taken"),
-}
+
+class OrderWillNotEndError(TradingError):
+    """The broker answers, but an order past its saga's deadline stays open whatever we ask."""
 
 
 def advance_saga(saga_id: UUID) -> Saga:
@@ -42,9 +42,48 @@ def advance_saga(saga_id: UUID) -> Saga:
     Raises:
         ConnectorError: the broker did not answer; the saga stays where it is and is tried again.
     """
-    saga = Saga.objects.select_related("order", "decision__strategy").get(pk=saga_id)
-    if saga.status != SagaStatus.RUNNING:
+    saga = _read(saga_id)
+    ids = {"saga_id": saga.pk, "decision_id": saga.decision_id, "cycle_id": saga.cycle_id}
+    with bound_contextvars(**{name: str(value) for name, value in ids.items()}):
+        if saga.status == SagaStatus.RUNNING:
+            _advance(saga)
+        elif saga.status == SagaStatus.COMPENSATING:
+            _postpone(saga)
+            _follow(saga, saga.order)
+    saga.refresh_from_db()
+    return saga
+
+
+def settle_order(order_id: UUID) -> Saga:
+    """Follow an order whose saga has ended: it filled later, or is open again; return the saga.
+
+    An order that is open again is cancelled; what filled is booked.
+
+    Raises:
+        ConnectorError: the broker did not answer; it is tried again.
+    """
+    order = Order.objects.get(pk=order_id)
+    saga = _read(order.saga.pk)
+    if saga.status in (SagaStatus.RUNNING, SagaStatus.COMPENSATING):
         return saga
+    with bound_contextvars(saga_id=str(saga.pk), cycle_id=str(saga.cycle_id)):
+        if not order.is_open and order.broker_order_id is not None:
+            told = current_providers().broker.order(order.broker_order_id)
+            order = record_broker_order(order, told) if told else order
+        _follow(saga, order)
+    saga.refresh_from_db()
+    return saga
+
+
+def _read(saga_id: UUID) -> Saga:
+    return Saga.objects.select_related("order", "decision__strategy").get(pk=saga_id)
+
+
+def _postpone(saga: Saga) -> None:
+    Saga.objects.filter(pk=saga.pk).update(next_poll_at=timezone.now() + POLL_INTERVAL)
+
+
+def _advance(saga: Saga) -> None:
     _postpone(saga)
     order = saga.order
     if order.status in UNSENT:
@@ -57,109 +96,101 @@ def advance_saga(saga_id: UUID) -> Saga:
     saga.order = order
     if not order.is_open:
         _settle(saga, order)
-    saga.refresh_from_db()
-    return saga
-
-
-def advance_order(client_order_id: str) -> Saga | None:
-    """Advance the saga of an order the broker mentioned; None when it is not an open one of ours."""
-    found = Saga.objects.open().filter(order__client_order_id=client_order_id).first()
-    return advance_saga(found.pk) if found else None
-
-
-def _postpone(saga: Saga) -> None:
-    Saga.objects.filter(pk=saga.pk).update(next_poll_at=timezone.now() + POLL_INTERVAL)
 
 
 def _confirm(saga: Saga, order: Order) -> Order:
-    """Ask how the order stands; past the saga's deadline or under the switch ask to cancel it first."""
-    broker = current_providers().broker
-    assert order.broker_order_id is not None  # noqa: S101 - an accepted order has one
+    """Ask how the order stands; past the saga's deadline or under the switch ask to cancel it first.
+
+    An order that the broker neither ends nor cancels in two minutes of asking is a compensation that
+    failed: nobody knows what it will still do.
+    """
+    broker_order_id = order.broker_order_id
+    assert broker_order_id is not None  # noqa: S101 - an accepted order has one
     saga_steps.begin(saga, Step.CONFIRM_FILL)
     # An entry whose request outlived its killed sender reaches the broker after the switch's cancels.
     unwanted = order.purpose == Purpose.ENTRY and switch.is_engaged()
-    if unwanted or timezone.now() > saga.deadline_at:
-        try:
-            broker.cancel_order(order.broker_order_id)
-        except RejectedError as error:
-            log.info("cancel_came_late", order_id=str(order.pk), error=str(error))
-    told = broker.order(order.broker_order_id)
+    if timezone.now() <= saga.deadline_at and not unwanted:
+        told = current_providers().broker.order(broker_order_id)
+        return record_broker_order(order, told) if told else order
+    order = _cancel_and_look(order, broker_order_id)
+    since = saga_steps.note_cancel(saga)
+    if order.is_open and timezone.now() - since > CANCEL_PATIENCE:
+        error = OrderWillNotEndError(f"{order.symbol}: open at the broker although cancelled since {since}")
+        compensation.give_up(saga, error)
+    return order
+
+
+def _cancel_and_look(order: Order, broker_order_id: str) -> Order:
+    broker = current_providers().broker
+    try:
+        broker.cancel_order(broker_order_id)
+    except RejectedError as error:
+        log_failure(
+            "cancel_came_late",
+            error=error,
+            operation="cancel_order",
+            state=order.status,
+            cycle_id=order.cycle_id,
+            symbol=order.symbol,
+        )
+    told = broker.order(broker_order_id)
     return record_broker_order(order, told) if told else order
 
 
+def _follow(saga: Saga, order: Order) -> None:
+    """Settle an order that nobody wants any more; one that turns out to be open is cancelled first."""
+    if order.is_open and order.broker_order_id is not None:
+        order = _cancel_and_look(order, order.broker_order_id)
+    if not order.is_open:
+        _settle(saga, order)
+
+
 def _settle(saga: Saga, order: Order) -> None:
+    """Bring a saga whose order has ended to its end: booked, or undone."""
+    order.refresh_from_db()
     if order.filled_quantity > 0:
-        _complete(saga, order)
-    else:
-        _compensate(saga, order)
+        if saga_steps.booked_quantity(saga) < order.filled_quantity:
+            _book(saga, order)
+    elif saga.status == SagaStatus.COMPENSATING:
+        compensation.undo(saga)
+    elif saga.status in (SagaStatus.RUNNING, SagaStatus.FAILED):
+        compensation.compensate(saga, order)
 
 
-def _complete(saga: Saga, order: Order) -> None:
+def _book(saga: Saga, order: Order) -> None:
     """Book what filled: the position sync first, then trade, reservation and statuses together."""
-    saga_steps.end(
-        saga,
-        Step.CONFIRM_FILL,
-        Outcome.COMPLETED,
-        filled_quantity=str(order.filled_quantity),
-        average_price=str(order.average_price),
-    )
+    event = "complete" if saga.status == SagaStatus.RUNNING else "late_fill"
+    facts: dict[str, Any] = {
+        "filled_quantity": str(order.filled_quantity),
+        "average_price": str(order.average_price),
+    }
+    saga_steps.end(saga, Step.CONFIRM_FILL, Outcome.COMPLETED, **facts)
     saga_steps.begin(saga, Step.UPDATE_POSITION)
     sync_portfolio(order.cycle_id)
     with transaction.atomic():
-        if not transitions.apply(saga, "complete", changes={"ended_at": timezone.now()}, symbol=order.symbol):
+        locked = Order.objects.select_for_update(of=("self",)).select_related("decision__strategy")
+        current = locked.get(pk=order.pk)
+        if current.filled_quantity != order.filled_quantity:
+            return  # more filled since the sync: the next call syncs again
+        if saga_steps.booked_quantity(saga) >= current.filled_quantity:
             return
+        now = timezone.now()
+        if not transitions.apply(saga, event, changes={"ended_at": now}, symbol=order.symbol, **facts):
+            return
+        if event == "late_fill":
+            saga_steps.correct(saga, **facts)
         saga_steps.end(saga, Step.UPDATE_POSITION, Outcome.COMPLETED)
-        _record_trade(saga, order)
-        _release(order, reason="position_synced")
-        transitions.apply(
-            saga.decision, "complete", changes={"settled_at": timezone.now()}, symbol=order.symbol
-        )
+        book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
+        compensation.release(current, reason="position_synced")
+        _settle_decision(saga, event)
 
 
-def _record_trade(saga: Saga, order: Order) -> None:
-    price, entry_price = order.average_price, saga_steps.entry_price_of(saga)
-    assert price is not None  # noqa: S101 - a filled order has a price
-    pnl = (price - entry_price) * order.filled_quantity if entry_price is not None else None
-    Trade.objects.get_or_create(
-        order=order,
-        defaults={
-            "decision": saga.decision,
-            "strategy": saga.decision.strategy,
-            "cycle_id": order.cycle_id,
-            "symbol": order.symbol,
-            "side": order.side,
-            "quantity": order.filled_quantity,
-            "price": price,
-            "realised_pnl": pnl,
-            "reasoning": saga.decision.reasoning,
-            "traded_at": order.ended_at or timezone.now(),
-        },
-    )
-
-
-def _compensate(saga: Saga, order: Order) -> None:
-    """Nothing filled: give the reserved room back and say why."""
-    event, reason = DECISION_EVENTS[OrderStatus(order.status)]
-    words = order.broker_message or reason
-    now = timezone.now()
-    with transaction.atomic():
-        if not transitions.apply(saga, "compensate", changes={"error": words}, reason=reason):
-            return
-        failed = Step.SUBMIT_ORDER if order.acknowledged_at is None else Step.CONFIRM_FILL
-        saga_steps.end(saga, failed, Outcome.FAILED, reason=reason, message=words)
-        saga_steps.skip_rest(saga)
-        _release(order, reason=reason)
-        SagaStep.objects.filter(saga=saga, name=Step.VALIDATE_RISK).update(status=Outcome.COMPENSATED)
-        transitions.apply(
-            saga.decision,
-            event,
-            changes={"reason": reason, "reason_detail": words[:500], "settled_at": now},
-            reason=reason,
-            symbol=order.symbol,
-        )
-        transitions.apply(saga, "compensated", changes={"ended_at": now}, reason=reason)
-
-
-def _release(order: Order, *, reason: str) -> None:
-    if order.reservation_id is not None:
-        risk_book.release(order.reservation_id, reason=reason)
+def _settle_decision(saga: Saga, event: str) -> None:
+    decision, symbol = saga.decision, saga.order.symbol
+    decision.refresh_from_db()
+    if decision.status == DecisionStatus.EXECUTED:
+        return
+    if decision.status == DecisionStatus.EXECUTING:
+        event = "complete"
+    changes = {"reason": "", "reason_detail": "", "settled_at": timezone.now()}
+    transitions.apply(decision, event, changes=changes, symbol=symbol)

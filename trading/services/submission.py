@@ -12,12 +12,17 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-import structlog
 from django.db.models import F, Q
 from django.utils import timezone
 
 from connectors.base import AssetClass, BrokerOrder, OrderRequest, Side, TimeInForce
-from connectors.errors import DuplicateOrderError, OutcomeUnknownError, RejectedError, UnavailableError
+from connectors.errors import (
+    ConnectorError,
+    DuplicateOrderError,
+    OutcomeUnknownError,
+    RejectedError,
+    UnavailableError,
+)
 from risk.services import locks, switch
 from trading.domain.backoff import backoff_seconds
 from trading.domain.order_ids import Purpose
@@ -25,10 +30,10 @@ from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.models import Order
 from trading.services import settings, transitions
+from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
 from trading.services.providers import current_providers
 
-log = structlog.get_logger(__name__)
 T = TypeVar("T")
 REQUEST_LEASE = timedelta(seconds=30)  # longer than a look-up and a request, 10 s each in total
 INTENT_MAX_AGE = timedelta(seconds=60)
@@ -86,17 +91,32 @@ def _attempt(order: Order) -> bool:
     except DuplicateOrderError:
         return _give_back(order, again=True)  # the next try looks it up and adopts it
     except RejectedError as error:
-        transitions.apply(order, "reject", changes=_ended(error.detail), reason=error.detail)
+        _log("order_rejected", order, error)
+        transitions.apply(
+            order, "reject", changes=_ended(error.detail), reason=error.detail, symbol=order.symbol
+        )
     except SwitchEngagedError:
         return _hold_back(order, never_sent)
     except UnavailableError as error:
-        log.warning("order_not_taken", order_id=str(order.pk), error=str(error))
+        _log("order_not_taken", order, error)
         return _give_back(order, again=True)
     except OutcomeUnknownError as error:
-        log.warning("order_outcome_unknown", order_id=str(order.pk), error=str(error))
+        _log("order_outcome_unknown", order, error)
         transitions.apply(order, "lose", changes={"lease_until": None}, error=str(error))
         return True
     return False
+
+
+def _log(event: str, order: Order, error: ConnectorError) -> None:
+    log_failure(
+        event,
+        error=error,
+        operation=error.operation,
+        state=order.status,
+        cycle_id=order.cycle_id,
+        symbol=order.symbol,
+        client_order_id=order.client_order_id,
+    )
 
 
 def _claim(order: Order, *, may_post: bool) -> bool:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
-from trading.domain.statuses import CycleStage, DecisionStatus
-from trading.models import AIDecision, Approval, Cycle, Saga
+from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
+from trading.models import AIDecision, Approval, Cycle, Order, Saga
 from trading.services import approvals, cycles, settings
 
 FETCH_GRACE = timedelta(seconds=3)
@@ -29,6 +29,8 @@ class Kind(enum.StrEnum):
     EXECUTE = "risk_and_execute"
     ADVANCE = "advance_saga"
     FINISH = "finish_cycle"
+    RESUME = "resume_cycle"
+    SETTLE = "settle_order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Work:
 
 def find_work() -> list[Work]:
     """Return what lost its message, oldest first."""
-    return [*_cycle_work(), *_decision_work(), *_saga_work()]
+    return [*_cycle_work(), *_decision_work(), *_saga_work(), *_order_work()]
 
 
 def end_overdue() -> list[Cycle]:
@@ -50,7 +52,12 @@ def end_overdue() -> list[Cycle]:
     overdue = list(Cycle.objects.open().filter(deadline_at__lte=now))
     for approval in Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__lte=now):
         approvals.expire(approval)
-    return [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason="deadline")]
+    return [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason=_why_late(cycle))]
+
+
+def _why_late(cycle: Cycle) -> str:
+    """Return the reason of a cycle past its deadline; one that waits for the broker says so."""
+    return f"deadline, {cycle.reason}"[:500] if cycle.status == CycleStatus.PAUSED else "deadline"
 
 
 def _cycle_work() -> Iterator[Work]:
@@ -62,6 +69,9 @@ def _cycle_work() -> Iterator[Work]:
     go_on = Q(stage=CycleStage.FINISHING, lease_until__lt=now)
     for pk in current.filter(maintenance, begin | go_on).values_list("pk", flat=True):
         yield Work(Kind.MAINTAIN, pk)
+    waiting = Cycle.objects.filter(status=CycleStatus.PAUSED, deadline_at__gt=now, lease_until__lte=now)
+    for pk in waiting.values_list("pk", flat=True):
+        yield Work(Kind.RESUME, pk)
     running = current.exclude(maintenance)
     died = Q(stage=CycleStage.ANALYSING, lease_until__lt=now)
     for pk in running.filter(begin | died).values_list("pk", flat=True):
@@ -77,7 +87,8 @@ def _decision_work() -> Iterator[Work]:
         Q(cycle__stage=CycleStage.EXECUTING, cycle__stage_at__lt=now - LOST_AFTER) | Q(approved=True)
     )
     died = Q(status=DecisionStatus.CLAIMED, lease_until__lt=now)
-    for pk in AIDecision.objects.filter(lost | died).values_list("pk", flat=True):
+    waits = Q(cycle__status=CycleStatus.PAUSED, approved=False)
+    for pk in AIDecision.objects.filter(lost | died).exclude(waits).values_list("pk", flat=True):
         yield Work(Kind.EXECUTE, pk)
 
 
@@ -85,3 +96,12 @@ def _saga_work() -> Iterator[Work]:
     due = Saga.objects.open().filter(next_poll_at__lte=timezone.now())
     for pk in due.order_by("next_poll_at").values_list("pk", flat=True):
         yield Work(Kind.ADVANCE, pk)
+
+
+def _order_work() -> Iterator[Work]:
+    """Orders whose saga has ended, but not rightly: open again, filled since, or never undone."""
+    ended = Order.objects.filter(saga__isnull=False).exclude(saga__status__in=OPEN_SAGA)
+    live = Q(status__in=OPEN_ORDER, broker_order_id__isnull=False)
+    filled = Q(filled_quantity__gt=0) & (Q(trade__isnull=True) | Q(filled_quantity__gt=F("trade__quantity")))
+    for pk in ended.filter(live | filled).order_by("created_at").values_list("pk", flat=True):
+        yield Work(Kind.SETTLE, pk)

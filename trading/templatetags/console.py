@@ -1,7 +1,7 @@
 """How the console writes figures: thousands separated, signs shown, ages in words, stale ones marked."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from django import template
 from django.utils import timezone
@@ -69,6 +69,40 @@ def seconds(value: float | None) -> str:
     if value < MINUTE:
         return f"{value:.1f} s"
     return f"{int(value) // MINUTE} min {int(value) % MINUTE} s"
+
+
+@register.filter
+def detail(value: object) -> str:
+    """Write a recorded fact: numbers without the digits nobody reads, times to the second."""
+    text = str(value)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        pass
+    else:
+        return (
+            plain(number if number == number.to_integral_value() else round(number, 6))
+            if number.is_finite()
+            else text
+        )
+    try:
+        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC" if "T" in text else words_of(text)
+    except ValueError:
+        return text
+
+
+@register.filter
+def clock(value: float) -> str:
+    """Write what is left of a time: 9:05."""
+    whole = max(0, int(value))
+    return f"{whole // MINUTE}:{whole % MINUTE:02}"
+
+
+@register.filter
+def room(value: Decimal, unit: str) -> str:
+    """Write what a limit leaves in its unit: 1,306.89 USD, 4 positions, 2.1 %."""
+    shown = plain(value) if unit == "positions" else f"{value:,.2f}"
+    return f"{shown} {unit}"
 
 
 @register.filter

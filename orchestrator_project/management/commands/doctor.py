@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -22,21 +23,21 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(_as_object(examination)))
         else:
-            self._print(examination)
+            self.stdout.write("\n".join(_as_lines(examination)))  # at once: a pipe may close early
         if not examination.ok:
             sys.exit(1)
 
-    def _print(self, examination: Examination) -> None:
-        for finding in examination.findings:
-            self.stdout.write(f"{LABELS[finding.status]:<8} {finding.name:<12} {finding.found}")
-            if finding.remedy:
-                self.stdout.write(f"{'':<22}-> {finding.remedy}")
-        for section, facts in examination.configuration.items():
-            self.stdout.write(f"\n{section}:{'' if facts else ' not known'}")
-            for name, value in (facts or {}).items():
-                self.stdout.write(f"  {name} = {value}" if value else f"  {name} is not set")
-        verdict = "a cycle can run" if examination.ok else "a cycle could not run: see FAILED above"
-        self.stdout.write(f"\n{verdict}")
+
+def _as_lines(examination: Examination) -> Iterator[str]:
+    for finding in examination.findings:
+        yield f"{LABELS[finding.status]:<8} {finding.name:<12} {finding.found}"
+        if finding.remedy:
+            yield f"{'':<22}-> {finding.remedy}"
+    for section, facts in examination.configuration.items():
+        yield f"\n{section}:{'' if facts else ' not known'}"
+        for name, value in (facts or {}).items():
+            yield f"  {name} = {value}" if value else f"  {name} is not set"
+    yield "\n" + ("a cycle can run" if examination.ok else "a cycle could not run: see FAILED above")
 
 
 def _as_object(examination: Examination) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import dataclasses
 import getpass
 import json
 import sys
@@ -40,10 +41,13 @@ class Command(BaseCommand):
             "since": report.engagement.engaged_at.isoformat(),
             "cancel_requested": report.cancel_requested,
             "problems": report.problems,
+            "remaining_orders": report.remaining_orders,
+            "unprotected_positions": report.unprotected_positions,
         }
         if options["flatten"]:
             flattening = flatten.flatten_positions(report.engagement)
             facts["flatten_ordered"] = flattening.ordered
+            facts["remaining_positions"] = {s: f"{q.normalize():f}" for s, q in flattening.remaining.items()}
             facts["problems"] = report.problems + flattening.problems
         return facts
 
@@ -60,14 +64,16 @@ class Command(BaseCommand):
 
     def _status(self, options: dict[str, Any]) -> dict[str, Any]:
         current = switch.current_engagement()
+        open_facts = dataclasses.asdict(kill_switch.remaining())
         if current is None:
-            return {"engaged": False}
+            return {"engaged": False, **open_facts}
         return {
             "engaged": True,
             "since": current.engaged_at.isoformat(),
             "by": current.engaged_by,
             "trigger": current.trigger,
             "reason": current.reason,
+            **open_facts,
         }
 
 

@@ -2,6 +2,7 @@ import signal
 import threading
 import time
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.core.management.base import BaseCommand
@@ -9,8 +10,9 @@ from django.db import DatabaseError, connection
 
 from connectors.base import Broker, TradeUpdate
 from connectors.errors import ConnectorError
+from trading.domain.statuses import OPEN_SAGA
 from trading.errors import NotConfiguredError
-from trading.models import Saga
+from trading.models import Order, Saga
 from trading.services.providers import current_providers
 from trading.services.sweeping import Kind, Work
 from trading.tasks import revive
@@ -36,6 +38,8 @@ class Command(BaseCommand):
                 listening[0].listen(_take_hint)
             except (ConnectorError, NotConfiguredError) as error:
                 log.warning("stream_ended", error=str(error), again_in_seconds=pause)
+            except DatabaseError as error:
+                _database_away(error)
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             stop.wait(pause)
@@ -50,9 +54,29 @@ def _take_hint(update: TradeUpdate) -> None:
         sagas = Saga.objects.open().filter(order__client_order_id=client_order_id)
         for pk in sagas.values_list("pk", flat=True):
             revive(Work(Kind.ADVANCE, pk))
+        for pk in _late(update):
+            revive(Work(Kind.SETTLE, pk))
     except DatabaseError as error:
-        log.critical("database_unreachable", error=str(error))
-        connection.close()
+        _database_away(error)
+
+
+def _late(update: TradeUpdate) -> list[UUID]:
+    """Return the order whose saga has ended although the broker tells of more than was booked."""
+    ended = Order.objects.filter(client_order_id=update.order.client_order_id, saga__isnull=False)
+    ended = ended.exclude(saga__status__in=OPEN_SAGA)
+    more = ended.filter(filled_quantity__lt=update.order.filled_quantity)
+    return list(more.values_list("pk", flat=True))
+
+
+def _database_away(error: DatabaseError) -> None:
+    log.critical(
+        "database_unreachable",
+        error_type=type(error).__name__,
+        error=str(error).strip(),
+        operation="listen",
+        state="waiting",
+    )
+    connection.close()
 
 
 def _stop(stop: threading.Event, listening: list[Broker]) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
 from trading.models import Heartbeat
+from trading.services import watchdog
 from trading.services.reconciliation import reconcile
 from trading.services.sweeping import Work, end_overdue, find_work
 from trading.tasks import revive
@@ -38,7 +39,13 @@ class Command(BaseCommand):
                 self._round(revived)
                 reconciled = reconciled or _reconciled()
             except (DatabaseError, InterfaceError) as error:
-                log.critical("database_unreachable", error=str(error))
+                log.critical(
+                    "database_unreachable",
+                    error_type=type(error).__name__,
+                    error=str(error).strip(),
+                    operation="sweep",
+                    state="waiting",
+                )
                 connection.close()
                 stop.wait(DATABASE_PAUSE_SECONDS)
             except Exception:
@@ -51,15 +58,26 @@ class Command(BaseCommand):
         """Do one round; work is not enqueued again while its last message may still be on the way."""
         Heartbeat.objects.update_or_create(process="sweeper", defaults={"beaten_at": timezone.now()})
         end_overdue()
+        watchdog.patrol()
         now = time.monotonic()
         found = find_work()
         for work in found:
             if now - revived.get(work, -REVIVE_AGAIN_SECONDS) >= REVIVE_AGAIN_SECONDS:
                 revived[work] = now
                 log.info("revived", kind=work.kind, id=str(work.id))
-                revive(work)
+                _revive(work)
         for gone in revived.keys() - set(found):
             del revived[gone]
+
+
+def _revive(work: Work) -> None:
+    """Revive one piece; one that fails must not keep the others from their turn."""
+    try:
+        revive(work)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("revival_failed", kind=work.kind, id=str(work.id))
 
 
 def _reconciled() -> bool:

@@ -1,0 +1,313 @@
+"""The approval queue and the way of a stored decision to execution: what is shown, asked and said."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from kombu.exceptions import OperationalError
+from uuid6 import uuid7
+
+from tests.factories import (
+    make_agent,
+    make_approval,
+    make_asset,
+    make_decision,
+    make_equity,
+    make_position,
+    make_snapshot,
+)
+from tests.trading.outside import OTHER_STOCK, STOCK, Outside
+from tests.trading.scenes import ago, change, wish
+from trading.models import AIDecision, Approval, Order
+from trading.tasks import risk_and_execute
+
+QUEUE = reverse("admin:trading_approval_queue")
+ANSWERS = reverse("admin:trading_approval_answers")
+
+
+def answer_url(approval: Approval) -> str:
+    return reverse("admin:trading_approval_answer", args=[approval.pk])
+
+
+def send_url(decision: AIDecision) -> str:
+    return reverse("admin:trading_aidecision_send", args=[decision.pk])
+
+
+def page_url(decision: AIDecision) -> str:
+    return reverse("admin:trading_aidecision_change", args=[decision.pk])
+
+
+def said(client: Client, url: str = QUEUE) -> list[str]:
+    return [str(message) for message in client.get(url).context["messages"]]
+
+
+def waiting(symbol: str = STOCK, **overrides: Any) -> Approval:
+    return make_approval(decision=wish(symbol, status="awaiting_approval", **overrides))
+
+
+@pytest.fixture
+def queue() -> Any:
+    """The queue of tasks, emptied before and after."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+def test_queue_shows_reasons_prices_the_gates_answer_and_the_time_left(login: Callable[..., Client]) -> None:
+    make_agent(market_time=ago(), market_time_read_at=ago(), market_open=True)
+    make_equity()
+    make_asset("NVDA")
+    make_position("TSLA", market_value=Decimal(45_000))
+    decision = make_decision(symbol="NVDA", status="awaiting_approval", reasoning="Momentum is up.")
+    make_snapshot(cycle=decision.cycle, symbol="NVDA", price=Decimal("102"), quoted_at=ago())
+    approval = make_approval(decision=decision)
+
+    page = login("operator").get(QUEUE)
+
+    shown = page.content.decode()
+    assert "Momentum is up." in shown
+    assert "100.00 → <b>102.00</b>" in shown
+    assert "+2.00 %" in shown
+    assert "3,000.00 USD" in shown or "2,999.99 USD" in shown
+    assert "Closest limit: exposure, <b>4.0 %</b> left (2,000.00 USD of 50,000.00 USD)" in shown
+    (line,) = page.context["queue"]
+    assert line.approval == approval
+    assert 590 <= line.seconds_left <= 600
+    assert f'data-seconds-left="{line.seconds_left}"' in shown
+
+
+def test_gate_would_deny_is_shown_with_its_reason(login: Callable[..., Client]) -> None:
+    make_approval(decision=make_decision(symbol="NVDA", status="awaiting_approval"))
+
+    page = login("viewer").get(QUEUE).content.decode()
+
+    assert "market closed" in page
+    assert "No price of it is stored." in page
+
+
+def test_preview_reserves_and_stores_nothing(login: Callable[..., Client]) -> None:
+    make_approval()
+
+    with CaptureQueriesContext(connection) as captured:
+        login("viewer").get(QUEUE)
+
+    written = [
+        q["sql"] for q in captured if q["sql"].startswith(("INSERT", "UPDATE")) and "risk_" in q["sql"]
+    ]
+    assert written == []
+
+
+def test_queue_is_newest_first_and_leaves_out_what_is_over(login: Callable[..., Client]) -> None:
+    old, new = make_approval(), make_approval()
+    make_approval(expires_at=ago(seconds=1))
+    make_approval(status="granted")
+
+    page = login("viewer").get(QUEUE)
+
+    assert [line.approval for line in page.context["queue"]] == [new, old]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_approved_decision_is_ordered_and_the_gates_answer_is_said(
+    login: Callable[..., Client], market: Outside, queue: Any
+) -> None:
+    client = login("operator")
+    approval = waiting()
+
+    client.post(answer_url(approval), {"answer": "approve", "reason": ""})
+
+    decision = AIDecision.objects.get(pk=approval.decision_id)
+    assert (decision.status, decision.approved) == ("executing", True)
+    (line,) = said(client)
+    assert line.startswith(f"buy {STOCK}: approved, and the risk gate let it pass: ")
+    assert Order.objects.get().status == "created"
+    assert b"trading.risk_and_execute" in b"".join(queue.lrange("default", 0, -1))
+
+
+def test_denial_by_the_gate_is_said_with_its_reason(
+    login: Callable[..., Client], market: Outside, queue: Any
+) -> None:
+    client = login("operator")
+    approval = waiting()
+    make_agent(trading_state="reducing")
+
+    client.post(answer_url(approval), {"answer": "approve"})
+
+    (line,) = said(client)
+    assert "approved, but the risk gate denied it" in line
+    assert line.endswith("trading state reducing.")
+    assert queue.llen("default") == 0
+
+
+def test_without_a_price_the_person_is_told_and_nothing_changes(login: Callable[..., Client]) -> None:
+    """There is no venue in this test: nobody can be asked for a price."""
+    client = login("operator")
+    approval = make_approval()
+
+    client.post(answer_url(approval), {"answer": "approve"})
+
+    assert "nothing was done, there is no price of now" in said(client)[0]
+    approval.refresh_from_db()
+    assert approval.status == "requested"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_order_stands_when_the_queue_cannot_be_reached(
+    login: Callable[..., Client], market: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order is committed; the sweeper reads the database and finds its saga."""
+    client = login("operator")
+    approval = waiting()
+    gone = OperationalError("no queue here")
+    monkeypatch.setattr(risk_and_execute, "delay", Mock(side_effect=gone))  # the edge of the process
+
+    client.post(answer_url(approval), {"answer": "approve"})
+
+    assert Order.objects.count() == 1
+    assert any("the sweeper takes it up" in line for line in said(client))
+
+
+def test_rejection_needs_its_reason(login: Callable[..., Client]) -> None:
+    client = login("operator")
+    approval = make_approval()
+
+    client.post(answer_url(approval), {"answer": "reject", "reason": "  "})
+    assert said(client) == ["AAPL: reason: was empty, expected why the decision is rejected"]
+    assert AIDecision.objects.get().status == "awaiting_approval"
+
+    client.post(answer_url(approval), {"answer": "reject", "reason": "earnings tonight"})
+    approval.refresh_from_db()
+    assert (approval.status, approval.reason) == ("rejected", "earnings tonight")
+    assert AIDecision.objects.get().status == "rejected"
+
+
+def test_second_answer_changes_nothing_and_says_who_was_first(login: Callable[..., Client]) -> None:
+    first, second = login("operator"), login("risk officer")
+    approval = make_approval()
+    first.post(answer_url(approval), {"answer": "reject", "reason": "too hot"})
+    name = first.get(QUEUE).context["user"].username
+
+    second.post(answer_url(approval), {"answer": "approve"})
+
+    approval.refresh_from_db()
+    assert approval.status == "rejected"
+    assert said(second)[0].startswith(f"buy AAPL: nothing was done, {name} rejected it at ")
+
+
+def test_expired_request_cannot_be_granted(login: Callable[..., Client]) -> None:
+    """Lesson 31."""
+    client = login("operator")
+    approval = make_approval(expires_at=ago(seconds=1))
+
+    client.post(answer_url(approval), {"answer": "approve"})
+
+    assert "nothing was done, it expired at" in said(client)[0]
+    assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize("posted", [{}, {"answer": "maybe"}])
+def test_answer_that_is_none_is_refused(posted: dict[str, str], login: Callable[..., Client]) -> None:
+    """Lesson 3: an action outside the words there are does nothing."""
+    client = login("operator")
+    approval = make_approval()
+
+    client.post(answer_url(approval), posted)
+
+    assert "expected approve or reject" in said(client)[0]
+    assert AIDecision.objects.get().status == "awaiting_approval"
+
+
+def test_several_are_approved_after_a_confirmation(
+    login: Callable[..., Client], market: Outside, queue: Any
+) -> None:
+    client = login("operator")
+    chosen = [str(waiting().pk), str(waiting(OTHER_STOCK).pk)]
+
+    shown = client.post(ANSWERS, {"answer": "approve", "approval": chosen})
+    assert "You are about to approve 2 decisions" in shown.content.decode()
+    assert not Order.objects.exists()
+
+    client.post(ANSWERS, {"answer": "approve", "approval": chosen, "confirmed": "on"})
+    assert Order.objects.count() == 2
+    assert len(said(client)) == 2
+
+
+def test_several_are_rejected_with_one_reason(login: Callable[..., Client]) -> None:
+    client = login("operator")
+    chosen = [str(make_approval().pk) for _ in range(3)]
+
+    client.post(ANSWERS, {"answer": "reject", "approval": chosen, "reason": "not today"})
+
+    assert set(Approval.objects.values_list("status", "reason")) == {("rejected", "not today")}
+
+
+@pytest.mark.parametrize(
+    ("posted", "expected"),
+    [
+        ({"answer": "approve"}, "approval: none was selected"),
+        ({"answer": "approve", "approval": "x"}, "approval: “x” is not a valid UUID"),
+        ({"answer": "approve", "approval": str(uuid7())}, "is no approval"),
+    ],
+)
+def test_selection_that_is_none_is_refused(
+    posted: dict[str, str], expected: str, login: Callable[..., Client]
+) -> None:
+    """Lesson 5: what is posted is validated."""
+    client = login("operator")
+
+    client.post(ANSWERS, posted)
+
+    assert expected in said(client)[0]
+
+
+def stored(symbol: str = STOCK, **overrides: Any) -> AIDecision:
+    return wish(symbol, status="stored", reason="mode_manual", **overrides)
+
+
+def test_stored_decision_is_sent_from_its_page(
+    login: Callable[..., Client], market: Outside, queue: Any
+) -> None:
+    client = login("operator")
+    make_agent(mode="manual")
+    decision = stored()
+    assert "Send to execution" in client.get(page_url(decision)).content.decode()
+
+    client.post(send_url(decision), {"confirmed": "on", "reason": "looks right"})
+
+    assert "the risk gate let it pass" in said(client, page_url(decision))[0]
+    assert Order.objects.get().decision == decision
+    page = client.get(page_url(decision)).content.decode()
+    assert "Send to execution" not in page
+    assert "looks right" in page
+    client.post(send_url(decision), {"confirmed": "on"})
+    assert "nothing was done" in said(client, page_url(decision))[0]
+    assert Order.objects.count() == 1
+
+
+def test_sending_needs_the_tick(login: Callable[..., Client]) -> None:
+    client = login("operator")
+    decision = make_decision(status="stored")
+
+    client.post(send_url(decision), {})
+
+    assert said(client, page_url(decision)) == ["AAPL: confirmed: was not ticked, expected a tick"]
+    change(decision)
+    assert decision.status == "stored"
+
+
+def test_viewer_is_offered_no_answer(login: Callable[..., Client]) -> None:
+    make_approval()
+    decision = make_decision(status="stored")
+    client = login("viewer")
+
+    assert "<form" not in client.get(QUEUE).content.decode().split('id="queue-state"')[1]
+    assert "Send to execution" not in client.get(page_url(decision)).content.decode()

@@ -1,0 +1,73 @@
+"""Trades: one row per order that filled, with what it earned."""
+
+from decimal import Decimal
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from trading.domain.profit import Execution, cost_per_unit, realised_pnl
+from trading.domain.symbols import is_coin
+from trading.models import Fill, Order, Position, Trade
+
+
+def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
+    """Write the order's trade, or bring it to what filled since; call holding the order's row lock.
+
+    Args:
+        unit_cost: what a unit sold had cost in USD, None for an order that opens.
+    """
+    if order.average_price is None:
+        raise ValueError(f"order {order.pk} has filled nothing")
+    decision = order.decision
+    pnl = None
+    if unit_cost is not None:
+        pnl = realised_pnl(
+            quantity=order.filled_quantity,
+            price=order.average_price,
+            cost_per_unit=unit_cost,
+            is_coin=is_coin(order.symbol),
+        )
+    trade, _ = Trade.objects.update_or_create(
+        order=order,
+        defaults={
+            "decision": decision,
+            "strategy": decision.strategy if decision else None,
+            "cycle_id": order.cycle_id,
+            "symbol": order.symbol,
+            "side": order.side,
+            "quantity": order.filled_quantity,
+            "price": order.average_price,
+            "realised_pnl": pnl,
+            "reasoning": decision.reasoning if decision else "",
+            "traded_at": order.ended_at or timezone.now(),
+        },
+    )
+    return trade
+
+
+def held_unit_cost(position: Position) -> Decimal:
+    """Return what a unit of the position cost: by our fills where they explain it, else by the broker."""
+    fills = Fill.objects.filter(symbol=position.symbol).order_by("executed_at", "recorded_at")
+    return cost_per_unit(_executions(fills), position.quantity) or position.average_entry_price
+
+
+def sold_unit_cost(order: Order) -> Decimal | None:
+    """Return what a unit sold by an order without a saga had cost, by the fills before it."""
+    if order.side != "sell":
+        return None
+    first = order.fills.order_by("executed_at").first()
+    before = Fill.objects.filter(symbol=order.symbol).exclude(order=order).order_by("executed_at")
+    if first is not None:
+        before = before.filter(executed_at__lte=first.executed_at)
+    return cost_per_unit(_executions(before), order.filled_quantity)
+
+
+def unbooked_strangers() -> list[Order]:
+    """Return the ended orders without a saga (external, flatten) whose fills are in no trade yet."""
+    ended = Order.objects.filter(saga__isnull=True, filled_quantity__gt=0, average_price__isnull=False)
+    missing = ended.filter(trade__isnull=True) | ended.filter(filled_quantity__gt=F("trade__quantity"))
+    return [order for order in missing.order_by("created_at") if not order.is_open]
+
+
+def _executions(fills: "QuerySet[Fill]") -> list[Execution]:
+    return [Execution(fill.side == "buy", fill.quantity, fill.price) for fill in fills]

@@ -1,0 +1,129 @@
+"""Why a decision was made and what became of it: everything recorded about it, for one page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from risk.models import RiskCheck
+from trading.domain.headroom import Headroom, closest
+from trading.domain.statuses import DecisionStatus
+from trading.domain.timeline import Stage
+from trading.models import AIDecision, Approval, Event, Fill, MarketSnapshot, Order, Saga, SagaStep, Trade
+from trading.services.gate_preview import GatePreview, preview_all, rooms_of
+from trading.services.timeline import approval_of, timeline_of
+
+EVENTS_SHOWN = 200
+OPEN_TO_A_PERSON = (DecisionStatus.STORED, DecisionStatus.AWAITING_APPROVAL)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPrice:
+    """The price the decision saw; ``quoted_at`` is market time, ``age`` from its fetch to the decision."""
+
+    price: Decimal
+    source: str
+    quoted_at: datetime
+    fetched_at: datetime
+    age: timedelta
+    indicators: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionStory:
+    """One decision with all that is recorded about it; ``preview`` only while a person may send it on."""
+
+    decision: AIDecision
+    stages: tuple[Stage, ...]
+    approval: Approval | None
+    seen: SeenPrice | None
+    headlines: tuple[Mapping[str, Any], ...]
+    check: RiskCheck | None
+    rooms: tuple[Headroom, ...]
+    orders: tuple[Order, ...]
+    fills: tuple[Fill, ...]
+    trades: tuple[Trade, ...]
+    saga: Saga | None
+    steps: tuple[SagaStep, ...]
+    events: tuple[Event, ...]
+    preview: GatePreview | None
+
+    @property
+    def closest(self) -> Headroom | None:
+        """The limit that had the least room when the gate judged."""
+        return closest(self.rooms)
+
+    @property
+    def may_be_sent(self) -> bool:
+        """Whether it was stored for a person to send on."""
+        return self.decision.status == DecisionStatus.STORED
+
+
+def decision_story(decision_id: UUID) -> DecisionStory | None:
+    """Read a decision's story in a fixed number of queries; None when there is no such decision."""
+    rows = AIDecision.objects.select_related(
+        "cycle", "strategy", "model_call", "risk_check", "approval__answered_by"
+    )
+    decision = rows.filter(pk=decision_id).first()
+    stages = timeline_of(decision_id)
+    if decision is None or stages is None:
+        return None
+    snapshot = MarketSnapshot.objects.filter(cycle_id=decision.cycle_id, symbol=decision.symbol).first()
+    orders = tuple(Order.objects.filter(decision=decision).order_by("created_at"))
+    saga = Saga.objects.filter(decision=decision).first()
+    check = decision.risk_check
+    waits = decision.status in OPEN_TO_A_PERSON
+    return DecisionStory(
+        decision=decision,
+        stages=stages,
+        approval=approval_of(decision),
+        seen=_seen(decision, snapshot),
+        headlines=tuple(row for row in decision.cycle.headlines if decision.symbol in row.get("symbols", ())),
+        check=check,
+        rooms=rooms_of(check) if check else (),
+        orders=orders,
+        fills=tuple(Fill.objects.filter(order__in=orders).order_by("recorded_at", "id")),
+        trades=tuple(Trade.objects.filter(order__in=orders).order_by("traded_at")),
+        saga=saga,
+        steps=tuple(SagaStep.objects.filter(saga=saga)) if saga else (),
+        events=_events(decision, orders, saga, snapshot),
+        preview=preview_all([decision])[decision.pk] if waits else None,
+    )
+
+
+def _seen(decision: AIDecision, snapshot: MarketSnapshot | None) -> SeenPrice | None:
+    """Return what the snapshot showed at the decision, not what a later click made of it."""
+    if snapshot is None or decision.price is None:
+        return None
+    kept = Event.objects.filter(aggregate_type="market_snapshot", aggregate_id=str(snapshot.pk))
+    first = kept.order_by("sequence").first()
+    source, quoted_at, fetched_at = snapshot.source, snapshot.quoted_at, snapshot.fetched_at
+    if first is not None:
+        source = first.payload["source"]
+        quoted_at = datetime.fromisoformat(first.payload["quoted_at"])
+        fetched_at = datetime.fromisoformat(first.payload["fetched_at"])
+    return SeenPrice(
+        price=decision.price,
+        source=source,
+        quoted_at=quoted_at,
+        fetched_at=fetched_at,
+        age=max(decision.created_at - fetched_at, timedelta(0)),
+        indicators=snapshot.indicators or {},
+    )
+
+
+def _events(
+    decision: AIDecision, orders: tuple[Order, ...], saga: Saga | None, snapshot: MarketSnapshot | None
+) -> tuple[Event, ...]:
+    """Return the events of the decision, its orders, its saga and its price, in order of time."""
+    wanted = Q(aggregate_type="decision", aggregate_id=str(decision.pk))
+    wanted |= Q(aggregate_type="order", aggregate_id__in=[str(order.pk) for order in orders])
+    if saga is not None:
+        wanted |= Q(aggregate_type="saga", aggregate_id=str(saga.pk))
+    if snapshot is not None:
+        wanted |= Q(aggregate_type="market_snapshot", aggregate_id=str(snapshot.pk))
+    return tuple(Event.objects.filter(wanted).order_by("occurred_at", "id")[:EVENTS_SHOWN])

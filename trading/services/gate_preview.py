@@ -1,0 +1,88 @@
+"""What the gate would answer now: the pure gate on the current book, nothing reserved, nothing stored."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from uuid import UUID
+
+from risk.domain.gate import judge
+from risk.domain.types import Verdict
+from risk.models import RiskCheck, RiskLimits
+from trading.domain.headroom import Headroom, LimitFigures, closest, headrooms
+from trading.models import AIDecision, MarketSnapshot, Position
+from trading.services import gate_inputs
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class GatePreview:
+    """The gate's answer as it would be now, at the last known price.
+
+    ``rooms`` is what each limit has left once the order is counted; empty for a reducing order.
+    """
+
+    verdict: Verdict
+    snapshot: MarketSnapshot | None
+    rooms: tuple[Headroom, ...]
+
+    @property
+    def price_now(self) -> Decimal | None:
+        """The last known price, USD per base unit."""
+        return self.snapshot.price if self.snapshot else None
+
+    @property
+    def closest(self) -> Headroom | None:
+        """The limit with the least room."""
+        return closest(self.rooms)
+
+
+def preview_all(decisions: Sequence[AIDecision]) -> dict[UUID, GatePreview]:
+    """Judge each decision as if a person approved it now, alone and before the others."""
+    if not decisions:
+        return {}
+    symbols = {decision.symbol for decision in decisions}
+    snapshots = latest_snapshots(symbols)
+    limits = RiskLimits.objects.first()
+    book = gate_inputs.risk_book_for(decisions[0].symbol)
+    held = dict(Position.objects.filter(pk__in=symbols).values_list("symbol", "quantity_available"))
+    found = {}
+    for decision in decisions:
+        approved = copy.copy(decision)  # never saved: the gate is asked what it would say
+        approved.approved = True
+        intent = gate_inputs.order_intent(approved, snapshots.get(decision.symbol))
+        own_book = replace(book, held_quantity=held.get(decision.symbol, ZERO))
+        verdict = judge(intent, own_book, limits.to_limits() if limits else None)
+        rooms = _rooms(verdict.figures, limits, verdict.notional) if not intent.reducing else ()
+        found[decision.pk] = GatePreview(verdict, snapshots.get(decision.symbol), rooms)
+    return found
+
+
+def rooms_of(check: RiskCheck) -> tuple[Headroom, ...]:
+    """Return what each limit had left when a stored check was made, with the limits of its version."""
+    if check.limits_version is None or check.reducing:
+        return ()
+    limits = RiskLimits.objects.filter(pk=check.limits_version).first()
+    return _rooms(check.figures, limits, check.notional if check.allowed else ZERO)
+
+
+def latest_snapshots(symbols: set[str]) -> dict[str, MarketSnapshot]:
+    """Return the latest price of each symbol, as the gate would read it."""
+    rows = MarketSnapshot.objects.filter(symbol__in=symbols).order_by("symbol", "-quoted_at")
+    return {row.symbol: row for row in rows.distinct("symbol")}
+
+
+def _rooms(figures: object, limits: RiskLimits | None, notional: Decimal) -> tuple[Headroom, ...]:
+    if limits is None or not isinstance(figures, dict):
+        return ()
+    return headrooms(
+        figures,
+        LimitFigures(
+            limits.max_position_percent,
+            limits.max_exposure_percent,
+            limits.max_positions,
+            limits.max_daily_loss_percent,
+        ),
+        notional,
+    )

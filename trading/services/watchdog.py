@@ -1,0 +1,226 @@
+"""The watchdog: engages the kill switch without a person, by the day's loss, the account or errors.
+
+Each cause engages once: the loss of one session, one spell of a blocked account, errors since the last
+release. A person who releases the switch is not overruled by the same facts; the gate still judges them.
+Call nothing here inside a transaction: the flag must be committed before the orders under way are awaited.
+"""
+
+import enum
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from connectors.base import Account
+from connectors.errors import ConnectorError
+from risk.models import KillSwitch
+from risk.services import switch
+from risk.services.limits import limits_in_force
+from trading.domain.order_ids import Purpose
+from trading.domain.statuses import OrderStatus
+from trading.models import AgentStatus, Event, Order
+from trading.services import kill_switch, settings, transitions
+
+log = structlog.get_logger(__name__)
+ACTOR = "watchdog"
+ERROR_WINDOW = timedelta(minutes=10)
+SYNC_PATIENCE = timedelta(minutes=3)
+CANCEL_AGAIN_SECONDS = 15.0
+GOOD_STANDING = "ACTIVE"
+HUNDRED = Decimal(100)
+
+
+class Trigger(enum.StrEnum):
+    """What engaged the switch."""
+
+    DAILY_LOSS = "daily_loss_limit"
+    ACCOUNT = "account_blocked"
+    CRITICAL_ERRORS = "critical_errors"
+    COMPENSATION = "compensation_failed"
+
+
+class Critical(enum.StrEnum):
+    """Errors that count towards the switch; the first engages it alone."""
+
+    COMPENSATION_FAILED = "compensation_failed"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    POSITION_DIFFERENCE = "position_difference"
+    ACCOUNT_SYNC = "account_sync"
+
+
+@dataclass(slots=True)
+class _Pace:
+    next_at: float = 0.0
+
+    def is_due(self) -> bool:
+        due = time.monotonic() >= self.next_at
+        if due:
+            self.next_at = time.monotonic() + CANCEL_AGAIN_SECONDS
+        return due
+
+
+_cancels = _Pace()
+
+
+def after_sync(account: Account) -> None:
+    """Look at an account that was just stored, and at the errors of the last minutes."""
+    _watch_loss(account)
+    _watch_standing(account)
+    _watch_errors()
+
+
+def sync_failed(error: ConnectorError) -> None:
+    """Count an account that cannot be read: once for every full three minutes without an answer.
+
+    A broker that is down for a while is not by itself a reason to engage; with other errors it is.
+    """
+    read_at = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
+    spans = (timezone.now() - read_at) // SYNC_PATIENCE if read_at else 0
+    if read_at is not None and spans > 0:
+        report_critical(
+            kind=Critical.ACCOUNT_SYNC, subject=f"{read_at:%m%dT%H%M%S}-{spans}", detail=str(error)
+        )
+
+
+def patrol() -> None:
+    """Do what the sweeper does each round: count what has no outcome, and repeat cancels until they are told.
+
+    Reads PostgreSQL alone, unless entries are still open while the switch is engaged.
+    """
+    patience = timedelta(seconds=settings.seconds("saga_timeout"))
+    lost = [OrderStatus.UNKNOWN, OrderStatus.SUBMITTING]
+    for order in Order.objects.filter(status__in=lost, submitted_at__lt=timezone.now() - patience):
+        detail = f"{order.symbol} {order.client_order_id}: nobody knows whether the broker has it"
+        report_critical(
+            kind=Critical.OUTCOME_UNKNOWN, subject=str(order.pk), detail=detail, cycle_id=order.cycle_id
+        )
+    _watch_errors()
+    if switch.is_engaged() and _entries_are_open() and _cancels.is_due():
+        kill_switch.repeat_cancels()
+
+
+def report_critical(*, kind: Critical, subject: str, detail: str, cycle_id: UUID | None = None) -> bool:
+    """Record a critical error and engage the switch when it is one too many; return whether it is new.
+
+    Args:
+        subject: what makes it one error (an order's id, say): the same is counted once. Together with the
+            kind at most 64 characters.
+        detail: what a person needs to know, in words.
+    """
+    _, is_new = Event.objects.get_or_create(
+        aggregate_type="critical_error",
+        aggregate_id=f"{kind}:{subject}"[:64],
+        sequence=1,
+        defaults={
+            "type": f"critical_error.{kind}",
+            "payload": {"detail": detail[:500]},
+            "cycle_id": cycle_id,
+        },
+    )
+    if is_new:
+        log.critical("critical_error", kind=kind, subject=subject, detail=detail, cycle_id=str(cycle_id))
+        if kind is Critical.COMPENSATION_FAILED:
+            _engage(Trigger.COMPENSATION, f"a compensation failed: {detail}", {"subject": subject})
+        else:
+            _watch_errors()
+    return is_new
+
+
+def _watch_loss(account: Account) -> None:
+    """Engage at the limit, inclusive: realised and unrealised, because both are in the equity."""
+    limits, start = limits_in_force(), account.last_equity
+    if limits is None or start <= 0:
+        return
+    loss_percent = (start - account.equity) / start * HUNDRED
+    session = {"session_start_equity": str(start)}
+    if loss_percent < limits.max_daily_loss_percent or _engaged_for(Trigger.DAILY_LOSS, session):
+        return
+    figures = session | {
+        "equity": str(account.equity),
+        "daily_loss_percent": f"{loss_percent:.3f}",
+        "max_daily_loss_percent": str(limits.max_daily_loss_percent),
+        "limits_version": str(limits.version),
+    }
+    words = f"the day's loss is {loss_percent:.2f} %, the limit {limits.max_daily_loss_percent:.2f} %"
+    _engage(Trigger.DAILY_LOSS, words, figures)
+
+
+def _watch_standing(account: Account) -> None:
+    problems = [*_standing_problems(account)]
+    last = Event.objects.filter(aggregate_type="account").order_by("-sequence").first()
+    was_blocked = last is not None and last.type == "account.blocked"
+    if problems and not was_blocked and not switch.is_engaged():
+        figures = {
+            "status": account.status,
+            "trading_blocked": str(account.trading_blocked),
+            "equity": str(account.equity),
+            "maintenance_margin": str(account.maintenance_margin),
+        }
+        _engage(Trigger.ACCOUNT, f"the broker's account: {', '.join(problems)}", figures)
+        _note_standing("blocked", figures)
+    elif was_blocked and not problems:
+        _note_standing("cleared", {"status": account.status})
+
+
+def _standing_problems(account: Account) -> Iterable[str]:
+    if account.status != GOOD_STANDING:
+        yield f"its status is {account.status}"
+    if account.trading_blocked:
+        yield "trading is blocked"
+    if account.maintenance_margin is not None and account.equity < account.maintenance_margin:
+        yield f"margin call, {account.equity} USD of equity against {account.maintenance_margin} USD"
+
+
+def _note_standing(event: str, figures: Mapping[str, str]) -> None:
+    with transaction.atomic():
+        AgentStatus.objects.select_for_update().get(pk=1)
+        transitions.append_event(
+            aggregate_type="account",
+            aggregate_id="1",
+            event_type=f"account.{event}",
+            payload=figures,
+            cycle_id=None,
+        )
+
+
+def _watch_errors() -> None:
+    limit = settings.count("critical_errors")
+    since = _errors_count_since()
+    counted = Q(aggregate_type="critical_error") | Q(type="saga.fail")
+    types = list(Event.objects.filter(counted, occurred_at__gte=since).values_list("type", flat=True))
+    if len(types) < limit:
+        return
+    figures = {name: str(types.count(name)) for name in sorted(set(types))}
+    figures |= {"errors": str(len(types)), "limit": str(limit), "since": since.isoformat()}
+    _engage(
+        Trigger.CRITICAL_ERRORS, f"{len(types)} critical errors in ten minutes, the limit is {limit}", figures
+    )
+
+
+def _errors_count_since() -> datetime:
+    released = KillSwitch.objects.filter(released_at__isnull=False).order_by("-released_at").first()
+    start = timezone.now() - ERROR_WINDOW
+    return max(start, released.released_at) if released and released.released_at else start
+
+
+def _engaged_for(trigger: Trigger, figures: Mapping[str, str]) -> bool:
+    return KillSwitch.objects.filter(trigger=trigger, figures__contains=dict(figures)).exists()
+
+
+def _engage(trigger: Trigger, reason: str, figures: Mapping[str, str]) -> None:
+    if switch.is_engaged():
+        return
+    log.critical("watchdog_engages", trigger=trigger, reason=reason, **figures)
+    kill_switch.engage(actor=ACTOR, reason=reason[:500], trigger=trigger, figures=figures)
+
+
+def _entries_are_open() -> bool:
+    known = Order.objects.live().filter(side="buy").exclude(purpose=Purpose.FLATTEN)
+    return known.exclude(status=OrderStatus.UNKNOWN).exists()
