@@ -42,9 +42,9 @@ def length(request: pytest.FixtureRequest) -> Length:
     return Length(
         is_long=is_long,
         seed=20_261_122 if seed is None else int(seed),
-        kills=int(kills or (510 if is_long else 14)),
-        seconds=2_100.0 if is_long else 40.0,
-        pause=1.2 if is_long else 1.0,
+        kills=int(kills or (510 if is_long else 12)),
+        seconds=2_100.0 if is_long else 70.0,
+        pause=1.2 if is_long else 0.5,
         trials=200 if is_long else 25,
     )
 

@@ -116,25 +116,20 @@ class Storm:
                 before = self.total
                 self._strike()
                 self._over.wait(pause * self._chance.uniform(0.4, 1.6))
-                if self.total > before:
-                    self._after_kill(began, engage_every)
+                self._after_kill(before, began, engage_every)
             self._over.set()
 
-    def _after_kill(self, began: float, engage_every: int) -> None:
-        if self.total % 10 == 0:
-            (orders,) = self._orders()
+    def _after_kill(self, before: int, began: float, engage_every: int) -> None:
+        if self.total // 10 > before // 10:
             self._say(
-                f"chaos: {self.total} kills in {time.monotonic() - began:.0f} s, {orders} orders at the venue,"
+                f"chaos: {self.total} kills in {time.monotonic() - began:.0f} s,"
+                f" {self.arena.venue.state_report()['orders']} orders at the venue,"
                 f" {self.samples} samples, {len(self.exceeded)} over a limit"
             )
             self._disconnect_stream()
-        if engage_every and self.total % engage_every == 0:
-            self.engage_and_release()
-        elif self.total % 10 == 5:
             self._release_if_engaged()
-
-    def _orders(self) -> tuple[int]:
-        return (int(self.arena.venue.state_report()["orders"]),)
+        if engage_every and self.total // engage_every > before // engage_every:
+            self.engage_and_release()
 
     def _disconnect_stream(self) -> None:
         fault = self.arena.venue.fault(kind="disconnect_stream", times=1)
