@@ -17,7 +17,7 @@ from connectors.errors import ConnectorError, UnavailableError
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError, TradingError
 from trading.models import Cycle, Saga
-from trading.services import cycles, execution, fetching, finishing, maintenance, pausing, sagas
+from trading.services import cycles, execution, fetching, finishing, following, maintenance, pausing, sagas
 from trading.services.analysis import analyse_cycle
 from trading.services.failures import log_failure
 from trading.services.providers import current_providers
@@ -141,6 +141,13 @@ def advance_saga(saga_id: str) -> None:
         _publish(lambda: finish_cycle.delay(str(saga.cycle_id)))
 
 
+@shared_task(name="trading.follow_order", soft_time_limit=50, time_limit=55)
+@resilient("follow_order")
+def follow_order(order_id: str) -> None:
+    """Follow an order without a saga."""
+    follow_here(order_id)
+
+
 @shared_task(name="trading.settle_order", soft_time_limit=50, time_limit=55)
 @resilient("settle_order")
 def settle_order(order_id: str) -> None:
@@ -214,6 +221,14 @@ def settle_here(order_id: str) -> None:
         log.warning("late_order_waits", order_id=order_id, error=str(error))
 
 
+def follow_here(order_id: str) -> None:
+    """Follow an order without a saga; what the broker cannot say now is asked again later."""
+    try:
+        following.follow_order(UUID(order_id))
+    except (ConnectorError, TradingError) as error:
+        log.warning("lone_order_waits", order_id=order_id, error=str(error))
+
+
 def _log_saga(event: str, saga: Saga, error: Exception) -> None:
     log_failure(
         event,
@@ -241,6 +256,7 @@ TASK_OF: dict[Kind, Task[[str], None]] = {
     Kind.FINISH: finish_cycle,
     Kind.RESUME: resume_cycle,
     Kind.SETTLE: settle_order,
+    Kind.FOLLOW: follow_order,
 }
 # The same without enqueuing anything: what follows is found by the sweeper.
 HERE: dict[Kind, Callable[[str], object]] = {
@@ -251,6 +267,7 @@ HERE: dict[Kind, Callable[[str], object]] = {
     Kind.FINISH: lambda pk: finishing.finish_cycle(UUID(pk)),
     Kind.RESUME: lambda pk: pausing.resume_cycle(UUID(pk)),
     Kind.SETTLE: settle_here,
+    Kind.FOLLOW: follow_here,
 }
 
 

@@ -31,6 +31,7 @@ class Kind(enum.StrEnum):
     FINISH = "finish_cycle"
     RESUME = "resume_cycle"
     SETTLE = "settle_order"
+    FOLLOW = "follow_order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,12 @@ def _saga_work() -> Iterator[Work]:
 
 
 def _order_work() -> Iterator[Work]:
-    """Orders whose saga has ended, but not rightly: open again, filled since, or never undone."""
+    """Orders whose saga has ended, but not rightly: open again, filled since, or never undone; and those without."""
     ended = Order.objects.filter(saga__isnull=False).exclude(saga__status__in=OPEN_SAGA)
     live = Q(status__in=OPEN_ORDER, broker_order_id__isnull=False)
     filled = Q(filled_quantity__gt=0) & (Q(trade__isnull=True) | Q(filled_quantity__gt=F("trade__quantity")))
     for pk in ended.filter(live | filled).order_by("created_at").values_list("pk", flat=True):
         yield Work(Kind.SETTLE, pk)
+    alone = Order.objects.open().filter(saga__isnull=True)
+    for pk in alone.order_by("created_at").values_list("pk", flat=True):
+        yield Work(Kind.FOLLOW, pk)
