@@ -61,6 +61,11 @@ def pending_symbols() -> frozenset[str]:
     return frozenset(RiskReservation.objects.counting().values_list("symbol", flat=True))
 
 
+def forget_sync() -> None:
+    """Count every reservation in full again; the sync that is now stored says anew what it includes."""
+    RiskReservation.objects.counting().update(quantity_in_positions=0, in_buying_power=False)
+
+
 def include_in_sync(reservation_id: UUID, *, quantity: Decimal, in_buying_power: bool) -> None:
     """Note what the account and the positions that are now stored include of a reservation.
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from risk.services import book as risk_book
 from tests.factories import (
     make_agent,
     make_decision,
@@ -18,8 +19,12 @@ from tests.factories import (
     make_strategy,
 )
 from tests.trading.outside import STOCK, Outside
+from tests.trading.scenes import ago, open_cycle, order_of, passed
+from trading.models import Order, Position, Saga
 from trading.services import gate_inputs
 from trading.services.flatten import flatten_positions
+from trading.services.portfolio import sync_portfolio
+from trading.services.submission import post_order
 
 pytestmark = pytest.mark.django_db
 
@@ -82,3 +87,27 @@ def test_flatten_reports_what_is_still_held(account: Outside) -> None:
     report = flatten_positions(make_engagement())
 
     assert report.remaining == {STOCK: 1}
+
+
+def test_fill_nobody_has_heard_of_counts_once(account: Outside) -> None:
+    """The sync asks the broker how much has filled: else the position and the whole reservation both count."""
+    open_cycle()
+    saga = passed(size_percent=4)
+    order = sagas_order(saga)
+    account.wait_filled(order.client_order_id)
+    assert order.filled_quantity == 0
+
+    sync_portfolio(None)
+
+    assert Position.objects.get().quantity == order.quantity
+    assert risk_book.reserved_by_symbol() == {STOCK: 0}
+    assert risk_book.pending_symbols() == {STOCK}
+
+
+def sagas_order(saga: Saga) -> Order:
+    """Post the saga's order and return it before anything was heard of its fill."""
+    post = post_order(saga.order)
+    Order.objects.filter(pk=saga.order_id).update(
+        status="accepted", broker_order_id=post.broker_order_id, acknowledged_at=ago(seconds=0)
+    )
+    return order_of(saga)

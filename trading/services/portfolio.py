@@ -1,13 +1,13 @@
 """The account and its positions, synced from the broker: its word replaces ours."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection, transaction
 
-from connectors.base import Account, BrokerPosition, MarketClock
+from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, MarketClock
 from connectors.errors import ConnectorError
 from risk.services import book as risk_book
 from risk.services import locks
@@ -18,17 +18,20 @@ from trading.services import transitions, watchdog
 from trading.services.providers import Providers, current_providers
 
 SYNCED = "position_synced"
+ASK_AGAIN = 3  # fills between the two looks at the orders make positions ambiguous
 
 
 @dataclass(frozen=True, slots=True)
 class KnownOrder:
     """What we knew of an order with a reservation when we asked.
 
-    ``is_taken``: the broker has it, so the buying power it tells is without the order's cost. ``ended_as`` is
+    ``filled_quantity`` is at least what we have recorded: the sync asks the broker again. ``is_taken``: the
+    broker has it, so the buying power it tells is without the order's cost. ``ended_as`` is
     its final status, "" while it is open.
     """
 
     reservation_id: UUID
+    broker_order_id: str | None
     filled_quantity: Decimal
     is_taken: bool
     ended_as: str
@@ -112,12 +115,13 @@ def known_orders() -> tuple[KnownOrder, ...]:
     return tuple(
         KnownOrder(
             reservation_id=reservation_id,
+            broker_order_id=broker_order_id,
             filled_quantity=filled,
             is_taken=acknowledged_at is not None or filled > 0,
             ended_as="" if status in OPEN_ORDER else status,
         )
-        for reservation_id, filled, acknowledged_at, status in holding.values_list(
-            "reservation_id", "filled_quantity", "acknowledged_at", "status"
+        for reservation_id, broker_order_id, filled, acknowledged_at, status in holding.values_list(
+            "reservation_id", "broker_order_id", "filled_quantity", "acknowledged_at", "status"
         )
         if reservation_id is not None
     )
@@ -125,6 +129,7 @@ def known_orders() -> tuple[KnownOrder, ...]:
 
 def _hand_over(known: tuple[KnownOrder, ...]) -> None:
     """Let go of what the positions now include, and of what ended unfilled and nobody compensated yet."""
+    risk_book.forget_sync()
     for order in known:
         if order.ended_as:
             reason = SYNCED if order.filled_quantity > 0 else f"order_{order.ended_as}"
@@ -139,8 +144,35 @@ def _ask(providers: Providers) -> PortfolioTruth:
     known = known_orders()  # before the time: see there
     asked_at = _database_time()
     broker = providers.broker
-    clock, account, positions = broker.clock(), broker.account(), broker.positions()
-    return PortfolioTruth(asked_at, account, clock, tuple(positions), known)
+    clock, fills = broker.clock(), _with_fills(broker, known)
+    for _ in range(ASK_AGAIN):
+        included = fills  # told before the positions: what they include at least
+        account, positions = broker.account(), broker.positions()
+        fills = _with_fills(broker, known)
+        if fills == included:
+            break
+    return PortfolioTruth(asked_at, account, clock, tuple(positions), included)
+
+
+def _with_fills(broker: Broker, known: tuple[KnownOrder, ...]) -> tuple[KnownOrder, ...]:
+    """Ask how much of our open orders has filled, so that a fill we have not heard of counts once.
+
+    Costs nothing while no order is open; otherwise one request, and one for each that has just ended.
+    """
+    if not any(order.broker_order_id and not order.ended_as for order in known):
+        return known
+    resting = {order.broker_order_id: order for order in broker.orders(open_only=True)}
+    return tuple(
+        order
+        if order.ended_as or order.broker_order_id is None
+        else _with_fill(order, resting.get(order.broker_order_id) or broker.order(order.broker_order_id))
+        for order in known
+    )
+
+
+def _with_fill(order: KnownOrder, told: BrokerOrder | None) -> KnownOrder:
+    filled = told.filled_quantity if told else order.filled_quantity
+    return replace(order, filled_quantity=max(filled, order.filled_quantity))
 
 
 def _database_time() -> datetime:
