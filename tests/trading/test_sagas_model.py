@@ -143,6 +143,16 @@ class SagaMachine(RuleBasedStateMachine):
         assert self.theirs is not None
         self.broker.end(self.theirs, status)
 
+    @precondition(lambda self: self.theirs is not None and self.theirs.status in OPEN)
+    @rule(part=st.sampled_from([1, 3, 10]))
+    def fill_is_told_after_the_end(self, part: int) -> None:
+        """The case that chance alone meets too seldom: we have settled, then more fills."""
+        assert self.theirs is not None
+        self.broker.end(self.theirs, S.CANCELED)
+        self.advance(times=2)
+        if self.theirs.filled_quantity < QUANTITY:
+            self.broker_fills(part)
+
     @invariant()
     def at_most_one_order(self) -> None:
         assert self.broker.taken <= 1
