@@ -13,7 +13,16 @@ from tests.factories import make_agent, make_engagement, make_strategy
 from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
-from trading.models import AgentStatus, AIDecision, Approval, Asset, MarketSnapshot, Order, Saga
+from trading.models import (
+    AgentStatus,
+    AIDecision,
+    Approval,
+    Asset,
+    EquitySnapshot,
+    MarketSnapshot,
+    Order,
+    Saga,
+)
 from trading.services import cycles, execution
 from trading.services.execution import execute_decision
 from trading.services.portfolio import sync_portfolio
@@ -70,7 +79,8 @@ def test_stock_that_cannot_be_split_is_ordered_in_whole_shares(account: Outside)
     execute_decision(decision.pk)
 
     quantity = Order.objects.get().quantity
-    assert quantity == int(Decimal(3000) / price_of(WHOLE_STOCK))
+    equity = EquitySnapshot.objects.latest("created_at").equity
+    assert quantity == int(equity * decision.strategy.size_percent / 100 / price_of(WHOLE_STOCK))
 
 
 def test_exit_sells_what_the_position_has_available(account: Outside) -> None:

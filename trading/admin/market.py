@@ -39,9 +39,10 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
 
     class Meta:
         model = Strategy
-        fields = ["name", "instructions", "size_percent", "is_active"]
+        fields = ["name", "instructions", "size_percent", "sizing", "is_active"]
         help_texts = {
             "size_percent": "The notional of an entry in percent of equity; the account's limits still apply.",
+            "sizing": "Scaled sizes are only ever smaller: by volatility above 20 % a year, or times the confidence.",
             "instructions": "What the model is told to do. The built-in analyst is not a language model: it has"
             " its own rules and does not read this.",
         }
