@@ -70,6 +70,7 @@ class Supervisor:
                         break
                     time.sleep(self._timing.poll_interval)
             finally:
+                self._stops = max(self._stops, 1)  # a refusal, too, ends the watching
                 self._stop_all()
 
     def refused(self) -> ProcessSpec | None:

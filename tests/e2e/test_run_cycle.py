@@ -8,6 +8,8 @@ from tests.venue_process import VenueProcess
 from trading.models import AIDecision, Cycle, MarketSnapshot, Trade
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# The broker allows 200 requests a minute, and a first cycle fills up to 15 positions.
+SETTING_UP, REQUESTS_AN_ORDER = 40, 12
 
 
 def _symbols(market: VenueProcess, stocks: int) -> list[str]:
@@ -31,6 +33,9 @@ def test_a_cycle_reports_itself_as_one_json_object(system: System, market: Venue
     assert MarketSnapshot.objects.filter(cycle_id=report["cycle_id"]).count() == len(symbols)
     wait_for_rest()
     assert_books_agree(market)
+    asked = [request for request in market.requests() if request["path"].startswith("/v2/")]
+    posted = [request for request in asked if request["method"] == "POST"]
+    assert len(asked) <= SETTING_UP + REQUESTS_AN_ORDER * len(posted)
 
 
 def test_a_cycle_waits_for_the_running_one(system: System, market: VenueProcess) -> None:

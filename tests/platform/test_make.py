@@ -24,7 +24,10 @@ def project(tmp_path: Path) -> Path:
 
 
 def make(project: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHON": sys.executable, **environ}
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith("MAKE")
+    }  # of `make test`
+    environment = {**ours, "PYTHON": sys.executable, **environ}
     return subprocess.run(
         ["make", *words],
         cwd=project,

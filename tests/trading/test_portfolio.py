@@ -83,10 +83,10 @@ def test_older_answer_never_overwrites_a_newer_one(account: Outside, monkeypatch
     sync_portfolio(None)
     before = AgentStatus.objects.get()
     newest = EquitySnapshot.objects.first()
-    truth = portfolio._ask(current_providers())
+    truth = portfolio._ask(current_providers(), 1)
     poorer = replace(truth.account, equity=Decimal(1), buying_power=Decimal(1))
     late = replace(truth, asked_at=ago(seconds=30), positions=(), account=poorer)
-    monkeypatch.setattr(portfolio, "_ask", lambda _: late)
+    monkeypatch.setattr(portfolio, "_ask", lambda *_: late)
 
     sync_portfolio(None)
 

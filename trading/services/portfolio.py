@@ -1,7 +1,7 @@
 """The account and its positions, synced from the broker: its word replaces ours."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -18,7 +18,8 @@ from trading.services import transitions, watchdog
 from trading.services.providers import Providers, current_providers
 
 SYNCED = "position_synced"
-ASK_AGAIN = 3  # fills between the two looks at the orders make positions ambiguous
+MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster
+LOOKS = 3  # fills between the two looks at the orders make positions ambiguous
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,15 @@ class KnownOrder:
 
     reservation_id: UUID
     broker_order_id: str | None
+    created_at: datetime
     filled_quantity: Decimal
     is_taken: bool
     ended_as: str
+
+    @property
+    def is_asked_about(self) -> bool:
+        """Whether the broker has it and may have filled more of it than we know."""
+        return self.broker_order_id is not None and not self.ended_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,14 @@ class PortfolioTruth:
     known: tuple[KnownOrder, ...] = ()
 
 
-def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
+def sync_portfolio(cycle_id: UUID | None, *, looks: int = LOOKS) -> PortfolioTruth:
     """Ask the broker for clock, account and positions and store them; return what it said.
 
     An answer older than what is stored already changes nothing.
+
+    Args:
+        looks: how often to look at most while orders fill under our eyes; with one, such a fill may count
+            twice until the next sync, never not at all.
 
     Raises:
         WorldMismatchError: it is another account than the one this database belongs to.
@@ -59,13 +70,21 @@ def sync_portfolio(cycle_id: UUID | None) -> PortfolioTruth:
     """
     providers = current_providers()
     try:
-        truth = _ask(providers)
+        truth = _ask(providers, looks)
     except ConnectorError as error:
         watchdog.sync_failed(error)
         raise
     if store_truth(truth, cycle_id, world=providers.world):
         watchdog.after_sync(truth.account)
     return truth
+
+
+def includes(order: Order) -> bool:
+    """Return whether a sync that was asked for after the order's end has let go of its reservation."""
+    asked_at = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
+    if order.reservation is None or asked_at is None or order.ended_at is None:
+        return False
+    return order.reservation.release_reason == SYNCED and asked_at > order.ended_at
 
 
 def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> bool:
@@ -116,12 +135,13 @@ def known_orders() -> tuple[KnownOrder, ...]:
         KnownOrder(
             reservation_id=reservation_id,
             broker_order_id=broker_order_id,
+            created_at=created_at,
             filled_quantity=filled,
             is_taken=acknowledged_at is not None or filled > 0,
             ended_as="" if status in OPEN_ORDER else status,
         )
-        for reservation_id, broker_order_id, filled, acknowledged_at, status in holding.values_list(
-            "reservation_id", "broker_order_id", "filled_quantity", "acknowledged_at", "status"
+        for reservation_id, broker_order_id, created_at, filled, acknowledged_at, status in holding.values_list(
+            "reservation_id", "broker_order_id", "created_at", "filled_quantity", "acknowledged_at", "status"
         )
         if reservation_id is not None
     )
@@ -140,32 +160,42 @@ def _hand_over(known: tuple[KnownOrder, ...]) -> None:
             )
 
 
-def _ask(providers: Providers) -> PortfolioTruth:
+def _ask(providers: Providers, looks: int) -> PortfolioTruth:
     known = known_orders()  # before the time: see there
     asked_at = _database_time()
     broker = providers.broker
-    clock, fills = broker.clock(), _with_fills(broker, known)
-    for _ in range(ASK_AGAIN):
+    clock = broker.clock()
+    since = clock.now - (asked_at - _oldest(known, asked_at)) - MARGIN
+    fills = _with_fills(broker, known, since)
+    for look in range(1, looks + 1):
         included = fills  # told before the positions: what they include at least
         account, positions = broker.account(), broker.positions()
-        fills = _with_fills(broker, known)
-        if fills == included:
+        if look == looks or (fills := _with_fills(broker, known, since)) == included:
             break
     return PortfolioTruth(asked_at, account, clock, tuple(positions), included)
 
 
-def _with_fills(broker: Broker, known: tuple[KnownOrder, ...]) -> tuple[KnownOrder, ...]:
+def _oldest(known: tuple[KnownOrder, ...], otherwise: datetime) -> datetime:
+    """Return when the oldest order we ask about was made (wall time)."""
+    return min((order.created_at for order in known if order.is_asked_about), default=otherwise)
+
+
+def _with_fills(broker: Broker, known: tuple[KnownOrder, ...], since: datetime) -> tuple[KnownOrder, ...]:
     """Ask how much of our open orders has filled, so that a fill we have not heard of counts once.
 
-    Costs nothing while no order is open; otherwise one request, and one for each that has just ended.
+    Costs nothing while no order is open, and one request for all of them otherwise: many sagas sync at
+    once, and the broker limits requests. Only an order that the list does not have is asked for alone.
+
+    Args:
+        since: the broker's time before which none of them was submitted.
     """
-    if not any(order.broker_order_id and not order.ended_as for order in known):
+    if not any(order.is_asked_about for order in known):
         return known
-    resting = {order.broker_order_id: order for order in broker.orders(open_only=True)}
+    listed = {order.broker_order_id: order for order in broker.orders(open_only=False, after=since)}
     return tuple(
-        order
-        if order.ended_as or order.broker_order_id is None
-        else _with_fill(order, resting.get(order.broker_order_id) or broker.order(order.broker_order_id))
+        _with_fill(order, listed.get(order.broker_order_id) or broker.order(order.broker_order_id))
+        if order.is_asked_about and order.broker_order_id is not None
+        else order
         for order in known
     )
 

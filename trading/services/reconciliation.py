@@ -56,6 +56,7 @@ def reconcile() -> ReconciliationReport:
         _heal(ours, order, report)
     _heal_missing(set(told), report)
     _heal_fills(report)
+    _settle_failed(report)  # before the sync, which lets go of what has ended without saying why
     _heal_positions(report)
     _book(report)
     return report
@@ -85,14 +86,20 @@ def _heal_missing(told: set[str], report: ReconciliationReport) -> None:
             _heal(ours, order, report)
 
 
+def _settle_failed(report: ReconciliationReport) -> None:
+    """Undo what sagas left behind because their compensation had failed."""
+    for order in Order.objects.filter(saga__status=SagaStatus.FAILED, reservation__released_at__isnull=True):
+        settle_order(order.pk)
+        report.booked.append(order.client_order_id)
+
+
 def _book(report: ReconciliationReport) -> None:
-    """Settle what sagas left behind, and write the trades of orders that have no saga."""
-    behind = Order.objects.filter(saga__status=SagaStatus.FAILED, reservation__released_at__isnull=True)
+    """Book late fills, and write the trades of orders that have no saga."""
     late = Order.objects.filter(
         saga__status__in=(SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.FAILED),
         filled_quantity__gt=Coalesce(F("trade__quantity"), Decimal(0)),
     )
-    for order in {*behind, *late}:
+    for order in late:
         settle_order(order.pk)
         report.booked.append(order.client_order_id)
     for stranger in unbooked_strangers():

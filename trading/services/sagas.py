@@ -23,7 +23,7 @@ from trading.services import compensation, saga_steps, transitions
 from trading.services.booking import book_trade
 from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
-from trading.services.portfolio import sync_portfolio
+from trading.services.portfolio import includes, sync_portfolio
 from trading.services.providers import current_providers
 from trading.services.submission import UNSENT, submit_order
 
@@ -166,7 +166,8 @@ def _book(saga: Saga, order: Order) -> None:
     }
     saga_steps.end(saga, Step.CONFIRM_FILL, Outcome.COMPLETED, **facts)
     saga_steps.begin(saga, Step.UPDATE_POSITION)
-    sync_portfolio(order.cycle_id)
+    if not includes(order):  # the sync of another saga may have brought it along
+        sync_portfolio(order.cycle_id, looks=1)  # many sagas end at once, and requests are limited
     with transaction.atomic():
         locked = Order.objects.select_for_update(of=("self",)).select_related("decision__strategy")
         current = locked.get(pk=order.pk)

@@ -8,7 +8,8 @@
   function tick() {
     const passed = (performance.now() - began) / 1000;
     for (const row of rows) {
-      const left = Math.max(0, Math.floor(Number(row.dataset.secondsLeft) - passed));
+      // Rounded up here as on the server: what it still takes must never read as expired.
+      const left = Math.max(0, Math.ceil(Number(row.dataset.secondsLeft) - passed));
       const shown = row.querySelector("[data-countdown]");
       shown.textContent = left > 0 ? clock(left) : "expired";
       shown.classList.toggle("tc-loss", left < 60);
