@@ -81,6 +81,9 @@ explain() {
 
 : >"$log" || explain
 [ "$python" = .venv/bin/python ] || "$python" -m venv .venv >"$log" 2>&1 || explain
+# The lock is complete. Resolving it anew would let a release made after it in: older pips take the newest
+# package[extra] where the lock pins the bare package, and then refuse it for want of a hash.
 .venv/bin/python -m pip install --disable-pip-version-check --no-input --retries 2 \
-    --require-hashes -r "$lock" >>"$log" 2>&1 </dev/null || explain
+    --no-deps --require-hashes -r "$lock" >>"$log" 2>&1 </dev/null || explain
+.venv/bin/python -m pip check --disable-pip-version-check >>"$log" 2>&1 || explain
 echo "$wanted" >"$stamp"
