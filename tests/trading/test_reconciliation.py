@@ -49,6 +49,18 @@ def test_strangers_order_is_adopted_as_external(account: Outside) -> None:
     assert agreed()
 
 
+def test_stranger_is_adopted_as_it_stands_or_not_at_all(account: Outside) -> None:
+    """An order that ended must never be seen as open: the gate would deny its symbol as pending."""
+    account.place(STOCK, "2", client_order_id=f"stranger-{ago():%H%M%S%f}")
+    wait_until(lambda: STOCK in account.positions(), what="it is filled")
+    account.venue.fault(kind="error", route="*/activities/FILL")
+
+    with pytest.raises(UnavailableError):
+        reconcile()
+
+    assert not Order.objects.open().exists()
+
+
 def test_strangers_resting_order_is_followed_to_its_end(account: Outside) -> None:
     account.fill_never(times=1)
     client_order_id = f"resting-{ago():%H%M%S%f}"

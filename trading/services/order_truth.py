@@ -1,5 +1,6 @@
 """What the broker says of an order, written down: monotonic, and harmless to repeat."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +37,15 @@ def record_broker_order(order: Order, told: BrokerOrder) -> Order:
         ConnectorError: the fills could not be read; nothing was recorded.
     """
     fills = _executions(order, told) if told.filled_quantity > order.filled_quantity else []
+    return record_told(order, told, fills)
+
+
+def record_told(order: Order, told: BrokerOrder, fills: Sequence[BrokerFill]) -> Order:
+    """Do the same with fills that were read already; asks nobody, so it may run in a transaction.
+
+    Args:
+        fills: the order's executions as far as the broker tells them.
+    """
     with transaction.atomic():
         row = Order.objects.select_for_update().get(pk=order.pk)
         if told.filled_quantity < row.filled_quantity:
@@ -54,7 +64,7 @@ def record_broker_order(order: Order, told: BrokerOrder) -> Order:
     return row
 
 
-def record_fills(order: Order, fills: list[BrokerFill]) -> int:
+def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
     """Insert the executions that are not recorded yet; return how many there were to record."""
     rows = [
         Fill(

@@ -1,28 +1,30 @@
 """Orders, fills and positions held against the broker's; differences are healed toward the broker."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
 import structlog
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from connectors.base import BrokerOrder
+from connectors.base import BrokerFill, BrokerOrder
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
 from trading.models import AgentStatus, Order, Position, Saga
 from trading.services import transitions
 from trading.services.booking import book_trade, sold_unit_cost, unbooked_strangers
-from trading.services.order_truth import record_broker_order, record_fills
+from trading.services.order_truth import record_broker_order, record_fills, record_told
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
 from trading.services.sagas import settle_order
 
 log = structlog.get_logger(__name__)
 LOOK_BACK = timedelta(days=3)
+FILL_MARGIN = timedelta(seconds=1)  # "after" is exclusive, and stamps are rounded
 
 
 @dataclass(slots=True)
@@ -47,13 +49,10 @@ def reconcile() -> ReconciliationReport:
     since = broker.clock().now - LOOK_BACK
     told = {order.client_order_id: order for order in broker.orders(open_only=False, after=since)}
     known = {order.client_order_id: order for order in Order.objects.filter(client_order_id__in=told)}
-    for client_order_id, order in told.items():
-        report.orders_checked += 1
-        ours = known.get(client_order_id)
-        if ours is None:
-            ours = _adopt(order)
-            report.adopted.append(client_order_id)
-        _heal(ours, order, report)
+    report.orders_checked = len(told)
+    _adopt_all([order for order in told.values() if order.client_order_id not in known], report)
+    for client_order_id, ours in known.items():
+        _heal(ours, told[client_order_id], report)
     _heal_missing(set(told), report)
     _heal_fills(report)
     _settle_failed(report)  # before the sync, which lets go of what has ended without saying why
@@ -123,8 +122,24 @@ def _record(kind: str, subject: str, *, here: str, there: str) -> None:
         )
 
 
-def _adopt(told: BrokerOrder) -> Order:
-    """Take an order we did not place into the book, as external."""
+def _adopt_all(strangers: Sequence[BrokerOrder], report: ReconciliationReport) -> None:
+    """Take orders we did not place into the book; their fills are asked for together."""
+    filled = [order.submitted_at for order in strangers if order.filled_quantity > 0]
+    fills = current_providers().broker.fills(after=min(filled) - FILL_MARGIN) if filled else []
+    for told in strangers:
+        try:
+            _adopt(told, [fill for fill in fills if fill.broker_order_id == told.broker_order_id])
+        except IntegrityError:
+            continue  # another reconciliation, at the same moment, has adopted it
+        report.adopted.append(told.client_order_id)
+
+
+def _adopt(told: BrokerOrder, fills: Sequence[BrokerFill]) -> None:
+    """Take an order into the book as external, at once as it stands.
+
+    In one transaction: an order that ended long ago must not be seen as pending, which would have the gate
+    deny its symbol.
+    """
     with transaction.atomic():
         order = Order.objects.create(
             client_order_id=told.client_order_id,
@@ -137,8 +152,8 @@ def _adopt(told: BrokerOrder) -> Order:
             status="unknown",
         )
         transitions.record_created(order, symbol=told.symbol, side=told.side, external=True)
-    _record("unknown order", told.client_order_id, here="no such order", there=told.status.value)
-    return order
+        record_told(order, told, fills)
+        _record("unknown order", told.client_order_id, here="no such order", there=told.status.value)
 
 
 def _heal(ours: Order, told: BrokerOrder, report: ReconciliationReport) -> None:
@@ -165,7 +180,7 @@ def _heal_fills(report: ReconciliationReport) -> None:
     broker = current_providers().broker
     for order in short:
         if order.broker_order_id and (told := broker.order(order.broker_order_id)):
-            fills = broker.fills(after=told.submitted_at - timedelta(seconds=1))
+            fills = broker.fills(after=told.submitted_at - FILL_MARGIN)
             record_fills(order, [fill for fill in fills if fill.broker_order_id == told.broker_order_id])
             report.healed.append(f"{order.client_order_id}: fills added")
             _record("fills", order.client_order_id, here="fills missing", there="added")
