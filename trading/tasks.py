@@ -194,7 +194,7 @@ def execute_here(decision_id: str) -> None:
 
 def advance_here(saga_id: str) -> Saga | None:
     """Advance a saga; None when it has to wait. What the broker does not answer pauses the cycle."""
-    saga = Saga.objects.select_related("order").get(pk=UUID(saga_id))
+    saga = sagas.read_saga(UUID(saga_id))
     waits = False
     try:
         saga = sagas.advance_saga(saga.pk)

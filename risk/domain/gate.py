@@ -71,7 +71,9 @@ def _market_reason(intent: OrderIntent) -> DenyReason | None:
         return DenyReason.ASSET_NOT_TRADABLE
     if intent.price is None or not intent.price.is_finite() or intent.price <= 0:
         return DenyReason.NO_PRICE
-    if intent.price_age_seconds is None or not (intent.price_age_seconds <= intent.max_price_age_seconds):
+    # As far from now in the future as in the past: one of the two clocks is wrong, and nobody knows which.
+    age = intent.price_age_seconds
+    if age is None or not abs(age) <= intent.max_price_age_seconds:
         return DenyReason.STALE_PRICE
     return None
 

@@ -45,7 +45,7 @@ class OrderIntent:
         min_confidence: the threshold an entry must reach, inclusive.
         size_percent: the entry's largest notional in percent of equity; unused when reducing.
         price: USD per base unit; None when there is none.
-        price_age_seconds: age in market time; None when unknown.
+        price_age_seconds: age in market time, negative for a price from the future; None when unknown.
         market_open: whether the asset's market trades now (coins: always).
         rules: None when the asset is not in the asset master.
         needs_person: the mode asks for a person's word on this order and nobody has given it.

@@ -112,6 +112,7 @@ def test_low_confidence_tells_both_figures() -> None:
         ({"price_age_seconds": float("nan")}, "stale_price"),
         ({"price_age_seconds": float("inf")}, "stale_price"),
         ({"price_age_seconds": 90.001}, "stale_price"),
+        ({"price_age_seconds": -90.001}, "stale_price"),
     ],
 )
 def test_missing_market_facts_deny_entry_and_exit(
@@ -121,8 +122,9 @@ def test_missing_market_facts_deny_entry_and_exit(
     assert reason_of(make_intent(reducing=reducing, **change), make_book(**HELD_FIVE)) == reason
 
 
-def test_price_age_is_inclusive_at_its_limit() -> None:
-    assert reason_of(make_intent(price_age_seconds=90.0)) is None
+@pytest.mark.parametrize("age", [90.0, -90.0])
+def test_price_age_is_inclusive_at_its_limit(age: float) -> None:
+    assert reason_of(make_intent(price_age_seconds=age)) is None
 
 
 def test_no_limits_deny() -> None:

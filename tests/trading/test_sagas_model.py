@@ -238,9 +238,6 @@ class SagaMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-@pytest.mark.skip(
-    reason="the model does not know that a position sync may release what ended before the saga does"
-)
 def test_saga_agrees_with_the_model_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lessons 22, 36, 37."""
     SagaMachine.broker = ModelBroker()

@@ -42,7 +42,7 @@ def advance_saga(saga_id: UUID) -> Saga:
     Raises:
         ConnectorError: the broker did not answer; the saga stays where it is and is tried again.
     """
-    saga = _read(saga_id)
+    saga = read_saga(saga_id)
     ids = {"saga_id": saga.pk, "decision_id": saga.decision_id, "cycle_id": saga.cycle_id}
     with bound_contextvars(**{name: str(value) for name, value in ids.items()}):
         if saga.status == SagaStatus.RUNNING:
@@ -63,7 +63,7 @@ def settle_order(order_id: UUID) -> Saga:
         ConnectorError: the broker did not answer; it is tried again.
     """
     order = Order.objects.get(pk=order_id)
-    saga = _read(order.saga.pk)
+    saga = read_saga(order.saga.pk)
     if saga.status in (SagaStatus.RUNNING, SagaStatus.COMPENSATING):
         return saga
     with bound_contextvars(saga_id=str(saga.pk), cycle_id=str(saga.cycle_id)):
@@ -75,7 +75,8 @@ def settle_order(order_id: UUID) -> Saga:
     return saga
 
 
-def _read(saga_id: UUID) -> Saga:
+def read_saga(saga_id: UUID) -> Saga:
+    """Return a saga with its order, its decision and the decision's strategy."""
     return Saga.objects.select_related("order", "decision__strategy").get(pk=saga_id)
 
 
