@@ -2,6 +2,7 @@
 
 PORT ?= 8000
 ARGS ?=
+TEST_PROCESSES ?= 2
 PYTHON_IN_VENV := .venv/bin/python
 
 # A demo or a test must never meet a real account, whatever the shell has set.
@@ -23,12 +24,12 @@ demo: install  ## run everything on the local venue (PORT=8000, VENUE_DATA=folde
 	@echo "Demo: simulated trading on the local venue, in autonomous mode. No real account is used; Ctrl-C stops everything."
 	@$(WITHOUT_REAL_MARKETS); ORCHESTRATOR_MODE=autonomous exec $(PYTHON_IN_VENV) manage.py up --port "$(PORT)"
 
-test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a part)
+test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a part, TEST_PROCESSES=0 one process)
 	@./.ci/chromium
 	@$(WITHOUT_REAL_MARKETS); \
 	status=0; \
 	$(PYTHON_IN_VENV) -m coverage erase; \
-	$(PYTHON_IN_VENV) -m coverage run -m pytest $(ARGS) || status=$$?; \
+	$(PYTHON_IN_VENV) -m coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS) || status=$$?; \
 	$(PYTHON_IN_VENV) -m coverage combine -q || true; \
 	$(PYTHON_IN_VENV) -m tests.coverage_summary $(if $(strip $(ARGS)),--no-minimum) || status=1; \
 	exit $$status

@@ -1,7 +1,8 @@
 """A pytest plugin, loaded before Django's settings: the engines all tests of a run use.
 
 Embedded in a temporary folder, or the servers that DATABASE_URL and REDIS_URL name. Whatever of ours the
-developer has in the environment is taken out, so that a test sees the defaults.
+developer has in the environment is taken out, so that a test sees the defaults. Each process of a run that is
+spread over several has engines (or databases) of its own.
 """
 
 import contextlib
@@ -15,7 +16,9 @@ import pytest
 from orchestrator_project.engines import joined_engines
 from orchestrator_project.environment import PREFIXES
 
-LAST_REDIS_DATABASE = 15
+REDIS_DATABASES = 16
+PROCESS_NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PROCESS_COUNT = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _ending = contextlib.ExitStack()
 
 
@@ -37,11 +40,14 @@ def _start() -> None:
 
 
 def _empty_database(url: str) -> str:
-    """Return the URL of a database of that server with no keys: a test may flush it."""
+    """Return the URL of a database of that server with no keys: a test may flush it.
+
+    Test processes that run side by side look at different ones.
+    """
     import redis
 
     base = url.rsplit("/", 1)[0] if url.count("/") > 2 else url
-    for number in range(LAST_REDIS_DATABASE, -1, -1):
+    for number in range(REDIS_DATABASES - 1 - PROCESS_NUMBER, -1, -PROCESS_COUNT):
         candidate = f"{base}/{number}"
         with redis.Redis.from_url(candidate) as client, contextlib.suppress(redis.ResponseError):
             if client.dbsize() == 0:
