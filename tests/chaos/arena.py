@@ -1,7 +1,6 @@
 """A whole running system for the storm: engines, venue and processes of its own, all of which may be killed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from orchestrator_project.engines.state import EngineState, read_state
 from orchestrator_project.ports import port_is_free
 from orchestrator_project.processes import process_specs
 from orchestrator_project.supervisor import ProcessSpec
+from tests import unmeasured
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
@@ -85,7 +85,7 @@ class Arena:
             "AI_API_KEY": "none",
             "PYTHONUNBUFFERED": "1",
         }
-        return {**os.environ, **ours}
+        return {**unmeasured.environment(), **ours}
 
     def start(self) -> None:
         """Prepare the database, start everything, and wait until both workers take tasks."""

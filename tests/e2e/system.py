@@ -1,7 +1,6 @@
 """The real processes of a running system, on the test's database, queue and venue."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from orchestrator_project.processes import process_specs
+from tests import unmeasured
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +104,12 @@ def environment() -> dict[str, str]:
     else:
         port = connection.settings_dict["PORT"] or 5432
         url += f"{connection.settings_dict['HOST']}:{port}/{name}"
-    return {**os.environ, "DATABASE_URL": url, "REDIS_URL": settings.REDIS_URL, "PYTHONUNBUFFERED": "1"}
+    return {
+        **unmeasured.environment(),
+        "DATABASE_URL": url,
+        "REDIS_URL": settings.REDIS_URL,
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def manage(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
