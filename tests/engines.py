@@ -1,8 +1,8 @@
 """A pytest plugin, loaded before Django's settings: the engines all tests of a run use.
 
 Embedded in a temporary folder, or the servers that DATABASE_URL and REDIS_URL name. Whatever of ours the
-developer has in the environment is taken out, so that a test sees the defaults. Each process of a run that is
-spread over several has engines (or databases) of its own.
+developer has in the environment is taken out, so that a test sees the defaults. The processes of a run that is
+spread over several share the engines the first has started, with a database and a queue of their own.
 """
 
 import contextlib
