@@ -47,7 +47,7 @@ def rows() -> list[list[str]]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(account: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same proportions in a third of the time: a request 1 s, a fetch 4 s."""
     providers._build.cache_clear()
     for adapter in (AlpacaStockData, AlpacaCryptoData, FinnhubData, CoinGeckoData):

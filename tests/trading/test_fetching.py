@@ -366,6 +366,31 @@ def test_news_that_fail_are_recorded(account: Outside, cycle: Cycle) -> None:
     ]
 
 
+def test_headlines_come_from_both_sources_each_story_once(account: Outside, cycle: Cycle) -> None:
+    sync_portfolio(None)
+
+    fetch_headlines(cycle.pk, cycle.symbols)
+
+    cycle.refresh_from_db()
+    paths = {r["path"].rsplit("/", 1)[-1] for r in account.requests() if "news" in r["path"]}
+    titles = [row["title"] for row in cycle.headlines]
+    assert paths == {"news", "company-news"}
+    assert len(titles) == len(set(titles))
+
+
+def test_headlines_by_keyword_say_which(account: Outside, cycle: Cycle) -> None:
+    sync_portfolio(None)
+    fetch_headlines(cycle.pk, cycle.symbols)
+    cycle.refresh_from_db()
+    word = max(cycle.headlines[0]["title"].split(), key=len)
+
+    fetch_headlines(cycle.pk, [], keywords=[word])
+
+    cycle.refresh_from_db()
+    assert cycle.headlines
+    assert all(row["keywords"] == [word] for row in cycle.headlines)
+
+
 def test_account_is_synced_with_a_step(account: Outside, cycle: Cycle) -> None:
     fetching.fetch_account(cycle.pk)
 

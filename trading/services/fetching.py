@@ -164,6 +164,8 @@ def _store(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) ->
 
 def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketTime) -> list[MarketSnapshot]:
     """Store again what an earlier cycle fetched a moment ago, with its own source and time (Lesson 7)."""
+    if symbols and clock.now is None:
+        clock.refresh()
     if not symbols or clock.now is None:
         return []
     since = timezone.now() - timedelta(seconds=settings.seconds("cache_age"))
