@@ -147,7 +147,7 @@ def _ask(
         cycles.record_error(cycle_id, operation=f"quotes {source.name}", error=error)
         prices.note(symbols, source.name, error.detail[:120])
         return
-    problems = _judged(quotes, clock)
+    problems = time_problems(quotes, clock)
     for symbol in symbols:
         quote = quotes.get(symbol)
         if quote is None:
@@ -161,7 +161,7 @@ def _ask(
             prices.usable[symbol] = quote
 
 
-def _judged(quotes: Mapping[str, Quote], clock: MarketTime) -> dict[str, str]:
+def time_problems(quotes: Mapping[str, Quote], clock: MarketTime) -> dict[str, str]:
     """Return what is wrong with each quote's time, "" where nothing is."""
     limit = settings.seconds("price_max_age")
 
