@@ -139,7 +139,7 @@ def test_breaker_opened_by_one_adapter_is_open_for_all_and_recovers(
     venue: VenueProcess, client: "redis.Redis"
 ) -> None:
     name = uuid.uuid4().hex
-    limits = Limits(0, breaker_failures=2, breaker_seconds=1)
+    limits = Limits(0, breaker_failures=2, breaker_seconds=5)
     here, there = (
         AlpacaStockData(KEY, KEY, venue.url, throttle=SharedThrottle(client, "test", name, limits))
         for _ in range(2)
