@@ -69,6 +69,7 @@ NAVIGATION = [
             _table("Universe candidates", "travel_explore", "trading_universecandidate"),
             _table("Assets", "list_alt", "trading_asset"),
             _table("Market snapshots", "photo_camera", "trading_marketsnapshot"),
+            _table("Bar histories", "candlestick_chart", "trading_barhistory"),
             _table("Model calls", "neurology", "ai_modelcall"),
         ],
     },

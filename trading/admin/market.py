@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from trading.admin.base import ConsoleAdmin, RecordAdmin, figure, labelled, status_label
 from trading.errors import SymbolsError
-from trading.models import Asset, Strategy, UniverseCandidate
+from trading.models import Asset, BarHistory, Strategy, UniverseCandidate
 from trading.services.universe import checked_symbols
 
 
@@ -32,6 +32,19 @@ class AssetAdmin(RecordAdmin):
     ]
     list_filter = ["asset_class", "tradable", "fractionable"]
     search_fields = ["symbol", "name"]
+
+
+@admin.register(BarHistory)
+class BarHistoryAdmin(RecordAdmin):
+    """Daily bars as kept between cycles; deleted by nobody, replaced on the next market day."""
+
+    list_display = ["symbol", "market_date", "bar_count", "fetched_at"]
+    search_fields = ["symbol__exact"]
+
+    @admin.display(description="bars")
+    def bar_count(self, history: BarHistory) -> int:
+        """Show how many days are kept."""
+        return len(history.bars)
 
 
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone

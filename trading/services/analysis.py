@@ -21,10 +21,12 @@ from ai.domain.types import (
 )
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, analyse
+from trading.domain.prices import Missing
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.domain.symbols import is_coin
 from trading.models import AIDecision, Cycle, EquitySnapshot, Event, MarketSnapshot, Position, Strategy
 from trading.services import cycles, settings
+from trading.services.gaps import gaps_of
 from trading.services.market_time import market_now, stocks_trade_now
 
 ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 45 s
@@ -75,7 +77,12 @@ def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
 def _decide(cycle: Cycle, strategy: Strategy) -> Iterable[AIDecision]:
     snapshots = {s.symbol: s for s in MarketSnapshot.objects.filter(cycle=cycle)}
     now = market_now()
-    skips = {symbol: skip for symbol in cycle.symbols if (skip := _skip(symbol, snapshots.get(symbol), now))}
+    gaps = gaps_of(cycle.pk)
+    skips = {
+        symbol: skip
+        for symbol in cycle.symbols
+        if (skip := _skip(symbol, snapshots.get(symbol), now, gaps.get(symbol)))
+    }
     asked = [symbol for symbol in cycle.symbols if symbol not in skips]
     answers = Answers(None, {})
     if asked and now is not None:
@@ -84,18 +91,21 @@ def _decide(cycle: Cycle, strategy: Strategy) -> Iterable[AIDecision]:
     held = frozenset(Position.objects.values_list("symbol", flat=True))
     for symbol in cycle.symbols:
         row = AIDecision(cycle=cycle, strategy=strategy, symbol=symbol, action="hold", confidence=ZERO)
-        row.price = snapshots[symbol].price if symbol in snapshots else None
+        if symbol in snapshots:
+            row.price, row.price_warning = snapshots[symbol].price, snapshots[symbol].warning
         _fill_in(row, skips.get(symbol), answers, is_held=symbol in held)
         yield row
 
 
-def _skip(symbol: str, snapshot: MarketSnapshot | None, now: datetime | None) -> Skip | None:
+def _skip(
+    symbol: str, snapshot: MarketSnapshot | None, now: datetime | None, gap: Missing | None
+) -> Skip | None:
     if now is None:
         return Skip("no_market_clock", "the broker's clock could not be read")
     if not is_coin(symbol) and not stocks_trade_now():
         return Skip("market_closed", "the stock market is closed")
     if snapshot is None:
-        return Skip("no_price", "no provider had a positive price")
+        return Skip(gap.reason, gap.detail) if gap else Skip("no_price", "no provider had a positive price")
     age = (now - snapshot.quoted_at).total_seconds()
     if age > settings.seconds("price_max_age"):
         return Skip("stale_price", f"the price of {snapshot.source} is {age:.0f} s old")
