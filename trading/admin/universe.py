@@ -33,6 +33,11 @@ SEATS: Mapping[str, tuple[str, str]] = {
     "rotation": ("its turn", "info"),
     "volume": ("most traded", "default"),
 }
+UNCONSIDERED = {
+    "proposed": "no: waits for an answer",
+    "approved": "from the next cycle on",
+    "rejected": "no: rejected",
+}
 CLASS_TITLES = {"stock": "Stocks", "crypto": "Coins"}
 REJECT_EFFECTS = (
     "Cycles leave the symbol out, unless there is an open position in it; it leaves the watchlist, too.",
@@ -122,7 +127,7 @@ class UniverseCandidateAdmin(ConsoleAdmin):
         """Show how it fared: in by which right, waiting at which place, or left out and why."""
         standing = self._standings.get(row.symbol)
         if standing is None:
-            return "-"
+            return UNCONSIDERED.get(row.status, "-") if not row.on_watchlist else "from the next cycle on"
         if standing.line is None:
             return standing.left_out
         if standing.line.turn is not None:
