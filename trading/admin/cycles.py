@@ -21,7 +21,7 @@ from trading.admin.base import (
     status_badge,
     status_label,
 )
-from trading.admin.universe import universe_of
+from trading.admin.universe_page import universe_of
 from trading.labels import words_of
 from trading.models import Cycle, Event, MarketSnapshot
 

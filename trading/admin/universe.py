@@ -1,7 +1,6 @@
 """The universe: its candidates, who answers them, and what a cycle made of them."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -16,29 +15,24 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from trading.admin.base import ConsoleAdmin, change_url, labelled, list_url, status_badge, status_label
+from trading.admin.base import ConsoleAdmin, change_url, labelled, status_badge, status_label
 from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
-from trading.domain.universe_record import UniverseClass, UniverseLine, read_record
+from trading.admin.universe_page import SEATS, uuid_of
+from trading.domain.universe_record import UniverseLine
 from trading.errors import CandidateError
 from trading.labels import words_of
-from trading.models import Cycle, UniverseCandidate
+from trading.models import UniverseCandidate
 from trading.services import candidates
 from trading.services.universe import Standing, last_universe, standings
 
 CHANGE = "trading.change_universecandidate"
 PAGE = "admin:trading_universecandidate_changelist"
-SEATS: Mapping[str, tuple[str, str]] = {
-    "position": ("open position", "success"),
-    "score": ("by score", "info"),
-    "rotation": ("its turn", "info"),
-    "volume": ("most traded", "default"),
-}
+STANDING = "standing"  # of a row, how it fared in the last cycle
 UNCONSIDERED = {
     "proposed": "no: waits for an answer",
     "approved": "from the next cycle on",
     "rejected": "no: rejected",
 }
-CLASS_TITLES = {"stock": "Stocks", "crypto": "Coins"}
 REJECT_EFFECTS = (
     "Cycles leave the symbol out, unless there is an open position in it; it leaves the watchlist, too.",
     "Strategies and models that propose it again are not heard; a person may still approve it.",
@@ -95,13 +89,20 @@ class UniverseCandidateAdmin(ConsoleAdmin):
     uuid_search = ("pk",)
     actions = ["approve_chosen", "reject_chosen", "watch_chosen", "unwatch_chosen"]
     change_form_before_template = "console/candidate_answer.html"
-    _standings: dict[str, Standing]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[UniverseCandidate]:
-        """Read with the candidates how they fared in the last cycle, once for the page."""
-        self._standings = standings(last_universe())
-        rows: QuerySet[UniverseCandidate] = super().get_queryset(request)
-        return rows
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Read how the candidates fared in the last cycle, once for the page."""
+        page = super().get_changelist_instance(request)
+        _add_standings(page.result_list)
+        return page
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> UniverseCandidate | None:
+        """Read how the candidate fared in the last cycle."""
+        row: UniverseCandidate | None = super().get_object(request, object_id, from_field)
+        _add_standings([row] if row else [])
+        return row
 
     @labelled(
         description="watchlist", ordering="-on_watchlist", colours={"watched": "success", "-": "default"}
@@ -113,19 +114,19 @@ class UniverseCandidateAdmin(ConsoleAdmin):
     @admin.display(description="score")
     def score(self, row: UniverseCandidate) -> str:
         """Show its score in the last cycle."""
-        line = self._line(row)
+        line = _line(row)
         return str(line.score) if line else "-"
 
     @admin.display(description="what speaks for it")
     def speaks(self, row: UniverseCandidate) -> str:
         """Show the reasons of the last cycle."""
-        line = self._line(row)
+        line = _line(row)
         return ", ".join(map(words_of, line.reasons)) if line else "-"
 
     @admin.display(description="in the last cycle")
     def last_cycle(self, row: UniverseCandidate) -> str:
         """Show how it fared: in by which right, waiting at which place, or left out and why."""
-        standing = self._standings.get(row.symbol)
+        standing = _standing(row)
         if standing is None:
             return UNCONSIDERED.get(row.status, "-") if not row.on_watchlist else "from the next cycle on"
         if standing.line is None:
@@ -143,10 +144,6 @@ class UniverseCandidateAdmin(ConsoleAdmin):
     def answered(self, row: UniverseCandidate) -> str:
         """Show who answered, and why."""
         return f"{row.answered_by}: {row.answer_reason}" if row.answer_reason else row.answered_by or "-"
-
-    def _line(self, row: UniverseCandidate) -> UniverseLine | None:
-        standing = self._standings.get(row.symbol)
-        return standing.line if standing else None
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Ask for little; show all."""
@@ -213,7 +210,7 @@ class UniverseCandidateAdmin(ConsoleAdmin):
     def reject_view(self, request: HttpRequest) -> HttpResponse:
         """Ask why, then reject the candidates named in the address."""
         require(request, CHANGE)
-        wanted = [pk for pk in map(_uuid, request.GET.getlist("id")) if pk]
+        wanted = [pk for pk in map(uuid_of, request.GET.getlist("id")) if pk]
         rows = list(UniverseCandidate.objects.filter(pk__in=wanted))
         if not rows:
             messages.warning(request, "Nothing was done: no candidate was chosen.")
@@ -269,35 +266,20 @@ class UniverseCandidateAdmin(ConsoleAdmin):
         )
 
 
-def universe_of(cycle_id: str | None) -> list[dict[str, Any]]:
-    """Return a cycle's universe for its page: per class its table, what is in first."""
-    stored: Mapping[str, Any] = {}
-    if (pk := _uuid(cycle_id or "")) is not None:
-        stored = Cycle.objects.filter(pk=pk).values_list("universe", flat=True).first() or {}
-    out = [{"symbol": symbol, "why": why} for symbol, why in stored.get("left_out", {}).items()]
-    shown = [_class_shown(one) for one in read_record(stored) if one.taken or one.waiting]
-    return [*shown, *([{"title": "Left out", "left_out": out}] if out else [])]
+def _add_standings(rows: Iterable[UniverseCandidate]) -> None:
+    known = standings(last_universe())
+    for row in rows:
+        setattr(row, STANDING, known.get(row.symbol))
 
 
-def _class_shown(one: UniverseClass) -> dict[str, Any]:
-    seats = Counter(line.seat for line in one.taken)
-    return {
-        "title": CLASS_TITLES.get(one.name, one.name),
-        "facts": one,
-        "seats": [(SEATS[seat], seats[seat]) for seat in SEATS if seats[seat]],
-        "taken": [_shown(line) | {"seat": SEATS[line.seat]} for line in one.taken],
-        "waiting": [_shown(line) | {"turn": line.turn} for line in one.waiting],
-        "candidates": seats["score"] + seats["rotation"] + len(one.waiting),
-    }
+def _standing(row: UniverseCandidate) -> Standing | None:
+    standing: Standing | None = getattr(row, STANDING, None)
+    return standing
 
 
-def _shown(line: UniverseLine) -> dict[str, Any]:
-    return {
-        "symbol": line.symbol,
-        "score": line.score,
-        "reasons": ", ".join(map(words_of, line.reasons)),
-        "url": list_url("trading", "universecandidate", q=line.symbol),
-    }
+def _line(row: UniverseCandidate) -> UniverseLine | None:
+    standing = _standing(row)
+    return standing.line if standing else None
 
 
 def _do(
@@ -318,10 +300,3 @@ def _do(
             changed.append(row.symbol)
     if changed:
         messages.success(request, f"{', '.join(changed)}: {done}.")
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
