@@ -48,11 +48,6 @@ class Standing:
     left_out: str = ""
 
 
-def select_symbols() -> list[str]:
-    """Return the symbols that a cycle started now looks at."""
-    return choose_universe().symbols
-
-
 def choose_universe() -> Universe:
     """Choose the symbols of a cycle: positions, candidates under the caps, the rest by dollar volume."""
     held = list(Position.objects.values_list("symbol", flat=True))
