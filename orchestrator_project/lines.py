@@ -142,5 +142,10 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     ),
     "kill_switch.engaged": lambda p: f"KILL SWITCH ENGAGED by {p['actor']}: {p['reason']}",
     "kill_switch.released": lambda p: f"kill switch released by {p['actor']}: {p['reason']}",
+    "candidate.created": lambda p: f"candidate {p['symbol']} proposed by {p['source']}",
+    "candidate.approve": lambda p: f"candidate {p['symbol']} approved by {p['actor']}",
+    "candidate.reject": lambda p: f"candidate {p['symbol']} rejected by {p['actor']}: {p['reason']}",
+    "candidate.watch": lambda p: f"candidate {p['symbol']} put on the watchlist by {p['actor']}",
+    "candidate.unwatch": lambda p: f"candidate {p['symbol']} taken off the watchlist by {p['actor']}",
     "agent.mode_set": lambda p: f"mode {p['from']} -> {p['to']} by {p['actor']}",
 }

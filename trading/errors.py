@@ -35,6 +35,14 @@ class SymbolsError(TradingError):
         self.problems = problems
 
 
+class CandidateError(TradingError):
+    """A candidate of the universe cannot be written so; ``field`` names what is wrong."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
 class SettingError(TradingError):
     """A setting was given a value it cannot take; the message names it and what was expected."""
 

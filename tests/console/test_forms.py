@@ -158,22 +158,21 @@ def test_candidate_symbol_is_checked(symbol: str, expected: str, login: Callable
     make_asset("OFF", tradable=False)
     url = reverse("admin:trading_universecandidate_add")
 
-    page = login("superuser").post(url, {"symbol": symbol, "status": "proposed", "score": "0"})
+    page = login("superuser").post(url, {"symbol": symbol, "on_watchlist": "on"})
 
     assert expected in page.context["adminform"].form.errors["symbol"][0]
     assert not UniverseCandidate.objects.exists()
 
 
 def test_candidate_keeps_its_symbol(login: Callable[..., Client]) -> None:
-    candidate = make_candidate()
     make_asset("MSFT")
+    candidate = make_candidate(symbol=make_asset("AAPL").symbol)
     url = reverse("admin:trading_universecandidate_change", args=[candidate.pk])
 
-    login("superuser").post(url, {"symbol": "MSFT", "status": "approved", "score": "3"})
+    login("superuser").post(url, {"symbol": "MSFT", "status": "approved", "on_watchlist": "on"})
 
-    before, candidate.symbol = candidate.symbol, ""
     candidate.refresh_from_db()
-    assert (candidate.symbol, candidate.score) == (before, 3)
+    assert (candidate.symbol, candidate.status, candidate.on_watchlist) == ("AAPL", "proposed", True)
 
 
 @pytest.mark.parametrize("size", ["0", "-3", "100.5"])

@@ -1,19 +1,13 @@
-"""The asset master, the universe's candidates and the strategies."""
+"""The asset master and the strategies."""
 
 from decimal import Decimal
-from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Model
-from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminTextInputWidget
 
-from trading.admin.base import ConsoleAdmin, RecordAdmin, figure, labelled, status_label
-from trading.errors import SymbolsError
-from trading.models import Asset, BarHistory, Strategy, UniverseCandidate
-from trading.services.universe import checked_symbols
+from trading.admin.base import ConsoleAdmin, RecordAdmin, figure, labelled
+from trading.models import Asset, BarHistory, Strategy
 
 
 @admin.register(Asset)
@@ -84,40 +78,3 @@ class StrategyAdmin(ConsoleAdmin):
     def active_label(self, strategy: Strategy) -> str:
         """Show whether cycles use it."""
         return "active" if strategy.is_active else "inactive"
-
-
-class CandidateForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A candidate whose symbol can be traded."""
-
-    class Meta:
-        model = UniverseCandidate
-        fields = ["symbol", "status", "on_watchlist", "score", "reasons"]
-        widgets = {"reasons": UnfoldAdminTextInputWidget()}
-        help_texts = {
-            "symbol": "A stock like AAPL or BRK.B, or a coin like BTC/USD, that the broker lists as tradable.",
-            "reasons": "Separated by commas.",
-        }
-
-    def clean_symbol(self) -> str:
-        """Take what has the shape of a symbol and is in the asset master."""
-        symbol: str = self.cleaned_data["symbol"]
-        try:
-            return checked_symbols([symbol])[0]
-        except SymbolsError as error:
-            said = "; ".join(error.problems.values())
-            raise ValidationError(f"symbol: was {symbol!r}, {said}") from None
-
-
-@admin.register(UniverseCandidate)
-class UniverseCandidateAdmin(ConsoleAdmin):
-    """Symbols proposed for the universe."""
-
-    form = CandidateForm
-    list_display = ["symbol", status_label, "score", "on_watchlist", "reasons", "updated_at"]
-    list_filter = ["status", "on_watchlist"]
-    search_fields = ["symbol"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Keep a candidate's symbol: another symbol is another candidate."""
-        fixed: list[Any] = ["created_at", "updated_at"]
-        return ["symbol", *fixed] if obj else []

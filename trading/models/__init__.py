@@ -4,7 +4,14 @@ from trading.models.control import AgentStatus, Approval, Heartbeat, Mode, Runti
 from trading.models.cycle import Cycle
 from trading.models.decision import AIDecision
 from trading.models.event import Event
-from trading.models.market import Asset, BarHistory, MarketSnapshot, Strategy, UniverseCandidate
+from trading.models.market import (
+    Asset,
+    BarHistory,
+    MarketSnapshot,
+    Strategy,
+    SymbolLook,
+    UniverseCandidate,
+)
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.saga import Saga, SagaStep
@@ -28,6 +35,7 @@ __all__ = [
     "Saga",
     "SagaStep",
     "Strategy",
+    "SymbolLook",
     "Trade",
     "UniverseCandidate",
 ]

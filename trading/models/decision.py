@@ -9,6 +9,7 @@ from uuid6 import uuid7
 from ai.models import ModelCall
 from risk.models import RiskCheck
 from trading.domain.statuses import UNSETTLED_DECISION, DecisionStatus
+from trading.domain.universe import HIGH_CONFIDENCE
 from trading.models.cycle import Cycle
 from trading.models.market import Strategy
 
@@ -92,6 +93,12 @@ class AIDecision(models.Model):
             # Read by the console and the timeline, filtered by symbol.
             models.Index(fields=["symbol", "-id"], name="decisions_by_symbol"),
             models.Index(fields=["status", "-id"], name="decisions_by_status"),
+            # Read by the universe: what wanted to trade with high confidence.
+            models.Index(
+                fields=["cycle", "symbol"],
+                name="decisions_confident",
+                condition=Q(confidence__gt=HIGH_CONFIDENCE, action__in=["buy", "sell"]),
+            ),
         ]
 
     def __str__(self) -> str:

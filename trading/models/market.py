@@ -1,11 +1,11 @@
 """Market facts a cycle saw, the asset master, the universe and the strategies."""
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from uuid6 import uuid7
 
 from risk.domain.types import SizingRule
+from trading.domain.statuses import CandidateStatus
 from trading.models.cycle import Cycle
 
 
@@ -122,25 +122,53 @@ class Strategy(models.Model):
 
 
 class UniverseCandidate(models.Model):
-    """A symbol proposed for the universe by a person or a source."""
+    """A symbol that a person or a source wants in the universe; ``source`` proposed it, and ``reason`` is why.
 
-    class Status(models.TextChoices):
-        PROPOSED = "proposed"
-        APPROVED = "approved"
-        REJECTED = "rejected"
+    ``entered_at`` is when it was last approved or put on the watchlist: its turn in the rotation counts from
+    then. Its score is not stored here but with each cycle.
+    """
+
+    Status = CandidateStatus
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     symbol = models.CharField(max_length=32, unique=True)
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PROPOSED)
+    status = models.CharField(
+        max_length=10, choices=[(s.value, s.value) for s in CandidateStatus], default=CandidateStatus.PROPOSED
+    )
     on_watchlist = models.BooleanField(default=False)
-    score = models.IntegerField(default=0)
-    reasons = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    source = models.CharField(max_length=150, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    answered_by = models.CharField(max_length=150, blank=True)
+    answered_at = models.DateTimeField(null=True)
+    answer_reason = models.CharField(max_length=500, blank=True)
+    entered_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         db_table = "universe_candidates"
-        ordering = ["-score", "symbol"]
+        ordering = ["symbol"]
+        constraints = [
+            models.CheckConstraint(
+                name="rejected_candidate_says_why", condition=~Q(status="rejected") | ~Q(answer_reason="")
+            ),
+            models.CheckConstraint(
+                name="rejected_candidate_not_watched", condition=~Q(status="rejected", on_watchlist=True)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.symbol
+
+
+class SymbolLook(models.Model):
+    """When a cycle last took a symbol up: the universe's rotation goes by it, across restarts."""
+
+    symbol = models.CharField(max_length=32, primary_key=True)
+    looked_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "symbol_looks"
+
+    def __str__(self) -> str:
+        return f"{self.symbol} at {self.looked_at:%Y-%m-%d %H:%M:%S}"

@@ -18,7 +18,8 @@ from trading.errors import CycleRunningError, SlotTakenError
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
 from trading.services import settings, transitions
 from trading.services.failures import log_failure
-from trading.services.universe import select_symbols
+from trading.services.market_time import latest_market_time
+from trading.services.universe import Universe, choose_universe, mark_looked_at
 
 log = structlog.get_logger(__name__)
 FINISH_LEASE = timedelta(seconds=30)
@@ -64,14 +65,16 @@ def start_cycle(
     now = timezone.now()
     agent, _ = AgentStatus.objects.get_or_create(pk=1)
     halted = switch.is_engaged() and cycle_type != Cycle.Type.MAINTENANCE
-    chosen = list(symbols) if symbols is not None else _default_symbols(cycle_type)
+    universe = Universe(list(symbols), {}) if symbols is not None else _default_universe(cycle_type)
     cycle = Cycle(
         cycle_type=cycle_type,
         trigger=trigger,
         started_by=started_by,
         slot=slot_of(now, settings.count("cycle_interval")) if slotted else None,
         mode=agent.mode,
-        symbols=chosen,
+        symbols=universe.symbols,
+        universe=universe.record,
+        market_time=latest_market_time(),
         started_at=now,
         stage_at=now,
         deadline_at=now + timedelta(seconds=settings.seconds("cycle_deadline")),
@@ -80,11 +83,16 @@ def start_cycle(
         with transaction.atomic():
             cycle.save(force_insert=True)
             transitions.record_created(
-                cycle, cycle_type=cycle_type, trigger=trigger, symbol_count=len(chosen), mode=agent.mode
+                cycle,
+                cycle_type=cycle_type,
+                trigger=trigger,
+                symbol_count=len(cycle.symbols),
+                mode=agent.mode,
             )
             if halted:
                 abort_cycle(cycle, reason="kill_switch")
             else:
+                mark_looked_at(cycle.symbols, now)
                 AgentStatus.objects.filter(pk=1).update(
                     is_running=True, current_cycle_id=cycle.pk, last_cycle_time=now
                 )
@@ -97,8 +105,8 @@ def start_cycle(
     return cycle
 
 
-def _default_symbols(cycle_type: str) -> list[str]:
-    return select_symbols() if cycle_type == Cycle.Type.ANALYSIS else []
+def _default_universe(cycle_type: str) -> Universe:
+    return choose_universe() if cycle_type == Cycle.Type.ANALYSIS else Universe([], {})
 
 
 def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
