@@ -88,7 +88,7 @@ class UniverseCandidateAdmin(ConsoleAdmin):
     search_help_text = "A symbol, or who proposed it"
     uuid_search = ("pk",)
     actions = ["approve_chosen", "reject_chosen", "watch_chosen", "unwatch_chosen"]
-    change_form_before_template = "console/candidate_answer.html"
+    change_form_outer_before_template = "console/candidate_answer.html"  # it has a form of its own
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Read how the candidates fared in the last cycle, once for the page."""
