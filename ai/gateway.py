@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from ai import builtin
+from ai.domain.budget import Price
 from ai.domain.prompt import Message
 from ai.domain.text import clean_line, redacted, without
 from ai.errors import (
@@ -49,6 +50,14 @@ class Completion:
     latency_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class KnownFacts:
+    """What litellm's list says of a model; None where it says nothing."""
+
+    price: Price | None
+    max_output_tokens: int | None
+
+
 def complete(
     model: str,
     messages: Sequence[Message],
@@ -57,6 +66,7 @@ def complete(
     timeout_seconds: float,
     api_base: str | None = None,
     api_key: str | None = None,
+    max_output_tokens: int | None = None,
 ) -> Completion:
     """Ask ``model`` once, without retries, and return its answer within ``timeout_seconds`` in total.
 
@@ -68,6 +78,7 @@ def complete(
         schema: the ``response_format``; dropped for models that do not know it.
         timeout_seconds: for everything, connecting and a dripping reply included; the first call in a
             process also loads litellm, see ``load``.
+        max_output_tokens: where the answer is cut; a cut answer is an error.
 
     Raises:
         ModelTimeoutError: no complete answer in time.
@@ -77,6 +88,8 @@ def complete(
     """
     started = time.monotonic()
     arguments = _arguments(model, messages, schema, timeout_seconds, api_base, api_key)
+    if max_output_tokens is not None:
+        arguments["max_tokens"] = max_output_tokens
     future: Future[Any] = Future()
     thread = threading.Thread(
         target=_run, args=(future, arguments, started + timeout_seconds), name="model-call", daemon=True
@@ -118,6 +131,21 @@ def provider_of(model: str) -> str:
         return str(load().get_llm_provider(model)[1])
     except Exception:  # noqa: BLE001 - a label only: whatever litellm raises for an unknown name
         return model.partition("/")[0]
+
+
+def known_facts(model: str) -> KnownFacts:
+    """Return what litellm's own list says of ``model``.
+
+    Only the list is read: litellm's functions for the same ask a local server about models they do not know.
+    """
+    listed: dict[str, Any] = load().model_cost
+    entry = listed.get(model) or listed.get(model.partition("/")[2]) or {}
+    figures = [entry.get("input_cost_per_token"), entry.get("output_cost_per_token")]
+    price = None
+    if all(isinstance(figure, int | float) and figure >= 0 for figure in figures):
+        price = Price(*(Decimal(repr(figure)) * 1_000_000 for figure in figures))
+    longest = entry.get("max_output_tokens")
+    return KnownFacts(price, longest if isinstance(longest, int) and longest > 0 else None)
 
 
 @functools.cache
