@@ -7,6 +7,7 @@ from trading.models.event import Event
 from trading.models.market import Asset, MarketSnapshot, Strategy, UniverseCandidate
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
+from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.saga import Saga, SagaStep
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Approval",
     "Asset",
     "Cycle",
+    "DecisionRecord",
     "EquitySnapshot",
     "Event",
     "Fill",
@@ -27,6 +29,7 @@ __all__ = [
     "Saga",
     "SagaStep",
     "Strategy",
+    "StrategyVersion",
     "Trade",
     "UniverseCandidate",
 ]

@@ -1,0 +1,109 @@
+"""What a decision saw: stored once under its own fingerprint, and put again from there."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ai.domain.prompt import PROMPT_VERSION, Message, render_messages
+from ai.domain.question_json import question_from_json, question_to_json
+from ai.domain.types import AnalysisQuestion
+from risk.domain.limits import LIMIT_NAMES
+from risk.services.limits import limits_in_force
+from trading.errors import RecordError
+from trading.models import AgentStatus, AIDecision, DecisionRecord, Strategy
+from trading.services import settings
+from trading.services.questions import Scene
+from trading.services.strategies import content_of
+
+FORMAT = 1
+SETTINGS_KEPT = ("confidence_threshold", "price_max_age", "symbols_per_call")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRecord:
+    """A record, read: the question as it was, and everything beside it by name."""
+
+    question: AnalysisQuestion
+    facts: Mapping[str, Any]
+
+
+def make_record(
+    strategy: Strategy, question: AnalysisQuestion, *, models: Sequence[str], scene: Scene
+) -> DecisionRecord:
+    """Return the record of a question, unsaved; store it with the decisions, by ``store_records``."""
+    account = limits_in_force()
+    limits = None
+    if account is not None:
+        limits = {"version": account.version} | {name: str(getattr(account, name)) for name in LIMIT_NAMES}
+    agent = AgentStatus.objects.get(pk=1)
+    content = {
+        "format": FORMAT,
+        "prompt_version": PROMPT_VERSION,
+        "question": question_to_json(question),
+        "models": list(models),
+        "strategy": {"id": str(strategy.pk), "version": strategy.version, **content_of(strategy)},
+        "limits": limits,
+        "market": agent.world,
+        "mode": agent.mode,
+        "settings": {name: str(settings.runtime_value(name)) for name in SETTINGS_KEPT},
+        "prices": {facts.symbol: _price(scene, facts.symbol) for facts in question.symbols},
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    fingerprint = hashlib.sha256(text).hexdigest()
+    return DecisionRecord(sha256=fingerprint, body=zlib.compress(text), size=len(text))
+
+
+def store_records(records: Sequence[DecisionRecord]) -> None:
+    """Insert what is not stored already; call in the transaction that inserts the decisions."""
+    DecisionRecord.objects.bulk_create(records, ignore_conflicts=True)
+
+
+def read_record(record: DecisionRecord) -> SeenRecord:
+    """Return what is in a record.
+
+    Raises:
+        RecordError: its content is not what its fingerprint says, or is of a format this version cannot read.
+    """
+    try:
+        text = zlib.decompress(bytes(record.body))
+    except zlib.error as error:
+        raise RecordError(f"the record {record} cannot be read: {error}") from error
+    if hashlib.sha256(text).hexdigest() != record.sha256:
+        raise RecordError(f"the record {record} is not what its fingerprint says")
+    facts = json.loads(text)
+    if facts["format"] != FORMAT:
+        raise RecordError(f"the record {record} is of format {facts['format']}, this version reads {FORMAT}")
+    return SeenRecord(question_from_json(facts["question"]), facts)
+
+
+def question_again(decision: AIDecision) -> list[Message]:
+    """Return the messages that were put before the decision's model, rendered anew from the record.
+
+    Raises:
+        RecordError: no model was asked, or it was asked with another version of the prompt.
+    """
+    call, record = decision.model_call, decision.record
+    if call is None or record is None:
+        raise RecordError(f"no model was asked for the decision on {decision.symbol}")
+    seen = read_record(record)
+    if seen.facts["prompt_version"] != PROMPT_VERSION:
+        raise RecordError(
+            f"asked with prompt {seen.facts['prompt_version']}, this version renders {PROMPT_VERSION};"
+            " the messages as they were are in the model call"
+        )
+    by_symbol = {facts.symbol: facts for facts in seen.question.symbols}
+    batch = tuple(by_symbol[symbol] for symbol in call.symbols)
+    return render_messages(replace(seen.question, symbols=batch))
+
+
+def _price(scene: Scene, symbol: str) -> dict[str, object]:
+    """Return what the question leaves out of a price: its previous close, and when it was fetched."""
+    row = scene.snapshots[symbol]
+    previous = row.previous_close
+    return {
+        "previous_close": None if previous is None else str(previous),
+        "fetched_at": row.fetched_at.isoformat(),
+    }

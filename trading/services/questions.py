@@ -1,0 +1,172 @@
+"""What a cycle fetched, as the question a strategy puts to its models."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from ai.domain.indicators import Indicators
+from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
+from trading.domain.symbols import is_coin
+from trading.models import Cycle, EquitySnapshot, MarketSnapshot, Position, Strategy
+from trading.services import settings
+from trading.services.market_time import market_now, stocks_trade_now
+
+HUNDRED = Decimal(100)
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a symbol was not put before the model."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What all strategies of a cycle see: read once, so that they see the same.
+
+    ``now`` is market time, None where the broker's clock could not be read; ``skips`` names the symbols
+    nobody is asked about.
+    """
+
+    cycle: Cycle
+    now: datetime | None
+    snapshots: Mapping[str, MarketSnapshot]
+    positions: Mapping[str, Position]
+    money: EquitySnapshot | None
+    skips: Mapping[str, Skip]
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The symbols with an open position."""
+        return frozenset(self.positions)
+
+
+def read_scene(cycle: Cycle) -> Scene:
+    """Read what the cycle fetched and what the account holds."""
+    snapshots = {row.symbol: row for row in MarketSnapshot.objects.filter(cycle=cycle)}
+    now = market_now()
+    stocks_trade = stocks_trade_now()
+    max_age = settings.seconds("price_max_age")
+    skips = {}
+    for symbol in cycle.symbols:
+        skip = _skip(symbol, snapshots.get(symbol), now, stocks_trade=stocks_trade, max_age=max_age)
+        if skip is not None:
+            skips[symbol] = skip
+    return Scene(
+        cycle=cycle,
+        now=now,
+        snapshots=snapshots,
+        positions={position.symbol: position for position in Position.objects.all()},
+        money=EquitySnapshot.objects.first(),
+        skips=skips,
+    )
+
+
+def question_for(strategy: Strategy, scene: Scene, symbols: Sequence[str]) -> AnalysisQuestion | None:
+    """Return what the strategy asks about those of ``symbols`` that can be asked; None where none can."""
+    asked = [symbol for symbol in symbols if symbol not in scene.skips]
+    if not asked or scene.now is None:
+        return None
+    rows = scene.cycle.headlines
+    return AnalysisQuestion(
+        as_of=scene.now,
+        strategy_name=strategy.name,
+        instructions=strategy.instructions,
+        portfolio=_portfolio(scene),
+        symbols=tuple(
+            _facts(
+                scene.snapshots[symbol],
+                scene.positions.get(symbol),
+                _headlines(row for row in rows if symbol in row["symbols"]),
+            )
+            for symbol in asked
+        ),
+        headlines=_headlines(_by_keyword(rows, strategy.keywords, frozenset(asked))),
+    )
+
+
+def _skip(
+    symbol: str,
+    snapshot: MarketSnapshot | None,
+    now: datetime | None,
+    *,
+    stocks_trade: bool,
+    max_age: float,
+) -> Skip | None:
+    if now is None:
+        return Skip("no_market_clock", "the broker's clock could not be read")
+    if not is_coin(symbol) and not stocks_trade:
+        return Skip("market_closed", "the stock market is closed")
+    if snapshot is None:
+        return Skip("no_price", "no provider had a positive price")
+    age = (now - snapshot.quoted_at).total_seconds()
+    if age > max_age:
+        return Skip("stale_price", f"the price of {snapshot.source} is {age:.0f} s old")
+    return None
+
+
+def _portfolio(scene: Scene) -> PortfolioFacts:
+    positions = [scene.positions[symbol] for symbol in sorted(scene.positions)]
+    exposure = sum((abs(position.market_value) for position in positions), ZERO)
+    equity = scene.money.equity if scene.money else ZERO
+    return PortfolioFacts(
+        equity=equity,
+        cash=scene.money.cash if scene.money else ZERO,
+        exposure_percent=_percent(exposure, equity),
+        position_count=len(positions),
+        positions=tuple(
+            PositionFacts(held.symbol, _percent(held.market_value, equity), _profit_percent(held))
+            for held in positions
+        ),
+    )
+
+
+def _facts(
+    snapshot: MarketSnapshot, position: Position | None, headlines: tuple[HeadlineFact, ...]
+) -> SymbolFacts:
+    previous = snapshot.previous_close
+    return SymbolFacts(
+        symbol=snapshot.symbol,
+        price=snapshot.price,
+        change_percent=(snapshot.price / previous - 1) * HUNDRED if previous else None,
+        indicators=Indicators.from_dict(snapshot.indicators) if snapshot.indicators else None,
+        headlines=headlines,
+        position_quantity=position.quantity if position else ZERO,
+        unrealised_pnl_percent=_profit_percent(position) if position else None,
+        quoted_at=snapshot.quoted_at,
+        source=snapshot.source,
+    )
+
+
+def _profit_percent(position: Position) -> Decimal | None:
+    cost = position.average_entry_price * position.quantity
+    return position.unrealised_pnl / cost * HUNDRED if cost else None
+
+
+def _percent(part: Decimal, whole: Decimal) -> Decimal:
+    return part / whole * HUNDRED if whole > 0 else ZERO
+
+
+def _by_keyword(
+    rows: Iterable[Mapping[str, Any]], keywords: Sequence[str], asked: frozenset[str]
+) -> Iterable[Mapping[str, Any]]:
+    """Yield the headlines with one of the keywords that are told with none of the symbols."""
+    words = [keyword.casefold() for keyword in keywords]
+    for row in rows:
+        title = row["title"].casefold()
+        if asked.isdisjoint(row["symbols"]) and any(word in title for word in words):
+            yield row
+
+
+def _headlines(rows: Iterable[Mapping[str, Any]]) -> tuple[HeadlineFact, ...]:
+    return tuple(
+        HeadlineFact(
+            title=row["title"], source=row["source"], published_at=datetime.fromisoformat(row["published_at"])
+        )
+        for row in rows
+    )
