@@ -5,11 +5,14 @@ from decimal import Decimal
 from uuid import UUID
 
 import uuid6
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from ai.domain.budget import Price
+
+NOT_NEGATIVE = MinValueValidator(0, "price: was %(show_value)s, expected a number of USD from 0")
 
 
 class ModelCallQuerySet(models.QuerySet["ModelCall"]):
@@ -115,10 +118,16 @@ class ModelPrice(models.Model):
         max_length=200, primary_key=True, help_text="The name as in AI_MODELS, e.g. openai/gpt-4o-mini."
     )
     input_usd_per_million = models.DecimalField(
-        max_digits=12, decimal_places=6, help_text="USD per million tokens asked; 0 where they cost nothing."
+        max_digits=12,
+        decimal_places=6,
+        validators=[NOT_NEGATIVE],
+        help_text="USD per million tokens asked; 0 where they cost nothing.",
     )
     output_usd_per_million = models.DecimalField(
-        max_digits=12, decimal_places=6, help_text="USD per million tokens answered."
+        max_digits=12,
+        decimal_places=6,
+        validators=[NOT_NEGATIVE],
+        help_text="USD per million tokens answered.",
     )
     updated_at = models.DateTimeField(auto_now=True)
     updated_by = models.CharField(max_length=150, blank=True, editable=False)

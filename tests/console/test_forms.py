@@ -274,8 +274,12 @@ def test_negative_model_price_is_refused(login: Callable[..., Client]) -> None:
     client = login("superuser")
     url = reverse("admin:ai_modelprice_add")
 
-    client.post(url, {"model": "openai/own", "input_usd_per_million": "-1", "output_usd_per_million": "6"})
+    page = client.post(
+        url, {"model": "openai/own", "input_usd_per_million": "-1", "output_usd_per_million": "6"}
+    )
 
+    errors = page.context["adminform"].form.errors
+    assert errors == {"input_usd_per_million": ["price: was -1, expected a number of USD from 0"]}
     assert not ModelPrice.objects.exists()
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError
+from django.test import Client
+from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +26,7 @@ from tests.factories import (
     make_position,
     make_snapshot,
     make_strategy,
+    make_user,
 )
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change
@@ -204,3 +207,28 @@ def test_a_record_that_is_not_its_fingerprint_is_not_believed() -> None:
 def test_a_decision_without_a_model_has_no_question() -> None:
     with pytest.raises(RecordError, match="no model was asked"):
         question_again(make_decision())
+
+
+def test_the_console_shows_what_a_decision_saw(cycle: Cycle, client: Client) -> None:
+    decision = AIDecision.objects.get(cycle=cycle, symbol=STOCK)
+    client.force_login(make_user(is_superuser=True))
+
+    page = client.get(reverse("admin:trading_aidecision_change", args=[decision.pk])).content.decode()
+    record = client.get(reverse("admin:trading_decisionrecord_change", args=[decision.record_id]))
+
+    assert "Strategy version 3, limits version 1, prompt decisions-v2, mode autonomous" in page
+    assert "Prefer to hold." in page
+    assert "0.123456789" in record.content.decode()
+
+
+def test_the_console_says_when_a_record_cannot_be_believed(cycle: Cycle, client: Client) -> None:
+    forged = DecisionRecord.objects.create(sha256="0" * 64, body=zlib.compress(b"{}"), size=2)
+    decision = make_decision(cycle=cycle, record=forged)
+    client.force_login(make_user(is_superuser=True))
+
+    page = client.get(reverse("admin:trading_aidecision_change", args=[decision.pk])).content.decode()
+    record = client.get(reverse("admin:trading_decisionrecord_change", args=[forged.pk]))
+
+    assert "is not what its fingerprint says" in page
+    assert record.status_code == 200
+    assert "is not what its fingerprint says" in record.content.decode()

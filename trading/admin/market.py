@@ -21,7 +21,7 @@ from trading.admin.base import (
     labelled,
     status_label,
 )
-from trading.errors import SymbolsError
+from trading.errors import RecordError, SymbolsError
 from trading.models import Asset, DecisionRecord, Strategy, StrategyVersion, UniverseCandidate
 from trading.services.decision_records import read_record
 from trading.services.strategies import check_strategy, save_strategy
@@ -134,7 +134,10 @@ class DecisionRecordAdmin(GrowingRecordAdmin):
     @admin.display(description="content")
     def content(self, record: DecisionRecord) -> SafeString:
         """Show the record as it was written."""
-        text = json.dumps(read_record(record).facts, indent=1, ensure_ascii=False)
+        try:
+            text = json.dumps(read_record(record).facts, indent=1, ensure_ascii=False)
+        except RecordError as error:
+            text = str(error)
         return format_html('<pre class="tc-wrap">{}</pre>', text)
 
 
