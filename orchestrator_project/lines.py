@@ -66,6 +66,8 @@ def _cycle_completed(p: Payload) -> str:
 
 
 def _prices(p: Payload) -> str:
+    if "skipped" in p:
+        return f"not asked for: {p['skipped'].replace('_', ' ')}"
     missing = p["missing"]
     tail = f", missing {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}" if missing else ""
     return f"{p['count']} prices from {', '.join(p['sources']) or 'nowhere'} in {p['seconds']} s{tail}"

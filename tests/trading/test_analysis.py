@@ -185,6 +185,29 @@ def test_symbols_without_a_fresh_price_are_skipped(cycle: Cycle, model: Any) -> 
     assert "the price of alpaca is 10" in stale.reason_detail
 
 
+def test_decision_says_what_was_doubtful_about_its_price(cycle: Cycle, model: Any) -> None:
+    change(cycle.snapshots.get(symbol=COIN), warning="alpaca says 1, coingecko 2: 100.0 % apart")
+    model((COIN, "hold", 0.5))
+
+    analyse_cycle(cycle.pk)
+
+    assert AIDecision.objects.get(symbol=COIN).price_warning == "alpaca says 1, coingecko 2: 100.0 % apart"
+    assert AIDecision.objects.get(symbol=STOCK).price_warning == ""
+
+
+def test_skipped_symbol_says_what_every_source_answered(cycle: Cycle, model: Any) -> None:
+    """Lesson 13."""
+    cycle.snapshots.all().delete()
+    words = "alpaca: stale, 120 s old; finnhub: no positive price"
+    cycles.record_step(cycle.pk, "stocks", reasons={STOCK: ["stale_price", words]})
+
+    analyse_cycle(cycle.pk)
+
+    skipped = AIDecision.objects.get(symbol=STOCK)
+    assert (skipped.reason, skipped.reason_detail) == ("stale_price", words)
+    assert decided(cycle)[OTHER_STOCK] == ("hold", "skipped", "no_price")
+
+
 def test_clock_that_cannot_be_read_skips_everything(account: Outside, cycle: Cycle) -> None:
     change(AgentStatus.objects.get(), market_time_read_at=ago(minutes=6))
 

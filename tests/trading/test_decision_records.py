@@ -31,11 +31,13 @@ from tests.factories import (
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change
 from trading.errors import RecordError
-from trading.models import AIDecision, Cycle, DecisionRecord
+from trading.models import AIDecision, BarHistory, Cycle, DecisionRecord
 from trading.services.analysis import analyse_cycle
-from trading.services.decision_records import question_again, read_record
+from trading.services.decision_records import question_again, read_record, store_records
 from trading.services.market_time import market_now
 from trading.services.portfolio import sync_portfolio
+from trading.services.questions import read_scene
+from trading.services.sealing import unsealed
 from trading.services.settings import set_runtime_setting
 
 ALL = [STOCK, OTHER_STOCK, COIN]
@@ -95,6 +97,15 @@ def test_what_is_no_question_is_refused(values: dict[str, Any]) -> None:
         question_from_json(values)
 
 
+def make_bars(symbol: str, *closes: str) -> BarHistory:
+    now = market_now()
+    assert now is not None
+    bars = [["2020-10-01T00:00:00+00:00", "1", "2", "0.5", close, "1000"] for close in closes or ("1.5",)]
+    return BarHistory.objects.create(
+        symbol=symbol, market_date=now.astimezone(UTC).date(), bars=bars, fetched_at=now
+    )
+
+
 @pytest.fixture
 def cycle(account: Outside) -> Cycle:
     """A cycle with three prices, a position, a headline and a strategy, analysed by the built-in analyst."""
@@ -110,6 +121,7 @@ def cycle(account: Outside) -> Cycle:
             previous_close=Decimal("120.1"),
             indicators=make_indicators().to_dict(),
         )
+    make_bars(STOCK)
     make_position(COIN, quantity=Decimal("0.123456789"), market_value=Decimal(220))
     headline = {"source": "wire", "published_at": ago(hours=30 * 24 * 365).isoformat()}
     about = headline | {"symbols": [STOCK], "title": "Strong \u202equarter“ `for` 株"}
@@ -149,8 +161,23 @@ def test_the_record_has_everything_in_its_versions(cycle: Cycle) -> None:
     assert seen.question.portfolio.positions[0].symbol == COIN
 
 
+def test_the_bars_behind_the_indicators_are_kept_once(cycle: Cycle) -> None:
+    decision = AIDecision.objects.get(cycle=cycle, symbol=STOCK)
+    assert decision.record is not None
+    prices = read_record(decision.record).facts["prices"]
+    before = DecisionRecord.objects.get(pk=prices[STOCK]["bars"])
+    assert unsealed(before)["bars"] == BarHistory.objects.get().bars
+    assert prices[COIN]["bars"] is None
+
+    scene = read_scene(cycle)
+    store_records(list(scene.bars.values()))
+    assert DecisionRecord.objects.count() == 2, "the same bars are stored once"
+
+    BarHistory.objects.update(bars=[])
+    assert unsealed(DecisionRecord.objects.get(pk=before.pk))["bars"], "a later day changes no record"
+
+
 def test_one_record_serves_all_decisions_of_the_strategy(cycle: Cycle) -> None:
-    assert DecisionRecord.objects.count() == 1
     assert len(set(AIDecision.objects.values_list("record", flat=True))) == 1
 
 

@@ -135,6 +135,7 @@ class MarketSnapshotAdmin(GrowingRecordAdmin):
         "source",
         "quoted_at",
         "fetched_at",
+        "warning",
         cycle_link,
     ]
     list_filter = [("fetched_at", RangeDateTimeFilter)]

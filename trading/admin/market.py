@@ -22,8 +22,8 @@ from trading.admin.base import (
     status_label,
 )
 from trading.errors import RecordError, SymbolsError
-from trading.models import Asset, DecisionRecord, Strategy, StrategyVersion, UniverseCandidate
-from trading.services.decision_records import read_record
+from trading.models import Asset, BarHistory, DecisionRecord, Strategy, StrategyVersion, UniverseCandidate
+from trading.services.sealing import unsealed
 from trading.services.strategies import check_strategy, save_strategy
 from trading.services.universe import checked_symbols
 
@@ -44,6 +44,19 @@ class AssetAdmin(RecordAdmin):
     ]
     list_filter = ["asset_class", "tradable", "fractionable"]
     search_fields = ["symbol", "name"]
+
+
+@admin.register(BarHistory)
+class BarHistoryAdmin(RecordAdmin):
+    """Daily bars as kept between cycles; deleted by nobody, replaced on the next market day."""
+
+    list_display = ["symbol", "market_date", "bar_count", "fetched_at"]
+    search_fields = ["symbol__exact"]
+
+    @admin.display(description="bars")
+    def bar_count(self, history: BarHistory) -> int:
+        """Show how many days are kept."""
+        return len(history.bars)
 
 
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -135,7 +148,7 @@ class DecisionRecordAdmin(GrowingRecordAdmin):
     def content(self, record: DecisionRecord) -> SafeString:
         """Show the record as it was written."""
         try:
-            text = json.dumps(read_record(record).facts, indent=1, ensure_ascii=False)
+            text = json.dumps(unsealed(record), indent=1, ensure_ascii=False)
         except RecordError as error:
             text = str(error)
         return format_html('<pre class="tc-wrap">{}</pre>', text)

@@ -4,7 +4,7 @@ from trading.models.control import AgentStatus, Approval, Heartbeat, Mode, Runti
 from trading.models.cycle import Cycle
 from trading.models.decision import AIDecision
 from trading.models.event import Event
-from trading.models.market import Asset, MarketSnapshot, Strategy, UniverseCandidate
+from trading.models.market import Asset, BarHistory, MarketSnapshot, Strategy, UniverseCandidate
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.record import DecisionRecord, StrategyVersion
@@ -15,6 +15,7 @@ __all__ = [
     "AgentStatus",
     "Approval",
     "Asset",
+    "BarHistory",
     "Cycle",
     "DecisionRecord",
     "EquitySnapshot",

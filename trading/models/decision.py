@@ -27,8 +27,9 @@ class DecisionQuerySet(models.QuerySet["AIDecision"]):
 class AIDecision(models.Model):
     """One decision; ``reason`` says in a stable word why it did not trade, ``reason_detail`` in a sentence.
 
-    ``price`` is what the decision saw, ``record`` all that it saw, with the strategy in the version it names;
-    the database refuses to change what was decided once there is a record. ``lease_until`` guards a claim.
+    ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
+    with the strategy in the version it names; the database refuses to change what was decided once there is a
+    record. ``lease_until`` guards a claim.
     """
 
     class Action(models.TextChoices):
@@ -51,6 +52,7 @@ class AIDecision(models.Model):
     model_call = models.ForeignKey(ModelCall, null=True, on_delete=models.PROTECT, related_name="+")
     risk_check = models.ForeignKey(RiskCheck, null=True, on_delete=models.PROTECT, related_name="+")
     price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    price_warning = models.CharField(max_length=200, blank=True)
     status = models.CharField(
         max_length=20, choices=[(s.value, s.value) for s in DecisionStatus], default=DecisionStatus.PENDING
     )

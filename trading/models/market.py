@@ -42,7 +42,10 @@ class Asset(models.Model):
 
 
 class MarketSnapshot(models.Model):
-    """One symbol as one cycle saw it: price with source and time, indicators, headlines."""
+    """One symbol as one cycle saw it: price with source and time, indicators, a second source's opinion.
+
+    ``warning`` says that the two sources disagree; "" where they agree or only one has a price.
+    """
 
     id = models.BigAutoField(primary_key=True)
     cycle = models.ForeignKey(Cycle, on_delete=models.CASCADE, related_name="snapshots")
@@ -53,6 +56,10 @@ class MarketSnapshot(models.Model):
     quoted_at = models.DateTimeField()
     fetched_at = models.DateTimeField()
     indicators = models.JSONField(null=True)
+    second_source = models.CharField(max_length=20, blank=True)
+    second_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    second_quoted_at = models.DateTimeField(null=True)
+    warning = models.CharField(max_length=200, blank=True)
 
     class Meta:
         db_table = "market_snapshots"
@@ -65,6 +72,26 @@ class MarketSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.price} ({self.source})"
+
+
+class BarHistory(models.Model):
+    """A symbol's daily bars before ``market_date``, as fetched once on that market day, oldest first.
+
+    ``bars``: [time, open, high, low, close, volume] as text each; empty where the provider has none.
+    """
+
+    symbol = models.CharField(max_length=32, primary_key=True)
+    market_date = models.DateField()
+    bars = models.JSONField(default=list)
+    fetched_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "bar_histories"
+        verbose_name_plural = "bar histories"
+        ordering = ["symbol"]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} before {self.market_date}"
 
 
 class Strategy(models.Model):

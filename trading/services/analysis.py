@@ -66,6 +66,7 @@ def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
     results = _ask(cycle, inquiries, give_up_at)
     rows = [row for inquiry in inquiries for row in _decide(scene, inquiry, results.get(inquiry.strategy.pk))]
     records = [inquiry.record for inquiry in inquiries if inquiry.record is not None]
+    records += scene.bars.values() if records else ()
     return _store(cycle, token, rows, records, began)
 
 
@@ -160,8 +161,9 @@ def _decide(scene: Scene, inquiry: Inquiry, result: AnalysisResult | None) -> It
             symbol=symbol,
             action="hold",
             confidence=ZERO,
-            price=scene.snapshots[symbol].price if symbol in scene.snapshots else None,
         )
+        if symbol in scene.snapshots:
+            row.price, row.price_warning = scene.snapshots[symbol].price, scene.snapshots[symbol].warning
         _fill_in(row, skip, answers, is_held=symbol in scene.held)
         yield row
 

@@ -1,8 +1,5 @@
 """What a decision saw: stored once under its own fingerprint, and put again from there."""
 
-import hashlib
-import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +13,7 @@ from trading.errors import RecordError
 from trading.models import AgentStatus, AIDecision, DecisionRecord, Strategy
 from trading.services import settings
 from trading.services.questions import Scene
+from trading.services.sealing import sealed, unsealed
 from trading.services.strategies import content_of
 
 FORMAT = 1
@@ -51,14 +49,18 @@ def make_record(
         "settings": {name: str(settings.runtime_value(name)) for name in SETTINGS_KEPT},
         "prices": {facts.symbol: _price(scene, facts.symbol) for facts in question.symbols},
     }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    fingerprint = hashlib.sha256(text).hexdigest()
-    return DecisionRecord(sha256=fingerprint, body=zlib.compress(text), size=len(text))
+    return sealed(content)
 
 
 def store_records(records: Sequence[DecisionRecord]) -> None:
-    """Insert what is not stored already; call in the transaction that inserts the decisions."""
-    DecisionRecord.objects.bulk_create(records, ignore_conflicts=True)
+    """Insert what is not stored already; call in the transaction that inserts the decisions.
+
+    Bars of whole days are the same all day long: their bodies are sent once.
+    """
+    names = [record.pk for record in records]
+    stored = set(DecisionRecord.objects.filter(pk__in=names).values_list("pk", flat=True))
+    new = {record.pk: record for record in records if record.pk not in stored}
+    DecisionRecord.objects.bulk_create(new.values(), ignore_conflicts=True)
 
 
 def read_record(record: DecisionRecord) -> SeenRecord:
@@ -67,15 +69,9 @@ def read_record(record: DecisionRecord) -> SeenRecord:
     Raises:
         RecordError: its content is not what its fingerprint says, or is of a format this version cannot read.
     """
-    try:
-        text = zlib.decompress(bytes(record.body))
-    except zlib.error as error:
-        raise RecordError(f"the record {record} cannot be read: {error}") from error
-    if hashlib.sha256(text).hexdigest() != record.sha256:
-        raise RecordError(f"the record {record} is not what its fingerprint says")
-    facts = json.loads(text)
-    if facts["format"] != FORMAT:
-        raise RecordError(f"the record {record} is of format {facts['format']}, this version reads {FORMAT}")
+    facts = unsealed(record)
+    if facts.get("format") != FORMAT:
+        raise RecordError(f"the record {record} is of format {facts.get('format')}, not of {FORMAT}")
     return SeenRecord(question_from_json(facts["question"]), facts)
 
 
@@ -100,10 +96,17 @@ def question_again(decision: AIDecision) -> list[Message]:
 
 
 def _price(scene: Scene, symbol: str) -> dict[str, object]:
-    """Return what the question leaves out of a price: its previous close, and when it was fetched."""
+    """Return what the question leaves out of a price: its past, its fetch and the second source's word.
+
+    ``bars`` names the record of the daily history; None where none was known.
+    """
     row = scene.snapshots[symbol]
-    previous = row.previous_close
+    previous, second = row.previous_close, row.second_price
     return {
         "previous_close": None if previous is None else str(previous),
         "fetched_at": row.fetched_at.isoformat(),
+        "second_source": row.second_source,
+        "second_price": None if second is None else str(second),
+        "warning": row.warning,
+        "bars": scene.bars[symbol].pk if symbol in scene.bars else None,
     }

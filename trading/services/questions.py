@@ -2,16 +2,27 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from ai.domain.indicators import Indicators
 from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
+from trading.domain.prices import NoPrice
 from trading.domain.symbols import is_coin
-from trading.models import Cycle, EquitySnapshot, MarketSnapshot, Position, Strategy
+from trading.models import (
+    BarHistory,
+    Cycle,
+    DecisionRecord,
+    EquitySnapshot,
+    MarketSnapshot,
+    Position,
+    Strategy,
+)
 from trading.services import settings
+from trading.services.gaps import gaps_of
 from trading.services.market_time import market_now, stocks_trade_now
+from trading.services.sealing import sealed
 
 HUNDRED = Decimal(100)
 ZERO = Decimal(0)
@@ -30,7 +41,7 @@ class Scene:
     """What all strategies of a cycle see: read once, so that they see the same.
 
     ``now`` is market time, None where the broker's clock could not be read; ``skips`` names the symbols
-    nobody is asked about.
+    nobody is asked about; ``bars`` are the histories the indicators were computed from, as records, unsaved.
     """
 
     cycle: Cycle
@@ -39,6 +50,7 @@ class Scene:
     positions: Mapping[str, Position]
     money: EquitySnapshot | None
     skips: Mapping[str, Skip]
+    bars: Mapping[str, DecisionRecord]
 
     @property
     def held(self) -> frozenset[str]:
@@ -53,8 +65,11 @@ def read_scene(cycle: Cycle) -> Scene:
     stocks_trade = stocks_trade_now()
     max_age = settings.seconds("price_max_age")
     skips = {}
+    gaps = gaps_of(cycle.pk)
     for symbol in cycle.symbols:
         skip = _skip(symbol, snapshots.get(symbol), now, stocks_trade=stocks_trade, max_age=max_age)
+        if skip is not None and skip.reason == NoPrice.NO_PRICE and symbol in gaps:
+            skip = Skip(gaps[symbol].reason, gaps[symbol].detail)
         if skip is not None:
             skips[symbol] = skip
     return Scene(
@@ -64,6 +79,7 @@ def read_scene(cycle: Cycle) -> Scene:
         positions={position.symbol: position for position in Position.objects.all()},
         money=EquitySnapshot.objects.first(),
         skips=skips,
+        bars=_bars(snapshots),
     )
 
 
@@ -108,6 +124,16 @@ def _skip(
     if age > max_age:
         return Skip("stale_price", f"the price of {snapshot.source} is {age:.0f} s old")
     return None
+
+
+def _bars(snapshots: Mapping[str, MarketSnapshot]) -> dict[str, DecisionRecord]:
+    """Return the whole days that were known on each price's own day; today's figures are in the price."""
+    rows = BarHistory.objects.filter(symbol__in=snapshots)
+    return {
+        row.symbol: sealed({"kind": "bars", "symbol": row.symbol, "bars": row.bars})
+        for row in rows
+        if row.bars and row.market_date == snapshots[row.symbol].quoted_at.astimezone(UTC).date()
+    }
 
 
 def _portfolio(scene: Scene) -> PortfolioFacts:
@@ -159,7 +185,8 @@ def _by_keyword(
     words = [keyword.casefold() for keyword in keywords]
     for row in rows:
         title = row["title"].casefold()
-        if asked.isdisjoint(row["symbols"]) and any(word in title for word in words):
+        told = not set(keywords).isdisjoint(row.get("keywords", ())) or any(word in title for word in words)
+        if told and asked.isdisjoint(row["symbols"]):
             yield row
 
 

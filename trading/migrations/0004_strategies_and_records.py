@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('ai', '0002_safe_calls'),
-        ('trading', '0002_strategy_sizing'),
+        ('trading', '0003_market_data'),
     ]
 
     operations = [
