@@ -1,6 +1,8 @@
 """The one place that calls models, through litellm, which it imports lazily (1.8 s, 160 MB)."""
 
 import functools
+import importlib.util
+import json
 import os
 import threading
 import time
@@ -8,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from ai import builtin
@@ -31,6 +34,7 @@ _ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",  # else it loads .env from the working directory
     "LITELLM_LOG": "ERROR",
 }
+_PRICE_LIST = "model_prices_and_context_window_backup.json"
 _SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _MIN_SECRET_CHARACTERS = 8
 _NO_TEMPERATURE = ("gpt-5", "o1", "o3", "o4")
@@ -138,8 +142,21 @@ def known_facts(model: str) -> KnownFacts:
 
     Only the list is read: litellm's functions for the same ask a local server about models they do not know.
     """
-    listed: dict[str, Any] = load().model_cost
-    entry = listed.get(model) or listed.get(model.partition("/")[2]) or {}
+    listed = _listed()
+    return listed.get(model) or listed.get(model.partition("/")[2]) or KnownFacts(None, None)
+
+
+@functools.cache
+def _listed() -> dict[str, KnownFacts]:
+    """Read the list that litellm brings, without importing litellm: an analysis has no time for that."""
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or not spec.submodule_search_locations:
+        return {}
+    text = (Path(spec.submodule_search_locations[0]) / _PRICE_LIST).read_text(encoding="utf-8")
+    return {name: _known(entry) for name, entry in json.loads(text).items()}
+
+
+def _known(entry: dict[str, Any]) -> KnownFacts:
     figures = [entry.get("input_cost_per_token"), entry.get("output_cost_per_token")]
     price = None
     if all(isinstance(figure, int | float) and figure >= 0 for figure in figures):

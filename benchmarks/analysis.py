@@ -112,7 +112,7 @@ def _measure(chat: Chat, api_base: str) -> int:
 def _one_cycle(number: int, chat: Chat, watch: Watch) -> tuple[str, bool]:
     from tests.e2e.system import run_cycle_json
     from trading.domain.symbols import is_coin
-    from trading.models import Event
+    from trading.models import DecisionRecord, Event
     from trading.services import settings
 
     before = chat.calls
@@ -128,6 +128,7 @@ def _one_cycle(number: int, chat: Chat, watch: Watch) -> tuple[str, bool]:
     symbols = done["symbols"]
     coins = sum(map(is_coin, symbols))
     fetched = max(seconds for step, seconds in took.items() if step != "analysis")
+    record = DecisionRecord.objects.latest("created_at")
     floor = math.ceil(calls / settings.count("model_concurrency")) * CHAT_SECONDS
     line = (
         f"cycle {number}: {done['status']} in {done['duration_seconds']:.2f} s, {len(symbols) - coins} stocks,"
@@ -135,7 +136,8 @@ def _one_cycle(number: int, chat: Chat, watch: Watch) -> tuple[str, bool]:
         f"  fetch, the slowest of {len(took) - 1} steps: {fetched:.2f} s\n"
         f"  analysis {took['analysis']:.2f} s of which the endpoint alone {floor:.2f} s:"
         f" {calls} calls, at most {chat.most} at once\n"
-        f"  analyst: {cpu:.2f} s CPU, {watch.peak_bytes / 1e6:.0f} MB RSS at most (parent and child)"
+        f"  analyst: {cpu:.2f} s CPU, {watch.peak_bytes / 1e6:.0f} MB RSS at most (parent and child)\n"
+        f"  record of the decisions: {record.size / 1e3:.0f} KB, stored in {len(record.body) / 1e3:.0f} KB"
     )
     return line, done["status"] == "completed"
 

@@ -78,9 +78,7 @@ SPECS = MappingProxyType(
                 "critical_errors", "5", ("1", "100"), Unit.COUNT, "So many in ten minutes engage the switch."
             ),
             _spec("symbols_per_call", "20", ("1", "140"), Unit.COUNT, "Symbols in one model call."),
-            _spec(
-                "answer_tokens", "250", ("50", "4000"), Unit.COUNT, "Tokens a model may answer per symbol."
-            ),
+            _spec("answer_tokens", "250", ("1", "4000"), Unit.COUNT, "Tokens a model may answer per symbol."),
             _spec("ai_cycle_budget", "0.25", ("0", "100"), Unit.USD, "What the models of a cycle may cost."),
             _spec(
                 "cache_age", "60", ("5", "300"), _S, "A price fetched so long ago may stand in (wall time)."
