@@ -106,6 +106,12 @@ def _order(verb: str) -> Callable[[Payload], str]:
     return words
 
 
+def _trading_state(p: Payload) -> str:
+    if p["to"] == "reducing":
+        return f"TRADING STATE REDUCING, exits only: {p['failures']} analyses in a row failed ({p['reason']})"
+    return f"trading state {p['from']} -> {p['to']} by {p['actor']}: {p['reason']}"
+
+
 WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.created": _cycle_created,
     "cycle.step.stocks": lambda p: f"  stocks: {_prices(p)}",
@@ -116,6 +122,10 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.step.refresh_assets": lambda _: "  asset master refreshed",
     "cycle.step.reconcile": lambda _: "  reconciled with the broker",
     "cycle.warning": lambda p: f"  note on {p['operation']}: {p['message']}",
+    "cycle.model_switched": lambda p: (
+        f"  model {p['from_model']} -> {p['to_model']} for {p['batches']} calls of {p['strategy']}"
+        f" ({p['cause']}): {p['detail']}"
+    ),
     "cycle.error": lambda p: f"  problem in {p['operation']} {p['symbol']}: {p['message']}",
     "cycle.pause": lambda p: f"cycle PAUSED, waiting for the broker: {p['reason']}",
     "cycle.resume": lambda p: f"cycle goes on: the broker answers again after {p['paused_seconds']} s",
@@ -147,5 +157,6 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "candidate.reject": lambda p: f"candidate {p['symbol']} rejected by {p['actor']}: {p['reason']}",
     "candidate.watch": lambda p: f"candidate {p['symbol']} put on the watchlist by {p['actor']}",
     "candidate.unwatch": lambda p: f"candidate {p['symbol']} taken off the watchlist by {p['actor']}",
+    "agent.trading_state_set": _trading_state,
     "agent.mode_set": lambda p: f"mode {p['from']} -> {p['to']} by {p['actor']}",
 }

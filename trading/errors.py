@@ -53,3 +53,11 @@ class WorldMismatchError(TradingError):
 
 class NotConfiguredError(TradingError):
     """No broker is configured or running; the message says how to get one."""
+
+
+class StrategyError(TradingError):
+    """A strategy was given values it cannot take; the message names them and what was expected."""
+
+
+class RecordError(TradingError):
+    """A decision's record cannot be read, or cannot be put again by this version."""

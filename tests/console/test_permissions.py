@@ -95,7 +95,13 @@ def change_setting() -> Act:
 def change_strategy() -> Act:
     strategy = make_strategy()
     url = reverse("admin:trading_strategy_change", args=[strategy.pk])
-    posted = {"name": strategy.name, "instructions": "Sell.", "size_percent": "2", "sizing": strategy.sizing}
+    posted = {
+        "name": strategy.name,
+        "instructions": "Sell.",
+        "universe": "all",
+        "size_percent": "2",
+        "sizing": strategy.sizing,
+    }
     return Act(url, posted, lambda: Strategy.objects.get(pk=strategy.pk).size_percent == Decimal(2))
 
 

@@ -14,6 +14,7 @@ from trading.models.market import (
 )
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
+from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.saga import Saga, SagaStep
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Asset",
     "BarHistory",
     "Cycle",
+    "DecisionRecord",
     "EquitySnapshot",
     "Event",
     "Fill",
@@ -35,6 +37,7 @@ __all__ = [
     "Saga",
     "SagaStep",
     "Strategy",
+    "StrategyVersion",
     "SymbolLook",
     "Trade",
     "UniverseCandidate",

@@ -12,6 +12,7 @@ from trading.domain.statuses import UNSETTLED_DECISION, DecisionStatus
 from trading.domain.universe import HIGH_CONFIDENCE
 from trading.models.cycle import Cycle
 from trading.models.market import Strategy
+from trading.models.record import DecisionRecord
 
 
 class DecisionQuerySet(models.QuerySet["AIDecision"]):
@@ -27,7 +28,9 @@ class DecisionQuerySet(models.QuerySet["AIDecision"]):
 class AIDecision(models.Model):
     """One decision; ``reason`` says in a stable word why it did not trade, ``reason_detail`` in a sentence.
 
-    ``price`` is what the decision saw, ``price_warning`` what was doubtful about it. ``lease_until`` guards a claim.
+    ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
+    with the strategy in the version it names; the database refuses to change what was decided once there is a
+    record. ``lease_until`` guards a claim.
     """
 
     class Action(models.TextChoices):
@@ -40,6 +43,8 @@ class AIDecision(models.Model):
     )
     cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="decisions")
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="decisions")
+    strategy_version = models.PositiveIntegerField(null=True)
+    record = models.ForeignKey(DecisionRecord, null=True, on_delete=models.PROTECT, related_name="decisions")
     symbol = models.CharField(max_length=32)
     action = models.CharField(max_length=4, choices=Action.choices)
     confidence = models.DecimalField(max_digits=5, decimal_places=4)

@@ -1,12 +1,16 @@
 """Market facts a cycle saw, the asset master, the universe and the strategies."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from uuid6 import uuid7
 
+from risk.domain.limits import LIMIT_NAMES
 from risk.domain.types import SizingRule
 from trading.domain.statuses import CandidateStatus
 from trading.models.cycle import Cycle
+
+LARGEST_LIMIT = {name: 10_000 if name == "max_positions" else 100 for name in LIMIT_NAMES}
 
 
 class AssetClassChoice(models.TextChoices):
@@ -92,17 +96,37 @@ class BarHistory(models.Model):
 
 
 class Strategy(models.Model):
-    """What a model is told to do, and how large its entries are (at most, percent of equity; by which rule)."""
+    """What a model is told to do, about what, by which models, and how large and how far its entries may go.
+
+    ``size_percent`` is the largest entry in percent of equity; ``sizing`` the rule. ``symbols`` and
+    ``model_names`` empty: all of ``universe``, and AI_MODELS. Limits are tighter than the account's, or null
+    for the account's. Change it through ``services.strategies``: each change is a new ``version``, which
+    decisions carry.
+    """
+
+    class Universe(models.TextChoices):
+        ALL = "all", "stocks and coins"
+        STOCKS = "stocks"
+        COINS = "coins"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=80, unique=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
     instructions = models.TextField()
+    universe = models.CharField(max_length=10, choices=Universe.choices, default=Universe.ALL)
+    symbols = ArrayField(models.CharField(max_length=32), default=list, blank=True)
+    model_names = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    keywords = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     size_percent = models.DecimalField(max_digits=6, decimal_places=3, default=3)
     sizing = models.CharField(
         max_length=20,
         choices=[(rule.value, rule.value.replace("_", " ")) for rule in SizingRule],
         default=SizingRule.FIXED_FRACTION.value,
     )
+    max_position_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    max_exposure_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    max_positions = models.PositiveIntegerField(null=True, blank=True)
+    max_daily_loss_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -114,7 +138,15 @@ class Strategy(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="strategy_size_in_bounds", condition=Q(size_percent__gt=0, size_percent__lte=100)
-            )
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"strategy_{name}_in_bounds",
+                    condition=Q(**{f"{name}__isnull": True})
+                    | Q(**{f"{name}__gt": 0, f"{name}__lte": LARGEST_LIMIT[name]}),
+                )
+                for name in LIMIT_NAMES
+            ),
         ]
 
     def __str__(self) -> str:

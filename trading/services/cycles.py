@@ -120,6 +120,12 @@ def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
     _append_event(cycle_id, "cycle.warning", operation=operation, message=message[:500])
 
 
+def record_model_switch(cycle_id: UUID, **facts: Any) -> None:
+    """Append that models of a fallback chain were changed, and why."""
+    log.warning("model_switched", cycle_id=str(cycle_id), **facts)
+    _append_event(cycle_id, "cycle.model_switched", **(facts | {"detail": str(facts["detail"])[:500]}))
+
+
 def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol: str = "") -> None:
     """Add an error to the cycle's own list, its events and the log; nobody has to look for it."""
     entry = {

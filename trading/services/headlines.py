@@ -24,11 +24,9 @@ ONE_BY_ONE = frozenset({"finnhub"})
 
 
 def active_keywords() -> tuple[str, ...]:
-    """Return the keywords of the active strategies, where strategies have any."""
+    """Return the keywords of the active strategies."""
     active = Strategy.objects.filter(is_active=True)
-    return tuple(
-        dict.fromkeys(word for strategy in active for word in getattr(strategy, "keywords", None) or ())
-    )
+    return tuple(dict.fromkeys(word for strategy in active for word in strategy.keywords))
 
 
 def fetch_headlines(cycle_id: UUID, symbols: Sequence[str], keywords: Sequence[str] = ()) -> int:
