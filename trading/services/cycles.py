@@ -80,22 +80,7 @@ def start_cycle(
         deadline_at=now + timedelta(seconds=settings.seconds("cycle_deadline")),
     )
     try:
-        with transaction.atomic():
-            cycle.save(force_insert=True)
-            transitions.record_created(
-                cycle,
-                cycle_type=cycle_type,
-                trigger=trigger,
-                symbol_count=len(cycle.symbols),
-                mode=agent.mode,
-            )
-            if halted:
-                abort_cycle(cycle, reason="kill_switch")
-            else:
-                mark_looked_at(cycle.symbols, now)
-                AgentStatus.objects.filter(pk=1).update(
-                    is_running=True, current_cycle_id=cycle.pk, last_cycle_time=now
-                )
+        _insert(cycle, is_halted=halted)
     except IntegrityError as error:
         if "one_cycle_per_slot" in str(error):
             raise SlotTakenError("the cycle of this time slot was started already") from error
@@ -103,6 +88,26 @@ def start_cycle(
             raise CycleRunningError("a cycle is running; one runs at a time") from error
         raise
     return cycle
+
+
+def _insert(cycle: Cycle, *, is_halted: bool) -> None:
+    """Store a new cycle with what follows from it; a halted one is stored aborted, and looks at nothing."""
+    with transaction.atomic():
+        cycle.save(force_insert=True)
+        transitions.record_created(
+            cycle,
+            cycle_type=cycle.cycle_type,
+            trigger=cycle.trigger,
+            symbol_count=len(cycle.symbols),
+            mode=cycle.mode,
+        )
+        if is_halted:
+            abort_cycle(cycle, reason="kill_switch")
+            return
+        mark_looked_at(cycle.symbols, cycle.started_at)
+        AgentStatus.objects.filter(pk=1).update(
+            is_running=True, current_cycle_id=cycle.pk, last_cycle_time=cycle.started_at
+        )
 
 
 def _default_universe(cycle_type: str) -> Universe:
