@@ -21,7 +21,7 @@ from trading.admin.base import (
 from trading.errors import RecordError
 from trading.models import Asset, BarHistory, DecisionRecord, Strategy, StrategyVersion
 from trading.services.sealing import unsealed
-from trading.services.strategies import check_strategy, save_strategy
+from trading.services.strategies import CONTENT, check_strategy, save_strategy
 
 
 @admin.register(Asset)
@@ -60,18 +60,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
 
     class Meta:
         model = Strategy
-        fields = [
-            "name",
-            "instructions",
-            "universe",
-            "symbols",
-            "model_names",
-            "keywords",
-            "size_percent",
-            "sizing",
-            *LIMIT_NAMES,
-            "is_active",
-        ]
+        fields = [*CONTENT, "is_active"]
         labels = {"model_names": "Models"}
         widgets = {name: UnfoldAdminTextInputWidget() for name in ("symbols", "model_names", "keywords")}
         help_texts = {
