@@ -29,7 +29,7 @@ test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a p
 	@$(WITHOUT_REAL_MARKETS); \
 	status=0; \
 	$(PYTHON_IN_VENV) -m coverage erase; \
-	$(PYTHON_IN_VENV) -m coverage run -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS) || status=$$?; \
+	$(PYTHON_IN_VENV) -m coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS) || status=$$?; \
 	$(PYTHON_IN_VENV) -m coverage combine -q || true; \
 	$(PYTHON_IN_VENV) -m tests.coverage_summary $(if $(strip $(ARGS)),--no-minimum) || status=1; \
 	exit $$status

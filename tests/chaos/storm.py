@@ -214,7 +214,7 @@ class Storm:
     def _duplicate(self) -> None:
         """Deliver messages a second time, and start cycles beside beat."""
         chance = random.Random(self._seed + 1)
-        client = Celery(broker=self.arena.redis_url)
+        client = Celery(broker=self.arena.redis_url, set_as_current=False)
         client.conf.broker_transport_options = {"socket_timeout": 2, "socket_connect_timeout": 1}
         client.conf.task_publish_retry = False
         while not self._over.wait(DUPLICATE_SECONDS):

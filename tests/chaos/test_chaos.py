@@ -51,7 +51,7 @@ def _list_assets(arena: Arena) -> None:
     """Have the assets listed by a maintenance cycle, asked for until it is not behind another."""
     listed = "SELECT 1 FROM assets LIMIT 1"
     asked = "SELECT 1 FROM cycles WHERE cycle_type = 'maintenance' AND status IN ('running', 'completed')"
-    with Celery(broker=arena.redis_url) as client:
+    with Celery(broker=arena.redis_url, set_as_current=False) as client:
 
         def done() -> bool:
             if not arena.rows(asked):

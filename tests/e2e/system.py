@@ -4,11 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg2
 from django.conf import settings
 from django.db import connection
 
@@ -115,6 +117,18 @@ def environment() -> dict[str, str]:
         "REDIS_URL": settings.REDIS_URL,
         "PYTHONUNBUFFERED": "1",
     }
+
+
+@contextmanager
+def held(statement: str) -> Iterator[None]:
+    """Hold a lock of another session while the block runs."""
+    session = psycopg2.connect(environment()["DATABASE_URL"])
+    try:
+        with session.cursor() as cursor:
+            cursor.execute(statement)
+        yield
+    finally:
+        session.close()
 
 
 def manage(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from kombu import Connection
 from orchestrator_project.engines import valkey
 from orchestrator_project.lines import line_of
 from risk.models import RiskReservation
-from tests.e2e.system import System, environment
+from tests.e2e.system import System, environment, held
 from tests.e2e.truth import assert_books_agree, wait_for_end, wait_for_rest
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -259,19 +259,16 @@ def test_position_sync_that_fails_at_the_end_is_an_error_of_a_completed_cycle(
 ) -> None:
     AgentStatus.objects.update(mode=Mode.MANUAL)  # without orders the final sync is the only one
     system = start_system()
-    session = psycopg2.connect(environment()["DATABASE_URL"])
-    with session.cursor() as cursor:
-        cursor.execute("LOCK TABLE ai_decisions IN EXCLUSIVE MODE")
-    cycle = begun(symbols)
-    wait_until(
-        lambda: (
-            Cycle.objects.get().stage == CycleStage.ANALYSING
-            and Event.objects.filter(type="cycle.step.account").exists()
-        ),
-        what="the analysis",
-    )
-    market.fault(kind="error", status=500, route="GET /v2/positions")
-    session.close()
+    with held("LOCK TABLE ai_decisions IN EXCLUSIVE MODE"):
+        cycle = begun(symbols)
+        wait_until(
+            lambda: (
+                Cycle.objects.get().stage == CycleStage.ANALYSING
+                and Event.objects.filter(type="cycle.step.account").exists()
+            ),
+            what="the analysis",
+        )
+        market.fault(kind="error", status=500, route="GET /v2/positions")
 
     completed(cycle)
 

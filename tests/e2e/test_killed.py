@@ -4,8 +4,7 @@ Whatever dies: the cycle ends within its deadline, no order is doubled, and our 
 venue's. Each stage is held still by a lock or a slow venue, so that the kill hits it every time.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import psycopg2
 import pytest
@@ -13,7 +12,7 @@ import redis
 from django.conf import settings
 
 from risk.services.locks import SWITCH_LOCK
-from tests.e2e.system import System, environment
+from tests.e2e.system import System, environment, held
 from tests.e2e.truth import assert_books_agree, wait_for_end, wait_for_rest
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -39,18 +38,6 @@ def start(system: System) -> Callable[[], Cycle]:
         return cycle
 
     return run
-
-
-@contextmanager
-def held(statement: str) -> Iterator[None]:
-    """Hold a lock of another session while the block runs."""
-    session = psycopg2.connect(environment()["DATABASE_URL"])
-    try:
-        with session.cursor() as cursor:
-            cursor.execute(statement)
-        yield
-    finally:
-        session.close()
 
 
 def kill(system: System, name: str, victim: str) -> None:

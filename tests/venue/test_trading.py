@@ -297,8 +297,11 @@ def test_state_counts_what_happened(venue: VenueProcess, client: Client) -> None
     wait_until(lambda: venue.state_report()["market_time"] > report["market_time"])
 
 
-def test_sell_by_value_leaves_what_other_sells_hold(client: Client) -> None:
+def test_sell_by_value_leaves_what_other_sells_hold(venue: VenueProcess, client: Client) -> None:
     client.filled("UMSQ", qty="50")
+    venue.fault(
+        kind="fill_delay", seconds=2, times=1
+    )  # it fills behind the other, however slow the machine is
 
     by_value = client.order("UMSQ", "sell", notional="20")
     rest = client.position("UMSQ")
