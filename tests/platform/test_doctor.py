@@ -40,7 +40,7 @@ START = "start the system: `manage.py up`"
 EVERY_CHECK = (
     (
         "python packages disk database migrations queue workers schedule beat sweeper broker account market_time"
-        " prices news finnhub coingecko clock analyst budget settings assets strategies limits kill_switch"
+        " prices news finnhub coingecko providers clock analyst budget settings assets strategies limits kill_switch"
     )
     .replace(" ", ",")
     .replace("_", " ")
