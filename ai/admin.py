@@ -1,5 +1,7 @@
 """The console's page of the ai room: the record of every model call."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
@@ -8,7 +10,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from ai.models import ModelCall
+from ai.models import ModelCall, ModelPrice
 
 STATUSES = {"succeeded": "success", "failed": "danger", "invalid": "danger", "timeout": "danger"}
 
@@ -41,7 +43,17 @@ class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hi
         (None, {"fields": ["provider", "model", "status", "error_type", "error_message"]}),
         (
             "Cost and time",
-            {"fields": ["cost_usd", "prompt_tokens", "completion_tokens", "latency_ms", "started_at"]},
+            {
+                "fields": [
+                    "cost_usd",
+                    "charged_usd",
+                    "prompt_tokens",
+                    "completion_tokens",
+                    "latency_ms",
+                    "retry_after_seconds",
+                    "started_at",
+                ]
+            },
         ),
         ("Question and answer", {"fields": ["symbols", "prompt_version", "prompt_hash", "prompt", "answer"]}),
         ("Record", {"fields": ["cycle_id", "created_at"]}),
@@ -67,4 +79,28 @@ class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hi
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Records stay."""
+        return False
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
+    """Prices that a person sets; they go before litellm's. The next analysis reckons with them."""
+
+    list_display = ["model", "input_usd_per_million", "output_usd_per_million", "updated_at", "updated_by"]
+    search_fields = ["model"]
+    list_per_page = 50
+    actions = None
+    readonly_fields = ["updated_at", "updated_by"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Keep a row's model: another model is another row."""
+        return ["model", *self.readonly_fields] if obj else list(self.readonly_fields)
+
+    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+        """Note who set it."""
+        obj.updated_by = request.user.get_username()
+        super().save_model(request, obj, form, change)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is deleted in the console; a price is changed."""
         return False

@@ -1,41 +1,44 @@
-"""One analysis: batches, fallback along the list of models, deadline and budget.
+"""One analysis of one or several questions: batches, fallback along the models, deadline and budget.
 
-The thread that runs the analysis does all the judging and all the writing; pool threads only wait for models,
-so they need no database connection.
+The thread that runs the analysis does all the judging, choosing and writing; pool threads only wait for
+models, so they need no database connection and share nothing.
 """
 
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import timedelta
 from decimal import Decimal
+from math import ceil
 from uuid import UUID
 
 from django.utils import timezone
 
 from ai import builtin
 from ai.calls import CallOutcome, ModelAccess, ask, record
-from ai.domain.answer import ParsedAnswer
+from ai.domain.breaker import Admission
+from ai.domain.budget import Budget, Room, most_answer_tokens, most_prompt_tokens
 from ai.domain.prompt import Message, render_messages
-from ai.domain.text import clean_line
-from ai.domain.types import AnalysisQuestion, Hold, HoldReason, Proposal, SymbolFacts
+from ai.domain.types import AnalysisQuestion, Hold, HoldReason, SymbolFacts
 from ai.errors import ModelRejectedError, ModelTimeoutError
 from ai.models import ModelCall
+from ai.results import AnalysisResult, Ledger
+from ai.routing import MIN_TIMEOUT_COUNTED_MS, Route, routes_for
 
 _MIN_CALL_SECONDS = 0.25
 _GRACE_SECONDS = 2.0
-_MAX_FAILURE_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSettings:
     """How to ask; times in seconds, budgets in USD.
 
-    ``deadline_seconds`` is for the whole analysis. ``api_base`` and ``api_key`` apply to all models but the
-    built-in analyst, which is also exempt from the budgets. A budget stops further calls; those under way
-    when it is reached still end, so it can be passed by ``concurrency`` calls.
+    ``deadline_seconds`` is for all questions together, ``concurrency`` for all their calls. ``api_base`` and
+    ``api_key`` apply to all models but the built-in analyst, which is also exempt from the budgets. Before a
+    call its largest cost is set aside, so the budgets are never passed by calls that keep to
+    ``answer_tokens_per_symbol``, which each is told as its limit.
     """
 
     batch_size: int = 20
@@ -45,213 +48,280 @@ class AnalysisSettings:
     api_key: str | None = field(default=None, repr=False)
     daily_budget_usd: Decimal = Decimal(5)
     cycle_budget_usd: Decimal = Decimal("0.25")
+    answer_tokens_per_symbol: int = 250
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.concurrency < 1 or not self.deadline_seconds > 0:
             raise ValueError("batch_size, concurrency and deadline_seconds must be positive")
+        if self.answer_tokens_per_symbol < 1:
+            raise ValueError("answer_tokens_per_symbol must be positive")
         if not (self.daily_budget_usd >= 0 and self.cycle_budget_usd >= 0):
             raise ValueError("budgets must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisResult:
-    """What the models said; every asked symbol is a key of either ``proposals`` or ``holds``.
+class Assignment:
+    """A question and the models it is put to, litellm names in order of fallback; none: the built-in one."""
 
-    ``call_ids`` names, per symbol, the last ``ModelCall`` that was asked about it; a symbol that nobody was
-    asked about has none. ``failed`` is True when no batch at all brought a usable answer, and ``failure``
-    then says why. ``warnings`` are lines for the cycle's record.
-    """
-
-    proposals: dict[str, Proposal]
-    holds: dict[str, Hold]
-    call_ids: dict[str, UUID]
-    warnings: tuple[str, ...]
-    failed: bool
-    failure: str
+    question: AnalysisQuestion
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A batch and the place in the list of models it is put to."""
+    """A batch of one line, and the place in the line's models it is put to."""
 
     symbols: tuple[str, ...]
     messages: tuple[Message, ...]
     model_index: int = 0
 
 
-class _Budget:
-    """What may still be spent; charged by the threads that ask, before they take the next batch."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """An attempt under way, with what was set aside for it."""
 
-    def __init__(self, settings: AnalysisSettings, cycle_id: UUID | None, now: datetime) -> None:
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        self._day = settings.daily_budget_usd - ModelCall.objects.cost_since(midnight)
-        self._cycle = settings.cycle_budget_usd
-        if cycle_id is not None:
-            self._cycle -= ModelCall.objects.cost_of_cycle(cycle_id)
-        self._lock = threading.Lock()
+    line: "_Line"
+    attempt: _Attempt
+    estimate: Decimal
 
-    def charge(self, cost_usd: Decimal) -> None:
-        with self._lock:
-            self._day -= cost_usd
-            self._cycle -= cost_usd
 
-    def exhausted(self) -> str | None:
-        """Return which budget is used up, None while there is some of both."""
-        if self._day <= 0:
-            return "the AI budget of the day is used up"
-        return "the AI budget of the cycle is used up" if self._cycle <= 0 else None
+@dataclass(slots=True, eq=False)
+class _Line:
+    """One assignment at work: what is still to be asked, how much of it is under way, what came of it."""
+
+    models: tuple[str, ...]
+    queue: deque[_Attempt]
+    ledger: Ledger = field(default_factory=Ledger)
+    under_way: int = 0
+    used_ms: int = 0
+
+    def model_of(self, attempt: _Attempt) -> str:
+        return self.models[attempt.model_index]
+
+    def following(self, attempt: _Attempt) -> _Attempt | None:
+        """Return the attempt at the next model, None at the end of the chain."""
+        index = attempt.model_index + 1
+        return replace(attempt, model_index=index) if index < len(self.models) else None
 
 
 class Analysis:
-    """One use; ``run`` asks and returns."""
+    """One use; ``run`` asks and returns a result per assignment, in order."""
 
     def __init__(
-        self,
-        question: AnalysisQuestion,
-        models: Sequence[str],
-        settings: AnalysisSettings,
-        cycle_id: UUID | None,
+        self, assignments: Sequence[Assignment], settings: AnalysisSettings, cycle_id: UUID | None
     ) -> None:
-        self._question = question
-        self._models = tuple(models) or (builtin.MODEL,)
         self._settings = settings
         self._cycle_id = cycle_id
         self._deadline = time.monotonic() + settings.deadline_seconds
         self._access = ModelAccess(settings.api_base, settings.api_key)
-        self._budget = _Budget(settings, cycle_id, timezone.now())
-        self._pending: dict[Future[CallOutcome | Hold], _Attempt] = {}
-        self._proposals: dict[str, Proposal] = {}
-        self._holds: dict[str, Hold] = {}
-        self._call_ids: dict[str, UUID] = {}
-        self._warnings: dict[str, None] = {}
-        self._failures: dict[str, None] = {}
-        self._is_answered = False
+        self._lines = [_line(assignment, settings.batch_size) for assignment in assignments]
+        names = [model for line in self._lines if line.queue for model in line.models]
+        self._routes = routes_for(names, api_base=settings.api_base)
+        self._budget = _budget(settings, cycle_id)
+        self._calls: dict[Future[CallOutcome], _Call] = {}
 
-    def run(self) -> AnalysisResult:
+    def run(self) -> list[AnalysisResult]:
         """Ask about every symbol and return what there is when all answered or the deadline passed."""
-        attempts = [self._attempt_for(facts) for facts in _batches(self._question, self._settings.batch_size)]
-        if not attempts:
-            return self._result()
-        workers = min(self._settings.concurrency, len(attempts))
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="analysis")
-        try:
-            for attempt in attempts:
-                self._submit(pool, attempt)
-            self._collect(pool)
-        finally:
-            # Not waited for: every call ends by its own timeout, and its result is not wanted any more.
-            pool.shutdown(wait=False, cancel_futures=True)
-        return self._result()
-
-    def _attempt_for(self, facts: tuple[SymbolFacts, ...]) -> _Attempt:
-        messages = render_messages(replace(self._question, symbols=facts))
-        return _Attempt(tuple(fact.symbol for fact in facts), tuple(messages))
-
-    def _submit(self, pool: ThreadPoolExecutor, attempt: _Attempt) -> None:
-        self._pending[pool.submit(self._ask, attempt)] = attempt
-
-    def _ask(self, attempt: _Attempt) -> CallOutcome | Hold:
-        """Ask, in a pool thread; return a hold where there is no time or no money left to ask."""
-        model = self._models[attempt.model_index]
-        left = self._deadline - time.monotonic()
-        if left < _MIN_CALL_SECONDS:
-            return Hold(HoldReason.ANALYSIS_TIMEOUT, f"the time was over before {model} was asked")
-        exhausted = self._budget.exhausted()
-        if exhausted and model != builtin.MODEL:
-            return Hold(HoldReason.BUDGET_EXHAUSTED, exhausted)
-        # A fair share of the time left, so that a model that hangs leaves some to those after it.
-        share = left / (len(self._models) - attempt.model_index)
-        outcome = ask(
-            model,
-            attempt.messages,
-            attempt.symbols,
-            started_at=timezone.now(),
-            timeout_seconds=share,
-            access=self._access,
-        )
-        self._budget.charge(outcome.cost_usd or Decimal(0))
-        return outcome
+        if any(line.queue for line in self._lines):
+            pool = ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="analysis")
+            try:
+                self._dispatch(pool)
+                self._collect(pool)
+            finally:
+                # Not waited for: every call ends by its own timeout, and its result is not wanted any more.
+                pool.shutdown(wait=False, cancel_futures=True)
+        return [line.ledger.result() for line in self._lines]
 
     def _collect(self, pool: ThreadPoolExecutor) -> None:
-        while self._pending:
+        while self._calls:
             left = self._deadline + _GRACE_SECONDS - time.monotonic()
-            done, _ = wait(self._pending, timeout=max(left, 0), return_when=FIRST_COMPLETED)
+            done, _ = wait(self._calls, timeout=max(left, 0), return_when=FIRST_COMPLETED)
             if not done:
                 break
             for future in done:
-                attempt = self._pending.pop(future)
-                again = self._settle(attempt, future.result())
-                if again is not None:
-                    self._submit(pool, again)
-        for attempt in self._pending.values():
-            self._hold(attempt.symbols, Hold(HoldReason.ANALYSIS_TIMEOUT, "no answer before the deadline"))
+                self._settle(self._calls.pop(future), future.result())
+            self._dispatch(pool)
+        late = Hold(HoldReason.ANALYSIS_TIMEOUT, "no answer before the deadline")
+        for call in self._calls.values():
+            call.line.ledger.hold(call.attempt.symbols, late)
 
-    def _settle(self, attempt: _Attempt, outcome: CallOutcome | Hold) -> _Attempt | None:
-        """Take in what came of an attempt; return the next one where another model is to be asked."""
-        following = replace(attempt, model_index=attempt.model_index + 1)
-        has_following = following.model_index < len(self._models)
-        if isinstance(outcome, Hold):
-            if outcome.reason is HoldReason.BUDGET_EXHAUSTED and has_following:
-                self._warn(outcome.detail)
-                return following
-            self._hold(attempt.symbols, outcome)
-            return None
-        self._record(outcome)
-        if outcome.error is None and outcome.parsed is not None:
-            self._is_answered = True
-            self._proposals.update(outcome.parsed.proposals)
-            self._hold_for_problems(outcome.model, outcome.parsed)
-            return None
-        if has_following and not isinstance(outcome.error, ModelRejectedError):
-            self._warn(f"{outcome.error}; asked {self._models[following.model_index]} instead")
-            return following
-        self._give_up(outcome)
-        return None
+    def _dispatch(self, pool: ThreadPoolExecutor) -> None:
+        """Give free slots away: each to the line that has the fewest, then to the one that used least time.
 
-    def _record(self, outcome: CallOutcome) -> None:
-        call = record(outcome, cycle_id=self._cycle_id)
-        self._call_ids.update(dict.fromkeys(outcome.symbols, call.id))
-        if outcome.cost_usd is None and outcome.prompt_tokens:
-            self._warn(f"no price is known for {outcome.model}: its calls count nothing towards the budget")
+        So no slow model keeps them all.
+        """
+        blocked: list[_Line] = []
+        while len(self._calls) < self._settings.concurrency:
+            waiting = [line for line in self._lines if line.queue and line not in blocked]
+            if not waiting:
+                return
+            line = min(waiting, key=lambda each: (each.under_way, each.used_ms))
+            if not self._start(pool, line):
+                blocked.append(line)
 
-    def _give_up(self, outcome: CallOutcome) -> None:
-        self._failures[str(outcome.error)] = None
-        if outcome.parsed is not None:
-            self._hold_for_problems(outcome.model, outcome.parsed)
-            return
-        is_timeout = isinstance(outcome.error, ModelTimeoutError)
-        reason = HoldReason.ANALYSIS_TIMEOUT if is_timeout else HoldReason.ANALYSIS_FAILED
-        self._hold(outcome.symbols, Hold(reason, str(outcome.error)))
+    def _start(self, pool: ThreadPoolExecutor, line: _Line) -> bool:
+        """Start a line's next attempt, or settle it without a call; return False where it has to wait."""
+        attempt = line.queue[0]
+        route = self._routes[line.model_of(attempt)]
+        if self._deadline - time.monotonic() < _MIN_CALL_SECONDS:
+            line.queue.popleft()
+            late = f"the time was over before {route.model} was asked"
+            line.ledger.hold(attempt.symbols, Hold(HoldReason.ANALYSIS_TIMEOUT, late))
+            return True
+        admission = route.breaker.admit(timezone.now())
+        if admission is Admission.WAIT and line.following(attempt) is None and self._calls:
+            return False
+        if admission is not Admission.GRANTED:
+            self._pass_over(line, "breaker_open", Hold(HoldReason.ANALYSIS_FAILED, _left_alone(route)))
+            return True
+        return self._afford(pool, line, route)
 
-    def _hold_for_problems(self, model: str, parsed: ParsedAnswer) -> None:
-        strangers = [problem.detail for problem in parsed.problems if problem.symbol is None]
-        if strangers:
-            self._warn(f"{model}: {len(strangers)} decisions belong to no symbol; the first: {strangers[0]}")
-        for problem in parsed.problems:
-            if problem.symbol is not None:
-                # The last problem counts: a symbol decided twice is a duplicate, however bad the first was.
-                self._holds[problem.symbol] = Hold(problem.reason, problem.detail)
-
-    def _hold(self, symbols: Iterable[str], hold: Hold) -> None:
-        self._holds.update(dict.fromkeys(symbols, hold))
-        self._failures[hold.detail] = None
-
-    def _warn(self, line: str) -> None:
-        self._warnings[line] = None
-
-    def _result(self) -> AnalysisResult:
-        failed = bool(self._question.symbols) and not self._is_answered
-        failure = clean_line("; ".join(self._failures), limit=_MAX_FAILURE_CHARACTERS) if failed else ""
-        return AnalysisResult(
-            proposals=self._proposals,
-            holds=self._holds,
-            call_ids=self._call_ids,
-            warnings=tuple(self._warnings),
-            failed=failed,
-            failure=failure,
+    def _afford(self, pool: ThreadPoolExecutor, line: _Line, route: Route) -> bool:
+        """Start the call if its largest cost has room; ``False`` while only calls under way may make room."""
+        attempt = line.queue[0]
+        if route.price is None:
+            route.breaker.let_go()
+            unknown = f"no price is known for {route.model}: set it in the console under Model prices"
+            hold = Hold(HoldReason.PRICE_UNKNOWN, unknown)
+            self._pass_over(line, HoldReason.PRICE_UNKNOWN, hold)
+            return True
+        longest = self._longest_answer(route, attempt)
+        estimate = route.price.of(most_prompt_tokens(attempt.messages), longest)
+        room = self._budget.reserve(estimate)
+        if room is not Room.GRANTED:
+            route.breaker.let_go()
+        if room is Room.LATER:
+            return False
+        if room is Room.EXHAUSTED:
+            hold = Hold(HoldReason.BUDGET_EXHAUSTED, self._budget.words(estimate))
+            self._pass_over(line, HoldReason.BUDGET_EXHAUSTED, hold)
+            return True
+        line.queue.popleft()
+        line.under_way += 1
+        future = pool.submit(
+            ask,
+            route.model,
+            attempt.messages,
+            attempt.symbols,
+            started_at=timezone.now(),
+            timeout_seconds=self._share(line, attempt),
+            access=self._access,
+            max_output_tokens=None if route.model == builtin.MODEL else longest,
         )
+        self._calls[future] = _Call(line, attempt, estimate)
+        return True
+
+    def _longest_answer(self, route: Route, attempt: _Attempt) -> int:
+        wanted = most_answer_tokens(len(attempt.symbols), self._settings.answer_tokens_per_symbol)
+        return min(wanted, route.max_output_tokens or wanted)
+
+    def _share(self, line: _Line, attempt: _Attempt) -> float:
+        """Return a fair share of the time left: for the models after this one, and for lines without a slot."""
+        left = self._deadline - time.monotonic()
+        starving = sum(
+            1 for other in self._lines if other.queue and other is not line and not other.under_way
+        )
+        free = self._settings.concurrency - len(self._calls) - 1
+        turns = 1 + ceil(max(starving - free, 0) / self._settings.concurrency)
+        return left / (len(line.models) - attempt.model_index) / turns
+
+    def _pass_over(self, line: _Line, cause: str, hold: Hold) -> None:
+        """Put the line's next attempt to the model after this one; hold it where there is none."""
+        attempt = line.queue.popleft()
+        following = line.following(attempt)
+        if following is None:
+            line.ledger.hold(attempt.symbols, hold)
+            return
+        line.ledger.switch(line.model_of(attempt), line.model_of(following), cause=cause, detail=hold.detail)
+        line.queue.appendleft(following)
+
+    def _settle(self, call: _Call, outcome: CallOutcome) -> None:
+        """Take in what came of a call; queue the attempt again where another model is to be asked."""
+        line, attempt = call.line, call.attempt
+        line.under_way -= 1
+        line.used_ms += outcome.latency_ms
+        self._record(call, outcome)
+        self._note_health(outcome)
+        if outcome.error is None and outcome.parsed is not None:
+            line.ledger.take(outcome.model, outcome.parsed)
+            return
+        following = line.following(attempt)
+        if following is None or isinstance(outcome.error, ModelRejectedError):
+            line.ledger.give_up(outcome)
+            return
+        cause = outcome.error.kind if outcome.error else "failed"
+        line.ledger.switch(outcome.model, line.model_of(following), cause=cause, detail=str(outcome.error))
+        line.queue.append(following)
+
+    def _record(self, call: _Call, outcome: CallOutcome) -> None:
+        route = self._routes[outcome.model]
+        priced = _priced(outcome, route)
+        charged = _charged(priced, call.estimate)
+        self._budget.settle(call.estimate, charged)
+        row = record(priced, cycle_id=self._cycle_id, charged_usd=charged)
+        call.line.ledger.call_ids.update(dict.fromkeys(outcome.symbols, row.id))
+        if not route.is_priced and outcome.was_answered:
+            free = f"no price is known for {outcome.model}: served by this machine, it counts nothing"
+            call.line.ledger.warn(free)
+
+    def _note_health(self, outcome: CallOutcome) -> None:
+        breaker = self._routes[outcome.model].breaker
+        hasty = isinstance(outcome.error, ModelTimeoutError) and outcome.latency_ms < MIN_TIMEOUT_COUNTED_MS
+        if outcome.error is None:
+            breaker.succeeded()
+        elif hasty or isinstance(outcome.error, ModelRejectedError) or outcome.model == builtin.MODEL:
+            breaker.let_go()
+        else:
+            seconds = outcome.retry_after_seconds
+            breaker.failed(timezone.now(), None if seconds is None else timedelta(seconds=seconds))
+
+
+def _line(assignment: Assignment, batch_size: int) -> _Line:
+    batches = _batches(assignment.question, batch_size)
+    attempts = deque(_attempt(assignment.question, batch) for batch in batches)
+    return _Line(tuple(assignment.models) or (builtin.MODEL,), attempts)
+
+
+def _attempt(question: AnalysisQuestion, facts: tuple[SymbolFacts, ...]) -> _Attempt:
+    messages = render_messages(replace(question, symbols=facts))
+    return _Attempt(tuple(fact.symbol for fact in facts), tuple(messages))
 
 
 def _batches(question: AnalysisQuestion, size: int) -> Iterator[tuple[SymbolFacts, ...]]:
     for start in range(0, len(question.symbols), size):
         yield question.symbols[start : start + size]
+
+
+def _budget(settings: AnalysisSettings, cycle_id: UUID | None) -> Budget:
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    spent = ModelCall.objects.cost_of_cycle(cycle_id) if cycle_id is not None else Decimal(0)
+    return Budget(
+        day=settings.daily_budget_usd - ModelCall.objects.cost_since(midnight),
+        cycle=settings.cycle_budget_usd - spent,
+    )
+
+
+def _left_alone(route: Route) -> str:
+    until = route.breaker.open_until
+    when = f"until {until:%H:%M:%S} UTC" if until and until > timezone.now() else "while one call tries it"
+    return f"{route.model} failed repeatedly and is left alone {when}"
+
+
+def _priced(outcome: CallOutcome, route: Route) -> CallOutcome:
+    """Return the outcome with our own price of what it used, where we know one and a reply told the tokens."""
+    if not (route.price and route.is_priced and outcome.was_answered):
+        return outcome
+    # Token counts are a provider's word: never below nothing.
+    cost = route.price.of(max(outcome.prompt_tokens, 0), max(outcome.completion_tokens, 0))
+    return replace(outcome, cost_usd=cost)
+
+
+def _charged(outcome: CallOutcome, estimate: Decimal) -> Decimal:
+    """Return what the budgets count: the cost, or all that was set aside where a provider may have worked.
+
+    A timeout or an answer that tells no tokens may well be on the bill; a refused request is not.
+    """
+    if outcome.cost_usd is not None:
+        return outcome.cost_usd
+    may_be_billed = outcome.error is None or outcome.error.kind != "failed"
+    return estimate if may_be_billed else Decimal(0)

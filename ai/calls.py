@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from math import ceil
 from uuid import UUID
 
 from ai import gateway
@@ -45,6 +46,17 @@ class CallOutcome:
     completion_tokens: int = 0
     cost_usd: Decimal | None = None
 
+    @property
+    def retry_after_seconds(self) -> int | None:
+        """The provider's own Retry-After, rounded up; None where it gave none."""
+        seconds: float | None = getattr(self.error, "retry_after_seconds", None)
+        return None if seconds is None else ceil(seconds)
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether a reply came and said what it used."""
+        return self.prompt_tokens > 0
+
 
 def ask(
     model: str,
@@ -54,6 +66,7 @@ def ask(
     started_at: datetime,
     timeout_seconds: float,
     access: ModelAccess,
+    max_output_tokens: int | None = None,
 ) -> CallOutcome:
     """Put one question to one model and judge the answer; touches no database, so any thread may call it."""
     asked = CallOutcome(model, tuple(symbols), tuple(messages), started_at, latency_ms=0)
@@ -66,6 +79,7 @@ def ask(
             timeout_seconds=timeout_seconds,
             api_base=access.api_base,
             api_key=access.api_key,
+            max_output_tokens=max_output_tokens,
         )
     except ModelError as error:
         latency_ms = round((time.monotonic() - began) * 1000)
@@ -93,7 +107,7 @@ def ask(
     )
 
 
-def record(outcome: CallOutcome, *, cycle_id: UUID | None) -> ModelCall:
+def record(outcome: CallOutcome, *, cycle_id: UUID | None, charged_usd: Decimal = Decimal(0)) -> ModelCall:
     """Write the call down, its texts as they were."""
     messages = [{key: storable(value) for key, value in message.items()} for message in outcome.messages]
     error = outcome.error
@@ -112,7 +126,9 @@ def record(outcome: CallOutcome, *, cycle_id: UUID | None) -> ModelCall:
         prompt_tokens=_bounded(outcome.prompt_tokens),
         completion_tokens=_bounded(outcome.completion_tokens),
         cost_usd=None if outcome.cost_usd is None else min(outcome.cost_usd, _LARGEST_COST),
+        charged_usd=min(charged_usd, _LARGEST_COST),
         latency_ms=_bounded(outcome.latency_ms),
+        retry_after_seconds=outcome.retry_after_seconds,
         started_at=outcome.started_at,
     )
 

@@ -1,6 +1,8 @@
 """The one place that calls models, through litellm, which it imports lazily (1.8 s, 160 MB)."""
 
 import functools
+import importlib.util
+import json
 import os
 import threading
 import time
@@ -8,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from ai import builtin
+from ai.domain.budget import Price
 from ai.domain.prompt import Message
 from ai.domain.text import clean_line, redacted, without
 from ai.errors import (
@@ -30,6 +34,7 @@ _ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",  # else it loads .env from the working directory
     "LITELLM_LOG": "ERROR",
 }
+_PRICE_LIST = "model_prices_and_context_window_backup.json"
 _SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _MIN_SECRET_CHARACTERS = 8
 _NO_TEMPERATURE = ("gpt-5", "o1", "o3", "o4")
@@ -49,6 +54,14 @@ class Completion:
     latency_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class KnownFacts:
+    """What litellm's list says of a model; None where it says nothing."""
+
+    price: Price | None
+    max_output_tokens: int | None
+
+
 def complete(
     model: str,
     messages: Sequence[Message],
@@ -57,6 +70,7 @@ def complete(
     timeout_seconds: float,
     api_base: str | None = None,
     api_key: str | None = None,
+    max_output_tokens: int | None = None,
 ) -> Completion:
     """Ask ``model`` once, without retries, and return its answer within ``timeout_seconds`` in total.
 
@@ -68,6 +82,7 @@ def complete(
         schema: the ``response_format``; dropped for models that do not know it.
         timeout_seconds: for everything, connecting and a dripping reply included; the first call in a
             process also loads litellm, see ``load``.
+        max_output_tokens: where the answer is cut; a cut answer is an error.
 
     Raises:
         ModelTimeoutError: no complete answer in time.
@@ -77,6 +92,8 @@ def complete(
     """
     started = time.monotonic()
     arguments = _arguments(model, messages, schema, timeout_seconds, api_base, api_key)
+    if max_output_tokens is not None:
+        arguments["max_tokens"] = max_output_tokens
     future: Future[Any] = Future()
     thread = threading.Thread(
         target=_run, args=(future, arguments, started + timeout_seconds), name="model-call", daemon=True
@@ -118,6 +135,34 @@ def provider_of(model: str) -> str:
         return str(load().get_llm_provider(model)[1])
     except Exception:  # noqa: BLE001 - a label only: whatever litellm raises for an unknown name
         return model.partition("/")[0]
+
+
+def known_facts(model: str) -> KnownFacts:
+    """Return what litellm's own list says of ``model``.
+
+    Only the list is read: litellm's functions for the same ask a local server about models they do not know.
+    """
+    listed = _listed()
+    return listed.get(model) or listed.get(model.partition("/")[2]) or KnownFacts(None, None)
+
+
+@functools.cache
+def _listed() -> dict[str, KnownFacts]:
+    """Read the list that litellm brings, without importing litellm: an analysis has no time for that."""
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or not spec.submodule_search_locations:
+        return {}
+    text = (Path(spec.submodule_search_locations[0]) / _PRICE_LIST).read_text(encoding="utf-8")
+    return {name: _known(entry) for name, entry in json.loads(text).items()}
+
+
+def _known(entry: dict[str, Any]) -> KnownFacts:
+    figures = [entry.get("input_cost_per_token"), entry.get("output_cost_per_token")]
+    price = None
+    if all(isinstance(figure, int | float) and figure >= 0 for figure in figures):
+        price = Price(*(Decimal(repr(figure)) * 1_000_000 for figure in figures))
+    longest = entry.get("max_output_tokens")
+    return KnownFacts(price, longest if isinstance(longest, int) and longest > 0 else None)
 
 
 @functools.cache

@@ -5,23 +5,39 @@ from decimal import Decimal
 from uuid import UUID
 
 import uuid6
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
+
+from ai.domain.budget import Price
+
+NOT_NEGATIVE = MinValueValidator(0, "price: was %(show_value)s, expected a number of USD from 0")
 
 
 class ModelCallQuerySet(models.QuerySet["ModelCall"]):
     """Phrases about model calls."""
 
     def cost_since(self, moment: datetime) -> Decimal:
-        """Return what the calls since ``moment`` cost in USD; calls of unknown price count nothing."""
+        """Return what the calls since ``moment`` are charged with in USD."""
         return self.filter(created_at__gte=moment)._cost()
 
     def cost_of_cycle(self, cycle_id: UUID) -> Decimal:
-        """Return what the calls of a cycle cost in USD; calls of unknown price count nothing."""
+        """Return what the calls of a cycle are charged with in USD."""
         return self.filter(cycle_id=cycle_id)._cost()
 
+    def telling_about(self, model: str, *, shortest_timeout_ms: int) -> "ModelCallQuerySet":
+        """Return the calls that say how a model fares, the newest first.
+
+        Left out are rejected requests, which say that a key or a name is wrong, and timeouts of calls that
+        were given less than ``shortest_timeout_ms``.
+        """
+        hasty = Q(status=ModelCall.Status.TIMEOUT, latency_ms__lt=shortest_timeout_ms)
+        told = self.filter(model=model).exclude(hasty).exclude(error_type="ModelRejectedError")
+        return told.order_by("-created_at")
+
     def _cost(self) -> Decimal:
-        total: Decimal | None = self.aggregate(total=models.Sum("cost_usd"))["total"]
+        total: Decimal | None = self.aggregate(total=models.Sum("charged_usd"))["total"]
         return Decimal(0) if total is None else total
 
 
@@ -29,7 +45,9 @@ class ModelCall(models.Model):
     """One question put to one model, with what came back; written once, when the call has ended.
 
     ``prompt`` and ``answer`` are stored as they were, save what PostgreSQL cannot hold and what exceeds 64 KB
-    of an answer. ``cost_usd`` is null where the model's price is not known.
+    of an answer. ``cost_usd`` is null where the model's price is not known. ``charged_usd`` is what the
+    budgets count: the cost, or the most it can have been where no reply told. ``retry_after_seconds`` is the
+    provider's own, rounded up. The database refuses to change a row.
     """
 
     class Status(models.TextChoices):
@@ -55,9 +73,11 @@ class ModelCall(models.Model):
     prompt_tokens = models.PositiveIntegerField(default=0)
     completion_tokens = models.PositiveIntegerField(default=0)
     cost_usd = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
+    charged_usd = models.DecimalField(max_digits=12, decimal_places=6, default=Decimal(0))
     latency_ms = models.PositiveIntegerField()
+    retry_after_seconds = models.PositiveIntegerField(null=True, blank=True)
     started_at = models.DateTimeField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = ModelCallQuerySet.as_manager()
 
@@ -69,6 +89,8 @@ class ModelCall(models.Model):
             models.Index(fields=["cycle_id"], name="model_calls_cycle"),
             # Read by the budget of the day (cost_since), the console's list and the pruning of old rows.
             models.Index(fields=["created_at"], name="model_calls_created"),
+            # Read by the breaker of a model: its last calls.
+            models.Index(fields=["model", "-created_at"], name="model_calls_of_model"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -82,7 +104,48 @@ class ModelCall(models.Model):
             models.CheckConstraint(
                 name="model_calls_cost_not_negative", condition=Q(cost_usd__isnull=True) | Q(cost_usd__gte=0)
             ),
+            models.CheckConstraint(name="model_calls_charge_not_negative", condition=Q(charged_usd__gte=0)),
         ]
 
     def __str__(self) -> str:
         return f"{self.model} {self.status} {self.created_at:%Y-%m-%d %H:%M:%S}"
+
+
+class ModelPrice(models.Model):
+    """What a model costs: set by a person, for models litellm has no price of, or another than litellm's."""
+
+    model = models.CharField(
+        max_length=200, primary_key=True, help_text="The name as in AI_MODELS, e.g. openai/gpt-4o-mini."
+    )
+    input_usd_per_million = models.DecimalField(
+        max_digits=12,
+        decimal_places=6,
+        validators=[NOT_NEGATIVE],
+        help_text="USD per million tokens asked; 0 where they cost nothing.",
+    )
+    output_usd_per_million = models.DecimalField(
+        max_digits=12,
+        decimal_places=6,
+        validators=[NOT_NEGATIVE],
+        help_text="USD per million tokens answered.",
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+    updated_by = models.CharField(max_length=150, blank=True, editable=False)
+
+    class Meta:
+        db_table = "model_prices"
+        ordering = ("model",)
+        constraints = [
+            models.CheckConstraint(
+                name="model_prices_not_negative",
+                condition=Q(input_usd_per_million__gte=0, output_usd_per_million__gte=0),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.model
+
+    @property
+    def price(self) -> Price:
+        """The price as a value."""
+        return Price(self.input_usd_per_million, self.output_usd_per_million)

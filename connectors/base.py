@@ -172,6 +172,8 @@ class Quote:
     source: str
     previous_close: Decimal | None = None
     day_volume: Decimal | None = None
+    day_high: Decimal | None = None
+    day_low: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A news item; all text is untrusted. ``symbols`` as the provider tagged them."""
+    """A news item; all text is untrusted. ``symbols`` as the provider tagged them, ``keywords`` as asked."""
 
     headline_id: str
     source: str
@@ -197,6 +199,7 @@ class Headline:
     summary: str
     url: str
     published_at: datetime
+    keywords: tuple[str, ...] = ()
 
 
 class Broker(Protocol):
@@ -273,8 +276,13 @@ class QuoteSource(Protocol):
 
     name: str
 
-    def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
-        """Return the latest prices of one asset class by symbol; what is unknown is missing."""
+    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> dict[str, Quote]:
+        """Return the latest prices of one asset class by symbol; what is unknown is missing.
+
+        Args:
+            within_seconds: for a source of many requests: none of them begins in its second half that might end
+                later.
+        """
         ...
 
 
@@ -291,6 +299,11 @@ class NewsSource(Protocol):
 
     name: str
 
-    def headlines(self, symbols: Sequence[str], *, since: datetime, until: datetime) -> list[Headline]:
-        """Return headlines published in ``[since, until]``, newest first, at most 50."""
+    def headlines(
+        self, symbols: Sequence[str], *, since: datetime, until: datetime, keywords: Sequence[str] = ()
+    ) -> list[Headline]:
+        """Return headlines published in ``[since, until]``, newest first, at most 50.
+
+        About one of ``symbols``, or with one of ``keywords`` as whole words in title or summary.
+        """
         ...

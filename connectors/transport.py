@@ -9,11 +9,11 @@ import http.client
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from time import time
+from time import monotonic, time
 from typing import Any, TypeGuard
 
 import requests
@@ -22,9 +22,12 @@ from urllib3.util import Timeout
 
 from connectors.deadline import DeadlineAdapter
 from connectors.redaction import RedactingFilter, redact
+from connectors.throttle.base import NoSlotError, Outcome, Priority, Report, Throttle, Unthrottled
 
 _LONGEST_DETAIL = 300
 _CONNECTIONS = 16
+_NOT_SERVED = frozenset({408, 425})
+_PAUSING = frozenset({429, 503})
 _POOL_PREFIX = re.compile(r"^\w+\(host=[^)]*\): ")
 _QUERY_STRING = re.compile(r"\?[^\s'\")]+")
 
@@ -38,12 +41,14 @@ class SendError(Exception):
     Args:
         detail: what happened, redacted.
         sent: False only when provably not a byte of the request left this machine.
+        retry_after_seconds: when a slot may be free, where none was; else None.
     """
 
-    def __init__(self, detail: str, *, sent: bool) -> None:
+    def __init__(self, detail: str, *, sent: bool, retry_after_seconds: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.sent = sent
+        self.retry_after_seconds = retry_after_seconds
 
 
 class StatusError(Exception):
@@ -73,8 +78,14 @@ class StatusError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+def _read_priority(method: str, url: str) -> Priority:
+    return Priority.READ
+
+
 class BoundedSession(requests.Session):
     """A session bound to one origin, with total time limits, no retries, redirects, proxies or cookies.
+
+    Every request goes through its throttle first, and may wait there for half of its total time.
 
     Safe for the 8 threads of a worker: no state changes after construction but the connection pool.
 
@@ -82,11 +93,19 @@ class BoundedSession(requests.Session):
         base_url: the only origin it talks to; anything else has no adapter and is refused.
         connect_timeout_seconds: for lookup and connection, for the TLS handshake and for sending, each; cut
             to a third of the total, so that the three cannot exceed it.
-        total_timeout_seconds: from the call to the last byte in.
+        total_timeout_seconds: from the call to the last byte in, the wait for a slot included.
+        throttle: rate limit and breaker; None: none, for tests of an adapter alone.
+        priority: from method and address, where not everything is a read.
     """
 
     def __init__(
-        self, base_url: str, *, connect_timeout_seconds: float, total_timeout_seconds: float
+        self,
+        base_url: str,
+        *,
+        connect_timeout_seconds: float,
+        total_timeout_seconds: float,
+        throttle: Throttle | None = None,
+        priority: Callable[[str, str], Priority] = _read_priority,
     ) -> None:
         super().__init__()
         self.trust_env = False  # no proxies, no .netrc: keys go to the provider alone
@@ -95,6 +114,8 @@ class BoundedSession(requests.Session):
         self.mount(_origin(base_url), DeadlineAdapter(connections=_CONNECTIONS))
         self._connect_timeout_seconds = min(connect_timeout_seconds, total_timeout_seconds / 3)
         self._total_timeout_seconds = total_timeout_seconds
+        self._throttle = throttle or Unthrottled()
+        self._priority = priority
 
     def request(  # type: ignore[override]  # the SDKs pass keywords; spelling all 16 out adds nothing
         self, method: str, url: str, **options: Any
@@ -105,7 +126,34 @@ class BoundedSession(requests.Session):
             SendError: no whole answer.
             StatusError: an answer with a status from 300 up.
         """
-        options["timeout"] = Timeout(connect=self._connect_timeout_seconds, total=self._total_timeout_seconds)
+        began = monotonic()
+        try:
+            slot = self._throttle.admit(
+                self._priority(method, url),
+                patience_seconds=self._total_timeout_seconds / 2,
+                lease_seconds=2 * self._total_timeout_seconds,
+            )
+        except NoSlotError as exc:
+            wait = exc.retry_after_seconds
+            raise SendError(exc.detail, sent=False, retry_after_seconds=wait) from None
+        report = Report(Outcome.FAILED, "interrupted")
+        try:
+            response, failure, report = self._send(
+                method, url, options, self._total_timeout_seconds - (monotonic() - began)
+            )
+        finally:
+            slot.close(report)
+        if failure is None:
+            return response
+        # Raised out here so that the SDK's exception, whose text holds the key, is not its context.
+        raise failure
+
+    def _send(
+        self, method: str, url: str, options: dict[str, Any], total_seconds: float
+    ) -> tuple[requests.Response, Exception | None, Report]:
+        """Send, and return the answer or the failure, and what the throttle is to know."""
+        connect_seconds = min(self._connect_timeout_seconds, total_seconds / 3)
+        options["timeout"] = Timeout(connect=connect_seconds, total=total_seconds)
         options["allow_redirects"] = False
         try:
             response = super().request(method, url, **options)
@@ -115,13 +163,30 @@ class BoundedSession(requests.Session):
             http.client.HTTPException,
             OSError,
         ) as exc:
-            failure = SendError(_describe(exc), sent=_may_have_left(exc))
-        else:
-            if response.status_code < 300:
-                return response
-            raise _status_failure(response)
-        # Raised out here so that the SDK's exception, whose text holds the key, is not its context.
-        raise failure
+            unsent = SendError(_describe(exc), sent=_may_have_left(exc))
+            outcome = Outcome.FAILED if unsent.sent else Outcome.UNSENT
+            return requests.Response(), unsent, Report(outcome, unsent.detail)
+        if response.status_code < 300:
+            return response, None, _report(response, None)
+        failure = _status_failure(response)
+        return response, failure, _report(response, failure)
+
+
+def _report(response: requests.Response, failure: StatusError | None) -> Report:
+    """Return what an answer says about the provider's limit and health."""
+    status, retry_after = response.status_code, failure.retry_after_seconds if failure else None
+    outcome = Outcome.FAILED if status >= 500 or status in _NOT_SERVED else Outcome.ANSWERED
+    outcome = Outcome.LIMITED if status == 429 else outcome
+    remaining, reset = (
+        response.headers.get(name, "").strip() for name in ("X-RateLimit-Remaining", "X-RateLimit-Reset")
+    )
+    return Report(
+        outcome,
+        str(failure) if failure else "",
+        retry_after if status in _PAUSING else None,
+        remaining=int(remaining) if remaining.isascii() and remaining.isdigit() else None,
+        reset_at=float(reset) if reset.isascii() and reset.isdigit() else None,
+    )
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, status_code: int, now: float) -> float | None:

@@ -69,7 +69,11 @@ NAVIGATION = [
             _table("Universe candidates", "travel_explore", "trading_universecandidate"),
             _table("Assets", "list_alt", "trading_asset"),
             _table("Market snapshots", "photo_camera", "trading_marketsnapshot"),
+            _table("Strategy versions", "history_edu", "trading_strategyversion"),
+            _table("Bar histories", "candlestick_chart", "trading_barhistory"),
             _table("Model calls", "neurology", "ai_modelcall"),
+            _table("Model prices", "payments", "ai_modelprice"),
+            _table("Decision records", "inventory_2", "trading_decisionrecord"),
         ],
     },
     {

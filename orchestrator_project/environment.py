@@ -15,6 +15,9 @@ from orchestrator_project import environment_values as values
 
 PREFIXES = ("ALPACA_", "FINNHUB_", "COINGECKO_", "AI_", "VENUE_", "ORCHESTRATOR_")
 REAL_MARKET_PREFIXES = ("ALPACA_", "FINNHUB_", "COINGECKO_")
+NEAR = 0.85  # a letter or two of ten
+PROVIDER_NAMES = frozenset({"AI21_API_KEY"})  # read by litellm
+SDK_NAMES = {"APCA_API_KEY_ID": "ALPACA_API_KEY", "APCA_API_SECRET_KEY": "ALPACA_SECRET_KEY"}  # Alpaca's own
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
 Mode = Literal["autonomous", "semi_auto", "manual"]
@@ -128,6 +131,32 @@ def load_environment(environ: Mapping[str, str]) -> Environment:
     if environment.events_url is None:
         environment = environment.model_copy(update={"events_url": environment.redis_url})
     return environment
+
+
+def near_misses(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each name that nothing reads and that looks like one of ours, values left out.
+
+    Names with our prefixes stop the start instead (``load_environment``). Other people's names are other
+    people's business, so these lines only warn: ``XAI_API_KEY`` and its like, which end in one of ours, are
+    a provider's own and are not named.
+    """
+    lines = []
+    for name in sorted(environ):
+        if name in KNOWN_NAMES or name.startswith(PREFIXES) or not environ[name].strip():
+            continue
+        nearest = SDK_NAMES.get(name) or _near(name.upper())
+        if nearest:
+            lines.append(f"{name}: is set and nothing reads it, did you mean {nearest}?")
+    return lines
+
+
+def _near(name: str) -> str | None:
+    """Return the name of ours that this one probably was meant to be."""
+    if name in KNOWN_NAMES:
+        return name
+    if name in PROVIDER_NAMES or name.endswith(tuple(f"AI_{rest}" for rest in ("API_KEY", "API_BASE"))):
+        return None
+    return next(iter(difflib.get_close_matches(name, KNOWN_NAMES, n=1, cutoff=NEAR)), None)
 
 
 def _alias(name: str) -> str:

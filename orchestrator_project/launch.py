@@ -8,7 +8,8 @@ from pathlib import Path
 from types import FrameType
 
 from orchestrator_project.engines import EngineError, joined_engines
-from orchestrator_project.environment import BadEnvironmentError, load_environment
+from orchestrator_project.environment import BadEnvironmentError, load_environment, near_misses
+from orchestrator_project.supervisor.warden import MARK
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 WITHOUT_ENGINES = frozenset({"help", "version", "venue", "makemigrations", "collectstatic"})
@@ -27,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
     command = argv[1] if len(argv) > 1 else "help"
     try:
         environment = load_environment(os.environ)
+        _warn_of_near_misses()
         if command in WITHOUT_ENGINES or command.startswith("-") or {"-h", "--help"} & set(argv):
             return _execute(argv)
         needs = {
@@ -44,6 +46,13 @@ def main(argv: Sequence[str]) -> int:
         return BAD_START
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _warn_of_near_misses() -> None:
+    """Say once, in the command a person started, which names look like ours and are not."""
+    if MARK not in os.environ:
+        for line in near_misses(os.environ):
+            sys.stderr.write(f"warning: {line}\n")
 
 
 def _leave(number: int, _: FrameType | None) -> None:

@@ -66,6 +66,8 @@ def _cycle_completed(p: Payload) -> str:
 
 
 def _prices(p: Payload) -> str:
+    if "skipped" in p:
+        return f"not asked for: {p['skipped'].replace('_', ' ')}"
     missing = p["missing"]
     tail = f", missing {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}" if missing else ""
     return f"{p['count']} prices from {', '.join(p['sources']) or 'nowhere'} in {p['seconds']} s{tail}"
@@ -104,6 +106,12 @@ def _order(verb: str) -> Callable[[Payload], str]:
     return words
 
 
+def _trading_state(p: Payload) -> str:
+    if p["to"] == "reducing":
+        return f"TRADING STATE REDUCING, exits only: {p['failures']} analyses in a row failed ({p['reason']})"
+    return f"trading state {p['from']} -> {p['to']} by {p['actor']}: {p['reason']}"
+
+
 WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.created": _cycle_created,
     "cycle.step.stocks": lambda p: f"  stocks: {_prices(p)}",
@@ -114,6 +122,10 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.step.refresh_assets": lambda _: "  asset master refreshed",
     "cycle.step.reconcile": lambda _: "  reconciled with the broker",
     "cycle.warning": lambda p: f"  note on {p['operation']}: {p['message']}",
+    "cycle.model_switched": lambda p: (
+        f"  model {p['from_model']} -> {p['to_model']} for {p['batches']} calls of {p['strategy']}"
+        f" ({p['cause']}): {p['detail']}"
+    ),
     "cycle.error": lambda p: f"  problem in {p['operation']} {p['symbol']}: {p['message']}",
     "cycle.pause": lambda p: f"cycle PAUSED, waiting for the broker: {p['reason']}",
     "cycle.resume": lambda p: f"cycle goes on: the broker answers again after {p['paused_seconds']} s",
@@ -140,5 +152,11 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     ),
     "kill_switch.engaged": lambda p: f"KILL SWITCH ENGAGED by {p['actor']}: {p['reason']}",
     "kill_switch.released": lambda p: f"kill switch released by {p['actor']}: {p['reason']}",
+    "candidate.created": lambda p: f"candidate {p['symbol']} proposed by {p['source']}",
+    "candidate.approve": lambda p: f"candidate {p['symbol']} approved by {p['actor']}",
+    "candidate.reject": lambda p: f"candidate {p['symbol']} rejected by {p['actor']}: {p['reason']}",
+    "candidate.watch": lambda p: f"candidate {p['symbol']} put on the watchlist by {p['actor']}",
+    "candidate.unwatch": lambda p: f"candidate {p['symbol']} taken off the watchlist by {p['actor']}",
+    "agent.trading_state_set": _trading_state,
     "agent.mode_set": lambda p: f"mode {p['from']} -> {p['to']} by {p['actor']}",
 }

@@ -30,7 +30,7 @@ DEFAULT_INSTRUCTIONS = (
     " trend. Sell what is held when its trend has broken or it is overbought. Prefer to hold: only propose"
     " what the figures support, and say which."
 )
-CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits"]
+CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],

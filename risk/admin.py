@@ -166,6 +166,7 @@ class RiskCheckAdmin(RiskAdmin):
         "quantity",
         "notional",
         "limits_version",
+        "strategy_version",
     ]
     list_filter = ["allowed", "reducing", ("created_at", RangeDateTimeFilter)]
     search_fields = ["symbol__exact", "reason__exact"]

@@ -53,7 +53,10 @@ class RiskLimits(models.Model):
 
 
 class RiskCheck(models.Model):
-    """What the gate answered for one decision, with the limits' version and every number it used."""
+    """What the gate answered for one decision, with every number it used.
+
+    ``limits_version`` and ``strategy_version`` name the account's and the strategy's limits it judged by.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     cycle_id = models.UUIDField(db_index=True)
@@ -63,6 +66,7 @@ class RiskCheck(models.Model):
     allowed = models.BooleanField()
     reason = models.CharField(max_length=40, blank=True)
     limits_version = models.PositiveIntegerField(null=True)
+    strategy_version = models.PositiveIntegerField(null=True)
     quantity = models.DecimalField(max_digits=28, decimal_places=9)
     notional = models.DecimalField(max_digits=20, decimal_places=4)
     figures = models.JSONField()

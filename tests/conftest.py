@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from django.conf import settings
 
+from connectors.throttle.shared import PREFIX
 from tests.venue_process import VenueProcess
 
 
@@ -23,6 +25,15 @@ def venue(venue_process: VenueProcess) -> Iterator[VenueProcess]:
     address = Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
     address.write_text(json.dumps({"url": venue_process.url, "pid": venue_process.pid, "world": "synthetic"}))
     venue_process.clear_faults()
+    forget_throttles()
     yield venue_process
     venue_process.clear_faults()
     address.unlink()
+
+
+def forget_throttles() -> None:
+    """Forget what limits, pauses and breakers the tests before have left in Redis."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        keys = list(client.scan_iter(f"{PREFIX}:*"))
+        if keys:
+            client.delete(*keys)

@@ -313,8 +313,11 @@ def make_engagement(**overrides: Any) -> KillSwitch:
 
 
 def make_candidate(**overrides: Any) -> UniverseCandidate:
-    """Write a proposed universe candidate."""
-    return UniverseCandidate.objects.create(**({"symbol": f"AA{next(_numbers) % 10_000}"} | overrides))
+    """Write a proposed universe candidate; a rejected one gets a reason."""
+    values: dict[str, Any] = {"symbol": f"AA{next(_numbers) % 10_000}", "source": "test"} | overrides
+    if values.get("status") == "rejected":
+        values.setdefault("answer_reason", "test reason")
+    return UniverseCandidate.objects.create(**values)
 
 
 def make_heartbeat(process: str = "sweeper", **overrides: Any) -> Heartbeat:

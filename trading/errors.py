@@ -35,6 +35,14 @@ class SymbolsError(TradingError):
         self.problems = problems
 
 
+class CandidateError(TradingError):
+    """A candidate of the universe cannot be written so; ``field`` names what is wrong."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
 class SettingError(TradingError):
     """A setting was given a value it cannot take; the message names it and what was expected."""
 
@@ -45,3 +53,11 @@ class WorldMismatchError(TradingError):
 
 class NotConfiguredError(TradingError):
     """No broker is configured or running; the message says how to get one."""
+
+
+class StrategyError(TradingError):
+    """A strategy was given values it cannot take; the message names them and what was expected."""
+
+
+class RecordError(TradingError):
+    """A decision's record cannot be read, or cannot be put again by this version."""

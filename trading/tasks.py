@@ -17,7 +17,17 @@ from connectors.errors import ConnectorError, UnavailableError
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError, TradingError
 from trading.models import Cycle, Saga
-from trading.services import cycles, execution, fetching, finishing, following, maintenance, pausing, sagas
+from trading.services import (
+    cycles,
+    execution,
+    fetching,
+    finishing,
+    following,
+    headlines,
+    maintenance,
+    pausing,
+    sagas,
+)
 from trading.services.analysis import analyse_cycle
 from trading.services.failures import log_failure
 from trading.services.providers import current_providers
@@ -101,7 +111,7 @@ def fetch_coins(cycle_id: str, symbols: list[str]) -> None:
 @resilient("fetch_news")
 def fetch_news(cycle_id: str, symbols: list[str]) -> None:
     """Fetch the headlines."""
-    _guarded(cycle_id, "fetch_news", lambda: fetching.fetch_news(UUID(cycle_id), symbols))
+    _guarded(cycle_id, "fetch_news", lambda: headlines.fetch_headlines(UUID(cycle_id), symbols))
 
 
 @shared_task(name="trading.sync_account", soft_time_limit=20, time_limit=30)

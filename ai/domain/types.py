@@ -25,7 +25,8 @@ class HoldReason(enum.StrEnum):
 
     ANALYSIS_TIMEOUT = "analysis_timeout"
     ANALYSIS_FAILED = "analysis_failed"
-    BUDGET_EXHAUSTED = "budget_exhausted"
+    BUDGET_EXHAUSTED = "ai_budget_exhausted"
+    PRICE_UNKNOWN = "ai_price_unknown"
     INVALID_ANSWER = "invalid_answer"
     MISSING_ANSWER = "missing_answer"
     DUPLICATE_ANSWER = "duplicate_answer"
@@ -83,20 +84,31 @@ class SymbolFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionFacts:
+    """One open position: its market value in percent of equity, its profit in percent of its cost."""
+
+    symbol: str
+    equity_percent: Decimal
+    unrealised_pnl_percent: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class PortfolioFacts:
-    """The account in four figures; ``exposure_percent`` is of ``equity``."""
+    """The account in four figures, and what it holds; ``exposure_percent`` is of ``equity``."""
 
     equity: Decimal
     cash: Decimal
     exposure_percent: Decimal
     position_count: int
+    positions: tuple[PositionFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisQuestion:
     """One question about many symbols; nothing in it may be from after ``as_of``.
 
-    ``instructions`` are the operator's words for the strategy and are trusted.
+    ``instructions`` are the operator's words for the strategy and are trusted; ``headlines`` are news that
+    belong to none of the symbols.
     """
 
     as_of: datetime
@@ -104,6 +116,7 @@ class AnalysisQuestion:
     instructions: str
     portfolio: PortfolioFacts
     symbols: tuple[SymbolFacts, ...]
+    headlines: tuple[HeadlineFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import AssetClass as WireAssetClass
@@ -33,6 +34,7 @@ from connectors.errors import (
     UnavailableError,
 )
 from connectors.redaction import register_secret
+from connectors.throttle.base import Priority, Throttle
 from connectors.transport import BoundedSession, SendError, StatusError
 from connectors.wire import Fields, objects
 
@@ -51,7 +53,8 @@ class AlpacaBroker:
     Args:
         trading_url: what ``require_paper_address`` accepts; checked here once more.
         connect_timeout_seconds: to reach the broker; the TLS handshake gets as much again.
-        total_timeout_seconds: for a whole request, dripping replies included.
+        total_timeout_seconds: for a whole request, dripping replies and the wait for a slot included.
+        throttle: the rate limit and breaker of this account's requests.
 
     Raises:
         ConfigurationError: the address is not a paper account's.
@@ -67,6 +70,7 @@ class AlpacaBroker:
         *,
         connect_timeout_seconds: float = 3,
         total_timeout_seconds: float = 10,
+        throttle: Throttle | None = None,
     ) -> None:
         self._url = require_paper_address(trading_url)
         register_secret(api_key)
@@ -78,6 +82,8 @@ class AlpacaBroker:
             self._url,
             connect_timeout_seconds=connect_timeout_seconds,
             total_timeout_seconds=total_timeout_seconds,
+            throttle=throttle,
+            priority=_priority,
         )
         self._listener = TradeUpdateListener(api_key, secret_key, self._url)
         self._pairs: dict[str, str] = {}
@@ -299,8 +305,16 @@ def _order_path(operation: str, broker_order_id: str) -> str:
 
 
 def _unsent(failure: SendError) -> ConnectorError:
-    kind = OutcomeUnknownError if failure.sent else UnavailableError
-    return kind("alpaca", "submit_order", failure.detail)
+    if failure.sent:
+        return OutcomeUnknownError("alpaca", "submit_order", failure.detail)
+    return UnavailableError("alpaca", "submit_order", failure.detail, failure.retry_after_seconds)
+
+
+def _priority(method: str, url: str) -> Priority:
+    """Orders, their look-ups and cancels before everything else."""
+    if not urlsplit(url).path.startswith("/v2/orders"):
+        return Priority.READ
+    return Priority.CANCEL if method.upper() == "DELETE" else Priority.ORDER
 
 
 def _refused(failure: StatusError) -> ConnectorError:

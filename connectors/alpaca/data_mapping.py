@@ -32,6 +32,9 @@ def quote_from_snapshot(symbol: str, raw: object) -> Quote | None:
     # The later wins, and the trade where both are of one moment.
     quoted_at, price = max(enumerate(prices), key=lambda entry: (entry[1][0], entry[0]))[1]
     volume = to_decimal(day.get("v"))
+    began = to_time(day.get("t"))
+    if began is None or began.date() != quoted_at.date():
+        day = {}  # before a day's first trade the daily bar is the last session's
     return Quote(
         symbol=symbol,
         price=price,
@@ -39,6 +42,8 @@ def quote_from_snapshot(symbol: str, raw: object) -> Quote | None:
         source="alpaca",
         previous_close=to_positive(previous.get("c")),
         day_volume=volume if volume is not None and volume >= 0 else None,
+        day_high=to_positive(day.get("h")),
+        day_low=to_positive(day.get("l")),
     )
 
 

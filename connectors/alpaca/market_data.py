@@ -3,6 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
@@ -17,7 +18,9 @@ from connectors.alpaca.symbols import askable, join_pair
 from connectors.base import AssetClass, Bar, Headline, Quote
 from connectors.calls import read
 from connectors.errors import RejectedError, UnavailableError
+from connectors.keywords import matched
 from connectors.redaction import register_secret
+from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
 from connectors.wire import objects
 
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 ClientT = TypeVar("ClientT", bound=RESTClient)
 
 _SYMBOLS_PER_REQUEST = 50
+_BAR_SYMBOLS_PER_REQUEST = 200  # an answer counts bars, not symbols: ten thousand a page
 _BARS_PER_PAGE = 10_000
 _NEWS_PER_PAGE = 50
 _MAX_HEADLINES = 50
@@ -39,7 +43,7 @@ class _AlpacaPrices(ABC):
     _asset_class: AssetClass
     _client: RESTClient
 
-    def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
+    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> dict[str, Quote]:
         """Return the latest prices by symbol, asked for in batches of 50.
 
         The price is the latest trade's, or the last minute bar's close where that bar began after the
@@ -61,7 +65,7 @@ class _AlpacaPrices(ABC):
             UnavailableError: also when a batch has more than 100 pages: half a history is not one.
         """
         bars: dict[str, dict[datetime, Bar]] = {}
-        for batch in _batches(askable(symbols, self._asset_class)):
+        for batch in _batches(askable(symbols, self._asset_class), _BAR_SYMBOLS_PER_REQUEST):
             for page in self._bar_pages(batch, start, end):
                 for symbol, rows in page.items():
                     known = bars.setdefault(symbol, {})
@@ -104,6 +108,7 @@ class AlpacaStockData(_AlpacaPrices):
     Args:
         data_url: what ``require_data_address`` accepts.
         total_timeout_seconds: for one request; a call makes one for every 50 symbols and page.
+        throttle: the rate limit and breaker of these keys at the data address.
 
     Raises:
         ConfigurationError: the address is neither Alpaca's nor a loopback one.
@@ -119,6 +124,7 @@ class AlpacaStockData(_AlpacaPrices):
         *,
         connect_timeout_seconds: float = 3,
         total_timeout_seconds: float = 5,
+        throttle: Throttle | None = None,
     ) -> None:
         url = require_data_address(data_url)
         self._client = _prepared(
@@ -127,6 +133,7 @@ class AlpacaStockData(_AlpacaPrices):
             url,
             connect_timeout_seconds,
             total_timeout_seconds,
+            throttle,
         )
         self._feed: str | None = None
 
@@ -164,6 +171,7 @@ class AlpacaCryptoData(_AlpacaPrices):
         *,
         connect_timeout_seconds: float = 3,
         total_timeout_seconds: float = 5,
+        throttle: Throttle | None = None,
     ) -> None:
         url = require_data_address(data_url)
         self._client = _prepared(
@@ -172,6 +180,7 @@ class AlpacaCryptoData(_AlpacaPrices):
             url,
             connect_timeout_seconds,
             total_timeout_seconds,
+            throttle,
         )
 
     def _snapshots(self, symbols: list[str]) -> Mapping[str, Any]:
@@ -196,6 +205,7 @@ class AlpacaNews:
         *,
         connect_timeout_seconds: float = 3,
         total_timeout_seconds: float = 5,
+        throttle: Throttle | None = None,
     ) -> None:
         url = require_data_address(data_url)
         self._client = _prepared(
@@ -204,19 +214,34 @@ class AlpacaNews:
             url,
             connect_timeout_seconds,
             total_timeout_seconds,
+            throttle,
         )
 
-    def headlines(self, symbols: Sequence[str], *, since: datetime, until: datetime) -> list[Headline]:
-        """Return headlines published in ``[since, until]``, newest first, at most 50.
+    def headlines(
+        self, symbols: Sequence[str], *, since: datetime, until: datetime, keywords: Sequence[str] = ()
+    ) -> list[Headline]:
+        """Return headlines published in ``[since, until]``, newest first, at most 50 by symbol.
 
+        Alpaca cannot be asked by keyword: the newest 50 of all are read, and those with one are added.
         An article edited after ``until`` is left out: its text may know the future (Lesson 40).
         """
         asked = askable(symbols, AssetClass.STOCK) + askable(symbols, AssetClass.CRYPTO)
-        if not asked:
-            return []
         spelt = {join_pair(symbol): symbol for symbol in asked}  # news says BTCUSD
+        found: dict[str, Headline] = {}
+        if spelt:
+            found |= self._newest(spelt, since, until)
+        if keywords:
+            for headline in self._newest({}, since, until).values():
+                words = matched(f"{headline.title} {headline.summary}", keywords)
+                if words:
+                    known = found.get(headline.headline_id, headline)
+                    found[headline.headline_id] = replace(known, keywords=words)
+        return sorted(found.values(), key=_published_at, reverse=True)
+
+    def _newest(self, spelt: Mapping[str, str], since: datetime, until: datetime) -> dict[str, Headline]:
+        """Return at most 50 headlines by id, about the symbols of ``spelt`` or, where it is empty, about all."""
         query = {
-            "symbols": ",".join(spelt),
+            "symbols": ",".join(spelt) or None,
             "start": _rfc3339(since),
             "end": _rfc3339(until),
             "sort": "desc",
@@ -230,7 +255,8 @@ class AlpacaNews:
                     found[headline.headline_id] = headline
             if len(found) >= _MAX_HEADLINES:
                 break
-        return sorted(found.values(), key=_published_at, reverse=True)[:_MAX_HEADLINES]
+        newest = sorted(found.values(), key=_published_at, reverse=True)[:_MAX_HEADLINES]
+        return {headline.headline_id: headline for headline in newest}
 
     def _news_page(self, query: dict[str, Any]) -> Any:
         return read(self.name, "news", lambda: self._client.get("/news", query))
@@ -242,6 +268,7 @@ def _prepared(
     url: str,
     connect_timeout_seconds: float,
     total_timeout_seconds: float,
+    throttle: Throttle | None,
 ) -> ClientT:
     for key in keys:
         register_secret(key)
@@ -250,6 +277,7 @@ def _prepared(
         url,
         connect_timeout_seconds=connect_timeout_seconds,
         total_timeout_seconds=total_timeout_seconds,
+        throttle=throttle,
     )
     return client
 
@@ -278,9 +306,9 @@ def _object(kind: str, value: object) -> Mapping[str, Any]:
     raise UnavailableError("alpaca", kind, f"malformed answer: {kind} is {type(value).__name__}")
 
 
-def _batches(symbols: list[str]) -> Iterator[list[str]]:
-    for first in range(0, len(symbols), _SYMBOLS_PER_REQUEST):
-        yield symbols[first : first + _SYMBOLS_PER_REQUEST]
+def _batches(symbols: list[str], size: int = _SYMBOLS_PER_REQUEST) -> Iterator[list[str]]:
+    for first in range(0, len(symbols), size):
+        yield symbols[first : first + size]
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from connectors.base import Quote
 from connectors.calls import read
 from connectors.coingecko.coins import COIN_IDS
 from connectors.redaction import register_secret
+from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
 from connectors.wire import Fields, from_unix, to_positive
 
@@ -21,6 +22,7 @@ class CoinGeckoData:
         api_key: a demo key, or a pro key where ``base_url`` is the pro address; empty: none.
         base_url: with ``/api/v3``, with or without a slash at the end.
         total_timeout_seconds: for one request.
+        throttle: the rate limit and breaker of this key.
     """
 
     name = "coingecko"
@@ -32,6 +34,7 @@ class CoinGeckoData:
         *,
         connect_timeout_seconds: float = 3,
         total_timeout_seconds: float = 5,
+        throttle: Throttle | None = None,
     ) -> None:
         register_secret(api_key)
         if _PRO_HOST in base_url:
@@ -43,9 +46,10 @@ class CoinGeckoData:
             base_url,
             connect_timeout_seconds=connect_timeout_seconds,
             total_timeout_seconds=total_timeout_seconds,
+            throttle=throttle,
         )
 
-    def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
+    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> dict[str, Quote]:
         """Return the latest prices by symbol; coins without an id in ``COIN_IDS`` are missing.
 
         ``quoted_at`` is CoinGecko's ``last_updated_at``; a coin without it is missing.

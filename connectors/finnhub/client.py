@@ -12,7 +12,9 @@ import finnhub
 from connectors.base import Headline, Quote
 from connectors.calls import read
 from connectors.errors import RejectedError, UnavailableError
+from connectors.keywords import matched
 from connectors.redaction import register_secret
+from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
 from connectors.wire import Fields, from_unix, objects, to_positive
 
@@ -28,6 +30,7 @@ class FinnhubData:
     Args:
         base_url: with ``/api/v1``, without a slash at the end.
         total_timeout_seconds: for one request.
+        throttle: the rate limit and breaker of this key.
         budget_seconds: no request of one call begins later; what was not asked by then is missing.
     """
 
@@ -39,8 +42,9 @@ class FinnhubData:
         base_url: str = "https://finnhub.io/api/v1",
         *,
         connect_timeout_seconds: float = 3,
-        total_timeout_seconds: float = 4,
+        total_timeout_seconds: float = 3,
         budget_seconds: float = 7,
+        throttle: Throttle | None = None,
     ) -> None:
         register_secret(api_key)
         self._client = finnhub.Client(api_key)
@@ -49,13 +53,15 @@ class FinnhubData:
             base_url,
             connect_timeout_seconds=connect_timeout_seconds,
             total_timeout_seconds=total_timeout_seconds,
+            throttle=throttle,
         )
         session.headers.update(self._client._session.headers)
         session.params = dict(self._client._session.params)
         self._client._session = session
         self._budget_seconds = budget_seconds
+        self._request_seconds = total_timeout_seconds
 
-    def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
+    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> dict[str, Quote]:
         """Return the latest prices by symbol; unknown symbols, answered with zeros, are missing.
 
         Symbols that failed while others succeeded are missing too, and a warning counts them.
@@ -72,11 +78,18 @@ class FinnhubData:
             if quote is not None:
                 quotes[symbol] = quote
 
-        self._ask_each("quote", symbols, ask)
+        budget = self._budget_seconds
+        if within_seconds is not None:
+            budget = min(budget, max(within_seconds / 2, within_seconds - self._request_seconds))
+        self._ask_each("quote", symbols, ask, budget)
         return quotes
 
-    def headlines(self, symbols: Sequence[str], *, since: datetime, until: datetime) -> list[Headline]:
+    def headlines(
+        self, symbols: Sequence[str], *, since: datetime, until: datetime, keywords: Sequence[str] = ()
+    ) -> list[Headline]:
         """Return company news published in ``[since, until]``, newest first, at most 50.
+
+        One request a symbol, and one more for the newest general news where there are keywords.
 
         Raises:
             UnavailableError, RejectedError: every symbol asked failed (the last reason), or the key was
@@ -97,14 +110,31 @@ class FinnhubData:
                 if headline is not None and since <= headline.published_at <= until:
                     _merge(found, headline)
 
-        self._ask_each("company_news", symbols, ask)
+        self._ask_each("company_news", symbols, ask, self._budget_seconds)
+        if keywords:
+            for headline in self._general(keywords):
+                if since <= headline.published_at <= until:
+                    found.setdefault(headline.headline_id, headline)
         newest_first = sorted(found.values(), key=lambda item: item.published_at, reverse=True)
         return newest_first[:_MAX_HEADLINES]
 
-    def _ask_each(self, operation: str, symbols: Sequence[str], ask: Callable[[str], None]) -> None:
+    def _general(self, keywords: Sequence[str]) -> list[Headline]:
+        """Return the newest general news that has one of the keywords."""
+        raw = read(self.name, "news", lambda: self._client.general_news("general"), sdk_errors=_SDK_ERRORS)
+        found: list[Headline] = []
+        for fields in objects(self.name, "news", raw):
+            headline = headline_from_wire(None, fields)
+            words = matched(f"{headline.title} {headline.summary}", keywords) if headline else ()
+            if headline is not None and words:
+                found.append(replace(headline, keywords=words))
+        return found
+
+    def _ask_each(
+        self, operation: str, symbols: Sequence[str], ask: Callable[[str], None], budget_seconds: float
+    ) -> None:
         """Ask for each symbol until the time is up or the provider says that it is enough."""
         asked = [symbol for symbol in dict.fromkeys(symbols) if "/" not in symbol]
-        expires_at = monotonic() + self._budget_seconds
+        expires_at = monotonic() + budget_seconds
         answered = 0
         failure: UnavailableError | RejectedError | None = None
         for symbol in asked:
@@ -124,7 +154,7 @@ class FinnhubData:
         if failure is not None and answered == 0:
             raise failure
         if answered < len(asked):
-            reason = failure.detail if failure else f"{self._budget_seconds} s were used up"
+            reason = failure.detail if failure else f"{budget_seconds:g} s were used up"
             log.warning(
                 "finnhub %s: %d of %d symbols are missing: %s",
                 operation, len(asked) - answered, len(asked), reason,
@@ -143,11 +173,13 @@ def quote_from_wire(symbol: str, raw: object) -> Quote | None:
         quoted_at=quoted_at,
         source="finnhub",
         previous_close=to_positive(fields.get("pc")),
+        day_high=to_positive(fields.get("h")),
+        day_low=to_positive(fields.get("l")),
     )
 
 
-def headline_from_wire(symbol: str, fields: Fields) -> Headline | None:
-    """Return one news item tagged with the symbol asked, None where it has no title or time."""
+def headline_from_wire(symbol: str | None, fields: Fields) -> Headline | None:
+    """Return one news item tagged with the symbol asked, if any; None where it has no title or time."""
     published_at = from_unix(fields.get("datetime"))
     title = _text(fields.get("headline"))
     if published_at is None or not title:
@@ -155,7 +187,7 @@ def headline_from_wire(symbol: str, fields: Fields) -> Headline | None:
     return Headline(
         headline_id=str(fields.get("id")),
         source=_text(fields.get("source")) or "finnhub",
-        symbols=(symbol,),
+        symbols=(symbol,) if symbol else (),
         title=title,
         summary=_text(fields.get("summary")),
         url=_text(fields.get("url")),

@@ -52,7 +52,8 @@ class VenueOptions:
         start: epoch seconds of market time at which a new state begins.
         speed: market seconds per real second.
         fill_latency: real seconds from an order's entry to its fill.
-        rate_limit: Alpaca requests a minute and key; 0: no limit.
+        rate_limit: Alpaca requests a window and key; 0: no limit.
+        rate_window: that window's seconds.
     """
 
     data: Path | None
@@ -64,6 +65,7 @@ class VenueOptions:
     slippage_bps: float = 3.0
     partial_rate: float = 0.1
     rate_limit: int = 200
+    rate_window: int = 60
 
 
 def build_venue(options: VenueOptions) -> Venue:
@@ -99,7 +101,7 @@ def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:
     exchange = Exchange(market, store, faults, fills)
     stream = UpdateStream(faults)
     exchange.on_update = stream.publish
-    limits = RateLimits(options.rate_limit)
+    limits = RateLimits(options.rate_limit, window_seconds=options.rate_window)
     return Venue(world, clock, market, store, exchange, faults, limits, stream)
 
 

@@ -59,7 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate-limit",
         type=int,
         default=200,
-        help="Alpaca requests a minute; 0: no limit (default %(default)s)",
+        help="Alpaca requests a window; 0: no limit (default %(default)s)",
+    )
+    parser.add_argument(
+        "--rate-window",
+        type=int,
+        default=60,
+        help="seconds of a window of --rate-limit (default %(default)s)",
     )
 
 
@@ -104,6 +110,7 @@ def _check(options: argparse.Namespace) -> None:
         "--slippage-bps": (options.slippage_bps, 0, 1_000),
         "--partial-rate": (options.partial_rate, 0, 1),
         "--rate-limit": (options.rate_limit, 0, 1_000_000),
+        "--rate-window": (options.rate_window, 1, 3_600),
     }
     for name, (value, low, high) in limits.items():
         if not math.isfinite(value) or not low <= value <= high:
@@ -123,6 +130,7 @@ def _venue_options(options: argparse.Namespace) -> VenueOptions:
         slippage_bps=options.slippage_bps,
         partial_rate=options.partial_rate,
         rate_limit=options.rate_limit,
+        rate_window=options.rate_window,
     )
 
 
@@ -171,7 +179,8 @@ def _write_address(path: Path, url: str, venue: Venue) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps({"url": url, "pid": os.getpid(), "world": venue.world.name}))
+        said = {"url": url, "pid": os.getpid(), "world": venue.world.name}
+        draft.write_text(json.dumps(said | {"rate_limit": venue.limits.per_minute}))
         draft.replace(path)
     except OSError as error:
         raise VenueInputError(

@@ -6,12 +6,13 @@ from connectors.venue.context import Venue, venue_of
 from connectors.venue.queries import read_day
 from connectors.venue.timeline import DAY_SECONDS
 from connectors.venue.wire import price_float
-from connectors.venue.world.headlines import SOURCE, headlines
+from connectors.venue.world.headlines import SOURCE, Headline, headlines
 from connectors.venue.world.model import Instrument
 
 routes = web.RouteTableDef()
 
 _ROOT = "/finnhub/api/v1"
+_GENERAL_HEADLINES = 100
 # what Finnhub answers, with status 200, for a symbol it does not know
 _NOTHING = {"c": 0, "d": None, "dp": None, "h": 0, "l": 0, "o": 0, "pc": 0, "t": 0}
 
@@ -74,21 +75,34 @@ async def get_company_news(request: web.Request) -> web.Response:
     last = read_day(request, "to", int(now // DAY_SECONDS))
     end = min(float((last + 1) * DAY_SECONDS - 1), now)
     found = headlines(venue.world, [instrument], float(first * DAY_SECONDS), end)
-    written = [
-        {
-            "category": "company",
-            "datetime": one.published_at,
-            "headline": one.title,
-            "id": one.headline_id,
-            "image": "",
-            "related": one.symbol,
-            "source": SOURCE,
-            "summary": one.summary,
-            "url": one.url,
-        }
-        for one in found
-    ]
-    return web.json_response(written)
+    return web.json_response([_write(one, "company") for one in found])
+
+
+@routes.get(f"{_ROOT}/news")
+@routes.get(f"{_ROOT}//news")
+async def get_general_news(request: web.Request) -> web.Response:
+    """The newest headlines of the last day about any company."""
+    if _has_no_key(request):
+        return _no_key()
+    venue = venue_of(request)
+    now = venue.clock.now()
+    stocks = [one for one in venue.world.instruments.values() if not one.is_crypto]
+    found = headlines(venue.world, stocks, now - DAY_SECONDS, now)[:_GENERAL_HEADLINES]
+    return web.json_response([_write(one, "general") for one in found])
+
+
+def _write(headline: Headline, category: str) -> dict[str, object]:
+    return {
+        "category": category,
+        "datetime": headline.published_at,
+        "headline": headline.title,
+        "id": headline.headline_id,
+        "image": "",
+        "related": headline.symbol,
+        "source": SOURCE,
+        "summary": headline.summary,
+        "url": headline.url,
+    }
 
 
 @routes.get(f"{_ROOT}/stock/market-status")

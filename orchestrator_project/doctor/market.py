@@ -18,6 +18,7 @@ from orchestrator_project.doctor.finding import START, Answer, Check, Status, fa
 from trading.errors import NotConfiguredError
 from trading.models import AgentStatus, Asset
 from trading.services import settings
+from trading.services.provider_health import in_words, provider_health
 from trading.services.providers import ALPACA_TRADING, current_providers, venue_file
 
 ACTIVE = "ACTIVE"
@@ -92,6 +93,18 @@ def finnhub() -> Answer:
 def coingecko() -> Answer:
     """Ask the second source of coin prices, where there is one."""
     return _second_source("coin_quotes", COIN, "COINGECKO_API_KEY")
+
+
+def providers() -> Answer:
+    """Tell what is left of each provider's limit, and whose breaker is open or who asked to wait."""
+    health = provider_health()
+    if health.problem:
+        return warning(health.problem, "see the line of the queue: limits are kept where it is")
+    words = "; ".join(in_words(line) for line in health.lines)
+    if not health.troubled:
+        return ok(words)
+    names = " and ".join(line.provider for line in health.troubled)
+    return warning(words, f"nothing to do for {names}: asked again by itself; docs/market-data.md")
 
 
 def clock() -> Answer:
@@ -222,5 +235,6 @@ CHECKS = (
     Check("news", news, needs=("broker",), late=Status.WARNING),
     Check("finnhub", finnhub, needs=("broker",), late=Status.WARNING),
     Check("coingecko", coingecko, needs=("broker",), late=Status.WARNING),
+    Check("providers", providers, needs=("broker",), late=Status.WARNING),
     Check("clock", clock, needs=("database",)),
 )

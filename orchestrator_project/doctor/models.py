@@ -6,7 +6,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from ai import builtin, gateway
-from ai.models import ModelCall
+from ai.models import ModelCall, ModelPrice
+from ai.routing import is_local
 from orchestrator_project.doctor.finding import Answer, Check, Status, failed, ok, warning
 
 KEY_ENDINGS = ("_KEY", "_TOKEN", "_SECRET")  # addresses have defaults
@@ -58,10 +59,16 @@ def _judge(litellm: Any, name: str) -> Answer:
         return failed(
             f"{name}: {missing} is not set", f"set AI_API_KEY, or {missing} for that provider alone"
         )
-    if name in litellm.model_cost or model in litellm.model_cost:
+    known = gateway.known_facts(name).price is not None or ModelPrice.objects.filter(pk=name).exists()
+    if known:
         return ok(name)
-    return warning(
-        f"{name}: its price is not known, so the budget does not count it", "watch its cost at the provider"
+    if is_local(settings.ENVIRONMENT.ai_api_base):
+        return warning(
+            f"{name}: its price is not known; served by this machine, it counts nothing",
+            "set it in the console under Model prices where it costs something",
+        )
+    return failed(
+        f"{name}: its price is not known, so it is not asked", "set it in the console under Model prices"
     )
 
 
@@ -72,6 +79,6 @@ def _missing_keys(litellm: Any, name: str) -> str:
 
 
 CHECKS = (
-    Check("analyst", analyst, late=Status.WARNING),
+    Check("analyst", analyst, needs=("migrations",), late=Status.WARNING),
     Check("budget", budget, needs=("migrations",)),
 )

@@ -186,7 +186,8 @@ def _entry_figures(
     limits: RiskLimits,
     rooms: Mapping[DenyReason, Decimal],
 ) -> dict[str, Decimal | float | int | str | None]:
-    return {
+    own = {} if limits.strategy_version is None else {"strategy_version": limits.strategy_version}
+    return own | {
         "limits_version": limits.version,
         "max_positions": limits.max_positions,
         "max_position_percent": limits.max_position_percent,

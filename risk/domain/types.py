@@ -98,13 +98,17 @@ class RiskBook:
 
 @dataclass(frozen=True, slots=True)
 class RiskLimits:
-    """Limits in percent of equity, inclusive; ``version`` names the row they came from."""
+    """Limits in percent of equity, inclusive; ``version`` names the row they came from.
+
+    ``strategy_version`` is that of the strategy whose own limits were merged in; None: the account's alone.
+    """
 
     version: int
     max_position_percent: Decimal
     max_exposure_percent: Decimal
     max_positions: int
     max_daily_loss_percent: Decimal
+    strategy_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from django.db.models.functions import Least
 from django.utils import timezone
 
 from risk.domain.gate import judge
+from risk.domain.limits import StrategyLimits, tighter
 from risk.domain.types import OrderIntent, RiskBook, Verdict
 from risk.models import RiskCheck, RiskLimits, RiskReservation
 
@@ -76,13 +77,23 @@ def include_in_sync(reservation_id: UUID, *, quantity: Decimal, in_buying_power:
     rows.update(quantity_in_positions=Least(quantity, F("quantity")), in_buying_power=in_buying_power)
 
 
-def check_and_reserve(*, intent: OrderIntent, book: RiskBook, decision_id: UUID, cycle_id: UUID) -> Judgement:
+def check_and_reserve(
+    *,
+    intent: OrderIntent,
+    book: RiskBook,
+    decision_id: UUID,
+    cycle_id: UUID,
+    own: StrategyLimits | None = None,
+) -> Judgement:
     """Judge the intent and, when allowed, reserve its room.
 
     Call inside a transaction that holds ``locks.lock_book`` and in which ``book`` was read.
+
+    Args:
+        own: the strategy's limits; the tighter of these and the account's count.
     """
     current = RiskLimits.objects.first()
-    verdict = judge(intent, book, current.to_limits() if current else None)
+    verdict = judge(intent, book, tighter(current.to_limits(), own) if current else None)
     check = RiskCheck.objects.create(
         cycle_id=cycle_id,
         decision_id=decision_id,
@@ -91,6 +102,7 @@ def check_and_reserve(*, intent: OrderIntent, book: RiskBook, decision_id: UUID,
         allowed=verdict.allowed,
         reason=verdict.reason or "",
         limits_version=current.version if current else None,
+        strategy_version=own.version if own else None,
         quantity=verdict.quantity,
         notional=verdict.notional,
         figures=dict(verdict.figures),

@@ -1,5 +1,7 @@
 """Model calls against a real HTTP server that speaks the OpenAI shape, soundly or not."""
 
+import subprocess
+import sys
 import threading
 import time
 from decimal import Decimal
@@ -232,3 +234,25 @@ def _is_asked(server: ChatServer) -> bool:
 )
 def test_providers_have_labels(model: str, label: str) -> None:
     assert gateway.provider_of(model) == label
+
+
+def test_the_price_list_is_litellms_own() -> None:
+    """It is read from the file that litellm brings; an upgrade that moves it is seen here."""
+    listed = gateway.load().model_cost["gpt-4o-mini"]
+
+    known = gateway.known_facts("openai/gpt-4o-mini")
+
+    assert known.price is not None
+    assert float(known.price.input_usd_per_million) == pytest.approx(listed["input_cost_per_token"] * 1e6)
+    assert known.max_output_tokens == listed["max_output_tokens"]
+    assert gateway.known_facts("openai/nobody-knows") == gateway.KnownFacts(None, None)
+
+
+def test_looking_up_a_price_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from ai import gateway; gateway.known_facts('gpt-4o'); print('litellm' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"

@@ -1,5 +1,7 @@
 """What models are told, and what strangers cannot smuggle into it."""
 
+import hashlib
+import json
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,8 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.domain.prompt import MAX_HEADLINE_CHARACTERS, MAX_HEADLINES, read_facts, render_messages
-from ai.domain.types import HeadlineFact
+from ai.domain.prompt import (
+    MAX_HEADLINE_CHARACTERS,
+    MAX_HEADLINES,
+    PROMPT_VERSION,
+    read_facts,
+    render_messages,
+)
+from ai.domain.types import HeadlineFact, PortfolioFacts, PositionFacts
 from tests.ai.factories import AS_OF, make_facts, make_headline, make_question
 
 
@@ -29,13 +37,47 @@ def test_the_facts_come_back_as_they_were_asked() -> None:
         "cash": 60_000,
         "exposure_percent": 40,
         "position_count": 4,
+        "positions": [],
     }
+    assert facts["headlines"] == []
     first, second = facts["symbols"]
     assert (first["symbol"], first["price"]) == ("BTC/USD", Decimal("120.5"))
     assert first["position"] == {"quantity": Decimal("0.25"), "unrealised_pnl_percent": Decimal("-1.5")}
     assert first["indicators"]["rsi_14"] == 55
     assert (first["source"], first["quoted_at"]) == ("alpaca", "2020-10-15T13:31:00+00:00")
     assert second["indicators"] is second["position"] is second["change_percent"] is None
+
+
+def test_the_whole_portfolio_is_told() -> None:
+    held = PositionFacts("MSFT", equity_percent=Decimal("2.5"), unrealised_pnl_percent=Decimal(-3))
+    portfolio = PortfolioFacts(Decimal(1000), Decimal(975), Decimal("2.5"), 1, (held,))
+
+    facts = read_facts(render_messages(make_question("AAPL", portfolio=portfolio)))
+
+    told = {"symbol": "MSFT", "equity_percent": Decimal("2.5"), "unrealised_pnl_percent": -3}
+    assert facts["portfolio"]["positions"] == [told]
+
+
+def test_news_of_no_symbol_is_told_apart_and_bounded_alike() -> None:
+    """Lesson 40."""
+    news = [make_headline(f"News {n}") for n in range(9)]
+    later = make_headline("From tomorrow", published_at=AS_OF + timedelta(days=1))
+
+    facts = read_facts(render_messages(make_question("AAPL", headlines=(*news, later))))
+
+    assert [row["title"] for row in facts["headlines"]] == [f"News {n}" for n in range(MAX_HEADLINES)]
+
+
+def test_a_version_of_the_prompt_never_changes() -> None:
+    """Who changes the wording or the shape gives it a new version, and its fingerprint here."""
+    question = make_question(make_facts(headlines=(make_headline(),)), headlines=(make_headline("News"),))
+
+    rendered = json.dumps(render_messages(question), sort_keys=True)
+
+    assert (PROMPT_VERSION, hashlib.sha256(rendered.encode()).hexdigest()) == (
+        "decisions-v2",
+        "77580abbc79c43dcf36755716f4e676415b7f66e8cba66a98fed2b8d4da29001",
+    )
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity"])

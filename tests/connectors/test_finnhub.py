@@ -38,6 +38,8 @@ def test_a_quote_carries_the_providers_time(server: ProviderServer, finnhub: Fin
             quoted_at=datetime(2020, 10, 15, 14, tzinfo=UTC),
             source="finnhub",
             previous_close=Decimal("259.45"),
+            day_high=Decimal("263.3"),
+            day_low=Decimal("260.7"),
         )
     }
     assert [seen.query["symbol"] for seen in server.seen] == ["AAPL"]

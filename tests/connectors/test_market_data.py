@@ -44,6 +44,8 @@ def test_a_stock_quote_is_the_latest_trade(server: ProviderServer, stocks: Alpac
             source="alpaca",
             previous_close=Decimal("121.19"),
             day_volume=Decimal(112559),
+            day_high=Decimal("121.2"),
+            day_low=Decimal("118.1"),
         )
     }
     assert server.seen[0].query["symbols"] == "AAPL,MSFT,NOPE"

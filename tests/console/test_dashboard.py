@@ -1,6 +1,7 @@
 """The home page tells the truth at a glance: figures with their times, stale ones marked."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,12 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from connectors.errors import UnavailableError
 from tests import factories
+from tests.venue_process import VenueProcess
 from trading.admin.chart import line_chart
 from trading.domain.statuses import CycleStatus, DecisionStatus, OrderStatus, SagaStatus
 from trading.labels import COLOURS, colour_of
 from trading.models import EquitySnapshot, SagaStep
 from trading.services import overview
+from trading.services.providers import current_providers
 from trading.templatetags import console as tags
 
 INDEX = reverse("admin:index")
@@ -33,6 +37,32 @@ def test_dashboard_of_an_empty_system_says_what_is_missing(login: Callable[..., 
         "None.",
     ):
         assert words in page
+
+
+def test_dashboard_shows_how_the_providers_stand(login: Callable[..., Client], venue: VenueProcess) -> None:
+    venue.fault(kind="rate_limit", retry_after=60, route="*finnhub*")
+    with suppress(UnavailableError):
+        current_providers().stock_quotes[1].quotes(["ALSQ"])
+
+    page = login("viewer").get(INDEX).content.decode()
+
+    table = page[page.index('id="providers"') :]
+    assert all(name in table for name in ("alpaca trading", "alpaca data", "finnhub", "coingecko"))
+    assert '<b class="tc-loss">paused</b> until' in table
+    assert "1 of 60" in table
+
+
+def test_dashboard_without_a_world_says_why_no_provider_is_shown(login: Callable[..., Client]) -> None:
+    assert "the local venue does not run" in login("viewer").get(INDEX).content.decode()
+
+
+def test_decisions_page_shows_what_was_doubtful_about_its_price(login: Callable[..., Client]) -> None:
+    decision = factories.make_decision(price_warning="alpaca says 1, coingecko 2")
+    factories.make_snapshot(cycle=decision.cycle, symbol=decision.symbol)
+
+    page = login("viewer").get(reverse("admin:trading_aidecision_change", args=[decision.pk]))
+
+    assert '<p class="tc-loss" role="alert">alpaca says 1, coingecko 2</p>' in page.content.decode()
 
 
 def test_dashboard_says_that_prices_are_simulated_and_who_decides(login: Callable[..., Client]) -> None:

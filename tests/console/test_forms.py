@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
+from ai.models import ModelPrice
 from risk.models import RiskLimits
 from risk.services.limits import add_version
 from tests.console.test_permissions import LIMITS
@@ -15,9 +16,12 @@ from tests.factories import (
     make_agent,
     make_asset,
     make_candidate,
+    make_cycle,
+    make_limits,
     make_strategy,
 )
-from trading.models import Event, RuntimeSetting, UniverseCandidate
+from trading.models import Event, RuntimeSetting, Strategy, UniverseCandidate
+from trading.services import safe_mode
 
 LIMITS_ADD = reverse("admin:risk_risklimits_add")
 QUEUE = reverse("admin:trading_approval_queue")
@@ -158,22 +162,21 @@ def test_candidate_symbol_is_checked(symbol: str, expected: str, login: Callable
     make_asset("OFF", tradable=False)
     url = reverse("admin:trading_universecandidate_add")
 
-    page = login("superuser").post(url, {"symbol": symbol, "status": "proposed", "score": "0"})
+    page = login("superuser").post(url, {"symbol": symbol, "on_watchlist": "on"})
 
     assert expected in page.context["adminform"].form.errors["symbol"][0]
     assert not UniverseCandidate.objects.exists()
 
 
 def test_candidate_keeps_its_symbol(login: Callable[..., Client]) -> None:
-    candidate = make_candidate()
     make_asset("MSFT")
+    candidate = make_candidate(symbol=make_asset("AAPL").symbol)
     url = reverse("admin:trading_universecandidate_change", args=[candidate.pk])
 
-    login("superuser").post(url, {"symbol": "MSFT", "status": "approved", "score": "3"})
+    login("superuser").post(url, {"symbol": "MSFT", "status": "approved", "on_watchlist": "on"})
 
-    before, candidate.symbol = candidate.symbol, ""
     candidate.refresh_from_db()
-    assert (candidate.symbol, candidate.score) == (before, 3)
+    assert (candidate.symbol, candidate.status, candidate.on_watchlist) == ("AAPL", "proposed", True)
 
 
 @pytest.mark.parametrize("size", ["0", "-3", "100.5"])
@@ -205,3 +208,102 @@ def test_mode_that_does_not_exist_is_refused(
 
     assert expected in page.context["form"].errors["mode"][0]
     assert "expected one of autonomous, semi_auto, manual" in page.context["form"].errors["mode"][0]
+
+
+def strategy_form(**overrides: str) -> dict[str, str]:
+    values = {"name": "Calm", "instructions": "Hold.", "universe": "all", "size_percent": "3"}
+    return values | {"sizing": "fixed_fraction", "is_active": "on"} | overrides
+
+
+def test_strategy_is_stored_with_its_lists_limits_and_version(login: Callable[..., Client]) -> None:
+    client = login("risk officer")
+    url = reverse("admin:trading_strategy_add")
+    make_limits()
+
+    client.post(
+        url, strategy_form(keywords="fed,rate cut", model_names="openai/a, openai/b", max_positions="3")
+    )
+
+    strategy = Strategy.objects.get(name="Calm")
+    assert (strategy.keywords, strategy.model_names) == (["fed", "rate cut"], ["openai/a", "openai/b"])
+    assert (strategy.max_positions, strategy.max_position_percent) == (3, None)
+    [version] = strategy.versions.all()
+    assert (version.version, version.content["keywords"]) == (1, ["fed", "rate cut"])
+    assert version.author == client.get(QUEUE).context["user"].username
+
+    change = reverse("admin:trading_strategy_change", args=[strategy.pk])
+    client.post(change, strategy_form(instructions="Buy."))
+
+    strategy.refresh_from_db()
+    assert (strategy.version, strategy.instructions) == (2, "Buy.")
+
+
+def test_strategy_looser_than_the_account_is_refused_with_the_figure(login: Callable[..., Client]) -> None:
+    """Lesson 26."""
+    client = login("risk officer")
+    newest = make_limits(max_position_percent=Decimal(8))
+
+    page = client.post(
+        reverse("admin:trading_strategy_add"),
+        strategy_form(max_position_percent="9", symbols="AAPL,nope", model_names="two words"),
+    )
+
+    errors = page.context["adminform"].form.errors
+    assert errors["max_position_percent"] == [
+        "max_position_percent: was 9, expected at most the account's 8.000"
+        f" (limits version {newest.version}): a strategy's limits are only ever tighter"
+    ]
+    assert errors["symbols"][0].startswith("symbols: was 'nope', expected a stock")
+    assert errors["model_names"][0].startswith("model_names: was 'two words', expected a litellm name")
+    assert not Strategy.objects.filter(name="Calm").exists()
+
+
+def test_model_price_is_stored_with_its_author(login: Callable[..., Client]) -> None:
+    client = login("risk officer")
+    url = reverse("admin:ai_modelprice_add")
+
+    client.post(url, {"model": "openai/own", "input_usd_per_million": "1.5", "output_usd_per_million": "6"})
+
+    row = ModelPrice.objects.get(pk="openai/own")
+    assert (row.input_usd_per_million, row.output_usd_per_million) == (Decimal("1.5"), 6)
+    assert row.updated_by == client.get(QUEUE).context["user"].username
+
+
+def test_negative_model_price_is_refused(login: Callable[..., Client]) -> None:
+    client = login("superuser")
+    url = reverse("admin:ai_modelprice_add")
+
+    page = client.post(
+        url, {"model": "openai/own", "input_usd_per_million": "-1", "output_usd_per_million": "6"}
+    )
+
+    errors = page.context["adminform"].form.errors
+    assert errors == {"input_usd_per_million": ["price: was -1, expected a number of USD from 0"]}
+    assert not ModelPrice.objects.exists()
+
+
+def test_safe_mode_shows_its_way_out_and_a_person_takes_it(login: Callable[..., Client]) -> None:
+    client = login("operator")
+    make_agent()
+    cycle = make_cycle()
+    for _ in range(3):
+        safe_mode.after_analysis(cycle.pk, answered=False)
+    way_out = reverse("admin:trading_agentstatus_active")
+    assert way_out in client.get(reverse("admin:index")).content.decode()
+
+    refused = client.post(way_out, {"reason": " "})
+    assert refused.context["form"].errors["reason"] == [
+        "reason: was empty, expected why, in at most 500 characters"
+    ]
+    client.post(way_out, {"reason": "the key was renewed"})
+
+    assert messages_after(client, reverse("admin:index")) == [
+        "Trading is active again: entries pass the gate."
+    ]
+    assert "banner-reducing" not in client.get(reverse("admin:index")).content.decode()
+
+
+def test_viewer_has_no_way_out_of_safe_mode(login: Callable[..., Client]) -> None:
+    assert (
+        login("viewer").post(reverse("admin:trading_agentstatus_active"), {"reason": "x"}).status_code == 403
+    )

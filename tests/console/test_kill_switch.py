@@ -153,7 +153,7 @@ def test_yellow_banner_with_the_reason_while_reducing(login: Callable[..., Clien
     page = client.get(reverse("admin:trading_cycle_changelist")).content.decode()
 
     assert 'id="banner-reducing"' in page
-    assert "three model failures" in page
+    assert "Three model failures" in page
 
 
 def test_engage_is_one_click_away_on_every_page_for_those_who_may(login: Callable[..., Client]) -> None:

@@ -95,22 +95,43 @@ def change_setting() -> Act:
 def change_strategy() -> Act:
     strategy = make_strategy()
     url = reverse("admin:trading_strategy_change", args=[strategy.pk])
-    posted = {"name": strategy.name, "instructions": "Sell.", "size_percent": "2", "sizing": strategy.sizing}
+    posted = {
+        "name": strategy.name,
+        "instructions": "Sell.",
+        "universe": "all",
+        "size_percent": "2",
+        "sizing": strategy.sizing,
+    }
     return Act(url, posted, lambda: Strategy.objects.get(pk=strategy.pk).size_percent == Decimal(2))
 
 
 def add_candidate() -> Act:
     make_asset("AAPL")
     url = reverse("admin:trading_universecandidate_add")
-    posted = {"symbol": "AAPL", "status": "proposed", "score": "1", "reasons": "liquid"}
+    posted = {"symbol": "AAPL", "reason": "liquid"}
     return Act(url, posted, lambda: UniverseCandidate.objects.filter(symbol="AAPL").exists())
 
 
 def change_candidate() -> Act:
-    candidate = make_candidate()
+    candidate = make_candidate(symbol=make_asset("GOOG").symbol)
     url = reverse("admin:trading_universecandidate_change", args=[candidate.pk])
-    posted = {"status": "approved", "score": "1", "reasons": ""}
-    return Act(url, posted, lambda: UniverseCandidate.objects.get(pk=candidate.pk).status == "approved")
+    return Act(
+        url, {"on_watchlist": "on"}, lambda: UniverseCandidate.objects.get(pk=candidate.pk).on_watchlist
+    )
+
+
+def approve_candidate() -> Act:
+    candidate = make_candidate(symbol=make_asset("MSFT").symbol)
+    url = reverse("admin:trading_universecandidate_approve", args=[candidate.pk])
+    return Act(url, {}, lambda: UniverseCandidate.objects.get(pk=candidate.pk).status == "approved", get=405)
+
+
+def reject_candidate() -> Act:
+    candidate = make_candidate(symbol="NVDA")
+    url = f"{reverse('admin:trading_universecandidate_reject')}?id={candidate.pk}"
+    return Act(
+        url, {"reason": "no"}, lambda: UniverseCandidate.objects.get(pk=candidate.pk).status == "rejected"
+    )
 
 
 def add_limits() -> Act:
@@ -130,6 +151,8 @@ ACTS: dict[str, Callable[[], Act]] = {
     "change strategy": change_strategy,
     "add candidate": add_candidate,
     "change candidate": change_candidate,
+    "approve candidate": approve_candidate,
+    "reject candidate": reject_candidate,
     "add limits": add_limits,
 }
 OPERATOR = {"engage", "set mode", "approve", "reject", "approve several", "reject several", "send"}

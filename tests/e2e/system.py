@@ -75,6 +75,11 @@ class System:
         """SIGKILL one pool child of a worker."""
         self._children(self._running[name])[number].send_signal(signal.SIGKILL)
 
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Return a process and its children."""
+        running = self._running[name]
+        return [psutil.Process(running.pid), *self._children(running)]
+
     def log(self, name: str) -> str:
         """Return what a process has written."""
         path = self._specs[name].log

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from pytest_django import Settings
 
+from ai.models import ModelPrice
 from orchestrator_project.doctor import Status, examine, machine, models, processes, records, servers
 from orchestrator_project.doctor.finding import Answer, Check, ok
 from orchestrator_project.engines import valkey
@@ -39,7 +40,7 @@ START = "start the system: `manage.py up`"
 EVERY_CHECK = (
     (
         "python packages disk database migrations queue workers schedule beat sweeper broker account market_time"
-        " prices news finnhub coingecko clock analyst budget settings assets strategies limits kill_switch"
+        " prices news finnhub coingecko providers clock analyst budget settings assets strategies limits kill_switch"
     )
     .replace(" ", ",")
     .replace("_", " ")
@@ -347,13 +348,15 @@ def test_the_sweeper_is_judged_by_its_heartbeat(db: None, age: int, status: str,
         ("openai/gpt-4o-mini", "ok", "openai/gpt-4o-mini"),
         ("builtin/technical-v1", "ok", "not a language model"),
         ("gpt-4o", "warning", "gpt-4o: no provider prefix"),
-        ("openai/my-own-model", "warning", "its price is not known"),
+        ("openai/my-own-model", "failed", "its price is not known, so it is not asked"),
         ("nobody/model", "failed", "nobody/model: unknown provider"),
         ("anything", "failed", "anything: no provider prefix"),
         ("nobody/model,openai/gpt-4o-mini", "warning", "nobody/model: unknown provider"),
     ],
 )  # fmt: skip
-def test_models_are_looked_up_by_name(settings: Settings, names: str, status: str, found: str) -> None:
+def test_models_are_looked_up_by_name(
+    db: None, settings: Settings, names: str, status: str, found: str
+) -> None:
     settings.ENVIRONMENT = load_environment({"AI_MODELS": names, "AI_API_KEY": "key-012345"})
 
     answer = models.analyst()
@@ -361,7 +364,17 @@ def test_models_are_looked_up_by_name(settings: Settings, names: str, status: st
     assert (answer.status, found in answer.found) == (status, True), answer
 
 
-def test_a_model_without_its_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_a_listed_price(db: None, settings: Settings) -> None:
+    here = {"AI_MODELS": "openai/own", "AI_API_KEY": "key-012345", "AI_API_BASE": "http://127.0.0.1:9/v1"}
+    settings.ENVIRONMENT = load_environment(here)
+    assert_says(models.analyst(), "warning", "served by this machine, it counts nothing", "Model prices")
+
+    settings.ENVIRONMENT = load_environment({"AI_MODELS": "openai/own", "AI_API_KEY": "key-012345"})
+    ModelPrice.objects.create(model="openai/own", input_usd_per_million=1, output_usd_per_million=2)
+    assert models.analyst() == ok("openai/own")
+
+
+def test_a_model_without_its_key(db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     settings.ENVIRONMENT = load_environment({"AI_MODELS": "openai/gpt-4o-mini"})
     assert_says(models.analyst(), "failed", "OPENAI_API_KEY is not set", "AI_API_KEY")
@@ -374,10 +387,10 @@ def test_the_budget_of_the_day(db: None, settings: Settings) -> None:
     assert models.budget().status == "off"
 
     settings.ENVIRONMENT = load_environment({"AI_MODELS": "openai/gpt-4o-mini", "AI_DAILY_BUDGET_USD": "0.5"})
-    make_model_call(cost_usd=Decimal("0.25"))
+    make_model_call(charged_usd=Decimal("0.25"))
     assert models.budget() == ok("0.2500 of 0.50 USD spent since midnight UTC")
 
-    make_model_call(cost_usd=Decimal("0.25"))
+    make_model_call(charged_usd=Decimal("0.25"))
     assert_says(models.budget(), "warning", "every decision holds", "AI_DAILY_BUDGET_USD")
 
 

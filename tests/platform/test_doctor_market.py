@@ -19,6 +19,7 @@ from tests.platform.test_doctor import START, assert_says
 from tests.trading.outside import STOCK
 from tests.venue_process import VenueProcess
 from trading.models import AgentStatus
+from trading.services import providers
 from trading.services.portfolio import sync_portfolio
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,42 @@ def paper(db: None, settings: Settings) -> Iterator[ProviderServer]:
         urls = {"ALPACA_TRADING_URL": server.url, "ALPACA_DATA_URL": server.url}
         settings.ENVIRONMENT = load_environment(keys | urls)
         yield server
+
+
+def test_providers_that_stand_well_say_what_is_used(world: VenueProcess) -> None:
+    market.finnhub()
+
+    found = market.providers()
+
+    assert found.status == "ok"
+    assert "finnhub ready, 1 of 60 in the last minute" in found.found
+    assert "alpaca trading ready, " in found.found
+
+
+def test_provider_that_asked_to_wait_is_named(world: VenueProcess) -> None:
+    world.fault(kind="rate_limit", retry_after=60, route="*finnhub*")
+    market.finnhub()
+
+    assert_says(
+        market.providers(), "warning", "finnhub paused, 1 of 60 in the last minute, until", "by itself"
+    )
+
+
+def test_provider_whose_breaker_is_open_is_named_with_the_reason(world: VenueProcess) -> None:
+    world.fault(kind="error", status=500, route="*coingecko*")
+    for _ in range(6):
+        market.coingecko()
+
+    assert_says(market.providers(), "warning", "coingecko open, 5 of 30", "asked again by itself")
+    assert "HTTP 500" in market.providers().found
+
+
+def test_providers_without_redis_count_alone(world: VenueProcess, settings: Settings) -> None:
+    providers._build.cache_clear()
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    assert_says(market.providers(), "warning", "each process counts alone", "queue")
+    providers._build.cache_clear()
 
 
 def test_a_healthy_world(world: VenueProcess) -> None:

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_project.environment import PROJECT_FOLDER, BadEnvironmentError, load_environment
+from orchestrator_project.environment import (
+    PREFIXES,
+    PROJECT_FOLDER,
+    BadEnvironmentError,
+    load_environment,
+    near_misses,
+)
 
 PAIR = {"ALPACA_API_KEY": "PKTEST", "ALPACA_SECRET_KEY": "sesame"}
 
@@ -233,3 +239,77 @@ def test_the_listing_masks_secrets() -> None:
     assert listing["DJANGO_DEBUG"] == "true"
     assert "sesame" not in repr(environment)
     assert "topsecret" not in repr(environment)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_every_prefix_stops_the_start_at_an_unknown_name(prefix: str) -> None:
+    """Lesson 30. Must show 6."""
+    (problem,) = problems_of(**{f"{prefix}NO_SUCH_THING": "1"})
+
+    assert problem.startswith(
+        f"{prefix}NO_SUCH_THING: was '***', expected a name that this project knows; the n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ALPCA_API_KEY", "ALPACA_API_KEY"),
+        ("ALPACCA_SECRET_KEY", "ALPACA_SECRET_KEY"),
+        ("APLACA_TRADING_URL", "ALPACA_TRADING_URL"),
+        ("APCA_API_KEY_ID", "ALPACA_API_KEY"),
+        ("FINHUB_API_KEY", "FINNHUB_API_KEY"),
+        ("COINGEKO_API_KEY", "COINGECKO_API_KEY"),
+        ("IA_DAILY_BUDGET_USD", "AI_DAILY_BUDGET_USD"),
+        ("ORCHESTATOR_MODE", "ORCHESTRATOR_MODE"),
+        ("VENEU_DATA", "VENUE_DATA"),
+        ("DATABSE_URL", "DATABASE_URL"),
+        ("REDIS_ULR", "REDIS_URL"),
+        ("APPRISE_URL", "APPRISE_URLS"),
+        ("DJANGO_SECRETKEY", "DJANGO_SECRET_KEY"),
+        ("alpaca_api_key", "ALPACA_API_KEY"),
+    ],
+)
+def test_near_miss_without_our_prefix_is_named_without_its_value(name: str, meant: str) -> None:
+    """Lesson 30: a misspelt name would be no setting at all."""
+    assert near_misses({name: "sesame", "PATH": "/bin"}) == [
+        f"{name}: is set and nothing reads it, did you mean {meant}?"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
+        "MISTRAL_API_KEY",
+        "GROQ_API_KEY",
+        "XAI_API_KEY",
+        "AI21_API_KEY",
+        "ZAI_API_KEY",
+        "COHERE_API_KEY",
+        "AZURE_AI_API_KEY",
+        "AZURE_AI_API_BASE",
+        "OPENAI_API_BASE",
+        "OLLAMA_API_BASE",
+        "VERTEXAI_PROJECT",
+        "DJANGO_SETTINGS_MODULE",
+        "HTTP_PROXY",
+        "HOME",
+        "PATH",
+        "PYTHONPATH",
+        "SUPERVISED_BY",
+        "VIRTUAL_ENV",
+        "OTEL_SERVICE_NAME",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "CELERY_BROKER_URL",
+        "DEBUG",
+    ],
+)
+def test_names_of_others_are_left_alone(name: str) -> None:
+    assert near_misses({name: "x"}) == []
+
+
+def test_our_own_names_and_empty_near_misses_are_no_warning() -> None:
+    assert near_misses({"ALPACA_API_KEY": "k", "DATABASE_URL": "u", "ALPCA_API_KEY": " "}) == []

@@ -1,16 +1,19 @@
 """What was fetched becomes one decision per symbol, each with its reason where it does not trade."""
 
+import time
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from ai.models import ModelPrice
+from orchestrator_project.lines import line_of
 from tests.factories import make_cycle, make_decision, make_position, make_snapshot, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from trading.domain.statuses import CycleStage
-from trading.models import AgentStatus, AIDecision, Cycle, Strategy
+from trading.models import AgentStatus, AIDecision, Cycle, Event, Strategy
 from trading.services import cycles, fetching
 from trading.services.analysis import analyse_cycle
 from trading.services.market_time import market_now
@@ -179,7 +182,30 @@ def test_symbols_without_a_fresh_price_are_skipped(cycle: Cycle, model: Any) -> 
     assert decided(cycle)[STOCK] == ("hold", "skipped", "stale_price")
     assert decided(cycle)[OTHER_STOCK] == ("hold", "skipped", "no_price")
     stale = AIDecision.objects.get(symbol=STOCK)
-    assert "the price of alpaca is 10" in stale.reason_detail
+    assert "the price of alpaca is stale, 10" in stale.reason_detail
+
+
+def test_decision_says_what_was_doubtful_about_its_price(cycle: Cycle, model: Any) -> None:
+    change(cycle.snapshots.get(symbol=COIN), warning="alpaca says 1, coingecko 2: 100.0 % apart")
+    model((COIN, "hold", 0.5))
+
+    analyse_cycle(cycle.pk)
+
+    assert AIDecision.objects.get(symbol=COIN).price_warning == "alpaca says 1, coingecko 2: 100.0 % apart"
+    assert AIDecision.objects.get(symbol=STOCK).price_warning == ""
+
+
+def test_skipped_symbol_says_what_every_source_answered(cycle: Cycle, model: Any) -> None:
+    """Lesson 13."""
+    cycle.snapshots.all().delete()
+    words = "alpaca: stale, 120 s old; finnhub: no positive price"
+    cycles.record_step(cycle.pk, "stocks", reasons={STOCK: ["stale_price", words]})
+
+    analyse_cycle(cycle.pk)
+
+    skipped = AIDecision.objects.get(symbol=STOCK)
+    assert (skipped.reason, skipped.reason_detail) == ("stale_price", words)
+    assert decided(cycle)[OTHER_STOCK] == ("hold", "skipped", "no_price")
 
 
 def test_clock_that_cannot_be_read_skips_everything(account: Outside, cycle: Cycle) -> None:
@@ -226,6 +252,113 @@ def test_inactive_strategies_are_not_asked(cycle: Cycle, model: Any) -> None:
     analyse_cycle(cycle.pk)
 
     assert AIDecision.objects.filter(cycle=cycle).count() == len(ALL)
+
+
+def test_strategies_are_asked_together_and_each_decision_carries_its_own(
+    cycle: Cycle, strategy: Strategy, model: Any
+) -> None:
+    coins = make_strategy(universe="coins", version=5)
+    model(*((symbol, "buy", 0.9) for symbol in ALL))
+
+    pending = analyse_cycle(cycle.pk)
+
+    rows = AIDecision.objects.filter(cycle=cycle)
+    assert {(row.strategy_id, row.symbol, row.strategy_version) for row in rows} == {
+        *((strategy.pk, symbol, 1) for symbol in ALL),
+        (coins.pk, COIN, 5),
+    }
+    assert pending is not None
+    assert len(pending) == 4
+
+
+def test_all_strategies_share_the_time_of_one_analysis(account: Outside, cycle: Cycle, model: Any) -> None:
+    """Lesson 20: three strategies whose model hangs take no longer than one."""
+    for _ in range(2):
+        make_strategy()
+    set_runtime_setting(name="analysis_timeout", value="2", actor="test")
+    account.venue.fault(kind="hang", route=CHAT)
+    began = time.monotonic()
+
+    assert analyse_cycle(cycle.pk) == []
+
+    assert time.monotonic() - began < 2 * 2.5
+    rows = AIDecision.objects.filter(cycle=cycle)
+    assert {row.reason for row in rows} == {"analysis_timeout"}
+    assert rows.count() == 3 * len(ALL)
+
+
+def test_strategy_with_models_of_its_own_asks_those(cycle: Cycle, strategy: Strategy, model: Any) -> None:
+    change(strategy, model_names=["builtin/technical-v1"])
+
+    analyse_cycle(cycle.pk)
+
+    assert {row.model for row in AIDecision.objects.filter(cycle=cycle)} == {"builtin/technical-v1"}
+
+
+def test_symbols_of_no_strategy_are_said(cycle: Cycle, strategy: Strategy, model: Any) -> None:
+    """Lesson 13."""
+    change(strategy, universe="coins")
+    model((COIN, "hold", 0.5))
+
+    analyse_cycle(cycle.pk)
+
+    said = Event.objects.filter(cycle_id=cycle.pk, type="cycle.warning").order_by("sequence")[0].payload
+    assert said["message"] == f"no active strategy looks at 2 symbols: {STOCK}, {OTHER_STOCK}"
+
+
+def test_switch_of_models_is_an_event_and_a_line(
+    account: Outside, cycle: Cycle, model: Any, settings: Settings
+) -> None:
+    names = ("openai/venue-analyst", "builtin/technical-v1")
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"ai_models": names})
+    account.venue.fault(kind="error", route=CHAT, status=503)
+
+    analyse_cycle(cycle.pk)
+
+    event = Event.objects.get(cycle_id=cycle.pk, type="cycle.model_switched")
+    assert (event.payload["from_model"], event.payload["to_model"]) == names
+    assert (event.payload["cause"], event.payload["batches"]) == ("failed", 1)
+    line = str(line_of(event))
+    assert "model openai/venue-analyst -> builtin/technical-v1 for 1 calls of Momentum (failed)" in line
+
+
+def test_three_cycles_without_an_answer_reduce_and_the_next_answer_ends_it(
+    account: Outside, cycle: Cycle, model: Any
+) -> None:
+    account.venue.fault(kind="error", route=CHAT, status=401)
+    for _ in range(3):
+        change(cycle, stage="fetching", lease_until=None)
+        AIDecision.objects.filter(cycle=cycle).delete()
+        analyse_cycle(cycle.pk)
+    assert AgentStatus.objects.get().trading_state == "reducing"
+
+    account.venue.clear_faults()
+    model((STOCK, "hold", 0.9))
+    change(cycle, stage="fetching", lease_until=None)
+    AIDecision.objects.filter(cycle=cycle).delete()
+    analyse_cycle(cycle.pk)
+
+    assert AgentStatus.objects.get().trading_state == "active"
+
+
+def test_closed_market_is_no_failed_analysis(cycle: Cycle) -> None:
+    change(AgentStatus.objects.get(), market_open=False, failed_analyses=2)
+    change(cycle, symbols=[STOCK])
+
+    analyse_cycle(cycle.pk)
+
+    assert AgentStatus.objects.get().failed_analyses == 2
+
+
+def test_spent_budget_is_no_failed_analysis(cycle: Cycle, model: Any) -> None:
+    ModelPrice.objects.create(
+        model="openai/venue-analyst", input_usd_per_million=10**5, output_usd_per_million=0
+    )
+
+    analyse_cycle(cycle.pk)
+
+    assert {reason for _, _, reason in decided(cycle).values()} == {"ai_budget_exhausted"}
+    assert AgentStatus.objects.get().failed_analyses == 0
 
 
 def test_second_delivery_does_nothing(account: Outside, cycle: Cycle, model: Any) -> None:

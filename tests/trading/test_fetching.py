@@ -1,13 +1,27 @@
 """A cycle's fetches: prices with source and time, and faults that are recorded, never raised."""
 
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.utils import timezone
+from pytest_django import Settings
 
+from connectors.alpaca import data_mapping
+from connectors.base import Quote
+from connectors.coingecko import client as coingecko
 from tests.factories import make_agent, make_cycle
-from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
-from trading.models import AgentStatus, Cycle, EquitySnapshot, Event, MarketSnapshot
-from trading.services import fetching
+from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
+from trading.models import AgentStatus, BarHistory, Cycle, EquitySnapshot, Event, MarketSnapshot
+from trading.services import fetching, prices
+from trading.services.gaps import gaps_of
+from trading.services.headlines import fetch_headlines
 from trading.services.portfolio import sync_portfolio
 from trading.services.settings import set_runtime_setting
 
@@ -29,6 +43,10 @@ def stored(cycle: Cycle) -> dict[str, MarketSnapshot]:
 
 def step(cycle: Cycle, name: str) -> dict[str, Any]:
     return dict(Event.objects.get(aggregate_id=str(cycle.pk), type=f"cycle.step.{name}").payload)
+
+
+def finnhub_quotes(account: Outside) -> list[dict[str, Any]]:
+    return [r for r in account.requests() if "finnhub" in r["path"] and r["path"].endswith("/quote")]
 
 
 def errors(cycle: Cycle) -> list[tuple[str, str]]:
@@ -122,8 +140,9 @@ def test_source_that_fails_is_recorded_and_the_next_one_asked(
     assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 2
 
     assert {s.source for s in stored(cycle).values()} == {"finnhub"}
-    assert [operation for operation, _ in errors(cycle)] == ["quotes alpaca"]
-    assert Event.objects.filter(aggregate_id=str(cycle.pk), type="cycle.error").count() == 1
+    failed = [operation for operation, _ in errors(cycle)]
+    assert failed == ["quotes alpaca", *(["daily_bars"] if fault["kind"] == "rate_limit" else [])]
+    assert Event.objects.filter(aggregate_id=str(cycle.pk), type="cycle.error").count() == len(failed)
 
 
 def test_source_that_hangs_costs_its_time_and_no_more(account: Outside, cycle: Cycle) -> None:
@@ -148,10 +167,149 @@ def test_no_source_at_all_stores_nothing_and_says_what_is_missing(account: Outsi
     assert [operation for operation, _ in errors(cycle)] == ["quotes alpaca", "quotes finnhub"]
 
 
-def test_slow_source_is_asked_for_its_share_only(account: Outside, cycle: Cycle) -> None:
+def test_tasks_of_a_cycle_share_the_slow_sources_requests(
+    account: Outside, cycle: Cycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty a cycle over all tasks together, whichever task needs them."""
     account.venue.fault(kind="missing_symbol", route=STOCK_PRICES)
+    monkeypatch.setattr(prices, "FALLBACK_QUOTES_PER_CYCLE", 3)
 
-    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=30) == 1
+    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=30) == 2
+    assert fetching.fetch_stocks(cycle.pk, [WHOLE_STOCK, STOCK], batch_count=30) == 1
+
+    assert [q["query"]["symbol"] for q in finnhub_quotes(account)] == [*STOCKS, WHOLE_STOCK]
+    assert gaps_of(cycle.pk)[STOCK].detail == (
+        f"alpaca: {prices.NO_ANSWER}; finnhub: {prices.NOT_ASKED_BUDGET}"
+    )
+
+
+def test_share_without_redis_is_the_tasks_own(settings: Settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    assert prices.take_fallback(uuid4(), 20, share=10) == 10
+
+
+@pytest.mark.parametrize("seconds", [120, -120], ids=["stale", "from the future"])
+def test_price_of_another_time_is_missing_and_the_next_source_is_asked(
+    account: Outside, cycle: Cycle, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lesson 7: judged by market time, and never stored as usable."""
+    if seconds > 0:
+        account.venue.fault(kind="stale_price", route=STOCK_PRICES, seconds=seconds)
+    else:
+        ahead = partial(of_another_time, data_mapping.quote_from_snapshot, timedelta(seconds=-seconds))
+        monkeypatch.setattr("connectors.alpaca.market_data.quote_from_snapshot", ahead)
+
+    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 2
+
+    assert {s.source for s in stored(cycle).values()} == {"finnhub"}
+
+
+def of_another_time(
+    read: Callable[[str, object], Quote | None], ahead: timedelta, symbol: str, raw: object
+) -> Quote | None:
+    quote = read(symbol, raw)
+    return replace(quote, quoted_at=quote.quoted_at + ahead) if quote else None
+
+
+def test_stale_everywhere_is_missing_with_its_reason(account: Outside, cycle: Cycle) -> None:
+    account.venue.fault(kind="stale_price", seconds=120)
+
+    assert fetching.fetch_stocks(cycle.pk, [STOCK], batch_count=1) == 0
+
+    gap = gaps_of(cycle.pk)[STOCK]
+    assert gap.reason == "stale_price"
+    assert re.fullmatch(r"alpaca: stale, \d+ s old; finnhub: stale, \d+ s old", gap.detail)
+
+
+def test_clock_that_jumped_condemns_no_price(account: Outside, cycle: Cycle) -> None:
+    """What was carried forward may be wrong: the broker is asked before a price is called stale."""
+    AgentStatus.objects.update(
+        market_time=timezone.now() + timedelta(days=3), market_time_read_at=timezone.now(), market_open=True
+    )
+
+    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 2
+
+
+def test_closed_market_costs_no_request_for_stocks(account: Outside, cycle: Cycle) -> None:
+    account.venue.clock(to="close")
+
+    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 0
+    assert fetching.fetch_coins(cycle.pk, [COIN]) == 1
+
+    assert step(cycle, "stocks")["skipped"] == "market_closed"
+    assert not [r for r in account.requests() if "/stocks/" in r["path"]]
+
+
+def test_coin_is_asked_of_both_sources_and_agrees(account: Outside, cycle: Cycle) -> None:
+    fetching.fetch_coins(cycle.pk, [COIN])
+
+    snapshot = stored(cycle)[COIN]
+    assert (snapshot.source, snapshot.second_source, snapshot.warning) == ("alpaca", "coingecko", "")
+    assert snapshot.second_price > 0
+
+
+def test_disagreement_beyond_its_limit_is_a_warning_and_the_first_source_counts(
+    account: Outside, cycle: Cycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed = coingecko.quote_from_wire
+
+    def dearer(symbol: str, raw: object) -> Quote | None:
+        quote = agreed(symbol, raw)
+        return replace(quote, price=quote.price * Decimal("1.03")) if quote else None
+
+    monkeypatch.setattr(coingecko, "quote_from_wire", dearer)
+
+    fetching.fetch_coins(cycle.pk, [COIN])
+
+    snapshot = stored(cycle)[COIN]
+    assert snapshot.source == "alpaca"
+    assert re.fullmatch(
+        r"alpaca says [\d.]+, coingecko [\d.]+: 3\.\d % apart, more than 2\.0 %", snapshot.warning
+    )
+    warned = Event.objects.get(aggregate_id=str(cycle.pk), type="cycle.warning")
+    assert warned.payload["message"] == f"{COIN}: {snapshot.warning}"
+
+
+def test_limited_provider_means_the_price_of_a_moment_ago(account: Outside, cycle: Cycle) -> None:
+    """A Retry-After longer than the fetch's time: what is cached within its age, with its own source and time."""
+    earlier = make_cycle(status="completed", symbols=[STOCK])
+    fetching.fetch_stocks(earlier.pk, [STOCK], batch_count=1)
+    account.venue.fault(kind="rate_limit", retry_after=60, route=STOCK_PRICES)
+    account.venue.fault(kind="rate_limit", retry_after=60, route="*finnhub*")
+
+    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 1
+
+    assert stored(cycle)[STOCK].source == "cached alpaca"
+    assert stored(cycle)[STOCK].quoted_at == stored(earlier)[STOCK].quoted_at
+    assert gaps_of(cycle.pk)[OTHER_STOCK].reason == "no_price"
+
+
+def test_history_is_fetched_once_a_market_day(account: Outside, cycle: Cycle) -> None:
+    fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1)
+    first = {symbol: s.indicators for symbol, s in stored(cycle).items()}
+    later = make_cycle(status="completed", symbols=list(STOCKS))
+
+    fetching.fetch_stocks(later.pk, STOCKS, batch_count=1)
+
+    assert len([r for r in account.requests() if r["path"] == "/v2/stocks/bars"]) == 1
+    assert {symbol: s.indicators for symbol, s in stored(later).items()} == first
+    assert None not in first.values()
+
+
+def test_history_of_another_day_is_fetched_again(account: Outside, cycle: Cycle) -> None:
+    BarHistory.objects.create(
+        symbol=STOCK, market_date="2019-01-02", bars=[["2019-01-01T00:00:00+00:00", *"11111"]],
+        fetched_at=timezone.now(),
+    )  # fmt: skip
+
+    fetching.fetch_stocks(cycle.pk, [STOCK], batch_count=1)
+
+    assert (
+        BarHistory.objects.get(symbol=STOCK).market_date.isoformat()
+        == stored(cycle)[STOCK].quoted_at.date().isoformat()
+    )
+    assert stored(cycle)[STOCK].indicators is not None
 
 
 def test_missing_history_leaves_a_price_without_indicators(account: Outside, cycle: Cycle) -> None:
@@ -169,9 +327,9 @@ def test_time_used_up_by_prices_leaves_none_for_history(
 ) -> None:
     monkeypatch.setattr(fetching, "_since", lambda _: 99.0)
 
-    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 0
+    fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1)
 
-    assert [r["path"] for r in account.requests()] == []
+    assert not [r for r in account.requests() if r["path"] == "/v2/stocks/bars"]
 
 
 def test_second_delivery_keeps_the_first_snapshot(account: Outside, cycle: Cycle) -> None:
@@ -186,22 +344,51 @@ def test_second_delivery_keeps_the_first_snapshot(account: Outside, cycle: Cycle
 def test_headlines_are_stored_with_source_and_time(account: Outside, cycle: Cycle) -> None:
     sync_portfolio(None)
 
-    count = fetching.fetch_news(cycle.pk, cycle.symbols)
+    count = fetch_headlines(cycle.pk, cycle.symbols)
 
     cycle.refresh_from_db()
     assert len(cycle.headlines) == count == step(cycle, "news")["count"]
     for headline in cycle.headlines:
-        assert set(headline) == {"source", "symbols", "title", "published_at"}
+        assert set(headline) == {"source", "symbols", "keywords", "title", "published_at"}
         assert headline["published_at"][:10] <= account.venue.clock()["market_time"][:10]
 
 
 def test_news_that_fail_are_recorded(account: Outside, cycle: Cycle) -> None:
     """Lesson 13."""
-    account.venue.fault(kind="error", route="*news*")
+    account.venue.fault(kind="error", route="*v1beta1/news*")
+    account.venue.fault(kind="error", route="*finnhub*news*")
 
-    assert fetching.fetch_news(cycle.pk, cycle.symbols) == 0
+    assert fetch_headlines(cycle.pk, cycle.symbols) == 0
 
-    assert errors(cycle) == [("fetch_news alpaca", "UnavailableError")]
+    assert errors(cycle) == [
+        ("fetch_news alpaca", "UnavailableError"),
+        ("fetch_news finnhub", "UnavailableError"),
+    ]
+
+
+def test_headlines_come_from_both_sources_each_story_once(account: Outside, cycle: Cycle) -> None:
+    sync_portfolio(None)
+
+    fetch_headlines(cycle.pk, cycle.symbols)
+
+    cycle.refresh_from_db()
+    paths = {r["path"].rsplit("/", 1)[-1] for r in account.requests() if "news" in r["path"]}
+    titles = [row["title"] for row in cycle.headlines]
+    assert paths == {"news", "company-news"}
+    assert len(titles) == len(set(titles))
+
+
+def test_headlines_by_keyword_say_which(account: Outside, cycle: Cycle) -> None:
+    sync_portfolio(None)
+    fetch_headlines(cycle.pk, cycle.symbols)
+    cycle.refresh_from_db()
+    word = max(cycle.headlines[0]["title"].split(), key=len)
+
+    fetch_headlines(cycle.pk, [], keywords=[word])
+
+    cycle.refresh_from_db()
+    assert cycle.headlines
+    assert all(row["keywords"] == [word] for row in cycle.headlines)
 
 
 def test_account_is_synced_with_a_step(account: Outside, cycle: Cycle) -> None:

@@ -1,7 +1,7 @@
 """The broker's word on account and positions replaces ours; older words and other accounts do not."""
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
@@ -25,6 +25,11 @@ def position_events() -> list[tuple[str, str, str, str]]:
     return [(e.type, e.aggregate_id, e.payload["from"], e.payload["to"]) for e in rows]
 
 
+def stored(money: Decimal) -> Decimal:
+    """PostgreSQL rounds a half away from zero."""
+    return money.quantize(Decimal("0.0001"), ROUND_HALF_UP)
+
+
 def test_sync_stores_money_clock_and_positions_with_source_and_time(account: Outside) -> None:
     """Lesson 24: every figure says where it is from and of when."""
     account.hold(STOCK, "2")
@@ -33,7 +38,7 @@ def test_sync_stores_money_clock_and_positions_with_source_and_time(account: Out
     truth = sync_portfolio(None)
 
     money = EquitySnapshot.objects.get()
-    assert (money.equity, money.source) == (truth.account.equity.quantize(Decimal("0.0001")), "broker_live")
+    assert (money.equity, money.source) == (stored(truth.account.equity), "broker_live")
     assert money.market_time == truth.clock.now
     positions = {p.symbol: p for p in Position.objects.all()}
     assert set(positions) == {STOCK, COIN}
@@ -42,7 +47,7 @@ def test_sync_stores_money_clock_and_positions_with_source_and_time(account: Out
     assert positions[COIN].synced_at == truth.asked_at
     agent = AgentStatus.objects.get()
     assert (agent.position_count, agent.account_id) == (2, truth.account.account_id)
-    assert agent.daily_pnl == (truth.account.equity - truth.account.last_equity).quantize(Decimal("0.0001"))
+    assert agent.daily_pnl == stored(truth.account.equity - truth.account.last_equity)
     assert agent.world == "local venue, synthetic prices"
 
 

@@ -1,5 +1,6 @@
 """The outside world as configured: the venue whole, or real addresses whole, never a mixture."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.trading.outside import Outside
 from trading.errors import NotConfiguredError
 from trading.services import providers
 from trading.services.providers import current_providers, venue_file
+from trading.services.settings import set_runtime_setting
 
 pytestmark = pytest.mark.django_db
 KEYS = {"alpaca_api_key": "key-of-a-test", "alpaca_secret_key": "secret-of-a-test"}
@@ -87,3 +89,35 @@ def test_live_address_is_refused(settings: Settings) -> None:
 
 def test_address_file_lies_in_the_home_folder(settings: Settings) -> None:
     assert venue_file() == Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
+
+
+def limits() -> dict[str, tuple[int, int]]:
+    return {
+        door.provider: (door.limits.requests, door.limits.reserve) for door in current_providers().throttles
+    }
+
+
+def test_stated_limits_hold_for_real_addresses(settings: Settings) -> None:
+    configure(settings, **KEYS, finnhub_api_key="finnhub-of-a-test", coingecko_api_key="gecko-of-a-test")
+
+    assert limits() == {
+        "alpaca trading": (200, 60),
+        "alpaca data": (200, 0),
+        "finnhub": (60, 0),
+        "coingecko": (30, 0),
+    }
+
+
+def test_limit_is_what_the_setting_says_at_once(settings: Settings) -> None:
+    configure(settings, **KEYS)
+    set_runtime_setting(name="limit_alpaca_trading", value="1000", actor="test")
+    set_runtime_setting(name="order_reserve", value="5000", actor="test")
+
+    assert limits()["alpaca trading"] == (1000, 500)
+
+
+@pytest.mark.parametrize(("told", "expected"), [(0, 0), (120, 120), (900, 200)])
+def test_venues_own_limit_counts_where_it_is_lower(outside: Outside, told: int, expected: int) -> None:
+    venue_file().write_text(json.dumps({"url": outside.venue.url, "world": "synthetic", "rate_limit": told}))
+
+    assert limits()["alpaca data"] == (expected, 0)

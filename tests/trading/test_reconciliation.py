@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.db import IntegrityError
 
 from connectors.errors import UnavailableError
 from orchestrator_project.lines import line_of
@@ -32,6 +33,15 @@ def known_orders(account: Outside) -> None:
 
 def test_nothing_different_is_nothing_told(account: Outside) -> None:
     assert agreed()
+
+
+def test_order_the_database_refuses_is_not_taken_for_adopted(account: Outside) -> None:
+    """Its broker's id stands at another order of ours: somebody has to look."""
+    broker_order_id = account.place(STOCK, "2", client_order_id=f"stranger-{ago():%H%M%S%f}")
+    make_order(symbol=STOCK, status="filled", broker_order_id=broker_order_id)
+
+    with pytest.raises(IntegrityError, match="broker_order_id"):
+        reconcile()
 
 
 def test_strangers_order_is_adopted_as_external(account: Outside) -> None:

@@ -241,7 +241,7 @@ class SagaMachine(RuleBasedStateMachine):
 def test_saga_agrees_with_the_model_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lessons 22, 36, 37."""
     SagaMachine.broker = ModelBroker()
-    world = providers.Providers("model", True, SagaMachine.broker, (), (), None, None, ())  # type: ignore[arg-type]  # a saga asks no prices
+    world = providers.Providers("model", True, SagaMachine.broker, (), (), None, None, (), ())  # type: ignore[arg-type]  # a saga asks no prices
     monkeypatch.setattr(providers, "_venue_addresses", lambda: None)
     monkeypatch.setattr(providers, "_build", lambda *_: world)
 

@@ -14,6 +14,7 @@ WORDS: dict[str, type[enum.StrEnum]] = {
     "decision": statuses.DecisionStatus,
     "order": statuses.OrderStatus,
     "saga": statuses.SagaStatus,
+    "candidate": statuses.CandidateStatus,
 }
 # Held and skipped are written at the decision's birth; an adopted order is born unknown.
 BORN = {
@@ -21,12 +22,14 @@ BORN = {
     "decision": {"pending", "held", "skipped"},
     "order": {"created"},
     "saga": {"running"},
+    "candidate": {"proposed"},
 }
 FINAL = {
     "cycle": {"completed", "failed", "aborted"},
     "decision": {"executed", "held", "skipped", "denied"},
     "order": {"filled"},
     "saga": set(),
+    "candidate": set(),
 }
 ENDED = {
     "cycle": FINAL["cycle"],

@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 from trading import tasks
 from trading.domain.statuses import CycleStatus
 from trading.models import AIDecision, Cycle, MarketSnapshot, Order
-from trading.services import cycles, fetching
+from trading.services import cycles, fetching, headlines
 from trading.services.settings import set_runtime_setting
 from trading.services.sweeping import Kind, Work, find_work
 
@@ -142,8 +142,9 @@ def test_header_task_never_raises(account: Outside, monkeypatch: pytest.MonkeyPa
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("anything")
 
-    for name in ("fetch_stocks", "fetch_coins", "fetch_news", "fetch_account"):
+    for name in ("fetch_stocks", "fetch_coins", "fetch_account"):
         monkeypatch.setattr(fetching, name, fail)
+    monkeypatch.setattr(headlines, "fetch_headlines", fail)
     arguments = {tasks.fetch_stocks: ([STOCK], 1), tasks.sync_account: ()}.get(task, ([STOCK],))
 
     task(str(cycle.pk), *arguments)

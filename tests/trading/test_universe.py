@@ -7,7 +7,7 @@ import pytest
 from tests.factories import make_asset, make_position
 from trading.errors import SymbolsError
 from trading.services.settings import set_runtime_setting
-from trading.services.universe import checked_symbols, select_symbols
+from trading.services.universe import checked_symbols, choose_universe
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +18,7 @@ def test_most_traded_assets_come_first_and_unknown_volumes_last() -> None:
     make_asset("MORE", dollar_volume=Decimal(2))
     make_asset("BTC/USD")
 
-    assert select_symbols() == ["MORE", "LESS", "NONE", "BTC/USD"]
+    assert choose_universe().symbols == ["MORE", "LESS", "NONE", "BTC/USD"]
 
 
 def test_untradable_assets_are_left_out_unless_held() -> None:
@@ -26,7 +26,7 @@ def test_untradable_assets_are_left_out_unless_held() -> None:
     make_asset("HELD", tradable=False)
     make_position("HELD")
 
-    assert select_symbols() == ["HELD"]
+    assert choose_universe().symbols == ["HELD"]
 
 
 def test_positions_come_first_and_are_never_cut_off() -> None:
@@ -38,7 +38,7 @@ def test_positions_come_first_and_are_never_cut_off() -> None:
     make_position("BTC/USD")
     make_asset("ETH/USD", dollar_volume=Decimal(9))
 
-    assert select_symbols() == ["H0", "H1", "H2", "BTC/USD"]
+    assert choose_universe().symbols == ["H0", "H1", "H2", "BTC/USD"]
 
 
 def test_caps_hold_per_class() -> None:
@@ -47,7 +47,7 @@ def test_caps_hold_per_class() -> None:
     for number in range(3):
         make_asset(f"A{number}")
 
-    assert select_symbols() == ["H", "A0"]
+    assert choose_universe().symbols == ["H", "A0"]
 
 
 def test_known_symbols_are_returned_once_in_order() -> None:

@@ -12,6 +12,8 @@ from connectors.venue.world.model import epoch_day
 from connectors.venue.world.synthetic import synthetic_world
 from tests.venue.tiny import COIN_HEADER, STOCK_HEADER, tiny_world, write_csv
 
+COIN = "BTC/USD,2020-10-15,1,2,1,2,5"
+
 
 def test_kinds_are_told_from_the_rows_not_the_names(tmp_path: Path) -> None:
     world = load_world(tiny_world(tmp_path / "d"), 7)
@@ -47,15 +49,14 @@ def test_rows_without_a_positive_price_are_refused_with_a_count(tmp_path: Path) 
         "BTC/USD,2020-10-16,,2,1,2,5",
         "BTC/USD,2020-10-17,1,1.5,1,2,5",
         "BTC/USD,2020-10-18,1,2,1,2,5",
-        "BTC/USD,2020-10-18,1,3,1,3,5",
         "BTC/USD,2020-10-19,1,2,1,-2,5",
     ]
     write_csv(tmp_path / "d", "c.csv", COIN_HEADER, rows)
 
     world = load_world(tmp_path / "d", 7)
 
-    assert world.refused == {"no_positive_price": 3, "inconsistent": 1, "duplicate": 1}
-    assert world.daily["BTC/USD"].close.tolist() == [2.0, 3.0]
+    assert world.refused == {"no_positive_price": 3, "inconsistent": 1}
+    assert world.daily["BTC/USD"].close.tolist() == [2.0, 2.0]
 
 
 def test_coin_with_minutes_alone_gets_daily_bars_from_them(tmp_path: Path) -> None:
@@ -87,8 +88,14 @@ def test_world_is_named_by_content_and_seed_not_by_file_names(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("header", "rows", "said"),
     [
-        ("symbol,when,open", ["A,1,2"], "has no column timestamp, high, low, close, volume; expected"),
-        ("symbol,date,open,high,low,close,volume", [], "has no column adj_close; expected"),
+        (
+            "symbol,when,open",
+            ["A,1,2"],
+            r"has no column timestamp, high, low, close, volume \(line 1\); expected",
+        ),
+        ("symbol,date,open,high,low,close,volume", [], r"has no column adj_close \(line 1\); expected"),
+        (f"{COIN_HEADER},date", [], r"both the columns date and timestamp \(line 1\); expected"),
+        (COIN_HEADER, [], "has a header and no rows; expected rows from line 2 on"),
         (
             COIN_HEADER,
             ["BTC/USD,2020-10-15,x,2,1,2,5"],
@@ -97,10 +104,50 @@ def test_world_is_named_by_content_and_seed_not_by_file_names(tmp_path: Path) ->
         (
             COIN_HEADER,
             ["BTC/USD,someday,1,2,1,2,5"],
-            r"1 rows whose timestamp cannot be read \(first: 'someday'\)",
+            r"1 rows whose timestamp cannot be read \(first: line 2, 'someday'\); expected 2020-10-15 or",
         ),
         (COIN_HEADER, ["BTC/USD,2020-10-15,0,0,0,0,5"], "holds no row with a positive price"),
-        (COIN_HEADER, ["BTC/USD,2020-10-15,1,2,1,2,5,6,7", "A"], "cannot be read as CSV|cannot be read"),
+        (
+            COIN_HEADER,
+            [COIN, "", "BTC/USD,2020-10-16,1,2,1,2,5,6"],
+            r"1 lines with another number of fields than its header \(first: line 4 with 8\); expected the 7",
+        ),
+        (
+            COIN_HEADER,
+            [COIN, "BTC/USD,2020-10-16,1", "BTC/USD"],
+            r"2 lines with another number of fields than its header \(first: line 3 with 3\); expected the 7",
+        ),
+        (
+            COIN_HEADER,
+            [COIN, "", "BTC/USD,2020-10-16,1,2,1,two,5"],
+            r"whose close is not a number \(first: line 4, 'two'\); expected a decimal number",
+        ),
+        (
+            COIN_HEADER,
+            [COIN, "ETH/USD,2020-10-15,1,2,1,2,5", "BTC/USD,2020-10-15,1,3,1,2,5"],
+            r"\(first: line 4, timestamp '2020-10-15' of BTC/USD is doubled after line 2\); expected one row for each",
+        ),
+        (
+            COIN_HEADER,
+            [COIN, "BTC/USD,2020-10-14,1,2,1,2,5"],
+            r"\(first: line 3, timestamp '2020-10-14' of BTC/USD is out of order after line 2\); .*sort the file",
+        ),
+        (
+            COIN_HEADER,
+            [COIN, "BTC/USD,2020-10-16 00:01:00,1,2,1,2,5", "BTC/USD,2020-10-16 00:02:00,1,2,1,2,5"],
+            r"mixes daily and minute rows in timestamp \(first: line 2, '2020-10-15'\); expected",
+        ),
+        (
+            COIN_HEADER,
+            [COIN, "AAPL,2020-10-15,1,2,1,2,5"],
+            r"whose symbol does not fit \(first: line 3, 'AAPL'\); expected a coin like BTC/USD",
+        ),
+        (
+            STOCK_HEADER,
+            ["AAA,2020-10-14,1,2,1,2,2,5,0,1", "BTC/USD,2020-10-14,1,2,1,2,2,5,0,1"],
+            r"whose symbol does not fit \(first: line 3, 'BTC/USD'\); expected a stock like AAPL",
+        ),
+        (COIN_HEADER, [COIN, ",2020-10-15,1,2,1,2,5"], r"whose symbol does not fit \(first: line 3, ''\)"),
     ],
 )
 def test_bad_file_is_refused_in_one_sentence_that_names_it(
@@ -119,8 +166,40 @@ def test_broken_compression_is_refused(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "bad.csv.gz").write_bytes(b"not gzip at all")
 
+    with pytest.raises(VenueInputError, match=r"bad.csv.gz is not gzip; expected what its name says"):
+        load_world(tmp_path / "d", 7)
+
+
+def test_compression_under_a_plain_name_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "d", "bad.csv.gz", COIN_HEADER, [COIN])
+    path.rename(path.with_name("bad.csv"))
+
+    with pytest.raises(VenueInputError, match=r"bad.csv is gzip; .* rename it to end in .csv.gz"):
+        load_world(tmp_path / "d", 7)
+
+
+@pytest.mark.parametrize("cut", [30, 60])
+def test_compression_that_ends_early_or_is_damaged_is_refused(tmp_path: Path, cut: int) -> None:
+    path = write_csv(tmp_path / "d", "bad.csv.gz", COIN_HEADER, [COIN] * 50)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut] + (b"" if cut == 30 else b"\xff" * 20))
+
     with pytest.raises(VenueInputError, match=r"bad.csv.gz cannot be read as CSV"):
         load_world(tmp_path / "d", 7)
+
+
+def test_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "bad.csv").touch()
+
+    with pytest.raises(VenueInputError, match=r"bad.csv is empty; expected a header in line 1"):
+        load_world(tmp_path / "d", 7)
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    write_csv(tmp_path / "d", "c.csv", COIN_HEADER, [COIN, "", "BTC/USD,2020-10-16,1,2,1,2,5", "", "\r"])
+
+    assert len(load_world(tmp_path / "d", 7).daily["BTC/USD"].at) == 2
 
 
 def test_unreadable_file_is_refused(tmp_path: Path) -> None:

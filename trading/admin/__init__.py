@@ -13,6 +13,7 @@ from trading.admin import (
     sagas,
     schedule,
     settings,
+    universe,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "sagas",
     "schedule",
     "settings",
+    "universe",
 ]

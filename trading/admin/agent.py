@@ -8,10 +8,11 @@ from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from trading.admin.base import RecordAdmin, figure, labelled
-from trading.admin.pages import FormPage, form_page, posted, require
+from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
 from trading.admin.portfolio import FRESHNESS
 from trading.labels import COLOURS
 from trading.models import AgentStatus, Heartbeat, Mode
+from trading.services import safe_mode
 from trading.services.modes import current_mode, set_mode
 from trading.services.overview import is_stale
 
@@ -27,6 +28,12 @@ MODE_WORDS = [
 MODE_EFFECTS = (
     "The mode applies at once, to every decision that is not executed yet.",
     "The kill switch and the risk limits apply in every mode.",
+)
+
+ACTIVE_EFFECTS = (
+    "Entries pass the risk gate again; without an answer from a model there will be none.",
+    "Three more analyses that no model answers set it to reducing again.",
+    "A successful analysis does the same by itself. The kill switch is not touched.",
 )
 
 
@@ -64,9 +71,12 @@ class AgentStatusAdmin(RecordAdmin):
         return agent.trading_state
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the mode's page."""
+        """Add the mode's page, and the way out of safe mode."""
         mode = path("mode/", self.admin_site.admin_view(self.mode_view), name="trading_agentstatus_mode")
-        return [mode, *super().get_urls()]
+        active = path(
+            "active/", self.admin_site.admin_view(self.active_view), name="trading_agentstatus_active"
+        )
+        return [mode, active, *super().get_urls()]
 
     def mode_view(self, request: HttpRequest) -> HttpResponse:
         """Show the mode and let those who may set another."""
@@ -79,6 +89,20 @@ class AgentStatusAdmin(RecordAdmin):
             messages.success(request, said)
             return redirect("admin:index")
         page = FormPage("Set the mode", MODE_EFFECTS, "Set the mode", reverse("admin:index"))
+        return form_page(request, form=form, page=page)
+
+    def active_view(self, request: HttpRequest) -> HttpResponse:
+        """Let those who may set the mode end safe mode before a model has answered."""
+        require(request, SET_MODE)
+        form = ReasonForm(posted(request))
+        if form.is_valid():
+            left = safe_mode.leave(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
+            if left:
+                messages.success(request, "Trading is active again: entries pass the gate.")
+            else:
+                messages.error(request, "Nothing was changed: trading is not reducing for failed analyses.")
+            return redirect("admin:index")
+        page = FormPage("Return to active", ACTIVE_EFFECTS, "Return to active", reverse("admin:index"))
         return form_page(request, form=form, page=page)
 
 

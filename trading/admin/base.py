@@ -28,7 +28,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
     list_per_page = ROWS_PER_PAGE
     show_full_result_count = False
     uuid_search: tuple[str, ...] = ()
-    actions = None
+    actions: list[str] | None = None
     list_filter_submit = True
 
     def get_search_results(

@@ -8,6 +8,7 @@ from trading.admin.agent import SET_MODE
 from trading.admin.chart import line_chart
 from trading.admin.kill_switch import ENGAGE, RELEASE
 from trading.services.overview import Exposure, Standing, overview, standing
+from trading.services.provider_health import provider_health
 
 VIEW = "trading.view_agentstatus"
 HUNDRED = 100
@@ -45,6 +46,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "overview": seen,
         "chart": line_chart(seen.curve),
         "exposure_bar": exposure_bar(seen.exposure),
+        "providers": provider_health(),
     }
     return context
 

@@ -21,11 +21,18 @@ from trading.admin.base import (
     status_badge,
     status_label,
 )
+from trading.admin.universe_page import universe_of
 from trading.labels import words_of
 from trading.models import Cycle, Event, MarketSnapshot
 
-PAGE_OF = {"cycle": "cycle", "decision": "aidecision", "order": "order", "saga": "saga"}
-AGGREGATES = ("cycle", "decision", "order", "saga", "position", "agent", "kill_switch")
+PAGE_OF = {
+    "cycle": "cycle",
+    "decision": "aidecision",
+    "order": "order",
+    "saga": "saga",
+    "candidate": "universecandidate",
+}
+AGGREGATES = ("cycle", "decision", "order", "saga", "position", "candidate", "agent", "kill_switch")
 
 
 @admin.register(Cycle)
@@ -49,10 +56,24 @@ class CycleAdmin(RecordAdmin):
     uuid_search = ("pk",)
     date_hierarchy = "started_at"
     change_form_before_template = "console/cycle_links.html"
+    change_form_after_template = "console/universe.html"
     readonly_fields = [status_badge, "problems", "symbol_list", "headline_list"]
     fieldsets = [
         (None, {"fields": [status_badge, "stage", "cycle_type", "mode", "trigger", "started_by", "reason"]}),
-        ("Times", {"fields": ["started_at", "ended_at", "deadline_at", "stage_at", "lease_until", "slot"]}),
+        (
+            "Times",
+            {
+                "fields": [
+                    "started_at",
+                    "ended_at",
+                    "deadline_at",
+                    "stage_at",
+                    "lease_until",
+                    "slot",
+                    "market_time",
+                ]
+            },
+        ),
         ("What happened", {"fields": ["metrics", "problems", "symbol_list", "headline_list"]}),
     ]
 
@@ -108,7 +129,7 @@ class CycleAdmin(RecordAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Add the links to what belongs to the cycle."""
+        """Add the links to what belongs to the cycle, and its universe."""
         links = [
             ("Decisions", list_url("trading", "aidecision", cycle__id__exact=object_id)),
             ("Orders", list_url("trading", "order", cycle_id=object_id)),
@@ -119,9 +140,8 @@ class CycleAdmin(RecordAdmin):
             ("Market snapshots", list_url("trading", "marketsnapshot", cycle__id__exact=object_id)),
             ("Events", list_url("trading", "event", cycle_id=object_id)),
         ]
-        return super().changeform_view(
-            request, object_id, form_url, {"cycle_links": links} | (extra_context or {})
-        )
+        more = {"cycle_links": links, "universe": universe_of(object_id)}
+        return super().changeform_view(request, object_id, form_url, more | (extra_context or {}))
 
 
 @admin.register(MarketSnapshot)
@@ -135,6 +155,7 @@ class MarketSnapshotAdmin(GrowingRecordAdmin):
         "source",
         "quoted_at",
         "fetched_at",
+        "warning",
         cycle_link,
     ]
     list_filter = [("fetched_at", RangeDateTimeFilter)]

@@ -1,19 +1,27 @@
-"""The asset master, the universe's candidates and the strategies."""
+"""The asset master and the strategies."""
 
-from decimal import Decimal
+import json
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from trading.admin.base import ConsoleAdmin, RecordAdmin, figure, labelled, status_label
-from trading.errors import SymbolsError
-from trading.models import Asset, Strategy, UniverseCandidate
-from trading.services.universe import checked_symbols
+from risk.domain.limits import LIMIT_NAMES
+from trading.admin.base import (
+    ConsoleAdmin,
+    GrowingRecordAdmin,
+    RecordAdmin,
+    figure,
+    labelled,
+)
+from trading.errors import RecordError
+from trading.models import Asset, BarHistory, DecisionRecord, Strategy, StrategyVersion
+from trading.services.sealing import unsealed
+from trading.services.strategies import CONTENT, check_strategy, save_strategy
 
 
 @admin.register(Asset)
@@ -34,25 +42,49 @@ class AssetAdmin(RecordAdmin):
     search_fields = ["symbol", "name"]
 
 
+@admin.register(BarHistory)
+class BarHistoryAdmin(RecordAdmin):
+    """Daily bars as kept between cycles; deleted by nobody, replaced on the next market day."""
+
+    list_display = ["symbol", "market_date", "bar_count", "fetched_at"]
+    search_fields = ["symbol__exact"]
+
+    @admin.display(description="bars")
+    def bar_count(self, history: BarHistory) -> int:
+        """Show how many days are kept."""
+        return len(history.bars)
+
+
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A strategy with a size that the database would take."""
+    """A strategy that the service would take; what it would not is named beside its field."""
 
     class Meta:
         model = Strategy
-        fields = ["name", "instructions", "size_percent", "sizing", "is_active"]
+        fields = [*CONTENT, "is_active"]
+        labels = {"model_names": "Models"}
+        widgets = {name: UnfoldAdminTextInputWidget() for name in ("symbols", "model_names", "keywords")}
         help_texts = {
             "size_percent": "The notional of an entry in percent of equity; the account's limits still apply.",
             "sizing": "Scaled sizes are only ever smaller: by volatility above 20 % a year, or times the confidence.",
             "instructions": "What the model is told to do. The built-in analyst is not a language model: it has"
             " its own rules and does not read this.",
+            "universe": "What of a cycle's symbols it looks at.",
+            "symbols": "Only these of them, separated by commas; empty: all.",
+            "model_names": "litellm names in order of fallback, separated by commas; empty: AI_MODELS.",
+            "keywords": "Separated by commas; headlines with one of them are shown to its models.",
+            **dict.fromkeys(LIMIT_NAMES, "Tighter than the account's, or empty: the account's."),
         }
 
-    def clean_size_percent(self) -> Decimal:
-        """Say what was expected instead of naming a constraint."""
-        size: Decimal = self.cleaned_data["size_percent"]
-        if not 0 < size <= 100:
-            raise ValidationError(f"size percent: was {size}, expected a number above 0 and at most 100")
-        return size
+    def clean(self) -> dict[str, Any]:
+        """Name each value that cannot be taken, and what was expected."""
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        for name, problem in check_strategy(values).items():
+            self.add_error(name, problem)
+        return values
+
+    def validate_constraints(self) -> None:
+        """Leave the bounds to ``check_strategy``, which says them in words; the database holds them too."""
+        self.instance.validate_unique()
 
 
 @admin.register(Strategy)
@@ -60,10 +92,10 @@ class StrategyAdmin(ConsoleAdmin):
     """Strategies; one that is not wanted any more is made inactive, its trades keep pointing at it."""
 
     form = StrategyForm
-    list_display = ["name", "active_label", figure("size_percent"), "updated_at"]
+    list_display = ["name", "active_label", "version", "universe", figure("size_percent"), "updated_at"]
     list_filter = ["is_active"]
     search_fields = ["name", "instructions"]
-    readonly_fields = ["created_at", "updated_at"]
+    readonly_fields = ["version", "created_at", "updated_at"]
 
     @labelled(
         description="state", ordering="-is_active", colours={"active": "success", "inactive": "default"}
@@ -72,39 +104,36 @@ class StrategyAdmin(ConsoleAdmin):
         """Show whether cycles use it."""
         return "active" if strategy.is_active else "inactive"
 
+    def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:
+        """Store it through the service, as its next version."""
+        save_strategy(obj, author=request.user.get_username())
 
-class CandidateForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A candidate whose symbol can be traded."""
 
-    class Meta:
-        model = UniverseCandidate
-        fields = ["symbol", "status", "on_watchlist", "score", "reasons"]
-        widgets = {"reasons": UnfoldAdminTextInputWidget()}
-        help_texts = {
-            "symbol": "A stock like AAPL or BRK.B, or a coin like BTC/USD, that the broker lists as tradable.",
-            "reasons": "Separated by commas.",
-        }
+@admin.register(StrategyVersion)
+class StrategyVersionAdmin(RecordAdmin):
+    """What each strategy was in each version."""
 
-    def clean_symbol(self) -> str:
-        """Take what has the shape of a symbol and is in the asset master."""
-        symbol: str = self.cleaned_data["symbol"]
+    list_display = ["created_at", "strategy", "version", "author"]
+    list_filter = ["strategy"]
+    list_select_related = ["strategy"]
+    ordering = ["-created_at"]
+
+
+@admin.register(DecisionRecord)
+class DecisionRecordAdmin(GrowingRecordAdmin):
+    """What decisions saw, by fingerprint."""
+
+    list_display = ["created_at", "sha256", "size"]
+    search_fields = ["sha256__startswith"]
+    ordering = ["-created_at"]
+    fields = ["sha256", "size", "created_at", "content"]
+    readonly_fields = ["content"]
+
+    @admin.display(description="content")
+    def content(self, record: DecisionRecord) -> SafeString:
+        """Show the record as it was written."""
         try:
-            return checked_symbols([symbol])[0]
-        except SymbolsError as error:
-            said = "; ".join(error.problems.values())
-            raise ValidationError(f"symbol: was {symbol!r}, {said}") from None
-
-
-@admin.register(UniverseCandidate)
-class UniverseCandidateAdmin(ConsoleAdmin):
-    """Symbols proposed for the universe."""
-
-    form = CandidateForm
-    list_display = ["symbol", status_label, "score", "on_watchlist", "reasons", "updated_at"]
-    list_filter = ["status", "on_watchlist"]
-    search_fields = ["symbol"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Keep a candidate's symbol: another symbol is another candidate."""
-        fixed: list[Any] = ["created_at", "updated_at"]
-        return ["symbol", *fixed] if obj else []
+            text = json.dumps(unsealed(record), indent=1, ensure_ascii=False)
+        except RecordError as error:
+            text = str(error)
+        return format_html('<pre class="tc-wrap">{}</pre>', text)

@@ -1,6 +1,14 @@
-"""The beat schedule in the console's style; its rules are django-celery-beat's own."""
+"""The beat schedule in the console's style: django-celery-beat's rules, and what our tasks can take."""
 
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from celery import current_app
+from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django_celery_beat.admin import ClockedScheduleAdmin as BaseClockedScheduleAdmin
 from django_celery_beat.admin import CrontabScheduleAdmin as BaseCrontabScheduleAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BasePeriodicTaskAdmin
@@ -15,6 +23,18 @@ from django_celery_beat.models import (
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from trading.models import Cycle
+from trading.services.settings import CYCLE_SCHEDULE
+
+CRON_FIELDS: Mapping[str, str] = {
+    "minute": "minutes from 0 to 59, e.g. 0, */15 or 0,30, or * for every one",
+    "hour": "hours from 0 to 23, e.g. 8 or 8-16, or * for every one",
+    "day_of_month": "days from 1 to 31, e.g. 1,15, or * for every one",
+    "month_of_year": "months from 1 to 12, e.g. 1-6, or * for every one",
+    "day_of_week": "days from 0 (Sunday) to 6, or mon to sun, e.g. 1-5, or * for every one",
+}
+STEERED = "interval: follows the setting cycle_interval, expected to be changed there"
+
 for plain in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
     admin.site.unregister(plain)
 
@@ -24,13 +44,101 @@ class StyledTaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: igno
 
 
 class StyledPeriodicTaskForm(PeriodicTaskForm):  # type: ignore[misc]  # untyped library
-    """The form of a periodic task, styled."""
+    """The form of a periodic task: a task that exists, with arguments it can take."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         if "task" in self.fields:
             self.fields["task"].widget = UnfoldAdminTextInputWidget()
             self.fields["regtask"].widget = StyledTaskSelect()
+
+    def clean_args(self) -> str:
+        """Take a JSON list."""
+        return self._json("args", list, '["a", 1]')
+
+    def clean_kwargs(self) -> str:
+        """Take a JSON object."""
+        return self._json("kwargs", dict, '{"cycle_type": "maintenance"}')
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a task nobody runs and arguments it would fail on, before beat sends them for ever."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        task = given.get("task")
+        if task and not self.errors:
+            self._check_task(task, json.loads(given["args"]), json.loads(given["kwargs"]))
+        if self.instance.name == CYCLE_SCHEDULE and "interval" in self.changed_data:
+            self.add_error("interval", STEERED)
+        return given
+
+    def _json(self, name: str, kind: type, example: str) -> str:
+        value: str = self.cleaned_data[name]
+        try:
+            fits = isinstance(json.loads(value), kind)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValidationError(f"{name}: was {value!r}, expected JSON like {example}")
+        return value
+
+    def _check_task(self, task: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        known = {name: run for name, run in current_app.tasks.items() if not name.startswith("celery.")}
+        if task not in known:
+            self.add_error("task", f"task: was {task!r}, expected one of {', '.join(sorted(known))}")
+            return
+        try:
+            inspect.signature(known[task].run).bind(*args, **kwargs)
+        except TypeError as error:
+            self.add_error("kwargs", f"kwargs: {task} cannot take them ({error}), expected what it can take")
+        kind = kwargs.get("cycle_type", Cycle.Type.ANALYSIS)
+        if kind not in Cycle.Type.values:
+            types = ", ".join(Cycle.Type.values)
+            self.add_error("kwargs", f"kwargs: cycle_type was {kind!r}, expected one of {types}")
+
+
+class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
+    """A crontab whose fields say what they can take."""
+
+    class Meta:
+        model = CrontabSchedule
+        fields = [*CRON_FIELDS, "timezone"]
+        help_texts = {name: f"Takes {expected}." for name, expected in CRON_FIELDS.items()}
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Say what was given and expected, where the library's validators only say what they stumbled over."""
+        if field is None and isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+            for name in error.error_dict.keys() & CRON_FIELDS.keys():
+                given = self.data.get(self.add_prefix(name), "")
+                error.error_dict[name] = [
+                    ValidationError(f"{name}: was {given!r}, expected {CRON_FIELDS[name]}")
+                ]
+        super().add_error(field, error)
+
+
+class IntervalForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
+    """An interval beat can keep."""
+
+    every = forms.IntegerField(
+        min_value=1,
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value"),
+            "every: expected a whole number of periods, 1 or more",
+        ),
+    )
+
+    class Meta:
+        model = IntervalSchedule
+        fields = ["every", "period"]
+
+    def clean(self) -> dict[str, Any]:
+        """Leave the trading cycle's interval to its setting: slots and beat must not drift apart."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        steered = self.instance.pk and self.instance.periodictask_set.filter(name=CYCLE_SCHEDULE).exists()
+        if steered and self.changed_data:
+            raise ValidationError(
+                "every: the trading cycle uses this interval, which follows the setting cycle_interval;"
+                " expected to be changed there"
+            )
+        return given
 
 
 @admin.register(PeriodicTask)
@@ -44,6 +152,8 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc
 class CrontabScheduleAdmin(BaseCrontabScheduleAdmin, ModelAdmin):  # type: ignore[misc]  # untyped libraries
     """Schedules by the clock."""
 
+    form = CrontabForm
+
 
 @admin.register(ClockedSchedule)
 class ClockedScheduleAdmin(BaseClockedScheduleAdmin, ModelAdmin):  # type: ignore[misc]  # untyped libraries
@@ -53,3 +163,5 @@ class ClockedScheduleAdmin(BaseClockedScheduleAdmin, ModelAdmin):  # type: ignor
 @admin.register(IntervalSchedule)
 class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]  # untyped library
     """Schedules by interval."""
+
+    form = IntervalForm

@@ -12,6 +12,7 @@ class Unit(enum.StrEnum):
     SECONDS = "seconds"
     RATIO = "ratio"
     COUNT = "count"
+    USD = "USD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,12 @@ class SettingSpec:
             value = Decimal(text.strip())
         except InvalidOperation:
             raise SettingError(f"{self.name}: was {text!r}, {expected}") from None
-        if not value.is_finite() or not self.minimum <= value <= self.maximum:
+        if not value.is_finite():
             raise SettingError(f"{self.name}: was {text!r}, {expected}")
         if self.unit is Unit.COUNT and value != value.to_integral_value():
             raise SettingError(f"{self.name}: was {text!r}, expected a whole number")
+        if not self.minimum <= value <= self.maximum:
+            raise SettingError(f"{self.name}: was {text!r}, {expected}")
         return value
 
 
@@ -77,6 +80,21 @@ SPECS = MappingProxyType(
                 "critical_errors", "5", ("1", "100"), Unit.COUNT, "So many in ten minutes engage the switch."
             ),
             _spec("symbols_per_call", "20", ("1", "140"), Unit.COUNT, "Symbols in one model call."),
+            _spec("answer_tokens", "250", ("1", "4000"), Unit.COUNT, "Tokens a model may answer per symbol."),
+            _spec("ai_cycle_budget", "0.25", ("0", "100"), Unit.USD, "What the models of a cycle may cost."),
+            _spec(
+                "cache_age", "60", ("5", "300"), _S, "A price fetched so long ago may stand in (wall time)."
+            ),
+            _spec(
+                "provider_disagreement", "0.02", ("0.001", "0.5"), Unit.RATIO, "Two sources apart: a warning."
+            ),
+            _spec("limit_alpaca_trading", "200", ("20", "10000"), Unit.COUNT, "Requests in any 60 seconds."),
+            _spec("limit_alpaca_data", "200", ("20", "10000"), Unit.COUNT, "Requests in any 60 seconds."),
+            _spec("limit_finnhub", "60", ("5", "10000"), Unit.COUNT, "Requests in any 60 seconds."),
+            _spec("limit_coingecko", "30", ("5", "10000"), Unit.COUNT, "Requests in any 60 seconds."),
+            _spec("order_reserve", "60", ("1", "5000"), Unit.COUNT, "Of Alpaca's limit: kept for orders."),
+            _spec("breaker_failures", "5", ("1", "100"), Unit.COUNT, "So many in a row open a breaker."),
+            _spec("breaker_pause", "10", ("1", "300"), _S, "Until an open breaker lets a probe through."),
             _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
         )
     }

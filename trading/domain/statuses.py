@@ -62,6 +62,12 @@ class SagaStatus(enum.StrEnum):
     FAILED = "failed"
 
 
+class CandidateStatus(enum.StrEnum):
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
 C, D, Q, S = CycleStatus, DecisionStatus, OrderStatus, SagaStatus
 Table = Mapping[tuple[str, str], str]
 
@@ -156,8 +162,17 @@ SAGA: Table = MappingProxyType(
     }
 )
 
+CANDIDATE: Table = MappingProxyType(
+    {
+        (CandidateStatus.PROPOSED, "approve"): CandidateStatus.APPROVED,
+        (CandidateStatus.PROPOSED, "reject"): CandidateStatus.REJECTED,
+        (CandidateStatus.APPROVED, "reject"): CandidateStatus.REJECTED,
+        (CandidateStatus.REJECTED, "approve"): CandidateStatus.APPROVED,  # a person changed their mind
+    }
+)
+
 MACHINES: Mapping[str, Table] = MappingProxyType(
-    {"cycle": CYCLE, "decision": DECISION, "order": ORDER, "saga": SAGA}
+    {"cycle": CYCLE, "decision": DECISION, "order": ORDER, "saga": SAGA, "candidate": CANDIDATE}
 )
 
 OPEN_CYCLE = (C.RUNNING, C.PAUSED)

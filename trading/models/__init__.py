@@ -4,9 +4,17 @@ from trading.models.control import AgentStatus, Approval, Heartbeat, Mode, Runti
 from trading.models.cycle import Cycle
 from trading.models.decision import AIDecision
 from trading.models.event import Event
-from trading.models.market import Asset, MarketSnapshot, Strategy, UniverseCandidate
+from trading.models.market import (
+    Asset,
+    BarHistory,
+    MarketSnapshot,
+    Strategy,
+    SymbolLook,
+    UniverseCandidate,
+)
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
+from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.saga import Saga, SagaStep
 
 __all__ = [
@@ -14,7 +22,9 @@ __all__ = [
     "AgentStatus",
     "Approval",
     "Asset",
+    "BarHistory",
     "Cycle",
+    "DecisionRecord",
     "EquitySnapshot",
     "Event",
     "Fill",
@@ -27,6 +37,8 @@ __all__ = [
     "Saga",
     "SagaStep",
     "Strategy",
+    "StrategyVersion",
+    "SymbolLook",
     "Trade",
     "UniverseCandidate",
 ]

@@ -24,7 +24,8 @@ class AgentStatus(models.Model):
     """The one row that tells at a glance what the agent does.
 
     ``account_id`` is the broker account this database belongs to; ``world`` names where its prices come
-    from. ``positions_as_of`` is when the position sync in the table was asked for (wall time).
+    from. ``failed_analyses`` counts those in a row that no model answered. ``positions_as_of`` is when the
+    position sync in the table was asked for (wall time).
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
@@ -37,6 +38,7 @@ class AgentStatus(models.Model):
     trading_state = models.CharField(
         max_length=10, choices=TradingStateChoice.choices, default=TradingStateChoice.ACTIVE
     )
+    failed_analyses = models.PositiveIntegerField(default=0)
     account_id = models.CharField(max_length=64, blank=True)
     world = models.CharField(max_length=200, blank=True)
     market_time = models.DateTimeField(null=True)

@@ -22,6 +22,9 @@ class CycleQuerySet(models.QuerySet["Cycle"]):
 class Cycle(models.Model):
     """One run of the line; ``symbols`` is its universe, ``errors`` what went wrong on the way.
 
+    ``universe`` says why these symbols (domain/universe_record.py); empty where a person named them.
+    ``market_time`` is the broker's clock at the start, by which look-back windows go.
+
     ``slot`` is the start of its time slot in unix seconds, null when a person started it.
     ``lease_until`` guards the analysis and the finish: past it another process may take the work over.
     """
@@ -42,6 +45,8 @@ class Cycle(models.Model):
     started_by = models.CharField(max_length=150, blank=True)
     mode = models.CharField(max_length=12)
     symbols = models.JSONField(default=list)
+    universe = models.JSONField(default=dict)
+    market_time = models.DateTimeField(null=True)
     reason = models.CharField(max_length=500, blank=True)
     errors = models.JSONField(default=list)
     headlines = models.JSONField(default=list)
@@ -75,7 +80,11 @@ class Cycle(models.Model):
             ),
         ]
         # Read by the console and by the history's keyset pages.
-        indexes = [models.Index(fields=["-started_at", "-id"], name="cycles_recent")]
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], name="cycles_recent"),
+            # Read by the universe: the cycles of the last 24 hours of market time.
+            models.Index(fields=["market_time"], name="cycles_in_market_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.cycle_type} {self.started_at:%Y-%m-%d %H:%M:%S} {self.status}"

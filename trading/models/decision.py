@@ -9,8 +9,10 @@ from uuid6 import uuid7
 from ai.models import ModelCall
 from risk.models import RiskCheck
 from trading.domain.statuses import UNSETTLED_DECISION, DecisionStatus
+from trading.domain.universe import HIGH_CONFIDENCE
 from trading.models.cycle import Cycle
 from trading.models.market import Strategy
+from trading.models.record import DecisionRecord
 
 
 class DecisionQuerySet(models.QuerySet["AIDecision"]):
@@ -26,7 +28,9 @@ class DecisionQuerySet(models.QuerySet["AIDecision"]):
 class AIDecision(models.Model):
     """One decision; ``reason`` says in a stable word why it did not trade, ``reason_detail`` in a sentence.
 
-    ``price`` is what the decision saw. ``lease_until`` guards a claim.
+    ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
+    with the strategy in the version it names; the database refuses to change what was decided once there is a
+    record. ``lease_until`` guards a claim.
     """
 
     class Action(models.TextChoices):
@@ -39,6 +43,8 @@ class AIDecision(models.Model):
     )
     cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="decisions")
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="decisions")
+    strategy_version = models.PositiveIntegerField(null=True)
+    record = models.ForeignKey(DecisionRecord, null=True, on_delete=models.PROTECT, related_name="decisions")
     symbol = models.CharField(max_length=32)
     action = models.CharField(max_length=4, choices=Action.choices)
     confidence = models.DecimalField(max_digits=5, decimal_places=4)
@@ -47,6 +53,7 @@ class AIDecision(models.Model):
     model_call = models.ForeignKey(ModelCall, null=True, on_delete=models.PROTECT, related_name="+")
     risk_check = models.ForeignKey(RiskCheck, null=True, on_delete=models.PROTECT, related_name="+")
     price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    price_warning = models.CharField(max_length=200, blank=True)
     status = models.CharField(
         max_length=20, choices=[(s.value, s.value) for s in DecisionStatus], default=DecisionStatus.PENDING
     )
@@ -91,6 +98,12 @@ class AIDecision(models.Model):
             # Read by the console and the timeline, filtered by symbol.
             models.Index(fields=["symbol", "-id"], name="decisions_by_symbol"),
             models.Index(fields=["status", "-id"], name="decisions_by_status"),
+            # Read by the universe: what wanted to trade with high confidence.
+            models.Index(
+                fields=["cycle", "symbol"],
+                name="decisions_confident",
+                condition=Q(confidence__gt=HIGH_CONFIDENCE, action__in=["buy", "sell"]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,8 +5,12 @@ from django.db import models
 from django.db.models import Q
 from uuid6 import uuid7
 
+from risk.domain.limits import LIMIT_NAMES
 from risk.domain.types import SizingRule
+from trading.domain.statuses import CandidateStatus
 from trading.models.cycle import Cycle
+
+LARGEST_LIMIT = {name: 10_000 if name == "max_positions" else 100 for name in LIMIT_NAMES}
 
 
 class AssetClassChoice(models.TextChoices):
@@ -39,7 +43,10 @@ class Asset(models.Model):
 
 
 class MarketSnapshot(models.Model):
-    """One symbol as one cycle saw it: price with source and time, indicators, headlines."""
+    """One symbol as one cycle saw it: price with source and time, indicators, a second source's opinion.
+
+    ``warning`` says that the two sources disagree; "" where they agree or only one has a price.
+    """
 
     id = models.BigAutoField(primary_key=True)
     cycle = models.ForeignKey(Cycle, on_delete=models.CASCADE, related_name="snapshots")
@@ -50,6 +57,10 @@ class MarketSnapshot(models.Model):
     quoted_at = models.DateTimeField()
     fetched_at = models.DateTimeField()
     indicators = models.JSONField(null=True)
+    second_source = models.CharField(max_length=20, blank=True)
+    second_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    second_quoted_at = models.DateTimeField(null=True)
+    warning = models.CharField(max_length=200, blank=True)
 
     class Meta:
         db_table = "market_snapshots"
@@ -64,18 +75,58 @@ class MarketSnapshot(models.Model):
         return f"{self.symbol} {self.price} ({self.source})"
 
 
+class BarHistory(models.Model):
+    """A symbol's daily bars before ``market_date``, as fetched once on that market day, oldest first.
+
+    ``bars``: [time, open, high, low, close, volume] as text each; empty where the provider has none.
+    """
+
+    symbol = models.CharField(max_length=32, primary_key=True)
+    market_date = models.DateField()
+    bars = models.JSONField(default=list)
+    fetched_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "bar_histories"
+        verbose_name_plural = "bar histories"
+        ordering = ["symbol"]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} before {self.market_date}"
+
+
 class Strategy(models.Model):
-    """What a model is told to do, and how large its entries are (at most, percent of equity; by which rule)."""
+    """What a model is told to do, about what, by which models, and how large and how far its entries may go.
+
+    ``size_percent`` is the largest entry in percent of equity; ``sizing`` the rule. ``symbols`` and
+    ``model_names`` empty: all of ``universe``, and AI_MODELS. Limits are tighter than the account's, or null
+    for the account's. Change it through ``services.strategies``: each change is a new ``version``, which
+    decisions carry.
+    """
+
+    class Universe(models.TextChoices):
+        ALL = "all", "stocks and coins"
+        STOCKS = "stocks"
+        COINS = "coins"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=80, unique=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
     instructions = models.TextField()
+    universe = models.CharField(max_length=10, choices=Universe.choices, default=Universe.ALL)
+    symbols = ArrayField(models.CharField(max_length=32), default=list, blank=True)
+    model_names = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    keywords = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     size_percent = models.DecimalField(max_digits=6, decimal_places=3, default=3)
     sizing = models.CharField(
         max_length=20,
         choices=[(rule.value, rule.value.replace("_", " ")) for rule in SizingRule],
         default=SizingRule.FIXED_FRACTION.value,
     )
+    max_position_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    max_exposure_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    max_positions = models.PositiveIntegerField(null=True, blank=True)
+    max_daily_loss_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -87,7 +138,15 @@ class Strategy(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="strategy_size_in_bounds", condition=Q(size_percent__gt=0, size_percent__lte=100)
-            )
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"strategy_{name}_in_bounds",
+                    condition=Q(**{f"{name}__isnull": True})
+                    | Q(**{f"{name}__gt": 0, f"{name}__lte": LARGEST_LIMIT[name]}),
+                )
+                for name in LIMIT_NAMES
+            ),
         ]
 
     def __str__(self) -> str:
@@ -95,25 +154,53 @@ class Strategy(models.Model):
 
 
 class UniverseCandidate(models.Model):
-    """A symbol proposed for the universe by a person or a source."""
+    """A symbol that a person or a source wants in the universe; ``source`` proposed it, and ``reason`` is why.
 
-    class Status(models.TextChoices):
-        PROPOSED = "proposed"
-        APPROVED = "approved"
-        REJECTED = "rejected"
+    ``entered_at`` is when it was last approved or put on the watchlist: its turn in the rotation counts from
+    then. Its score is not stored here but with each cycle.
+    """
+
+    Status = CandidateStatus
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     symbol = models.CharField(max_length=32, unique=True)
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PROPOSED)
+    status = models.CharField(
+        max_length=10, choices=[(s.value, s.value) for s in CandidateStatus], default=CandidateStatus.PROPOSED
+    )
     on_watchlist = models.BooleanField(default=False)
-    score = models.IntegerField(default=0)
-    reasons = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    source = models.CharField(max_length=150, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    answered_by = models.CharField(max_length=150, blank=True)
+    answered_at = models.DateTimeField(null=True)
+    answer_reason = models.CharField(max_length=500, blank=True)
+    entered_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         db_table = "universe_candidates"
-        ordering = ["-score", "symbol"]
+        ordering = ["symbol"]
+        constraints = [
+            models.CheckConstraint(
+                name="rejected_candidate_says_why", condition=~Q(status="rejected") | ~Q(answer_reason="")
+            ),
+            models.CheckConstraint(
+                name="rejected_candidate_not_watched", condition=~Q(status="rejected", on_watchlist=True)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.symbol
+
+
+class SymbolLook(models.Model):
+    """When a cycle last took a symbol up: the universe's rotation goes by it, across restarts."""
+
+    symbol = models.CharField(max_length=32, primary_key=True)
+    looked_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "symbol_looks"
+
+    def __str__(self) -> str:
+        return f"{self.symbol} at {self.looked_at:%Y-%m-%d %H:%M:%S}"

@@ -1,6 +1,7 @@
-"""The cycle's analysis: what was fetched becomes a question, the answers become decisions."""
+"""The cycle's analysis: what was fetched becomes questions, the answers become decisions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,36 +11,30 @@ from django.conf import settings as django_settings
 from django.db import transaction
 from django.utils import timezone
 
-from ai.domain.indicators import Indicators
-from ai.domain.types import (
-    Action,
-    AnalysisQuestion,
-    HeadlineFact,
-    HoldReason,
-    PortfolioFacts,
-    SymbolFacts,
-)
+from ai.domain.types import Action, AnalysisQuestion, HoldReason
 from ai.models import ModelCall
-from ai.services import AnalysisResult, AnalysisSettings, analyse
+from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 from trading.domain.statuses import CycleStage, DecisionStatus
-from trading.domain.symbols import is_coin
-from trading.models import AIDecision, Cycle, EquitySnapshot, Event, MarketSnapshot, Position, Strategy
-from trading.services import cycles, settings
-from trading.services.market_time import market_now, stocks_trade_now
+from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
+from trading.services import cycles, decision_records, safe_mode, settings, strategies
+from trading.services.questions import Scene, Skip, question_for, read_scene
 
 ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 45 s
+LEAST_SECONDS = 0.5
 NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
 NONSENSE_SHOWN = 10
-HUNDRED = Decimal(100)
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Skip:
-    """Why a symbol was not put before the model."""
+class Inquiry:
+    """What one strategy asks in a cycle: its symbols, and the question where any of them can be asked."""
 
-    reason: str
-    detail: str
+    strategy: Strategy
+    symbols: Sequence[str]
+    question: AnalysisQuestion | None
+    models: tuple[str, ...]
+    record: DecisionRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class Answers:
 
 
 def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
-    """Ask the model about what was fetched and store one decision per symbol and strategy.
+    """Ask the models about what was fetched and store one decision per symbol and strategy.
 
     Returns:
         The decisions that want to trade; None when another process has the analysis or the cycle is over.
@@ -63,123 +58,114 @@ def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
         return None
     cycle = Cycle.objects.get(pk=cycle_id)
     began = timezone.now()
-    if cycle.cycle_type == Cycle.Type.ANALYSIS:
-        rows = [
-            row for strategy in Strategy.objects.filter(is_active=True) for row in _decide(cycle, strategy)
-        ]
-    else:
-        rows = []
-    return _store(cycle, token, rows, began)
+    if cycle.cycle_type != Cycle.Type.ANALYSIS:
+        return _store(cycle, token, [], [], began)
+    give_up_at = time.monotonic() + settings.seconds("analysis_timeout")
+    scene = read_scene(cycle)
+    inquiries = _inquiries(scene)
+    results = _ask(cycle, inquiries, give_up_at)
+    rows = [row for inquiry in inquiries for row in _decide(scene, inquiry, results.get(inquiry.strategy.pk))]
+    records = [inquiry.record for inquiry in inquiries if inquiry.record is not None]
+    records += scene.bars.values() if records else ()
+    return _store(cycle, token, rows, records, began)
 
 
-def _decide(cycle: Cycle, strategy: Strategy) -> Iterable[AIDecision]:
-    snapshots = {s.symbol: s for s in MarketSnapshot.objects.filter(cycle=cycle)}
-    now = market_now()
-    skips = {symbol: skip for symbol in cycle.symbols if (skip := _skip(symbol, snapshots.get(symbol), now))}
-    asked = [symbol for symbol in cycle.symbols if symbol not in skips]
-    answers = Answers(None, {})
-    if asked and now is not None:
-        result = _ask(cycle, _question(cycle, strategy, [snapshots[s] for s in asked], now))
-        answers = Answers(result, ModelCall.objects.in_bulk(set(result.call_ids.values())))
-    held = frozenset(Position.objects.values_list("symbol", flat=True))
-    for symbol in cycle.symbols:
-        row = AIDecision(cycle=cycle, strategy=strategy, symbol=symbol, action="hold", confidence=ZERO)
-        row.price = snapshots[symbol].price if symbol in snapshots else None
-        _fill_in(row, skips.get(symbol), answers, is_held=symbol in held)
-        yield row
+def _inquiries(scene: Scene) -> list[Inquiry]:
+    active = list(Strategy.objects.filter(is_active=True))
+    shares = strategies.shares_of(active, scene.cycle.symbols, scene.held)
+    seen = {symbol for share in shares.values() for symbol in share}
+    left_out = [symbol for symbol in scene.cycle.symbols if symbol not in seen]
+    if left_out:
+        named = ", ".join(left_out[:NONSENSE_SHOWN]) + (" …" if len(left_out) > NONSENSE_SHOWN else "")
+        nobody = f"no active strategy looks at {len(left_out)} symbols: {named}"
+        cycles.record_warning(scene.cycle.pk, operation="analyse", message=nobody)
+    return [_inquiry(scene, strategy, symbols) for strategy, symbols in shares.items()]
 
 
-def _skip(symbol: str, snapshot: MarketSnapshot | None, now: datetime | None) -> Skip | None:
-    if now is None:
-        return Skip("no_market_clock", "the broker's clock could not be read")
-    if not is_coin(symbol) and not stocks_trade_now():
-        return Skip("market_closed", "the stock market is closed")
-    if snapshot is None:
-        return Skip("no_price", "no provider had a positive price")
-    age = (now - snapshot.quoted_at).total_seconds()
-    if age > settings.seconds("price_max_age"):
-        return Skip("stale_price", f"the price of {snapshot.source} is {age:.0f} s old")
-    return None
+def _inquiry(scene: Scene, strategy: Strategy, symbols: Sequence[str]) -> Inquiry:
+    strategies.keep_version(strategy)
+    models = tuple(strategy.model_names) or django_settings.ENVIRONMENT.ai_models
+    question = question_for(strategy, scene, symbols)
+    record = None
+    if question is not None:
+        record = decision_records.make_record(strategy, question, models=models, scene=scene)
+    return Inquiry(strategy, symbols, question, models, record)
 
 
-def _ask(cycle: Cycle, question: AnalysisQuestion) -> AnalysisResult:
-    environment = django_settings.ENVIRONMENT
-    result = analyse(
-        question=question,
-        models=environment.ai_models,
-        settings=AnalysisSettings(
-            batch_size=settings.count("symbols_per_call"),
-            concurrency=settings.count("model_concurrency"),
-            deadline_seconds=settings.seconds("analysis_timeout"),
-            api_base=environment.ai_api_base,
-            api_key=environment.ai_api_key,
-            daily_budget_usd=environment.ai_daily_budget_usd,
-        ),
+def _ask(cycle: Cycle, inquiries: Sequence[Inquiry], give_up_at: float) -> Mapping[UUID, AnalysisResult]:
+    """Put all questions together, and write down what the operator should know; results by strategy."""
+    asking = [inquiry for inquiry in inquiries if inquiry.question is not None]
+    if not asking:
+        return {}
+    results = analyse_together(
+        assignments=[Assignment(inquiry.question, inquiry.models) for inquiry in asking if inquiry.question],
+        settings=_analysis_settings(give_up_at),
         cycle_id=cycle.pk,
     )
+    for inquiry, result in zip(asking, results, strict=True):
+        _report(cycle, inquiry.strategy, result)
+    answered = any(not result.failed for result in results)
+    if answered or any(result.is_model_failure for result in results):
+        safe_mode.after_analysis(cycle.pk, answered=answered)
+    return {inquiry.strategy.pk: result for inquiry, result in zip(asking, results, strict=True)}
+
+
+def _analysis_settings(give_up_at: float) -> AnalysisSettings:
+    environment = django_settings.ENVIRONMENT
+    return AnalysisSettings(
+        batch_size=settings.count("symbols_per_call"),
+        concurrency=settings.count("model_concurrency"),
+        deadline_seconds=max(give_up_at - time.monotonic(), LEAST_SECONDS),
+        api_base=environment.ai_api_base,
+        api_key=environment.ai_api_key,
+        daily_budget_usd=environment.ai_daily_budget_usd,
+        cycle_budget_usd=settings.runtime_value("ai_cycle_budget"),
+        answer_tokens_per_symbol=settings.count("answer_tokens"),
+    )
+
+
+def _report(cycle: Cycle, strategy: Strategy, result: AnalysisResult) -> None:
+    for switch in result.switches:
+        cycles.record_model_switch(
+            cycle.pk,
+            strategy=strategy.name,
+            from_model=switch.from_model,
+            to_model=switch.to_model,
+            cause=switch.cause,
+            detail=switch.detail,
+            batches=switch.batches,
+        )
     for warning in result.warnings:
         cycles.record_warning(cycle.pk, operation="analyse", message=warning)
     if result.failed:
-        cycles.record_error(cycle.pk, operation="analyse", error=RuntimeError(result.failure))
+        failure = RuntimeError(f"{strategy.name}: {result.failure}")
+        cycles.record_error(cycle.pk, operation="analyse", error=failure)
     odd = [f"{s}: {hold.detail}" for s, hold in result.holds.items() if hold.reason in NONSENSE]
     for line in odd[:NONSENSE_SHOWN]:
         cycles.record_warning(cycle.pk, operation="analyse", message=f"hold, no usable answer for {line}")
     if len(odd) > NONSENSE_SHOWN:
         rest = f"no usable answer for {len(odd) - NONSENSE_SHOWN} more symbols, see their decisions"
         cycles.record_warning(cycle.pk, operation="analyse", message=rest)
-    return result
 
 
-def _question(
-    cycle: Cycle, strategy: Strategy, snapshots: Sequence[MarketSnapshot], as_of: datetime
-) -> AnalysisQuestion:
-    money = EquitySnapshot.objects.first()
-    positions = {p.symbol: p for p in Position.objects.all()}
-    exposure = sum((abs(p.market_value) for p in positions.values()), ZERO)
-    equity = money.equity if money else ZERO
-    return AnalysisQuestion(
-        as_of=as_of,
-        strategy_name=strategy.name,
-        instructions=strategy.instructions,
-        portfolio=PortfolioFacts(
-            equity=equity,
-            cash=money.cash if money else ZERO,
-            exposure_percent=exposure / equity * HUNDRED if equity > 0 else ZERO,
-            position_count=len(positions),
-        ),
-        symbols=tuple(
-            _facts(snapshot, positions.get(snapshot.symbol), _headlines(cycle, snapshot.symbol))
-            for snapshot in snapshots
-        ),
-    )
-
-
-def _facts(
-    snapshot: MarketSnapshot, position: Position | None, headlines: tuple[HeadlineFact, ...]
-) -> SymbolFacts:
-    previous = snapshot.previous_close
-    cost = position.average_entry_price * position.quantity if position else ZERO
-    return SymbolFacts(
-        symbol=snapshot.symbol,
-        price=snapshot.price,
-        change_percent=(snapshot.price / previous - 1) * HUNDRED if previous else None,
-        indicators=Indicators.from_dict(snapshot.indicators) if snapshot.indicators else None,
-        headlines=headlines,
-        position_quantity=position.quantity if position else ZERO,
-        unrealised_pnl_percent=position.unrealised_pnl / cost * HUNDRED if position and cost else None,
-        quoted_at=snapshot.quoted_at,
-        source=snapshot.source,
-    )
-
-
-def _headlines(cycle: Cycle, symbol: str) -> tuple[HeadlineFact, ...]:
-    return tuple(
-        HeadlineFact(
-            title=row["title"], source=row["source"], published_at=datetime.fromisoformat(row["published_at"])
+def _decide(scene: Scene, inquiry: Inquiry, result: AnalysisResult | None) -> Iterator[AIDecision]:
+    calls = ModelCall.objects.in_bulk(set(result.call_ids.values())) if result else {}
+    answers = Answers(result, calls)
+    for symbol in inquiry.symbols:
+        skip = scene.skips.get(symbol)
+        row = AIDecision(
+            cycle=scene.cycle,
+            strategy=inquiry.strategy,
+            strategy_version=inquiry.strategy.version,
+            record=None if skip else inquiry.record,
+            symbol=symbol,
+            action="hold",
+            confidence=ZERO,
         )
-        for row in cycle.headlines
-        if symbol in row["symbols"]
-    )
+        if symbol in scene.snapshots:
+            row.price, row.price_warning = scene.snapshots[symbol].price, scene.snapshots[symbol].warning
+        _fill_in(row, skip, answers, is_held=symbol in scene.held)
+        yield row
 
 
 def _fill_in(row: AIDecision, skip: Skip | None, answers: Answers, *, is_held: bool) -> None:
@@ -208,7 +194,13 @@ def _not_traded(row: AIDecision, status: DecisionStatus, why: Skip) -> None:
     row.settled_at = timezone.now()
 
 
-def _store(cycle: Cycle, token: datetime, rows: Sequence[AIDecision], began: datetime) -> list[UUID] | None:
+def _store(
+    cycle: Cycle,
+    token: datetime,
+    rows: Sequence[AIDecision],
+    records: Sequence[DecisionRecord],
+    began: datetime,
+) -> list[UUID] | None:
     """Insert the decisions and move the cycle on, in one transaction; nothing if the claim was lost."""
     with transaction.atomic():
         mine = Cycle.objects.filter(
@@ -217,6 +209,7 @@ def _store(cycle: Cycle, token: datetime, rows: Sequence[AIDecision], began: dat
         moved = mine.update(stage=CycleStage.EXECUTING, stage_at=timezone.now(), lease_until=None)
         if not moved:
             return None
+        decision_records.store_records(records)
         AIDecision.objects.bulk_create(rows)
         Event.objects.bulk_create(_created_event(row) for row in rows)
         if cycle.cycle_type == Cycle.Type.EXECUTION:

@@ -18,7 +18,8 @@ from trading.errors import CycleRunningError, SlotTakenError
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
 from trading.services import settings, transitions
 from trading.services.failures import log_failure
-from trading.services.universe import select_symbols
+from trading.services.market_time import latest_market_time
+from trading.services.universe import Universe, choose_universe, mark_looked_at
 
 log = structlog.get_logger(__name__)
 FINISH_LEASE = timedelta(seconds=30)
@@ -64,30 +65,22 @@ def start_cycle(
     now = timezone.now()
     agent, _ = AgentStatus.objects.get_or_create(pk=1)
     halted = switch.is_engaged() and cycle_type != Cycle.Type.MAINTENANCE
-    chosen = list(symbols) if symbols is not None else _default_symbols(cycle_type)
+    universe = Universe(list(symbols), {}) if symbols is not None else _default_universe(cycle_type)
     cycle = Cycle(
         cycle_type=cycle_type,
         trigger=trigger,
         started_by=started_by,
         slot=slot_of(now, settings.count("cycle_interval")) if slotted else None,
         mode=agent.mode,
-        symbols=chosen,
+        symbols=universe.symbols,
+        universe=universe.record,
+        market_time=latest_market_time(),
         started_at=now,
         stage_at=now,
         deadline_at=now + timedelta(seconds=settings.seconds("cycle_deadline")),
     )
     try:
-        with transaction.atomic():
-            cycle.save(force_insert=True)
-            transitions.record_created(
-                cycle, cycle_type=cycle_type, trigger=trigger, symbol_count=len(chosen), mode=agent.mode
-            )
-            if halted:
-                abort_cycle(cycle, reason="kill_switch")
-            else:
-                AgentStatus.objects.filter(pk=1).update(
-                    is_running=True, current_cycle_id=cycle.pk, last_cycle_time=now
-                )
+        _insert(cycle, is_halted=halted)
     except IntegrityError as error:
         if "one_cycle_per_slot" in str(error):
             raise SlotTakenError("the cycle of this time slot was started already") from error
@@ -97,8 +90,28 @@ def start_cycle(
     return cycle
 
 
-def _default_symbols(cycle_type: str) -> list[str]:
-    return select_symbols() if cycle_type == Cycle.Type.ANALYSIS else []
+def _insert(cycle: Cycle, *, is_halted: bool) -> None:
+    """Store a new cycle with what follows from it; a halted one is stored aborted, and looks at nothing."""
+    with transaction.atomic():
+        cycle.save(force_insert=True)
+        transitions.record_created(
+            cycle,
+            cycle_type=cycle.cycle_type,
+            trigger=cycle.trigger,
+            symbol_count=len(cycle.symbols),
+            mode=cycle.mode,
+        )
+        if is_halted:
+            abort_cycle(cycle, reason="kill_switch")
+            return
+        mark_looked_at(cycle.symbols, cycle.started_at)
+        AgentStatus.objects.filter(pk=1).update(
+            is_running=True, current_cycle_id=cycle.pk, last_cycle_time=cycle.started_at
+        )
+
+
+def _default_universe(cycle_type: str) -> Universe:
+    return choose_universe() if cycle_type == Cycle.Type.ANALYSIS else Universe([], {})
 
 
 def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
@@ -110,6 +123,12 @@ def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
     """Append what the operator should know although nothing failed."""
     log.warning("cycle_warning", cycle_id=str(cycle_id), operation=operation, message=message)
     _append_event(cycle_id, "cycle.warning", operation=operation, message=message[:500])
+
+
+def record_model_switch(cycle_id: UUID, **facts: Any) -> None:
+    """Append that models of a fallback chain were changed, and why."""
+    log.warning("model_switched", cycle_id=str(cycle_id), **facts)
+    _append_event(cycle_id, "cycle.model_switched", **(facts | {"detail": str(facts["detail"])[:500]}))
 
 
 def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol: str = "") -> None:

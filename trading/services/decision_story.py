@@ -13,7 +13,9 @@ from risk.models import RiskCheck
 from trading.domain.headroom import Headroom, closest
 from trading.domain.statuses import DecisionStatus
 from trading.domain.timeline import Stage
+from trading.errors import RecordError
 from trading.models import AIDecision, Approval, Event, Fill, MarketSnapshot, Order, Saga, SagaStep, Trade
+from trading.services.decision_records import SeenRecord, read_record
 from trading.services.gate_preview import GatePreview, preview_all, rooms_of
 from trading.services.timeline import approval_of, timeline_of
 
@@ -51,6 +53,8 @@ class DecisionStory:
     steps: tuple[SagaStep, ...]
     events: tuple[Event, ...]
     preview: GatePreview | None
+    record: SeenRecord | None
+    record_problem: str
 
     @property
     def closest(self) -> Headroom | None:
@@ -66,7 +70,7 @@ class DecisionStory:
 def decision_story(decision_id: UUID) -> DecisionStory | None:
     """Read a decision's story in a fixed number of queries; None when there is no such decision."""
     rows = AIDecision.objects.select_related(
-        "cycle", "strategy", "model_call", "risk_check", "approval__answered_by"
+        "cycle", "strategy", "model_call", "risk_check", "record", "approval__answered_by"
     )
     decision = rows.filter(pk=decision_id).first()
     stages = timeline_of(decision_id)
@@ -77,6 +81,7 @@ def decision_story(decision_id: UUID) -> DecisionStory | None:
     saga = Saga.objects.filter(decision=decision).first()
     check = decision.risk_check
     waits = decision.status in OPEN_TO_A_PERSON
+    record, record_problem = _record(decision)
     return DecisionStory(
         decision=decision,
         stages=stages,
@@ -92,7 +97,19 @@ def decision_story(decision_id: UUID) -> DecisionStory | None:
         steps=tuple(SagaStep.objects.filter(saga=saga)) if saga else (),
         events=_events(decision, orders, saga, snapshot),
         preview=preview_all([decision])[decision.pk] if waits else None,
+        record=record,
+        record_problem=record_problem,
     )
+
+
+def _record(decision: AIDecision) -> tuple[SeenRecord | None, str]:
+    """Return what the decision saw, or why that cannot be shown."""
+    if decision.record is None:
+        return None, ""
+    try:
+        return read_record(decision.record), ""
+    except RecordError as error:
+        return None, str(error)
 
 
 def _seen(decision: AIDecision, snapshot: MarketSnapshot | None) -> SeenPrice | None:

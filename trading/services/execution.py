@@ -100,6 +100,7 @@ def _pass_gate(decision: AIDecision) -> UUID | None:
             book=gate_inputs.risk_book_for(decision.symbol),
             decision_id=decision.pk,
             cycle_id=decision.cycle_id,
+            own=gate_inputs.own_limits(decision.strategy),
         )
         changes = {"risk_check": judgement.check}
         if judgement.reservation is None:

@@ -1,4 +1,4 @@
-"""What a cycle fetches before it decides: prices with indicators, headlines, the account.
+"""What a cycle fetches before it decides: prices with indicators, the account (headlines: headlines.py).
 
 Every function records its own failure and returns; a fetch never stops its cycle.
 """
@@ -10,27 +10,44 @@ from uuid import UUID
 from django.utils import timezone
 
 from ai.domain.indicators import compute_indicators
-from connectors.base import Bar, BarSource, Headline, Quote, QuoteSource
+from connectors.base import Bar, BarSource, Quote
 from connectors.errors import ConnectorError, UnavailableError
 from connectors.retry import call_with_retry
+from trading.domain.prices import age_problem
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
 from trading.errors import WorldMismatchError
 from trading.models import Cycle, MarketSnapshot
 from trading.services import cycles, settings
-from trading.services.market_time import market_now
+from trading.services.bar_history import bars_up_to_now
 from trading.services.pausing import pause_cycle
 from trading.services.portfolio import sync_portfolio
+from trading.services.prices import (
+    ATTEMPT_SECONDS,
+    FALLBACK_QUOTES_PER_CYCLE,
+    Chain,
+    MarketTime,
+    Prices,
+    collect,
+    disagreement_words,
+)
 from trading.services.providers import current_providers
 
 STOCKS_PER_REQUEST = 50
-FALLBACK_QUOTES_PER_CYCLE = 30
-HISTORY_DAYS = 120
-NEWS_LOOKBACK = timedelta(hours=24)
-MAX_HEADLINES = 50
-CACHE_MAX_AGE = timedelta(seconds=60)
 CACHED, SOURCE_LENGTH = "cached ", 20
-ATTEMPT_SECONDS = 5.0  # the adapters' own total for one request
+WARNING_LENGTH = 200
+UPDATED = [
+    "price",
+    "previous_close",
+    "source",
+    "quoted_at",
+    "fetched_at",
+    "indicators",
+    "second_source",
+    "second_price",
+    "second_quoted_at",
+    "warning",
+]
 STOCK_DAYS, COIN_DAYS = 252, 365
 
 
@@ -42,36 +59,30 @@ def stock_batches(symbols: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def fetch_stocks(cycle_id: UUID, symbols: Sequence[str], *, batch_count: int) -> int:
-    """Store a snapshot for each stock that has a price; return how many.
+    """Store a snapshot for each stock that has a usable price; return how many.
+
+    While the market is closed nothing is asked: stocks are skipped for that reason, whatever their price.
 
     Args:
         batch_count: how many such tasks the cycle has; they share the slow source's requests.
     """
     providers = current_providers()
+    clock = MarketTime(providers.broker)
+    if clock.stocks_closed():
+        cycles.record_step(
+            cycle_id, "stocks", count=0, missing=[], sources=[], seconds=0.0, skipped="market_closed"
+        )
+        return 0
     share = FALLBACK_QUOTES_PER_CYCLE // max(1, batch_count)
-    return _fetch(cycle_id, "stocks", symbols, providers.stock_quotes, providers.stock_bars, share)
+    chain = Chain(providers.stock_quotes, compare=False, limited=True, fallback_share=share)
+    return _fetch(cycle_id, "stocks", symbols, chain, providers.stock_bars, clock)
 
 
 def fetch_coins(cycle_id: UUID, symbols: Sequence[str]) -> int:
-    """Store a snapshot for each coin that has a price; return how many."""
+    """Store a snapshot for each coin that has a usable price; all sources are asked and compared."""
     providers = current_providers()
-    return _fetch(cycle_id, "coins", symbols, providers.coin_quotes, providers.coin_bars, len(symbols))
-
-
-def fetch_news(cycle_id: UUID, symbols: Sequence[str]) -> int:
-    """Store the cycle's headlines; return how many."""
-    began = timezone.now()
-    until = market_now() or began
-    found: list[Headline] = []
-    for source in current_providers().news:
-        try:
-            found += source.headlines(symbols, since=until - NEWS_LOOKBACK, until=until)
-        except ConnectorError as error:
-            cycles.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
-    stored = [_headline_row(item) for item in found[:MAX_HEADLINES]]
-    Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING).update(headlines=stored)
-    cycles.record_step(cycle_id, "news", count=len(stored), seconds=_since(began))
-    return len(stored)
+    chain = Chain(providers.coin_quotes, compare=True, limited=False, fallback_share=0)
+    return _fetch(cycle_id, "coins", symbols, chain, providers.coin_bars, MarketTime(providers.broker))
 
 
 def fetch_account(cycle_id: UUID) -> None:
@@ -107,78 +118,73 @@ def _fetch(
     cycle_id: UUID,
     step: str,
     symbols: Sequence[str],
-    sources: Sequence[QuoteSource],
+    chain: Chain,
     history: BarSource,
-    fallback_share: int,
+    clock: MarketTime,
 ) -> int:
     began = timezone.now()
     deadline = settings.seconds("fetch_timeout")
-    quotes: dict[str, Quote] = {}
-    for rank, source in enumerate(sources):
-        missing = [s for s in symbols if s not in quotes]
-        asked = missing if rank == 0 else missing[:fallback_share]
-        remaining = deadline - _since(began)
-        if asked and remaining > 0:
-            quotes |= _quotes(cycle_id, source, asked, remaining)
-    bars = _bars(cycle_id, history, quotes, deadline - _since(began))
-    MarketSnapshot.objects.bulk_create(
-        (_snapshot(cycle_id, quote, bars.get(symbol, ())) for symbol, quote in quotes.items()),
-        update_conflicts=True,  # a cycle that was paused fetches again: the newer price counts
-        unique_fields=["cycle", "symbol"],
-        update_fields=["price", "previous_close", "source", "quoted_at", "fetched_at", "indicators"],
-    )
-    cached = _reuse(cycle_id, [s for s in symbols if s not in quotes])
-    sources_used = sorted({quote.source for quote in quotes.values()} | {row.source for row in cached})
-    found = quotes.keys() | {row.symbol for row in cached}
+    prices = collect(cycle_id, symbols, chain, clock, deadline)
+    bars = _bars(cycle_id, history, prices.usable, deadline - _since(began))
+    _store(cycle_id, prices, bars)
+    cached = _reuse(cycle_id, [s for s in symbols if s not in prices.usable], clock)
+    found = prices.usable.keys() | {row.symbol for row in cached}
+    missing = {s: gap for s, gap in prices.missing(symbols).items() if s not in found}
     cycles.record_step(
         cycle_id,
         step,
         count=len(found),
-        missing=[s for s in symbols if s not in found],
-        sources=sources_used,
+        missing=list(missing),
+        reasons={s: [gap.reason, gap.detail] for s, gap in missing.items()},
+        sources=sorted({q.source for q in prices.usable.values()} | {row.source for row in cached}),
         seconds=_since(began),
     )
     return len(found)
 
 
-def _reuse(cycle_id: UUID, symbols: Sequence[str]) -> list[MarketSnapshot]:
-    """Store again what an earlier cycle fetched in the last minute, with its own source and time (Lesson 7)."""
-    fresh = MarketSnapshot.objects.filter(symbol__in=symbols, fetched_at__gte=timezone.now() - CACHE_MAX_AGE)
+def _store(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) -> None:
+    rows = []
+    for symbol, quote in prices.usable.items():
+        second = prices.second.get(symbol)
+        row = _snapshot(cycle_id, quote, bars.get(symbol, ()))
+        row.warning = disagreement_words(quote, second)[:WARNING_LENGTH]
+        if second is not None:
+            row.second_source, row.second_price = second.source, second.price
+            row.second_quoted_at = second.quoted_at
+        if row.warning:
+            cycles.record_warning(cycle_id, operation="prices", message=f"{symbol}: {row.warning}")
+        rows.append(row)
+    MarketSnapshot.objects.bulk_create(
+        rows,
+        update_conflicts=True,  # a cycle that was paused fetches again: the newer price counts
+        unique_fields=["cycle", "symbol"],
+        update_fields=UPDATED,
+    )
+
+
+def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketTime) -> list[MarketSnapshot]:
+    """Store again what an earlier cycle fetched a moment ago, with its own source and time (Lesson 7)."""
+    if symbols and clock.now is None:
+        clock.refresh()
+    if not symbols or clock.now is None:
+        return []
+    since = timezone.now() - timedelta(seconds=settings.seconds("cache_age"))
+    fresh = MarketSnapshot.objects.filter(symbol__in=symbols, fetched_at__gte=since)
     latest = fresh.exclude(cycle_id=cycle_id).order_by("symbol", "-quoted_at").distinct("symbol")
-    rows = list(latest)
+    limit = settings.seconds("price_max_age")
+    rows = [row for row in latest if not age_problem(row.quoted_at, clock.now, limit)]
     for row in rows:
         row.pk, row.cycle_id = None, cycle_id
         row.source = f"{CACHED}{row.source.removeprefix(CACHED)}"[:SOURCE_LENGTH]
     return MarketSnapshot.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _quotes(
-    cycle_id: UUID, source: QuoteSource, symbols: Sequence[str], remaining_seconds: float
-) -> Mapping[str, Quote]:
-    try:
-        return call_with_retry(
-            lambda: source.quotes(symbols),
-            deadline_seconds=remaining_seconds,
-            attempt_seconds=ATTEMPT_SECONDS,
-        )
-    except ConnectorError as error:
-        cycles.record_error(cycle_id, operation=f"quotes {source.name}", error=error)
-        return {}
-
-
 def _bars(
     cycle_id: UUID, source: BarSource, quotes: Mapping[str, Quote], remaining_seconds: float
 ) -> Mapping[str, Sequence[Bar]]:
     """Return daily history up to the quotes' own day: market time, which a replay runs in the past."""
-    if not quotes or remaining_seconds <= 0:
-        return {}
-    today = max(quote.quoted_at for quote in quotes.values()).date()
-    start = today - timedelta(days=HISTORY_DAYS)
     try:
-        return call_with_retry(
-            lambda: source.daily_bars(list(quotes), start=start, end=today),
-            deadline_seconds=remaining_seconds,
-        )
+        return bars_up_to_now(source, quotes, remaining_seconds)
     except ConnectorError as error:
         cycles.record_error(cycle_id, operation="daily_bars", error=error)
         return {}
@@ -201,15 +207,6 @@ def _snapshot(cycle_id: UUID, quote: Quote, bars: Sequence[Bar]) -> MarketSnapsh
         fetched_at=timezone.now(),
         indicators=indicators.to_dict() if indicators else None,
     )
-
-
-def _headline_row(item: Headline) -> dict[str, object]:
-    return {
-        "source": item.source,
-        "symbols": list(item.symbols),
-        "title": item.title,
-        "published_at": item.published_at.isoformat(),
-    }
 
 
 def _since(began: datetime) -> float:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
+from risk.domain.limits import StrategyLimits
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
@@ -18,6 +19,7 @@ from trading.models import (
     Mode,
     Order,
     Position,
+    Strategy,
 )
 from trading.services import settings
 from trading.services.market_time import market_now, stocks_trade_now
@@ -51,6 +53,17 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
         needs_person=needs_person(decision, AgentStatus.objects.get(pk=1).mode),
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),
+    )
+
+
+def own_limits(strategy: Strategy) -> StrategyLimits:
+    """Return the strategy's limits as they are now; the gate takes the tighter of these and the account's."""
+    return StrategyLimits(
+        version=strategy.version,
+        max_position_percent=strategy.max_position_percent,
+        max_exposure_percent=strategy.max_exposure_percent,
+        max_positions=strategy.max_positions,
+        max_daily_loss_percent=strategy.max_daily_loss_percent,
     )
 
 

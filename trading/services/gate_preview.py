@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from risk.domain.gate import judge
+from risk.domain.limits import LIMIT_NAMES, tighter
 from risk.domain.types import Verdict
 from risk.models import RiskCheck, RiskLimits
 from trading.domain.headroom import Headroom, LimitFigures, closest, headrooms
@@ -53,14 +54,15 @@ def preview_all(decisions: Sequence[AIDecision]) -> dict[UUID, GatePreview]:
         approved.approved = True
         intent = gate_inputs.order_intent(approved, snapshots.get(decision.symbol))
         own_book = replace(book, held_quantity=held.get(decision.symbol, ZERO))
-        verdict = judge(intent, own_book, limits.to_limits() if limits else None)
+        own = gate_inputs.own_limits(decision.strategy)
+        verdict = judge(intent, own_book, tighter(limits.to_limits(), own) if limits else None)
         rooms = _rooms(verdict.figures, limits, verdict.notional) if not intent.reducing else ()
         found[decision.pk] = GatePreview(verdict, snapshots.get(decision.symbol), rooms)
     return found
 
 
 def rooms_of(check: RiskCheck) -> tuple[Headroom, ...]:
-    """Return what each limit had left when a stored check was made, with the limits of its version."""
+    """Return what each limit had left when a stored check was made, with the limits it judged by."""
     if check.limits_version is None or check.reducing:
         return ()
     limits = RiskLimits.objects.filter(pk=check.limits_version).first()
@@ -74,15 +76,9 @@ def latest_snapshots(symbols: set[str]) -> dict[str, MarketSnapshot]:
 
 
 def _rooms(figures: object, limits: RiskLimits | None, notional: Decimal) -> tuple[Headroom, ...]:
+    """Return the rooms by the limits among the figures; those of the account's version where one is missing."""
     if limits is None or not isinstance(figures, dict):
         return ()
-    return headrooms(
-        figures,
-        LimitFigures(
-            limits.max_position_percent,
-            limits.max_exposure_percent,
-            limits.max_positions,
-            limits.max_daily_loss_percent,
-        ),
-        notional,
-    )
+    in_force = {name: Decimal(figures.get(name, getattr(limits, name))) for name in LIMIT_NAMES}
+    count = int(in_force.pop("max_positions"))
+    return headrooms(figures, LimitFigures(max_positions=count, **in_force), notional)

@@ -22,3 +22,15 @@ def stocks_trade_now() -> bool:
     """Return whether the stock market was open when the clock was last read; False when unknown."""
     agent = AgentStatus.objects.filter(pk=1).first()
     return bool(agent and agent.market_open and market_now() is not None)
+
+
+def latest_market_time() -> datetime | None:
+    """Return market time as last read, carried forward by wall time however long ago that was.
+
+    For look-back windows of a day, where an old reading is better than none; prices are judged by
+    ``market_now``. None: the clock was never read.
+    """
+    agent = AgentStatus.objects.filter(pk=1).first()
+    if agent is None or agent.market_time is None or agent.market_time_read_at is None:
+        return None
+    return agent.market_time + (timezone.now() - agent.market_time_read_at)

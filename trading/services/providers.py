@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
 
 from connectors.base import BarSource, Broker, NewsSource, QuoteSource
+from connectors.throttle.shared import Limits, SharedThrottle, connect
 from trading.errors import NotConfiguredError
 from trading.services import settings as runtime_settings
 
@@ -19,11 +21,25 @@ ALPACA_TRADING = "https://paper-api.alpaca.markets"
 ALPACA_DATA = "https://data.alpaca.markets"
 FINNHUB = "https://finnhub.io/api/v1"
 COINGECKO = "https://api.coingecko.com/api/v3"
+TRADING, DATA, FINNHUB_NAME, COINGECKO_NAME = "alpaca trading", "alpaca data", "finnhub", "coingecko"
+_SETTINGS = (
+    "order_timeout",
+    "order_reserve",
+    "breaker_failures",
+    "breaker_pause",
+    "limit_alpaca_trading",
+    "limit_alpaca_data",
+    "limit_finnhub",
+    "limit_coingecko",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """Sources in the order they are asked; ``world`` says in words whose prices these are."""
+    """Sources in the order they are asked; ``world`` says in words whose prices these are.
+
+    ``throttles`` are what all requests go through, one per provider and key.
+    """
 
     world: str
     simulated: bool
@@ -33,6 +49,7 @@ class Providers:
     stock_bars: BarSource
     coin_bars: BarSource
     news: tuple[NewsSource, ...]
+    throttles: tuple[SharedThrottle, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,7 @@ class _Addresses:
     data_url: str
     finnhub: tuple[str, str] | None
     coingecko: tuple[str, str] | None
+    alpaca_limit: int | None = None  # the venue's own; 0: none
 
 
 def current_providers() -> Providers:
@@ -54,7 +72,8 @@ def current_providers() -> Providers:
         NotConfiguredError: neither a broker's keys are set nor does the venue run.
     """
     addresses = _venue_addresses() if settings.ENVIRONMENT.venue_enabled else _real_addresses()
-    return _build(addresses, runtime_settings.seconds("order_timeout"))
+    values = runtime_settings.several(*_SETTINGS)
+    return _build(addresses, tuple(values[name] for name in _SETTINGS))
 
 
 def venue_file() -> Path:
@@ -80,6 +99,7 @@ def _venue_addresses() -> _Addresses:
         data_url=url,
         finnhub=(VENUE_KEY, f"{url}/finnhub/api/v1"),
         coingecko=(VENUE_KEY, f"{url}/coingecko/api/v3"),
+        alpaca_limit=said.get("rate_limit", 0),
     )
 
 
@@ -104,26 +124,70 @@ def _real_addresses() -> _Addresses:
 
 
 @lru_cache(maxsize=2)
-def _build(addresses: _Addresses, order_timeout_seconds: float) -> Providers:
+def _build(addresses: _Addresses, values: tuple[Decimal, ...]) -> Providers:
     """Build the adapters once per process; the SDKs are imported here because they are heavy."""
     from connectors.alpaca.broker import AlpacaBroker
     from connectors.alpaca.market_data import AlpacaCryptoData, AlpacaNews, AlpacaStockData
     from connectors.coingecko.client import CoinGeckoData
     from connectors.finnhub.client import FinnhubData
 
+    chosen = dict(zip(_SETTINGS, values, strict=True))
     keys = (addresses.alpaca_key, addresses.alpaca_secret)
-    stocks = AlpacaStockData(*keys, addresses.data_url)
-    coins = AlpacaCryptoData(*keys, addresses.data_url)
-    news = AlpacaNews(*keys, addresses.data_url)
-    finnhub = FinnhubData(*addresses.finnhub) if addresses.finnhub else None
-    coingecko = CoinGeckoData(*addresses.coingecko) if addresses.coingecko else None
+    throttles = _throttles(addresses, chosen)
+    data = throttles[DATA]
+    stocks = AlpacaStockData(*keys, addresses.data_url, throttle=data)
+    coins = AlpacaCryptoData(*keys, addresses.data_url, throttle=data)
+    alpaca_news = AlpacaNews(*keys, addresses.data_url, throttle=data)
+    finnhub = FinnhubData(*addresses.finnhub, throttle=throttles[FINNHUB_NAME]) if addresses.finnhub else None
+    coingecko = (
+        CoinGeckoData(*addresses.coingecko, throttle=throttles[COINGECKO_NAME])
+        if addresses.coingecko
+        else None
+    )
     return Providers(
         world=addresses.world,
         simulated=addresses.simulated,
-        broker=AlpacaBroker(*keys, addresses.trading_url, total_timeout_seconds=order_timeout_seconds),
+        broker=AlpacaBroker(
+            *keys,
+            addresses.trading_url,
+            total_timeout_seconds=float(chosen["order_timeout"]),
+            throttle=throttles[TRADING],
+        ),
         stock_quotes=(stocks, finnhub) if finnhub else (stocks,),
         coin_quotes=(coins, coingecko) if coingecko else (coins,),
         stock_bars=stocks,
         coin_bars=coins,
-        news=(news,),
+        news=(alpaca_news, finnhub) if finnhub else (alpaca_news,),
+        throttles=tuple(throttles.values()),
     )
+
+
+def _throttles(addresses: _Addresses, chosen: dict[str, Decimal]) -> dict[str, SharedThrottle]:
+    """Return one throttle per provider and key; the local venue's own limit counts where it is lower."""
+    client = connect(settings.REDIS_URL)
+
+    def limit(name: str, own: int | None = None) -> int:
+        stated = int(chosen[name])
+        return stated if own is None else min(stated, own)
+
+    def build(provider: str, identity: str, requests: int, reserve: int = 0) -> SharedThrottle:
+        limits = Limits(
+            requests=requests,
+            reserve=min(reserve, requests // 2),
+            breaker_failures=int(chosen["breaker_failures"]),
+            breaker_seconds=float(chosen["breaker_pause"]),
+        )
+        return SharedThrottle(client, provider, identity, limits)
+
+    own, key = addresses.alpaca_limit, addresses.alpaca_key
+    reserve = int(chosen["order_reserve"])
+    found = {
+        TRADING: build(
+            TRADING, f"{key}@{addresses.trading_url}", limit("limit_alpaca_trading", own), reserve
+        ),
+        DATA: build(DATA, f"{key}@{addresses.data_url}", limit("limit_alpaca_data", own)),
+    }
+    for name, pair in ((FINNHUB_NAME, addresses.finnhub), (COINGECKO_NAME, addresses.coingecko)):
+        if pair is not None:
+            found[name] = build(name, "@".join(pair), limit(f"limit_{name}"))
+    return found

@@ -130,6 +130,8 @@ def _adopt_all(strangers: Sequence[BrokerOrder], report: ReconciliationReport) -
         try:
             _adopt(told, [fill for fill in fills if fill.broker_order_id == told.broker_order_id])
         except IntegrityError:
+            if not Order.objects.filter(client_order_id=told.client_order_id).exists():
+                raise
             continue  # another reconciliation, at the same moment, has adopted it
         report.adopted.append(told.client_order_id)
 

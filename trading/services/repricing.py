@@ -14,6 +14,7 @@ from trading.domain.symbols import is_coin
 from trading.errors import NotConfiguredError
 from trading.models import MarketSnapshot
 from trading.services import transitions
+from trading.services.prices import MarketTime, time_problems
 from trading.services.providers import current_providers
 
 BUDGET_SECONDS = (
@@ -41,8 +42,9 @@ def fresh_quotes(symbols: Sequence[str]) -> FreshQuotes:
     coins = [symbol for symbol in symbols if is_coin(symbol)]
     found: dict[str, Quote] = {}
     problems: list[str] = []
+    clock = MarketTime(providers.broker)
     for wanted, sources in ((stocks, providers.stock_quotes), (coins, providers.coin_quotes)):
-        _ask(wanted, sources, give_up_at, found, problems)
+        _ask(wanted, sources, give_up_at, found, problems, clock)
     return FreshQuotes(found, tuple(problems))
 
 
@@ -52,15 +54,22 @@ def _ask(
     give_up_at: float,
     found: dict[str, Quote],
     problems: list[str],
+    clock: MarketTime,
 ) -> None:
     for source in sources:
         missing = [symbol for symbol in wanted if symbol not in found]
         if not missing or monotonic() >= give_up_at:
             break
         try:
-            found |= source.quotes(missing)
+            quotes = source.quotes(missing, within_seconds=give_up_at - monotonic())
         except ConnectorError as error:
             problems.append(f"{source.name}: {error}")
+            continue
+        for symbol, problem in time_problems(quotes, clock).items():
+            if problem:
+                problems.append(f"{source.name}: the price of {symbol} is {problem}")
+            else:
+                found[symbol] = quotes[symbol]
 
 
 def store_quote(cycle_id: UUID, quote: Quote) -> None:

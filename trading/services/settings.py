@@ -24,6 +24,18 @@ def runtime_value(name: str) -> Decimal:
     return spec.parse(stored) if stored is not None else spec.default
 
 
+def several(*names: str) -> dict[str, Decimal]:
+    """Return settings by name, in one query.
+
+    Raises:
+        KeyError: no such setting.
+    """
+    stored = dict(RuntimeSetting.objects.filter(pk__in=names).values_list("name", "value"))
+    return {
+        name: SPECS[name].parse(stored[name]) if name in stored else SPECS[name].default for name in names
+    }
+
+
 def seconds(name: str) -> float:
     """Return a setting whose unit is seconds."""
     return float(runtime_value(name))

@@ -8,19 +8,22 @@ from django.db import models, transaction
 from django.db.models import Max
 
 from trading.domain.statuses import next_status
-from trading.models import AIDecision, Cycle, Event, Order, Saga
+from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
 
-StatusRow = AIDecision | Cycle | Order | Saga
+StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
 MACHINE_OF: Mapping[type[models.Model], str] = {
     AIDecision: "decision",
     Cycle: "cycle",
     Order: "order",
     Saga: "saga",
+    UniverseCandidate: "candidate",
 }
 
 
 def correlation_of(row: StatusRow) -> UUID | None:
     """Return the id of the cycle the row belongs to, the correlation id of its events."""
+    if isinstance(row, UniverseCandidate):
+        return None
     return row.pk if isinstance(row, Cycle) else row.cycle_id
 
 

@@ -19,11 +19,10 @@ import pandas as pd
 from connectors.venue.errors import VenueInputError
 from connectors.venue.seeded import unit
 from connectors.venue.world.coins import coin_name
+from connectors.venue.world.files import PRICES, first_of, read_frame, require_order
 from connectors.venue.world.model import Instrument, Ints, Series, World
 
-PRICES = ("open", "high", "low", "close")
-STOCK_HEADER = ("symbol", "date", *PRICES, "adj_close", "volume", "dividend", "split")
-COIN_HEADER = ("symbol", "timestamp", *PRICES, "volume")
+DATE_LENGTH = len("2020-10-15")
 _DAY_SECONDS = 86_400
 _EXCHANGES = ("NASDAQ", "NYSE")
 
@@ -53,7 +52,7 @@ def load_world(folder: Path, seed: int) -> World:
     for path in files:
         digest.update(hashlib.sha256(_read_bytes(path)).digest())
         table = _read_table(path, refused)
-        _split_by_symbol(table, minute if table.is_minute else daily, path, refused)
+        _split_by_symbol(table, minute if table.is_minute else daily, path)
     for symbol, series in minute.items():
         if symbol not in daily:
             daily[symbol] = _daily_from_minutes(series)
@@ -124,18 +123,11 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_table(path: Path, refused: Counter[str]) -> _Table:
-    header = _header(path)
-    time_column = "date" if "date" in header else "timestamp"
-    wanted = [c for c in (*COIN_HEADER, "adj_close", "date") if c in header]
-    try:
-        frame = pd.read_csv(path, usecols=wanted, dtype={"symbol": "category", time_column: "category"})
-    except (ValueError, OSError, EOFError) as error:
-        raise VenueInputError(
-            f"The file {path} cannot be read as CSV ({error}); expected the columns {','.join(header)}; "
-            "repair the file or take it out of the folder."
-        ) from error
+    frame, time_column = read_frame(path)
     times, is_minute = _times(path, frame[time_column])
-    columns = {name: _floats(path, frame[name]) for name in wanted if name not in ("symbol", time_column)}
+    require_order(path, frame, times if is_minute else times // _DAY_SECONDS, time_column)
+    numbers = [name for name in frame.columns if name not in ("symbol", time_column)]
+    columns = {name: _floats(path, frame[name]) for name in numbers}
     if "adj_close" in columns:
         factor = columns.pop("adj_close") / np.where(columns["close"] > 0, columns["close"], np.nan)
         columns = {k: v / factor if k == "volume" else v * factor for k, v in columns.items()}
@@ -164,64 +156,44 @@ def _usable(
     return positive & consistent
 
 
-def _header(path: Path) -> list[str]:
-    try:
-        header = [str(name) for name in pd.read_csv(path, nrows=0).columns]
-    except (ValueError, OSError, EOFError) as error:
-        raise VenueInputError(
-            f"The file {path} cannot be read as CSV ({error}); expected a header {','.join(COIN_HEADER)} or "
-            f"{','.join(STOCK_HEADER)}; repair the file or take it out of the folder."
-        ) from error
-    expected = STOCK_HEADER[:8] if "date" in header else COIN_HEADER
-    missing = [name for name in expected if name not in header]
-    if missing:
-        raise VenueInputError(
-            f"The file {path} has no column {', '.join(missing)}; expected {','.join(COIN_HEADER)} or "
-            f"{','.join(STOCK_HEADER)}; correct its header or take it out of the folder."
-        )
-    return header
-
-
 def _times(path: Path, column: "pd.Series[str]") -> tuple[Ints, bool]:
     texts = [str(text) for text in column.cat.categories]
     parsed = pd.to_datetime(pd.Series(texts, dtype="object"), errors="coerce", format="ISO8601", utc=True)
-    bad = parsed.isna().to_numpy()
     codes = column.cat.codes.to_numpy()
-    unreadable = int(np.count_nonzero(codes < 0)) + int(np.count_nonzero(np.isin(codes, np.flatnonzero(bad))))
-    if unreadable:
-        shown = next((texts[i] for i in np.flatnonzero(bad)), "")
+    bad = (codes < 0) | np.isin(codes, np.flatnonzero(parsed.isna().to_numpy()))
+    if bad.any():
         raise VenueInputError(
-            f"The file {path} has {unreadable} rows whose {column.name} cannot be read (first: '{shown}'); "
-            "expected 2020-10-15 or 2020-10-15 13:31:00 (UTC); correct or remove these rows."
+            f"The file {path} has {int(bad.sum())} rows whose {column.name} cannot be read "
+            f"({first_of(column, bad)}); expected 2020-10-15 or 2020-10-15 13:31:00 (UTC); "
+            "correct or remove these rows."
+        )
+    has_time = np.array([len(text) > DATE_LENGTH for text in texts], dtype=bool)[codes]
+    if has_time.any() and not has_time.all():
+        odd = has_time if has_time.sum() * 2 < len(has_time) else ~has_time
+        raise VenueInputError(
+            f"The file {path} mixes daily and minute rows in {column.name} ({first_of(column, odd)}); expected "
+            "days alone, or a time of day in every row; put them into two files."
         )
     seconds = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
-    is_minute = bool(np.any(seconds % _DAY_SECONDS != 0))
-    return seconds[codes], is_minute
+    return seconds[codes], bool(np.any(seconds % _DAY_SECONDS != 0))
 
 
 def _floats(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     numbers = pd.to_numeric(column, errors="coerce")
-    unreadable = numbers.isna() & column.notna()
+    unreadable = (numbers.isna() & column.notna()).to_numpy()
     if unreadable.any():
-        row = int(np.argmax(unreadable.to_numpy()))
         raise VenueInputError(
             f"The file {path} has {int(unreadable.sum())} rows whose {column.name} is not a number "
-            f"(first: line {row + 2}, '{column.iloc[row]}'); expected a decimal number; "
-            "correct or remove these rows."
+            f"({first_of(column, unreadable)}); expected a decimal number; correct or remove these rows."
         )
     return np.array(numbers, dtype=np.float64)
 
 
-def _split_by_symbol(table: _Table, into: dict[str, Series], path: Path, refused: Counter[str]) -> None:
-    order = np.lexsort((table.at, table.codes))
+def _split_by_symbol(table: _Table, into: dict[str, Series], path: Path) -> None:
+    order = np.argsort(table.codes, kind="stable")  # in time already
     codes, at = table.codes[order], table.at[order]
     if not table.is_minute:
         at = at // _DAY_SECONDS
-    # the last of two rows for the same symbol and time wins
-    last = np.ones(len(codes), dtype=bool)
-    last[:-1] = (codes[1:] != codes[:-1]) | (at[1:] != at[:-1])
-    refused["duplicate"] += int((~last).sum())
-    order, codes, at = order[last], codes[last], at[last]
     columns = {name: values[order] for name, values in table.columns.items()}
     starts = np.searchsorted(codes, np.arange(len(table.symbols) + 1))
     for code, name in enumerate(table.symbols):

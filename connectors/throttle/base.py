@@ -1,0 +1,91 @@
+"""What a session asks before a request leaves, and tells when its answer came; types only."""
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Priority(enum.IntEnum):
+    """Who goes first: reads leave the reserve alone, orders may use it, cancels do not wait for a pause.
+
+    Only reads stop at an open breaker: a broken provider must not cost a cycle its time, while an order has
+    its own few tries, and a cancel that leaves in vain costs nothing.
+    """
+
+    READ = 0
+    ORDER = 1
+    CANCEL = 2
+
+
+class Outcome(enum.StrEnum):
+    """How a request ended, as far as limit and breaker care."""
+
+    ANSWERED = "answered"
+    LIMITED = "limited"
+    FAILED = "failed"
+    UNSENT = "unsent"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the answer said.
+
+    ``remaining`` requests are left until ``reset_at`` (unix seconds), None where the provider does not say.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    retry_after_seconds: float | None = None
+    remaining: int | None = None
+    reset_at: float | None = None
+
+
+class NoSlotError(Exception):
+    """No request may leave now; provably nothing was sent.
+
+    Args:
+        detail: which of limit, pause and breaker, in words.
+        retry_after_seconds: when it is worth asking again.
+    """
+
+    def __init__(self, detail: str, retry_after_seconds: float) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Slot(Protocol):
+    """One admitted request."""
+
+    def close(self, report: Report) -> None:
+        """Tell how it ended; never raises."""
+        ...
+
+
+class Throttle(Protocol):
+    """The door every request of one provider and key goes through."""
+
+    def admit(self, priority: Priority, *, patience_seconds: float, lease_seconds: float) -> Slot:
+        """Wait for a slot.
+
+        Args:
+            patience_seconds: the longest wait; where it will not do, nothing is waited for.
+            lease_seconds: the longest the request may take, for a caller that dies meanwhile.
+
+        Raises:
+            NoSlotError: none came in time.
+        """
+        ...
+
+
+class _NoSlot:
+    def close(self, report: Report) -> None:
+        """Nothing counts."""
+
+
+class Unthrottled:
+    """Lets everything pass: for tests of an adapter alone."""
+
+    def admit(self, priority: Priority, *, patience_seconds: float, lease_seconds: float) -> Slot:
+        """Return a slot at once."""
+        return _NoSlot()

@@ -1,0 +1,170 @@
+"""Must show 6: the schedule's pages refuse what beat could not run, with the field and what was expected."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from trading.services.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
+
+Login = Callable[..., Client]
+EVERY_HOUR = {
+    "minute": "0",
+    "hour": "*",
+    "day_of_month": "*",
+    "month_of_year": "*",
+    "day_of_week": "*",
+    "timezone": "UTC",
+}
+NO_TASKS = {"periodictask_set-TOTAL_FORMS": "0", "periodictask_set-INITIAL_FORMS": "0"}  # listed on the page
+
+
+def page_of(name: str, *args: object) -> str:
+    return reverse(f"admin:django_celery_beat_{name}", args=args)
+
+
+def task_form(**overrides: Any) -> dict[str, Any]:
+    hourly = IntervalSchedule.objects.get(every=1, period="hours")
+    values = {
+        "name": "Extra",
+        "task": "trading.start_cycle",
+        "regtask": "",
+        "enabled": "on",
+        "interval": hourly.pk,
+        "args": "[]",
+        "kwargs": "{}",
+        "headers": "{}",
+    }
+    return values | overrides
+
+
+def errors_of(answer: Any) -> dict[str, str]:
+    """Return the form's errors by field; the answer was no redirect."""
+    assert answer.status_code == 200, answer
+    return {name: " ".join(lines) for name, lines in answer.context["adminform"].form.errors.items()}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("minute", "99", "minutes from 0 to 59"),
+        ("minute", "five", "minutes from 0 to 59"),
+        ("minute", "*/0", "minutes from 0 to 59"),
+        ("minute", "30-10", "minutes from 0 to 59"),
+        ("hour", "24", "hours from 0 to 23"),
+        ("day_of_month", "32", "days from 1 to 31"),
+        ("day_of_month", "0", "days from 1 to 31"),
+        ("month_of_year", "13", "months from 1 to 12"),
+        ("day_of_week", "8", "days from 0 (Sunday) to 6"),
+    ],
+)
+def test_bad_crontab_names_the_field_and_what_it_takes(
+    field: str, value: str, expected: str, login: Login
+) -> None:
+    before = CrontabSchedule.objects.count()
+
+    answer = login().post(page_of("crontabschedule_add"), EVERY_HOUR | NO_TASKS | {field: value})
+
+    (said,) = errors_of(answer).items()
+    assert said[0] == field
+    assert said[1].startswith(f"{field}: was {value!r}, expected {expected}")
+    assert CrontabSchedule.objects.count() == before
+
+
+@pytest.mark.parametrize(("field", "value"), [("minute", "*/15"), ("hour", "8-16"), ("day_of_week", "1-5")])
+def test_good_crontab_is_stored(field: str, value: str, login: Login) -> None:
+    answer = login().post(page_of("crontabschedule_add"), EVERY_HOUR | NO_TASKS | {field: value})
+
+    assert answer.status_code == 302
+    assert CrontabSchedule.objects.filter(**{field: value}).exists()
+
+
+@pytest.mark.parametrize("every", ["0", "-5", "1.5", "soon", ""])
+def test_bad_interval_names_the_field_and_what_it_takes(every: str, login: Login) -> None:
+    before = IntervalSchedule.objects.count()
+
+    answer = login().post(page_of("intervalschedule_add"), {"every": every, "period": "seconds"})
+
+    assert errors_of(answer) == {"every": "every: expected a whole number of periods, 1 or more"}
+    assert IntervalSchedule.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "said"),
+    [
+        ({"task": "trading.strat_cycle"}, "task", "task: was 'trading.strat_cycle', expected one of "),
+        ({"task": "celery.backend_cleanup"}, "task", "expected one of trading."),
+        ({"kwargs": "{"}, "kwargs", "kwargs: was '{', expected JSON like {\"cycle_type\""),
+        ({"kwargs": "[]"}, "kwargs", "kwargs: was '[]', expected JSON like"),
+        ({"args": "{}"}, "args", "args: was '{}', expected JSON like"),
+        ({"kwargs": '{"cycle_typ": "x"}'}, "kwargs", "cannot take them (got an unexpected keyword"),
+        (
+            {"kwargs": '{"cycle_type": "analisys"}'},
+            "kwargs",
+            "kwargs: cycle_type was 'analisys', expected one of analysis, execution, maintenance",
+        ),
+        ({"task": "trading.risk_and_execute"}, "kwargs", "cannot take them (missing a required argument"),
+    ],
+)
+def test_task_that_could_never_run_is_refused(
+    values: dict[str, str], field: str, said: str, login: Login
+) -> None:
+    answer = login().post(page_of("periodictask_add"), task_form(**values))
+
+    errors = errors_of(answer)
+    assert list(errors) == [field]
+    assert said in errors[field]
+    assert not PeriodicTask.objects.filter(name="Extra").exists()
+
+
+def test_task_without_or_with_two_schedules_is_refused(login: Login) -> None:
+    client = login()
+    cron = CrontabSchedule.objects.create(**EVERY_HOUR)
+
+    none = client.post(page_of("periodictask_add"), task_form(interval=""))
+    both = client.post(page_of("periodictask_add"), task_form(crontab=cron.pk))
+
+    assert "must be set" in json.dumps(errors_of(none))
+    assert "Only one" in json.dumps(errors_of(both))
+    assert not PeriodicTask.objects.filter(name="Extra").exists()
+
+
+def test_good_task_is_stored(login: Login) -> None:
+    answer = login().post(page_of("periodictask_add"), task_form(kwargs='{"cycle_type": "maintenance"}'))
+
+    assert answer.status_code == 302
+    assert PeriodicTask.objects.filter(name="Extra", task="trading.start_cycle").exists()
+
+
+def test_interval_of_the_trading_cycle_is_left_to_its_setting(login: Login) -> None:
+    """Beat and slots must not drift apart: half of the starts would find their slot taken."""
+    client = login()
+    row = PeriodicTask.objects.get(name=CYCLE_SCHEDULE)
+    page = page_of("periodictask_change", row.pk)
+
+    on_task = client.post(page, task_form(name=row.name))
+    on_interval = client.post(
+        page_of("intervalschedule_change", row.interval_id), {"every": "5", "period": "seconds"}
+    )
+
+    steered = "interval: follows the setting cycle_interval, expected to be changed there"
+    assert errors_of(on_task) == {"interval": steered}
+    assert "the trading cycle uses this interval" in errors_of(on_interval)["__all__"]
+    row.refresh_from_db()
+    assert (row.interval.every, row.interval.period) == (60, "seconds")
+
+
+def test_other_tasks_may_change_their_interval(login: Login) -> None:
+    row = PeriodicTask.objects.get(name=MAINTENANCE_SCHEDULE)
+
+    answer = login().post(
+        page_of("intervalschedule_change", row.interval_id), {"every": "2", "period": "hours"}
+    )
+
+    assert answer.status_code == 302
+    row.refresh_from_db()
+    assert row.interval.every == 2

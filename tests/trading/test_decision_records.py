@@ -1,0 +1,261 @@
+"""What a decision saw is kept as it was, and the same question can be put again."""
+
+import hashlib
+import json
+import zlib
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+from django.test import Client
+from django.urls import reverse
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ai.domain.prompt import render_messages
+from ai.domain.question_json import question_from_json, question_to_json
+from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
+from ai.models import ModelCall
+from tests.ai.factories import make_indicators
+from tests.factories import (
+    make_cycle,
+    make_decision,
+    make_limits,
+    make_position,
+    make_snapshot,
+    make_strategy,
+    make_user,
+)
+from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
+from tests.trading.scenes import ago, change
+from trading.errors import RecordError
+from trading.models import AIDecision, BarHistory, Cycle, DecisionRecord
+from trading.services.analysis import analyse_cycle
+from trading.services.decision_records import question_again, read_record, store_records
+from trading.services.market_time import market_now
+from trading.services.portfolio import sync_portfolio
+from trading.services.questions import read_scene
+from trading.services.sealing import unsealed
+from trading.services.settings import set_runtime_setting
+
+ALL = [STOCK, OTHER_STOCK, COIN]
+NUMBER = st.decimals(min_value=-(10**12), max_value=10**12, places=9)
+WORDS = st.text(max_size=60)
+TIME = st.datetimes(timezones=st.just(UTC))
+HEADLINES = st.lists(st.builds(HeadlineFact, WORDS, WORDS, TIME), max_size=4).map(tuple)
+
+
+def symbol_facts(symbol: str) -> st.SearchStrategy[SymbolFacts]:
+    return st.builds(
+        SymbolFacts,
+        symbol=st.just(symbol),
+        price=st.decimals(min_value="0.000001", max_value=10**9, places=9),
+        change_percent=st.none() | NUMBER,
+        indicators=st.none() | st.just(make_indicators()),
+        headlines=HEADLINES,
+        position_quantity=NUMBER,
+        unrealised_pnl_percent=st.none() | NUMBER,
+        quoted_at=TIME,
+        source=WORDS,
+    )
+
+
+QUESTIONS = st.builds(
+    AnalysisQuestion,
+    as_of=TIME,
+    strategy_name=WORDS,
+    instructions=WORDS,
+    portfolio=st.builds(
+        PortfolioFacts,
+        NUMBER,
+        NUMBER,
+        NUMBER,
+        st.integers(0, 50),
+        st.lists(st.builds(PositionFacts, WORDS, NUMBER, st.none() | NUMBER), max_size=3).map(tuple),
+    ),
+    symbols=st.tuples(symbol_facts("AAPL"), symbol_facts("BTC/USD")),
+    headlines=HEADLINES,
+)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(question=QUESTIONS)
+def test_any_question_comes_back_and_renders_the_same(question: AnalysisQuestion) -> None:
+    written = json.dumps(question_to_json(question))
+
+    again = question_from_json(json.loads(written))
+
+    assert again == question
+    assert render_messages(again) == render_messages(question)
+
+
+@pytest.mark.parametrize("values", [{}, {"as_of": "2020-01-01"}, {"as_of": 3}])
+def test_what_is_no_question_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no question"):
+        question_from_json(values)
+
+
+def make_bars(symbol: str, *closes: str) -> BarHistory:
+    now = market_now()
+    assert now is not None
+    bars = [["2020-10-01T00:00:00+00:00", "1", "2", "0.5", close, "1000"] for close in closes or ("1.5",)]
+    return BarHistory.objects.create(
+        symbol=symbol, market_date=now.astimezone(UTC).date(), bars=bars, fetched_at=now
+    )
+
+
+@pytest.fixture
+def cycle(account: Outside) -> Cycle:
+    """A cycle with three prices, a position, a headline and a strategy, analysed by the built-in analyst."""
+    make_strategy(name="Momentum", instructions="Prefer to hold.", version=3, keywords=["fed"])
+    cycle = make_cycle(status="running", symbols=ALL)
+    sync_portfolio(cycle.pk)
+    for symbol in ALL:
+        make_snapshot(
+            cycle=cycle,
+            symbol=symbol,
+            quoted_at=market_now(),
+            price=Decimal("123.456789"),
+            previous_close=Decimal("120.1"),
+            indicators=make_indicators().to_dict(),
+        )
+    make_bars(STOCK)
+    make_position(COIN, quantity=Decimal("0.123456789"), market_value=Decimal(220))
+    headline = {"source": "wire", "published_at": ago(hours=30 * 24 * 365).isoformat()}
+    about = headline | {"symbols": [STOCK], "title": "Strong \u202equarter“ `for` 株"}
+    general = headline | {"symbols": ["ZZZ"], "title": "The Fed waits"}
+    change(cycle, headlines=[about, general])
+    set_runtime_setting(name="symbols_per_call", value="2", actor="test")
+    analyse_cycle(cycle.pk)
+    return cycle
+
+
+def test_the_same_prompt_is_rendered_from_the_record_byte_for_byte(cycle: Cycle) -> None:
+    for decision in AIDecision.objects.filter(cycle=cycle):
+        call = decision.model_call
+        assert call is not None
+
+        again = question_again(decision)
+
+        assert json.dumps(again).encode() == json.dumps(call.prompt).encode()
+        text = json.dumps(again, sort_keys=True).encode()
+        assert hashlib.sha256(text).hexdigest() == call.prompt_hash
+    assert ModelCall.objects.filter(cycle_id=cycle.pk).count() == 2
+
+
+def test_the_record_has_everything_in_its_versions(cycle: Cycle) -> None:
+    decision = AIDecision.objects.get(cycle=cycle, symbol=STOCK)
+    assert decision.record is not None
+
+    seen = read_record(decision.record)
+
+    assert decision.strategy_version == seen.facts["strategy"]["version"] == 3
+    assert seen.facts["strategy"]["instructions"] == "Prefer to hold."
+    assert (seen.facts["limits"]["version"], seen.facts["limits"]["max_positions"]) == (1, "15")
+    assert seen.facts["settings"]["confidence_threshold"] == "0.7"
+    assert seen.facts["prices"][STOCK]["previous_close"].startswith("120.1")
+    assert [facts.symbol for facts in seen.question.symbols] == ALL
+    assert seen.question.headlines[0].title == "The Fed waits"
+    assert seen.question.portfolio.positions[0].symbol == COIN
+
+
+def test_the_bars_behind_the_indicators_are_kept_once(cycle: Cycle) -> None:
+    decision = AIDecision.objects.get(cycle=cycle, symbol=STOCK)
+    assert decision.record is not None
+    prices = read_record(decision.record).facts["prices"]
+    before = DecisionRecord.objects.get(pk=prices[STOCK]["bars"])
+    assert unsealed(before)["bars"] == BarHistory.objects.get().bars
+    assert prices[COIN]["bars"] is None
+
+    scene = read_scene(cycle)
+    store_records(list(scene.bars.values()))
+    assert DecisionRecord.objects.count() == 2, "the same bars are stored once"
+
+    BarHistory.objects.update(bars=[])
+    assert unsealed(DecisionRecord.objects.get(pk=before.pk))["bars"], "a later day changes no record"
+
+
+def test_one_record_serves_all_decisions_of_the_strategy(cycle: Cycle) -> None:
+    assert len(set(AIDecision.objects.values_list("record", flat=True))) == 1
+
+
+def test_later_changes_reach_no_record(cycle: Cycle) -> None:
+    decision = AIDecision.objects.get(cycle=cycle, symbol=STOCK)
+    before = question_again(decision)
+    make_limits(max_positions=3)
+    change(decision.strategy, instructions="Sell everything.", version=4)
+    change(cycle, headlines=[])
+    change(cycle.snapshots.get(symbol=STOCK), price=Decimal(1))
+
+    assert question_again(AIDecision.objects.get(pk=decision.pk)) == before
+
+
+@pytest.mark.parametrize(
+    "column",
+    [{"confidence": Decimal(1)}, {"action": "buy"}, {"reasoning": "x"}, {"price": 1}, {"record": None}],
+    ids=str,
+)
+def test_what_was_decided_never_changes(cycle: Cycle, column: dict[str, Any]) -> None:
+    held = AIDecision.objects.filter(cycle=cycle, action="hold")
+    rows = held if "action" in column else AIDecision.objects.filter(cycle=cycle)
+
+    with pytest.raises(IntegrityError, match=r"never changes|hold_never_trades"):
+        rows.update(**column)
+
+
+def test_what_becomes_of_a_decision_may_change(cycle: Cycle) -> None:
+    decision = AIDecision.objects.filter(cycle=cycle).first()
+    assert decision is not None
+
+    change(decision, reason_detail="later")
+
+    assert decision.reason_detail == "later"
+
+
+def test_a_record_never_changes(cycle: Cycle) -> None:
+    with pytest.raises(IntegrityError, match="a row of decision_records never changes"):
+        DecisionRecord.objects.update(size=1)
+
+
+@pytest.mark.django_db
+def test_a_record_that_is_not_its_fingerprint_is_not_believed() -> None:
+    forged = DecisionRecord(sha256="0" * 64, body=zlib.compress(b"{}"), size=2)
+    torn = DecisionRecord(sha256="0" * 64, body=b"torn", size=2)
+
+    with pytest.raises(RecordError, match="not what its fingerprint says"):
+        read_record(forged)
+    with pytest.raises(RecordError, match="cannot be read"):
+        read_record(torn)
+
+
+@pytest.mark.django_db
+def test_a_decision_without_a_model_has_no_question() -> None:
+    with pytest.raises(RecordError, match="no model was asked"):
+        question_again(make_decision())
+
+
+def test_the_console_shows_what_a_decision_saw(cycle: Cycle, client: Client) -> None:
+    decision = AIDecision.objects.get(cycle=cycle, symbol=STOCK)
+    client.force_login(make_user(is_superuser=True))
+
+    page = client.get(reverse("admin:trading_aidecision_change", args=[decision.pk])).content.decode()
+    record = client.get(reverse("admin:trading_decisionrecord_change", args=[decision.record_id]))
+
+    assert "Strategy version 3, limits version 1, prompt decisions-v2, mode autonomous" in page
+    assert "Prefer to hold." in page
+    assert "0.123456789" in record.content.decode()
+
+
+def test_the_console_says_when_a_record_cannot_be_believed(cycle: Cycle, client: Client) -> None:
+    forged = DecisionRecord.objects.create(sha256="0" * 64, body=zlib.compress(b"{}"), size=2)
+    decision = make_decision(cycle=cycle, record=forged)
+    client.force_login(make_user(is_superuser=True))
+
+    page = client.get(reverse("admin:trading_aidecision_change", args=[decision.pk])).content.decode()
+    record = client.get(reverse("admin:trading_decisionrecord_change", args=[forged.pk]))
+
+    assert "is not what its fingerprint says" in page
+    assert record.status_code == 200
+    assert "is not what its fingerprint says" in record.content.decode()

@@ -1,0 +1,145 @@
+"""Strategies: tighter limits alone, a version for every change, and several at once."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+
+from risk.models import RiskCheck
+from tests.factories import make_agent, make_limits, make_position, make_strategy
+from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
+from tests.trading.scenes import wish
+from trading.errors import StrategyError
+from trading.models import Strategy, StrategyVersion, Trade
+from trading.services import execution
+from trading.services.strategies import save_strategy, shares_of, symbols_of
+
+ALL = [STOCK, OTHER_STOCK, COIN]
+
+LAST_DIGIT = Decimal("0.0001")  # a stored value is rounded to it
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"max_position_percent": Decimal(11)},
+            "max_position_percent: was 11, expected at most the account's 10",
+        ),
+        ({"max_positions": 16}, "max_positions: was 16, expected at most the account's 15"),
+        ({"max_daily_loss_percent": Decimal(0)}, "max_daily_loss_percent: was 0, expected a number above 0"),
+        ({"size_percent": Decimal(101)}, "size percent: was 101, expected a number above 0"),
+        ({"symbols": ["aapl"]}, "symbols: was 'aapl', expected a stock like AAPL"),
+        ({"model_names": ["gpt 4"]}, "model_names: was 'gpt 4', expected a litellm name"),
+        ({"keywords": [" "]}, "keywords: was ' ', expected a word or a phrase"),
+    ],
+)
+def test_values_that_cannot_be_taken_are_named(values: dict[str, Any], expected: str) -> None:
+    """Lesson 26: a limit that is looser than the account's would be none."""
+    make_limits()
+    strategy = Strategy(name="Bold", instructions="Buy.", **values)
+
+    with pytest.raises(StrategyError) as refused:
+        save_strategy(strategy, author="ada")
+
+    assert str(refused.value).startswith(expected)
+    assert not Strategy.objects.exists()
+
+
+@pytest.mark.django_db
+def test_every_change_is_a_new_version_and_the_old_ones_stay() -> None:
+    make_limits()
+    strategy = save_strategy(Strategy(name="Calm", instructions="Hold."), author="ada")
+    strategy = Strategy.objects.get(pk=strategy.pk)
+    strategy.instructions = "Hold longer."
+
+    save_strategy(strategy, author="bob")
+
+    rows = StrategyVersion.objects.filter(strategy=strategy).order_by("version")
+    assert [(row.version, row.author, row.content["instructions"]) for row in rows] == [
+        (1, "ada", "Hold."),
+        (2, "bob", "Hold longer."),
+    ]
+    with pytest.raises(IntegrityError, match="never changes"):
+        rows.update(author="eve")
+
+
+@pytest.mark.django_db
+def test_switching_a_strategy_off_is_no_new_version() -> None:
+    strategy = save_strategy(Strategy(name="Calm", instructions="Hold."), author="ada")
+    strategy.is_active = False
+
+    save_strategy(Strategy.objects.get(pk=strategy.pk), author="ada")
+
+    assert StrategyVersion.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [
+        ({}, ALL),
+        ({"universe": "stocks"}, [STOCK, OTHER_STOCK]),
+        ({"universe": "coins"}, [COIN]),
+        ({"symbols": [COIN, STOCK]}, [STOCK, COIN]),
+        ({"symbols": [COIN, STOCK], "universe": "stocks"}, [STOCK]),
+        ({"symbols": ["NONE"]}, []),
+    ],
+)
+def test_a_strategy_looks_at_its_universe(values: dict[str, Any], seen: list[str]) -> None:
+    assert symbols_of(Strategy(name="s", **values), ALL) == seen
+
+
+@pytest.mark.django_db
+def test_what_is_held_outside_every_universe_is_put_before_all() -> None:
+    stocks, coins = make_strategy(universe="stocks", symbols=[STOCK]), make_strategy(universe="coins")
+
+    shares = shares_of([stocks, coins], ALL, frozenset({OTHER_STOCK, COIN}))
+
+    assert shares == {stocks: [STOCK, OTHER_STOCK], coins: [OTHER_STOCK, COIN]}
+
+
+def test_the_gate_takes_the_tighter_of_both_and_names_both(account: Outside) -> None:
+    strategy = make_strategy(size_percent=Decimal(5), max_position_percent=Decimal(1), version=4)
+
+    execution.execute_decision(wish(strategy=strategy).pk)
+
+    check = RiskCheck.objects.get()
+    assert (check.limits_version, check.strategy_version) == (1, 4)
+    assert check.figures["max_position_percent"] == "1"
+    assert check.allowed
+    equity = Decimal(check.figures["equity"])
+    assert check.notional - LAST_DIGIT <= equity / 100
+
+
+def test_limits_of_the_account_that_became_tighter_later_count(account: Outside) -> None:
+    strategy = make_strategy(size_percent=Decimal(5), max_position_percent=Decimal(8))
+    make_limits(max_position_percent=Decimal("0.5"))
+
+    execution.execute_decision(wish(strategy=strategy).pk)
+
+    check = RiskCheck.objects.get()
+    assert (check.limits_version, check.figures["max_position_percent"]) == (2, "0.5")
+    assert check.notional - LAST_DIGIT <= Decimal(check.figures["equity"]) / 200
+
+
+def test_a_denial_names_both_versions_too(account: Outside) -> None:
+    strategy = make_strategy(max_positions=1, version=2)
+    decision = wish(strategy=strategy)
+    make_position(OTHER_STOCK)
+
+    execution.execute_decision(decision.pk)
+
+    check = RiskCheck.objects.get()
+    assert (check.reason, check.limits_version, check.strategy_version) == ("max_positions_reached", 1, 2)
+    assert not Trade.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_database_refuses_a_limit_out_of_bounds() -> None:
+    make_agent()
+
+    with pytest.raises(IntegrityError, match="strategy_max_position_percent_in_bounds"):
+        make_strategy(max_position_percent=Decimal(101))

@@ -1,0 +1,112 @@
+"""What a decision saw: stored once under its own fingerprint, and put again from there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ai.domain.prompt import PROMPT_VERSION, Message, render_messages
+from ai.domain.question_json import question_from_json, question_to_json
+from ai.domain.types import AnalysisQuestion
+from risk.domain.limits import LIMIT_NAMES
+from risk.services.limits import limits_in_force
+from trading.errors import RecordError
+from trading.models import AgentStatus, AIDecision, DecisionRecord, Strategy
+from trading.services import settings
+from trading.services.questions import Scene
+from trading.services.sealing import sealed, unsealed
+from trading.services.strategies import content_of
+
+FORMAT = 1
+SETTINGS_KEPT = ("confidence_threshold", "price_max_age", "symbols_per_call")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRecord:
+    """A record, read: the question as it was, and everything beside it by name."""
+
+    question: AnalysisQuestion
+    facts: Mapping[str, Any]
+
+
+def make_record(
+    strategy: Strategy, question: AnalysisQuestion, *, models: Sequence[str], scene: Scene
+) -> DecisionRecord:
+    """Return the record of a question, unsaved; store it with the decisions, by ``store_records``."""
+    account = limits_in_force()
+    limits = None
+    if account is not None:
+        limits = {"version": account.version} | {name: str(getattr(account, name)) for name in LIMIT_NAMES}
+    agent = AgentStatus.objects.get(pk=1)
+    content = {
+        "format": FORMAT,
+        "prompt_version": PROMPT_VERSION,
+        "question": question_to_json(question),
+        "models": list(models),
+        "strategy": {"id": str(strategy.pk), "version": strategy.version, **content_of(strategy)},
+        "limits": limits,
+        "market": agent.world,
+        "mode": agent.mode,
+        "settings": {name: str(settings.runtime_value(name)) for name in SETTINGS_KEPT},
+        "prices": {facts.symbol: _price(scene, facts.symbol) for facts in question.symbols},
+    }
+    return sealed(content)
+
+
+def store_records(records: Sequence[DecisionRecord]) -> None:
+    """Insert what is not stored already; call in the transaction that inserts the decisions.
+
+    Bars of whole days are the same all day long: their bodies are sent once.
+    """
+    names = [record.pk for record in records]
+    stored = set(DecisionRecord.objects.filter(pk__in=names).values_list("pk", flat=True))
+    new = {record.pk: record for record in records if record.pk not in stored}
+    DecisionRecord.objects.bulk_create(new.values(), ignore_conflicts=True)
+
+
+def read_record(record: DecisionRecord) -> SeenRecord:
+    """Return what is in a record.
+
+    Raises:
+        RecordError: its content is not what its fingerprint says, or is of a format this version cannot read.
+    """
+    facts = unsealed(record)
+    if facts.get("format") != FORMAT:
+        raise RecordError(f"the record {record} is of format {facts.get('format')}, not of {FORMAT}")
+    return SeenRecord(question_from_json(facts["question"]), facts)
+
+
+def question_again(decision: AIDecision) -> list[Message]:
+    """Return the messages that were put before the decision's model, rendered anew from the record.
+
+    Raises:
+        RecordError: no model was asked, or it was asked with another version of the prompt.
+    """
+    call, record = decision.model_call, decision.record
+    if call is None or record is None:
+        raise RecordError(f"no model was asked for the decision on {decision.symbol}")
+    seen = read_record(record)
+    if seen.facts["prompt_version"] != PROMPT_VERSION:
+        raise RecordError(
+            f"asked with prompt {seen.facts['prompt_version']}, this version renders {PROMPT_VERSION};"
+            " the messages as they were are in the model call"
+        )
+    by_symbol = {facts.symbol: facts for facts in seen.question.symbols}
+    batch = tuple(by_symbol[symbol] for symbol in call.symbols)
+    return render_messages(replace(seen.question, symbols=batch))
+
+
+def _price(scene: Scene, symbol: str) -> dict[str, object]:
+    """Return what the question leaves out of a price: its past, its fetch and the second source's word.
+
+    ``bars`` names the record of the daily history; None where none was known.
+    """
+    row = scene.snapshots[symbol]
+    previous, second = row.previous_close, row.second_price
+    return {
+        "previous_close": None if previous is None else str(previous),
+        "fetched_at": row.fetched_at.isoformat(),
+        "second_source": row.second_source,
+        "second_price": None if second is None else str(second),
+        "warning": row.warning,
+        "bars": scene.bars[symbol].pk if symbol in scene.bars else None,
+    }

@@ -1,0 +1,90 @@
+"""Headlines of a cycle: by symbol and by keyword, from all sources, each story once."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from connectors.base import Headline, NewsSource
+from connectors.errors import ConnectorError
+from trading.domain.news import Story, in_turn, merged
+from trading.domain.statuses import CycleStage
+from trading.domain.symbols import is_coin
+from trading.models import Cycle, Position, Strategy
+from trading.services import cycles, settings
+from trading.services.market_time import market_now
+from trading.services.providers import current_providers
+
+LOOKBACK = timedelta(hours=24)
+MAX_HEADLINES = 100
+# A source with one request a symbol is asked about so many in a cycle; the others' turn comes.
+SYMBOLS_ASKED_ONE_BY_ONE = 10
+ONE_BY_ONE = frozenset({"finnhub"})
+
+
+def active_keywords() -> tuple[str, ...]:
+    """Return the keywords of the active strategies."""
+    active = Strategy.objects.filter(is_active=True)
+    return tuple(dict.fromkeys(word for strategy in active for word in strategy.keywords))
+
+
+def fetch_headlines(cycle_id: UUID, symbols: Sequence[str], keywords: Sequence[str] = ()) -> int:
+    """Store the cycle's headlines; return how many. A source that fails is in the cycle's errors.
+
+    Args:
+        keywords: besides those of the active strategies.
+    """
+    began = timezone.now()
+    cycle = Cycle.objects.get(pk=cycle_id)
+    until = market_now() or began
+    words = tuple(dict.fromkeys((*keywords, *active_keywords())))
+    found: list[Story] = []
+    for source in current_providers().news:
+        asked = _asked(cycle, source, symbols)
+        found += _stories(cycle_id, source, asked, words, until)
+    rows = [_row(story) for story in merged(found)[:MAX_HEADLINES]]
+    Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING).update(headlines=rows)
+    seconds = round((timezone.now() - began).total_seconds(), 3)
+    cycles.record_step(cycle_id, "news", count=len(rows), seconds=seconds)
+    return len(rows)
+
+
+def _asked(cycle: Cycle, source: NewsSource, symbols: Sequence[str]) -> list[str]:
+    if source.name not in ONE_BY_ONE:
+        return list(symbols)
+    stocks = [symbol for symbol in symbols if not is_coin(symbol)]
+    held = Position.objects.filter(symbol__in=stocks).values_list("symbol", flat=True)
+    turn = int(cycle.started_at.timestamp() // settings.seconds("cycle_interval"))
+    return in_turn(stocks, held, SYMBOLS_ASKED_ONE_BY_ONE, turn)
+
+
+def _stories(
+    cycle_id: UUID, source: NewsSource, symbols: Sequence[str], keywords: Sequence[str], until: datetime
+) -> list[Story]:
+    try:
+        told = source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords)
+    except ConnectorError as error:
+        cycles.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
+        return []
+    return [_story(item) for item in told]
+
+
+def _story(item: Headline) -> Story:
+    return Story(
+        title=item.title,
+        sources=(item.source,),
+        symbols=item.symbols,
+        keywords=item.keywords,
+        published_at=item.published_at,
+    )
+
+
+def _row(story: Story) -> dict[str, object]:
+    return {
+        "source": ", ".join(story.sources),
+        "symbols": list(story.symbols),
+        "keywords": list(story.keywords),
+        "title": story.title,
+        "published_at": story.published_at.isoformat(),
+    }

@@ -1,0 +1,206 @@
+"""Prices by the chain of sources: asked in order, judged by age, every gap with its reason.
+
+Nothing here writes a snapshot. What a source failed at goes to the cycle's errors.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from time import monotonic
+from uuid import UUID
+
+import redis
+from django.conf import settings as django_settings
+
+from connectors.base import Broker, MarketClock, Quote, QuoteSource
+from connectors.errors import ConnectorError
+from connectors.retry import call_with_retry
+from connectors.throttle.shared import PREFIX, connect
+from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
+from trading.services import cycles, settings
+from trading.services.market_time import market_now, stocks_trade_now
+
+FALLBACK_QUOTES_PER_CYCLE = 30
+FALLBACK_SHARE_SECONDS = 900
+ATTEMPT_SECONDS = 5.0  # the adapters' own total for one request
+FIRST_SHARE = 0.55  # of the time left, where another source waits behind
+RETRY_BASE_SECONDS = 0.3
+NOT_ASKED_BUDGET = f"not asked, {FALLBACK_QUOTES_PER_CYCLE} a cycle are used up"
+NOT_ASKED_TIME = "not asked, the time was used up"
+NO_ANSWER = "no positive price"
+HUNDRED = Decimal(100)
+
+
+class MarketTime:
+    """Market time for one fetch: as last read, and asked once more before it condemns a price."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._asked = False
+        self._read_at = monotonic()
+        self.now = market_now()
+        self.is_open = stocks_trade_now()
+
+    def refresh(self) -> bool:
+        """Ask the broker, the first time; return whether there is news.
+
+        Where the clock jumped (a new session of the local venue, a pause) what was carried forward is wrong.
+        """
+        if self._asked:
+            return False
+        self._asked = True
+        try:
+            told: MarketClock = self._broker.clock()
+        except ConnectorError:
+            return False
+        self.now, self.is_open = told.now, told.is_open
+        return True
+
+    def stocks_closed(self) -> bool:
+        """Tell whether stocks do not trade now, by a clock just read where it says so."""
+        if not self.is_open:
+            self.refresh()
+        return self.now is not None and not self.is_open
+
+
+@dataclass(slots=True)
+class Prices:
+    """What the chain brought: usable prices, second opinions, and what each source said of the rest."""
+
+    usable: dict[str, Quote] = field(default_factory=dict)
+    second: dict[str, Quote] = field(default_factory=dict)
+    said: dict[str, list[str]] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
+
+    def note(self, symbols: Iterable[str], source: str, words: str) -> None:
+        """Keep why ``source`` has no usable price of ``symbols``."""
+        for symbol in symbols:
+            self.said.setdefault(symbol, []).append(f"{source}: {words}")
+
+    def missing(self, symbols: Sequence[str]) -> dict[str, Missing]:
+        """Return the gaps among ``symbols``, each with its reason."""
+        gaps = (symbol for symbol in symbols if symbol not in self.usable)
+        return {
+            symbol: Missing(
+                NoPrice.STALE if symbol in self.stale else NoPrice.NO_PRICE,
+                "; ".join(self.said.get(symbol, ())) or NOT_ASKED_TIME,
+            )
+            for symbol in gaps
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """How a class of symbols is asked.
+
+    Args:
+        compare: ask every source for everything, and keep the second opinions.
+        fallback_share: what a task may take of the cycle's shared budget where Redis is away.
+        spent: whether sources behind the first are limited by that budget.
+    """
+
+    sources: Sequence[QuoteSource]
+    compare: bool
+    limited: bool
+    fallback_share: int
+
+
+def collect(
+    cycle_id: UUID, symbols: Sequence[str], chain: Chain, clock: MarketTime, within_seconds: float
+) -> Prices:
+    """Ask the sources in turn until every symbol has a usable price or the time is up."""
+    prices = Prices()
+    gives_up_at = monotonic() + within_seconds
+    for rank, source in enumerate(chain.sources):
+        wanted = list(symbols) if chain.compare else [s for s in symbols if s not in prices.usable]
+        if rank and chain.limited:
+            granted = take_fallback(cycle_id, len(wanted), share=chain.fallback_share) if wanted else 0
+            prices.note(wanted[granted:], source.name, NOT_ASKED_BUDGET)
+            wanted = wanted[:granted]
+        remaining = gives_up_at - monotonic()
+        if not wanted:
+            continue
+        if remaining <= 0:
+            prices.note(wanted, source.name, NOT_ASKED_TIME)
+            continue
+        is_last = rank == len(chain.sources) - 1
+        _ask(cycle_id, source, wanted, remaining if is_last else remaining * FIRST_SHARE, prices, clock)
+    return prices
+
+
+def _ask(
+    cycle_id: UUID,
+    source: QuoteSource,
+    symbols: Sequence[str],
+    seconds: float,
+    prices: Prices,
+    clock: MarketTime,
+) -> None:
+    try:
+        quotes = call_with_retry(
+            lambda: source.quotes(symbols, within_seconds=seconds),
+            deadline_seconds=seconds,
+            attempt_seconds=ATTEMPT_SECONDS,
+            base_seconds=RETRY_BASE_SECONDS,
+        )
+    except ConnectorError as error:
+        cycles.record_error(cycle_id, operation=f"quotes {source.name}", error=error)
+        prices.note(symbols, source.name, error.detail[:120])
+        return
+    problems = time_problems(quotes, clock)
+    for symbol in symbols:
+        quote = quotes.get(symbol)
+        if quote is None:
+            prices.note([symbol], source.name, NO_ANSWER)
+        elif problems[symbol]:
+            prices.note([symbol], source.name, problems[symbol])
+            prices.stale.add(symbol)
+        elif symbol in prices.usable:
+            prices.second[symbol] = quote
+        else:
+            prices.usable[symbol] = quote
+
+
+def time_problems(quotes: Mapping[str, Quote], clock: MarketTime) -> dict[str, str]:
+    """Return what is wrong with each quote's time, "" where nothing is."""
+    limit = settings.seconds("price_max_age")
+
+    def judge() -> dict[str, str]:
+        now = clock.now
+        if now is None:
+            return dict.fromkeys(quotes, "market time is unknown")
+        return {symbol: age_problem(quote.quoted_at, now, limit) for symbol, quote in quotes.items()}
+
+    problems = judge()
+    if any(problems.values()) and clock.refresh():
+        problems = judge()
+    return problems
+
+
+def disagreement_words(first: Quote, second: Quote | None) -> str:
+    """Return the warning two sources' prices deserve, "" where they agree or only one has one."""
+    if second is None:
+        return ""
+    apart = disagreement(first.price, second.price)
+    limit = settings.runtime_value("provider_disagreement")
+    if apart <= limit:
+        return ""
+    return (
+        f"{first.source} says {first.price.normalize():f}, {second.source} {second.price.normalize():f}:"
+        f" {apart * HUNDRED:.1f} % apart, more than {limit * HUNDRED:.1f} %"
+    )
+
+
+def take_fallback(cycle_id: UUID, wanted: int, *, share: int) -> int:
+    """Take requests to the slow source from the cycle's budget; return how many were left, at most ``wanted``.
+
+    All tasks of a cycle draw on the same 30. Where Redis is away each has its ``share``.
+    """
+    key = f"{PREFIX}:fallback:{cycle_id}"
+    try:
+        with connect(django_settings.REDIS_URL) as client:
+            taken = int(client.incrby(key, wanted))
+            client.expire(key, FALLBACK_SHARE_SECONDS)
+    except redis.RedisError:
+        return min(wanted, share)
+    return max(0, min(wanted, FALLBACK_QUOTES_PER_CYCLE - (taken - wanted)))

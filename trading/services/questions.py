@@ -1,0 +1,204 @@
+"""What a cycle fetched, as the question a strategy puts to its models."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from ai.domain.indicators import Indicators
+from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
+from connectors.keywords import matched
+from trading.domain.prices import Missing, NoPrice, age_problem
+from trading.domain.symbols import is_coin
+from trading.models import (
+    BarHistory,
+    Cycle,
+    DecisionRecord,
+    EquitySnapshot,
+    MarketSnapshot,
+    Position,
+    Strategy,
+)
+from trading.services import settings
+from trading.services.gaps import gaps_of
+from trading.services.market_time import market_now, stocks_trade_now
+from trading.services.sealing import sealed
+
+HUNDRED = Decimal(100)
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a symbol was not put before the model."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What all strategies of a cycle see: read once, so that they see the same.
+
+    ``now`` is market time, None where the broker's clock could not be read; ``skips`` names the symbols
+    nobody is asked about; ``bars`` are the histories the indicators were computed from, as records, unsaved.
+    """
+
+    cycle: Cycle
+    now: datetime | None
+    snapshots: Mapping[str, MarketSnapshot]
+    positions: Mapping[str, Position]
+    money: EquitySnapshot | None
+    skips: Mapping[str, Skip]
+    bars: Mapping[str, DecisionRecord]
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The symbols with an open position."""
+        return frozenset(self.positions)
+
+
+def read_scene(cycle: Cycle) -> Scene:
+    """Read what the cycle fetched and what the account holds."""
+    snapshots = {row.symbol: row for row in MarketSnapshot.objects.filter(cycle=cycle)}
+    now = market_now()
+    stocks_trade = stocks_trade_now()
+    max_age = settings.seconds("price_max_age")
+    skips = {}
+    gaps = gaps_of(cycle.pk)
+    for symbol in cycle.symbols:
+        snapshot, gap = snapshots.get(symbol), gaps.get(symbol)
+        skip = _skip(symbol, snapshot, gap, now, stocks_trade=stocks_trade, max_age=max_age)
+        if skip is not None:
+            skips[symbol] = skip
+    return Scene(
+        cycle=cycle,
+        now=now,
+        snapshots=snapshots,
+        positions={position.symbol: position for position in Position.objects.all()},
+        money=EquitySnapshot.objects.first(),
+        skips=skips,
+        bars=_bars(snapshots),
+    )
+
+
+def question_for(strategy: Strategy, scene: Scene, symbols: Sequence[str]) -> AnalysisQuestion | None:
+    """Return what the strategy asks about those of ``symbols`` that can be asked; None where none can."""
+    asked = [symbol for symbol in symbols if symbol not in scene.skips]
+    if not asked or scene.now is None:
+        return None
+    rows = scene.cycle.headlines
+    return AnalysisQuestion(
+        as_of=scene.now,
+        strategy_name=strategy.name,
+        instructions=strategy.instructions,
+        portfolio=_portfolio(scene),
+        symbols=tuple(
+            _facts(
+                scene.snapshots[symbol],
+                scene.positions.get(symbol),
+                _headlines(row for row in rows if symbol in row["symbols"]),
+            )
+            for symbol in asked
+        ),
+        headlines=_headlines(_by_keyword(rows, strategy.keywords, frozenset(asked))),
+    )
+
+
+def _skip(
+    symbol: str,
+    snapshot: MarketSnapshot | None,
+    gap: Missing | None,
+    now: datetime | None,
+    *,
+    stocks_trade: bool,
+    max_age: float,
+) -> Skip | None:
+    if now is None:
+        return Skip(NoPrice.NO_CLOCK, "the broker's clock could not be read")
+    if not is_coin(symbol) and not stocks_trade:
+        return Skip("market_closed", "the stock market is closed")
+    if snapshot is None:
+        return (
+            Skip(gap.reason, gap.detail)
+            if gap
+            else Skip(NoPrice.NO_PRICE, "no provider had a positive price")
+        )
+    problem = age_problem(snapshot.quoted_at, now, max_age)
+    return Skip(NoPrice.STALE, f"the price of {snapshot.source} is {problem}") if problem else None
+
+
+def _bars(snapshots: Mapping[str, MarketSnapshot]) -> dict[str, DecisionRecord]:
+    """Return the whole days that were known on each price's own day; today's figures are in the price."""
+    rows = BarHistory.objects.filter(symbol__in=snapshots)
+    return {
+        row.symbol: sealed({"kind": "bars", "symbol": row.symbol, "bars": row.bars})
+        for row in rows
+        if row.bars and row.market_date == snapshots[row.symbol].quoted_at.astimezone(UTC).date()
+    }
+
+
+def _portfolio(scene: Scene) -> PortfolioFacts:
+    positions = [scene.positions[symbol] for symbol in sorted(scene.positions)]
+    exposure = sum((abs(position.market_value) for position in positions), ZERO)
+    equity = scene.money.equity if scene.money else ZERO
+    return PortfolioFacts(
+        equity=equity,
+        cash=scene.money.cash if scene.money else ZERO,
+        exposure_percent=_percent(exposure, equity),
+        position_count=len(positions),
+        positions=tuple(
+            PositionFacts(held.symbol, _percent(held.market_value, equity), _profit_percent(held))
+            for held in positions
+        ),
+    )
+
+
+def _facts(
+    snapshot: MarketSnapshot, position: Position | None, headlines: tuple[HeadlineFact, ...]
+) -> SymbolFacts:
+    previous = snapshot.previous_close
+    return SymbolFacts(
+        symbol=snapshot.symbol,
+        price=snapshot.price,
+        change_percent=(snapshot.price / previous - 1) * HUNDRED if previous else None,
+        indicators=Indicators.from_dict(snapshot.indicators) if snapshot.indicators else None,
+        headlines=headlines,
+        position_quantity=position.quantity if position else ZERO,
+        unrealised_pnl_percent=_profit_percent(position) if position else None,
+        quoted_at=snapshot.quoted_at,
+        source=snapshot.source,
+    )
+
+
+def _profit_percent(position: Position) -> Decimal | None:
+    cost = position.average_entry_price * position.quantity
+    return position.unrealised_pnl / cost * HUNDRED if cost else None
+
+
+def _percent(part: Decimal, whole: Decimal) -> Decimal:
+    return part / whole * HUNDRED if whole > 0 else ZERO
+
+
+def _by_keyword(
+    rows: Iterable[Mapping[str, Any]], keywords: Sequence[str], asked: frozenset[str]
+) -> Iterable[Mapping[str, Any]]:
+    """Yield the headlines with one of the keywords that are told with none of the symbols.
+
+    A source may have found a keyword in a summary, which is not kept: the row names it.
+    """
+    words = frozenset(keywords)
+    for row in rows:
+        has_one = words.intersection(row.get("keywords", ())) or matched(row["title"], keywords)
+        if has_one and asked.isdisjoint(row["symbols"]):
+            yield row
+
+
+def _headlines(rows: Iterable[Mapping[str, Any]]) -> tuple[HeadlineFact, ...]:
+    return tuple(
+        HeadlineFact(
+            title=row["title"], source=row["source"], published_at=datetime.fromisoformat(row["published_at"])
+        )
+        for row in rows
+    )
