@@ -1,6 +1,7 @@
 """What was fetched becomes one decision per symbol, each with its reason where it does not trade."""
 
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -209,12 +210,26 @@ def test_skipped_symbol_says_what_every_source_answered(cycle: Cycle, model: Any
 
 
 def test_clock_that_cannot_be_read_skips_everything(account: Outside, cycle: Cycle) -> None:
-    change(AgentStatus.objects.get(), market_time_read_at=ago(minutes=6))
+    unread = {"market_time": datetime(2020, 10, 15, 14, tzinfo=UTC), "market_time_read_at": ago(minutes=6)}
+    change(AgentStatus.objects.get(), **unread)
 
     assert analyse_cycle(cycle.pk) == []
 
     assert {reason for _, _, reason in decided(cycle).values()} == {"no_market_clock"}
     assert not any(r["path"].startswith("/ai/") for r in account.requests())
+
+
+def test_calendar_says_what_is_closed_where_the_clock_cannot_be_read(cycle: Cycle) -> None:
+    thanksgiving = datetime(2026, 11, 26, 15, tzinfo=UTC)
+    change(AgentStatus.objects.get(), market_time=thanksgiving, market_time_read_at=ago(minutes=6))
+
+    assert analyse_cycle(cycle.pk) == []
+
+    assert {symbol: reason for symbol, (_, _, reason) in decided(cycle).items()} == {
+        STOCK: "market_closed",
+        OTHER_STOCK: "market_closed",
+        COIN: "no_market_clock",
+    }
 
 
 def test_model_is_told_positions_headlines_and_money(account: Outside, cycle: Cycle, model: Any) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from connectors.base import Quote
 from connectors.coingecko import client as coingecko
 from tests.factories import make_agent, make_cycle
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
+from tests.trading.scenes import ago
 from trading.models import AgentStatus, BarHistory, Cycle, EquitySnapshot, Event, MarketSnapshot
 from trading.services import fetching, prices
 from trading.services.gaps import gaps_of
@@ -236,6 +237,17 @@ def test_closed_market_costs_no_request_for_stocks(account: Outside, cycle: Cycl
 
     assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 0
     assert fetching.fetch_coins(cycle.pk, [COIN]) == 1
+
+    assert step(cycle, "stocks")["skipped"] == "market_closed"
+    assert not [r for r in account.requests() if "/stocks/" in r["path"]]
+
+
+def test_calendar_closes_the_market_where_the_clock_is_away(account: Outside, cycle: Cycle) -> None:
+    account.venue.fault(kind="error", route="GET /v2/clock")
+    night = datetime(2020, 10, 15, 21, tzinfo=UTC)
+    AgentStatus.objects.update(market_time=night, market_time_read_at=ago(minutes=6), market_open=True)
+
+    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 0
 
     assert step(cycle, "stocks")["skipped"] == "market_closed"
     assert not [r for r in account.requests() if "/stocks/" in r["path"]]

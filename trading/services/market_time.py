@@ -1,10 +1,14 @@
-"""Market time as last read from the broker's clock, carried forward by wall time."""
+"""Market time as last read from the broker's clock, carried forward by wall time.
+
+Where the broker has not said for long whether stocks trade, the exchange's calendar does.
+"""
 
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 from trading.models import AgentStatus
+from trading.services.exchange_calendar import is_session
 
 CLOCK_MAX_AGE = timedelta(minutes=5)
 
@@ -18,10 +22,16 @@ def market_now() -> datetime | None:
     return agent.market_time + elapsed if elapsed <= CLOCK_MAX_AGE else None
 
 
-def stocks_trade_now() -> bool:
-    """Return whether the stock market was open when the clock was last read; False when unknown."""
+def stocks_trade_now() -> bool | None:
+    """Return whether US stocks trade; None when the broker's clock was never read.
+
+    The broker's word of the last five minutes, else the exchange's calendar at the market time carried forward.
+    """
     agent = AgentStatus.objects.filter(pk=1).first()
-    return bool(agent and agent.market_open and market_now() is not None)
+    at = latest_market_time()
+    if agent is None or at is None:
+        return None
+    return agent.market_open if market_now() is not None else is_session(at)
 
 
 def latest_market_time() -> datetime | None:

@@ -39,7 +39,7 @@ class MarketTime:
         self._asked = False
         self._read_at = monotonic()
         self.now = market_now()
-        self.is_open = stocks_trade_now()
+        self.is_open: bool | None = stocks_trade_now()
 
     def refresh(self) -> bool:
         """Ask the broker, the first time; return whether there is news.
@@ -57,10 +57,10 @@ class MarketTime:
         return True
 
     def stocks_closed(self) -> bool:
-        """Tell whether stocks do not trade now, by a clock just read where it says so."""
+        """Tell whether stocks do not trade now, by a clock just read where it says so and can be read."""
         if not self.is_open:
             self.refresh()
-        return self.now is not None and not self.is_open
+        return self.is_open is False
 
 
 @dataclass(slots=True)

@@ -112,13 +112,13 @@ def _skip(
     gap: Missing | None,
     now: datetime | None,
     *,
-    stocks_trade: bool,
+    stocks_trade: bool | None,
     max_age: float,
 ) -> Skip | None:
+    if not is_coin(symbol) and stocks_trade is False:
+        return Skip("market_closed", "the stock market is closed")
     if now is None:
         return Skip(NoPrice.NO_CLOCK, "the broker's clock could not be read")
-    if not is_coin(symbol) and not stocks_trade:
-        return Skip("market_closed", "the stock market is closed")
     if snapshot is None:
         return (
             Skip(gap.reason, gap.detail)
