@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from tests.e2e.system import System, run_cycle_json
+from tests.waiting import wait_until
 
 TRACE = "_tiktoken"  # a compiled library that litellm brings and nobody else loads
 
@@ -18,11 +19,12 @@ def has_library(process: psutil.Process) -> bool:
 
 
 def test_only_the_analysts_child_loads_the_model_library(system: System) -> None:
+    parent, child = system.processes("analyst")
+    wait_until(lambda: has_library(child), what="it is loaded before a cycle waits for it")
     assert run_cycle_json()["status"] == "completed"
 
-    parent, child = system.processes("analyst")
     others = [each for name in ("worker", "sweeper", "listener") for each in system.processes(name)]
 
-    assert has_library(child), "it has asked a model, so it must be seen"
+    assert has_library(child)
     assert [each.pid for each in (parent, *others) if has_library(each)] == []
     assert len(others) == 5
