@@ -2,7 +2,7 @@
 
 PORT ?= 8000
 ARGS ?=
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 PYTHON_IN_VENV := .venv/bin/python
 
 # A demo or a test must never meet a real account, whatever the shell has set.
@@ -29,7 +29,7 @@ test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a p
 	@$(WITHOUT_REAL_MARKETS); \
 	status=0; \
 	$(PYTHON_IN_VENV) -m coverage erase; \
-	$(PYTHON_IN_VENV) -m coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS) || status=$$?; \
+	$(PYTHON_IN_VENV) -m coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
 	$(PYTHON_IN_VENV) -m coverage combine -q || true; \
 	$(PYTHON_IN_VENV) -m tests.coverage_summary $(if $(strip $(ARGS)),--no-minimum) || status=1; \
 	exit $$status

@@ -45,8 +45,9 @@ class Up:
         wait_until(lambda: len(self.pids(name)) >= count, f"{name} started {count} times")
         return self.pids(name)[count - 1]
 
-    def ended_within(self, seconds: float) -> int:
-        return self.process.wait(timeout=seconds)
+    def ended(self) -> int:
+        """Wait until it has ended; a busy machine takes its time, a lost signal takes for ever."""
+        return self.process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_a_stop_signal_ends_every_process(
 
     supervisor.process.send_signal(number)
 
-    assert supervisor.ended_within(5) == 0
+    assert supervisor.ended() == 0
     assert "all stopped" in supervisor.said()
     assert not (tmp_path / "after-kill").exists()
     assert not any(is_alive(pid) for pid in everybody(tmp_path))
@@ -131,7 +132,7 @@ def test_ctrl_c_reaches_the_whole_group_and_shows_no_traceback(up: Callable[...,
 
     os.killpg(supervisor.process.pid, signal.SIGINT)
 
-    assert supervisor.ended_within(5) == 0
+    assert supervisor.ended() == 0
     assert "Traceback" not in supervisor.said()
     assert not any(is_alive(pid) for pid in everybody(tmp_path))
 
@@ -158,7 +159,7 @@ def test_a_stubborn_child_and_its_own_child_are_killed_in_time(up: Callable[...,
 
     supervisor.process.send_signal(signal.SIGTERM)
 
-    assert supervisor.ended_within(5) == 0
+    assert supervisor.ended() == 0
     assert "Not ended in time, killed: worker" in supervisor.said()
     assert not any(is_alive(pid) for pid in everybody(tmp_path))
 
@@ -172,7 +173,7 @@ def test_a_second_signal_hurries(up: Callable[..., Up], tmp_path: Path) -> None:
     wait_until(lambda: "Ctrl-C once more" in supervisor.said(), "the first signal is seen")
     supervisor.process.send_signal(signal.SIGINT)
 
-    assert supervisor.ended_within(5) == 0
+    assert supervisor.ended() == 0
     assert time.monotonic() - started < 1.0
     assert not any(is_alive(pid) for pid in everybody(tmp_path))
 
@@ -217,7 +218,7 @@ def test_a_second_up_says_who_runs_and_what_to_do(up: Callable[..., Up], tmp_pat
 
     second = up("web=sleeps")
 
-    assert second.ended_within(5) == 1
+    assert second.ended() == 1
     assert f"already runs on {tmp_path} (process {first.process.pid}): stop it" in second.said()
     assert len(first.pids("web")) == 1
 

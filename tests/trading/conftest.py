@@ -4,6 +4,7 @@ import pytest
 
 from tests.factories import make_agent, make_limits
 from tests.trading.outside import Outside
+from tests.trading.scenes import forget_prices
 from tests.venue_process import VenueProcess
 
 
@@ -13,6 +14,7 @@ def outside(venue: VenueProcess) -> Outside:
     venue.clock(paused=True)
     if not venue.state_report()["is_open"]:
         venue.clock(to="open")
+    forget_prices()
     return Outside(venue)
 
 

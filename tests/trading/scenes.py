@@ -33,8 +33,13 @@ def change(row: Model, **columns: Any) -> None:
 
 
 def price_of(symbol: str) -> Decimal:
-    """Return the venue's price; its clock is held, so it stays."""
+    """Return the venue's price; its clock is held, so it stays while a test does not move it."""
     return _price(symbol, current_providers())
+
+
+def forget_prices() -> None:
+    """Ask the venue anew: another test may have moved its clock."""
+    _price.cache_clear()
 
 
 @lru_cache(maxsize=64)
