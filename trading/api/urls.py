@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from trading.api.views import control, cycles, decisions, orders, records, sagas
+from trading.api.views import control, cycles, decisions, orders, records, sagas, stream
 
 urlpatterns = [
     path("status", control.StatusView.as_view()),
@@ -30,6 +30,7 @@ urlpatterns = [
     path("universe/candidates", records.CandidatesView.as_view()),
     path("model-calls", records.ModelCallsView.as_view()),
     path("events", records.EventsView.as_view()),
+    path("events/stream", stream.EventStreamView.as_view()),
 ]
 
 # The first words of the API's addresses: errors at them are problems, whoever finds them.
