@@ -4,6 +4,8 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from orchestrator_project.threads import LentThreads
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
-application = get_asgi_application()
+application = LentThreads(get_asgi_application())
