@@ -32,10 +32,11 @@ DEFAULT_INSTRUCTIONS = (
 )
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
+RUNS = ["engage_killswitch", "set_mode", "answer_approval", "run_cycle"]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],
-    "operator": ["view", "engage_killswitch", "set_mode", "answer_approval"],
-    "risk officer": ["view", "engage_killswitch", "release_killswitch", "set_mode", "answer_approval"],
+    "operator": ["view", *RUNS],
+    "risk officer": ["view", *RUNS, "release_killswitch"],
 }
 
 

@@ -53,6 +53,8 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "rest_framework",
     "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "risk",
     "ai",
     "trading",
@@ -123,7 +125,30 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["trading.api.access.HasPermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["trading.api.throttling.CallerThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["trading.api.media.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["trading.api.media.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "trading.api.media.OnlyJSON",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "trading.api.schema.ApiSchema",
+    "EXCEPTION_HANDLER": "trading.api.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Trading Orchestrator",
+    "DESCRIPTION": "An AI trading agent on a paper account: what it does, why, and how to stop it.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVERS": [{"url": "/api"}, {"url": "/"}],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # Enums stay where they are used: the same word, e.g. status, names different things.
+    "POSTPROCESSING_HOOKS": ["trading.api.schema.without_enum_marks"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
 }
 
 CELERY_BROKER_URL = REDIS_URL

@@ -15,6 +15,7 @@ from trading.models.market import (
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.record import DecisionRecord, StrategyVersion
+from trading.models.request_key import RequestKey
 from trading.models.saga import Saga, SagaStep
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Mode",
     "Order",
     "Position",
+    "RequestKey",
     "RuntimeSetting",
     "Saga",
     "SagaStep",

@@ -1,0 +1,33 @@
+"""Clients of the API for users of each group, on a database as the first start leaves it."""
+
+from collections.abc import Callable
+
+import pytest
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from orchestrator_project.prepare import seed
+from tests.factories import make_user
+
+GROUPS = ("viewer", "operator", "risk officer")
+Api = Callable[[str], APIClient]
+
+
+@pytest.fixture
+def prepared(db: None, settings: object) -> None:
+    """Seed settings, limits, groups and the first operator; passwords hash quickly, none is guarded here."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
+    seed()
+
+
+@pytest.fixture
+def api(prepared: None) -> Api:
+    """Return a function that gives a client with the token of a new user: of a group, or of none ("")."""
+
+    def _api(group: str) -> APIClient:
+        user = make_user(group=group if group in GROUPS else "", is_superuser=group == "superuser")
+        client = APIClient(raise_request_exception=False)
+        client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+        return client
+
+    return _api
