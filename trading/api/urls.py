@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from trading.api.views import orders
+from trading.api.views import ai_decisions, orders
 
 urlpatterns = [
+    path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),
     path("orders", orders.OrdersView.as_view()),
 ]
 

@@ -9,7 +9,10 @@ from uuid import UUID
 from django.db import connection
 
 from trading.domain.stage_keys import KEYS
-from trading.services.decision_rows import SELECT, DecisionRow
+from trading.services.decision_rows import DecisionRow, rows_of
+from trading.services.keyset import Order, Page, Position, page_of
+
+NEWEST_FIRST = Order(("decision_created_at", "decision_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class DecisionFilter:
     """Which decisions; None stands for any.
 
     Args:
-        stages: the words of domain/stage_keys.py, any of which a decision may have.
+        stages: words of domain/stage_keys.py, any of which a decision may have.
         since: when it was decided, inclusive; ``until`` exclusive (wall time).
     """
 
@@ -31,26 +34,8 @@ class DecisionFilter:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place between two decisions: beside the one named, towards older or newer ones."""
-
-    created_at: datetime
-    decision_id: UUID
-    newer: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionPage:
-    """Decisions, newest first, and whether there are newer and older ones."""
-
-    rows: Sequence[DecisionRow]
-    has_newer: bool
-    has_older: bool
-
-
 ANY = DecisionFilter()
-COLUMNS = {
+CONDITIONS = {
     "symbol": "symbol = %s",
     "action": "action = %s",
     "strategy_id": "strategy_id = %s",
@@ -61,48 +46,43 @@ COLUMNS = {
 }
 
 
-def decision_page(wanted: DecisionFilter = ANY, *, place: Place | None = None, limit: int) -> DecisionPage:
-    """Return up to ``limit`` decisions beside ``place``, or the newest, in one statement."""
-    newer = place is not None and place.newer
-    keys, values = _keys(wanted, place, limit + 1)
-    order = "ASC" if newer else "DESC"
-    statement = f"WITH keys AS MATERIALIZED ({keys}) {SELECT} ORDER BY keys.created_at {order}, keys.id {order}"
+def decision_page(
+    wanted: DecisionFilter = ANY, *, position: Position | None = None, limit: int
+) -> Page[DecisionRow]:
+    """Return the page at ``position``, the newest where there is none: its keys, then what is linked to them."""
+    statement, values = keys_statement(wanted, position=position, limit=limit)
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        found = list(map(DecisionRow._make, cursor.fetchall()))
-    more = len(found) > limit
-    del found[limit:]
-    if newer:
-        found.reverse()
-    return DecisionPage(
-        rows=found,
-        has_newer=more if newer else place is not None,
-        has_older=True if newer else more,
-    )
+        keys = [key for key, _ in cursor.fetchall()]
+    return page_of(rows_of(keys), order=NEWEST_FIRST, position=position, limit=limit)
 
 
-def _keys(wanted: DecisionFilter, place: Place | None, limit: int) -> tuple[str, list[Any]]:
-    """Return the statement for the page's keys: for each word of the stages the front of its index, merged."""
-    newer = place is not None and place.newer
-    order = "ORDER BY created_at ASC, id ASC" if newer else "ORDER BY created_at DESC, id DESC"
-    conditions, values = [], []
-    for name, condition in COLUMNS.items():
-        if (value := getattr(wanted, name)) is not None:
-            conditions.append(condition)
-            values.append(value)
-    if place is not None:
-        conditions.append(f"(created_at, id) {'>' if newer else '<'} (%s, %s)")
-        values += [place.created_at, place.decision_id]
+def keys_statement(
+    wanted: DecisionFilter, *, position: Position | None, limit: int
+) -> tuple[str, list[Any]]:
+    """Return the statement of a page's keys and one more: for each word of the stages the front of its index, merged.
+
+    It is planned anew each time, with its values: that is quick for one table, and with several filters the best
+    index depends on them.
+    """
+    way = "ASC" if position is not None and position.backwards else "DESC"
+    front = f"ORDER BY created_at {way}, id {way} LIMIT {limit + 1}"
+    found = [(text, getattr(wanted, name)) for name, text in CONDITIONS.items()]
+    conditions = [text for text, value in found if value is not None]
+    values = [value for _, value in found if value is not None]
+    if position is not None:
+        conditions.append(f"(created_at, id) {'>' if position.backwards else '<'} (%s, %s)")
+        values += position.key
     words = wanted.stages
     if words is None or set(words) == set(KEYS):
-        return _front(conditions, order, limit), values
+        return _select(conditions, front), values
     if not words:
-        return _front([*conditions, "false"], order, limit), values
-    branches = [f"({_front([*conditions, 'stages = %s'], order, limit)})" for _ in words]
-    merged = f"SELECT id, created_at FROM ({' UNION ALL '.join(branches)}) AS found {order} LIMIT {limit}"
+        return _select([*conditions, "false"], front), values
+    branch = f"({_select([*conditions, 'stages = %s'], front)})"
+    merged = f"SELECT id, created_at FROM ({' UNION ALL '.join([branch] * len(words))}) AS found {front}"
     return merged, [value for word in words for value in (*values, word)]
 
 
-def _front(conditions: Sequence[str], order: str, limit: int) -> str:
+def _select(conditions: Sequence[str], front: str) -> str:
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT id, created_at FROM ai_decisions {where}{order} LIMIT {limit}"
+    return f"SELECT id, created_at FROM ai_decisions {where}{front}"
