@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from trading.services.callers import may
+
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module through its settings
 
@@ -24,4 +26,4 @@ class HasPermission(BasePermission):
         method = "GET" if request.method == "HEAD" else str(request.method)
         if method not in allowed:
             return method not in view.allowed_methods or method in ALWAYS_ANSWERED
-        return user.has_perm(allowed[method])
+        return may(user, allowed[method])
