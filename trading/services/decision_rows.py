@@ -92,7 +92,8 @@ class DecisionRow(NamedTuple):
     position_synced_at: datetime
 
 
-def _columns() -> str:
+def columns() -> str:
+    """Return the columns of a statement that ``LINKED`` is in, in the order of the fields."""
     split = [name.partition("_") for name in DecisionRow._fields]
     return ", ".join(f'"{table}"."{column}"' for table, _, column in split)
 
@@ -132,7 +133,7 @@ LEFT JOIN positions position ON position.symbol = "order".symbol
 ROWS = Prepared(
     "decision_rows",
     "uuid[]",
-    f"SELECT {_columns()} FROM unnest($1) WITH ORDINALITY AS keys (id, place) {LINKED} ORDER BY keys.place",
+    f"SELECT {columns()} FROM unnest($1) WITH ORDINALITY AS keys (id, place) {LINKED} ORDER BY keys.place",
 )
 
 

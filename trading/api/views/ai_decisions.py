@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from trading.api.enriched import shown
-from trading.api.pagination import cursors
+from trading.api.pagination import Cursors, cursors
 from trading.api.schema import page_of
 from trading.api.serializers import ApiSerializer, ListQuery, PlainDecimalField
 from trading.api.views.ai_decisions_example import PAGE
@@ -174,14 +174,9 @@ class EnrichedDecisionsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """The timeline always has six stages: decision, risk_gate, order, fill, position, exit."""
-        marks = cursors(
-            type(self).__name__,
-            self.parameters,
-            NEWEST_FIRST,
-            {"decision_created_at": KEY_PARSERS["created_at"], "decision_id": KEY_PARSERS["id"]},
-        )
+        marks = marks_of(self.parameters)
         page = decision_page(
-            _filter(self.parameters),
+            filter_of(self.parameters),
             position=marks.read(self.parameters.get("cursor")),
             limit=self.parameters["limit"],
         )
@@ -189,7 +184,14 @@ class EnrichedDecisionsView(ApiView):
         return Response(marks.envelope(page, [shown(row, now) for row in page.rows]))
 
 
-def _filter(parameters: Mapping[str, Any]) -> DecisionFilter:
+def marks_of(parameters: Mapping[str, Any]) -> Cursors:
+    """Return the cursors of this list under its parameters."""
+    parsers = {"decision_created_at": KEY_PARSERS["created_at"], "decision_id": KEY_PARSERS["id"]}
+    return cursors(EnrichedDecisionsView.__name__, parameters, NEWEST_FIRST, parsers)
+
+
+def filter_of(parameters: Mapping[str, Any]) -> DecisionFilter:
+    """Return what the parameters ask for."""
     words = None
     if "stage" in parameters:
         words = keys_with(StageName(parameters["stage"]), StageStatus(parameters["stage_status"]))
