@@ -14,7 +14,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from risk.models import RiskLimits
 from trading.domain.runtime_settings import SPECS
 from trading.models import AgentStatus, RuntimeSetting, Strategy
-from trading.services import settings
+from trading.services import settings, stages
 
 FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"
@@ -43,6 +43,7 @@ GROUPS: dict[str, list[str]] = {
 def prepare() -> str | None:
     """Migrate and seed; return the first operator's password at the first start, None later."""
     call_command("migrate", interactive=False, verbosity=0)
+    stages.stamp_unstamped()
     return seed()
 
 

@@ -122,7 +122,7 @@ LOGGING = logging_config("DEBUG" if DEBUG else "INFO")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "trading.api.authentication.TokenOfUser",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["trading.api.access.HasPermission"],

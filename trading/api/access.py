@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from trading.services.callers import may
+
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module through its settings
 
@@ -23,4 +25,4 @@ class HasPermission(BasePermission):
             return True  # 405 says more
         allowed: Mapping[str, str | tuple[str, ...]] = getattr(view, "permissions", {})
         names = allowed.get(method, ())
-        return any(user.has_perm(name) for name in ([names] if isinstance(names, str) else names))
+        return any(may(user, name) for name in ([names] if isinstance(names, str) else names))

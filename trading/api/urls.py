@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from trading.api.views import control, cycles, decisions, orders, records, sagas, stream
+from trading.api.views import ai_decisions, control, cycles, decisions, orders, records, sagas, stream
 
 urlpatterns = [
     path("status", control.StatusView.as_view()),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("sagas/active", sagas.ActiveSagasView.as_view()),
     path("sagas/<uuid:pk>", sagas.SagaView.as_view()),
     path("decisions/<uuid:pk>", decisions.DecisionView.as_view()),
+    path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),
     path("approvals", decisions.ApprovalsView.as_view()),
     path("approvals/<uuid:pk>/approve", decisions.ApproveView.as_view()),
     path("approvals/<uuid:pk>/reject", decisions.RejectView.as_view()),

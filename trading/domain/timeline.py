@@ -93,12 +93,14 @@ class ExitFacts:
         realised_pnl: USD realised by the orders that reduced it, None where none did.
         purposes: what those orders were for, e.g. ``exit``, ``stop_loss``, ``flatten``.
         reduced_quantity: base units they sold.
+        is_inferred: nothing was found closed; the last sale counts because nothing is held.
     """
 
     closed_at: datetime | None
     realised_pnl: Decimal | None
     purposes: tuple[str, ...]
     reduced_quantity: Decimal
+    is_inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The log of every transition, written in the transition's transaction."""
 
 from django.db import models
+from django.db.models import Q
 from uuid6 import uuid7
 
 
@@ -27,6 +28,12 @@ class Event(models.Model):
             # Read by the operator's live lines and the events list, in order of time.
             models.Index(fields=["occurred_at", "id"], name="events_in_time"),
             models.Index(fields=["cycle_id", "occurred_at"], name="events_of_cycle"),
+            # Read by the timeline: when a symbol's position was next found closed.
+            models.Index(
+                fields=["aggregate_id", "occurred_at"],
+                name="events_position_closed",
+                condition=Q(type="position.closed"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
-from trading.services import cycles, decision_records, safe_mode, settings, strategies
+from trading.services import cycles, decision_records, safe_mode, settings, stages, strategies
 from trading.services.questions import Scene, Skip, question_for, read_scene
 
 ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 45 s
@@ -210,6 +210,7 @@ def _store(
         if not moved:
             return None
         decision_records.store_records(records)
+        stages.stamp_new(rows)
         AIDecision.objects.bulk_create(rows)
         Event.objects.bulk_create(_created_event(row) for row in rows)
         if cycle.cycle_type == Cycle.Type.EXECUTION:

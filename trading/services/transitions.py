@@ -9,6 +9,7 @@ from django.db.models import Max
 
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
+from trading.services import stages
 
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
 MACHINE_OF: Mapping[type[models.Model], str] = {
@@ -53,6 +54,8 @@ def apply(
     target = next_status(machine, row.status, event)
     condition = models.Q(pk=row.pk, status=row.status) & (where or models.Q())
     values = dict(changes or {})
+    if isinstance(row, AIDecision):
+        values |= stages.word_after(row, target, values)
     with transaction.atomic():
         updated = type(row)._default_manager.filter(condition).update(status=target, **values)
         if not updated:
@@ -64,6 +67,8 @@ def apply(
             payload={"from": row.status, "to": target, **facts},
             cycle_id=correlation_of(row),
         )
+        if isinstance(row, (Order, Saga)) and row.decision_id is not None:
+            stages.restamp([row.decision_id])
     for name, value in {"status": target, **values}.items():
         setattr(row, name, value)
     return True
