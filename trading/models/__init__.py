@@ -16,6 +16,7 @@ from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.saga import Saga, SagaStep
+from trading.models.subscription import EventStream, HandledEvent, HeldEvent, ParkedEvent, TradeProposal
 
 __all__ = [
     "AIDecision",
@@ -27,11 +28,15 @@ __all__ = [
     "DecisionRecord",
     "EquitySnapshot",
     "Event",
+    "EventStream",
     "Fill",
+    "HandledEvent",
     "Heartbeat",
+    "HeldEvent",
     "MarketSnapshot",
     "Mode",
     "Order",
+    "ParkedEvent",
     "Position",
     "RuntimeSetting",
     "Saga",
@@ -40,5 +45,6 @@ __all__ = [
     "StrategyVersion",
     "SymbolLook",
     "Trade",
+    "TradeProposal",
     "UniverseCandidate",
 ]

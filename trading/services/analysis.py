@@ -16,13 +16,14 @@ from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
-from trading.services import cycles, decision_records, safe_mode, settings, strategies
+from trading.services import cycles, decision_records, safe_mode, settings, strategies, transitions
 from trading.services.questions import Scene, Skip, question_for, read_scene
 
 ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 45 s
 LEAST_SECONDS = 0.5
 NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
 NONSENSE_SHOWN = 10
+REASONING_SHOWN = 1000
 ZERO = Decimal(0)
 
 
@@ -211,21 +212,24 @@ def _store(
             return None
         decision_records.store_records(records)
         AIDecision.objects.bulk_create(rows)
-        Event.objects.bulk_create(_created_event(row) for row in rows)
+        Event.objects.bulk_create(created_event(row) for row in rows)
         if cycle.cycle_type == Cycle.Type.EXECUTION:
             return list(AIDecision.objects.approved_pending().values_list("pk", flat=True))
         cycles.record_step(cycle.pk, "analysis", **_summary(rows), seconds=_seconds(began))
     return [row.pk for row in rows if row.status == DecisionStatus.PENDING]
 
 
-def _created_event(row: AIDecision) -> Event:
-    return Event(
-        aggregate_type="decision",
-        aggregate_id=str(row.pk),
-        sequence=1,
-        type="decision.created",
-        payload={"to": row.status, "symbol": row.symbol, "action": row.action, "reason": row.reason},
-        cycle_id=row.cycle_id,
+def created_event(row: AIDecision) -> Event:
+    """Return the first event of a decision, with all that somebody outside needs to follow it."""
+    return transitions.first_event(
+        row,
+        reason=row.reason,
+        confidence=str(row.confidence),
+        reasoning=row.reasoning[:REASONING_SHOWN],
+        strategy=row.strategy.name,
+        strategy_version=row.strategy_version,
+        model=row.model,
+        price=None if row.price is None else str(row.price),
     )
 
 
