@@ -75,7 +75,9 @@ _ORDER = (
     Field("purpose", "entry, exit, flatten, external, …", "purpose"),
     _SYMBOL,
     Field("side", "buy or sell", "side", words=("buy", "sell")),
-    Field("quantity", "base units; null where only the broker knows", "quantity", Kind.DECIMAL, optional=True),
+    Field(
+        "quantity", "base units; null where only the broker knows", "quantity", Kind.DECIMAL, optional=True
+    ),
 )
 _STATUS = Field("status", "the order's status now", "to", words=tuple(s.value for s in OrderStatus))
 _FILLED = Field("filledQuantity", "base units filled so far", "filled_quantity", Kind.DECIMAL, optional=True)

@@ -4,7 +4,6 @@ from django.db import models
 from django.db.models import Func, Q, Value
 from uuid6 import uuid7
 
-
 POSITIONS = "events_position"
 
 

@@ -50,7 +50,9 @@ class EventStream(models.Model):
     class Meta:
         db_table = "event_streams"
         constraints = [
-            models.UniqueConstraint(name="one_stream_per_aggregate", fields=["consumer", "source", "aggregate"])
+            models.UniqueConstraint(
+                name="one_stream_per_aggregate", fields=["consumer", "source", "aggregate"]
+            )
         ]
         # Read by maintenance, which forgets aggregates that nothing has happened to for long.
         indexes = [models.Index(fields=["updated_at"], name="event_streams_in_time")]
@@ -107,7 +109,9 @@ class ParkedEvent(models.Model):
     class Meta:
         db_table = "parked_events"
         constraints = [
-            models.UniqueConstraint(name="one_parked_row_per_event", fields=["consumer", "source", "event_id"])
+            models.UniqueConstraint(
+                name="one_parked_row_per_event", fields=["consumer", "source", "event_id"]
+            )
         ]
         permissions = [("replay_parkedevent", "Can replay parked events")]
         # Read by the console's list and by doctor: what waits for a person.
@@ -137,9 +141,7 @@ class TradeProposal(models.Model):
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
     reason = models.CharField(max_length=200, blank=True)
-    decision = models.OneToOneField(
-        AIDecision, null=True, on_delete=models.PROTECT, related_name="proposal"
-    )
+    decision = models.OneToOneField(AIDecision, null=True, on_delete=models.PROTECT, related_name="proposal")
     proposed_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     received_at = models.DateTimeField(auto_now_add=True)

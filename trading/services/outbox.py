@@ -72,16 +72,19 @@ def backlog() -> Backlog:
     return Backlog(count, timezone.now() - oldest if oldest else timedelta(0))
 
 
-def reread(aggregate: str, sequences: range) -> Mapping[int, dict[str, Any]]:
-    """Return published events of one of our aggregates from the log, by their sequence.
+def reread(source: str, aggregate: str, sequences: range) -> Mapping[int, dict[str, Any]]:
+    """Return published events of an aggregate from our log, by their sequence; nothing of other sources.
 
     Args:
         aggregate: as in an event's ``subject``: type, slash, id.
     """
+    if source != our_source():
+        return {}
     kind, _, pk = aggregate.partition("/")
     rows = Event.objects.filter(
-        aggregate_type=kind, aggregate_id=pk, public_sequence__in=sequences, public_sequence__isnull=False
+        aggregate_type=kind,
+        aggregate_id=pk,
+        public_sequence__gte=sequences.start,
+        public_sequence__lt=sequences.stop,
     )
-    source = our_source()
     return {row.public_sequence: published_form(row, source=source) for row in rows if row.public_sequence}
-
