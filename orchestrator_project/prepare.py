@@ -34,8 +34,15 @@ CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],
-    "operator": ["view", "engage_killswitch", "set_mode", "answer_approval"],
-    "risk officer": ["view", "engage_killswitch", "release_killswitch", "set_mode", "answer_approval"],
+    "operator": ["view", "engage_killswitch", "set_mode", "answer_approval", "replay_parkedevent"],
+    "risk officer": [
+        "view",
+        "engage_killswitch",
+        "release_killswitch",
+        "set_mode",
+        "answer_approval",
+        "replay_parkedevent",
+    ],
 }
 
 

@@ -8,7 +8,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 NAME = "recorder"
 QUEUE = "test.recorder"
 TOPICS = ("#",)
-EFFECTS = "CREATE TABLE IF NOT EXISTS test_effects (n bigserial PRIMARY KEY, event_id text, subject text, sequence bigint)"
+EFFECTS = (
+    "CREATE TABLE IF NOT EXISTS test_effects"
+    " (n bigserial PRIMARY KEY, event_id text, subject text, sequence bigint)"
+)
 
 
 def main() -> None:

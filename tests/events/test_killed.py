@@ -1,6 +1,7 @@
 """Relay and consumers killed with kill -9 under load, on each transport: nothing lost, nothing twice, in order."""
 
 import random
+import threading
 import time
 from collections import Counter, defaultdict
 
@@ -59,7 +60,7 @@ def test_killed_under_load_nothing_is_lost_doubled_or_out_of_order(
     make_agent()
     make_asset("AAPL")
     make_strategy(name="Outside")
-    chance, began = random.Random(kills), time.monotonic()
+    chance, began, pause = random.Random(kills), time.monotonic(), threading.Event()
     processes.start(*VICTIMS)
     counts: Counter[str] = Counter()
 
@@ -74,7 +75,7 @@ def test_killed_under_load_nothing_is_lost_doubled_or_out_of_order(
                 seconds=120,
                 what=f"{victim} works: {processes.log(victim)}",
             )
-            time.sleep(chance.uniform(0, 0.05))
+            pause.wait(chance.uniform(0, 0.05))
             processes.kill(victim)
             counts[victim] += 1
             processes.start(victim)
