@@ -91,19 +91,19 @@ class EventBus:
         self._connection = connection_to(url)
         with as_unavailable("connect"):
             self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-            self._producer = Producer(self._connection.channel(), exchange=exchange())
+            self._channel = cast("Any", self._connection.channel())  # kombu's types know no more
+            self._producer = Producer(self._channel, exchange=exchange())
             self.declare()
 
     def declare(self) -> None:
         """Declare exchange and queues; on Redis again what was forgotten when it was emptied."""
         with as_unavailable("declare"):
-            channel = self._producer.channel
             if is_redis(self._url):
-                channel.connection.state.clear()  # or a binding it once made is not made again
-            exchange()(channel).declare()
+                self._channel.connection.state.clear()  # or a binding it once made is not made again
+            exchange()(self._channel).declare()
             for name, topics in self._queues.items():
                 for queue in queues_of(name, topics):
-                    queue(channel).declare()
+                    queue(self._channel).declare()
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """Publish a CloudEvent; on return every bound queue has it.
@@ -135,12 +135,12 @@ class EventBus:
         if not is_redis(self._url):
             return {}
         with as_unavailable("trim"):
-            client = cast("Redis", self._producer.channel.client)
+            client = cast("Redis", self._channel.client)
             bound = cast("set[bytes]", client.smembers(BINDINGS))
             names = {member.split(SEPARATOR)[-1].decode() for member in bound}
             dropped = {}
             for name in names:
-                extra = cast("int", client.llen(name)) - MOST_WAITING
+                extra = client.llen(name) - MOST_WAITING
                 if extra > 0:
                     client.ltrim(name, 0, MOST_WAITING - 1)  # new ones are put in front
                     dropped[name] = extra

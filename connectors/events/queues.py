@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from kombu import Consumer, Message
-from redis import Redis
 
 from connectors.events.bus import as_unavailable, connection_to, is_redis, queues_of
 
@@ -71,8 +70,8 @@ class RedisQueue:
         self._connection = connection_to(url)
         with as_unavailable("open_queue"):
             self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-            self._channel = self._connection.channel()
-            self._client = cast("Redis", self._channel.client)
+            self._channel = cast("Any", self._connection.channel())  # kombu's types know no more
+            self._client = cast("Any", self._channel.client)  # redis-py's own types refuse fractions below
             self._declare()
             while self._client.lmove(self._taken, self._name, "LEFT", "RIGHT") is not None:
                 pass  # what a reader that died had taken, back to where it came from

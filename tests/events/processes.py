@@ -29,12 +29,6 @@ class Processes:
                     [sys.executable, *COMMANDS[name]], cwd=ROOT, env=self._environment, stdout=log, stderr=log
                 )
 
-    def revive(self) -> None:
-        """Start again what ended by itself, as ``manage.py up`` does."""
-        for name, process in list(self._running.items()):
-            if process.poll() is not None:
-                self.start(name)
-
     def kill(self, name: str) -> None:
         """SIGKILL a process and wait until it is gone."""
         process = self._running[name]

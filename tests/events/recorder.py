@@ -38,16 +38,18 @@ def main() -> None:
         return []
 
     subscription = Subscription(NAME, {"*": note}, ordered=True, patience=timedelta(seconds=2), reread=reread)
-    with only_one(NAME) as is_one:
-        assert is_one, "the reader before is still connected"
-        queue = open_queue(settings.EVENTS_URL, QUEUE, TOPICS)
-        while True:
-            delivery = queue.take(wait_seconds=0.5)
-            if delivery is not None:
-                take(subscription, delivery.body)
-                queue.done(delivery)
-            else:
-                give_up_gaps(subscription)
+    while True:
+        with only_one(NAME) as is_one:
+            if not is_one:
+                continue  # the server has not noticed yet that the reader before is gone
+            queue = open_queue(settings.EVENTS_URL, QUEUE, TOPICS)
+            while True:
+                delivery = queue.take(wait_seconds=0.5)
+                if delivery is not None:
+                    take(subscription, delivery.body)
+                    queue.done(delivery)
+                else:
+                    give_up_gaps(subscription)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def test_killed_under_load_nothing_is_lost_doubled_or_out_of_order(
     wait_until(
         lambda: len(effects()) >= len(written) and TradeProposal.objects.count() >= len(proposed),
         seconds=180,
-        what=f"all is had: {len(effects())} of {len(written)}, {processes.log('relay')}",
+        what=f"all is had: {len(effects())} of {len(written)}, {[processes.log(name) for name in VICTIMS]}",
     )
     had, taken = effects(), Counter(TradeProposal.objects.values_list("event_id", flat=True))
 

@@ -40,8 +40,8 @@ START = "start the system: `manage.py up`"
 EVERY_CHECK = (
     (
         "python packages disk database migrations queue events workers schedule beat sweeper relay consumer"
-        " broker account market_time prices news finnhub coingecko providers clock analyst budget settings assets strategies"
-        " limits kill_switch"
+        " broker account market_time prices news finnhub coingecko providers clock analyst"
+        " budget settings assets strategies limits kill_switch"
     )
     .replace(" ", ",")
     .replace("_", " ")

@@ -70,9 +70,8 @@ def take(subscription: Subscription, text: str) -> list[Work]:
         return []
     if not subscription.ordered or event.sequence is None:
         return _have(subscription, event, text)
-    last = _place(subscription, event)
-    if event.sequence > last + 1:
-        _hold(subscription, event, text)
+    if event.sequence > _place(subscription, event) + 1:
+        _hold(subscription, event, event.sequence, text)
         return []
     return [*_have(subscription, event, text), *_have_held(subscription, event.source, event.subject)]
 
@@ -183,12 +182,12 @@ def park(consumer: str, text: str, error: str) -> None:
             log.error("event_parked", consumer=consumer, source=source, event_id=event_id, error=error[:500])
 
 
-def _hold(subscription: Subscription, event: IncomingEvent, text: str) -> None:
+def _hold(subscription: Subscription, event: IncomingEvent, sequence: int, text: str) -> None:
     HeldEvent.objects.get_or_create(
         consumer=subscription.consumer,
         source=event.source,
         aggregate=event.subject,
-        sequence=event.sequence,
+        sequence=sequence,
         defaults={"body": text},
     )
 
