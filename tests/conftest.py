@@ -15,6 +15,12 @@ from tests.venue_process import VenueProcess
 WRITES_EVENTS = frozenset({"trading", "events", "e2e", "book"})
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what the suites that kill processes have in common."""
+    long = "the long form of tests/chaos and tests/events: 500 kills and more, 100 of relay and consumers"
+    parser.getgroup("chaos").addoption("--long", action="store_true", default=False, help=long)
+
+
 @pytest.fixture(scope="session")
 def venue_process() -> Iterator[VenueProcess]:
     """One synthetic venue for the whole run, its clock held: market time moves when a test moves it."""

@@ -58,7 +58,7 @@ def open_queue(url: str, name: str, topics: Sequence[str]) -> EventQueue:
 
 
 class RedisQueue:
-    """Reads kombu's list directly: a message moves to a list beside it until it is done with.
+    """Reads kombu's list directly: a message moves to a list beside it until it is done with; one at a time.
 
     kombu's own consumer takes a message out of Redis first and notes it as unacknowledged after that; killed
     between the two it loses the message.
@@ -73,8 +73,12 @@ class RedisQueue:
             self._channel = cast("Any", self._connection.channel())  # kombu's types know no more
             self._client = cast("Any", self._channel.client)  # redis-py's own types refuse fractions below
             self._declare()
-            while self._client.lmove(self._taken, self._name, "LEFT", "RIGHT") is not None:
-                pass  # what a reader that died had taken, back to where it came from
+            self._put_back()
+
+    def _put_back(self) -> None:
+        """Put what a reader that died had taken back to where it came from; we hold nothing ourselves now."""
+        while self._client.lmove(self._taken, self._name, "LEFT", "RIGHT") is not None:
+            pass
 
     def _declare(self) -> None:
         self._channel.connection.state.clear()
@@ -87,6 +91,7 @@ class RedisQueue:
             raw = self._client.lmove(self._name, self._taken, "RIGHT", "LEFT")
             if raw is None:
                 self._declare()  # Redis may have been emptied
+                self._put_back()  # it may have served the dead reader once more after we opened the queue
                 raw = self._client.blmove(self._name, self._taken, wait_seconds, "RIGHT", "LEFT")
         return None if raw is None else Delivery(_text_of(cast("bytes", raw)), raw)
 

@@ -1,6 +1,7 @@
 """A consumer of everything, as a process of its own: its effect is a row in ``test_effects``, which forbids nothing."""
 
 import os
+import threading
 
 import django
 
@@ -38,10 +39,12 @@ def main() -> None:
         return []
 
     subscription = Subscription(NAME, {"*": note}, ordered=True, patience=timedelta(seconds=2), reread=reread)
+    pause = threading.Event()
     while True:
         with only_one(NAME) as is_one:
             if not is_one:
-                continue  # the server has not noticed yet that the reader before is gone
+                pause.wait(0.2)  # the server has not noticed yet that the reader before is gone
+                continue
             queue = open_queue(settings.EVENTS_URL, QUEUE, TOPICS)
             while True:
                 delivery = queue.take(wait_seconds=0.5)

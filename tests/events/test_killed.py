@@ -66,13 +66,13 @@ def test_killed_under_load_nothing_is_lost_doubled_or_out_of_order(
 
     with Load(events_url).running() as load:
         for victim in VICTIMS:
-            wait_until(lambda v=victim: progress(v), seconds=120, what=f"{victim}: {processes.log(victim)}")  # type: ignore[misc]
+            wait_until(lambda v=victim: progress(v), seconds=300, what=f"{victim}: {processes.log(victim)}")  # type: ignore[misc]
         for number in range(kills):
             victim = VICTIMS[number % 3]
             before = progress(victim)
             wait_until(
                 lambda v=victim, b=before: progress(v) > b,  # type: ignore[misc]
-                seconds=120,
+                seconds=300,
                 what=f"{victim} works: {processes.log(victim)}",
             )
             pause.wait(chance.uniform(0, 0.05))
@@ -81,11 +81,14 @@ def test_killed_under_load_nothing_is_lost_doubled_or_out_of_order(
             processes.start(victim)
     seconds = time.monotonic() - began
     written, proposed = set(load.events), set(load.proposals)
-    wait_until(
-        lambda: len(effects()) >= len(written) and TradeProposal.objects.count() >= len(proposed),
-        seconds=180,
-        what=f"all is had: {len(effects())} of {len(written)}, {[processes.log(name) for name in VICTIMS]}",
-    )
+
+    def complete() -> bool:
+        return len(effects()) >= len(written) and TradeProposal.objects.count() >= len(proposed)
+
+    try:
+        wait_until(complete, seconds=600, what="everything is had")
+    finally:
+        say(f"events: {len(effects())} of {len(written)} effects, {processes.log('recorder')[-800:]}")
     had, taken = effects(), Counter(TradeProposal.objects.values_list("event_id", flat=True))
 
     say(

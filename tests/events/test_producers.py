@@ -1,4 +1,4 @@
-"""Every published type is written by the service it speaks of; that each fits its schema is asserted behind every test."""
+"""Every published type is written by the service it speaks of; its schema is asserted behind every test."""
 
 from datetime import timedelta
 
