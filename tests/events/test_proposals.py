@@ -21,7 +21,7 @@ from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, open_cycle
 from trading.domain.statuses import CycleStage
 from trading.models import AIDecision, Cycle, Event, HandledEvent, Order, ParkedEvent, TradeProposal
-from trading.services import execution, fetching, proposals
+from trading.services import cycles, execution, fetching, proposals
 from trading.services.analysis import analyse_cycle
 from trading.services.assets import refresh_assets
 from trading.services.consuming import take
@@ -80,6 +80,18 @@ def test_repeats_make_one_order(listed: Outside) -> None:
     assert TradeProposal.objects.count() == 1
     assert Order.objects.count() == 1
     assert proposals.start_waiting() is None
+
+
+def test_stream_of_proposals_leaves_the_schedule_its_turns(listed: Outside) -> None:
+    receive(1)
+    first = carried_out()
+    cycles.complete_cycle(Cycle.objects.get(pk=first.pk))
+    receive(2, data={"symbol": "BRSZ"})
+
+    assert proposals.start_waiting() is None
+    Cycle.objects.update(started_at=timezone.now() - timedelta(seconds=21))
+
+    assert proposals.start_waiting() is not None
 
 
 def test_manual_mode_stores_it_for_review_and_sends_nothing(listed: Outside) -> None:

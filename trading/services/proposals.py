@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 TRIGGER = "proposal"
 MODEL_LENGTH = 120
 MOST_AT_ONCE = 50
+PAUSE = timedelta(
+    seconds=20
+)  # one cycle runs at a time: a stream of proposals must leave the schedule its turns
 CLOCK_TOLERANCE = timedelta(seconds=60)
 Status = TradeProposal.Status
 
@@ -108,7 +111,8 @@ def start_waiting() -> Cycle | None:
     """
     _settle_what_cannot_trade()
     symbols = list(_waiting().values_list("symbol", flat=True)[:MOST_AT_ONCE])
-    if not symbols:
+    recent = Cycle.objects.filter(trigger=TRIGGER, started_at__gt=timezone.now() - PAUSE)
+    if not symbols or recent.exists():
         return None
     try:
         current_providers()
