@@ -333,7 +333,9 @@ def collecting(stack: Stack) -> Measured:
     gc.collect()
     gc.freeze()
     after = in_turn({"page": lambda: stack.get({})})["page"]
-    return Measured(f"garbage collection, in process: {_ms(before)} before gc.freeze, {_ms(after)} after", True)
+    return Measured(
+        f"garbage collection, in process: {_ms(before)} before gc.freeze, {_ms(after)} after", True
+    )
 
 
 def _ms(took: Took) -> str:
@@ -346,7 +348,10 @@ def filled(rows: int) -> Iterator[Any]:
     home = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
     with contextlib.ExitStack() as ending:
         ending.callback(shutil.rmtree, home, ignore_errors=True)
-        os.environ |= {"ORCHESTRATOR_HOME": str(home), "DJANGO_SETTINGS_MODULE": "orchestrator_project.settings"}
+        os.environ |= {
+            "ORCHESTRATOR_HOME": str(home),
+            "DJANGO_SETTINGS_MODULE": "orchestrator_project.settings",
+        }
         from orchestrator_project.engines import joined_engines
 
         urls = ending.enter_context(joined_engines(home))

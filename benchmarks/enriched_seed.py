@@ -200,7 +200,9 @@ def check_stages(seed: int = 7) -> int:
     wanted = []
     for key in KEYS:
         ids = AIDecision.objects.filter(stages=key).order_by("id").values_list("pk", flat=True)
-        wanted += random.Random(seed).sample(list(ids[: 20 * CHECKED]), min(CHECKED // 10, len(ids[: 20 * CHECKED])))
+        wanted += random.Random(seed).sample(
+            list(ids[: 20 * CHECKED]), min(CHECKED // 10, len(ids[: 20 * CHECKED]))
+        )
     wrong = [row for row in rows_of(wanted) if stage_key(facts_of(row)) != row.decision_stages]
     assert not wrong, [(row.decision_stages, stage_key(facts_of(row)), row.decision_id) for row in wrong[:5]]
     return len(wanted)

@@ -32,7 +32,7 @@ DEFAULT_INSTRUCTIONS = (
 )
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
-RUNS = ["engage_killswitch", "set_mode", "answer_approval", "run_cycle"]
+RUNS = ["engage_killswitch", "set_mode", "answer_approval", "run_cycle", "replay_parkedevent"]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],
     "operator": ["view", *RUNS],

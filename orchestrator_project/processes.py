@@ -33,6 +33,8 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     commands["beat"] = (*celery, "beat", "--loglevel", "INFO", "--pidfile", "")
     commands["sweeper"] = (*manage, "sweeper")
     commands["listener"] = (*manage, "listen_trade_updates")
+    commands["relay"] = (*manage, "relay_events")
+    commands["consumer"] = (*manage, "consume_events")
     commands["web"] = (
         *(python, "-m", "uvicorn", f"{PROJECT}.asgi:application", "--host", "127.0.0.1"),
         *(

@@ -34,6 +34,7 @@ def _engine_urls() -> tuple[str, str]:
 
 
 DATABASE_URL, REDIS_URL = _engine_urls()
+EVENTS_URL = ENVIRONMENT.events_url or REDIS_URL
 
 SECRET_KEY = ENVIRONMENT.django_secret_key or stored_secret_key(ENVIRONMENT.orchestrator_home)
 DEBUG = ENVIRONMENT.django_debug

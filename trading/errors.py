@@ -65,3 +65,15 @@ class StrategyError(TradingError):
 
 class RecordError(TradingError):
     """A decision's record cannot be read, or cannot be put again by this version."""
+
+
+class BadEventError(TradingError):
+    """A message from outside cannot be taken; ``field`` names what is wrong.
+
+    Args:
+        problem: what was given and what was expected.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field

@@ -11,6 +11,7 @@ from celery import current_task
 from celery.exceptions import Reject
 from django.db import Error, InterfaceError, OperationalError, connections
 
+from trading.services.causes import caused_by
 from trading.services.correlation import correlation_ids
 
 P = ParamSpec("P")
@@ -34,7 +35,8 @@ def resilient(operation: str) -> Callable[[Callable[P, None]], Callable[P, None]
             pk: Any = args[0] if args else options.get(first)
             ids = {first: str(pk)} if first in CORRELATED else {}
             ids |= {"task_id": str(current_task.request.id)} if current_task else {}
-            with structlog.contextvars.bound_contextvars(task=operation, **ids):
+            cause = f"task:{ids['task_id']}" if "task_id" in ids else ""
+            with structlog.contextvars.bound_contextvars(task=operation, **ids), caused_by(cause):
                 try:
                     known = correlation_ids(first, str(pk)) if first in CORRELATED else {}
                     with structlog.contextvars.bound_contextvars(**known):

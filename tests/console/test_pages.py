@@ -39,6 +39,17 @@ RECORDS: dict[type[Model], Callable[[int], Any]] = {
     KillSwitch: lambda n: factories.make_engagement(
         released_at=factories.timezone.now(), released_by="a", release_reason="b"
     ),
+    models.ParkedEvent: lambda n: factories.make_parked_event(),
+    models.TradeProposal: lambda n: factories.make_proposal(),
+    models.HandledEvent: lambda n: models.HandledEvent.objects.create(
+        consumer="x", source="urn:x", event_id=f"event {n}"
+    ),
+    models.HeldEvent: lambda n: models.HeldEvent.objects.create(
+        consumer="x", source="urn:x", aggregate="order/1", sequence=n + 1, body="{}"
+    ),
+    models.EventStream: lambda n: models.EventStream.objects.create(
+        consumer="x", source="urn:x", aggregate=f"order/{n}", last_sequence=1
+    ),
     models.Heartbeat: lambda n: factories.make_heartbeat(f"process {n}"),
     models.AgentStatus: lambda n: factories.make_agent(),
 }

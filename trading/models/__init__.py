@@ -17,6 +17,7 @@ from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.request_key import RequestKey
 from trading.models.saga import Saga, SagaStep
+from trading.models.subscription import EventStream, HandledEvent, HeldEvent, ParkedEvent, TradeProposal
 
 __all__ = [
     "AIDecision",
@@ -28,11 +29,15 @@ __all__ = [
     "DecisionRecord",
     "EquitySnapshot",
     "Event",
+    "EventStream",
     "Fill",
+    "HandledEvent",
     "Heartbeat",
+    "HeldEvent",
     "MarketSnapshot",
     "Mode",
     "Order",
+    "ParkedEvent",
     "Position",
     "RequestKey",
     "RuntimeSetting",
@@ -42,5 +47,6 @@ __all__ = [
     "StrategyVersion",
     "SymbolLook",
     "Trade",
+    "TradeProposal",
     "UniverseCandidate",
 ]

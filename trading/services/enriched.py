@@ -57,9 +57,7 @@ def decision_page(
     return page_of(rows_of(keys), order=NEWEST_FIRST, position=position, limit=limit)
 
 
-def keys_statement(
-    wanted: DecisionFilter, *, position: Position | None, limit: int
-) -> tuple[str, list[Any]]:
+def keys_statement(wanted: DecisionFilter, *, position: Position | None, limit: int) -> tuple[str, list[Any]]:
     """Return the statement of a page's keys and one more: for each word of the stages the front of its index, merged.
 
     It is planned anew each time, with its values: that is quick for one table, and with several filters the best
