@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import models, transaction
 from django.db.models import Max
 
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
 
+log = structlog.get_logger(__name__)
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
 MACHINE_OF: Mapping[type[models.Model], str] = {
     AIDecision: "decision",
@@ -64,6 +66,8 @@ def apply(
             payload={"from": row.status, "to": target, **facts},
             cycle_id=correlation_of(row),
         )
+    ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
+    log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
     for name, value in {"status": target, **values}.items():
         setattr(row, name, value)
     return True
