@@ -45,8 +45,18 @@ _ADDRESSES = frozenset({"http.url", "url.full", "http.target", "url.path", "http
 _QUERIES = frozenset({"url.query", "http.query"})
 
 
-def start_tracing(endpoint: str, process: str) -> TracerProvider:
+def start_tracing(endpoint: str, process: str) -> None:
     """Record this process's spans and send them to the collector at ``endpoint``; call it after the last fork."""
+    trace.set_tracer_provider(make_provider(endpoint, process))
+    CeleryInstrumentor().instrument()
+    DjangoInstrumentor().instrument(excluded_urls=NOT_TRACED)
+    for kind in (Psycopg2Instrumentor, RedisInstrumentor, RequestsInstrumentor, HTTPXClientInstrumentor):
+        kind().instrument()
+    atexit.register(stop_tracing)
+
+
+def make_provider(endpoint: str, process: str) -> TracerProvider:
+    """Return what makes spans and sends them, in batches from a thread of its own."""
     provider = TracerProvider(
         sampler=ParentBased(root=OwnRoots()),
         resource=Resource.create(
@@ -69,23 +79,12 @@ def start_tracing(endpoint: str, process: str) -> TracerProvider:
             max_export_batch_size=BATCH_SPANS,
         )
     )
-    trace.set_tracer_provider(provider)
-    CeleryInstrumentor().instrument()
-    DjangoInstrumentor().instrument(excluded_urls=NOT_TRACED)
-    for instrumentor in (
-        Psycopg2Instrumentor,
-        RedisInstrumentor,
-        RequestsInstrumentor,
-        HTTPXClientInstrumentor,
-    ):
-        instrumentor().instrument()
-    atexit.register(stop_tracing)
     return provider
 
 
-def stop_tracing() -> None:
+def stop_tracing(provider: trace.TracerProvider | None = None) -> None:
     """Send what is left, for 3 s at most: a collector that hangs must not keep a process from ending."""
-    provider = trace.get_tracer_provider()
+    provider = provider or trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         ending = threading.Thread(target=provider.shutdown, name="trace-shutdown", daemon=True)
         ending.start()

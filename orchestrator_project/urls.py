@@ -5,6 +5,8 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.generic import RedirectView
 
+from orchestrator_project.metrics import metrics
+
 
 def live(_: HttpRequest) -> JsonResponse:
     """Answer that the process serves; touches nothing else."""
@@ -13,6 +15,7 @@ def live(_: HttpRequest) -> JsonResponse:
 
 urlpatterns = [
     path("health/live", live, name="health-live"),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]
