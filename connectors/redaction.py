@@ -24,6 +24,8 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
+# An address whose password has a # or / in it is parsed so that the password is the port, and complained of.
+_NO_PORT = re.compile(r"(integer value (?:as )?)(?:'[^']*'|\"[^\"]*\")")
 _NAME = re.compile(_KEY_NAME, re.IGNORECASE)
 _DEEPEST = 8  # further in, the text of what is there is redacted as a whole
 
@@ -49,6 +51,7 @@ def redact(text: str) -> str:
         text = text.replace(secret, REDACTED)
     text = _QUERY.sub(rf"\1{REDACTED}", text)
     text = _FIELD.sub(rf"\1{REDACTED}", text)
+    text = _NO_PORT.sub(rf"\1'{REDACTED}'", text)
     return _USER_INFO.sub(f"{REDACTED}@", text)
 
 
@@ -94,5 +97,7 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the record's message by its redacted text; let the record pass."""
+        if isinstance(record.msg, dict):  # structlog's own: redacted already, and rendered later
+            return True
         record.msg, record.args = redact(record.getMessage()), None
         return True

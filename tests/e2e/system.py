@@ -26,7 +26,7 @@ class System:
     """Worker, analyst, sweeper and listener as processes of their own.
 
     ``home`` holds the venue's address and the logs; ``variables`` are set in the processes' environment;
-    ``also`` starts what is left out otherwise, with the web on ``port``.
+    ``also`` are left out otherwise, and are started by ``start_one`` alone; the web serves on ``port``.
     """
 
     def __init__(
@@ -45,11 +45,12 @@ class System:
             for spec in process_specs(home=home, port=port, workers=workers, venue=None)
             if spec.name not in WITHOUT - also
         }
+        self._also = also
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
         """Start all processes and wait until both workers take tasks."""
-        for name in self._specs:
+        for name in self._specs.keys() - self._also:
             self.start_one(name)
         for name in ("worker", "analyst"):
             wait_until(

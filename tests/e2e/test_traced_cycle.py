@@ -5,19 +5,22 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from django.conf import settings
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from tests.e2e.system import System
 from tests.otlp import Collector, SeenSpan
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.models import Asset, Cycle, Saga
-from trading.services.settings import set_runtime_setting
+from trading.services.settings import CYCLE_SCHEDULE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = "sk-test-0f-the-model-and-nobody-else"
@@ -53,7 +56,7 @@ class Told:
 def told(seeded: None, market: VenueProcess) -> Iterator[Told]:
     """Let beat start a cycle whose model trades some coins, and collect everything that is said."""
     _few_coins()
-    set_runtime_setting(name="cycle_interval", value="10", actor="test")
+    PeriodicTask.objects.filter(name=CYCLE_SCHEDULE).update(last_run_at=timezone.now() - timedelta(hours=1))
     home = Path(tempfile.mkdtemp(prefix="sys-", dir=settings.ENVIRONMENT.orchestrator_home))
     with redis.Redis.from_url(settings.REDIS_URL) as queue:
         queue.flushdb()
@@ -61,10 +64,13 @@ def told(seeded: None, market: VenueProcess) -> Iterator[Told]:
         variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
         system = System(home, variables=variables, also=frozenset({"beat"}))
         system.start()
+        system.start_one("beat")  # what it sends to workers that are not there yet would expire
         try:
-            cycle = wait_until(_traded, seconds=60, what="a cycle of beat that traded")
+            cycle = wait_until(_traded, seconds=180, what="a cycle of beat that traded")
             wait_until(
-                lambda: _is_whole(collector.trace_of(str(cycle.pk))), what="the last spans of the cycle"
+                lambda: _is_whole(collector.trace_of(str(cycle.pk))),
+                seconds=60,
+                what="the last spans of the cycle",
             )
             texts = {name: system.log(name).splitlines() for name in system.names}
         finally:

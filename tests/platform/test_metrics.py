@@ -156,8 +156,8 @@ def test_a_scrape_says_how_things_stand() -> None:
     make_equity(equity=Decimal(99_000))
     make_position(market_value=Decimal(9_900))
     make_heartbeat(beaten_at=timezone.now() - timedelta(seconds=30))
-    make_cycle(status="completed", ended_at=timezone.now() - timedelta(seconds=90), stage="ended")
-    make_saga(order=make_order(status="accepted"))
+    cycle = make_cycle(status="completed", ended_at=timezone.now() - timedelta(seconds=90), stage="ended")
+    make_saga(order=make_order(decision=make_decision(cycle=cycle), status="accepted"))
     make_engagement()
 
     found = scrape()
@@ -188,7 +188,7 @@ def test_no_read_of_a_scrape_goes_over_a_growing_table() -> None:
 
         assert database_readings()
     reads = [query["sql"] for query in seen if query["sql"].startswith("SELECT")]
-    assert len(reads) > 20
+    assert len(reads) >= 20
 
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
