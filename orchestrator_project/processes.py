@@ -23,7 +23,7 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     logs = home / "logs"
     python = sys.executable
     manage = (python, str(BASE_DIR / "manage.py"))
-    celery = (python, "-m", "celery", "-A", PROJECT)
+    celery = (python, "-m", "celery", "--quiet", "-A", PROJECT)  # no banner: logs are JSON lines
     common = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
     commands: dict[str, tuple[str, ...]] = {}
     if venue is not None:

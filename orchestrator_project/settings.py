@@ -11,7 +11,7 @@ from orchestrator_project.console import FORMAT_MODULE_PATH as FORMAT_MODULE_PAT
 from orchestrator_project.console import UNFOLD as UNFOLD
 from orchestrator_project.engines.state import read_state
 from orchestrator_project.environment import load_environment
-from orchestrator_project.log import configure_structlog, logging_config
+from orchestrator_project.log import configure_structlog, logging_config, register_secrets
 from orchestrator_project.secret_key import stored_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -118,6 +118,8 @@ WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect, n
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
+register_secrets(os.environ, (DATABASE_URL, REDIS_URL, ENVIRONMENT.events_url))
+register_secrets({"SECRET_KEY": SECRET_KEY}, ENVIRONMENT.apprise_urls)
 configure_structlog()
 LOGGING = logging_config("DEBUG" if DEBUG else "INFO")
 

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from orchestrator_project.metrics import metrics
 from orchestrator_project.openapi import DocsView, DocumentView
 from trading.api import problems
 
@@ -13,6 +14,7 @@ api = [
     path("", include("orchestrator_project.api_urls")),
 ]
 urlpatterns = [
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/", include(api)),
     re_path(r"^api(?:/.*)?$", problems.not_found),

@@ -12,6 +12,7 @@ from trading.models.market import (
     SymbolLook,
     UniverseCandidate,
 )
+from trading.models.metric import MetricTotals
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.record import DecisionRecord, StrategyVersion
@@ -35,6 +36,7 @@ __all__ = [
     "Heartbeat",
     "HeldEvent",
     "MarketSnapshot",
+    "MetricTotals",
     "Mode",
     "Order",
     "ParkedEvent",

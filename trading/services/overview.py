@@ -218,7 +218,7 @@ def overview() -> Overview:
         market=MarketTime(market_now(), agent.market_time, agent.market_time_read_at, agent.market_open),
         money=account,
         curve=_curve(),
-        exposure=_exposure(positions, account),
+        exposure=exposure(positions, account),
         positions=positions,
         cycles=tuple(lines[:CYCLES_SHOWN]),
         last_analysis=next((line for line in trading if line.decisions), None),
@@ -252,11 +252,12 @@ def _curve() -> tuple[tuple[datetime, Decimal], ...]:
     return tuple(reversed(rows))
 
 
-def _exposure(positions: tuple[Position, ...], money: Money | None) -> Exposure:
+def exposure(positions: tuple[Position, ...], account: Money | None) -> Exposure:
+    """Return what is held and reserved against the limits in force."""
     limits = RiskLimits.objects.first()
     held = sum((abs(p.market_value) for p in positions), ZERO)
     reserved = sum(book.reserved_by_symbol().values(), ZERO)
-    equity = money.equity if money and money.equity > 0 else None
+    equity = account.equity if account and account.equity > 0 else None
     return Exposure(
         held=held,
         reserved=reserved,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import models, transaction
 from django.db.models import Max
 
@@ -13,6 +14,7 @@ from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandid
 from trading.services import stages
 from trading.services.causes import current_cause
 
+log = structlog.get_logger(__name__)
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
 MACHINE_OF: Mapping[type[models.Model], str] = {
     AIDecision: "decision",
@@ -89,6 +91,8 @@ def apply(
         )
         if isinstance(row, (Order, Saga)) and row.decision_id is not None:
             stages.restamp([row.decision_id])
+    ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
+    log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
     for name, value in {"status": target, **values}.items():
         setattr(row, name, value)
     return True

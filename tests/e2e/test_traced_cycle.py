@@ -1,0 +1,165 @@
+"""One real cycle, from beat to the order and back: its spans form one trace, its log lines carry its ids."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from tests.e2e.system import System
+from tests.otlp import Collector, SeenSpan
+from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
+from trading.models import Asset, Cycle, Saga
+from trading.services.settings import CYCLE_SCHEDULE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+KEY = "sk-test-0f-the-model-and-nobody-else"
+SHAPE = {"timestamp", "level", "logger", "process", "pid", "event"}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the processes said of one cycle."""
+
+    cycle: Cycle
+    spans: list[SeenSpan]
+    lines: list[dict[str, Any]]
+    by_process: dict[str, list[str]]
+
+    def children(self, span: SeenSpan) -> list[SeenSpan]:
+        return [other for other in self.spans if other.parent_id == span.span_id]
+
+    def ancestors(self, span: SeenSpan) -> list[SeenSpan]:
+        """Return the span's parents, the nearest first."""
+        by_id = {other.span_id: other for other in self.spans}
+        found: list[SeenSpan] = []
+        while span.parent_id in by_id:
+            span = by_id[span.parent_id]
+            found.append(span)
+        return found
+
+    def named(self, name: str) -> list[SeenSpan]:
+        return [span for span in self.spans if span.name == name]
+
+
+@pytest.fixture
+def told(seeded: None, market: VenueProcess) -> Iterator[Told]:
+    """Let beat start a cycle whose model trades some coins, and collect everything that is said."""
+    _few_coins()
+    PeriodicTask.objects.filter(name=CYCLE_SCHEDULE).update(last_run_at=timezone.now() - timedelta(hours=1))
+    home = Path(tempfile.mkdtemp(prefix="sys-", dir=settings.ENVIRONMENT.orchestrator_home))
+    with redis.Redis.from_url(settings.REDIS_URL) as queue:
+        queue.flushdb()
+    with Collector() as collector:
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+        system = System(home, variables=variables, also=frozenset({"beat"}))
+        system.start()
+        system.start_one("beat")  # what it sends to workers that are not there yet would expire
+        try:
+            cycle = wait_until(_traded, seconds=180, what="a cycle of beat that traded")
+            wait_until(
+                lambda: _is_whole(collector.trace_of(str(cycle.pk))),
+                seconds=60,
+                what="the last spans of the cycle",
+            )
+            texts = {name: system.log(name).splitlines() for name in system.names}
+        finally:
+            system.stop()
+        lines = [json.loads(line) for text in texts.values() for line in text]
+        yield Told(
+            cycle,
+            collector.trace_of(str(cycle.pk)),
+            [line for line in lines if line.get("cycle_id") == str(cycle.pk)],
+            texts,
+        )
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _few_coins() -> None:
+    keep = Asset.objects.filter(asset_class="crypto").order_by("-dollar_volume")[:6]
+    Asset.objects.exclude(pk__in=[asset.pk for asset in keep]).update(tradable=False)
+
+
+def _traded() -> Cycle | None:
+    done = Saga.objects.filter(status="completed").values_list("cycle_id", flat=True)
+    return Cycle.objects.filter(pk__in=list(done), status="completed", trigger="schedule").first()
+
+
+def _is_whole(spans: list[SeenSpan]) -> bool:
+    """Whether every span's parent has arrived, too, and the cycle's end is among them."""
+    known = {span.span_id for span in spans}
+    orphans = [span for span in spans if span.parent_id not in known]
+    return len(orphans) == 1 and {"finish_cycle", "update-position"} <= {span.name for span in spans}
+
+
+def test_one_cycle_is_one_trace_and_its_lines_name_it(told: Told) -> None:
+    _every_process_writes_the_same_shape(told)
+    _the_spans_are_one_trace(told)
+    _from_beat_to_the_order_and_back(told)
+    _the_lines_carry_cycle_and_trace(told)
+
+
+def _every_process_writes_the_same_shape(told: Told) -> None:
+    for name, texts in told.by_process.items():
+        parsed = [json.loads(text) for text in texts]  # a banner or a bare traceback would not be JSON
+        assert parsed, f"{name} wrote nothing"
+        for line in parsed:
+            assert line.keys() >= SHAPE, line
+            assert line["process"] == name, line
+
+
+def _the_spans_are_one_trace(told: Told) -> None:
+    assert len({span.trace_id for span in told.spans}) == 1
+    roots = [span for span in told.spans if not told.ancestors(span)]
+    assert [(root.name, root.process, root.parent_id) for root in roots] == [
+        ("apply_async/trading.start_cycle", "beat", "")
+    ]
+    assert {span.process for span in told.spans} >= {"beat", "worker", "analyst"}
+    stages = {"start_cycle", "fan_out", "fetch_coins", "fetch_news", "sync_account", "analyse"}
+    stages |= {"model call", "risk_and_execute", "gate", "submit-order", "submit", "finish_cycle"}
+    assert {span.name for span in told.spans} >= stages
+    for name in stages - {"model call"}:
+        for span in told.named(name):
+            assert span.attributes["orchestrator.cycle_id"] == str(told.cycle.pk), span
+
+
+def _from_beat_to_the_order_and_back(told: Told) -> None:
+    posts = [
+        span
+        for span in told.spans
+        if span.name == "POST" and span.kind == "client" and "/v2/orders" in str(span.attributes)
+    ]
+    assert posts
+    way = [span.name for span in told.ancestors(posts[0])]
+    wanted = ["submit", "submit-order", "risk_and_execute", "run/trading.risk_and_execute", "analyse",
+              "run/trading.analyse", "fan_out", "start_cycle", "apply_async/trading.start_cycle"]  # fmt: skip
+    assert [name for name in way if name in wanted] == wanted
+    # Through the chord's last task, or through the saga that ended last.
+    before = {"run/trading.risk_and_execute", "run/trading.advance_saga"}
+    for finish in told.named("run/trading.finish_cycle"):
+        assert before & {span.name for span in told.ancestors(finish)}
+    systems = {span.attributes.get("db.system") for span in told.spans}
+    assert systems >= {"postgresql", "redis"}
+
+
+def _the_lines_carry_cycle_and_trace(told: Told) -> None:
+    trace_id = told.spans[0].trace_id
+    assert told.lines
+    in_line = [line for line in told.lines if line["process"] in ("worker", "analyst")]
+    assert {line.get("trace_id") for line in in_line} == {trace_id}
+    assert {line["process"] for line in told.lines} >= {"worker", "analyst"}
+    done = [
+        line for line in told.lines if line["event"] == "task_done" and line["task"] == "risk_and_execute"
+    ]
+    assert done
+    assert all(line["decision_id"] and line["task_id"] for line in done)
