@@ -50,6 +50,14 @@ class Up:
         return self.process.wait(timeout=60)
 
 
+@pytest.fixture(autouse=True)
+def terminal() -> Iterator[None]:
+    """Have signals stand as at a terminal, although the tests themselves may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     started: list[Up] = []

@@ -1,6 +1,7 @@
 """A decision's way to its order: claimed once, judged, and committed before anything leaves."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,8 @@ from trading.services import cycles, execution
 from trading.services.execution import execute_decision
 from trading.services.portfolio import sync_portfolio
 from trading.services.settings import set_runtime_setting
+
+SESSION, NIGHT = datetime(2020, 10, 15, 15, tzinfo=UTC), datetime(2020, 10, 15, 22, tzinfo=UTC)
 
 
 def fate(decision: AIDecision) -> tuple[str, str]:
@@ -108,9 +111,19 @@ def test_exit_sells_what_the_position_has_available(account: Outside) -> None:
         (lambda: Asset.objects.all().delete(), "unknown_asset"),
         (lambda: Asset.objects.update(tradable=False), "asset_not_tradable"),
         (lambda: MarketSnapshot.objects.all().delete(), "no_price"),
-        (lambda: make_agent(market_time_read_at=ago(minutes=6)), "market_closed"),
+        (lambda: make_agent(market_time=SESSION, market_time_read_at=ago(minutes=6)), "stale_price"),
+        (lambda: make_agent(market_time=NIGHT, market_time_read_at=ago(minutes=6)), "market_closed"),
     ],
-    ids=["switch", "reducing", "closed", "unknown", "not tradable", "no price", "no clock"],
+    ids=[
+        "switch",
+        "reducing",
+        "closed",
+        "unknown",
+        "not tradable",
+        "no price",
+        "no clock",
+        "no clock, night",
+    ],
 )
 def test_denied_decision_says_why_and_sends_nothing(account: Outside, spoil: Any, reason: str) -> None:
     """Lessons 28, 29."""

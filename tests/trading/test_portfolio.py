@@ -145,7 +145,6 @@ def test_market_time_runs_on_from_the_last_reading_for_five_minutes(account: Out
 
     change(AgentStatus.objects.get(), market_time_read_at=ago(minutes=5, seconds=1))
     assert market_now() is None
-    assert not stocks_trade_now()
 
 
 def test_closed_market_is_closed(account: Outside) -> None:
