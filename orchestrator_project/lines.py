@@ -127,8 +127,9 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
         f" ({p['cause']}): {p['detail']}"
     ),
     "cycle.error": lambda p: f"  problem in {p['operation']} {p['symbol']}: {p['message']}",
-    "cycle.pause": lambda p: f"cycle PAUSED, waiting for the broker: {p['reason']}",
-    "cycle.resume": lambda p: f"cycle goes on: the broker answers again after {p['paused_seconds']} s",
+    "cycle.pause": lambda p: f"cycle PAUSED{_waiting(p)}: {p['reason']}",
+    "cycle.resume": lambda p: f"cycle goes on: {_resumed(p)} after {p['paused_seconds']} s",
+    "cycle.step.held": lambda p: f"cycle stays PAUSED: {p['reason']}",
     "cycle.complete": _cycle_completed,
     "cycle.abort": lambda p: f"cycle aborted: {p['reason']}",
     "cycle.fail": lambda p: f"cycle failed: {p['reason']}",
