@@ -19,7 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 THREADS = 16
-PROBES = ("/health/live", "/api/health/live")  # answered although every thread is busy
+PROBES = ("/health/", "/api/health/")  # answered although every thread is busy
 STREAM = b"text/event-stream"
 
 
@@ -35,7 +35,7 @@ class LentThreads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or scope["path"] in PROBES:
+        if scope["type"] != "http" or scope["path"].startswith(PROBES):
             await self._application(scope, receive, send)
             return
         thread = await self._free.get()

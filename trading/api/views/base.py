@@ -36,7 +36,8 @@ class ApiView(APIView):
     not named). Parameters are read before the method runs; it finds them in ``self.parameters``.
     """
 
-    permissions: ClassVar[Mapping[str, str]] = {}
+    http_method_names = ["get", "head", "post", "put"]
+    permissions: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
     queries: ClassVar[Mapping[str, type[QuerySerializer]]] = {}
     parameters: Mapping[str, Any]
 
