@@ -1,17 +1,20 @@
 """The event stream from the real web process: nothing left out, nothing twice, no thread each."""
 
+import asyncio
 import contextlib
 import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg2
 import pytest
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from orchestrator_project.prepare import seed
@@ -20,8 +23,9 @@ from tests.api.server import Server
 from tests.e2e.system import environment
 from tests.factories import make_event, make_user
 from tests.waiting import wait_until
+from trading.api.views import stream
 from trading.models import Event
-from trading.services.event_stream import events_after, newest_place
+from trading.services.event_stream import Place, events_after, newest_place
 
 
 @pytest.fixture
@@ -85,8 +89,8 @@ def test_clients_see_each_event_once_and_go_on_where_they_were_cut_off(server: S
 
 
 def test_more_streams_than_threads_leave_the_server_free(server: Server, token: str) -> None:
-    streams = [listening(server, token) for _ in range(THREADS + 4)]
-    listeners = [stream.__enter__() for stream in streams]
+    opened = [listening(server, token) for _ in range(THREADS + 4)]
+    listeners = [each.__enter__() for each in opened]
     try:
         event = str(make_event().pk)
         wait_until(lambda: all(each.ids == [event] for each in listeners), what="all were told")
@@ -94,8 +98,8 @@ def test_more_streams_than_threads_leave_the_server_free(server: Server, token: 
         assert server.get("/mode", token=token).status_code == 200
         assert server.process.num_threads() < THREADS + len(listeners)
     finally:
-        for stream in streams:
-            stream.__exit__(None, None, None)
+        for each in opened:
+            each.__exit__(None, None, None)
 
 
 def test_stream_is_for_who_may_see_events(server: Server, token: str) -> None:
@@ -108,6 +112,29 @@ def test_stream_is_for_who_may_see_events(server: Server, token: str) -> None:
         assert refused.status_code == 400
         assert [entry["field"] for entry in refused.json()["errors"]] == ["Last-Event-ID"]
     assert server.get("/events/stream?tpye=x", token=token).status_code == 400
+
+
+async def first(count: int, lines: AsyncIterator[bytes]) -> list[bytes]:
+    """Return the first lines, fewer where it ends before."""
+    found: list[bytes] = []
+    async for line in lines:
+        found.append(line)
+        if len(found) == count:
+            break
+    return found
+
+
+def test_comment_shows_life_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(timezone.now(), uuid4())
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(stream, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(stream, "_look", lambda place, _: ([], place))
+
+    shown = asyncio.run(first(2, stream._lines(place, {}, timedelta(minutes=1))))
+    ended = asyncio.run(first(2, stream._lines(place, {}, timedelta(0))))
+
+    assert shown == [b"retry: 2000\n\n", b": nothing new\n\n"]
+    assert ended == [b"retry: 2000\n\n"]
 
 
 def test_event_of_a_transaction_still_open_is_waited_for(transactional_db: None) -> None:

@@ -45,6 +45,7 @@ class StreamQuery(QuerySerializer):
 class EventStreamView(ApiView):
     """The stream."""
 
+    http_method_names = ["get"]  # a HEAD would run it, and show nothing
     permissions = {"GET": "trading.view_event"}
     queries = {"GET": StreamQuery}
 
