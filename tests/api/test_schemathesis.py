@@ -56,7 +56,7 @@ def configuration(ids: dict[str, str]) -> str:
     """Return what schemathesis cannot know: ids that exist, and that a stream ends when told to."""
     lines = [
         *(f"checks.{name}.enabled = false" for name in NOT_CHECKED),
-        '[[operations]]\ninclude-path = "/events/stream"\nparameters = { "query.seconds" = 1 }\n',
+        '[[operations]]\ninclude-path = "/events/stream"\nparameters = { "query.seconds" = 0 }\n',
     ]
     for path, pk in ids.items():
         lines.append(f'[[operations]]\ninclude-path = "{path}"\nparameters = {{ "path.id" = "{pk}" }}\n')

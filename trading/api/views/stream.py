@@ -38,7 +38,10 @@ class StreamQuery(QuerySerializer):
     type = serializers.CharField(required=False, max_length=80)
     cycle_id = serializers.UUIDField(required=False)
     seconds = serializers.IntegerField(
-        default=LONGEST_SECONDS, min_value=1, max_value=LONGEST_SECONDS, help_text="End after so long."
+        default=LONGEST_SECONDS,
+        min_value=0,
+        max_value=LONGEST_SECONDS,
+        help_text="End after so long; 0: after what is there now.",
     )
 
 
@@ -91,7 +94,7 @@ async def _lines(place: Place, filters: Mapping[str, Any], lasting: timedelta) -
     ends_at = timezone.now() + lasting
     told_at = asyncio.get_running_loop().time()
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
-    while timezone.now() < ends_at:
+    while True:
         found, place = await asyncio.to_thread(_look, place, filters)
         now = asyncio.get_running_loop().time()
         for event in found:
@@ -100,6 +103,8 @@ async def _lines(place: Place, filters: Mapping[str, Any], lasting: timedelta) -
             yield b": nothing new\n\n"
         if found or now - told_at >= HEARTBEAT_SECONDS:
             told_at = now
+        if timezone.now() >= ends_at:
+            return
         await asyncio.sleep(LOOK_SECONDS)
 
 
