@@ -87,6 +87,7 @@ NAVIGATION = [
             _table("Events", "history", "trading_event"),
             _table("Parked events", "report", "trading_parkedevent"),
             _table("Proposals from outside", "move_to_inbox", "trading_tradeproposal"),
+            {"title": "API", "icon": "api", "link": reverse_lazy("docs")},
         ],
     },
     {

@@ -6,7 +6,7 @@ An event stream gives its thread back as soon as it begins to stream.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,14 +15,14 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 THREADS = 16
-PROBES = ("/health/live", "/api/health/live")  # answered although every thread is busy
+PROBES = ("/health/", "/api/health/")  # answered although every thread is busy
 STREAM = b"text/event-stream"
 
 
@@ -54,7 +54,7 @@ class LentThreads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or scope["path"] in PROBES:
+        if scope["type"] != "http" or scope["path"].startswith(PROBES):
             await self._application(scope, receive, send)
             return
         thread = await self._free.get()

@@ -1,15 +1,20 @@
 """The event stream from the real web process: nothing left out, nothing twice, no thread each."""
 
+import asyncio
+import contextlib
+import http.client
 import json
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg2
 import pytest
-import requests
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from orchestrator_project.prepare import seed
@@ -18,8 +23,9 @@ from tests.api.server import Server
 from tests.e2e.system import environment
 from tests.factories import make_event, make_user
 from tests.waiting import wait_until
+from trading.api.views import stream
 from trading.models import Event
-from trading.services.event_stream import events_after, newest_place
+from trading.services.event_stream import Place, events_after, newest_place
 
 
 @pytest.fixture
@@ -32,38 +38,38 @@ def token(transactional_db: None) -> str:
 class Listener:
     """A client that reads a stream in a thread of its own."""
 
-    def __init__(self, response: requests.Response) -> None:
-        self.response = response
+    def __init__(self, lines: Iterable[bytes]) -> None:
         self.ids: list[str] = []
         self.told: list[dict[str, Any]] = []
         self.has_begun = threading.Event()
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
 
-    def _read(self) -> None:
-        try:
-            for raw in self.response.iter_lines():
-                line = raw.decode()
-                if line.startswith("retry: "):
+    def _read(self, lines: Iterable[bytes]) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the test cuts it off
+            for raw in lines:
+                word, _, rest = raw.decode().strip().partition(": ")
+                if word == "retry":
                     self.has_begun.set()
-                elif line.startswith("id: "):
-                    self.ids.append(line.removeprefix("id: "))
-                elif line.startswith("data: "):
-                    self.told.append(json.loads(line.removeprefix("data: ")))
-        except (requests.RequestException, AttributeError, ValueError):
-            return  # the test closed it
+                elif word == "id":
+                    self.ids.append(rest)
+                elif word == "data":
+                    self.told.append(json.loads(rest))
 
 
-@contextmanager
+@contextlib.contextmanager
 def listening(server: Server, token: str, query: str = "", last: str = "") -> Iterator[Listener]:
-    headers = {"Last-Event-ID": last} if last else {}
-    response = server.get(f"/events/stream{query}", token=token, stream=True, headers=headers)
-    assert response.status_code == 200, response.text
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+    headers = {"Authorization": f"Token {token}"} | ({"Last-Event-ID": last} if last else {})
+    connection.request("GET", f"/events/stream{query}", headers=headers)
+    sock = connection.sock
+    response = connection.getresponse()
+    assert response.status == 200, response.read()
     listener = Listener(response)
     assert listener.has_begun.wait(20)
     try:
         yield listener
     finally:
-        response.close()
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def test_clients_see_each_event_once_and_go_on_where_they_were_cut_off(server: Server, token: str) -> None:
@@ -83,8 +89,8 @@ def test_clients_see_each_event_once_and_go_on_where_they_were_cut_off(server: S
 
 
 def test_more_streams_than_threads_leave_the_server_free(server: Server, token: str) -> None:
-    streams = [listening(server, token) for _ in range(THREADS + 4)]
-    listeners = [stream.__enter__() for stream in streams]
+    opened = [listening(server, token) for _ in range(THREADS + 4)]
+    listeners = [each.__enter__() for each in opened]
     try:
         event = str(make_event().pk)
         wait_until(lambda: all(each.ids == [event] for each in listeners), what="all were told")
@@ -92,8 +98,8 @@ def test_more_streams_than_threads_leave_the_server_free(server: Server, token: 
         assert server.get("/mode", token=token).status_code == 200
         assert server.process.num_threads() < THREADS + len(listeners)
     finally:
-        for stream in streams:
-            stream.__exit__(None, None, None)
+        for each in opened:
+            each.__exit__(None, None, None)
 
 
 def test_stream_is_for_who_may_see_events(server: Server, token: str) -> None:
@@ -106,6 +112,29 @@ def test_stream_is_for_who_may_see_events(server: Server, token: str) -> None:
         assert refused.status_code == 400
         assert [entry["field"] for entry in refused.json()["errors"]] == ["Last-Event-ID"]
     assert server.get("/events/stream?tpye=x", token=token).status_code == 400
+
+
+async def first(count: int, lines: AsyncIterator[bytes]) -> list[bytes]:
+    """Return the first lines, fewer where it ends before."""
+    found: list[bytes] = []
+    async for line in lines:
+        found.append(line)
+        if len(found) == count:
+            break
+    return found
+
+
+def test_comment_shows_life_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(timezone.now(), uuid4())
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(stream, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(stream, "_look", lambda place, _: ([], place))
+
+    lasting = asyncio.run(first(3, stream._lines(place, {}, timedelta(minutes=1))))
+    ended = asyncio.run(first(3, stream._lines(place, {}, timedelta(0))))
+
+    assert lasting == [b"retry: 2000\n\n", b": nothing new\n\n", b": nothing new\n\n"]
+    assert ended == lasting[:2]
 
 
 def test_event_of_a_transaction_still_open_is_waited_for(transactional_db: None) -> None:

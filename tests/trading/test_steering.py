@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.errors import UnavailableError
+from orchestrator_project.lines import line_of
 from tests.factories import make_cycle, make_decision
 from tests.trading.outside import Outside
 from tests.trading.scenes import ago, change
@@ -26,6 +27,7 @@ def test_pause_by_a_person_says_so_and_is_nobodys_work(account: Outside) -> None
     event = Event.objects.get(type="cycle.pause")
     assert (cycle.status, cycle.reason) == ("paused", "paused by ada: odd prices")
     assert event.payload["actor"] == "ada"
+    assert (line_of(event) or "").endswith("cycle PAUSED: paused by ada: odd prices")
     assert steering.is_paused_by_hand(cycle)
     assert find_work() == []
     assert resume_cycle(cycle.pk) is None
@@ -51,7 +53,9 @@ def test_person_resumes_what_a_person_paused(account: Outside) -> None:
 
     cycle.refresh_from_db()
     assert (cycle.status, cycle.reason, stage) == ("running", "", CycleStage.EXECUTING)
-    assert Event.objects.get(type="cycle.resume").payload["actor"] == "bob"
+    resumed = Event.objects.get(type="cycle.resume")
+    assert resumed.payload["actor"] == "bob"
+    assert "resumed by bob" in (line_of(resumed) or "")
 
 
 def test_resume_while_the_broker_is_away_leaves_it_paused_by_the_person(account: Outside) -> None:

@@ -26,7 +26,7 @@ HEADER = "Last-Event-ID"
 EXPECTED = "Expected the id of an event, as the stream or the list of events gave it."
 LOOK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
-LONGEST = timedelta(minutes=10)  # then the client comes again, and its token is looked at again
+LONGEST_SECONDS = 600  # then the client comes again, and its token is looked at again
 RETRY_MILLISECONDS = 2000
 
 
@@ -37,11 +37,18 @@ class StreamQuery(QuerySerializer):
     aggregate_id = serializers.CharField(required=False, max_length=64)
     type = serializers.CharField(required=False, max_length=80)
     cycle_id = serializers.UUIDField(required=False)
+    seconds = serializers.IntegerField(
+        default=LONGEST_SECONDS,
+        min_value=0,
+        max_value=LONGEST_SECONDS,
+        help_text="End after so long; 0: after what is there now.",
+    )
 
 
 class EventStreamView(ApiView):
     """The stream."""
 
+    http_method_names = ["get"]  # a HEAD would run it, and show nothing
     permissions = {"GET": "trading.view_event"}
     queries = {"GET": StreamQuery}
 
@@ -63,8 +70,9 @@ class EventStreamView(ApiView):
         It ends after ten minutes; a browser's EventSource comes again by itself, with the last id it saw.
         """
         place = _place(request.headers.get(HEADER))
-        filters = dict(self.parameters)
-        response = StreamingHttpResponse(_lines(place, filters), content_type="text/event-stream")
+        filters = {name: value for name, value in self.parameters.items() if name != "seconds"}
+        lines = _lines(place, filters, timedelta(seconds=self.parameters["seconds"]))
+        response = StreamingHttpResponse(lines, content_type="text/event-stream")
         response["X-Accel-Buffering"] = "no"
         return response
 
@@ -81,12 +89,12 @@ def _place(last: str | None) -> Place:
     return place
 
 
-async def _lines(place: Place, filters: Mapping[str, Any]) -> AsyncIterator[bytes]:
+async def _lines(place: Place, filters: Mapping[str, Any], lasting: timedelta) -> AsyncIterator[bytes]:
     """Look every second, in a thread that is borrowed for the look alone."""
-    ends_at = timezone.now() + LONGEST
+    ends_at = timezone.now() + lasting
     told_at = asyncio.get_running_loop().time()
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
-    while timezone.now() < ends_at:
+    while True:
         found, place = await asyncio.to_thread(_look, place, filters)
         now = asyncio.get_running_loop().time()
         for event in found:
@@ -95,6 +103,8 @@ async def _lines(place: Place, filters: Mapping[str, Any]) -> AsyncIterator[byte
             yield b": nothing new\n\n"
         if found or now - told_at >= HEARTBEAT_SECONDS:
             told_at = now
+        if timezone.now() >= ends_at:
+            return
         await asyncio.sleep(LOOK_SECONDS)
 
 
