@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0005_strategies_and_records'),
+        ('trading', '0006_enriched_decisions'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

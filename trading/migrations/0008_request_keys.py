@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0006_enriched_decisions'),
+        ('trading', '0007_events'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
