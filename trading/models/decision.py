@@ -31,8 +31,8 @@ class AIDecision(models.Model):
 
     ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
     with the strategy in the version it names; the database refuses to change what was decided once there is a
-    record. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, and is kept
-    by services/stages.py.
+    record. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, which
+    services/stages.py keeps.
     """
 
     class Action(models.TextChoices):
@@ -45,9 +45,7 @@ class AIDecision(models.Model):
     )
     cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="decisions")
     # Its index is decisions_by_strategy.
-    strategy = models.ForeignKey(
-        Strategy, on_delete=models.PROTECT, related_name="decisions", db_index=False
-    )
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="decisions", db_index=False)
     strategy_version = models.PositiveIntegerField(null=True)
     record = models.ForeignKey(DecisionRecord, null=True, on_delete=models.PROTECT, related_name="decisions")
     symbol = models.CharField(max_length=32)
@@ -114,9 +112,7 @@ class AIDecision(models.Model):
             # Read by the console, filtered by status.
             models.Index(fields=["status", "-created_at", "-id"], name="decisions_by_status"),
             # Read by services/stages.py: whose exit a sale or a sync may settle.
-            models.Index(
-                fields=["symbol"], name="decisions_exit_open", condition=Q(stages__in=EXIT_OPEN)
-            ),
+            models.Index(fields=["symbol"], name="decisions_exit_open", condition=Q(stages__in=EXIT_OPEN)),
             # Read by the universe: what wanted to trade with high confidence.
             models.Index(
                 fields=["cycle", "symbol"],

@@ -129,11 +129,11 @@ LEFT JOIN LATERAL (
         AND sale.traded_at <= COALESCE(closing.at, 'infinity') AND "order".purpose = 'entry'
 ) sales ON true
 LEFT JOIN positions position ON position.symbol = "order".symbol
-"""
+"""  # noqa: S608 - our own words; values are bound
 ROWS = Prepared(
     "decision_rows",
     "uuid[]",
-    f"SELECT {columns()} FROM unnest($1) WITH ORDINALITY AS keys (id, place) {LINKED} ORDER BY keys.place",
+    f"SELECT {columns()} FROM unnest($1) WITH ORDINALITY AS keys (id, place) {LINKED} ORDER BY keys.place",  # noqa: S608 - see above
 )
 
 

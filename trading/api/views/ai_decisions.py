@@ -37,7 +37,9 @@ class EnrichedQuery(ListQuery):
     strategy = serializers.UUIDField(required=False, help_text="Id of the strategy.")
     cycle = serializers.UUIDField(required=False, help_text="Id of the cycle.")
     stage = serializers.ChoiceField(STAGES, required=False, help_text="Together with `stageStatus`.")
-    stage_status = serializers.ChoiceField(STAGE_STATUSES, required=False, help_text="The status `stage` has.")
+    stage_status = serializers.ChoiceField(
+        STAGE_STATUSES, required=False, help_text="The status `stage` has."
+    )
     reason = serializers.CharField(
         required=False, max_length=40, help_text="Why it did not trade, in its one word, e.g. `stale_price`."
     )
