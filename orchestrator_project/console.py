@@ -85,6 +85,7 @@ NAVIGATION = [
             _table("Agent status", "smart_toy", "trading_agentstatus"),
             _table("Signs of life", "ecg_heart", "trading_heartbeat"),
             _table("Events", "history", "trading_event"),
+            {"title": "API", "icon": "api", "link": reverse_lazy("docs")},
         ],
     },
     {

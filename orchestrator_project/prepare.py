@@ -67,6 +67,16 @@ def seed() -> str | None:
         return _first_operator()
 
 
+def is_seeded() -> bool:
+    """Return whether the rows a start needs are there; needs the tables."""
+    return (
+        AgentStatus.objects.exists()
+        and RiskLimits.objects.exists()
+        and Strategy.objects.exists()
+        and Group.objects.filter(name__in=GROUPS).count() == len(GROUPS)
+    )
+
+
 def _schedule() -> None:
     if not PeriodicTask.objects.filter(name=settings.CYCLE_SCHEDULE).exists():
         settings.schedule_cycles(settings.count("cycle_interval"))

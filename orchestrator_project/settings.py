@@ -140,6 +140,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "An AI trading agent on a paper account: what it does, why, and how to stop it.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
+    "SERVE_URLCONF": "orchestrator_project.api_urls",
+    "SERVE_PUBLIC": True,
     "SERVERS": [{"url": "/api"}, {"url": "/"}],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,

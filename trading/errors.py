@@ -19,6 +19,10 @@ class CycleRunningError(TradingError):
     """A cycle is running already; one runs at a time."""
 
 
+class CycleStateError(TradingError):
+    """What was asked of the cycle cannot be done in the state it is in; the message says which."""
+
+
 class SlotTakenError(TradingError):
     """Another beat has started the cycle of this time slot."""
 

@@ -46,7 +46,7 @@ def launch(cycle: Cycle) -> None:
     """
     if cycle.is_open:
         task = maintain if cycle.cycle_type == Cycle.Type.MAINTENANCE else fan_out
-        transaction.on_commit(lambda: task.delay(str(cycle.pk)))
+        transaction.on_commit(lambda: _publish(lambda: task.delay(str(cycle.pk))))
 
 
 @shared_task(name="trading.fan_out", soft_time_limit=20, time_limit=30)
@@ -142,6 +142,11 @@ def risk_and_execute(decision_id: str) -> None:
     execute_here(decision_id)
 
 
+def execute_soon(decision_id: UUID) -> None:
+    """Enqueue a decision that a person has answered."""
+    transaction.on_commit(lambda: _publish(lambda: risk_and_execute.delay(str(decision_id))))
+
+
 @shared_task(name="trading.advance_saga", soft_time_limit=50, time_limit=55)
 @resilient("advance_saga")
 def advance_saga(saga_id: str) -> None:
@@ -176,7 +181,12 @@ def finish_cycle(cycle_id: str) -> None:
 @resilient("resume_cycle")
 def resume_cycle(cycle_id: str) -> None:
     """Resume a paused cycle if the broker answers; what was being fetched is fetched again."""
-    if pausing.resume_cycle(UUID(cycle_id)) == CycleStage.FETCHING:
+    take_up(cycle_id, pausing.resume_cycle(UUID(cycle_id)))
+
+
+def take_up(cycle_id: str, stage: CycleStage | None) -> None:
+    """Enqueue what a resumed cycle goes on with; decisions that waited are found by the sweeper."""
+    if stage == CycleStage.FETCHING:
         _publish(lambda: fan_out.delay(cycle_id))
 
 

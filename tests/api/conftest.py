@@ -1,12 +1,13 @@
 """Clients of the API for users of each group, on a database as the first start leaves it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from orchestrator_project.prepare import seed
+from tests.api.server import Server, running_server
 from tests.factories import make_user
 
 GROUPS = ("viewer", "operator", "risk officer")
@@ -31,3 +32,10 @@ def api(prepared: None) -> Api:
         return client
 
     return _api
+
+
+@pytest.fixture(scope="session")
+def server(django_db_setup: None) -> Iterator[Server]:
+    """One web process for all tests that ask it; what it is to see has to be committed."""
+    with running_server() as running:
+        yield running

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -167,7 +168,7 @@ def test_method_that_is_not_there_is_a_problem(api: Api) -> None:
     response = api("viewer").delete("/orders")
 
     problem(response, 405)
-    assert response["Allow"] == "GET, HEAD, OPTIONS"
+    assert response["Allow"] == "GET, HEAD"
 
 
 def test_answer_the_client_has_is_not_sent_again(api: Api) -> None:
@@ -206,3 +207,15 @@ def test_what_nobody_expected_is_a_problem_that_tells_nothing(api: Api, monkeypa
     monkeypatch.setattr("trading.services.listings.orders", fail)
 
     assert "secret" not in json.dumps(problem(api("viewer").get("/orders"), 500))
+
+
+def test_database_that_is_away_is_said_with_when_to_come_back(api: Api, monkeypatch: Any) -> None:
+    def away(_: Any) -> None:
+        raise OperationalError("connection to a secret address failed")
+
+    monkeypatch.setattr("trading.services.listings.orders", away)
+
+    answered = api("viewer").get("/orders")
+
+    assert "secret" not in json.dumps(problem(answered, 503))
+    assert answered["Retry-After"] == "2"

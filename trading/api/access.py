@@ -11,19 +11,18 @@ from trading.services.callers import may
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module through its settings
 
-ALWAYS_ANSWERED = ("OPTIONS",)
-
 
 class HasPermission(BasePermission):
-    """Holds a view's ``permissions``: a method without one is nobody's."""
+    """Holds a view's ``permissions``: one by method, or several of which one is enough."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         """Return whether the user's groups allow the method; 401 is said before where nobody logged in."""
         user = request.user
         if not user or not user.is_authenticated:
             return False
-        allowed: Mapping[str, str] = getattr(view, "permissions", {})
         method = "GET" if request.method == "HEAD" else str(request.method)
-        if method not in allowed:
-            return method not in view.allowed_methods or method in ALWAYS_ANSWERED
-        return may(user, allowed[method])
+        if not hasattr(view, method.lower()):
+            return True  # 405 says more
+        allowed: Mapping[str, str | tuple[str, ...]] = getattr(view, "permissions", {})
+        names = allowed.get(method, ())
+        return any(may(user, name) for name in ([names] if isinstance(names, str) else names))

@@ -1,6 +1,6 @@
 """JSON in and out: orjson, which reads no NaN, and writes no float where a decimal was meant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -78,7 +78,7 @@ class OnlyJSON(BaseContentNegotiation):
     """What is asked for makes no difference: RFC 9110 lets a server answer in what it has."""
 
     def select_parser(
-        self, request: Request, parsers: Sequence[parsers.BaseParser]
+        self, request: Request, parsers: Iterable[parsers.BaseParser]
     ) -> parsers.BaseParser | None:
         """Return the one for the body's media type, None (415) where there is none."""
         wanted = (request.content_type or "").split(";")[0].strip().lower()
@@ -87,8 +87,9 @@ class OnlyJSON(BaseContentNegotiation):
     def select_renderer(
         self,
         request: Request,
-        renderers: Sequence[renderers.BaseRenderer],
+        renderers: Iterable[renderers.BaseRenderer],
         format_suffix: str | None = None,
     ) -> tuple[renderers.BaseRenderer, str]:
         """Return the only one there is."""
-        return renderers[0], str(renderers[0].media_type)
+        only = next(iter(renderers))
+        return only, str(only.media_type)

@@ -96,6 +96,9 @@ class ApiSchema(AutoSchema):
         known.update(getattr(self.view, "problems", {}))
         for code in sorted(known):
             operation["responses"].setdefault(str(code), self._problem(known[code]))
+        if getattr(self.view, "may_be_null", False):
+            content = operation["responses"]["200"]["content"]["application/json"]
+            content["schema"] = {"oneOf": [content["schema"], {"type": "null"}]}
         if self.method == "GET" and not is_open:
             operation["responses"].setdefault("304", {"description": NOT_MODIFIED})
         return operation

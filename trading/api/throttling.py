@@ -12,16 +12,14 @@ from trading.services.api_limits import seconds_to_wait
 
 
 class CallerThrottle(BaseThrottle):
-    """Counts by user. Who nobody knows is counted by address, before the password or token is looked at."""
+    """Counts by user; who is unknown is told so before anything is counted."""
 
     def __init__(self) -> None:
         self._wait = 0
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         """Count the request; return whether it is answered."""
-        user = request.user
-        caller = f"user:{user.pk}" if user and user.is_authenticated else f"address:{self.get_ident(request)}"
-        self._wait = seconds_to_wait(caller)
+        self._wait = seconds_to_wait(f"user:{request.user.pk}")
         return self._wait == 0
 
     def wait(self) -> float | None:

@@ -27,7 +27,9 @@ def seconds_to_wait(caller: str) -> int:
     key = f"{PREFIX}:{caller}:{int(window)}"
     try:
         with _client(django_settings.REDIS_URL).pipeline(transaction=True) as pipe:
-            count, _ = pipe.incr(key).expire(key, WINDOW_SECONDS * 2).execute()
+            pipe.incr(key)
+            pipe.expire(key, WINDOW_SECONDS * 2)
+            count, _ = pipe.execute()
     except redis.RedisError as error:
         log.warning("api_limit_not_counted", error_type=type(error).__name__)
         return 0

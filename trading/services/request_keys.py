@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from trading.models import RequestKey
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(minutes=5)  # longer than engaging and flattening may take
 KEPT = timedelta(hours=24)
 
 

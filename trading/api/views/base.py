@@ -36,7 +36,8 @@ class ApiView(APIView):
     not named). Parameters are read before the method runs; it finds them in ``self.parameters``.
     """
 
-    permissions: ClassVar[Mapping[str, str]] = {}
+    http_method_names = ["get", "head", "post", "put"]
+    permissions: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
     queries: ClassVar[Mapping[str, type[QuerySerializer]]] = {}
     parameters: Mapping[str, Any]
 
@@ -82,8 +83,8 @@ class ListView(ApiView):
         """Return the rows under these filters, by calling a service."""
         raise NotImplementedError
 
-    def get(self, request: Request) -> Response:
-        """Answer one page."""
+    def page(self, **more: Any) -> Response:
+        """Answer one page, with further members where there are some."""
         filters = {name: value for name, value in self.parameters.items() if name not in ("limit", "cursor")}
         marks = self.cursors()
         page = read_page(
@@ -93,7 +94,7 @@ class ListView(ApiView):
             limit=self.parameters["limit"],
         )
         shown = self.row_serializer(page.rows, many=True).data
-        return Response(marks.envelope(page, list(shown)))
+        return Response(marks.envelope(page, list(shown)) | more)
 
     def cursors(self) -> Cursors:
         """Return the cursors of this list with these filters."""
