@@ -1,8 +1,8 @@
 """``python -m benchmarks.enriched [ROWS [FOLDER]]``: enriched decisions beside the same page by hand-written SQL.
 
 A database of its own with a million decisions (or ROWS) and what they led to, in FOLDER where that is given: then it
-stays, and the next run need not fill it again. The first, a middle and the last page of 50 are asked for in turn by one
-hand-written statement (psycopg2, the same joined facts, rows fetched and thrown away), through the whole Django stack in
+stays, and the next run need not fill it again. The first, a middle and the last page of 50 are asked for in turn by
+one hand-written statement (psycopg2, the same joined facts, rows fetched and thrown away), through all of Django in
 this process (WSGI: middleware, token, permission, limit of requests, view, JSON, ETag), and over HTTP from the web server
 that ``manage.py up`` runs. Then what the garbage collector costs, what a cycle's 140 decisions cost to insert with and
 without the indexes, and each filter at its first page and a deep one, with the plan of its keys.
@@ -316,7 +316,7 @@ def writing(cursor: Any) -> Measured:
             price_warning, status, stages, reason, reason_detail, approved, attempts, created_at)
         SELECT uuidv7(), cycle_id, strategy_id, symbol || 'x', action, confidence, reasoning, model, price_warning,
             status, stages, reason, reason_detail, approved, attempts, now()
-        FROM (SELECT * FROM ai_decisions ORDER BY created_at DESC LIMIT 140) AS newest
+        FROM newest
     """
 
     def _insert() -> float:
@@ -328,6 +328,9 @@ def writing(cursor: Any) -> Measured:
         return took
 
     cursor.execute("BEGIN")
+    cursor.execute(
+        "CREATE TEMP TABLE newest AS SELECT * FROM ai_decisions ORDER BY created_at DESC LIMIT 140"
+    )
     with_them = statistics.median(_insert() for _ in range(50))
     for name in ADDED_INDEXES:
         cursor.execute(f"DROP INDEX IF EXISTS {name}")
@@ -339,15 +342,17 @@ def writing(cursor: Any) -> Measured:
 
 
 def collecting(stack: Stack) -> Measured:
-    """Measure what gc.freeze, which the web process does at its start, saves."""
-    gc.unfreeze()
-    before = in_turn({"page": lambda: stack.get({})})["page"]
-    gc.collect()
+    """Measure what gc.freeze, which the web process does at its start, saves; in blocks that take turns."""
+    took: dict[bool, list[float]] = {False: [], True: []}
+    for block in range(10):
+        gc.unfreeze()
+        gc.collect()
+        if block % 2:
+            gc.freeze()
+        took[bool(block % 2)] += in_turn({"page": lambda: stack.get({})}, ROUNDS // 4)["page"].seconds
+    loose, frozen = Took(tuple(took[False])), Took(tuple(took[True]))
     gc.freeze()
-    after = in_turn({"page": lambda: stack.get({})})["page"]
-    return Measured(
-        f"garbage collection, in process: {_ms(before)} before gc.freeze, {_ms(after)} after", True
-    )
+    return Measured(f"in process without gc.freeze {_ms(loose)}, with it {_ms(frozen)}", True)
 
 
 def _ms(took: Took) -> str:
