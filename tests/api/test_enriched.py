@@ -278,7 +278,7 @@ def decision_ids(client: APIClient, path: str, direction: str, cursor: str | Non
     """Return the ids of each page from ``cursor`` on, a decision being made after each page."""
     pages = []
     while cursor:
-        response = client.get(path, {"cursor": cursor})
+        response = client.get(f"{path}&cursor={cursor}")
         pages.append(ids(response))
         stamped(factories.make_decision())
         cursor = response.json()[direction]
@@ -296,7 +296,7 @@ def test_walks_see_each_row_once_while_decisions_are_made(api: Api, filters: str
     onward = [ids(first), *decision_ids(client, path, "next", first.json()["next"])]
     last = client.get(path)
     for _ in onward[1:]:
-        last = client.get(path, {"cursor": last.json()["next"]})
+        last = client.get(f"{path}&cursor={last.json()['next']}")
     newest = [
         str(pk) for pk in AIDecision.objects.order_by("-created_at", "-id").values_list("pk", flat=True)
     ]
@@ -304,7 +304,7 @@ def test_walks_see_each_row_once_while_decisions_are_made(api: Api, filters: str
     back = []
     cursor = last.json()["previous"]
     while cursor:
-        page = client.get(path, {"cursor": cursor})
+        page = client.get(f"{path}&cursor={cursor}")
         back = ids(page) + back
         cursor = page.json()["previous"]
 
