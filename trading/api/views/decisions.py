@@ -41,7 +41,7 @@ ANSWER = "trading.answer_approval"
 class DetailsField(serializers.DictField):
     """Facts of a stage, as text by name."""
 
-    def to_representation(self, value: Mapping[str, Any]) -> dict[str, Any]:
+    def to_representation(self, value: Any) -> dict[str, Any]:
         """Return them under camelCase names."""
         shown: dict[str, Any] = super().to_representation(value)
         return {camelized(name): fact for name, fact in shown.items()}
