@@ -7,19 +7,22 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import models
+from django.db import models, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from tests import factories
-from tests.trading.scenes import wrong_stages
+from tests.risk.threads import beside, wait_for_blocked
+from tests.trading.outside import STOCK, Outside
+from tests.trading.scenes import advanced_to_its_end, ago, change, passed, wrong_stages
 from trading.domain.stage_keys import EXIT_OPEN, KEYS, UNJUDGED, key_without_order, keys_with
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.domain.timeline import StageName, StageStatus
 from trading.models import AIDecision
 from trading.services import stages
 from trading.services.enriched import DecisionFilter, decision_page
+from trading.services.portfolio import sync_portfolio
 from trading.services.timeline import timelines_for
 
 T0 = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
@@ -206,3 +209,59 @@ def test_decisions_from_before_the_word_are_stamped() -> None:
     assert stages.stamp_unstamped() == len(rows)
     assert wrong_stages() == {}
     assert stages.stamp_unstamped() == 0
+
+
+def words() -> dict[str, str]:
+    """Return the stored words by action."""
+    return dict(AIDecision.objects.values_list("action", "stages"))
+
+
+@pytest.mark.django_db
+def test_words_follow_a_position_from_its_order_to_its_exit(account: Outside) -> None:
+    """The services alone: gate, order, fills, booking and syncs, each in its own transaction."""
+    entry = passed(STOCK)
+    seen = [words()["buy"]]
+    advanced_to_its_end(entry.pk)
+    seen.append(words()["buy"])
+    change(entry.decision.cycle, status="completed", stage="ended", ended_at=ago())
+
+    advanced_to_its_end(passed(STOCK, "sell").pk)
+
+    assert seen == ["ccpppp", "cccccp"]
+    assert words() == {"buy": "cccccc", "sell": "cccccc"}
+    assert wrong_stages() == {}
+
+
+@pytest.mark.django_db
+def test_word_follows_a_position_that_a_stranger_sold(account: Outside) -> None:
+    advanced_to_its_end(passed(STOCK).pk)
+    account.sell_everything()
+
+    sync_portfolio(None)
+
+    assert words() == {"buy": "cccccc"}
+    assert wrong_stages() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_booking_waits_for_a_sync_that_finds_the_position_closed() -> None:
+    """Neither would see the other's row: without the lock of the symbol's exits it waited for an exit for good."""
+    drawn = Drawn("AAPL", "executing", True, "filled", "entry", 10, True, 1, (1,), "running", None)
+    decision = stored(drawn)
+    stages.restamp([decision])
+
+    def book() -> None:
+        with transaction.atomic():
+            factories.Saga.objects.update(status="completed", ended_at=at(2))
+            stages.restamp([decision])
+
+    with transaction.atomic():
+        factories.make_event(aggregate_type="position", aggregate_id="AAPL", type="position.closed")
+        stages.restamp_exits(["AAPL"])
+        waiting = beside(book)
+        waiting.__enter__()
+        wait_for_blocked()
+    waiting.__exit__(None, None, None)
+
+    assert AIDecision.objects.get().stages == "cccccc"
+    assert wrong_stages() == {}
