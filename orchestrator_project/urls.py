@@ -1,14 +1,14 @@
 """URLs: the console, the API at the root and under ``/api/``, its document and a page to read it."""
 
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
 from orchestrator_project.openapi import DocsView, DocumentView
 from trading.api import problems
 
-api = [
+api: list[URLPattern | URLResolver] = [
     path("openapi.json", DocumentView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
     path("", include("orchestrator_project.api_urls")),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from pytest_django import Settings
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
@@ -14,10 +15,15 @@ GROUPS = ("viewer", "operator", "risk officer")
 Api = Callable[[str], APIClient]
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Settings) -> None:
+    """Hash passwords quickly: none is guarded here."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
-def prepared(db: None, settings: object) -> None:
-    """Seed settings, limits, groups and the first operator; passwords hash quickly, none is guarded here."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
+def prepared(db: None) -> None:
+    """Seed settings, limits, groups and the first operator."""
     seed()
 
 

@@ -23,9 +23,8 @@ KEY = "HTTP_IDEMPOTENCY_KEY"
 
 
 @pytest.fixture
-def operator(transactional_db: None, settings: Any) -> Callable[[], APIClient]:
+def operator(transactional_db: None) -> Callable[[], APIClient]:
     """Return a function that gives a client of the same operator, for a thread each."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     seed()
     make_asset("AAPL")
     token = Token.objects.create(user=make_user(group="operator"))

@@ -11,8 +11,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from tests.api.conftest import Api
-from tests.factories import make_decision, make_order
-from trading.models import Order
+from tests.factories import make_candidate, make_decision, make_event, make_order
+from trading.models import Event, Order
 from trading.services.settings import set_runtime_setting
 
 
@@ -84,12 +84,17 @@ def test_cursor_of_other_filters_is_refused(api: Api) -> None:
     assert named(client.get(f"/orders?limit=1&side=buy&cursor={cursor}")) == {"cursor"}
 
 
-def walked(client: APIClient, path: str, direction: str, cursor: str | None = None) -> list[list[UUID]]:
-    """Return the ids of each page from ``cursor`` on."""
+def page_at(client: APIClient, path: str, cursor: str | None) -> dict[str, Any]:
+    """Return the page of a list at a cursor; ``path`` has its limit."""
+    return dict(client.get(f"{path}&cursor={cursor}" if cursor else path).json())
+
+
+def walked(client: APIClient, path: str, direction: str, cursor: str | None = None) -> list[list[str]]:
+    """Return the ids (or symbols) of each page from ``cursor`` on."""
     pages = []
     while True:
-        page = client.get(path, {"cursor": cursor} if cursor else {}).json()
-        pages.append([UUID(row["id"]) for row in page["results"]])
+        page = page_at(client, path, cursor)
+        pages.append([row["symbol" if "candidates" in path else "id"] for row in page["results"]])
         cursor = page[direction]
         if cursor is None:
             return pages
@@ -104,7 +109,7 @@ def test_walk_sees_each_row_once_while_rows_are_inserted(api: Api) -> None:
 
     while cursor:
         make_order()
-        page = client.get("/orders", {"limit": 3, "cursor": cursor}).json()
+        page = page_at(client, "/orders?limit=3", cursor)
         seen += [UUID(row["id"]) for row in page["results"]]
         cursor = page["next"]
 
@@ -115,16 +120,17 @@ def test_walk_sees_each_row_once_while_rows_are_inserted(api: Api) -> None:
 def test_walk_back_sees_the_same_pages_and_what_came_since(api: Api) -> None:
     for _ in range(6):
         make_order()
-    client = api("viewer")
-    forward = walked(client, "/orders?limit=2", "next")
-    last = client.get("/orders?limit=2").json()
+    client, path = api("viewer"), "/orders?limit=2"
+    forward = walked(client, path, "next")
+    last = page_at(client, path, None)
     for _ in forward[1:]:
-        last = client.get("/orders", {"limit": 2, "cursor": last["next"]}).json()
-    newest = make_order().pk
+        last = page_at(client, path, last["next"])
+    newest = str(make_order().pk)
 
-    back = walked(client, "/orders?limit=2", "previous", last["previous"])
+    back = walked(client, path, "previous", last["previous"])
 
-    assert [pk for page in reversed(back) for pk in page] == [newest, *itertools.chain(*forward[:-1])]
+    assert [len(page) for page in forward] == [2, 2, 2]
+    assert list(itertools.chain(*reversed(back))) == [newest, *itertools.chain(*forward[:-1])]
 
 
 def test_page_costs_no_count_and_no_offset(api: Api, django_assert_num_queries: Any) -> None:
@@ -219,3 +225,29 @@ def test_database_that_is_away_is_said_with_when_to_come_back(api: Api, monkeypa
 
     assert "secret" not in json.dumps(problem(answered, 503))
     assert answered["Retry-After"] == "2"
+
+
+def test_rows_of_the_same_moment_are_each_seen_once_there_and_back(api: Api) -> None:
+    events = [make_event() for _ in range(5)]
+    Event.objects.update(occurred_at=events[0].occurred_at)
+    client, path = api("viewer"), "/events?limit=2"
+    last = page_at(client, path, page_at(client, path, page_at(client, path, None)["next"])["next"])
+
+    there = walked(client, path, "next")
+    back = walked(client, path, "previous", last["previous"])
+
+    newest_first = sorted((str(event.pk) for event in events), reverse=True)
+    assert [len(page) for page in there] == [2, 2, 1]
+    assert list(itertools.chain(*there)) == newest_first
+    assert list(itertools.chain(*reversed(back))) == newest_first[:4]
+
+
+def test_list_by_name_is_walked_in_its_order(api: Api) -> None:
+    symbols = ["MSFT", "AAPL", "NVDA", "BTC/USD", "BRK.B"]
+    for symbol in symbols:
+        make_candidate(symbol=symbol)
+
+    pages = walked(api("viewer"), "/universe/candidates?limit=2", "next")
+
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert sorted(itertools.chain(*pages)) == sorted(symbols)

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from rest_framework.request import Request
-
-if TYPE_CHECKING:
-    from rest_framework.views import APIView  # which imports this module through its settings
 from rest_framework.throttling import BaseThrottle
 
 from trading.services.api_limits import seconds_to_wait
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which imports this module through its settings
 
 
 class CallerThrottle(BaseThrottle):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from ai.models import ModelCall
 from risk.models import RiskLimits
@@ -28,75 +28,70 @@ _SYMBOL_OF_DECISION = {"symbol": "decision__symbol"}
 
 def cycles(filters: Filters) -> QuerySet[Cycle]:
     """Return cycles by status and type."""
-    return _exactly(Cycle, filters).defer("universe", "headlines")
+    return Cycle.objects.filter(**filters).defer("universe", "headlines")
 
 
 def orders(filters: Filters) -> QuerySet[Order]:
     """Return orders by symbol, side, status, cycle or decision."""
-    return _exactly(Order, filters)
+    return Order.objects.filter(**filters)
 
 
 def fills(filters: Filters) -> QuerySet[Fill]:
     """Return executions by symbol, side, order or cycle."""
-    return _exactly(Fill, filters)
+    return Fill.objects.filter(**filters)
 
 
 def trades(filters: Filters) -> QuerySet[Trade]:
     """Return trades by symbol, side, strategy or cycle."""
-    return _exactly(Trade, filters)
+    return Trade.objects.filter(**filters)
 
 
 def positions(filters: Filters) -> QuerySet[Position]:
     """Return the open positions as last synced."""
-    return _exactly(Position, filters)
+    return Position.objects.filter(**filters)
 
 
 def active_sagas(filters: Filters) -> QuerySet[Saga]:
     """Return the sagas that have not ended, with their orders."""
-    return _exactly(Saga, filters).open().select_related("order").prefetch_related("steps")
+    return Saga.objects.filter(**filters).open().select_related("order").prefetch_related("steps")
 
 
 def strategies(filters: Filters) -> QuerySet[Strategy]:
     """Return strategies, active or not."""
-    return _exactly(Strategy, filters)
+    return Strategy.objects.filter(**filters)
 
 
 def approvals(filters: Filters) -> QuerySet[Approval]:
     """Return approvals by status and symbol, with what they are about."""
-    rows = _exactly(Approval, filters, _SYMBOL_OF_DECISION)
+    rows = Approval.objects.filter(
+        **{_SYMBOL_OF_DECISION.get(name, name): value for name, value in filters.items()}
+    )
     return rows.select_related("decision", "answered_by")
 
 
 def limits(filters: Filters) -> QuerySet[RiskLimits]:
     """Return all versions of the limits; the first is in force."""
-    return _exactly(RiskLimits, filters)
+    return RiskLimits.objects.filter(**filters)
 
 
 def candidates(filters: Filters) -> QuerySet[UniverseCandidate]:
     """Return candidates of the universe by status."""
-    return _exactly(UniverseCandidate, filters)
+    return UniverseCandidate.objects.filter(**filters)
 
 
 def equity(filters: Filters) -> QuerySet[EquitySnapshot]:
     """Return the account's money over time."""
-    return _exactly(EquitySnapshot, filters)
+    return EquitySnapshot.objects.filter(**filters)
 
 
 def model_calls(filters: Filters) -> QuerySet[ModelCall]:
     """Return model calls by model, status and cycle, without their texts."""
-    return _exactly(ModelCall, filters).defer("prompt", "answer")
+    return ModelCall.objects.filter(**filters).defer("prompt", "answer")
 
 
 def events(filters: Filters) -> QuerySet[Event]:
     """Return events by aggregate, type and cycle."""
-    return _exactly(Event, filters)
-
-
-def _exactly(model: type[Model], filters: Filters, renamed: Mapping[str, str] | None = None) -> Any:
-    """Return the rows whose columns have these values; ``renamed`` gives a filter's lookup."""
-    names = renamed or {}
-    wanted = {names.get(name, name): value for name, value in filters.items()}
-    return model._default_manager.filter(**wanted)
+    return Event.objects.filter(**filters)
 
 
 def saga(pk: UUID) -> Saga | None:

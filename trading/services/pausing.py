@@ -6,6 +6,7 @@ by a person is in steering.py.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -85,8 +86,8 @@ def resume_cycle(cycle_id: UUID) -> CycleStage | None:
         return None
 
 
-def go_on(cycle: Cycle, **facts: str) -> CycleStage | None:
-    """Resume a paused cycle once the broker has answered; ``facts`` go to the event.
+def go_on(cycle: Cycle, *, actor: str = "") -> CycleStage | None:
+    """Resume a paused cycle once the broker has answered; ``actor`` is the person who wants it.
 
     Returns:
         The stage the cycle goes on with; None when it is no longer paused.
@@ -97,9 +98,9 @@ def go_on(cycle: Cycle, **facts: str) -> CycleStage | None:
     sync_portfolio(cycle.pk)
     lasted = _seconds(cycle.stage_at, timezone.now())
     changes = {"reason": "", "stage_at": timezone.now(), "lease_until": None}
-    resumed = transitions.apply(
-        cycle, "resume", changes=changes, paused_seconds=lasted, stage=cycle.stage, **facts
-    )
+    facts: dict[str, Any] = {"paused_seconds": lasted, "stage": cycle.stage}
+    facts |= {"actor": actor} if actor else {}
+    resumed = transitions.apply(cycle, "resume", changes=changes, **facts)
     return CycleStage(cycle.stage) if resumed else None
 
 

@@ -198,12 +198,11 @@ class ApproveView(ApiView):
     """Approving."""
 
     permissions = {"POST": ANSWER}
-    problems = {503: "No provider has a price of now, or something else that is needed does not answer."}
 
     @extend_schema(summary="Approve a decision", request=GrantSerializer, responses={200: AnswerSerializer})
     @idempotent
     def post(self, request: Request, pk: UUID) -> Response:
-        """The gate judges at the price of now, before this is answered. 409 where it was answered or expired."""
+        """The gate judges at the price of now before this is answered. 409: answered before, expired, or no price."""
         asked = self.read_body(GrantSerializer, request)
         return _answer(request, pk, granted=True, reason=asked["reason"])
 
@@ -235,7 +234,7 @@ def _answer(request: Request, pk: UUID, *, granted: bool, reason: str) -> Respon
 
 def _not_counted(said: AnswerReport) -> Problem:
     if said.outcome is Outcome.NO_PRICE:
-        return Problem(503, f"Nothing was done: {said.detail}.", kind="no-price", retry_after=5)
+        return Problem(409, f"Nothing was done: {said.detail}.", kind="no-price", retry_after=5)
     kind = "approval-expired" if said.outcome is Outcome.EXPIRED else "approval-answered"
     return Problem(409, f"Nothing was done: {said.detail}.", kind=kind)
 

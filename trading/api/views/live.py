@@ -12,13 +12,9 @@ from trading.services.live_state import LiveState, Source
 class LiveStateSerializer(ApiSerializer):
     """From where a figure is, of when, and whether it is too old to be taken for live."""
 
-    source = serializers.ChoiceField([source.value for source in Source])
+    source = serializers.ChoiceField([source.value for source in Source])  # type: ignore[assignment]  # a field's name
     fetched_at = serializers.DateTimeField(allow_null=True)
     is_stale = serializers.BooleanField()
-
-    def get_fields(self) -> dict[str, Any]:
-        """Keep ``source`` from being the serializer's own attribute."""
-        return super().get_fields()
 
 
 def live_page_of(row: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
