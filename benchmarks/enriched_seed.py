@@ -2,8 +2,8 @@
 
 140 symbols, a cycle a minute. Each symbol lives in rounds of 120 cycles: bought, bought again and partly filled, partly
 sold, a sale denied, sold, an order that came to nothing in one of several ways, an entry denied; in all other cycles it
-is held (84 %) or skipped. The newest cycle has decisions that are still under way. ``stages`` is what the pure rules say,
-which ``check_stages`` verifies.
+is held (84 %) or skipped. The newest cycle has decisions that are still under way. ``stages`` is what the pure rules
+say, which ``check_stages`` verifies.
 """
 
 import random
@@ -11,7 +11,7 @@ import time
 
 SYMBOLS = 140
 
-SEED = """
+SEED = f"""
 CREATE UNLOGGED TABLE seed AS
 SELECT n, c, s, phase, life, created_at, uuidv7(created_at - clock_timestamp()) AS id,
     CASE WHEN s < 120 THEN 'ST' || lpad(s::text, 3, '0') ELSE 'CO' || s || '/USD' END AS symbol,
@@ -31,13 +31,13 @@ SELECT n, c, s, phase, life, created_at, uuidv7(created_at - clock_timestamp()) 
         ELSE 'skipped'
     END AS kind
 FROM (
-    SELECT n, n / {symbols} AS c, n %% {symbols} AS s, (n / {symbols} + 7 * (n %% {symbols})) %% 120 AS phase,
-        (n / {symbols} + 7 * (n %% {symbols})) / 120 AS life, (%(rows)s - 1) / {symbols} AS last,
-        date_trunc('minute', now()) - make_interval(mins => ((%(rows)s - 1) / {symbols} - n / {symbols})::int)
-            + make_interval(secs => (n %% {symbols}) * 0.003) AS created_at
+    SELECT n, n / {SYMBOLS} AS c, n %% {SYMBOLS} AS s, (n / {SYMBOLS} + 7 * (n %% {SYMBOLS})) %% 120 AS phase,
+        (n / {SYMBOLS} + 7 * (n %% {SYMBOLS})) / 120 AS life, (%(rows)s - 1) / {SYMBOLS} AS last,
+        date_trunc('minute', now()) - make_interval(mins => ((%(rows)s - 1) / {SYMBOLS} - n / {SYMBOLS})::int)
+            + make_interval(secs => (n %% {SYMBOLS}) * 0.003) AS created_at
     FROM generate_series(0, %(rows)s - 1) AS n
 ) AS numbers
-""".format(symbols=SYMBOLS)
+"""  # noqa: S608 - a constant
 
 # Of each kind: the decision, the gate's answer, the order; empty where there is none.
 KINDS = """
@@ -88,8 +88,8 @@ ROWS = (
     """
     INSERT INTO risk_checks (id, cycle_id, decision_id, symbol, reducing, allowed, reason, limits_version, quantity,
         notional, figures, created_at)
-    SELECT seed.id, seed_cycles.id, seed.id, symbol, action = 'sell', allowed, CASE WHEN allowed THEN '' ELSE reason END,
-        1, 10, 1000, '{"equity": "100000"}', created_at + interval '100 ms'
+    SELECT seed.id, seed_cycles.id, seed.id, symbol, action = 'sell', allowed,
+        CASE WHEN allowed THEN '' ELSE reason END, 1, 10, 1000, '{"equity": "100000"}', created_at + interval '100 ms'
     FROM seed JOIN kinds USING (kind) JOIN seed_cycles USING (c) WHERE allowed IS NOT NULL
     """,
     """
@@ -175,10 +175,12 @@ CHECKED = 5_000
 
 
 def fill(rows: int) -> float:
-    """Write ``rows`` decisions and all that belongs to them; return the seconds it took."""
+    """Write ``rows`` decisions and all that belongs to them, unless they are there; return the seconds it took."""
     from django.db import connection
 
     began = time.perf_counter()
+    if counted():
+        return 0.0
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")  # no foreign keys looked up a row at a time
         cursor.execute("SET synchronous_commit = off")
@@ -189,6 +191,13 @@ def fill(rows: int) -> float:
         cursor.execute("RESET ALL")
         cursor.execute("VACUUM (ANALYZE)")
     return time.perf_counter() - began
+
+
+def counted() -> int:
+    """Return how many decisions there are."""
+    from trading.models import AIDecision
+
+    return AIDecision.objects.count()
 
 
 def check_stages(seed: int = 7) -> int:

@@ -10,10 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from asgiref.sync import ThreadSensitiveContext
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -24,22 +21,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 THREADS = 16
 PROBES = ("/health/", "/api/health/")  # answered although every thread is busy
 STREAM = b"text/event-stream"
-
-
-class OneThreadHandler(ASGIHandler):
-    """Django's handler, which does a request in one thread from its first middleware to its last.
-
-    Its own changes between thread and event loop at every middleware, which are all synchronous here: two
-    milliseconds. A stream is sent by the event loop afterwards.
-    """
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        """Build the chain as for a synchronous server, asynchronous views included."""
-        super().load_middleware(is_async=False)
-
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """Go through the whole chain in the request's thread."""
-        return await sync_to_async(self.get_response)(request)
 
 
 class LentThreads:

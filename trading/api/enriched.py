@@ -115,9 +115,6 @@ def _position(row: DecisionRow, now: datetime) -> dict[str, Any]:
 
 
 def _stage(stage: Stage) -> dict[str, Any]:
-    return {
-        "stage": stage.stage,
-        "status": stage.status,
-        "timestamp": stage.timestamp,
-        "details": {_camelized(name): value for name, value in stage.details.items()},
-    }
+    name, status, timestamp, details = stage
+    shown_details = {_camelized(key): value for key, value in details.items()} if details else {}
+    return {"stage": name, "status": status, "timestamp": timestamp, "details": shown_details}

@@ -5,6 +5,7 @@ from django.urls import path
 from trading.api.views import ai_decisions, control, cycles, decisions, orders, records, sagas, stream
 
 urlpatterns = [
+    path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),
     path("status", control.StatusView.as_view()),
     path("mode", control.ModeView.as_view()),
     path("kill-switch", control.KillSwitchView.as_view()),
@@ -17,7 +18,6 @@ urlpatterns = [
     path("sagas/active", sagas.ActiveSagasView.as_view()),
     path("sagas/<uuid:pk>", sagas.SagaView.as_view()),
     path("decisions/<uuid:pk>", decisions.DecisionView.as_view()),
-    path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),
     path("approvals", decisions.ApprovalsView.as_view()),
     path("approvals/<uuid:pk>/approve", decisions.ApproveView.as_view()),
     path("approvals/<uuid:pk>/reject", decisions.RejectView.as_view()),

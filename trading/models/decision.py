@@ -31,8 +31,8 @@ class AIDecision(models.Model):
 
     ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
     with the strategy in the version it names; the database refuses to change what was decided once there is a
-    record. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, and is kept
-    by services/stages.py.
+    record. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, which
+    services/stages.py keeps.
     """
 
     class Action(models.TextChoices):

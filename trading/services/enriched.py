@@ -77,10 +77,10 @@ def keys_statement(wanted: DecisionFilter, *, position: Position | None, limit: 
     if not words:
         return _select([*conditions, "false"], front), values
     branch = f"({_select([*conditions, 'stages = %s'], front)})"
-    merged = f"SELECT id, created_at FROM ({' UNION ALL '.join([branch] * len(words))}) AS found {front}"
+    merged = f"SELECT id, created_at FROM ({' UNION ALL '.join([branch] * len(words))}) AS found {front}"  # noqa: S608 - our own words; values are bound
     return merged, [value for word in words for value in (*values, word)]
 
 
 def _select(conditions: Sequence[str], front: str) -> str:
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT id, created_at FROM ai_decisions {where}{front}"
+    return f"SELECT id, created_at FROM ai_decisions {where}{front}"  # noqa: S608 - our own words; values are bound

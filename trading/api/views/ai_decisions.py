@@ -15,6 +15,7 @@ from trading.api.schema import page_of
 from trading.api.serializers import ApiSerializer, ListQuery, PlainDecimalField
 from trading.api.views.ai_decisions_example import PAGE
 from trading.api.views.base import KEY_PARSERS, ApiView
+from trading.api.views.decisions import StageSerializer
 from trading.domain.order_ids import Purpose
 from trading.domain.stage_keys import keys_with
 from trading.domain.statuses import DecisionStatus, OrderStatus
@@ -144,15 +145,6 @@ class LinkedPosition(ApiSerializer):
         return super().get_fields() | {"source": serializers.ChoiceField(["broker_live", "cache_stale"])}
 
 
-class TimelineStage(ApiSerializer):
-    """One stage; `timestamp` is when it got this status, null where nothing happened."""
-
-    stage = serializers.ChoiceField(STAGES)
-    status = serializers.ChoiceField(STAGE_STATUSES)
-    timestamp = serializers.DateTimeField(allow_null=True)
-    details = serializers.DictField(child=serializers.CharField())
-
-
 class EnrichedDecision(ApiSerializer):
     """A decision with what it led to; links are null where there is nothing to link."""
 
@@ -160,7 +152,7 @@ class EnrichedDecision(ApiSerializer):
     linked_order = LinkedOrder(allow_null=True)
     linked_trade = LinkedTrade(allow_null=True)
     linked_position = LinkedPosition(allow_null=True)
-    timeline = serializers.ListField(child=TimelineStage(), min_length=6, max_length=6)
+    timeline = serializers.ListField(child=StageSerializer(), min_length=6, max_length=6)
 
 
 class EnrichedDecisionsView(ApiView):

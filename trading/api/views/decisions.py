@@ -24,6 +24,7 @@ from trading.api.serializers import (
     RowSerializer,
     StrictCharField,
     StrictSerializer,
+    camelized,
 )
 from trading.api.views.base import ApiView, ListView, columns_of
 from trading.api.views.orders import FillSerializer, OrderSerializer, TradeSerializer
@@ -37,13 +38,22 @@ from trading.services.decision_story import DecisionStory, decision_story
 ANSWER = "trading.answer_approval"
 
 
+class DetailsField(serializers.DictField):
+    """Facts of a stage, as text by name."""
+
+    def to_representation(self, value: Any) -> dict[str, Any]:
+        """Return them under camelCase names."""
+        shown: dict[str, Any] = super().to_representation(value)
+        return {camelized(name): fact for name, fact in shown.items()}
+
+
 class StageSerializer(ApiSerializer):
     """One of the six stages; `timestamp` is null where nothing happened."""
 
     stage = serializers.ChoiceField([name.value for name in StageName])
     status = serializers.ChoiceField([status.value for status in StageStatus])
     timestamp = serializers.DateTimeField(allow_null=True)
-    details = serializers.DictField(child=serializers.CharField())
+    details = DetailsField(child=serializers.CharField())
 
 
 class DecisionSerializer(RowSerializer):
