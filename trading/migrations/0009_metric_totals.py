@@ -5,7 +5,7 @@ BEGIN = "INSERT INTO metric_totals (id, counted_until, totals) VALUES (1, now(),
 
 
 class Migration(migrations.Migration):
-    dependencies = [("trading", "0005_strategies_and_records")]
+    dependencies = [("trading", "0008_request_keys")]
 
     operations = [
         migrations.CreateModel(
