@@ -149,7 +149,7 @@ def test_one_cycle_is_one_trace_and_its_lines_name_it(told: Told) -> None:
 def _every_process_writes_the_same_shape(told: Told) -> None:
     for name, texts in told.by_process.items():
         parsed = [json.loads(text) for text in texts]  # a banner or a bare traceback would not be JSON
-        assert parsed or name == "web", f"{name} wrote nothing"
+        assert parsed or name in ("web", "sweeper"), f"{name} wrote nothing"  # these two may be silent
         for line in parsed:
             assert line.keys() >= SHAPE, line
             assert line["process"] == name, line
