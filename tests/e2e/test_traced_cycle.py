@@ -20,10 +20,13 @@ from django_celery_beat.models import PeriodicTask
 from benchmarks.waterfall import draw
 from tests.ai.chat_server import ChatServer
 from tests.e2e.system import System
+from tests.e2e.truth import wait_for_end
 from tests.otlp import Collector, SeenSpan
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
+from trading import tasks
 from trading.models import Asset, Cycle, Saga
+from trading.services.cycles import start_cycle
 from trading.services.settings import CYCLE_SCHEDULE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -215,3 +218,27 @@ def _no_key_and_no_prompt_is_told(told: Told) -> None:
         assert secret not in str(told.by_process)
     lone = [s for s in told.everything if s.kind == "client" and not s.parent_id]
     assert not lone  # polls start no traces
+
+
+def test_a_collector_that_hangs_takes_nothing_from_a_cycle(seeded: None, market: VenueProcess) -> None:
+    home = Path(tempfile.mkdtemp(prefix="sys-", dir=settings.ENVIRONMENT.orchestrator_home))
+    with redis.Redis.from_url(settings.REDIS_URL) as queue:
+        queue.flushdb()
+    with Collector(is_hanging=True) as collector:
+        system = System(home, variables={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint})
+        try:
+            system.start()
+            cycle = start_cycle(trigger="test", symbols=["BTC/USD", "ETH/USD"])
+            tasks.launch(cycle)
+            wait_for_end(cycle)
+            complaints = wait_until(
+                lambda: system.lines("trace_export_failed"), what="somebody says that spans are lost"
+            )
+        finally:
+            system.stop()
+
+    assert (cycle.status, cycle.errors) == ("completed", [])
+    pids = [line["pid"] for line in complaints]
+    assert len(pids) == len(set(pids))  # once each, however many batches were lost
+    assert not [name for name in system.names if "opentelemetry" in system.log(name)]
+    shutil.rmtree(home, ignore_errors=True)
