@@ -59,7 +59,8 @@ class Part(Generic[T]):
         """Begin to read, unless that is going on already."""
         with self._lock:
             if self._under_way is None or self._under_way.done():
-                self._under_way = future = Future()
+                future: Future[T] = Future()
+                self._under_way = future
                 # Not a pool's: those are waited for at exit, and a database that hangs would keep us from ending.
                 work = threading.Thread(
                     target=self._run, args=(future,), name=f"metrics-{self.name}", daemon=True

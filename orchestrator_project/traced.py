@@ -13,11 +13,12 @@ def is_traced() -> bool:
 
 def trace_process(process: str) -> None:
     """Start tracing where it is wanted; a process whose tracing cannot start says so and works on."""
-    if not is_traced():
+    endpoint = settings.ENVIRONMENT.otel_exporter_otlp_endpoint
+    if endpoint is None:
         return
     try:
         from orchestrator_project.tracing import start_tracing  # late: imports the SDK
 
-        start_tracing(settings.ENVIRONMENT.otel_exporter_otlp_endpoint, process)
+        start_tracing(endpoint, process)
     except Exception:
         log.exception("tracing_not_started", operation="start_tracing")
