@@ -73,7 +73,7 @@ def ask(
 ) -> CallOutcome:
     """Put one question to one model and judge the answer; touches no database, so any thread may call it."""
     asked = CallOutcome(model, tuple(symbols), tuple(messages), started_at, latency_ms=0)
-    facts = {"gen_ai.request.model": model, "orchestrator.symbols": len(asked.symbols)}
+    facts: dict[str, str | int] = {"gen_ai.request.model": model, "orchestrator.symbols": len(asked.symbols)}
     with _tracer.start_as_current_span("model call", attributes=facts) as span:
         outcome = _asked(
             asked, timeout_seconds=timeout_seconds, access=access, max_output_tokens=max_output_tokens

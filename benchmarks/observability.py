@@ -11,6 +11,7 @@ import statistics
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.world import measured_world
 
@@ -57,20 +58,20 @@ def _half(endpoint: str, *, is_observed: bool) -> tuple[list[float], list[float]
 
 
 @contextmanager
-def _system(variables):  # type: ignore[no-untyped-def]  # its type cannot be imported before the world is there
+def _system(variables: dict[str, str]) -> Iterator[Any]:
     from tests.e2e.system import System
 
     system = System(Path(os.environ["ORCHESTRATOR_HOME"]), variables=variables)
     for name in system.names:  # what an earlier half has written would look like this one's start
         (Path(os.environ["ORCHESTRATOR_HOME"]) / "logs" / f"{name}.log").unlink(missing_ok=True)
-    system.start()
     try:
+        system.start()
         yield system
     finally:
         system.stop()
 
 
-def _cpu_seconds(system) -> float:  # type: ignore[no-untyped-def]  # as above
+def _cpu_seconds(system: Any) -> float:
     return sum(sum(p.cpu_times()[:2]) for name in ("worker", "analyst") for p in system.processes(name))
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from benchmarks.world import measured_world
 
@@ -38,9 +39,9 @@ def main() -> int:
                 variables={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint},
                 also=frozenset({"beat"}),
             )
-            system.start()
-            system.start_one("beat")
             try:
+                system.start()
+                system.start_one("beat")
                 cycle = wait_until(traded, seconds=PATIENCE_SECONDS, what="a cycle of beat that traded")
                 spans = wait_until(
                     lambda: whole(collector.trace_of(str(cycle.pk))), seconds=60, what="its last spans"
@@ -58,7 +59,7 @@ def main() -> int:
     return 0
 
 
-def traded():  # type: ignore[no-untyped-def]  # models cannot be imported before the world is there
+def traded() -> Any:
     """Return a cycle of beat's that completed with an order booked."""
     from trading.models import Cycle, Saga
 
@@ -66,7 +67,7 @@ def traded():  # type: ignore[no-untyped-def]  # models cannot be imported befor
     return Cycle.objects.filter(pk__in=list(booked), status="completed", trigger="schedule").first()
 
 
-def whole(spans):  # type: ignore[no-untyped-def]  # as above
+def whole(spans: list[Any]) -> list[Any] | None:
     """Return the spans once every parent is there and the cycle's end is among them."""
     known = {span.span_id for span in spans}
     orphans = [span for span in spans if span.parent_id not in known]

@@ -107,7 +107,8 @@ def _rows(spans: Sequence[SeenSpan]) -> Iterator[Row]:
             if len(group) >= ALIKE:
                 # All of them as one row of marks, then the one with most below it in full.
                 yield Row(group[0], depth + 1, group)
-                yield from walk(max(group, key=lambda s: _size(s, children)), depth + 1, [])
+                fullest = list(walk(max(group, key=lambda s: _size(s, children)), depth + 1, []))
+                yield from fullest if len(fullest) > 1 else ()
             else:
                 for child in group:
                     yield from walk(child, depth + 1, [])

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 from uuid import UUID
@@ -27,6 +28,7 @@ _USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
 # An address whose password has a # or / in it is parsed so that the password is the port, and complained of.
 _NO_PORT = re.compile(r"(integer value (?:as )?)(?:'[^']*'|\"[^\"]*\")")
 _NAME = re.compile(_KEY_NAME, re.IGNORECASE)
+_LONGEST_REMEMBERED = 1000
 _DEEPEST = 8  # further in, the text of what is there is redacted as a whole
 
 _registered: frozenset[str] = frozenset()
@@ -47,12 +49,21 @@ def register_secret(value: str) -> None:
 
 def redact(text: str) -> str:
     """Return ``text`` without registered secrets, keys in query strings and headers, and user info."""
-    for secret in sorted(_registered, key=len, reverse=True):
+    secrets = _registered
+    return _remembered(text, secrets) if len(text) <= _LONGEST_REMEMBERED else _redacted(text, secrets)
+
+
+def _redacted(text: str, secrets: frozenset[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     text = _QUERY.sub(rf"\1{REDACTED}", text)
     text = _FIELD.sub(rf"\1{REDACTED}", text)
     text = _NO_PORT.sub(rf"\1'{REDACTED}'", text)
     return _USER_INFO.sub(f"{REDACTED}@", text)
+
+
+# Spans and lines repeat the same few hundred texts; a secret registered later makes all of them new.
+_remembered = lru_cache(maxsize=2048)(_redacted)
 
 
 def redact_value(value: Any, *, name: str = "", depth: int = 0) -> Any:

@@ -15,9 +15,9 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
 )
-from django.conf import settings
 
 from orchestrator_project.process_name import process_name
+from orchestrator_project.traced import is_traced, trace_process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
@@ -49,24 +49,20 @@ def _log_sent(sender: str, headers: dict[str, Any] | None = None, **_: Any) -> N
 @worker_init.connect
 def _import_before_the_fork(**_: Any) -> None:
     """Load the tracing library once, for all children to share; nothing of it starts here."""
-    if settings.ENVIRONMENT.otel_exporter_otlp_endpoint:
+    if is_traced():
         import orchestrator_project.tracing  # noqa: F401 - for the children's sake
 
 
 @worker_process_init.connect
 def _trace_child(**_: Any) -> None:
     """Start tracing in a child: its sending thread would not survive the fork."""
-    endpoint = settings.ENVIRONMENT.otel_exporter_otlp_endpoint
-    if endpoint:
-        from orchestrator_project.tracing import start_tracing
-
-        start_tracing(endpoint, process_name(sys.argv))
+    trace_process(process_name(sys.argv))
 
 
 @worker_process_shutdown.connect
 def _send_the_rest(**_: Any) -> None:
     """Send what a child that ends in order has recorded; it leaves without running exit handlers."""
-    if settings.ENVIRONMENT.otel_exporter_otlp_endpoint:
+    if is_traced():
         from orchestrator_project.tracing import stop_tracing
 
         stop_tracing()

@@ -7,7 +7,7 @@ ADR 0019 says why nothing is kept in the processes, and who may read.
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime
 from ipaddress import ip_address
@@ -53,14 +53,19 @@ class Part(Generic[T]):
         self.seconds = 0.0
         self._read = read
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"metrics-{name}")
         self._under_way: Future[T] | None = None
 
     def start(self) -> None:
         """Begin to read, unless that is going on already."""
         with self._lock:
             if self._under_way is None or self._under_way.done():
-                self._under_way = self._pool.submit(self._timed)
+                future: Future[T] = Future()
+                self._under_way = future
+                # Not a pool's: those are waited for at exit, and a database that hangs would keep us from ending.
+                work = threading.Thread(
+                    target=self._run, args=(future,), name=f"metrics-{self.name}", daemon=True
+                )
+                work.start()
 
     def result(self, give_up_at: float) -> T | None:
         """Return what was read, None where it failed or is not there in time."""
@@ -75,6 +80,12 @@ class Part(Generic[T]):
         except Exception as error:  # noqa: BLE001 - a scrape must answer: what is away is said by a metric
             log.warning("metrics_unread", part=self.name, error_type=type(error).__name__)
         return None
+
+    def _run(self, future: "Future[T]") -> None:
+        try:
+            future.set_result(self._timed())
+        except BaseException as error:  # noqa: BLE001 - who waits for it judges it
+            future.set_exception(error)
 
     def _timed(self) -> T:
         began = monotonic()

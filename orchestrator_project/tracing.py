@@ -48,7 +48,7 @@ _QUERIES = frozenset({"url.query", "http.query"})
 def start_tracing(endpoint: str, process: str) -> None:
     """Record this process's spans and send them to the collector at ``endpoint``; call it after the last fork."""
     trace.set_tracer_provider(make_provider(endpoint, process))
-    CeleryInstrumentor().instrument()
+    CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]  # it is not annotated
     DjangoInstrumentor().instrument(excluded_urls=NOT_TRACED)
     for kind in (Psycopg2Instrumentor, RedisInstrumentor, RequestsInstrumentor, HTTPXClientInstrumentor):
         kind().instrument()

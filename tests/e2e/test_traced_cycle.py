@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +12,21 @@ from typing import Any
 
 import pytest
 import redis
+import requests
 from django.conf import settings
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from benchmarks.waterfall import draw
+from tests.ai.chat_server import ChatServer
 from tests.e2e.system import System
+from tests.e2e.truth import wait_for_end
 from tests.otlp import Collector, SeenSpan
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
+from trading import tasks
 from trading.models import Asset, Cycle, Saga
+from trading.services.cycles import start_cycle
 from trading.services.settings import CYCLE_SCHEDULE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +42,7 @@ class Told:
     spans: list[SeenSpan]
     lines: list[dict[str, Any]]
     by_process: dict[str, list[str]]
+    everything: list[SeenSpan]
 
     def children(self, span: SeenSpan) -> list[SeenSpan]:
         return [other for other in self.spans if other.parent_id == span.span_id]
@@ -54,35 +62,65 @@ class Told:
 
 @pytest.fixture
 def told(seeded: None, market: VenueProcess) -> Iterator[Told]:
-    """Let beat start a cycle whose model trades some coins, and collect everything that is said."""
+    """Let beat start a cycle whose model buys some coins, and collect everything that is said."""
     _few_coins()
     PeriodicTask.objects.filter(name=CYCLE_SCHEDULE).update(last_run_at=timezone.now() - timedelta(hours=1))
     home = Path(tempfile.mkdtemp(prefix="sys-", dir=settings.ENVIRONMENT.orchestrator_home))
     with redis.Redis.from_url(settings.REDIS_URL) as queue:
         queue.flushdb()
-    with Collector() as collector:
-        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
-        system = System(home, variables=variables, also=frozenset({"beat"}))
-        system.start()
-        system.start_one("beat")  # what it sends to workers that are not there yet would expire
+    with Collector() as collector, ChatServer() as chat:
+        variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+            "AI_MODELS": "openai/sound",
+            "AI_API_BASE": chat.api_base,
+            "AI_API_KEY": KEY,
+        }
+        port = free_port()
+        system = System(home, variables=variables, also=frozenset({"beat", "web"}), port=port)
         try:
+            system.start()
+            system.start_one("web")
+            system.start_one("beat")  # what it sends to workers that are not there yet would expire
             cycle = wait_until(_traded, seconds=180, what="a cycle of beat that traded")
             wait_until(
                 lambda: _is_whole(collector.trace_of(str(cycle.pk))),
                 seconds=60,
                 what="the last spans of the cycle",
             )
-            texts = {name: system.log(name).splitlines() for name in system.names}
+            wait_until(
+                lambda: _page(port), seconds=60, what=f"the web process answers: {system.log('web')[-500:]}"
+            )
+            wait_until(
+                lambda: collector.spans(http__method="GET", http__route="admin/login/"), what="its span"
+            )
         finally:
             system.stop()
+        texts = {name: system.log(name).splitlines() for name in system.names}
         lines = [json.loads(line) for text in texts.values() for line in text]
         yield Told(
             cycle,
             collector.trace_of(str(cycle.pk)),
             [line for line in lines if line.get("cycle_id") == str(cycle.pk)],
             texts,
+            collector.spans(),
         )
     shutil.rmtree(home, ignore_errors=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _page(port: int) -> bool:
+    """Ask the web process for a page, with a key in the address."""
+    try:
+        return (
+            requests.get(f"http://127.0.0.1:{port}/admin/login/?token={KEY}", timeout=20).status_code == 200
+        )
+    except requests.ConnectionError:
+        return False
 
 
 def _few_coins() -> None:
@@ -107,12 +145,14 @@ def test_one_cycle_is_one_trace_and_its_lines_name_it(told: Told) -> None:
     _the_spans_are_one_trace(told)
     _from_beat_to_the_order_and_back(told)
     _the_lines_carry_cycle_and_trace(told)
+    _no_key_and_no_prompt_is_told(told)
+    assert "risk_and_execute" in draw(told.spans, heading="drawn")
 
 
 def _every_process_writes_the_same_shape(told: Told) -> None:
     for name, texts in told.by_process.items():
         parsed = [json.loads(text) for text in texts]  # a banner or a bare traceback would not be JSON
-        assert parsed, f"{name} wrote nothing"
+        assert parsed or name in ("web", "sweeper"), f"{name} wrote nothing"  # these two may be silent
         for line in parsed:
             assert line.keys() >= SHAPE, line
             assert line["process"] == name, line
@@ -148,6 +188,10 @@ def _from_beat_to_the_order_and_back(told: Told) -> None:
     before = {"run/trading.risk_and_execute", "run/trading.advance_saga"}
     for finish in told.named("run/trading.finish_cycle"):
         assert before & {span.name for span in told.ancestors(finish)}
+    [question, *_] = [span for span in told.spans if "/chat/completions" in str(span.attributes)]
+    assert {"model call", "analyse"} <= {
+        span.name for span in told.ancestors(question)
+    }  # through two threads
     systems = {span.attributes.get("db.system") for span in told.spans}
     assert systems >= {"postgresql", "redis"}
 
@@ -163,3 +207,38 @@ def _the_lines_carry_cycle_and_trace(told: Told) -> None:
     ]
     assert done
     assert all(line["decision_id"] and line["task_id"] for line in done)
+
+
+def _no_key_and_no_prompt_is_told(told: Told) -> None:
+    assert {span.process for span in told.everything} >= {"web", "worker", "analyst", "beat"}
+    spans = str(told.everything)
+    assert "url" in spans
+    for secret in (KEY, "Look for liquid symbols"):
+        assert secret not in spans
+        assert secret not in str(told.by_process)
+    lone = [s for s in told.everything if s.kind == "client" and not s.parent_id]
+    assert not lone  # polls start no traces
+
+
+def test_a_collector_that_hangs_takes_nothing_from_a_cycle(seeded: None, market: VenueProcess) -> None:
+    home = Path(tempfile.mkdtemp(prefix="sys-", dir=settings.ENVIRONMENT.orchestrator_home))
+    with redis.Redis.from_url(settings.REDIS_URL) as queue:
+        queue.flushdb()
+    with Collector(is_hanging=True) as collector:
+        system = System(home, variables={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint})
+        try:
+            system.start()
+            cycle = start_cycle(trigger="test", symbols=["BTC/USD", "ETH/USD"])
+            tasks.launch(cycle)
+            wait_for_end(cycle)
+            complaints = wait_until(
+                lambda: system.lines("trace_export_failed"), what="somebody says that spans are lost"
+            )
+        finally:
+            system.stop()
+
+    assert (cycle.status, cycle.errors) == ("completed", [])
+    pids = [line["pid"] for line in complaints]
+    assert len(pids) == len(set(pids))  # once each, however many batches were lost
+    assert not [name for name in system.names if "opentelemetry" in system.log(name)]
+    shutil.rmtree(home, ignore_errors=True)

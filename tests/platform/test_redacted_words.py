@@ -6,8 +6,11 @@ The keys are registered nowhere: what is tested is what the patterns alone catch
 import io
 import json
 import logging
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import finnhub
 import httpx
@@ -24,11 +27,14 @@ from pycoingecko import CoinGeckoAPI
 
 from ai import gateway
 from orchestrator_project.log import logging_config
+from orchestrator_project.process_name import process_name
 from orchestrator_project.tracing import CalmExporter, make_provider, stop_tracing
+from tests import unmeasured
 from tests.connectors.server import Answer, ProviderServer
 from tests.otlp import Collector
 
 KEY = "Zq7vT2xW9yB4nM6kL1pR"
+ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "hunter2-and-then-some"
 Call = Callable[[ProviderServer], object]
 
@@ -186,6 +192,47 @@ def test_every_logger_writes_the_same_shape(name: str, stream: io.StringIO) -> N
     assert ours.keys() - theirs.keys() == {"figures", "price", "gone"}
     assert theirs.keys() == {"event", "level", "logger", "timestamp", "process", "pid", "cycle_id"}
     assert (ours["figures"], ours["price"], ours["gone"]) == ({"n": 1}, 1.5, None)
+
+
+def test_what_nobody_catches_is_a_redacted_line(tmp_path: Path) -> None:
+    program = (
+        "import django; django.setup();"
+        "from orchestrator_project.log import log_what_nobody_catches; log_what_nobody_catches();"
+        f"url = 'https://x.test/?token=' + '{KEY[:10]}' + '{KEY[10:]}'; raise RuntimeError(url)"
+    )
+    environment = {**unmeasured.environment(), "ORCHESTRATOR_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    line = json.loads(done.stderr)
+    assert (done.returncode, line["event"], line["error_type"]) == (1, "uncaught_exception", "RuntimeError")
+    assert "raise RuntimeError" in line["exception"] or "RuntimeError: https://x.test/" in line["exception"]
+    assert KEY not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("/x/celery/__main__.py --quiet -A orchestrator_project worker -n worker@%h -Q default", "worker"),
+        ("/x/celery/__main__.py -A orchestrator_project worker -n analyst@%h -Q analysis", "analyst"),
+        ("/usr/bin/celery -A orchestrator_project worker -Q default,analysis", "worker"),
+        ("/usr/bin/celery -A orchestrator_project beat", "beat"),
+        ("/x/uvicorn/__main__.py orchestrator_project.asgi:application", "web"),
+        ("/usr/bin/uvicorn orchestrator_project.asgi:application", "web"),
+        ("/x/manage.py listen_trade_updates", "listener"),
+        ("manage.py sweeper", "sweeper"),
+        ("manage.py run_cycle --json", "run_cycle"),
+        ("manage.py", "help"),
+    ],
+)
+def test_a_process_is_called_by_its_command_line(command: str, name: str) -> None:
+    assert process_name(command.split()) == name
 
 
 def test_a_collector_that_hangs_holds_up_nobody_and_is_complained_of_once(

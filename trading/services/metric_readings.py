@@ -8,6 +8,8 @@ import redis
 from django.conf import settings as django_settings
 from django.db.models import Count, Q
 from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from ai.models import ModelCall
 from risk.services import switch
@@ -92,7 +94,10 @@ def redis_readings() -> list[Reading]:
     """
     seconds = REDIS_TIMEOUT_SECONDS
     with redis.Redis.from_url(
-        django_settings.REDIS_URL, socket_timeout=seconds, socket_connect_timeout=seconds
+        django_settings.REDIS_URL,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
     ) as client:
         pipe = client.pipeline(transaction=False)
         queues = queue_names()

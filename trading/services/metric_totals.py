@@ -125,8 +125,8 @@ def _decisions(totals: Totals, window: Window) -> None:
         if kind == "decision.deny":
             totals.add("denials", [reason])
     rows = AIDecision.objects.filter(pk__in=[pk for pk, _ in later]).only("action", "reason").in_bulk()
-    for pk, status in later:
-        row = rows.get(pk)
+    for decision_id, status in later:
+        row = rows.get(decision_id)
         # The row's reason is a stable word; an event's may be a sentence of the broker's.
         totals.add("decisions", [row.action, status, row.reason] if row else ["", status, ""])
 
@@ -195,8 +195,8 @@ def known_series(totals: Totals) -> Totals:
     for cycle_type in Cycle.Type.values:
         for status in ENDED_CYCLE:
             totals.add("cycles", [cycle_type, status], 0)
-    for status in OrderStatus:
-        totals.add("orders", [status], 0)
+    for order_status in OrderStatus:
+        totals.add("orders", [order_status], 0)
     for saga_status in SagaStatus:
         totals.add("sagas", [saga_status], 0)
     return totals
