@@ -9,6 +9,7 @@ analyst, a venue without latency: the less the cycle waits for, the larger the s
 import os
 import statistics
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
