@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 import pytest
+import requests
 
 from orchestrator_project.engines.state import read_state
 from tests import unmeasured
@@ -115,6 +116,12 @@ def _run_cycle(home: Path) -> dict[str, object]:
     return dict(json.loads(done.stdout))
 
 
+def _is_ready(port: int) -> bool:
+    answer = requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=10)
+    assert answer.status_code in (200, 503), answer.text
+    return answer.ok
+
+
 def test_up_trades_stops_without_a_trace_and_continues(home: Path) -> None:
     first = Up(home, "--workers", "2")
     try:
@@ -122,6 +129,7 @@ def test_up_trades_stops_without_a_trace_and_continues(home: Path) -> None:
         first.wait_for(r"mode:     autonomous")
         first.wait_for(r"market:   local venue, synthetic prices")
         first.wait_for(r"cycle completed in .*: 140 decisions", seconds=90)
+        wait_until(lambda: _is_ready(first.port), what="everything a cycle needs answers", seconds=60)
         report = _run_cycle(home)
         assert report["status"] == "completed"
         orders = _orders(home)
