@@ -12,7 +12,7 @@ from redis.retry import Retry
 from connectors.errors import UnavailableError
 from connectors.events import EventBus
 from connectors.events.bus import is_redis
-from orchestrator_project.doctor.finding import START, Answer, Check, failed, ok, warning
+from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, ok, warning
 from orchestrator_project.engines.state import read_state
 
 OLDEST_POSTGRES = 14  # what Django 5.2 supports
@@ -105,5 +105,5 @@ CHECKS = (
     Check("database", database),
     Check("migrations", migrations, needs=("database",)),
     Check("queue", queue),
-    Check("events", events, needs=("queue",)),
+    Check("events", events, late=Status.WARNING),
 )

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,23 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from uuid6 import uuid7
 
 from connectors.errors import UnavailableError
 from connectors.events import EventBus, bus, open_queue
+from orchestrator_project.doctor import processes as processes_of_doctor
 from tests.e2e.system import environment, held
 from tests.events.load import write_event
 from tests.events.processes import Processes
 from tests.events.validity import FOLDER, problems
+from tests.factories import make_heartbeat, make_parked_event
 from tests.waiting import wait_until
 from trading.models import Event, Heartbeat
 from trading.services import outbox
 from trading.services.relaying import Relay
 from trading.services.single import only_one
+from trading.services.subscriptions import CONSUMER
 
 QUEUE = "test.reader"
 
@@ -117,6 +122,21 @@ def test_backlog_shows_in_the_sign_of_life() -> None:
 
     detail = Heartbeat.objects.get(process="relay").detail
     assert re.fullmatch(r"0 published, 1 waiting, the oldest for \d+ s; transport away", detail)
+
+
+@pytest.mark.django_db
+def test_doctor_says_that_events_wait_and_that_messages_are_parked() -> None:
+    for process in ("relay", CONSUMER):
+        make_heartbeat(process, beaten_at=timezone.now())
+    assert (processes_of_doctor.relay().status, processes_of_doctor.consumer().status) == ("ok", "ok")
+    Event.objects.filter(pk=write_event("a")).update(occurred_at=timezone.now() - timedelta(minutes=2))
+    make_parked_event()
+
+    relay, consumer = processes_of_doctor.relay(), processes_of_doctor.consumer()
+
+    assert (relay.status, consumer.status) == ("warning", "warning")
+    assert "1 events wait to be published, the oldest for 120 s" in relay.found
+    assert consumer.found == "1 messages are parked"
 
 
 @pytest.mark.django_db(transaction=True)
