@@ -135,7 +135,7 @@ def test_doctor_says_that_events_wait_and_that_messages_are_parked() -> None:
     relay, consumer = processes_of_doctor.relay(), processes_of_doctor.consumer()
 
     assert (relay.status, consumer.status) == ("warning", "warning")
-    assert "1 events wait to be published, the oldest for 120 s" in relay.found
+    assert relay.found.startswith("1 events wait to be published, the oldest for 12")
     assert consumer.found == "1 messages are parked"
 
 
@@ -143,8 +143,12 @@ def test_doctor_says_that_events_wait_and_that_messages_are_parked() -> None:
 def test_second_relay_stands_by() -> None:
     with held("SELECT pg_advisory_lock(17750, hashtext('relay'))"), only_one("relay") as is_one:
         assert not is_one
-    with only_one("relay") as is_one:
-        assert is_one
+
+    def takes_over() -> bool:
+        with only_one("relay") as is_one:
+            return is_one
+
+    assert wait_until(takes_over, what="the server notices that the first is gone")
 
 
 @pytest.mark.django_db(transaction=True)
