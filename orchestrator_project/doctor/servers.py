@@ -10,8 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from connectors.errors import UnavailableError
-from connectors.events import EventBus
-from connectors.events.bus import is_redis
+from connectors.events import is_redis, reach
 from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, ok, warning
 from orchestrator_project.engines.state import read_state
 
@@ -76,7 +75,7 @@ def events(url: str | None = None) -> Answer:
     url = url or settings.EVENTS_URL
     kind = "Redis" if is_redis(url) else "RabbitMQ"
     try:
-        EventBus(url, queues={}).close()
+        reach(url)
     except UnavailableError as error:
         remedy = "start that server, or correct EVENTS_URL, or unset it to use REDIS_URL"
         return warning(f"{kind} does not answer, events wait in the database: {error}", remedy)

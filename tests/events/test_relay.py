@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
@@ -18,6 +19,7 @@ from uuid6 import uuid7
 from connectors.errors import UnavailableError
 from connectors.events import EventBus, bus, open_queue
 from orchestrator_project.doctor import processes as processes_of_doctor
+from orchestrator_project.doctor import servers
 from tests.e2e.system import environment, held
 from tests.events.load import write_event
 from tests.events.processes import Processes
@@ -179,6 +181,15 @@ def test_reader_that_died_leaves_what_it_had_to_the_next_in_order(events_url: st
     queue.close()
 
     assert [event["id"] for event in read_all(events_url)] == ["1", "2", "3"]
+
+
+def test_doctor_says_whether_the_transport_answers(events_url: str) -> None:
+    port = urlsplit(events_url).port
+    away = servers.events(events_url.replace(f":{port}", ":1"))
+
+    assert servers.events(events_url).status == "ok"
+    assert away.status == "warning"
+    assert "events wait in the database" in away.found
 
 
 @pytest.mark.django_db
