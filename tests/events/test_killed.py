@@ -93,7 +93,7 @@ def test_killed_under_load_nothing_is_lost_doubled_or_out_of_order(
         return len(effects()) >= len(written) and TradeProposal.objects.count() >= len(proposed)
 
     try:
-        wait_until(complete, seconds=180, what="everything is had")
+        wait_until(complete, seconds=600, what="everything is had")
     finally:
         say(
             f"events: {len(effects())} effects of {len(written)} events,"
