@@ -74,6 +74,16 @@ def as_unavailable(operation: str) -> Iterator[None]:
         raise UnavailableError(PROVIDER, operation, f"{type(error).__name__}: {error}"[:300]) from error
 
 
+def reach(url: str) -> None:
+    """Connect and leave again, declaring nothing.
+
+    Raises:
+        UnavailableError: the transport cannot be reached.
+    """
+    with as_unavailable("connect"), connection_to(url) as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=3)
+
+
 class EventBus:
     """An open connection to publish by; not for several threads.
 

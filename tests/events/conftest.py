@@ -10,6 +10,9 @@ from django.db import connection
 
 from tests.events import rabbit, recorder
 from tests.events.processes import Processes
+from tests.trading.conftest import account, outside
+
+__all__ = ["account", "outside"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

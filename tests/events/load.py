@@ -76,7 +76,7 @@ class Load:
 
     def _write(self) -> None:
         for n in itertools.count():
-            if self._over.wait(0.02):
+            if self._over.wait(0.1):
                 break
             with transaction.atomic():
                 pk = write_event(f"quick{n % AGGREGATES}")
@@ -97,7 +97,7 @@ class Load:
     def _propose(self) -> None:
         with EventBus(self._url, queues={}) as bus:
             for n in itertools.count():
-                if self._over.wait(0.15):
+                if self._over.wait(0.4):
                     break
                 with suppress(UnavailableError):
                     for _ in range(1 + n % 2):

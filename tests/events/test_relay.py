@@ -4,26 +4,33 @@ import json
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from uuid6 import uuid7
 
 from connectors.errors import UnavailableError
 from connectors.events import EventBus, bus, open_queue
+from orchestrator_project.doctor import processes as processes_of_doctor
+from orchestrator_project.doctor import servers
 from tests.e2e.system import environment, held
 from tests.events.load import write_event
 from tests.events.processes import Processes
 from tests.events.validity import FOLDER, problems
+from tests.factories import make_heartbeat, make_parked_event
 from tests.waiting import wait_until
 from trading.models import Event, Heartbeat
 from trading.services import outbox
 from trading.services.relaying import Relay
 from trading.services.single import only_one
+from trading.services.subscriptions import CONSUMER
 
 QUEUE = "test.reader"
 
@@ -119,12 +126,31 @@ def test_backlog_shows_in_the_sign_of_life() -> None:
     assert re.fullmatch(r"0 published, 1 waiting, the oldest for \d+ s; transport away", detail)
 
 
+@pytest.mark.django_db
+def test_doctor_says_that_events_wait_and_that_messages_are_parked() -> None:
+    for process in ("relay", CONSUMER):
+        make_heartbeat(process, beaten_at=timezone.now())
+    assert (processes_of_doctor.relay().status, processes_of_doctor.consumer().status) == ("ok", "ok")
+    Event.objects.filter(pk=write_event("a")).update(occurred_at=timezone.now() - timedelta(minutes=2))
+    make_parked_event()
+
+    relay, consumer = processes_of_doctor.relay(), processes_of_doctor.consumer()
+
+    assert (relay.status, consumer.status) == ("warning", "warning")
+    assert relay.found.startswith("1 events wait to be published, the oldest for 12")
+    assert consumer.found == "1 messages are parked"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_second_relay_stands_by() -> None:
     with held("SELECT pg_advisory_lock(17750, hashtext('relay'))"), only_one("relay") as is_one:
         assert not is_one
-    with only_one("relay") as is_one:
-        assert is_one
+
+    def takes_over() -> bool:
+        with only_one("relay") as is_one:
+            return is_one
+
+    assert wait_until(takes_over, what="the server notices that the first is gone")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -155,6 +181,15 @@ def test_reader_that_died_leaves_what_it_had_to_the_next_in_order(events_url: st
     queue.close()
 
     assert [event["id"] for event in read_all(events_url)] == ["1", "2", "3"]
+
+
+def test_doctor_says_whether_the_transport_answers(events_url: str) -> None:
+    port = urlsplit(events_url).port
+    away = servers.events(events_url.replace(f":{port}", ":1"))
+
+    assert servers.events(events_url).status == "ok"
+    assert away.status == "warning"
+    assert "events wait in the database" in away.found
 
 
 @pytest.mark.django_db

@@ -54,7 +54,7 @@ def test_transition_writes_status_columns_and_event() -> None:
         "from": "created",
         "to": "submitting",
         "why": "first",
-        **transitions.identity_of(stored),
+        **transitions.identity_of(order),
     }
 
 
