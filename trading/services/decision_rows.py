@@ -5,10 +5,10 @@ decisions as at a thousand; it is prepared, because planning a dozen joins takes
 are tuples: 50 model instances with their links took longer than the database.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from trading.domain.order_ids import Purpose
@@ -142,16 +142,33 @@ LEFT JOIN LATERAL (
 ) sales ON true
 LEFT JOIN positions position ON position.symbol = "order".symbol
 """  # noqa: S608 - our own words; values are bound
-ROWS = Prepared(
-    "decision_rows",
-    "uuid[]",
-    f"SELECT {columns()} FROM unnest($1) WITH ORDINALITY AS keys (id, place) {LINKED} ORDER BY keys.place",  # noqa: S608 - see above
+
+
+def _statement(keys: str) -> str:
+    return f"SELECT {columns()} FROM unnest({keys}) WITH ORDINALITY AS keys (id, place) {LINKED} ORDER BY keys.place"  # noqa: S608 - see above
+
+
+ROWS = Prepared("decision_rows", "uuid[]", _statement("$1"))
+# Keys and rows at once. The keys are a statement within: planned by itself, it keeps to the index whatever its limit.
+OLDER = Prepared(
+    "decision_rows_older",
+    "timestamptz, uuid, integer",
+    _statement(
+        "ARRAY(SELECT id FROM ai_decisions WHERE (created_at, id) < ($1, $2)"
+        " ORDER BY created_at DESC, id DESC LIMIT $3)"
+    ),
 )
+NEWEST = ("infinity", UUID(int=2**128 - 1))
 
 
 def rows_of(decision_ids: Collection[UUID]) -> list[DecisionRow]:
     """Return the decisions with what is linked to them, in the order of the ids; unknown ids are left out."""
     return list(map(DecisionRow._make, ROWS.rows([list(decision_ids)]))) if decision_ids else []
+
+
+def rows_before(key: Sequence[Any] | None, limit: int) -> list[DecisionRow]:
+    """Return the ``limit`` newest decisions before a key of ``(created_at, id)``, or of all, the newest first."""
+    return list(map(DecisionRow._make, OLDER.rows([*(key or NEWEST), limit])))
 
 
 def facts_of(row: DecisionRow) -> TimelineFacts:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import connection
 
 from trading.domain.stage_keys import KEYS
-from trading.services.decision_rows import DecisionRow, rows_of
+from trading.services.decision_rows import DecisionRow, rows_before, rows_of
 from trading.services.keyset import Order, Page, Position, page_of
 
 NEWEST_FIRST = Order(("decision_created_at", "decision_id"))
@@ -50,11 +50,14 @@ def decision_page(
     wanted: DecisionFilter = ANY, *, position: Position | None = None, limit: int
 ) -> Page[DecisionRow]:
     """Return the page at ``position``, the newest where there is none: its keys, then what is linked to them."""
-    statement, values = keys_statement(wanted, position=position, limit=limit)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        keys = [key for key, _ in cursor.fetchall()]
-    return page_of(rows_of(keys), order=NEWEST_FIRST, position=position, limit=limit)
+    if wanted == ANY and (position is None or not position.backwards):  # what most ask for: in one statement
+        rows = rows_before(position.key if position else None, limit + 1)
+    else:
+        statement, values = keys_statement(wanted, position=position, limit=limit)
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            rows = rows_of([key for key, _ in cursor.fetchall()])
+    return page_of(rows, order=NEWEST_FIRST, position=position, limit=limit)
 
 
 def keys_statement(wanted: DecisionFilter, *, position: Position | None, limit: int) -> tuple[str, list[Any]]:
