@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection
 
 from connectors.throttle.shared import PREFIX
 from tests.events.validity import problems_of_the_log
@@ -56,4 +57,5 @@ def published_events_fit_their_schemas(request: pytest.FixtureRequest) -> Iterat
         return
     request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
     yield
-    assert problems_of_the_log() == []
+    if not connection.needs_rollback:  # a test of what the database refuses has left its transaction broken
+        assert problems_of_the_log() == []

@@ -61,7 +61,7 @@ class Monitors:
             lost=self.lost(orders),
             leaked=self.leaked(),
             positions=self.positions(),
-            events=self.events(),
+            events=self.events() + self.outbox(),
             cycles=self.cycles(),
         )
 
@@ -146,9 +146,9 @@ class Monitors:
                 log[pk].append((sequence, facts))
             for pk, status in self._rows(f"SELECT id::text, status FROM {table}"):  # noqa: S608 - a name from above
                 found += [f"{kind} {pk}: {words}" for words in _replay(log[pk], status)]
-        return found + self._outbox()
+        return found
 
-    def _outbox(self) -> list[str]:
+    def outbox(self) -> list[str]:
         """Everything public is published, and its sequences have no gap."""
         waiting = self._rows(
             "SELECT type, count(*) FROM events WHERE public_sequence IS NOT NULL AND published_at IS NULL"

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import redis
 from django.conf import settings as django_settings
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -198,7 +198,5 @@ def _money_of_models() -> Iterator[Reading]:
 
 
 def _outbox() -> Iterator[Reading]:
-    """Count what waits for the relay; nothing while the events table does not know of publication."""
-    if any(field.name == "published_at" for field in Event._meta.get_fields()):
-        waiting = Event.objects.filter(Q(("published_at__isnull", True)))
-        yield Reading("events_unpublished", waiting.order_by()[:MOST_COUNTED].count())
+    """Count what waits for the relay."""
+    yield Reading("events_unpublished", Event.objects.unpublished().order_by()[:MOST_COUNTED].count())
