@@ -129,6 +129,9 @@ def test_up_trades_stops_without_a_trace_and_continues(home: Path) -> None:
         first.wait_for(r"mode:     autonomous")
         first.wait_for(r"market:   local venue, synthetic prices")
         first.wait_for(r"cycle completed in .*: 140 decisions", seconds=90)
+        assert "rate limit is used up" not in first.text, (
+            "a start and its first orders fit the broker's limit"
+        )
         wait_until(lambda: _is_ready(first.port), what="everything a cycle needs answers", seconds=60)
         report = _run_cycle(home)
         assert report["status"] == "completed"

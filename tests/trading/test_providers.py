@@ -101,7 +101,7 @@ def test_stated_limits_hold_for_real_addresses(settings: Settings) -> None:
     configure(settings, **KEYS, finnhub_api_key="finnhub-of-a-test", coingecko_api_key="gecko-of-a-test")
 
     assert limits() == {
-        "alpaca trading": (200, 60),
+        "alpaca trading": (200, 25),
         "alpaca data": (200, 0),
         "finnhub": (60, 0),
         "coingecko": (30, 0),
