@@ -24,7 +24,6 @@ demo: install  ## run everything on the local venue (PORT=8000, VENUE_DATA=folde
 	@echo "Demo: simulated trading on the local venue, in autonomous mode. No real account is used; Ctrl-C stops everything."
 	@$(WITHOUT_REAL_MARKETS); ORCHESTRATOR_MODE=autonomous exec $(PYTHON_IN_VENV) manage.py up --port "$(PORT)"
 
-# Files with few tests start whole systems, which mostly wait: in their own order they do not all come last.
 test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a part, TEST_PROCESSES=0 one process)
 	@./.ci/chromium
 	@$(WITHOUT_REAL_MARKETS); \
@@ -46,7 +45,7 @@ check: lint test  ## what CI runs: lint, types, import rules, migrations, tests
 
 chaos: install-dev  ## break the running system on purpose, for long
 	@if ls tests/chaos/test_*.py >/dev/null 2>&1; then \
-		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m pytest tests/chaos --long $(ARGS); \
+		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m pytest tests/chaos tests/events/test_killed.py --long $(ARGS); \
 	else echo "There are no chaos tests yet (tests/chaos is empty)."; fi
 
 bench: install  ## measure

@@ -4,6 +4,7 @@ The thread that runs the analysis does all the judging, choosing and writing; po
 models, so they need no database connection and share nothing.
 """
 
+import contextvars
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -199,6 +200,7 @@ class Analysis:
         line.queue.popleft()
         line.under_way += 1
         future = pool.submit(
+            contextvars.copy_context().run,  # logs and spans of the call belong to this cycle
             ask,
             route.model,
             attempt.messages,

@@ -10,6 +10,8 @@ from decimal import Decimal
 from math import ceil
 from uuid import UUID
 
+from opentelemetry import trace
+
 from ai import gateway
 from ai.domain.answer import ParsedAnswer, parse_answer, response_format
 from ai.domain.prompt import PROMPT_VERSION, Message
@@ -20,6 +22,7 @@ from ai.models import ModelCall
 MAX_STORED_ANSWER_BYTES = 64 * 1024
 _LARGEST_COUNT = 2**31 - 1
 _LARGEST_COST = Decimal("999999.999999")
+_tracer = trace.get_tracer("ai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,28 @@ def ask(
 ) -> CallOutcome:
     """Put one question to one model and judge the answer; touches no database, so any thread may call it."""
     asked = CallOutcome(model, tuple(symbols), tuple(messages), started_at, latency_ms=0)
+    facts: dict[str, str | int] = {"gen_ai.request.model": model, "orchestrator.symbols": len(asked.symbols)}
+    with _tracer.start_as_current_span("model call", attributes=facts) as span:
+        outcome = _asked(
+            asked, timeout_seconds=timeout_seconds, access=access, max_output_tokens=max_output_tokens
+        )
+        # Counts only: prompt and answer stay in the database.
+        span.set_attribute("gen_ai.usage.input_tokens", outcome.prompt_tokens)
+        span.set_attribute("gen_ai.usage.output_tokens", outcome.completion_tokens)
+        if outcome.error is not None:
+            span.set_status(trace.StatusCode.ERROR, type(outcome.error).__name__)
+    return outcome
+
+
+def _asked(
+    asked: CallOutcome, *, timeout_seconds: float, access: ModelAccess, max_output_tokens: int | None
+) -> CallOutcome:
+    model = asked.model
     began = time.monotonic()
     try:
         completion = gateway.complete(
             model,
-            messages,
+            asked.messages,
             schema=response_format(),
             timeout_seconds=timeout_seconds,
             api_base=access.api_base,
@@ -94,7 +114,7 @@ def ask(
                 cost_usd=error.cost_usd,
             )
         return replace(asked, latency_ms=latency_ms, error=error)
-    parsed = parse_answer(completion.text, symbols)
+    parsed = parse_answer(completion.text, asked.symbols)
     return replace(
         asked,
         latency_ms=completion.latency_ms,

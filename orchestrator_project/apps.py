@@ -1,5 +1,22 @@
+import sys
+
 from django.apps import AppConfig
+
+from orchestrator_project.log import log_what_nobody_catches
+from orchestrator_project.process_name import is_service, process_name
+from orchestrator_project.traced import trace_process
+
+FORKS = frozenset({"worker", "analyst", "celery"})  # celery.py starts tracing in their children
+TRACED_COMMANDS = frozenset({"up", "run_cycle", "reconcile"})  # not kill_switch: it waits for nothing
 
 
 class OrchestratorConfig(AppConfig):
     name = "orchestrator_project"
+
+    def ready(self) -> None:
+        """Set up what a process needs to be seen, before it opens its first connection."""
+        process = process_name(sys.argv)
+        if is_service(process):
+            log_what_nobody_catches()
+        if process not in FORKS and (is_service(process) or process in TRACED_COMMANDS):
+            trace_process(process)

@@ -14,6 +14,7 @@ from trading.services.assets import refresh_assets
 from trading.services.cycles import start_cycle
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
+from trading.services.spans import note_cycle, stage
 from trading.tasks import launch
 
 PATIENCE = timedelta(seconds=60)
@@ -30,7 +31,10 @@ def first_steps(say: Callable[[str], None]) -> None:
             counts = refresh_assets()
             say("assets: " + ", ".join(f"{n} of class {name}" for name, n in counts.items()))
         try:
-            launch(start_cycle(trigger="start"))
+            with stage("start_cycle"):
+                cycle = start_cycle(trigger="start")
+                note_cycle(cycle.pk)
+                launch(cycle)
         except CycleRunningError as reason:
             say(f"no extra cycle at the start: {reason}")
     except Exception as error:  # noqa: BLE001 - a thread's boundary: the operator is told

@@ -1,22 +1,71 @@
 """The Celery application: settings measured under faults, see docs/adr/0003-celery.md."""
 
 import os
+import sys
 from threading import Thread
 from typing import Any
 
+import structlog
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import (
+    after_task_publish,
+    beat_init,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+)
+
+from orchestrator_project.process_name import process_name
+from orchestrator_project.traced import is_traced, trace_process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
 app = Celery("orchestrator_project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+log = structlog.get_logger(__name__)
 
 
 @setup_logging.connect
 def _use_project_logging(**_: Any) -> None:
     """Keep the logging that Django's settings configured: Celery must not replace it."""
+
+
+@beat_init.connect
+def _log_what_beat_sends(**_: Any) -> None:
+    """Say which task beat sends, with its id and trace: where the story of a cycle begins."""
+    after_task_publish.connect(_log_sent, weak=False)
+
+
+def _log_sent(sender: str, headers: dict[str, Any] | None = None, **_: Any) -> None:
+    carrier = headers or {}
+    # The producer's span may have ended already: the message says which trace it is.
+    parts = str(carrier.get("traceparent", "")).split("-")
+    ids = {"trace_id": parts[1]} if len(parts) == 4 else {}
+    log.info("task_sent", task=sender, task_id=carrier.get("id"), **ids)
+
+
+@worker_init.connect
+def _import_before_the_fork(**_: Any) -> None:
+    """Load the tracing library once, for all children to share; nothing of it starts here."""
+    if is_traced():
+        import orchestrator_project.tracing  # noqa: F401 - for the children's sake
+
+
+@worker_process_init.connect
+def _trace_child(**_: Any) -> None:
+    """Start tracing in a child: its sending thread would not survive the fork."""
+    trace_process(process_name(sys.argv))
+
+
+@worker_process_shutdown.connect
+def _send_the_rest(**_: Any) -> None:
+    """Send what a child that ends in order has recorded; it leaves without running exit handlers."""
+    if is_traced():
+        from orchestrator_project.tracing import stop_tracing
+
+        stop_tracing()
 
 
 @worker_process_init.connect

@@ -85,6 +85,9 @@ NAVIGATION = [
             _table("Agent status", "smart_toy", "trading_agentstatus"),
             _table("Signs of life", "ecg_heart", "trading_heartbeat"),
             _table("Events", "history", "trading_event"),
+            _table("Parked events", "report", "trading_parkedevent"),
+            _table("Proposals from outside", "move_to_inbox", "trading_tradeproposal"),
+            {"title": "API", "icon": "api", "link": reverse_lazy("docs")},
         ],
     },
     {

@@ -12,7 +12,9 @@ from orchestrator_project.environment import BadEnvironmentError, load_environme
 from orchestrator_project.supervisor.warden import MARK
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-WITHOUT_ENGINES = frozenset({"help", "version", "venue", "makemigrations", "collectstatic"})
+WITHOUT_ENGINES = frozenset(
+    {"help", "version", "venue", "makemigrations", "collectstatic", "event_schemas", "openapi"}
+)
 WITHOUT_REDIS = frozenset({"kill_switch"})
 BAD_START = 2
 embedded_engines: set[str] = set()  # what this process joined, for whoever supervises

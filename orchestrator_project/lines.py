@@ -112,6 +112,16 @@ def _trading_state(p: Payload) -> str:
     return f"trading state {p['from']} -> {p['to']} by {p['actor']}: {p['reason']}"
 
 
+def _paused(p: Payload) -> str:
+    waiting = "" if "actor" in p else ", waiting for the broker"
+    return f"cycle PAUSED{waiting}: {p['reason']}"
+
+
+def _resumed(p: Payload) -> str:
+    cause = f"resumed by {p['actor']}" if "actor" in p else "the broker answers again"
+    return f"cycle goes on: {cause} after {p['paused_seconds']} s"
+
+
 WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.created": _cycle_created,
     "cycle.step.stocks": lambda p: f"  stocks: {_prices(p)}",
@@ -127,8 +137,9 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
         f" ({p['cause']}): {p['detail']}"
     ),
     "cycle.error": lambda p: f"  problem in {p['operation']} {p['symbol']}: {p['message']}",
-    "cycle.pause": lambda p: f"cycle PAUSED, waiting for the broker: {p['reason']}",
-    "cycle.resume": lambda p: f"cycle goes on: the broker answers again after {p['paused_seconds']} s",
+    "cycle.pause": _paused,
+    "cycle.resume": _resumed,
+    "cycle.step.held": lambda p: f"cycle stays PAUSED: {p['reason']}",
     "cycle.complete": _cycle_completed,
     "cycle.abort": lambda p: f"cycle aborted: {p['reason']}",
     "cycle.fail": lambda p: f"cycle failed: {p['reason']}",

@@ -14,7 +14,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from risk.models import RiskLimits
 from trading.domain.runtime_settings import SPECS
 from trading.models import AgentStatus, RuntimeSetting, Strategy
-from trading.services import settings
+from trading.services import settings, stages
 
 FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"
@@ -32,16 +32,18 @@ DEFAULT_INSTRUCTIONS = (
 )
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
+RUNS = ["engage_killswitch", "set_mode", "answer_approval", "run_cycle", "replay_parkedevent"]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],
-    "operator": ["view", "engage_killswitch", "set_mode", "answer_approval"],
-    "risk officer": ["view", "engage_killswitch", "release_killswitch", "set_mode", "answer_approval"],
+    "operator": ["view", *RUNS],
+    "risk officer": ["view", *RUNS, "release_killswitch"],
 }
 
 
 def prepare() -> str | None:
     """Migrate and seed; return the first operator's password at the first start, None later."""
     call_command("migrate", interactive=False, verbosity=0)
+    stages.stamp_unstamped()
     return seed()
 
 
@@ -63,6 +65,16 @@ def seed() -> str | None:
         _schedule()
         _groups()
         return _first_operator()
+
+
+def is_seeded() -> bool:
+    """Return whether the rows a start needs are there; needs the tables."""
+    return (
+        AgentStatus.objects.exists()
+        and RiskLimits.objects.exists()
+        and Strategy.objects.exists()
+        and Group.objects.filter(name__in=GROUPS).count() == len(GROUPS)
+    )
 
 
 def _schedule() -> None:

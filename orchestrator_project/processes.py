@@ -23,7 +23,7 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     logs = home / "logs"
     python = sys.executable
     manage = (python, str(BASE_DIR / "manage.py"))
-    celery = (python, "-m", "celery", "-A", PROJECT)
+    celery = (python, "-m", "celery", "--quiet", "-A", PROJECT)  # no banner: logs are JSON lines
     common = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
     commands: dict[str, tuple[str, ...]] = {}
     if venue is not None:
@@ -33,6 +33,8 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     commands["beat"] = (*celery, "beat", "--loglevel", "INFO", "--pidfile", "")
     commands["sweeper"] = (*manage, "sweeper")
     commands["listener"] = (*manage, "listen_trade_updates")
+    commands["relay"] = (*manage, "relay_events")
+    commands["consumer"] = (*manage, "consume_events")
     commands["web"] = (
         *(python, "-m", "uvicorn", f"{PROJECT}.asgi:application", "--host", "127.0.0.1"),
         *(

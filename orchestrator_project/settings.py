@@ -11,7 +11,7 @@ from orchestrator_project.console import FORMAT_MODULE_PATH as FORMAT_MODULE_PAT
 from orchestrator_project.console import UNFOLD as UNFOLD
 from orchestrator_project.engines.state import read_state
 from orchestrator_project.environment import load_environment
-from orchestrator_project.log import configure_structlog, logging_config
+from orchestrator_project.log import configure_structlog, logging_config, register_secrets
 from orchestrator_project.secret_key import stored_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -34,6 +34,7 @@ def _engine_urls() -> tuple[str, str]:
 
 
 DATABASE_URL, REDIS_URL = _engine_urls()
+EVENTS_URL = ENVIRONMENT.events_url or REDIS_URL
 
 SECRET_KEY = ENVIRONMENT.django_secret_key or stored_secret_key(ENVIRONMENT.orchestrator_home)
 DEBUG = ENVIRONMENT.django_debug
@@ -53,6 +54,8 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "rest_framework",
     "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "risk",
     "ai",
     "trading",
@@ -115,15 +118,42 @@ WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect, n
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
+register_secrets(os.environ, (DATABASE_URL, REDIS_URL, ENVIRONMENT.events_url))
+register_secrets({"SECRET_KEY": SECRET_KEY}, ENVIRONMENT.apprise_urls)
 configure_structlog()
 LOGGING = logging_config("DEBUG" if DEBUG else "INFO")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "trading.api.authentication.TokenOfUser",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["trading.api.access.HasPermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["trading.api.throttling.CallerThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["trading.api.media.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["trading.api.media.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "trading.api.media.OnlyJSON",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "trading.api.schema.ApiSchema",
+    "EXCEPTION_HANDLER": "trading.api.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Trading Orchestrator",
+    "DESCRIPTION": "An AI trading agent on a paper account: what it does, why, and how to stop it.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_URLCONF": "orchestrator_project.api_urls",
+    "SERVE_PUBLIC": True,
+    "SERVERS": [{"url": "/api"}, {"url": "/"}],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # Enums stay where they are used: the same word, e.g. status, names different things.
+    "POSTPROCESSING_HOOKS": ["trading.api.schema.without_enum_marks"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
 }
 
 CELERY_BROKER_URL = REDIS_URL

@@ -1,18 +1,30 @@
-"""URLs: the console, and whether the web process lives."""
+"""URLs: the console, the API at the root and under ``/api/``, its document and a page to read it."""
 
 from django.contrib import admin
-from django.http import HttpRequest, JsonResponse
-from django.urls import path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
+from orchestrator_project.metrics import metrics
+from orchestrator_project.openapi import DocsView, DocumentView
+from trading.api import problems
 
-def live(_: HttpRequest) -> JsonResponse:
-    """Answer that the process serves; touches nothing else."""
-    return JsonResponse({"status": "ok"})
-
-
+api: list[URLPattern | URLResolver] = [
+    path("openapi.json", DocumentView.as_view(), name="openapi"),
+    path("docs", DocsView.as_view(), name="docs"),
+    path("", include("orchestrator_project.api_urls")),
+]
 urlpatterns = [
-    path("health/live", live, name="health-live"),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    path("api/", include(api)),
+    # Without CSRF protection, which would answer with a page: there is nothing here to protect.
+    re_path(r"^api(?:/.*)?$", csrf_exempt(problems.not_found)),
+    path("", include(api)),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]
+
+handler400 = problems.bad_request
+handler403 = problems.forbidden
+handler404 = problems.not_found
+handler500 = problems.broken

@@ -7,9 +7,19 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection
 
 from connectors.throttle.shared import PREFIX
+from tests.events.validity import problems_of_the_log
 from tests.venue_process import VenueProcess
+
+WRITES_EVENTS = frozenset({"trading", "events", "e2e", "book"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what the suites that kill processes have in common."""
+    long = "the long form of tests/chaos and tests/events: 500 kills and more, 100 of relay and consumers"
+    parser.getgroup("chaos").addoption("--long", action="store_true", default=False, help=long)
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +47,15 @@ def forget_throttles() -> None:
         keys = list(client.scan_iter(f"{PREFIX}:*"))
         if keys:
             client.delete(*keys)
+
+
+@pytest.fixture(autouse=True)
+def published_events_fit_their_schemas(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every event that a trading test leaves in the outbox validates, whatever the test is about."""
+    if not WRITES_EVENTS.intersection(request.path.parts) or "db" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
+    yield
+    if not connection.needs_rollback:  # a test of what the database refuses has left its transaction broken
+        assert problems_of_the_log() == []

@@ -31,11 +31,13 @@ from trading.models import (
     Heartbeat,
     MarketSnapshot,
     Order,
+    ParkedEvent,
     Position,
     Saga,
     SagaStep,
     Strategy,
     Trade,
+    TradeProposal,
     UniverseCandidate,
 )
 
@@ -287,6 +289,36 @@ def make_event(**overrides: Any) -> Event:
         "payload": {},
     }
     return Event.objects.create(**(values | overrides))
+
+
+def make_parked_event(**overrides: Any) -> ParkedEvent:
+    """Write a message that could not be taken."""
+    values = {
+        "consumer": "consume_events",
+        "source": "urn:test:outside",
+        "event_id": f"parked-{next(_numbers)}",
+        "type": "ai-decision.decision.generated",
+        "body": "{}",
+        "error": "data: was None, expected an object",
+    }
+    return ParkedEvent.objects.create(**(values | overrides))
+
+
+def make_proposal(**overrides: Any) -> TradeProposal:
+    """Write a proposal to buy AAPL that waits to be taken up."""
+    now = timezone.now()
+    values = {
+        "source": "urn:test:outside",
+        "event_id": f"proposal-{next(_numbers)}",
+        "symbol": "AAPL",
+        "action": "buy",
+        "confidence": Decimal("0.9"),
+        "reasoning": "It looks cheap.",
+        "proposed_at": now,
+        "expires_at": now + timedelta(seconds=180),
+    } | overrides
+    values["strategy"] = values.get("strategy") or make_strategy()
+    return TradeProposal.objects.create(**values)
 
 
 def make_model_call(**overrides: Any) -> ModelCall:

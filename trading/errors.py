@@ -19,6 +19,10 @@ class CycleRunningError(TradingError):
     """A cycle is running already; one runs at a time."""
 
 
+class CycleStateError(TradingError):
+    """What was asked of the cycle cannot be done in the state it is in; the message says which."""
+
+
 class SlotTakenError(TradingError):
     """Another beat has started the cycle of this time slot."""
 
@@ -61,3 +65,15 @@ class StrategyError(TradingError):
 
 class RecordError(TradingError):
     """A decision's record cannot be read, or cannot be put again by this version."""
+
+
+class BadEventError(TradingError):
+    """A message from outside cannot be taken; ``field`` names what is wrong.
+
+    Args:
+        problem: what was given and what was expected.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field

@@ -11,7 +11,9 @@ from celery import current_task
 from celery.exceptions import Reject
 from django.db import Error, InterfaceError, OperationalError, connections
 
+from trading.services.causes import caused_by
 from trading.services.correlation import correlation_ids
+from trading.services.spans import stage
 
 P = ParamSpec("P")
 log = structlog.get_logger(__name__)
@@ -20,7 +22,9 @@ CORRELATED = ("cycle_id", "decision_id", "saga_id", "order_id")
 
 
 def resilient(operation: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Bind the task's ids to the log; when the database is away, wait and have the message delivered again.
+    """Bind the task's ids to its log lines and spans, and say how long it took.
+
+    When the database is away, wait and have the message delivered again.
 
     The message is rejected and goes back to the queue, so nothing is lost while the worker pauses, and
     what the task had begun was rolled back with its transaction.
@@ -33,12 +37,15 @@ def resilient(operation: str) -> Callable[[Callable[P, None]], Callable[P, None]
         def run(*args: P.args, **options: P.kwargs) -> None:
             pk: Any = args[0] if args else options.get(first)
             ids = {first: str(pk)} if first in CORRELATED else {}
+            began = time.monotonic()
             ids |= {"task_id": str(current_task.request.id)} if current_task else {}
-            with structlog.contextvars.bound_contextvars(task=operation, **ids):
+            cause = f"task:{ids['task_id']}" if "task_id" in ids else ""
+            with structlog.contextvars.bound_contextvars(task=operation, **ids), caused_by(cause):
                 try:
                     known = correlation_ids(first, str(pk)) if first in CORRELATED else {}
-                    with structlog.contextvars.bound_contextvars(**known):
+                    with structlog.contextvars.bound_contextvars(**known), stage(operation):
                         task(*args, **options)
+                        log.info("task_done", seconds=round(time.monotonic() - began, 3))
                 except (OperationalError, InterfaceError) as error:
                     _wait_for_the_database(operation, error)
                     raise Reject(str(error), requeue=True) from error

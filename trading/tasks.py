@@ -12,6 +12,7 @@ from celery import Task, chord, shared_task
 from django.db import InterfaceError, OperationalError, transaction
 from kombu.exceptions import OperationalError as QueueError
 from redis.exceptions import RedisError
+from structlog.contextvars import bound_contextvars
 
 from connectors.errors import ConnectorError, UnavailableError
 from trading.domain.statuses import CycleStage
@@ -29,8 +30,10 @@ from trading.services import (
     sagas,
 )
 from trading.services.analysis import analyse_cycle
+from trading.services.correlation import correlation_ids
 from trading.services.failures import log_failure
 from trading.services.providers import current_providers
+from trading.services.spans import context_of_cycle, note_cycle, stage
 from trading.services.submission import UNSENT
 from trading.services.sweeping import Kind, Work
 from trading.task_base import resilient
@@ -46,7 +49,7 @@ def launch(cycle: Cycle) -> None:
     """
     if cycle.is_open:
         task = maintain if cycle.cycle_type == Cycle.Type.MAINTENANCE else fan_out
-        transaction.on_commit(lambda: task.delay(str(cycle.pk)))
+        transaction.on_commit(lambda: _publish(lambda: task.delay(str(cycle.pk))))
 
 
 @shared_task(name="trading.fan_out", soft_time_limit=20, time_limit=30)
@@ -75,7 +78,9 @@ def start_cycle(cycle_type: str = Cycle.Type.ANALYSIS) -> None:
     except (SlotTakenError, CycleRunningError, NotConfiguredError) as reason:
         log.info("cycle_not_started", cycle_type=cycle_type, reason=str(reason))
         return
-    launch(cycle)
+    note_cycle(cycle.pk)
+    with bound_contextvars(cycle_id=str(cycle.pk)):
+        launch(cycle)
 
 
 def _guarded(cycle_id: str, operation: str, work: Callable[[], object]) -> None:
@@ -142,6 +147,11 @@ def risk_and_execute(decision_id: str) -> None:
     execute_here(decision_id)
 
 
+def execute_soon(decision_id: UUID) -> None:
+    """Enqueue a decision that a person has answered."""
+    transaction.on_commit(lambda: _publish(lambda: risk_and_execute.delay(str(decision_id))))
+
+
 @shared_task(name="trading.advance_saga", soft_time_limit=50, time_limit=55)
 @resilient("advance_saga")
 def advance_saga(saga_id: str) -> None:
@@ -176,7 +186,12 @@ def finish_cycle(cycle_id: str) -> None:
 @resilient("resume_cycle")
 def resume_cycle(cycle_id: str) -> None:
     """Resume a paused cycle if the broker answers; what was being fetched is fetched again."""
-    if pausing.resume_cycle(UUID(cycle_id)) == CycleStage.FETCHING:
+    take_up(cycle_id, pausing.resume_cycle(UUID(cycle_id)))
+
+
+def take_up(cycle_id: str, stage: CycleStage | None) -> None:
+    """Enqueue what a resumed cycle goes on with; decisions that waited are found by the sweeper."""
+    if stage == CycleStage.FETCHING:
         _publish(lambda: fan_out.delay(cycle_id))
 
 
@@ -281,8 +296,30 @@ HERE: dict[Kind, Callable[[str], object]] = {
 }
 
 
+# What a piece of work's id is the id of.
+ID_OF: dict[Kind, str] = {
+    Kind.EXECUTE: "decision_id",
+    Kind.ADVANCE: "saga_id",
+    Kind.SETTLE: "order_id",
+    Kind.FOLLOW: "order_id",
+}
+
+
 def revive(work: Work) -> None:
-    """Enqueue a piece of work again; where the queue cannot be reached, do it here."""
+    """Enqueue a piece of work again; where the queue cannot be reached, do it here.
+
+    Its log lines carry the ids of its cycle, and its spans belong to the cycle's trace.
+    """
+    ids = correlation_ids(ID_OF.get(work.kind, "cycle_id"), str(work.id))
+    with (
+        bound_contextvars(**ids),
+        stage("revive", context=context_of_cycle(ids.get("cycle_id")), kind=work.kind.value),
+    ):
+        log.info("revived", kind=work.kind, id=str(work.id))
+        _revive(work)
+
+
+def _revive(work: Work) -> None:
     try:
         TASK_OF[work.kind].delay(str(work.id))
     except (QueueError, RedisError) as error:

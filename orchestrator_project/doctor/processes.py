@@ -6,13 +6,17 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from orchestrator_project.celery import app
-from orchestrator_project.doctor.finding import START, Answer, Check, failed, ok, warning
-from trading.models import Cycle, Heartbeat
-from trading.services import settings
+from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, ok, warning
+from trading.models import Cycle, Heartbeat, ParkedEvent
+from trading.services import outbox, settings
+from trading.services.relaying import PROCESS
+from trading.services.subscriptions import CONSUMER
 
 QUEUES = ("default", "analysis")
 PATIENCE_SECONDS = (1.0, 3.0)  # a busy machine gets a second, longer chance
 SWEEPER_MAX_AGE = timedelta(seconds=10)
+EVENTS_MAX_AGE = timedelta(seconds=30)  # they wait up to 15 s for a transport that is away
+LATE_EVENTS = timedelta(seconds=60)
 MISSED_INTERVALS = 3
 IN_CONSOLE = "in the console: System, Schedule"
 
@@ -79,6 +83,36 @@ def sweeper() -> Answer:
     return ok(words) if age <= SWEEPER_MAX_AGE else failed(words, START)
 
 
+def relay() -> Answer:
+    """Look at the relay's last sign of life, and how far publishing is behind."""
+    answer = _sign_of(PROCESS)
+    behind = outbox.backlog()
+    if answer.status is Status.OK and behind.oldest > LATE_EVENTS:
+        seconds = behind.oldest.total_seconds()
+        words = f"{behind.count} events wait to be published, the oldest for {seconds:.0f} s"
+        return warning(words, "see whether EVENTS_URL answers (the check events), and the relay's log")
+    return answer
+
+
+def consumer() -> Answer:
+    """Look at the event consumer's last sign of life, and at what it could not take."""
+    answer = _sign_of(CONSUMER)
+    parked = ParkedEvent.objects.filter(status=ParkedEvent.Status.PARKED).count()
+    if answer.status is Status.OK and parked:
+        return warning(f"{parked} messages are parked", "look at them in the console: System, Parked events")
+    return answer
+
+
+def _sign_of(process: str) -> Answer:
+    """Judge by its heartbeat whether a process runs that trading can do without."""
+    row = Heartbeat.objects.filter(process=process).first()
+    if row is None:
+        return warning("it has never run here", START)
+    age = timezone.now() - row.beaten_at
+    words = f"last sign of life {_ago(age)}: {row.detail}"
+    return ok(words) if age <= EVENTS_MAX_AGE else warning(words, START)
+
+
 def _ago(age: timedelta) -> str:
     seconds = max(0, int(age.total_seconds()))
     for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
@@ -92,4 +126,6 @@ CHECKS = (
     Check("schedule", schedule, needs=("migrations",)),
     Check("beat", beat, needs=("migrations",)),
     Check("sweeper", sweeper, needs=("migrations",)),
+    Check("relay", relay, needs=("migrations",)),
+    Check("consumer", consumer, needs=("migrations",)),
 )

@@ -9,7 +9,9 @@ from django.db.migrations.executor import MigrationExecutor
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from orchestrator_project.doctor.finding import START, Answer, Check, failed, ok, warning
+from connectors.errors import UnavailableError
+from connectors.events import is_redis, reach
+from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, ok, warning
 from orchestrator_project.engines.state import read_state
 
 OLDEST_POSTGRES = 14  # what Django 5.2 supports
@@ -68,6 +70,18 @@ def queue(url: str | None = None) -> Answer:
     return ok(f"{words}, append-only file, no eviction")
 
 
+def events(url: str | None = None) -> Answer:
+    """Open the transport of events."""
+    url = url or settings.EVENTS_URL
+    kind = "Redis" if is_redis(url) else "RabbitMQ"
+    try:
+        reach(url)
+    except UnavailableError as error:
+        remedy = "start that server, or correct EVENTS_URL, or unset it to use REDIS_URL"
+        return warning(f"{kind} does not answer, events wait in the database: {error}", remedy)
+    return ok(f"{kind} answers")
+
+
 def postgres_is_embedded() -> bool:
     """Return whether the database is our own."""
     record = read_state(Path(settings.ENVIRONMENT.orchestrator_home)).postgres
@@ -90,4 +104,5 @@ CHECKS = (
     Check("database", database),
     Check("migrations", migrations, needs=("database",)),
     Check("queue", queue),
+    Check("events", events, late=Status.WARNING),
 )

@@ -36,6 +36,7 @@ from tests.factories import (
     make_snapshot,
     make_strategy,
 )
+from tests.trading.scenes import wrong_stages
 from trading.domain.statuses import OPEN_ORDER
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Position, Saga
 from trading.services import execution, portfolio, transitions
@@ -253,6 +254,12 @@ class GateAndBook(RuleBasedStateMachine):
             live = [o for o in self.model.orders if o.buy and o.row.symbol == symbol]
             at_risk = self.model.held[symbol] + sum((o.leaves for o in live), ZERO)
             assert counted[symbol] >= at_risk, symbol
+
+    @invariant()
+    def stored_stages_are_the_timelines(self) -> None:
+        """After every sync that finds positions opened or closed, in whatever order they are stored."""
+        if hasattr(self, "savepoint"):
+            assert wrong_stages() == {}
 
     @invariant()
     def reservations_end_once_and_for_good(self) -> None:

@@ -28,7 +28,6 @@ class Length:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options; without this folder among the arguments the defaults hold."""
     group = parser.getgroup("chaos")
-    group.addoption("--long", action="store_true", default=False, help="the long form: 500 kills and more")
     group.addoption("--chaos-seed", type=int, default=None, help="repeat the choices of a run")
     group.addoption("--chaos-kills", type=int, default=None, help="how many kills")
 

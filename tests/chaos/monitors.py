@@ -61,7 +61,7 @@ class Monitors:
             lost=self.lost(orders),
             leaked=self.leaked(),
             positions=self.positions(),
-            events=self.events(),
+            events=self.events() + self.outbox(),
             cycles=self.cycles(),
         )
 
@@ -147,6 +147,19 @@ class Monitors:
             for pk, status in self._rows(f"SELECT id::text, status FROM {table}"):  # noqa: S608 - a name from above
                 found += [f"{kind} {pk}: {words}" for words in _replay(log[pk], status)]
         return found
+
+    def outbox(self) -> list[str]:
+        """Everything public is published, and its sequences have no gap."""
+        waiting = self._rows(
+            "SELECT type, count(*) FROM events WHERE public_sequence IS NOT NULL AND published_at IS NULL"
+            " GROUP BY type"
+        )
+        gaps = self._rows(
+            "SELECT aggregate_type, aggregate_id FROM events WHERE public_sequence IS NOT NULL"
+            " GROUP BY 1, 2 HAVING max(public_sequence) <> count(*)"
+        )
+        found = [f"{count} of {kind} were never published" for kind, count in waiting]
+        return found + [f"{kind} {pk}: its published events have gaps" for kind, pk in gaps]
 
     def cycles(self) -> list[str]:
         """Every cycle ended, within its deadline."""

@@ -40,6 +40,8 @@ VICTIMS = {
     "worker": 3,
     "sweeper": 9,
     "listener": 9,
+    "relay": 4,
+    "consumer": 3,
     "analyst": 2,
     "beat": 4,
     "web": 4,

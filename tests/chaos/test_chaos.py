@@ -21,12 +21,13 @@ from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(4_500)
-WORKING = ("worker", "analyst", "sweeper", "listener")
+WORKING = ("worker", "analyst", "sweeper", "listener", "relay", "consumer")
 REST = (
     "SELECT (SELECT count(*) FROM cycles WHERE ended_at IS NULL),"
     " (SELECT count(*) FROM sagas WHERE status IN ('running', 'compensating')),"
     " (SELECT count(*) FROM ai_decisions WHERE status IN ('pending', 'claimed', 'executing')),"
-    " (SELECT count(*) FROM risk_reservations WHERE released_at IS NULL)"
+    " (SELECT count(*) FROM risk_reservations WHERE released_at IS NULL),"
+    " (SELECT count(*) FROM events WHERE public_sequence IS NOT NULL AND published_at IS NULL)"
 )
 
 

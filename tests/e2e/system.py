@@ -19,31 +19,45 @@ from tests import unmeasured
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT = frozenset({"beat", "web"})  # a test starts its cycles itself
+WITHOUT = frozenset({"beat", "web", "relay", "consumer"})  # a test starts its cycles itself
 
 
 class System:
     """Worker, analyst, sweeper and listener as processes of their own.
 
-    ``home`` holds the venue's address and the logs; ``variables`` are set in the processes' environment.
+    ``home`` holds the venue's address and the logs; ``variables`` are set in the processes' environment;
+    ``also`` are left out otherwise, and are started by ``start_one`` alone; the web serves on ``port``.
     """
 
-    def __init__(self, home: Path, *, workers: int = 2, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        workers: int = 2,
+        variables: Mapping[str, str] | None = None,
+        also: frozenset[str] = frozenset(),
+        port: int = 1,
+    ) -> None:
         self.home = home
         self._variables = dict(variables or {})
         self._specs = {
             spec.name: spec
-            for spec in process_specs(home=home, port=1, workers=workers, venue=None)
-            if spec.name not in WITHOUT
+            for spec in process_specs(home=home, port=port, workers=workers, venue=None)
+            if spec.name not in WITHOUT - also
         }
+        self._also = also
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
         """Start all processes and wait until both workers take tasks."""
-        for name in self._specs:
+        for name in self._specs.keys() - self._also:
             self.start_one(name)
         for name in ("worker", "analyst"):
-            wait_until(lambda name=name: "ready." in self.log(name), what=f"{name} ready: {self.log(name)}")
+            wait_until(
+                lambda name=name: "ready." in self.log(name),
+                seconds=90,
+                what=f"{name} ready: {self.log(name)}",
+            )
 
     def start_one(self, name: str) -> None:
         """Start one process (again)."""
@@ -79,6 +93,11 @@ class System:
         """Return a process and its children."""
         running = self._running[name]
         return [psutil.Process(running.pid), *self._children(running)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The processes it starts."""
+        return tuple(self._specs)
 
     def log(self, name: str) -> str:
         """Return what a process has written."""

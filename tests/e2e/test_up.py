@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 import pytest
+import requests
 
 from orchestrator_project.engines.state import read_state
 from tests import unmeasured
@@ -115,6 +116,12 @@ def _run_cycle(home: Path) -> dict[str, object]:
     return dict(json.loads(done.stdout))
 
 
+def _is_ready(port: int) -> bool:
+    answer = requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=10)
+    assert answer.status_code in (200, 503), answer.text
+    return answer.ok
+
+
 def test_up_trades_stops_without_a_trace_and_continues(home: Path) -> None:
     first = Up(home, "--workers", "2")
     try:
@@ -125,6 +132,7 @@ def test_up_trades_stops_without_a_trace_and_continues(home: Path) -> None:
         assert "rate limit is used up" not in first.text, (
             "a start and its first orders fit the broker's limit"
         )
+        wait_until(lambda: _is_ready(first.port), what="everything a cycle needs answers", seconds=60)
         report = _run_cycle(home)
         assert report["status"] == "completed"
         orders = _orders(home)

@@ -39,8 +39,9 @@ from trading.services.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 START = "start the system: `manage.py up`"
 EVERY_CHECK = (
     (
-        "python packages disk database migrations queue workers schedule beat sweeper broker account market_time"
-        " prices news finnhub coingecko providers clock analyst budget settings assets strategies limits kill_switch"
+        "python packages disk database migrations queue events workers schedule beat sweeper relay consumer"
+        " broker account market_time prices news finnhub coingecko providers clock analyst"
+        " budget settings assets strategies limits kill_switch"
     )
     .replace(" ", ",")
     .replace("_", " ")

@@ -13,9 +13,11 @@ from risk.models import RiskReservation
 from tests.factories import make_asset, make_cycle, make_decision, make_snapshot, make_strategy
 from tests.trading.outside import STOCK
 from tests.waiting import wait_until
+from trading.domain.stage_keys import stage_key
 from trading.domain.symbols import is_coin
 from trading.models import AIDecision, Cycle, Event, Order, Saga
 from trading.services import execution, sagas
+from trading.services.decision_rows import facts_of, rows_of
 from trading.services.market_time import market_now
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
@@ -92,6 +94,13 @@ def order_of(saga: Saga) -> Order:
 def reservation_of(saga: Saga) -> RiskReservation:
     """Return the saga's reservation as it stands."""
     return RiskReservation.objects.get(decision_id=saga.decision_id)
+
+
+def wrong_stages() -> dict[UUID, tuple[str, str]]:
+    """Return the decisions whose stored word is not what the timeline's rules say, with both words."""
+    stored = dict(AIDecision.objects.values_list("pk", "stages"))
+    right = {row.decision_id: stage_key(facts_of(row)) for row in rows_of(stored)}
+    return {pk: (word, right[pk]) for pk, word in stored.items() if word != right[pk]}
 
 
 def events_of(row: Model) -> list[str]:

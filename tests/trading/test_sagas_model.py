@@ -30,9 +30,10 @@ from connectors.errors import ConnectorError
 from risk.models import KillSwitch, RiskReservation
 from tests.factories import make_agent, make_decision, make_limits, make_order, make_reservation, make_saga
 from tests.trading.model_broker import OPEN, ModelBroker, S
+from tests.trading.scenes import wrong_stages
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
 from trading.models import AIDecision, Event, Order, Position, Saga, SagaStep, Trade
-from trading.services import providers, saga_steps
+from trading.services import providers, saga_steps, stages
 from trading.services.reconciliation import reconcile
 from trading.services.sagas import advance_saga, settle_order
 from trading.services.settings import set_runtime_setting
@@ -65,6 +66,7 @@ class SagaMachine(RuleBasedStateMachine):
         order = make_order(symbol="ALSQ", decision=decision, reservation=reservation, quantity=QUANTITY)
         self.saga = make_saga(order=order, steps=False)
         saga_steps.create_steps(self.saga, risk_figures={}, entry_price=None)
+        stages.restamp([decision.pk])
         self.released_at: Any = None
 
     @rule(plan=st.sampled_from(["unavailable", "lost on the way", "reply lost", "delayed", "reject"]))
@@ -192,6 +194,10 @@ class SagaMachine(RuleBasedStateMachine):
             assert KillSwitch.objects.filter(trigger="compensation_failed").exists()
         last = Event.objects.filter(aggregate_id=str(saga.pk)).order_by("sequence").last()
         assert last is None or last.payload["to"] == saga.status
+
+    @invariant()
+    def stored_stages_are_the_timelines(self) -> None:
+        assert wrong_stages() == {}
 
     @property
     def order(self) -> Order:

@@ -50,7 +50,12 @@ def test_transition_writes_status_columns_and_event() -> None:
     assert (stored.status, stored.attempts) == ("submitting", 1)
     event = Event.objects.get()
     assert (event.type, event.sequence, event.cycle_id) == ("order.submit", 1, order.cycle_id)
-    assert event.payload == {"from": "created", "to": "submitting", "why": "first"}
+    assert event.payload == {
+        "from": "created",
+        "to": "submitting",
+        "why": "first",
+        **transitions.identity_of(order),
+    }
 
 
 @pytest.mark.django_db

@@ -51,7 +51,7 @@ class AIDecisionAdmin(GrowingRecordAdmin):
     search_fields = ["symbol__exact"]
     search_help_text = "A symbol in capitals, or an id of a decision or a cycle"
     uuid_search = ("pk", "cycle_id")
-    ordering = ["-id"]
+    ordering = ["-created_at", "-id"]
     change_form_outer_before_template = "console/decision.html"
     readonly_fields = [status_badge]
     fieldsets = [

@@ -92,6 +92,7 @@ SPECS = MappingProxyType(
             _spec("limit_alpaca_data", "200", ("20", "10000"), Unit.COUNT, "Requests in any 60 seconds."),
             _spec("limit_finnhub", "60", ("5", "10000"), Unit.COUNT, "Requests in any 60 seconds."),
             _spec("limit_coingecko", "30", ("5", "10000"), Unit.COUNT, "Requests in any 60 seconds."),
+            _spec("limit_api", "1200", ("10", "1000000"), Unit.COUNT, "REST requests of a user in a minute."),
             _spec("order_reserve", "25", ("1", "5000"), Unit.COUNT, "Of Alpaca's limit: kept for orders."),
             _spec("breaker_failures", "5", ("1", "100"), Unit.COUNT, "So many in a row open a breaker."),
             _spec("breaker_pause", "10", ("1", "300"), _S, "Until an open breaker lets a probe through."),

@@ -2,9 +2,11 @@
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
 
 from trading.domain.statuses import OPEN_ORDER, DecisionStatus, OrderStatus, SagaStatus
 
@@ -34,14 +36,16 @@ class StageStatus(enum.StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+NO_DETAILS: Details = MappingProxyType({})
+
+
+class Stage(NamedTuple):
     """One stage; ``timestamp`` (wall time) is when it got this status, None where nothing happened."""
 
     stage: StageName
     status: StageStatus
     timestamp: datetime | None
-    details: Details = field(default_factory=dict)
+    details: Details = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,14 @@ class ExitFacts:
         realised_pnl: USD realised by the orders that reduced it, None where none did.
         purposes: what those orders were for, e.g. ``exit``, ``stop_loss``, ``flatten``.
         reduced_quantity: base units they sold.
+        is_inferred: nothing was found closed; the last sale counts because nothing is held.
     """
 
     closed_at: datetime | None
     realised_pnl: Decimal | None
     purposes: tuple[str, ...]
     reduced_quantity: Decimal
+    is_inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

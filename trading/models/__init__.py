@@ -12,10 +12,13 @@ from trading.models.market import (
     SymbolLook,
     UniverseCandidate,
 )
+from trading.models.metric import MetricTotals
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.record import DecisionRecord, StrategyVersion
+from trading.models.request_key import RequestKey
 from trading.models.saga import Saga, SagaStep
+from trading.models.subscription import EventStream, HandledEvent, HeldEvent, ParkedEvent, TradeProposal
 
 __all__ = [
     "AIDecision",
@@ -27,12 +30,18 @@ __all__ = [
     "DecisionRecord",
     "EquitySnapshot",
     "Event",
+    "EventStream",
     "Fill",
+    "HandledEvent",
     "Heartbeat",
+    "HeldEvent",
     "MarketSnapshot",
+    "MetricTotals",
     "Mode",
     "Order",
+    "ParkedEvent",
     "Position",
+    "RequestKey",
     "RuntimeSetting",
     "Saga",
     "SagaStep",
@@ -40,5 +49,6 @@ __all__ = [
     "StrategyVersion",
     "SymbolLook",
     "Trade",
+    "TradeProposal",
     "UniverseCandidate",
 ]

@@ -1,5 +1,7 @@
 """What the operator steers by: the agent's status, settings and approvals."""
 
+from uuid import uuid4
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -24,11 +26,13 @@ class AgentStatus(models.Model):
     """The one row that tells at a glance what the agent does.
 
     ``account_id`` is the broker account this database belongs to; ``world`` names where its prices come
-    from. ``failed_analyses`` counts those in a row that no model answered. ``positions_as_of`` is when the
-    position sync in the table was asked for (wall time).
+    from; ``instance_id`` names this installation in the events it publishes. ``failed_analyses`` counts
+    those in a row that no model answered. ``positions_as_of`` is when the position sync in the table was
+    asked for (wall time).
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    instance_id = models.UUIDField(default=uuid4, editable=False)
     is_running = models.BooleanField(default=False)
     last_cycle_time = models.DateTimeField(null=True)
     current_cycle_id = models.UUIDField(null=True)

@@ -62,6 +62,7 @@ class Cycle(models.Model):
     class Meta:
         db_table = "cycles"
         ordering = ["-started_at"]
+        permissions = [("run_cycle", "Can start, pause, resume and stop cycles")]
         constraints = [
             # Two beats start one cycle.
             models.UniqueConstraint(name="one_cycle_per_slot", fields=["slot"]),

@@ -8,6 +8,7 @@ from uuid6 import uuid7
 
 from ai.models import ModelCall
 from risk.models import RiskCheck
+from trading.domain.stage_keys import EXIT_OPEN, UNJUDGED
 from trading.domain.statuses import UNSETTLED_DECISION, DecisionStatus
 from trading.domain.universe import HIGH_CONFIDENCE
 from trading.models.cycle import Cycle
@@ -30,7 +31,8 @@ class AIDecision(models.Model):
 
     ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
     with the strategy in the version it names; the database refuses to change what was decided once there is a
-    record. ``lease_until`` guards a claim.
+    record. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, which
+    services/stages.py keeps.
     """
 
     class Action(models.TextChoices):
@@ -42,7 +44,8 @@ class AIDecision(models.Model):
         primary_key=True, default=uuid7, editable=False
     )
     cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="decisions")
-    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="decisions")
+    # Its index is decisions_by_strategy.
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="decisions", db_index=False)
     strategy_version = models.PositiveIntegerField(null=True)
     record = models.ForeignKey(DecisionRecord, null=True, on_delete=models.PROTECT, related_name="decisions")
     symbol = models.CharField(max_length=32)
@@ -57,6 +60,7 @@ class AIDecision(models.Model):
     status = models.CharField(
         max_length=20, choices=[(s.value, s.value) for s in DecisionStatus], default=DecisionStatus.PENDING
     )
+    stages = models.CharField(max_length=7, default=UNJUDGED, editable=False)
     reason = models.CharField(max_length=40, blank=True)
     reason_detail = models.CharField(max_length=500, blank=True)
     approved = models.BooleanField(default=False)
@@ -95,9 +99,20 @@ class AIDecision(models.Model):
                 name="decisions_unsettled",
                 condition=Q(status__in=[s.value for s in UNSETTLED_DECISION]),
             ),
-            # Read by the console and the timeline, filtered by symbol.
-            models.Index(fields=["symbol", "-id"], name="decisions_by_symbol"),
-            models.Index(fields=["status", "-id"], name="decisions_by_status"),
+            # Read by the enriched decisions and the console: pages newest first, and spans of time.
+            models.Index(fields=["-created_at", "-id"], name="decisions_recent"),
+            # Read by the same, filtered: the rarest value's page costs no more than the newest.
+            models.Index(fields=["symbol", "-created_at", "-id"], name="decisions_by_symbol"),
+            models.Index(fields=["action", "-created_at", "-id"], name="decisions_by_action"),
+            models.Index(fields=["strategy", "-created_at", "-id"], name="decisions_by_strategy"),
+            models.Index(fields=["stages", "-created_at", "-id"], name="decisions_by_stages"),
+            models.Index(
+                fields=["reason", "-created_at", "-id"], name="decisions_by_reason", condition=~Q(reason="")
+            ),
+            # Read by the console, filtered by status.
+            models.Index(fields=["status", "-created_at", "-id"], name="decisions_by_status"),
+            # Read by services/stages.py: whose exit a sale or a sync may settle.
+            models.Index(fields=["symbol"], name="decisions_exit_open", condition=Q(stages__in=EXIT_OPEN)),
             # Read by the universe: what wanted to trade with high confidence.
             models.Index(
                 fields=["cycle", "symbol"],

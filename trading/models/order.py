@@ -146,7 +146,11 @@ class Trade(models.Model):
     class Meta:
         db_table = "trades"
         # Read by the console's list and the P&L reports.
-        indexes = [models.Index(fields=["-traded_at"], name="trades_recent")]
+        indexes = [
+            models.Index(fields=["-traded_at"], name="trades_recent"),
+            # Read by the timeline: the sales that reduced a position.
+            models.Index(fields=["symbol", "traded_at"], name="trades_sales", condition=Q(side="sell")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} {self.symbol} at {self.price}"

@@ -11,12 +11,22 @@ from django.conf import settings as django_settings
 from django.db import transaction
 from django.utils import timezone
 
-from ai.domain.types import Action, AnalysisQuestion, HoldReason
+from ai.domain.types import AnalysisQuestion, HoldReason
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
-from trading.services import cycles, decision_records, safe_mode, settings, strategies
+from trading.services import (
+    cycles,
+    decision_records,
+    proposals,
+    safe_mode,
+    settings,
+    stages,
+    strategies,
+)
+from trading.services.causes import caused_by
+from trading.services.outcomes import apply_proposal, created_event, not_traded
 from trading.services.questions import Scene, Skip, question_for, read_scene
 
 ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 45 s
@@ -59,7 +69,7 @@ def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
     cycle = Cycle.objects.get(pk=cycle_id)
     began = timezone.now()
     if cycle.cycle_type != Cycle.Type.ANALYSIS:
-        return _store(cycle, token, [], [], began)
+        return _store_proposed(cycle, token)
     give_up_at = time.monotonic() + settings.seconds("analysis_timeout")
     scene = read_scene(cycle)
     inquiries = _inquiries(scene)
@@ -175,23 +185,14 @@ def _fill_in(row: AIDecision, skip: Skip | None, answers: Answers, *, is_held: b
         row.model_call = answers.calls.get(result.call_ids[symbol]) if symbol in result.call_ids else None
         row.model = row.model_call.model if row.model_call else ""
     if skip is not None or result is None:
-        _not_traded(row, DecisionStatus.SKIPPED, skip or Skip("analysis_failed", "nothing was asked"))
+        not_traded(row, DecisionStatus.SKIPPED, skip or Skip("analysis_failed", "nothing was asked"))
         return
     proposal = result.proposals.get(symbol)
     if proposal is None:
         hold = result.holds[symbol]
-        _not_traded(row, DecisionStatus.HELD, Skip(hold.reason, hold.detail))
+        not_traded(row, DecisionStatus.HELD, Skip(hold.reason, hold.detail))
         return
-    row.action, row.confidence, row.reasoning = proposal.action, proposal.confidence, proposal.reasoning
-    if proposal.action is Action.HOLD:
-        _not_traded(row, DecisionStatus.HELD, Skip("hold", ""))
-    elif proposal.action is Action.SELL and not is_held:
-        _not_traded(row, DecisionStatus.SKIPPED, Skip("no_position", "there is nothing to sell"))
-
-
-def _not_traded(row: AIDecision, status: DecisionStatus, why: Skip) -> None:
-    row.status, row.reason, row.reason_detail = status, why.reason, why.detail[:500]
-    row.settled_at = timezone.now()
+    apply_proposal(row, proposal, is_held=is_held)
 
 
 def _store(
@@ -203,30 +204,39 @@ def _store(
 ) -> list[UUID] | None:
     """Insert the decisions and move the cycle on, in one transaction; nothing if the claim was lost."""
     with transaction.atomic():
-        mine = Cycle.objects.filter(
-            pk=cycle.pk, status="running", stage=CycleStage.ANALYSING, lease_until=token
-        )
-        moved = mine.update(stage=CycleStage.EXECUTING, stage_at=timezone.now(), lease_until=None)
-        if not moved:
+        if not _move_on(cycle, token):
             return None
         decision_records.store_records(records)
+        stages.stamp_new(rows)
         AIDecision.objects.bulk_create(rows)
-        Event.objects.bulk_create(_created_event(row) for row in rows)
-        if cycle.cycle_type == Cycle.Type.EXECUTION:
-            return list(AIDecision.objects.approved_pending().values_list("pk", flat=True))
+        Event.objects.bulk_create(created_event(row) for row in rows)
         cycles.record_step(cycle.pk, "analysis", **_summary(rows), seconds=_seconds(began))
+    return _pending(rows)
+
+
+def _store_proposed(cycle: Cycle, token: datetime) -> list[UUID] | None:
+    """Do the same in an execution cycle: what other services proposed, and what people have approved."""
+    taken = proposals.decisions_for(read_scene(cycle))
+    with transaction.atomic():
+        if not _move_on(cycle, token):
+            return None
+        stages.stamp_new([decision for _, decision in taken])
+        AIDecision.objects.bulk_create(decision for _, decision in taken)
+        for proposal, decision in taken:
+            with caused_by(proposal.event_id):
+                created_event(decision).save(force_insert=True)
+        proposals.mark_taken(taken)
+    approved = AIDecision.objects.approved_pending().values_list("pk", flat=True)
+    return [*approved, *_pending([decision for _, decision in taken])]
+
+
+def _move_on(cycle: Cycle, token: datetime) -> bool:
+    mine = Cycle.objects.filter(pk=cycle.pk, status="running", stage=CycleStage.ANALYSING, lease_until=token)
+    return bool(mine.update(stage=CycleStage.EXECUTING, stage_at=timezone.now(), lease_until=None))
+
+
+def _pending(rows: Sequence[AIDecision]) -> list[UUID]:
     return [row.pk for row in rows if row.status == DecisionStatus.PENDING]
-
-
-def _created_event(row: AIDecision) -> Event:
-    return Event(
-        aggregate_type="decision",
-        aggregate_id=str(row.pk),
-        sequence=1,
-        type="decision.created",
-        payload={"to": row.status, "symbol": row.symbol, "action": row.action, "reason": row.reason},
-        cycle_id=row.cycle_id,
-    )
 
 
 def _summary(rows: Sequence[AIDecision]) -> Mapping[str, int]:

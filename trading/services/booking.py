@@ -8,6 +8,7 @@ from django.utils import timezone
 from trading.domain.profit import Execution, cost_per_unit, realised_pnl
 from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Position, Trade
+from trading.services import stages
 
 
 def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
@@ -42,6 +43,8 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
             "traded_at": order.ended_at or timezone.now(),
         },
     )
+    if trade.side == "sell":
+        stages.restamp_exits([trade.symbol])
     return trade
 
 

@@ -19,6 +19,7 @@ from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
 from trading.services import settings, transitions
 from trading.services.failures import log_failure
 from trading.services.market_time import latest_market_time
+from trading.services.spans import traceparent
 from trading.services.universe import Universe, choose_universe, mark_looked_at
 
 log = structlog.get_logger(__name__)
@@ -81,6 +82,7 @@ def start_cycle(
     )
     try:
         _insert(cycle, is_halted=halted)
+        log.info("cycle_started", cycle_id=str(cycle.pk), cycle_type=cycle_type, symbols=len(cycle.symbols))
     except IntegrityError as error:
         if "one_cycle_per_slot" in str(error):
             raise SlotTakenError("the cycle of this time slot was started already") from error
@@ -100,6 +102,7 @@ def _insert(cycle: Cycle, *, is_halted: bool) -> None:
             trigger=cycle.trigger,
             symbol_count=len(cycle.symbols),
             mode=cycle.mode,
+            **traceparent(),
         )
         if is_halted:
             abort_cycle(cycle, reason="kill_switch")
@@ -115,7 +118,8 @@ def _default_universe(cycle_type: str) -> Universe:
 
 
 def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
-    """Append a step's outcome to the cycle's events."""
+    """Append a step's outcome to the cycle's events, and to the log."""
+    log.info("cycle_step", cycle_id=str(cycle_id), step=step, seconds=facts.get("seconds"))
     _append_event(cycle_id, f"cycle.step.{step}", **facts)
 
 
@@ -214,7 +218,10 @@ def fail_cycle(cycle: Cycle, *, reason: str) -> bool:
 def complete_cycle(cycle: Cycle) -> bool:
     """End a cycle whose work is done; return whether this call ended it."""
     columns = _end_columns(cycle, timezone.now())
-    return transitions.apply(cycle, "complete", changes=columns, **columns["metrics"])
+    completed = transitions.apply(cycle, "complete", changes=columns, **columns["metrics"])
+    if completed:
+        log.info("cycle_completed", cycle_id=str(cycle.pk), **columns["metrics"])
+    return completed
 
 
 def _end_columns(cycle: Cycle, now: datetime, *, reason: str = "") -> dict[str, Any]:

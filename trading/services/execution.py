@@ -18,6 +18,7 @@ from trading.domain.symbols import is_coin
 from trading.models import AgentStatus, AIDecision, Approval, MarketSnapshot, Mode, Order, Position, Saga
 from trading.services import gate_inputs, settings, transitions
 from trading.services.saga_steps import create_steps
+from trading.services.spans import stage
 
 CLAIM_LEASE = timedelta(seconds=45)
 
@@ -92,7 +93,7 @@ def _pass_gate(decision: AIDecision) -> UUID | None:
     The gate reads the mode again under the lock: one that was set since is obeyed, with a denial.
     """
     snapshot = MarketSnapshot.objects.filter(symbol=decision.symbol).order_by("-quoted_at").first()
-    with transaction.atomic():
+    with stage("gate", symbol=decision.symbol), transaction.atomic():
         locks.lock_book()
         intent = gate_inputs.order_intent(decision, snapshot)
         judgement = risk_book.check_and_reserve(

@@ -10,10 +10,11 @@ from connectors.errors import ConnectorError
 from trading.domain.statuses import CycleStage
 from trading.errors import TradingError
 from trading.models import Cycle, MarketSnapshot
-from trading.services import cycles
+from trading.services import consuming, cycles
 from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
 from trading.services.reconciliation import reconcile
+from trading.services.request_keys import prune_keys
 
 SNAPSHOTS_KEPT = timedelta(days=7)
 LEASE = timedelta(minutes=2)
@@ -40,6 +41,6 @@ def maintain(cycle_id: UUID) -> bool:
 
 
 def prune() -> int:
-    """Delete market snapshots that nothing reads any more; return how many."""
+    """Delete snapshots, request keys and events' repeats that nothing reads any more; return how many rows."""
     deleted, _ = MarketSnapshot.objects.filter(fetched_at__lt=timezone.now() - SNAPSHOTS_KEPT).delete()
-    return deleted
+    return deleted + prune_keys() + consuming.forget_old()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
-from trading.services import transitions
+from trading.services import stages, transitions
 from trading.services.providers import current_providers
 
 EVENT_OF = MappingProxyType(
@@ -59,9 +59,15 @@ def record_told(order: Order, told: BrokerOrder, fills: Sequence[BrokerFill]) ->
             _apply(row, event, changes, told)
         elif row.status in OPEN_ORDER:
             Order.objects.filter(pk=row.pk).update(**changes)
-        record_fills(row, fills)
+        if not record_fills(row, fills) and not moved:
+            _restamp(row)
     row.refresh_from_db()
     return row
+
+
+def _restamp(order: Order) -> None:
+    if order.decision_id is not None:
+        stages.restamp([order.decision_id])
 
 
 def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
@@ -79,7 +85,10 @@ def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
         )
         for fill in fills
     ]
-    Fill.objects.bulk_create(rows, ignore_conflicts=True)
+    if rows:
+        with transaction.atomic():
+            Fill.objects.bulk_create(rows, ignore_conflicts=True)
+            _restamp(order)
     return len(rows)
 
 

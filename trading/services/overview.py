@@ -208,7 +208,7 @@ def overview() -> Overview:
     """Read the dashboard: a fixed number of small queries, whatever the tables hold."""
     now = timezone.now()
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
-    money = _money()
+    account = money()
     positions = tuple(Position.objects.order_by("-market_value", "symbol"))
     recent = list(Cycle.objects.order_by("-started_at", "-id")[:CYCLES_SEARCHED])
     lines = [_line(cycle, now) for cycle in recent]
@@ -216,9 +216,9 @@ def overview() -> Overview:
     return Overview(
         now=now,
         market=MarketTime(market_now(), agent.market_time, agent.market_time_read_at, agent.market_open),
-        money=money,
+        money=account,
         curve=_curve(),
-        exposure=_exposure(positions, money),
+        exposure=exposure(positions, account),
         positions=positions,
         cycles=tuple(lines[:CYCLES_SHOWN]),
         last_analysis=next((line for line in trading if line.decisions), None),
@@ -228,7 +228,8 @@ def overview() -> Overview:
     )
 
 
-def _money() -> Money | None:
+def money() -> Money | None:
+    """Return the account as last read, None before the first reading."""
     snapshot = EquitySnapshot.objects.order_by("-created_at").first()
     if snapshot is None:
         return None
@@ -251,11 +252,12 @@ def _curve() -> tuple[tuple[datetime, Decimal], ...]:
     return tuple(reversed(rows))
 
 
-def _exposure(positions: tuple[Position, ...], money: Money | None) -> Exposure:
+def exposure(positions: tuple[Position, ...], account: Money | None) -> Exposure:
+    """Return what is held and reserved against the limits in force."""
     limits = RiskLimits.objects.first()
     held = sum((abs(p.market_value) for p in positions), ZERO)
     reserved = sum(book.reserved_by_symbol().values(), ZERO)
-    equity = money.equity if money and money.equity > 0 else None
+    equity = account.equity if account and account.equity > 0 else None
     return Exposure(
         held=held,
         reserved=reserved,

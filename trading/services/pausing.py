@@ -1,10 +1,12 @@
 """A cycle that waits for the broker: paused, tried again with growing pauses, resumed; its clock runs on.
 
-A paused cycle takes no decision further. Past its deadline the sweeper aborts it like any other.
+A paused cycle takes no decision further. Past its deadline the sweeper aborts it like any other. A pause
+by a person is in steering.py.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -72,7 +74,7 @@ def resume_cycle(cycle_id: UUID) -> CycleStage | None:
     if not claimed.update(lease_until=_next_try(cycle.stage_at, now)):
         return None
     try:
-        sync_portfolio(cycle_id)
+        return go_on(cycle)
     except UnavailableError as error:
         log_failure(
             "broker_still_unavailable",
@@ -82,9 +84,23 @@ def resume_cycle(cycle_id: UUID) -> CycleStage | None:
             cycle_id=cycle_id,
         )
         return None
+
+
+def go_on(cycle: Cycle, *, actor: str = "") -> CycleStage | None:
+    """Resume a paused cycle once the broker has answered; ``actor`` is the person who wants it.
+
+    Returns:
+        The stage the cycle goes on with; None when it is no longer paused.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    sync_portfolio(cycle.pk)
     lasted = _seconds(cycle.stage_at, timezone.now())
     changes = {"reason": "", "stage_at": timezone.now(), "lease_until": None}
-    resumed = transitions.apply(cycle, "resume", changes=changes, paused_seconds=lasted, stage=cycle.stage)
+    facts: dict[str, Any] = {"paused_seconds": lasted, "stage": cycle.stage}
+    facts |= {"actor": actor} if actor else {}
+    resumed = transitions.apply(cycle, "resume", changes=changes, **facts)
     return CycleStage(cycle.stage) if resumed else None
 
 

@@ -14,7 +14,7 @@ from risk.services import locks
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
-from trading.services import transitions, watchdog
+from trading.services import stages, transitions, watchdog
 from trading.services.providers import Providers, current_providers
 
 SYNCED = "position_synced"
@@ -248,6 +248,7 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
             _append_position_event(symbol, "opened", Decimal(0), position.quantity, cycle_id)
         elif known.quantity != position.quantity:
             _append_position_event(symbol, "changed", known.quantity, position.quantity, cycle_id)
+    stages.restamp_exits(before.keys() ^ told.keys())
 
 
 def _append_position_event(

@@ -25,6 +25,7 @@ from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
 from trading.services.portfolio import includes, sync_portfolio
 from trading.services.providers import current_providers
+from trading.services.spans import stage
 from trading.services.submission import UNSENT, submit_order
 
 POLL_INTERVAL = timedelta(seconds=3)
@@ -89,11 +90,13 @@ def _advance(saga: Saga) -> None:
     order = saga.order
     if order.status in UNSENT:
         saga_steps.begin(saga, Step.SUBMIT_ORDER)
-        order = submit_order(order.pk)
+        with stage(Step.SUBMIT_ORDER.value, symbol=order.symbol):
+            order = submit_order(order.pk)
     if order.acknowledged_at is not None:
         saga_steps.end(saga, Step.SUBMIT_ORDER, Outcome.COMPLETED, broker_order_id=order.broker_order_id)
     if order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
-        order = _confirm(saga, order)
+        with stage(Step.CONFIRM_FILL.value, symbol=order.symbol):
+            order = _confirm(saga, order)
     saga.order = order
     if not order.is_open:
         _settle(saga, order)
@@ -151,11 +154,14 @@ def _settle(saga: Saga, order: Order) -> None:
     order.refresh_from_db()
     if order.filled_quantity > 0:
         if saga_steps.booked_quantity(saga) < order.filled_quantity:
-            _book(saga, order)
+            with stage(Step.UPDATE_POSITION.value, symbol=order.symbol):
+                _book(saga, order)
     elif saga.status == SagaStatus.COMPENSATING:
-        compensation.undo(saga)
+        with stage("undo", symbol=order.symbol):
+            compensation.undo(saga)
     elif saga.status in (SagaStatus.RUNNING, SagaStatus.FAILED):
-        compensation.compensate(saga, order)
+        with stage("compensate", symbol=order.symbol):
+            compensation.compensate(saga, order)
 
 
 def _book(saga: Saga, order: Order) -> None:

@@ -33,6 +33,7 @@ from trading.services import settings, transitions
 from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
 from trading.services.providers import current_providers
+from trading.services.spans import stage
 
 T = TypeVar("T")
 REQUEST_LEASE = timedelta(seconds=30)  # longer than a look-up and a request, 10 s each in total
@@ -188,7 +189,7 @@ def post_order(order: Order) -> BrokerOrder:
         time_in_force=TimeInForce(order.time_in_force),
     )
     broker = current_providers().broker
-    with locks.switch_shared():
+    with stage("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():
         if switch.is_engaged() and order.purpose != Purpose.FLATTEN:
             raise SwitchEngagedError(order.client_order_id)
         return broker.submit_order(request)

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import models, transaction
 from django.db.models import Max
 
+from trading.domain.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
+from trading.services import stages
+from trading.services.causes import current_cause
 
+log = structlog.get_logger(__name__)
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
 MACHINE_OF: Mapping[type[models.Model], str] = {
     AIDecision: "decision",
@@ -25,6 +30,24 @@ def correlation_of(row: StatusRow) -> UUID | None:
     if isinstance(row, UniverseCandidate):
         return None
     return row.pk if isinstance(row, Cycle) else row.cycle_id
+
+
+def identity_of(row: StatusRow) -> dict[str, Any]:
+    """Return the facts every event of the row carries, so that it can be understood without the table."""
+    if isinstance(row, Order):
+        return {
+            "symbol": row.symbol,
+            "side": row.side,
+            "quantity": None if row.quantity is None else str(row.quantity),
+            "client_order_id": row.client_order_id,
+            "purpose": row.purpose,
+            "decision_id": None if row.decision_id is None else str(row.decision_id),
+        }
+    if isinstance(row, AIDecision):
+        return {"symbol": row.symbol, "action": row.action}
+    if isinstance(row, Saga):
+        return {"order_id": str(row.order_id), "decision_id": str(row.decision_id)}
+    return {}
 
 
 def apply(
@@ -53,6 +76,8 @@ def apply(
     target = next_status(machine, row.status, event)
     condition = models.Q(pk=row.pk, status=row.status) & (where or models.Q())
     values = dict(changes or {})
+    if isinstance(row, AIDecision):
+        values |= stages.word_after(row, target, values)
     with transaction.atomic():
         updated = type(row)._default_manager.filter(condition).update(status=target, **values)
         if not updated:
@@ -61,9 +86,13 @@ def apply(
             aggregate_type=machine,
             aggregate_id=str(row.pk),
             event_type=f"{machine}.{event}",
-            payload={"from": row.status, "to": target, **facts},
+            payload={"from": row.status, "to": target, **identity_of(row), **facts},
             cycle_id=correlation_of(row),
         )
+        if isinstance(row, (Order, Saga)) and row.decision_id is not None:
+            stages.restamp([row.decision_id])
+    ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
+    log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
     for name, value in {"status": target, **values}.items():
         setattr(row, name, value)
     return True
@@ -71,13 +100,22 @@ def apply(
 
 def record_created(row: StatusRow, **facts: Any) -> None:
     """Write the first event of a row that was just inserted, in the caller's transaction."""
+    first_event(row, **facts).save(force_insert=True)
+
+
+def first_event(row: StatusRow, **facts: Any) -> Event:
+    """Return the event of a row that is about to be inserted, to be inserted with it."""
     machine = MACHINE_OF[type(row)]
-    append_event(
+    kind, payload = f"{machine}.created", {"to": row.status, **identity_of(row), **facts}
+    return Event(
         aggregate_type=machine,
         aggregate_id=str(row.pk),
-        event_type=f"{machine}.created",
-        payload={"to": row.status, **facts},
+        sequence=1,
+        type=kind,
+        payload=payload,
         cycle_id=correlation_of(row),
+        causation_id=current_cause(),
+        public_sequence=1 if public_type(kind, payload) else None,
     )
 
 
@@ -89,19 +127,23 @@ def append_event(
     payload: Mapping[str, Any],
     cycle_id: UUID | None,
 ) -> Event:
-    """Append to the log with the aggregate's next sequence.
+    """Append to the log with the aggregate's next sequence, and to the outbox where others may see it.
 
     The caller holds the aggregate's row lock (its update is in the same transaction), which makes the
     sequence gapless; the unique constraint catches whoever does not.
     """
-    last = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id).aggregate(
-        last=Max("sequence")
-    )
+    of_aggregate = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id)
+    public = None
+    if public_type(event_type, payload):
+        published = of_aggregate.filter(public_sequence__isnull=False)
+        public = (published.aggregate(last=Max("public_sequence"))["last"] or 0) + 1
     return Event.objects.create(
         aggregate_type=aggregate_type,
         aggregate_id=aggregate_id,
-        sequence=(last["last"] or 0) + 1,
+        sequence=(of_aggregate.aggregate(last=Max("sequence"))["last"] or 0) + 1,
         type=event_type,
         payload=dict(payload),
         cycle_id=cycle_id,
+        causation_id=current_cause(),
+        public_sequence=public,
     )

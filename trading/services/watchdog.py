@@ -148,8 +148,29 @@ def _watch_loss(account: Account) -> None:
         "max_daily_loss_percent": str(limits.max_daily_loss_percent),
         "limits_version": str(limits.version),
     }
+    _record_breach(figures, day=str(start))
     words = f"the day's loss is {loss_percent:.2f} %, the limit {limits.max_daily_loss_percent:.2f} %"
     _engage(Trigger.DAILY_LOSS, words, figures)
+
+
+def _record_breach(figures: Mapping[str, str], *, day: str) -> None:
+    """Write down that the day's loss is past its limit, once a session; whether or not the switch is engaged."""
+    with transaction.atomic():
+        AgentStatus.objects.select_for_update().get(pk=1)
+        if Event.objects.filter(aggregate_type="risk_limit", aggregate_id=f"daily_loss:{day}").exists():
+            return
+        transitions.append_event(
+            aggregate_type="risk_limit",
+            aggregate_id=f"daily_loss:{day}",
+            event_type="risk_limit.breached",
+            payload={
+                "limit": "max_daily_loss_percent",
+                "scope": "account",
+                "value": figures["daily_loss_percent"],
+                "limit_value": figures["max_daily_loss_percent"],
+            },
+            cycle_id=None,
+        )
 
 
 def _watch_standing(account: Account) -> None:

@@ -2,7 +2,6 @@ import signal
 import threading
 import time
 from typing import Any
-from uuid import UUID
 
 import structlog
 from django.core.management.base import BaseCommand
@@ -10,11 +9,9 @@ from django.db import DatabaseError, connection
 
 from connectors.base import Broker, TradeUpdate
 from connectors.errors import ConnectorError
-from trading.domain.statuses import OPEN_SAGA
 from trading.errors import NotConfiguredError
-from trading.models import Order, Saga
+from trading.services.hints import work_on
 from trading.services.providers import current_providers
-from trading.services.sweeping import Kind, Work
 from trading.tasks import revive
 
 log = structlog.get_logger(__name__)
@@ -51,21 +48,10 @@ def _take_hint(update: TradeUpdate) -> None:
     client_order_id = update.order.client_order_id
     log.info("trade_update", update=update.event, client_order_id=client_order_id)
     try:
-        sagas = Saga.objects.open().filter(order__client_order_id=client_order_id)
-        for pk in sagas.values_list("pk", flat=True):
-            revive(Work(Kind.ADVANCE, pk))
-        for pk in _late(update):
-            revive(Work(Kind.SETTLE, pk))
+        for work in work_on(client_order_id, told_filled=update.order.filled_quantity):
+            revive(work)
     except DatabaseError as error:
         _database_away(error)
-
-
-def _late(update: TradeUpdate) -> list[UUID]:
-    """Return the order whose saga has ended although the broker tells of more than was booked."""
-    ended = Order.objects.filter(client_order_id=update.order.client_order_id, saga__isnull=False)
-    ended = ended.exclude(saga__status__in=OPEN_SAGA)
-    more = ended.filter(filled_quantity__lt=update.order.filled_quantity)
-    return list(more.values_list("pk", flat=True))
 
 
 def _database_away(error: DatabaseError) -> None:

@@ -14,6 +14,7 @@ from trading.domain.symbols import EXPECTED, parse_symbols
 from trading.errors import CycleRunningError, SymbolsError
 from trading.models import Asset, Cycle
 from trading.services.cycles import CycleReport, report, start_cycle
+from trading.services.spans import note_cycle, stage
 from trading.services.universe import checked_symbols
 from trading.tasks import launch
 
@@ -91,15 +92,17 @@ def _worker_answers() -> bool:
 
 def _run(cycle_type: str, symbols: list[str] | None) -> Cycle:
     """Start the cycle when none runs any more, and wait for its end (the sweeper sees to it)."""
-    while True:
-        try:
-            cycle = start_cycle(
-                cycle_type=cycle_type, trigger="command", started_by=getpass.getuser(), symbols=symbols
-            )
-            break
-        except CycleRunningError:
-            time.sleep(POLL_SECONDS)
-    launch(cycle)
+    with stage("start_cycle"):
+        while True:
+            try:
+                cycle = start_cycle(
+                    cycle_type=cycle_type, trigger="command", started_by=getpass.getuser(), symbols=symbols
+                )
+                break
+            except CycleRunningError:
+                time.sleep(POLL_SECONDS)
+        note_cycle(cycle.pk)
+        launch(cycle)
     while cycle.is_open:
         time.sleep(POLL_SECONDS)
         cycle.refresh_from_db()

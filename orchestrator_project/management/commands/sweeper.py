@@ -64,7 +64,6 @@ class Command(BaseCommand):
         for work in found:
             if now - revived.get(work, -REVIVE_AGAIN_SECONDS) >= REVIVE_AGAIN_SECONDS:
                 revived[work] = now
-                log.info("revived", kind=work.kind, id=str(work.id))
                 _revive(work)
         for gone in revived.keys() - set(found):
             del revived[gone]

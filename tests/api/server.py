@@ -1,0 +1,59 @@
+"""The web process as it runs, on the test's database, queue and venue."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import requests
+from django.conf import settings
+
+from orchestrator_project.processes import process_specs
+from tests.e2e.system import ROOT, environment
+from tests.waiting import wait_until
+
+
+class Server:
+    """A running web process."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        self.url = url
+        self.process = psutil.Process(pid)
+
+    def get(self, path: str, *, token: str = "", **more: object) -> requests.Response:
+        """Ask, as the user of a token."""
+        headers = {"Authorization": f"Token {token}"} if token else {}
+        headers |= more.pop("headers", {})  # type: ignore[arg-type,assignment]
+        return requests.get(f"{self.url}{path}", headers=headers, timeout=30, **more)  # type: ignore[arg-type]
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """Run the web process while the block runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = Path(settings.ENVIRONMENT.orchestrator_home)
+    spec = next(
+        spec for spec in process_specs(home=home, port=port, workers=1, venue=None) if spec.name == "web"
+    )
+    log = home / "web-under-test.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(spec.argv, cwd=ROOT, env=environment(), stdout=output, stderr=output)
+    url = f"http://127.0.0.1:{port}"
+
+    def serves() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return requests.get(f"{url}/health/live", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    try:
+        wait_until(serves, what="the web process serves")
+        yield Server(url, process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)

@@ -1,0 +1,46 @@
+"""Relay and consumers as processes of their own, to be killed and started again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.e2e.system import ROOT, environment
+
+COMMANDS = {
+    "relay": ("manage.py", "relay_events"),
+    "consumer": ("manage.py", "consume_events"),
+    "recorder": ("-m", "tests.events.recorder"),
+}
+
+
+class Processes:
+    """What was started here; each writes to a log of its own in ``folder``."""
+
+    def __init__(self, folder: Path, events_url: str) -> None:
+        self._folder = folder
+        self._environment = environment() | {"EVENTS_URL": events_url}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *names: str) -> None:
+        """Start processes, again if they were killed."""
+        for name in names:
+            with (self._folder / f"{name}.log").open("ab") as log:
+                self._running[name] = subprocess.Popen(
+                    [sys.executable, *COMMANDS[name]], cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process and wait until it is gone."""
+        process = self._running[name]
+        process.kill()
+        process.wait(10)
+
+    def stop(self) -> None:
+        """Kill everything."""
+        for name in self._running:
+            self.kill(name)
+
+    def log(self, name: str) -> str:
+        """Return what a process has written."""
+        path = self._folder / f"{name}.log"
+        return path.read_text(errors="replace")[-3000:] if path.exists() else ""

@@ -1,0 +1,90 @@
+"""The catalog of published events, and its schemas in docs/events/."""
+
+import json
+from uuid import UUID
+
+import pytest
+from django.utils import timezone
+
+from tests.events.validity import FOLDER, problems, validators
+from trading.domain.event_schemas import files
+from trading.domain.public_events import CATALOG, LogRow, cloud_event, public_type
+
+PK = UUID("01900000-0000-7000-8000-000000000001")
+PROMISED = """
+    orchestrator.cycle.started orchestrator.cycle.completed orchestrator.cycle.paused orchestrator.cycle.resumed
+    orchestrator.cycle.failed orchestrator.cycle.aborted orchestrator.saga.started orchestrator.saga.completed
+    orchestrator.saga.compensated orchestrator.saga.failed ai-decision.decision.generated ai.model.switched
+    trading-engine.order.submitted trading-engine.order.filled trading-engine.order.failed
+    trading-engine.order.canceled trading-engine.position.opened trading-engine.position.closed
+    risk.kill-switch.engaged risk.kill-switch.released risk.limit.breached
+    approval.requested approval.granted approval.rejected approval.expired
+"""
+
+
+def row(kind: str, aggregate_type: str, **payload: object) -> LogRow:
+    return LogRow(PK, kind, payload, aggregate_type, "1", 7, PK, "task:3", timezone.now())
+
+
+def test_the_catalog_has_the_types_of_the_contract() -> None:
+    assert sorted(CATALOG) == sorted(PROMISED.split())
+
+
+def test_files_of_the_schemas_are_those_of_the_catalog() -> None:
+    written = {file.name: json.loads(file.read_text()) for file in FOLDER.glob("*.json")}
+
+    assert written == files(), "run manage.py event_schemas"
+    assert len(validators()) == len(written)
+
+
+def test_the_index_names_every_file() -> None:
+    index = (FOLDER / "README.md").read_text()
+
+    assert [name for name in files() if f"({name})" not in index] == []
+
+
+def test_event_has_correlation_causation_and_its_place_in_the_aggregate() -> None:
+    told = row("kill_switch.engaged", "kill_switch", actor="ann", reason="drill", trigger="operator")
+
+    event = cloud_event(told, source="urn:test")
+
+    assert problems(event) == []
+    assert (event["correlationid"], event["causationid"], event["sequence"]) == (
+        str(PK),
+        "task:3",
+        "0000000007",
+    )
+    assert event["data"] == {"actor": "ann", "reason": "drill", "trigger": "operator"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "expected"),
+    [
+        ("decision.reject", {"from": "awaiting_approval"}, "approval.rejected"),
+        ("decision.reject", {"from": "executing"}, None),
+        ("decision.expire", {"from": "awaiting_approval"}, "approval.expired"),
+        ("decision.expire", {"from": "pending"}, None),
+        ("order.submit", {"from": "created"}, "trading-engine.order.submitted"),
+        ("order.submit", {"from": "unknown"}, None),
+        ("decision.deny", {"reason": "exposure_limit_exceeded"}, "risk.limit.breached"),
+        ("decision.deny", {"reason": "low_confidence"}, None),
+        ("cycle.step.stocks", {}, None),
+    ],
+)
+def test_the_same_transition_means_what_it_came_from(
+    kind: str, payload: dict[str, str], expected: str | None
+) -> None:
+    assert public_type(kind, payload) == expected
+
+
+def test_a_row_that_lacks_a_fact_is_named_and_never_half_published() -> None:
+    with pytest.raises(ValueError, match="trigger: was not given"):
+        cloud_event(row("kill_switch.engaged", "kill_switch", actor="a", reason="b"), source="urn:test")
+
+
+def test_exponents_of_quantities_stay_inside() -> None:
+    event = cloud_event(
+        row("position.opened", "position", symbol="AAPL", **{"from": "0", "to": "1E+2"}), source="urn:test"
+    )
+
+    assert event["data"]["quantity"] == "100"

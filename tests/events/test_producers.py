@@ -1,0 +1,85 @@
+"""Every published type is written by the service it speaks of; its schema is asserted behind every test."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from connectors.errors import UnavailableError
+from tests.factories import make_agent, make_limits, make_user
+from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
+from tests.trading.scenes import advanced_to_its_end, change, passed, wish
+from trading.domain.public_events import CATALOG, public_type
+from trading.models import Approval, Cycle, Event, Saga
+from trading.services import approvals, compensation, cycles, execution, kill_switch, pausing
+from trading.services.outcomes import created_event
+from trading.services.portfolio import sync_portfolio
+
+
+def started() -> Cycle:
+    return cycles.start_cycle(trigger="test", symbols=[STOCK])
+
+
+def ways_of_a_cycle() -> None:
+    cycles.fail_cycle(started(), reason="broken")
+    cycle = started()
+    cycles.record_model_switch(
+        cycle.pk, strategy="S", from_model="a", to_model="b", cause="timeout", detail="slow", batches=3
+    )
+    cycles.abort_cycle(cycle, reason="deadline")
+    cycle = started()
+    pausing.pause_cycle(cycle.pk, error=UnavailableError("alpaca", "account", "down"))
+    change(cycle, lease_until=timezone.now() - timedelta(seconds=1))
+    pausing.resume_cycle(cycle.pk)
+    cycle.refresh_from_db()
+    cycles.complete_cycle(cycle)
+
+
+def ways_of_an_approval() -> None:
+    make_agent(mode="semi_auto")
+    user = make_user()
+    for symbol in (STOCK, OTHER_STOCK, WHOLE_STOCK):
+        decision = wish(symbol)
+        created_event(decision).save()
+        Event.objects.filter(aggregate_id=str(decision.pk)).exclude(type="decision.created").delete()
+        execution.execute_decision(decision.pk)
+    granted, rejected, late = Approval.objects.order_by("requested_at")
+    approvals.answer(granted, granted=True, user=user)
+    approvals.answer(rejected, granted=False, user=user, reason="no")
+    change(late, expires_at=timezone.now())
+    approvals.expire(late)
+    make_agent(mode="autonomous")
+    cycles.complete_cycle(Cycle.objects.open().get())
+
+
+def ways_of_a_limit(account: Outside) -> None:
+    account.hold(COIN, "0.01")
+    sync_portfolio(None)
+    make_limits(max_positions=1)
+    execution.execute_decision(wish(STOCK).pk)
+
+
+def ways_of_an_order(account: Outside) -> None:
+    saga = Saga.objects.get(decision__approval__isnull=False)
+    advanced_to_its_end(saga.pk)
+    account.sell_everything()
+    sync_portfolio(None)
+    account.venue.fault(kind="reject_order", times=1)
+    advanced_to_its_end(passed(OTHER_STOCK).pk)
+    held_back = passed(COIN)
+    kill_switch.engage(actor="ann", reason="drill")
+    advanced_to_its_end(held_back.pk)
+    kill_switch.release(actor="ann", reason="drill over")
+    compensation.give_up(passed(WHOLE_STOCK), RuntimeError("cannot be undone"))
+    kill_switch.release(actor="ann", reason="looked at it")
+
+
+def test_every_type_of_the_catalog_is_written_by_its_service(account: Outside) -> None:
+    ways_of_a_cycle()
+    ways_of_an_approval()
+    ways_of_an_order(account)
+    ways_of_a_limit(account)
+
+    rows = Event.objects.filter(public_sequence__isnull=False)
+    produced = {public_type(row.type, row.payload) for row in rows}
+
+    assert set(CATALOG) - produced == set()

@@ -1,0 +1,103 @@
+"""What came from outside: proposals, what waits for its turn, and messages that could not be taken."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, labelled, status_label
+from trading.labels import COLOURS
+from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent, TradeProposal
+from trading.services.parking import replay
+from trading.tasks import revive
+
+REPLAY = "replay_parkedevent"
+MOST_AT_ONCE = 50
+
+
+@admin.register(ParkedEvent)
+class ParkedEventAdmin(RecordAdmin):
+    """Messages as they came, with what was wrong; those who may can have them read again."""
+
+    list_display = [
+        "parked_at",
+        status_label,
+        "type",
+        "source",
+        "event_id",
+        "error",
+        "replays",
+        "replayed_by",
+    ]
+    list_filter = ["status", "consumer"]
+    list_select_related = ["replayed_by"]
+    search_fields = ["event_id__exact", "source__exact"]
+    search_help_text = "The event's id or its source"
+    uuid_search = ("id",)
+    ordering = ["-parked_at"]
+    actions = ["replay_selected"]
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may have parked messages read again."""
+        return bool(request.user.has_perm(f"trading.{REPLAY}"))
+
+    @admin.action(description="Replay: read and judge again", permissions=["replay"])
+    def replay_selected(self, request: HttpRequest, chosen: QuerySet[ParkedEvent]) -> None:
+        """Replay each and say what came of it."""
+        for parked in chosen[:MOST_AT_ONCE]:
+            report = replay(parked, user=request.user)  # type: ignore[arg-type]  # staff only comes here
+            for work in report.works:
+                revive(work)
+            if report.error:
+                messages.error(request, f"{parked.event_id}: still parked: {report.error}")
+            else:
+                messages.success(request, f"{parked.event_id}: handled")
+
+
+@admin.register(TradeProposal)
+class TradeProposalAdmin(GrowingRecordAdmin):
+    """Trades that other services proposed, and what became of them."""
+
+    list_display = [
+        "received_at", status_label, "action", "symbol", "confidence", "strategy", "source", "reason", "cycle",
+    ]  # fmt: skip
+    list_select_related = ["strategy", "decision"]
+    list_filter = ["status"]
+    search_fields = ["symbol__exact", "event_id__exact", "source__exact"]
+    search_help_text = "A symbol in capitals, the event's id or its source"
+    uuid_search = ("id", "decision_id")
+    ordering = ["-received_at"]
+
+    @admin.display(description="cycle")
+    def cycle(self, proposal: TradeProposal) -> str:
+        """Link to the cycle that took it up."""
+        return cycle_link(proposal.decision) if proposal.decision else "-"
+
+
+@admin.register(HeldEvent)
+class HeldEventAdmin(RecordAdmin):
+    """Events that came before an earlier one of their aggregate."""
+
+    list_display = ["held_at", "consumer", "source", "aggregate", "sequence"]
+
+
+@admin.register(EventStream)
+class EventStreamAdmin(GrowingRecordAdmin):
+    """How far consumers are, by aggregate."""
+
+    list_display = ["updated_at", "consumer", "source", "aggregate", "last_sequence"]
+    search_fields = ["aggregate__exact"]
+    ordering = ["-updated_at"]
+
+
+@admin.register(HandledEvent)
+class HandledEventAdmin(GrowingRecordAdmin):
+    """Events that had their effect."""
+
+    list_display = ["handled_at", "consumer", "outcome_label", "source", "event_id"]
+    search_fields = ["event_id__exact"]
+    ordering = ["-handled_at"]
+
+    @labelled(description="outcome", colours=COLOURS)
+    def outcome_label(self, handled: HandledEvent) -> str:
+        """Show the outcome in its colour."""
+        return handled.outcome

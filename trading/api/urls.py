@@ -1,0 +1,40 @@
+"""The resources; orchestrator_project/urls.py serves them at the root and under ``/api/``."""
+
+from django.urls import path
+
+from trading.api.views import ai_decisions, control, cycles, decisions, orders, records, sagas, stream
+
+urlpatterns = [
+    path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),
+    path("status", control.StatusView.as_view()),
+    path("mode", control.ModeView.as_view()),
+    path("kill-switch", control.KillSwitchView.as_view()),
+    path("cycles/current", cycles.CurrentCycleView.as_view()),
+    path("cycles/history", cycles.CyclesView.as_view()),
+    path("cycles/start", cycles.StartCycleView.as_view()),
+    path("cycles/stop", cycles.StopCycleView.as_view()),
+    path("cycles/pause", cycles.PauseCycleView.as_view()),
+    path("cycles/resume", cycles.ResumeCycleView.as_view()),
+    path("sagas/active", sagas.ActiveSagasView.as_view()),
+    path("sagas/<uuid:pk>", sagas.SagaView.as_view()),
+    path("decisions/<uuid:pk>", decisions.DecisionView.as_view()),
+    path("approvals", decisions.ApprovalsView.as_view()),
+    path("approvals/<uuid:pk>/approve", decisions.ApproveView.as_view()),
+    path("approvals/<uuid:pk>/reject", decisions.RejectView.as_view()),
+    path("orders", orders.OrdersView.as_view()),
+    path("fills", orders.FillsView.as_view()),
+    path("trades", orders.TradesView.as_view()),
+    path("positions", orders.PositionsView.as_view()),
+    path("equity", orders.EquityView.as_view()),
+    path("strategies", records.StrategiesView.as_view()),
+    path("risk/limits", records.LimitsView.as_view()),
+    path("universe/candidates", records.CandidatesView.as_view()),
+    path("model-calls", records.ModelCallsView.as_view()),
+    path("events", records.EventsView.as_view()),
+    path("events/stream", stream.EventStreamView.as_view()),
+]
+
+# The first words of the API's addresses: errors at them are problems, whoever finds them.
+ROOTS = frozenset(
+    {"api", "health", "openapi.json", "docs"} | {str(each.pattern).split("/")[0] for each in urlpatterns}
+)

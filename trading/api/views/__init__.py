@@ -1,0 +1,1 @@
+"""The resources, a module for each group of them."""

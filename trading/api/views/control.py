@@ -1,0 +1,177 @@
+"""What the operator steers by: the agent's status, the mode, the kill switch."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from risk.errors import SwitchStateError
+from risk.models import KillSwitch
+from trading.api.idempotency import idempotent
+from trading.api.problems import Problem, invalid
+from trading.api.serializers import (
+    ApiSerializer,
+    PlainDecimalField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictSerializer,
+)
+from trading.api.views.base import ApiView
+from trading.api.views.live import LiveStateSerializer
+from trading.models import Mode
+from trading.models.control import TradingStateChoice
+from trading.services import control, kill_switch, modes
+from trading.services.flatten import flatten_positions
+
+ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
+
+
+class AccountSerializer(LiveStateSerializer):
+    """The account's money in USD, as last read from the broker."""
+
+    equity = PlainDecimalField(allow_null=True)
+    cash = PlainDecimalField(allow_null=True)
+    buying_power = PlainDecimalField(allow_null=True)
+    day_pnl = PlainDecimalField(allow_null=True)
+
+
+class StatusSerializer(LiveStateSerializer):
+    """Where the agent stands; its own `source`, `fetchedAt` and `isStale` are of the positions."""
+
+    is_running = serializers.BooleanField()
+    current_cycle_id = serializers.UUIDField(allow_null=True)
+    last_cycle_time = serializers.DateTimeField(allow_null=True)
+    mode = serializers.ChoiceField(Mode.values)
+    trading_state = serializers.ChoiceField(TradingStateChoice.values)
+    state_reason = serializers.CharField(
+        help_text="Why trading is halted or reducing; empty while it is active."
+    )
+    position_count = serializers.IntegerField()
+    daily_pnl = PlainDecimalField(allow_null=True)
+    approvals_open = serializers.IntegerField()
+    unprotected_positions = serializers.ListField(child=serializers.CharField())
+    analyst = serializers.CharField()
+    world = serializers.CharField(help_text="Whose prices these are.")
+    is_simulated = serializers.BooleanField()
+    market_time = serializers.DateTimeField(allow_null=True)
+    is_market_open = serializers.BooleanField()
+    account = AccountSerializer()
+
+
+class ModeSerializer(StrictSerializer):
+    """How decisions become orders."""
+
+    mode = serializers.ChoiceField(Mode.values)
+
+
+class SwitchSerializer(ApiSerializer):
+    """How the kill switch stands, and what our record still has open."""
+
+    engaged = serializers.BooleanField()
+    engaged_at = serializers.DateTimeField(allow_null=True)
+    engaged_by = serializers.CharField(allow_null=True)
+    trigger = serializers.CharField(allow_null=True)
+    reason = serializers.CharField(allow_null=True)
+    open_orders = serializers.ListField(child=serializers.CharField())
+    unprotected_positions = serializers.ListField(child=serializers.CharField())
+    already_engaged = serializers.BooleanField(required=False, help_text="Only after engaging.")
+    cancel_requested = serializers.ListField(child=serializers.CharField(), required=False)
+    flatten_ordered = serializers.ListField(child=serializers.CharField(), required=False)
+    problems = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="What could not be done: look at it."
+    )
+
+
+class SwitchActSerializer(StrictSerializer):
+    """What to do with the switch."""
+
+    action = serializers.ChoiceField(["engage", "release"])
+    reason = StrictCharField(max_length=500)
+    flatten = StrictBooleanField(
+        default=False, help_text="With engage: also sell every position at the market."
+    )
+
+
+class StatusView(ApiView):
+    """The agent's status."""
+
+    permissions = {"GET": "trading.view_agentstatus"}
+
+    @extend_schema(summary="The agent's status", responses=StatusSerializer)
+    def get(self, request: Request) -> Response:
+        """Each figure of the broker's says how live it is."""
+        return Response(StatusSerializer(control.agent_report()).data)
+
+
+class ModeView(ApiView):
+    """The mode."""
+
+    permissions = {"GET": "trading.view_agentstatus", "PUT": "trading.set_mode"}
+
+    @extend_schema(summary="The trading mode", responses=ModeSerializer)
+    def get(self, request: Request) -> Response:
+        """`manual` stores, `semi_auto` asks, `autonomous` trades."""
+        return Response({"mode": modes.current_mode()})
+
+    @extend_schema(summary="Set the trading mode", request=ModeSerializer, responses=ModeSerializer)
+    @idempotent
+    def put(self, request: Request) -> Response:
+        """In force for the next decision that is executed."""
+        asked = self.read_body(ModeSerializer, request)
+        modes.set_mode(mode=asked["mode"], actor=request.user.get_username())
+        return Response({"mode": asked["mode"]})
+
+
+class KillSwitchView(ApiView):
+    """The kill switch."""
+
+    permissions = {"GET": "risk.view_killswitch", "POST": (ENGAGE, RELEASE)}
+
+    @extend_schema(summary="How the kill switch stands", responses=SwitchSerializer)
+    def get(self, request: Request) -> Response:
+        """Needs only the database."""
+        return Response(SwitchSerializer(control.switch_report()).data)
+
+    @extend_schema(
+        summary="Engage or release the kill switch",
+        request=SwitchActSerializer,
+        responses={200: SwitchSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """When engaging is answered, no order leaves that had not left; releasing needs its own permission."""
+        asked = self.read_body(SwitchActSerializer, request)
+        actor = request.user.get_username()
+        engages = asked["action"] == "engage"
+        if not request.user.has_perm(ENGAGE if engages else RELEASE):
+            raise Problem(403, f"Your groups do not allow you to {asked['action']} the kill switch.")
+        if asked["flatten"] and not engages:
+            raise invalid("flatten", "It goes with engage; expected false.")
+        done: dict[str, Any] = {}
+        if engages:
+            done = _engage(actor, asked["reason"], flatten=asked["flatten"])
+        else:
+            _release(actor, asked["reason"])
+        return Response(SwitchSerializer(control.switch_report() | done).data)
+
+
+def _engage(actor: str, reason: str, *, flatten: bool) -> dict[str, Any]:
+    report = kill_switch.engage(actor=actor, reason=reason)
+    done: dict[str, Any] = {
+        "already_engaged": report.already_engaged,
+        "cancel_requested": report.cancel_requested,
+        "problems": report.problems,
+    }
+    if flatten:
+        flattening = flatten_positions(report.engagement)
+        done |= {"flatten_ordered": flattening.ordered, "problems": report.problems + flattening.problems}
+    return done
+
+
+def _release(actor: str, reason: str) -> KillSwitch:
+    try:
+        return kill_switch.release(actor=actor, reason=reason)
+    except SwitchStateError as error:
+        raise Problem(409, str(error), kind="kill-switch-state") from error

@@ -1,0 +1,259 @@
+"""Decisions with everything recorded about them, and the approvals they wait for."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from risk.models import RiskCheck
+from trading import tasks
+from trading.api.idempotency import idempotent
+from trading.api.problems import Problem
+from trading.api.schema import page_of
+from trading.api.serializers import (
+    ApiSerializer,
+    ListQuery,
+    PlainDecimalField,
+    RowSerializer,
+    StrictCharField,
+    StrictSerializer,
+    camelized,
+)
+from trading.api.views.base import ApiView, ListView, columns_of
+from trading.api.views.orders import FillSerializer, OrderSerializer, TradeSerializer
+from trading.api.views.sagas import SagaStepSerializer
+from trading.domain.timeline import StageName, StageStatus
+from trading.models import AIDecision, Approval, Saga
+from trading.services import approvals, listings
+from trading.services.approvals import AnswerReport, Outcome
+from trading.services.decision_story import DecisionStory, decision_story
+
+ANSWER = "trading.answer_approval"
+
+
+class DetailsField(serializers.DictField):
+    """Facts of a stage, as text by name."""
+
+    def to_representation(self, value: Any) -> dict[str, Any]:
+        """Return them under camelCase names."""
+        shown: dict[str, Any] = super().to_representation(value)
+        return {camelized(name): fact for name, fact in shown.items()}
+
+
+class StageSerializer(ApiSerializer):
+    """One of the six stages; `timestamp` is null where nothing happened."""
+
+    stage = serializers.ChoiceField([name.value for name in StageName])
+    status = serializers.ChoiceField([status.value for status in StageStatus])
+    timestamp = serializers.DateTimeField(allow_null=True)
+    details = DetailsField(child=serializers.CharField())
+
+
+class DecisionSerializer(RowSerializer):
+    """What a model decided for a symbol, and what became of it."""
+
+    strategy_name = serializers.CharField(source="strategy.name")
+
+    class Meta:
+        model = AIDecision
+        fields = [*columns_of(AIDecision, "lease_until", "record"), "strategy_name"]
+
+
+class RiskCheckSerializer(RowSerializer):
+    """What the gate answered, with every number it used."""
+
+    figures = serializers.DictField()
+
+    class Meta:
+        model = RiskCheck
+        fields = columns_of(RiskCheck)
+
+
+class ApprovalSerializer(RowSerializer):
+    """A decision put before a person."""
+
+    symbol = serializers.CharField(source="decision.symbol")
+    action = serializers.CharField(source="decision.action")
+    answered_by = serializers.CharField(source="answered_by.username", allow_null=True)
+
+    class Meta:
+        model = Approval
+        fields = [*columns_of(Approval, "answered_by"), "symbol", "action", "answered_by"]
+
+
+class SeenPriceSerializer(ApiSerializer):
+    """The price the decision saw; `quotedAt` is market time."""
+
+    price = PlainDecimalField()
+    source = serializers.CharField()  # type: ignore[assignment]  # shadows the field argument's name alone
+    quoted_at = serializers.DateTimeField()
+    fetched_at = serializers.DateTimeField()
+    indicators = serializers.DictField()
+
+
+class DecisionSagaSerializer(RowSerializer):
+    """The decision's saga."""
+
+    class Meta:
+        model = Saga
+        fields = columns_of(Saga)
+
+
+class RecordSerializer(ApiSerializer):
+    """Everything the decision saw, as stored under its fingerprint."""
+
+    sha256 = serializers.CharField()
+    facts = serializers.DictField()
+
+
+class DecisionStorySerializer(ApiSerializer):
+    """A decision with all that is recorded about it."""
+
+    decision = DecisionSerializer()
+    timeline = StageSerializer(many=True)
+    seen_price = SeenPriceSerializer(allow_null=True)
+    approval = ApprovalSerializer(allow_null=True)
+    risk_check = RiskCheckSerializer(allow_null=True)
+    orders = OrderSerializer(many=True)
+    fills = FillSerializer(many=True)
+    trades = TradeSerializer(many=True)
+    saga = DecisionSagaSerializer(allow_null=True)
+    saga_steps = SagaStepSerializer(many=True)
+    record = RecordSerializer(allow_null=True)
+    record_problem = serializers.CharField(help_text="Why the record cannot be shown; empty where it can.")
+
+
+class ApprovalsQuery(ListQuery):
+    """Filters of approvals."""
+
+    status = serializers.ChoiceField(Approval.Status.values, required=False)
+    symbol = serializers.CharField(required=False, max_length=32)
+
+
+class GrantSerializer(StrictSerializer):
+    """Why it is approved."""
+
+    reason = StrictCharField(required=False, default="", allow_blank=True, max_length=500)
+
+
+class RejectSerializer(StrictSerializer):
+    """Why it is rejected."""
+
+    reason = StrictCharField(max_length=500)
+
+
+class AnswerSerializer(ApiSerializer):
+    """What came of an answer: prices in USD, what the decision saw and what the gate was given."""
+
+    outcome = serializers.ChoiceField(
+        [Outcome.ORDERED.value, Outcome.DENIED.value, Outcome.UNDER_WAY.value, Outcome.REJECTED.value]
+    )
+    decision_id = serializers.UUIDField(source="decision.pk")
+    decision_status = serializers.CharField(source="decision.status")
+    decision_reason = serializers.CharField(source="decision.reason")
+    price_then = PlainDecimalField(allow_null=True)
+    price_now = PlainDecimalField(allow_null=True)
+    risk_check = RiskCheckSerializer(source="check", allow_null=True)
+
+
+class DecisionView(ApiView):
+    """One decision."""
+
+    permissions = {"GET": "trading.view_aidecision"}
+
+    @extend_schema(summary="A decision with its timeline and its record", responses=DecisionStorySerializer)
+    def get(self, request: Request, pk: UUID) -> Response:
+        """Six stages, always in the same order."""
+        story = decision_story(pk)
+        if story is None:
+            raise Http404(f"There is no decision {pk}.")
+        return Response(DecisionStorySerializer(_shown(story)).data)
+
+
+class ApprovalsView(ListView):
+    """Approvals."""
+
+    permissions = {"GET": "trading.view_approval"}
+    queries = {"GET": ApprovalsQuery}
+    row_serializer = ApprovalSerializer
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[Approval]:
+        """Return the approvals under these filters."""
+        return listings.approvals(filters)
+
+    @extend_schema(summary="Approvals, the newest first", responses=page_of(ApprovalSerializer))
+    def get(self, request: Request) -> Response:
+        """`?status=requested` are those that wait; past `expiresAt` they cannot be answered."""
+        return self.page()
+
+
+class ApproveView(ApiView):
+    """Approving."""
+
+    permissions = {"POST": ANSWER}
+
+    @extend_schema(summary="Approve a decision", request=GrantSerializer, responses={200: AnswerSerializer})
+    @idempotent
+    def post(self, request: Request, pk: UUID) -> Response:
+        """The gate judges at the price of now before this is answered. 409: answered before, expired, or no price."""
+        asked = self.read_body(GrantSerializer, request)
+        return _answer(request, pk, granted=True, reason=asked["reason"])
+
+
+class RejectView(ApiView):
+    """Rejecting."""
+
+    permissions = {"POST": ANSWER}
+
+    @extend_schema(summary="Reject a decision", request=RejectSerializer, responses={200: AnswerSerializer})
+    @idempotent
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Nothing is ordered. 409 where it was answered or expired."""
+        asked = self.read_body(RejectSerializer, request)
+        return _answer(request, pk, granted=False, reason=asked["reason"])
+
+
+def _answer(request: Request, pk: UUID, *, granted: bool, reason: str) -> Response:
+    approval = listings.approval(pk)
+    if approval is None:
+        raise Http404(f"There is no approval {pk}.")
+    said = approvals.answer(approval, granted=granted, user=cast("User", request.user), reason=reason)
+    if not said.counted:
+        raise _not_counted(said)
+    if said.saga_id is not None or said.outcome is Outcome.UNDER_WAY:
+        tasks.execute_soon(said.decision.pk)
+    return Response(AnswerSerializer(said).data)
+
+
+def _not_counted(said: AnswerReport) -> Problem:
+    if said.outcome is Outcome.NO_PRICE:
+        return Problem(409, f"Nothing was done: {said.detail}.", kind="no-price", retry_after=5)
+    kind = "approval-expired" if said.outcome is Outcome.EXPIRED else "approval-answered"
+    return Problem(409, f"Nothing was done: {said.detail}.", kind=kind)
+
+
+def _shown(story: DecisionStory) -> dict[str, Any]:
+    record = None
+    if story.record is not None and story.decision.record is not None:
+        record = {"sha256": story.decision.record.sha256, "facts": story.record.facts}
+    return {
+        "decision": story.decision,
+        "timeline": story.stages,
+        "seen_price": story.seen,
+        "approval": story.approval,
+        "risk_check": story.check,
+        "orders": story.orders,
+        "fills": story.fills,
+        "trades": story.trades,
+        "saga": story.saga,
+        "saga_steps": story.steps,
+        "record": record,
+        "record_problem": story.record_problem,
+    }

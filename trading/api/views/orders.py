@@ -1,0 +1,170 @@
+"""Orders and what became of them: fills, trades, positions, the account's money."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from trading.api.schema import page_of
+from trading.api.serializers import ListQuery, RowSerializer
+from trading.api.views.base import ListView, columns_of
+from trading.api.views.live import live_page_of, members
+from trading.domain.statuses import OrderStatus
+from trading.models import EquitySnapshot, Fill, Order, Position, Trade
+from trading.models.order import SideChoice
+from trading.services import listings
+from trading.services.keyset import Order as ListOrder
+from trading.services.live_state import account_state, positions_state
+
+
+class OrderSerializer(RowSerializer):
+    """An order; quantities in base units, prices in USD per unit."""
+
+    class Meta:
+        model = Order
+        fields = columns_of(Order, "lease_until", "reservation")
+
+
+class FillSerializer(RowSerializer):
+    """One execution."""
+
+    class Meta:
+        model = Fill
+        fields = columns_of(Fill)
+
+
+class TradeSerializer(RowSerializer):
+    """What a filled order did; ``realisedPnl`` in USD where it reduced a position."""
+
+    class Meta:
+        model = Trade
+        fields = columns_of(Trade)
+
+
+class PositionSerializer(RowSerializer):
+    """A net position as the broker told it."""
+
+    class Meta:
+        model = Position
+        fields = columns_of(Position, "source")
+
+
+class EquitySerializer(RowSerializer):
+    """The account's money at one moment, in USD."""
+
+    class Meta:
+        model = EquitySnapshot
+        fields = columns_of(EquitySnapshot, "source")
+
+
+class _Traded(ListQuery):
+    symbol = serializers.CharField(required=False, max_length=32)
+    side = serializers.ChoiceField(SideChoice.values, required=False)
+    cycle_id = serializers.UUIDField(required=False)
+
+
+class OrdersQuery(_Traded):
+    """Filters of orders."""
+
+    status = serializers.ChoiceField([status.value for status in OrderStatus], required=False)
+    decision_id = serializers.UUIDField(required=False)
+
+
+class FillsQuery(_Traded):
+    """Filters of fills."""
+
+    order_id = serializers.UUIDField(required=False)
+
+
+class TradesQuery(_Traded):
+    """Filters of trades."""
+
+    strategy_id = serializers.UUIDField(required=False)
+
+
+class OrdersView(ListView):
+    """Orders."""
+
+    permissions = {"GET": "trading.view_order"}
+    queries = {"GET": OrdersQuery}
+    row_serializer = OrderSerializer
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[Order]:
+        """Return the orders under these filters."""
+        return listings.orders(filters)
+
+    @extend_schema(summary="Orders, the newest first", responses=page_of(OrderSerializer))
+    def get(self, request: Request) -> Response:
+        """Only decisions that passed the gate have an order, besides flattening ones and a stranger's."""
+        return self.page()
+
+
+class FillsView(ListView):
+    """Fills."""
+
+    permissions = {"GET": "trading.view_fill"}
+    queries = {"GET": FillsQuery}
+    row_serializer = FillSerializer
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[Fill]:
+        """Return the executions under these filters."""
+        return listings.fills(filters)
+
+    @extend_schema(summary="Executions, the last recorded first", responses=page_of(FillSerializer))
+    def get(self, request: Request) -> Response:
+        """Each execution the broker told of, once."""
+        return self.page()
+
+
+class TradesView(ListView):
+    """Trades."""
+
+    permissions = {"GET": "trading.view_trade"}
+    queries = {"GET": TradesQuery}
+    row_serializer = TradeSerializer
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[Trade]:
+        """Return the trades under these filters."""
+        return listings.trades(filters)
+
+    @extend_schema(summary="Trades, the newest first", responses=page_of(TradeSerializer))
+    def get(self, request: Request) -> Response:
+        """One row for each filled order."""
+        return self.page()
+
+
+class PositionsView(ListView):
+    """Positions."""
+
+    permissions = {"GET": "trading.view_position"}
+    row_serializer = PositionSerializer
+    order = ListOrder(("symbol",), newest_first=False)
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[Position]:
+        """Return the open positions."""
+        return listings.positions(filters)
+
+    @extend_schema(summary="Open positions by symbol", responses=live_page_of(PositionSerializer))
+    def get(self, request: Request) -> Response:
+        """As last synced from the broker: `source`, `fetchedAt` and `isStale` say how live that is."""
+        return self.page(**members(positions_state()))
+
+
+class EquityView(ListView):
+    """Equity."""
+
+    permissions = {"GET": "trading.view_equitysnapshot"}
+    row_serializer = EquitySerializer
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[EquitySnapshot]:
+        """Return the readings."""
+        return listings.equity(filters)
+
+    @extend_schema(summary="The account's money, the newest first", responses=live_page_of(EquitySerializer))
+    def get(self, request: Request) -> Response:
+        """The first row is the newest; `source`, `fetchedAt` and `isStale` are of it."""
+        return self.page(**members(account_state()))

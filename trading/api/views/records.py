@@ -1,0 +1,185 @@
+"""What is set and what is written down: strategies, limits, candidates, model calls, events."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ai.models import ModelCall
+from risk.models import RiskLimits
+from trading.api.schema import page_of
+from trading.api.serializers import ListQuery, RowSerializer
+from trading.api.views.base import ListView, columns_of
+from trading.domain.statuses import CandidateStatus
+from trading.models import Event, Strategy, UniverseCandidate
+from trading.services import listings
+from trading.services.keyset import Order
+
+IN_TIME = Order(("occurred_at", "id"))
+
+
+class StrategySerializer(RowSerializer):
+    """A strategy in its current version; empty lists and null limits mean the account's."""
+
+    class Meta:
+        model = Strategy
+        fields = columns_of(Strategy)
+
+
+class LimitsSerializer(RowSerializer):
+    """One version of the account's limits, in percent of equity."""
+
+    class Meta:
+        model = RiskLimits
+        fields = columns_of(RiskLimits)
+
+
+class CandidateSerializer(RowSerializer):
+    """A symbol that somebody wants in the universe."""
+
+    class Meta:
+        model = UniverseCandidate
+        fields = columns_of(UniverseCandidate)
+
+
+class ModelCallSerializer(RowSerializer):
+    """One question put to one model, without its texts; costs in USD."""
+
+    symbols = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = ModelCall
+        fields = columns_of(ModelCall, "prompt", "answer")
+
+
+class EventSerializer(RowSerializer):
+    """One transition; `sequence` counts from 1 for each aggregate."""
+
+    payload = serializers.DictField()
+
+    class Meta:
+        model = Event
+        fields = columns_of(Event)
+
+
+class StrategiesQuery(ListQuery):
+    """Filters of strategies."""
+
+    is_active = serializers.BooleanField(required=False)
+
+
+class CandidatesQuery(ListQuery):
+    """Filters of candidates."""
+
+    status = serializers.ChoiceField([status.value for status in CandidateStatus], required=False)
+    on_watchlist = serializers.BooleanField(required=False)
+
+
+class ModelCallsQuery(ListQuery):
+    """Filters of model calls."""
+
+    model = serializers.CharField(required=False, max_length=200)
+    status = serializers.ChoiceField(ModelCall.Status.values, required=False)
+    cycle_id = serializers.UUIDField(required=False)
+
+
+class EventsQuery(ListQuery):
+    """Filters of events."""
+
+    aggregate_type = serializers.CharField(required=False, max_length=20)
+    aggregate_id = serializers.CharField(required=False, max_length=64)
+    type = serializers.CharField(required=False, max_length=80)
+    cycle_id = serializers.UUIDField(required=False)
+
+
+class StrategiesView(ListView):
+    """Strategies."""
+
+    permissions = {"GET": "trading.view_strategy"}
+    queries = {"GET": StrategiesQuery}
+    row_serializer = StrategySerializer
+    order = Order(("name",), newest_first=False)
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[Strategy]:
+        """Return the strategies under these filters."""
+        return listings.strategies(filters)
+
+    @extend_schema(summary="Strategies by name", responses=page_of(StrategySerializer))
+    def get(self, request: Request) -> Response:
+        """They are changed in the console; each change is a version."""
+        return self.page()
+
+
+class LimitsView(ListView):
+    """Limits."""
+
+    permissions = {"GET": "risk.view_risklimits"}
+    row_serializer = LimitsSerializer
+    order = Order(("version",))
+    parsers = {"version": int}
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[RiskLimits]:
+        """Return all versions."""
+        return listings.limits(filters)
+
+    @extend_schema(summary="The account's limits, the newest first", responses=page_of(LimitsSerializer))
+    def get(self, request: Request) -> Response:
+        """The first row is in force."""
+        return self.page()
+
+
+class CandidatesView(ListView):
+    """Candidates."""
+
+    permissions = {"GET": "trading.view_universecandidate"}
+    queries = {"GET": CandidatesQuery}
+    row_serializer = CandidateSerializer
+    order = Order(("symbol",), newest_first=False)
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[UniverseCandidate]:
+        """Return the candidates under these filters."""
+        return listings.candidates(filters)
+
+    @extend_schema(summary="Candidates of the universe by symbol", responses=page_of(CandidateSerializer))
+    def get(self, request: Request) -> Response:
+        """Proposed by people, strategies and models; answered by people, in the console."""
+        return self.page()
+
+
+class ModelCallsView(ListView):
+    """Model calls."""
+
+    permissions = {"GET": "ai.view_modelcall"}
+    queries = {"GET": ModelCallsQuery}
+    row_serializer = ModelCallSerializer
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[ModelCall]:
+        """Return the calls under these filters."""
+        return listings.model_calls(filters)
+
+    @extend_schema(summary="Model calls, the newest first", responses=page_of(ModelCallSerializer))
+    def get(self, request: Request) -> Response:
+        """What was asked and answered, word by word, is in the console."""
+        return self.page()
+
+
+class EventsView(ListView):
+    """Events."""
+
+    permissions = {"GET": "trading.view_event"}
+    queries = {"GET": EventsQuery}
+    row_serializer = EventSerializer
+    order = IN_TIME
+
+    def rows(self, filters: Mapping[str, Any]) -> QuerySet[Event]:
+        """Return the events under these filters."""
+        return listings.events(filters)
+
+    @extend_schema(summary="Events, the newest first", responses=page_of(EventSerializer))
+    def get(self, request: Request) -> Response:
+        """Every change of a status, written in the transaction that made it."""
+        return self.page()

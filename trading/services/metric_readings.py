@@ -1,0 +1,202 @@
+"""The gauges: how things stand now, in a fixed number of small reads whatever the tables hold."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import redis
+from django.conf import settings as django_settings
+from django.db.models import Count
+from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ai.models import ModelCall
+from risk.services import switch
+from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStatus
+from trading.models import AgentStatus, Approval, Cycle, Event, Heartbeat, Mode, Order, Position, Saga
+from trading.models.control import TradingStateChoice
+from trading.services import overview, settings
+from trading.services.provider_health import provider_health
+
+CYCLES_SEARCHED = 500
+MOST_COUNTED = 10_000
+REDIS_TIMEOUT_SECONDS = 1.0
+UNACKNOWLEDGED = "unacked"  # kombu's hash of messages that a worker has and has not finished
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """What a gauge is called and tells."""
+
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+GAUGES: Mapping[str, Gauge] = MappingProxyType(
+    {
+        "kill_switch_engaged": Gauge("1 while the kill switch is engaged."),
+        "trading_state": Gauge("1 for the trading state in force.", ("state",)),
+        "mode": Gauge("1 for the mode in force.", ("mode",)),
+        "equity_usd": Gauge("Equity as last read."),
+        "cash_usd": Gauge("Cash as last read."),
+        "buying_power_usd": Gauge("Buying power as last read."),
+        "account_age_seconds": Gauge("Since the account was last read."),
+        "daily_pnl_usd": Gauge("Equity against the previous close's."),
+        "daily_pnl_percent": Gauge("The same in percent of the previous close's."),
+        "daily_loss_limit_percent": Gauge("The loss that engages the switch."),
+        "exposure_usd": Gauge("Market value of all positions."),
+        "exposure_percent": Gauge("Positions and reservations in percent of equity."),
+        "exposure_limit_percent": Gauge("The account's limit of it."),
+        "reserved_usd": Gauge("What orders under way may still take."),
+        "positions": Gauge("Open positions."),
+        "positions_limit": Gauge("The account's limit of them."),
+        "cycle_interval_seconds": Gauge("How often beat starts a cycle."),
+        "last_completed_cycle_age_seconds": Gauge("Since a cycle last completed.", ("type",)),
+        "heartbeat_age_seconds": Gauge("Since a process last said that it lives.", ("process",)),
+        "open_orders": Gauge("Orders that have not ended.", ("status",)),
+        "open_sagas": Gauge("Sagas that have not ended.", ("status",)),
+        "approvals_waiting": Gauge("Decisions put before a person and not answered."),
+        "failed_analyses": Gauge("Analyses in a row that no model answered."),
+        "model_cost_today_usd": Gauge("Charged to the day's budget since midnight UTC."),
+        "model_budget_usd": Gauge("The day's budget."),
+        "events_unpublished": Gauge("Events the relay has not published, counted up to 10,000."),
+        "queue_length": Gauge("Messages that no worker has taken.", ("queue",)),
+        "queue_unacknowledged": Gauge("Messages that a worker has and has not finished."),
+        "provider_available": Gauge("1 where a provider may be asked: no breaker, no pause.", ("provider",)),
+        "provider_breaker_open": Gauge("1 while a provider's breaker is not closed.", ("provider",)),
+        "provider_failures": Gauge("Failures in a row.", ("provider",)),
+        "provider_requests_used": Gauge("Requests in the last minute.", ("provider",)),
+        "provider_requests_limit": Gauge("Requests allowed in a minute; 0: no limit.", ("provider",)),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One gauge's value; ``name`` is in ``GAUGES``."""
+
+    name: str
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+def database_readings() -> list[Reading]:
+    """Read what PostgreSQL knows."""
+    return [*_state(), *_account(), *_cycles(), *_work(), *_money_of_models(), *_outbox()]
+
+
+def redis_readings() -> list[Reading]:
+    """Read the queues.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    seconds = REDIS_TIMEOUT_SECONDS
+    with redis.Redis.from_url(
+        django_settings.REDIS_URL,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+    ) as client:
+        pipe = client.pipeline(transaction=False)
+        queues = queue_names()
+        for queue in queues:
+            pipe.llen(queue)
+        pipe.hlen(UNACKNOWLEDGED)
+        *lengths, unacknowledged = pipe.execute()
+    found = [Reading("queue_length", length, (queue,)) for queue, length in zip(queues, lengths, strict=True)]
+    return [*found, Reading("queue_unacknowledged", unacknowledged)]
+
+
+def queue_names() -> tuple[str, ...]:
+    """Return the queues that tasks are sent to."""
+    routes = django_settings.CELERY_TASK_ROUTES.values()
+    return (django_settings.CELERY_TASK_DEFAULT_QUEUE, *sorted({route["queue"] for route in routes}))
+
+
+def provider_readings() -> list[Reading]:
+    """Read how the providers stand; nothing where none is configured or Redis is away."""
+    found = []
+    for line in provider_health().lines:
+        labels = (line.provider,)
+        found += [
+            Reading("provider_available", float(line.state == "ready"), labels),
+            Reading("provider_breaker_open", float(line.state in ("open", "half-open")), labels),
+            Reading("provider_failures", line.failures, labels),
+            Reading("provider_requests_used", line.used, labels),
+            Reading("provider_requests_limit", line.limit, labels),
+        ]
+    return found
+
+
+def _state() -> Iterator[Reading]:
+    agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
+    engaged = switch.is_engaged()
+    state = TradingStateChoice.HALTED if engaged else agent.trading_state
+    yield Reading("kill_switch_engaged", float(engaged))
+    yield Reading("failed_analyses", agent.failed_analyses)
+    for known in TradingStateChoice.values:
+        yield Reading("trading_state", float(state == known), (known,))
+    for mode in Mode.values:
+        yield Reading("mode", float(agent.mode == mode), (mode,))
+
+
+def _account() -> Iterator[Reading]:
+    account = overview.money()
+    exposure = overview.exposure(tuple(Position.objects.all()), account)
+    if account is not None:
+        yield Reading("equity_usd", float(account.equity))
+        yield Reading("cash_usd", float(account.cash))
+        yield Reading("buying_power_usd", float(account.buying_power))
+        yield Reading("daily_pnl_usd", float(account.day_pnl))
+        yield Reading("account_age_seconds", (timezone.now() - account.read_at).total_seconds())
+        if account.day_pnl_percent is not None:
+            yield Reading("daily_pnl_percent", float(account.day_pnl_percent))
+    yield Reading("exposure_usd", float(exposure.held))
+    yield Reading("reserved_usd", float(exposure.reserved))
+    yield Reading("positions", exposure.position_count)
+    if exposure.percent is not None and exposure.reserved_percent is not None:
+        yield Reading("exposure_percent", float(exposure.percent + exposure.reserved_percent))
+    limits = {
+        "exposure_limit_percent": exposure.limit_percent,
+        "positions_limit": exposure.max_positions,
+        "daily_loss_limit_percent": exposure.day_loss_limit_percent,
+    }
+    yield from (Reading(name, float(limit)) for name, limit in limits.items() if limit is not None)
+
+
+def _cycles() -> Iterator[Reading]:
+    """Look for the last completed ones among the newest 500, so that a long outage costs no scan."""
+    now = timezone.now()
+    yield Reading("cycle_interval_seconds", settings.seconds("cycle_interval"))
+    recent = Cycle.objects.order_by("-started_at", "-id").values_list("cycle_type", "status", "ended_at")
+    seen: set[str] = set()
+    for cycle_type, status, ended_at in recent[:CYCLES_SEARCHED]:
+        if status == CycleStatus.COMPLETED and ended_at is not None and cycle_type not in seen:
+            seen.add(cycle_type)
+            age = (now - ended_at).total_seconds()
+            yield Reading("last_completed_cycle_age_seconds", age, (cycle_type,))
+
+
+def _work() -> Iterator[Reading]:
+    now = timezone.now()
+    for process, beaten_at in Heartbeat.objects.values_list("process", "beaten_at"):
+        yield Reading("heartbeat_age_seconds", (now - beaten_at).total_seconds(), (process,))
+    orders = dict(Order.objects.open().values_list("status").annotate(n=Count("pk")).order_by())
+    sagas = dict(Saga.objects.open().values_list("status").annotate(n=Count("pk")).order_by())
+    yield from (Reading("open_orders", orders.get(status, 0), (status,)) for status in OPEN_ORDER)
+    yield from (Reading("open_sagas", sagas.get(status, 0), (status,)) for status in OPEN_SAGA)
+    waiting = Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__gt=now)
+    yield Reading("approvals_waiting", waiting.count())
+
+
+def _money_of_models() -> Iterator[Reading]:
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    yield Reading("model_cost_today_usd", float(ModelCall.objects.cost_since(midnight)))
+    yield Reading("model_budget_usd", float(django_settings.ENVIRONMENT.ai_daily_budget_usd))
+
+
+def _outbox() -> Iterator[Reading]:
+    """Count what waits for the relay."""
+    yield Reading("events_unpublished", Event.objects.unpublished().order_by()[:MOST_COUNTED].count())

@@ -1,0 +1,90 @@
+"""The outbox: log rows that others may see and that the transport has not confirmed yet.
+
+A row is in it from its own transaction's commit on, until ``mark_published``. There is no cursor that could pass
+a row which commits late: what is not marked is found, by a partial index that is empty while the relay keeps up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Min
+from django.utils import timezone
+
+from trading.domain.public_events import URN, LogRow, cloud_event
+from trading.models import AgentStatus, Event
+
+COUNTED_AT_MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits to be published: how many (at most 100,000 are counted), and how old the oldest is."""
+
+    count: int
+    oldest: timedelta
+
+
+def our_source() -> str:
+    """Return the URI that names this installation in its events."""
+    agent, _ = AgentStatus.objects.get_or_create(pk=1)
+    return f"{URN}:{agent.instance_id}"
+
+
+def published_form(event: Event, *, source: str) -> dict[str, Any]:
+    """Return a row of the log as the CloudEvent it is published as.
+
+    Raises:
+        ValueError: the row stays inside.
+    """
+    if event.public_sequence is None:
+        raise ValueError(f"type: was {event.type}, expected one that is published")
+    row = LogRow(
+        id=event.pk,
+        type=event.type,
+        payload=event.payload,
+        aggregate_type=event.aggregate_type,
+        aggregate_id=event.aggregate_id,
+        public_sequence=event.public_sequence,
+        cycle_id=event.cycle_id,
+        causation_id=event.causation_id,
+        occurred_at=event.occurred_at,
+    )
+    return cloud_event(row, source=source)
+
+
+def next_batch(size: int) -> list[Event]:
+    """Return what is to be published next; per aggregate in order, and nothing before what precedes it."""
+    return list(Event.objects.unpublished().order_by("position")[:size])
+
+
+def mark_published(events: Sequence[Event]) -> None:
+    """Take rows out of the outbox; call once the transport has confirmed them."""
+    Event.objects.filter(pk__in=[event.pk for event in events]).update(published_at=timezone.now())
+
+
+def backlog() -> Backlog:
+    """Return how far publishing is behind."""
+    waiting = Event.objects.unpublished()
+    count = waiting.order_by()[:COUNTED_AT_MOST].count()
+    oldest = waiting.aggregate(oldest=Min("occurred_at"))["oldest"] if count else None
+    return Backlog(count, timezone.now() - oldest if oldest else timedelta(0))
+
+
+def reread(source: str, aggregate: str, sequences: range) -> Mapping[int, dict[str, Any]]:
+    """Return published events of an aggregate from our log, by their sequence; nothing of other sources.
+
+    Args:
+        aggregate: as in an event's ``subject``: type, slash, id.
+    """
+    if source != our_source():
+        return {}
+    kind, _, pk = aggregate.partition("/")
+    rows = Event.objects.filter(
+        aggregate_type=kind,
+        aggregate_id=pk,
+        public_sequence__gte=sequences.start,
+        public_sequence__lt=sequences.stop,
+    )
+    return {row.public_sequence: published_form(row, source=source) for row in rows if row.public_sequence}

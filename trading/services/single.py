@@ -1,0 +1,25 @@
+"""One process of a kind at a time: an advisory lock of the session, which ends with the process, however it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from django.db import DatabaseError, InterfaceError, connection
+
+LOCK_CLASS = 0x4556  # apart from the locks of the book and of the switch, which have one number
+
+
+@contextmanager
+def only_one(name: str) -> Iterator[bool]:
+    """Yield whether this process is now the one; it stays so while its database connection lives.
+
+    A database error in the block means that it may no longer be the one: leave the block.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", [LOCK_CLASS, name])
+        is_one = bool(cursor.fetchone()[0])
+    try:
+        yield is_one
+    finally:
+        if is_one:
+            with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [LOCK_CLASS, name])

@@ -1,0 +1,39 @@
+"""What this system listens to: trades proposed by other services, and hints about our orders."""
+
+from collections.abc import Sequence
+
+from trading.domain.incoming import IncomingEvent
+from trading.errors import BadEventError
+from trading.services import hints, proposals
+from trading.services.consuming import Handler, Subscription
+from trading.services.outbox import our_source
+from trading.services.sweeping import Work
+
+CONSUMER = "consume_events"
+QUEUE = f"orchestrator.{CONSUMER}"
+
+
+def _take_proposal(event: IncomingEvent) -> Sequence[Work]:
+    proposals.propose(event)
+    return ()
+
+
+def _take_hint(event: IncomingEvent) -> Sequence[Work]:
+    """Have the broker asked about one of our orders; others' orders are none of our business."""
+    client_order_id = event.data.get("clientOrderId")
+    if not isinstance(client_order_id, str) or not 0 < len(client_order_id) <= 128:
+        raise BadEventError("data.clientOrderId", "was not given, expected the order's name at the broker")
+    return hints.work_on(client_order_id)
+
+
+HANDLERS: dict[str, Handler] = {
+    "ai-decision.decision.generated": _take_proposal,
+    "trading-engine.order.filled": _take_hint,
+    "trading-engine.order.failed": _take_hint,
+}
+TOPICS = tuple(HANDLERS)
+
+
+def our_subscription() -> Subscription:
+    """Return what ``consume_events`` does with events; ours are ignored, we know them."""
+    return Subscription(consumer=CONSUMER, handlers=HANDLERS, ignored_source=our_source())
