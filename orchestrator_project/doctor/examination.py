@@ -12,7 +12,7 @@ from orchestrator_project.doctor import configuration, machine, market, models, 
 from orchestrator_project.doctor.finding import Answer, Check, Finding, Status
 from orchestrator_project.doctor.masking import masked
 
-LIMIT_SECONDS = 5.0
+LIMIT_SECONDS = 10.0
 CHECKS: tuple[Check, ...] = (
     *machine.CHECKS,
     *servers.CHECKS,

@@ -48,7 +48,7 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
         price=snapshot.price if snapshot else None,
         price_age_seconds=age,
         max_price_age_seconds=settings.seconds("price_max_age"),
-        market_open=coin or stocks_trade_now() is True,
+        market_open=coin or stocks_trade_now() is True,  # not known is closed
         rules=_rules(Asset.objects.filter(pk=decision.symbol).first()),
         needs_person=needs_person(decision, AgentStatus.objects.get(pk=1).mode),
         sizing=SizingRule(decision.strategy.sizing),

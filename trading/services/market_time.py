@@ -3,6 +3,7 @@
 Where the broker has not said for long whether stocks trade, the exchange's calendar does.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -13,13 +14,23 @@ from trading.services.exchange_calendar import is_session
 CLOCK_MAX_AGE = timedelta(minutes=5)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The broker's clock as last read; ``now`` is carried forward by ``age``, the wall time since then."""
+
+    now: datetime
+    age: timedelta
+    market_open: bool
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.age <= CLOCK_MAX_AGE
+
+
 def market_now() -> datetime | None:
     """Return market time now; None when the clock was never read or not for five minutes."""
-    agent = AgentStatus.objects.filter(pk=1).first()
-    if agent is None or agent.market_time is None or agent.market_time_read_at is None:
-        return None
-    elapsed = timezone.now() - agent.market_time_read_at
-    return agent.market_time + elapsed if elapsed <= CLOCK_MAX_AGE else None
+    reading = _last_reading()
+    return reading.now if reading is not None and reading.is_fresh else None
 
 
 def stocks_trade_now() -> bool | None:
@@ -27,11 +38,10 @@ def stocks_trade_now() -> bool | None:
 
     The broker's word of the last five minutes, else the exchange's calendar at the market time carried forward.
     """
-    agent = AgentStatus.objects.filter(pk=1).first()
-    at = latest_market_time()
-    if agent is None or at is None:
+    reading = _last_reading()
+    if reading is None:
         return None
-    return agent.market_open if market_now() is not None else is_session(at)
+    return reading.market_open if reading.is_fresh else is_session(reading.now)
 
 
 def latest_market_time() -> datetime | None:
@@ -40,7 +50,13 @@ def latest_market_time() -> datetime | None:
     For look-back windows of a day, where an old reading is better than none; prices are judged by
     ``market_now``. None: the clock was never read.
     """
+    reading = _last_reading()
+    return reading.now if reading is not None else None
+
+
+def _last_reading() -> _Reading | None:
     agent = AgentStatus.objects.filter(pk=1).first()
     if agent is None or agent.market_time is None or agent.market_time_read_at is None:
         return None
-    return agent.market_time + (timezone.now() - agent.market_time_read_at)
+    age = timezone.now() - agent.market_time_read_at
+    return _Reading(agent.market_time + age, age, agent.market_open)
