@@ -3,7 +3,6 @@
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError
 
 from connectors.errors import UnavailableError
 from orchestrator_project.lines import line_of
@@ -35,13 +34,21 @@ def test_nothing_different_is_nothing_told(account: Outside) -> None:
     assert agreed()
 
 
-def test_order_the_database_refuses_is_not_taken_for_adopted(account: Outside) -> None:
+def test_order_the_database_refuses_is_said_and_the_rest_goes_on(account: Outside) -> None:
     """Its broker's id stands at another order of ours: somebody has to look."""
-    broker_order_id = account.place(STOCK, "2", client_order_id=f"stranger-{ago():%H%M%S%f}")
-    make_order(symbol=STOCK, status="filled", broker_order_id=broker_order_id)
+    refused, taken = (f"stranger-{n}-{ago():%H%M%S%f}" for n in (1, 2))
+    make_order(
+        symbol=STOCK, status="filled", broker_order_id=account.place(STOCK, "2", client_order_id=refused)
+    )
+    account.place(STOCK, "1", client_order_id=taken)
 
-    with pytest.raises(IntegrityError, match="broker_order_id"):
-        reconcile()
+    report = reconcile()
+
+    assert report.adopted == [taken]
+    assert [line.split(" ")[0] for line in report.refused] == [refused]
+    assert "broker_order_id" in report.refused[0]
+    told = Event.objects.get(type="reconciliation.difference", aggregate_id=refused[:64])
+    assert told.payload["here"].startswith("refused: ")
 
 
 def test_strangers_order_is_adopted_as_external(account: Outside) -> None:

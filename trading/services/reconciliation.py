@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -29,10 +29,11 @@ FILL_MARGIN = timedelta(seconds=1)  # "after" is exclusive, and stamps are round
 
 @dataclass(slots=True)
 class ReconciliationReport:
-    """What differed, in words; empty lists mean agreement."""
+    """What differed, in words; empty lists mean agreement. What is ``refused`` a person has to look at."""
 
     orders_checked: int = 0
     adopted: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
     positions: list[str] = field(default_factory=list)
     booked: list[str] = field(default_factory=list)
@@ -129,11 +130,20 @@ def _adopt_all(strangers: Sequence[BrokerOrder], report: ReconciliationReport) -
     for told in strangers:
         try:
             _adopt(told, [fill for fill in fills if fill.broker_order_id == told.broker_order_id])
-        except IntegrityError:
+        except (IntegrityError, DataError) as error:
             if not Order.objects.filter(client_order_id=told.client_order_id).exists():
-                raise
-            continue  # another reconciliation, at the same moment, has adopted it
+                _refuse(told, str(error).splitlines()[0], report)
+            continue  # else another reconciliation, at the same moment, has adopted it
         report.adopted.append(told.client_order_id)
+
+
+def _refuse(told: BrokerOrder, reason: str, report: ReconciliationReport) -> None:
+    """Say that an order at the broker has no place in the book; all others are still compared."""
+    report.refused.append(
+        f"{told.client_order_id} ({told.side.value} {told.symbol}, {told.broker_order_id} at the broker): {reason};"
+        " look at it there: its fills are in no trade here"
+    )
+    _record("unknown order", told.client_order_id, here=f"refused: {reason}", there=told.status.value)
 
 
 def _adopt(told: BrokerOrder, fills: Sequence[BrokerFill]) -> None:
