@@ -23,6 +23,7 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     logs = home / "logs"
     python = sys.executable
     manage = (python, str(BASE_DIR / "manage.py"))
+    unchecked = "--skip-checks"  # who starts them has checked the project, console and all
     celery = (python, "-m", "celery", "--quiet", "-A", PROJECT)  # no banner: logs are JSON lines
     common = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
     commands: dict[str, tuple[str, ...]] = {}
@@ -31,10 +32,10 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     commands["worker"] = (*celery, "worker", "-n", "worker@%h", "-Q", "default", "-c", str(workers), *common)
     commands["analyst"] = (*celery, "worker", "-n", "analyst@%h", "-Q", "analysis", "-c", "1", *common)
     commands["beat"] = (*celery, "beat", "--loglevel", "INFO", "--pidfile", "")
-    commands["sweeper"] = (*manage, "sweeper")
-    commands["listener"] = (*manage, "listen_trade_updates")
-    commands["relay"] = (*manage, "relay_events")
-    commands["consumer"] = (*manage, "consume_events")
+    commands["sweeper"] = (*manage, "sweeper", unchecked)
+    commands["listener"] = (*manage, "listen_trade_updates", unchecked)
+    commands["relay"] = (*manage, "relay_events", unchecked)
+    commands["consumer"] = (*manage, "consume_events", unchecked)
     commands["web"] = (
         *(python, "-m", "uvicorn", f"{PROJECT}.asgi:application", "--host", "127.0.0.1"),
         *(

@@ -44,7 +44,7 @@ INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py loads the console: no other process needs it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -9,6 +9,8 @@ from orchestrator_project.metrics import metrics
 from orchestrator_project.openapi import DocsView, DocumentView
 from trading.api import problems
 
+admin.autodiscover()
+
 api: list[URLPattern | URLResolver] = [
     path("openapi.json", DocumentView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
