@@ -32,7 +32,7 @@ from uuid import uuid4
 
 PATH = "/api/ai-decisions/enriched"
 ROUNDS, FILTER_ROUNDS, WARM_UP = 200, 40, 15
-P50_LIMIT, P95_LIMIT, FILTER_LIMIT, WRITE_LIMIT = 2.0, 3.0, 4.0, 2.0
+P50_LIMIT, P95_LIMIT, FILTER_LIMIT, WRITE_LIMIT = 2.0, 3.0, 4.0, 2.5
 TOGETHER_LIMIT = 100.0  # rows of the rarer filter are looked through until enough meet the others
 START_SECONDS = 120
 Call = Callable[[], object]

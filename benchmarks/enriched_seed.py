@@ -151,10 +151,10 @@ ROWS = (
     WHERE o.filled_quantity > 0 AND o.ended_at IS NOT NULL AND d.status = 'executed'
     """,
     """
-    INSERT INTO events (id, aggregate_type, aggregate_id, sequence, type, payload, occurred_at)
+    INSERT INTO events (id, aggregate_type, aggregate_id, sequence, type, payload, causation_id, occurred_at)
     SELECT uuidv7(), 'position', symbol, row_number() OVER (PARTITION BY symbol ORDER BY created_at),
         CASE kind WHEN 'entry' THEN 'position.opened' WHEN 'exit' THEN 'position.closed' ELSE 'position.changed' END,
-        '{}', created_at + interval '590 ms'
+        '{}', '', created_at + interval '590 ms'
     FROM seed WHERE kind IN ('entry', 'add', 'trim', 'exit')
     """,
     """

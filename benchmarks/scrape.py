@@ -6,25 +6,11 @@ from benchmarks.measure import time_per_call
 from benchmarks.world import measured_world
 
 LIMIT = 2.0  # of a scrape of the empty system
-DECISIONS, SYMBOLS = 1_000_000, 140
-CYCLES = """
-INSERT INTO cycles (id, cycle_type, status, stage, trigger, started_by, mode, symbols, universe, reason, errors,
-                    headlines, metrics, started_at, deadline_at, stage_at, ended_at)
-SELECT gen_random_uuid(), 'analysis', 'completed', 'ended', 'schedule', '', 'autonomous', '[]', '{}', '', '[]', '[]',
-       '{}', at, at + interval '180 s', at, at + interval '4 s'
-FROM (SELECT now() - n * interval '60 s' - interval '1 hour' AS at FROM generate_series(1, %s) AS n) AS slots
-"""
-ROWS = """
-INSERT INTO ai_decisions (id, cycle_id, strategy_id, symbol, action, confidence, reasoning, model, status, reason,
-                          reason_detail, price_warning, approved, attempts, created_at, settled_at)
-SELECT gen_random_uuid(), cycles.id, (SELECT id FROM strategies LIMIT 1), 'S' || n, 'hold', 0.5, 'It is flat.', 'm',
-       'held', 'hold', '', '', false, 0, started_at, started_at
-FROM cycles, generate_series(1, %s) AS n
-"""
+DECISIONS = 1_000_000
 EVENTS = """
-INSERT INTO events (id, aggregate_type, aggregate_id, sequence, type, payload, cycle_id, occurred_at)
+INSERT INTO events (id, aggregate_type, aggregate_id, sequence, type, payload, cycle_id, causation_id, occurred_at)
 SELECT gen_random_uuid(), 'decision', id::text, 1, 'decision.created', '{"to": "held", "action": "hold"}', cycle_id,
-       created_at
+       '', created_at
 FROM ai_decisions
 """
 
@@ -36,6 +22,7 @@ def main() -> int:
         from django.db import connection
         from django.test import Client
 
+        from benchmarks import enriched_seed
         from trading.models import AIDecision
 
         def scrape() -> None:
@@ -43,9 +30,8 @@ def main() -> int:
             assert b"orchestrator_database_up 1.0" in reply.content
 
         empty = time_per_call(scrape, rounds=7, calls=5)
+        enriched_seed.fill(wanted)
         with connection.cursor() as cursor:
-            cursor.execute(CYCLES, [-(-wanted // SYMBOLS)])
-            cursor.execute(ROWS, [SYMBOLS])
             cursor.execute(EVENTS)
             cursor.execute("ANALYZE")
         stored = AIDecision.objects.count()

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -18,6 +19,7 @@ from tests.api.conftest import Api
 from tests.api.test_skeleton import named, problem
 from trading.models import AIDecision
 from trading.services import stages
+from trading.services.decision_rows import OLDER
 from trading.services.timeline import timeline_of
 
 PATH = "/api/ai-decisions/enriched"
@@ -331,6 +333,18 @@ def test_page_costs_as_many_statements_for_fifty_as_for_one(api: Api, django_ass
         with django_assert_num_queries(count) as captured:  # token, permission, (keys,) what is linked
             assert client.get(PATH, query).status_code == 200
         assert not any("COUNT(" in query["sql"].upper() or "OFFSET" in query["sql"] for query in captured)
+
+
+def test_statement_of_a_page_is_planned_once(api: Api) -> None:
+    """Planning takes longer than the page; left to itself the server planned this statement each time."""
+    for _ in range(8):
+        assert api("viewer").get(PATH, {"limit": 5}).status_code == 200
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT generic_plans > 0, custom_plans FROM pg_prepared_statements WHERE name = %s", [OLDER.name]
+        )
+        assert cursor.fetchone() == (True, 0)
 
 
 def test_poll_that_brings_nothing_new_is_answered_without_a_body(api: Api) -> None:

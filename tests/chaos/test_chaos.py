@@ -30,6 +30,12 @@ REST = (
     " (SELECT count(*) FROM events WHERE public_sequence IS NOT NULL AND published_at IS NULL)"
 )
 
+# By the product's own rules: how many decisions' stages, kept as things happened, are not what the facts say at rest.
+RESTAMP = (
+    "from trading.models import AIDecision; from trading.services.stages import restamp;"
+    " print(restamp(AIDecision.objects.values_list('pk', flat=True)))"
+)
+
 
 @pytest.fixture
 def arena() -> Iterator[Arena]:
@@ -117,6 +123,7 @@ def test_whatever_is_killed_nothing_is_doubled_lost_exceeded_or_leaked(
         _keep_logs(arena)
 
     assert findings.all() == []
+    assert (restamped := arena.manage("shell", "-v", "0", "-c", RESTAMP)).stdout.strip() == "0", restamped
     assert storm.exceeded == []
     assert storm.after_engage == []
     assert storm.total >= min(length.kills, 500 if length.is_long else 12)

@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.e2e.system import ROOT, environment
 
 COMMANDS = {
-    "relay": ("manage.py", "relay_events"),
-    "consumer": ("manage.py", "consume_events"),
+    "relay": ("manage.py", "relay_events", "--skip-checks"),
+    "consumer": ("manage.py", "consume_events", "--skip-checks"),
     "recorder": ("-m", "tests.events.recorder"),
 }
 

@@ -19,7 +19,7 @@ from orchestrator_project.engines.processes import is_alive
 from orchestrator_project.engines.state import read_state
 from orchestrator_project.ports import port_is_free
 from tests.platform.conftest import ROOT, EngineUser, running_engines, state_pids
-from tests.platform.deadline import wait_until
+from tests.waiting import wait_until
 
 Join = Callable[[Path], EngineUser]
 
@@ -44,7 +44,7 @@ def valkey_client(url: str | None) -> redis.Redis:
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not is_alive(pid), f"process {pid} is gone")
+    wait_until(lambda: not is_alive(pid), what=f"process {pid} is gone")
 
 
 def test_the_last_user_stops_the_engines_and_data_and_addresses_stay(home: Path) -> None:
@@ -293,7 +293,7 @@ def test_a_port_that_running_programs_know_is_not_replaced(home: Path) -> None:
     with joined_engines(home):
         pid, port = state_pids(home)[1], read_state(home).valkey.port  # type: ignore[union-attr]  # just joined
         kill(pid)
-        wait_until(lambda: port_is_free("127.0.0.1", port), "the port is free")
+        wait_until(lambda: port_is_free("127.0.0.1", port), what="the port is free")
         with (
             socket.create_server(("127.0.0.1", port)),
             pytest.raises(EngineError, match=f"its port {port} was taken"),

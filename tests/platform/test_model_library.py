@@ -1,4 +1,4 @@
-"""No process that makes no model call imports litellm: 160 MB and 2 s each."""
+"""No process loads what it never uses: litellm (160 MB, 2 s) is for the analyst's child, the console for the web."""
 
 import os
 import subprocess
@@ -24,10 +24,10 @@ ENTRIES = {
 }
 
 
-def loaded_by(code: str) -> str:
-    """Return whether a fresh interpreter has litellm after running ``code``."""
+def loaded_by(code: str, module: str = "litellm") -> str:
+    """Return whether a fresh interpreter has the module after running ``code``."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}; import sys; print('litellm' in sys.modules)"],
+        [sys.executable, "-c", f"{code}; import sys; print('{module}' in sys.modules)"],
         cwd=ROOT,
         env=os.environ | {"DJANGO_SETTINGS_MODULE": "orchestrator_project.settings"},
         capture_output=True,
@@ -44,3 +44,13 @@ def test_no_entry_imports_the_model_library(entry: str) -> None:
 
 def test_the_look_would_see_it() -> None:
     assert loaded_by(f"{SETUP}from ai import gateway; gateway.load()") == "True"
+
+
+@pytest.mark.parametrize(("entry", "expected"), zip(ENTRIES, ("True", "False", "False"), strict=True))
+def test_only_the_web_process_loads_the_console(entry: str, expected: str) -> None:
+    assert loaded_by(ENTRIES[entry], "trading.admin") == expected
+
+
+def test_checks_of_the_project_look_at_the_console() -> None:
+    check = f"{SETUP}from django.core.management import call_command; call_command('check')"
+    assert loaded_by(check, "trading.admin") == "True"

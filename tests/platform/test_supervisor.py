@@ -16,7 +16,7 @@ from orchestrator_project.supervisor import AlreadyRunningError, only_one
 from orchestrator_project.supervisor.child import how_it_ended
 from orchestrator_project.supervisor.logs import RotatingLog
 from tests.platform.conftest import ROOT
-from tests.platform.deadline import wait_until
+from tests.waiting import wait_until
 
 
 class Up:
@@ -42,7 +42,7 @@ class Up:
 
     def wait_for(self, name: str, count: int = 1) -> int:
         """Wait for the ``count``-th process of this name and return its pid."""
-        wait_until(lambda: len(self.pids(name)) >= count, f"{name} started {count} times")
+        wait_until(lambda: len(self.pids(name)) >= count, what=f"{name} started {count} times")
         return self.pids(name)[count - 1]
 
     def ended(self) -> int:
@@ -113,7 +113,9 @@ def test_output_goes_to_the_log_and_not_to_the_console(up: Callable[..., Up], tm
     supervisor.wait_for("web")
     log = tmp_path / "logs" / "web.log"
 
-    wait_until(lambda: "out\n" in log.read_text() and "err\n" in log.read_text(), "the output is in the log")
+    wait_until(
+        lambda: "out\n" in log.read_text() and "err\n" in log.read_text(), what="the output is in the log"
+    )
 
     assert "out\n" not in supervisor.said()
 
@@ -178,7 +180,7 @@ def test_a_second_signal_hurries(up: Callable[..., Up], tmp_path: Path) -> None:
     started = time.monotonic()
 
     supervisor.process.send_signal(signal.SIGINT)
-    wait_until(lambda: "Ctrl-C once more" in supervisor.said(), "the first signal is seen")
+    wait_until(lambda: "Ctrl-C once more" in supervisor.said(), what="the first signal is seen")
     supervisor.process.send_signal(signal.SIGINT)
 
     assert supervisor.ended() == 0
@@ -204,8 +206,8 @@ def test_kill_9_of_the_supervisor_leaves_no_process(up: Callable[..., Up], tmp_p
     supervisor.process.kill()
     supervisor.process.wait(timeout=5)
 
-    wait_until(lambda: not any(is_alive(pid) for pid in everybody(tmp_path)), "every child is gone", 8)
-    wait_until((tmp_path / "after-kill").exists, "the warden ran the command for this case")
+    wait_until(lambda: not any(is_alive(pid) for pid in everybody(tmp_path)), what="every child is gone")
+    wait_until((tmp_path / "after-kill").exists, what="the warden ran the command for this case")
 
 
 def test_a_new_up_waits_until_a_killed_one_is_cleaned_up(up: Callable[..., Up]) -> None:
@@ -244,7 +246,7 @@ def test_a_failing_watch_is_said_once_and_goes_on(up: Callable[..., Up], tmp_pat
     supervisor.wait_for("web")
     (tmp_path / "watched").unlink(missing_ok=True)
 
-    wait_until((tmp_path / "watched").exists, "the watch is called again")
+    wait_until((tmp_path / "watched").exists, what="the watch is called again")
 
     assert supervisor.said().count("Watching failed, it goes on: RuntimeError: the watch failed") == 1
 
@@ -261,11 +263,11 @@ def test_the_warden_is_replaced_when_it_is_killed(up: Callable[..., Up], tmp_pat
 
     first = warden()
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: warden() not in (0, first), "there is another warden")
+    wait_until(lambda: warden() not in (0, first), what="there is another warden")
     supervisor.process.kill()
     supervisor.process.wait(timeout=5)
 
-    wait_until(lambda: not any(is_alive(pid) for pid in everybody(tmp_path)), "every child is gone", 8)
+    wait_until(lambda: not any(is_alive(pid) for pid in everybody(tmp_path)), what="every child is gone")
 
 
 def test_logs_keep_three_files(tmp_path: Path) -> None:
