@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings
+from django.contrib.auth import hashers
 from django.db import connection
 
 from connectors.throttle.shared import PREFIX
@@ -20,6 +21,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the suites that kill processes have in common."""
     long = "the long form of tests/chaos and tests/events: 500 kills and more, 100 of relay and consumers"
     parser.getgroup("chaos").addoption("--long", action="store_true", default=False, help=long)
+
+
+class QuickPBKDF2(hashers.PBKDF2PasswordHasher):
+    """The product's hashes without their work, a second each: none is guarded here, and any process reads them."""
+
+    iterations = 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> None:
+    """Hash passwords quickly in this process."""
+    settings.PASSWORD_HASHERS = [f"{__name__}.{QuickPBKDF2.__name__}"]
+    hashers.get_hashers.cache_clear()
+    hashers.get_hashers_by_algorithm.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from pytest_django import Settings
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
@@ -13,12 +12,6 @@ from tests.factories import make_user
 
 GROUPS = ("viewer", "operator", "risk officer")
 Api = Callable[[str], APIClient]
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    """Hash passwords quickly: none is guarded here."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
-from orchestrator_project.prepare import prepare
+from orchestrator_project.prepare import seed
 from tests.factories import make_agent, make_user
 from tests.trading.outside import Outside
 from tests.venue_process import VenueProcess
@@ -15,10 +14,9 @@ GROUPS = ("viewer", "operator", "risk officer")
 
 
 @pytest.fixture
-def prepared(db: None, settings: Settings) -> None:
-    """Seed settings, limits, groups and the first operator; passwords hash quickly, none is guarded here."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    prepare()
+def prepared(db: None) -> None:
+    """Seed settings, limits, groups and the first operator."""
+    seed()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from orchestrator_project.prepare import prepare
+from orchestrator_project.prepare import seed
 from tests.factories import make_user
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def seeded(transactional_db: None) -> None:
     """The database as after the first start."""
-    prepare()
+    seed()
 
 
 @pytest.fixture
