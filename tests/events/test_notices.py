@@ -28,7 +28,9 @@ DATA: dict[str, dict[str, Any]] = {
     "orchestrator.cycle.aborted": {"cycleId": "1", "reason": "deadline"},
     "orchestrator.saga.failed": {"sagaId": "7", "orderId": "1", "decisionId": "1", "reason": "r", "error": "e"},
     "risk.limit.breached": {"limit": "max_daily_loss_percent", "scope": "account", "value": "5.1", "limitValue": "5"},
+    "risk.safe-mode.entered": {"reason": "ai_failures", "failures": 3},
     "orchestrator.cycle.completed": {},
+    "risk.safe-mode.left": {"actor": "safe_mode", "reason": "a model answered again"},
 }  # fmt: skip
 
 
@@ -171,6 +173,14 @@ def test_trouble_that_comes_and_goes_is_no_storm(clock: Clock) -> None:
 
     assert told() == ["a cycle did not complete", "cycles complete again", "15 cycles did not complete"]
     assert "cycles complete again since 14:31 UTC" in NoticeMessage.objects.order_by("id")[2].body
+
+
+def test_safe_mode_and_its_end_are_told(clock: Clock) -> None:
+    happen("risk.safe-mode.entered")
+    told()
+    happen("risk.safe-mode.left")
+
+    assert told() == ["no model answers, exits only", "entries pass again"]
 
 
 def test_switch_is_told_at_once_each_time(clock: Clock) -> None:

@@ -34,6 +34,7 @@ class Topic(enum.StrEnum):
     CYCLES = "cycles"
     SAGAS = "sagas"
     LIMITS = "limits"
+    SAFE_MODE = "safe-mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ PACES: Mapping[Topic, Pace] = MappingProxyType(
         Topic.CYCLES: Pace(gather=timedelta(0)),
         Topic.SAGAS: Pace(),
         Topic.LIMITS: Pace(),
+        Topic.SAFE_MODE: Pace(gather=timedelta(0)),
     }
 )
 
@@ -254,6 +256,18 @@ def _limit(data: Data) -> Notice | None:
     )
 
 
+def _safe_mode(data: Data) -> Notice:
+    return Notice(
+        Topic.SAFE_MODE,
+        "no model answers, exits only",
+        "no model answers, exits only ({count} times)",
+        _words(f"{data['failures']} analyses in a row had no answer"),
+        "Look: console /admin/ai/modelcall/ has each call's error, `manage.py doctor`. It ends by itself with the next"
+        " answer.",
+        Severity.WARNING,
+    )
+
+
 _BY_A_PERSON = ("stopped by ", "deadline, paused by ")  # services/steering.py writes them
 _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
     {
@@ -264,8 +278,13 @@ _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
         "orchestrator.cycle.aborted": _cycle_aborted,
         "orchestrator.saga.failed": _saga_failed,
         "risk.limit.breached": _limit,
+        "risk.safe-mode.entered": _safe_mode,
     }
 )
-_ENDS: Mapping[str, Topic] = MappingProxyType({"orchestrator.cycle.completed": Topic.CYCLES})
-_AGAIN: Mapping[Topic, str] = MappingProxyType({Topic.CYCLES: "cycles complete again"})
+_ENDS: Mapping[str, Topic] = MappingProxyType(
+    {"orchestrator.cycle.completed": Topic.CYCLES, "risk.safe-mode.left": Topic.SAFE_MODE}
+)
+_AGAIN: Mapping[Topic, str] = MappingProxyType(
+    {Topic.CYCLES: "cycles complete again", Topic.SAFE_MODE: "entries pass again"}
+)
 LISTENED_TO = (*_NOTICES, *_ENDS)
