@@ -52,6 +52,7 @@ def send(address: str, *, title: str, body: str, severity: str) -> None:
     service = _service(address)
     service.socket_read_timeout = min(service.socket_read_timeout, LONGEST_TIMEOUT_SECONDS)
     service.socket_connect_timeout = min(service.socket_connect_timeout, LONGEST_TIMEOUT_SECONDS)
+    service.retry = 0  # the caller tries again; what goes on beyond our limit could only repeat
     problems: list[str] = []
 
     def deliver() -> None:
