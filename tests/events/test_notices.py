@@ -260,6 +260,7 @@ def test_who_has_it_is_not_told_again_when_another_is_away(service: ProviderServ
     message = NoticeMessage.objects.get()
     assert (message.status, message.attempts) == ("waiting", 1)
     assert message.next_attempt_at >= message.failed_at + timedelta(seconds=10)
+    assert notifying.standing().last_sent_at == message.reached_at <= message.failed_at
     assert not notifying.send_next(addresses)
     retry_now()
     assert notifying.send_next(addresses)
@@ -285,7 +286,7 @@ def test_service_that_stays_away_is_given_up_and_logged(
     assert NoticeMessage.objects.get().status == "dropped"
     assert len(service.seen) == 1
     assert (failing.waiting, failing.last_sent_at) == (1, None)
-    assert failing.last_error.startswith("notices json: Failed to send JSON POST notification")
+    assert failing.last_error.startswith("address 1: notices json: Failed to send JSON POST notification")
     assert "notice_not_sent" in caplog.text
     assert "notice_dropped" in caplog.text
     assert "t0ken-path" not in caplog.text + failing.last_error

@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
                 ("next_attempt_at", models.DateTimeField()),
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("reached", models.JSONField(blank=True, default=list)),
+                ("reached_at", models.DateTimeField(null=True)),
                 ("error", models.CharField(blank=True, max_length=500)),
                 ("failed_at", models.DateTimeField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),

@@ -35,8 +35,8 @@ class NoticeTopic(models.Model):
 class NoticeMessage(models.Model):
     """A message on its way to every address, or what became of it.
 
-    ``reached`` names the addresses that have it, by a keyed hash: addresses hold passwords. ``error`` is what
-    the last failed attempt said, ``failed_at`` when.
+    ``reached`` names the addresses that have it, by a keyed hash: addresses hold passwords; ``reached_at`` is when
+    the last of them took it. ``error`` is what the last failed attempt said, ``failed_at`` when.
     """
 
     class Status(models.TextChoices):
@@ -55,6 +55,7 @@ class NoticeMessage(models.Model):
     next_attempt_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
     reached = models.JSONField(default=list, blank=True)
+    reached_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)
     failed_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

@@ -50,7 +50,7 @@ WAITING, SENT, DROPPED = NoticeMessage.Status.WAITING, NoticeMessage.Status.SENT
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How telling stands: what waits, what was sent and what failed last."""
+    """How telling stands: what waits, when an address last took a message, and what failed last."""
 
     waiting: int
     last_sent_at: datetime | None
@@ -129,17 +129,18 @@ def send_next(addresses: Sequence[str]) -> bool:
         )
         return True
     problems = []
-    for address in addresses:
+    for place, address in enumerate(addresses, start=1):
         mark = _mark(address)
         if mark in message.reached:
             continue
         try:
             notices.send(address, title=message.title, body=message.body, severity=message.severity)
         except ConnectorError as error:
-            problems.append(str(error))
+            problems.append(f"address {place}: {error}")
         else:
             message.reached = [*message.reached, mark]
-            message.save(update_fields=["reached"])
+            message.reached_at = timezone.now()
+            message.save(update_fields=["reached", "reached_at"])
     if problems:
         _try_again(message, problems)
     else:
@@ -153,7 +154,7 @@ def standing() -> Standing:
     failed = NoticeMessage.objects.filter(failed_at__isnull=False).order_by("-failed_at").first()
     return Standing(
         waiting=NoticeMessage.objects.filter(status=WAITING).count(),
-        last_sent_at=NoticeMessage.objects.filter(status=SENT).aggregate(last=Max("ended_at"))["last"],
+        last_sent_at=NoticeMessage.objects.aggregate(last=Max("reached_at"))["last"],
         last_failed_at=failed.failed_at if failed else None,
         last_error=failed.error if failed else "",
     )
