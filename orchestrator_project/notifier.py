@@ -32,7 +32,7 @@ def start_notifier(stop: threading.Event) -> threading.Thread | None:
     """Start telling until ``stop`` is set; where no address is given, forget that it ever ran and return None."""
     addresses = settings.ENVIRONMENT.apprise_urls
     if not addresses:
-        Heartbeat.objects.filter(process=notifying.CONSUMER).delete()  # or it would be missed for ever
+        _forget_sign()
         return None
     thread = threading.Thread(target=_run, args=(addresses, stop), name=notifying.CONSUMER, daemon=True)
     thread.start()
@@ -67,6 +67,7 @@ def _tell_while_it_lasts(addresses: Sequence[str], stop: threading.Event) -> Non
         if not is_one:
             return
         _send(addresses)  # what is made already does not wait for a transport that is away
+        _give_sign()
         subscription = notifying.our_notices()
         queue = open_queue(settings.EVENTS_URL, notifying.QUEUE, notifying.TOPICS)
         taken = 0
@@ -96,3 +97,11 @@ def _give_sign() -> None:
     Heartbeat.objects.update_or_create(
         process=notifying.CONSUMER, defaults={"beaten_at": now, "detail": "tells what needs a person"}
     )
+
+
+def _forget_sign() -> None:
+    """Take the sign of life away, or it would be missed for ever; it is not worth waiting for a database."""
+    try:
+        Heartbeat.objects.filter(process=notifying.CONSUMER).delete()
+    except (DatabaseError, InterfaceError):
+        connection.close()

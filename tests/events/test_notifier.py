@@ -20,7 +20,7 @@ from orchestrator_project.notifier import start_notifier
 from tests.connectors.server import Answer, ProviderServer, hang
 from tests.events.load import proposal, write_event
 from tests.events.processes import Processes
-from tests.factories import make_agent, make_asset, make_heartbeat, make_strategy
+from tests.factories import make_agent, make_asset, make_heartbeat, make_notice, make_strategy
 from tests.waiting import wait_until
 from trading.models import Heartbeat, NoticeMessage, TradeProposal
 from trading.services import notifying, outbox
@@ -107,6 +107,24 @@ def test_service_that_hangs_does_not_delay_a_proposal(consumer: Processes, servi
 
     message = NoticeMessage.objects.get()
     assert (message.status, message.attempts) == ("waiting", 0)  # it still hangs
+
+
+def test_what_is_made_already_does_not_wait_for_the_transport(
+    settings: Settings, service: ProviderServer
+) -> None:
+    settings.ENVIRONMENT = load_environment({"APPRISE_URLS": f"json://127.0.0.1:{service.port}"})
+    settings.EVENTS_URL = "redis://127.0.0.1:1/0"
+    make_notice()
+    stop = threading.Event()
+
+    thread = start_notifier(stop)
+    wait_until(NoticeMessage.objects.filter(status="sent").exists, seconds=60, what="it is sent")
+    wait_until(Heartbeat.objects.filter(process="notify").exists, what="a sign of life")
+    stop.set()
+
+    assert thread is not None
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_relay_keeps_notices_only_where_there_is_somebody_to_tell(settings: Settings) -> None:
