@@ -101,6 +101,8 @@ def logging_config(level: str) -> dict[str, Any]:
             "uvicorn": theirs,
             "uvicorn.error": theirs,
             "uvicorn.access": {**theirs, "level": "WARNING"},
+            # At debug level it logs the paths of requests, which are the keys of some who take notices.
+            "urllib3": {"level": "INFO"},
             # tracing.py says itself, once in a while, that the collector is away.
             "opentelemetry": {"level": "CRITICAL"},
         },

@@ -30,6 +30,7 @@ from trading.models import (
     Fill,
     Heartbeat,
     MarketSnapshot,
+    NoticeMessage,
     Order,
     ParkedEvent,
     Position,
@@ -302,6 +303,21 @@ def make_parked_event(**overrides: Any) -> ParkedEvent:
         "error": "data: was None, expected an object",
     }
     return ParkedEvent.objects.create(**(values | overrides))
+
+
+def make_notice(**overrides: Any) -> NoticeMessage:
+    """Write a message to a person that waits to be sent."""
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "topic": "kill-switch",
+        "severity": "failure",
+        "title": "kill switch engaged",
+        "body": "Engaged by test: drill",
+        "made_at": now,
+        "expires_at": now + timedelta(hours=1),
+        "next_attempt_at": now,
+    }
+    return NoticeMessage.objects.create(**(values | overrides))
 
 
 def make_proposal(**overrides: Any) -> TradeProposal:

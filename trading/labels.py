@@ -20,6 +20,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "granted": SUCCESS,
         "handled": SUCCESS,
         "taken": SUCCESS,
+        "sent": SUCCESS,
         "approved": SUCCESS,
         "active": SUCCESS,
         # waits or works
@@ -53,6 +54,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "failed": DANGER,
         "aborted": DANGER,
         "rejected": DANGER,
+        "dropped": DANGER,
         "halted": DANGER,
     }
 )

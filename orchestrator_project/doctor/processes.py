@@ -2,13 +2,16 @@
 
 from datetime import timedelta
 
+from django.conf import settings as django_settings
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from connectors import notices as services
+from connectors.errors import ConfigurationError
 from orchestrator_project.celery import app
-from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, ok, warning
+from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
 from trading.models import Cycle, Heartbeat, ParkedEvent
-from trading.services import outbox, settings
+from trading.services import notifying, outbox, settings
 from trading.services.relaying import PROCESS
 from trading.services.subscriptions import CONSUMER
 
@@ -103,6 +106,33 @@ def consumer() -> Answer:
     return answer
 
 
+def notices() -> Answer:
+    """Look at whether a person is told what needs him."""
+    addresses = django_settings.ENVIRONMENT.apprise_urls
+    if not addresses:
+        return off("nobody is told when something needs a person", "set APPRISE_URLS to be told")
+    for number, address in enumerate(addresses, start=1):
+        try:
+            services.check(address)
+        except ConfigurationError as error:
+            return warning(
+                f"address {number} of APPRISE_URLS: {error}", "correct it; apprise's wiki has the forms"
+            )
+    answer = _sign_of(notifying.CONSUMER)
+    if answer.status is not Status.OK:
+        return answer
+    now, standing = timezone.now(), notifying.standing()
+    sent = f"last sent {_ago(now - standing.last_sent_at)}" if standing.last_sent_at else "nothing sent yet"
+    words = f"{len(addresses)} addresses, {sent}, {standing.waiting} waiting"
+    failed_at = standing.last_failed_at
+    if failed_at and (standing.last_sent_at is None or failed_at > standing.last_sent_at):
+        return warning(
+            f"{words}; last failure {_ago(now - failed_at)}: {standing.last_error}",
+            "`manage.py notify --test` tries each address",
+        )
+    return ok(words)
+
+
 def _sign_of(process: str) -> Answer:
     """Judge by its heartbeat whether a process runs that trading can do without."""
     row = Heartbeat.objects.filter(process=process).first()
@@ -128,4 +158,5 @@ CHECKS = (
     Check("sweeper", sweeper, needs=("migrations",)),
     Check("relay", relay, needs=("migrations",)),
     Check("consumer", consumer, needs=("migrations",)),
+    Check("notices", notices, needs=("migrations",), late=Status.WARNING),
 )

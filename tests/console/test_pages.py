@@ -50,6 +50,8 @@ RECORDS: dict[type[Model], Callable[[int], Any]] = {
     models.EventStream: lambda n: models.EventStream.objects.create(
         consumer="x", source="urn:x", aggregate=f"order/{n}", last_sequence=1
     ),
+    models.NoticeMessage: lambda n: factories.make_notice(),
+    models.NoticeTopic: lambda n: models.NoticeTopic.objects.create(topic=f"topic {n}", title="a title"),
     models.Heartbeat: lambda n: factories.make_heartbeat(f"process {n}"),
     models.AgentStatus: lambda n: factories.make_agent(),
 }

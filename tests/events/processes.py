@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.e2e.system import ROOT, environment
@@ -14,11 +15,11 @@ COMMANDS = {
 
 
 class Processes:
-    """What was started here; each writes to a log of its own in ``folder``."""
+    """What was started here; each writes to a log of its own in ``folder``; ``variables`` are set in each."""
 
-    def __init__(self, folder: Path, events_url: str) -> None:
+    def __init__(self, folder: Path, events_url: str, *, variables: Mapping[str, str] | None = None) -> None:
         self._folder = folder
-        self._environment = environment() | {"EVENTS_URL": events_url}
+        self._environment = environment() | {"EVENTS_URL": events_url} | dict(variables or {})
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *names: str) -> None:

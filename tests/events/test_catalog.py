@@ -18,6 +18,7 @@ PROMISED = """
     trading-engine.order.submitted trading-engine.order.filled trading-engine.order.failed
     trading-engine.order.canceled trading-engine.position.opened trading-engine.position.closed
     risk.kill-switch.engaged risk.kill-switch.released risk.limit.breached
+    risk.safe-mode.entered risk.safe-mode.left
     approval.requested approval.granted approval.rejected approval.expired
 """
 

@@ -10,7 +10,7 @@ from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, change, passed, wish
 from trading.domain.public_events import CATALOG, public_type
 from trading.models import Approval, Cycle, Event, Saga
-from trading.services import approvals, compensation, cycles, execution, kill_switch, pausing
+from trading.services import approvals, compensation, cycles, execution, kill_switch, pausing, safe_mode
 from trading.services.outcomes import created_event
 from trading.services.portfolio import sync_portfolio
 
@@ -69,6 +69,8 @@ def ways_of_an_order(account: Outside) -> None:
     kill_switch.engage(actor="ann", reason="drill")
     advanced_to_its_end(held_back.pk)
     kill_switch.release(actor="ann", reason="drill over")
+    for answered in (False, False, False, True):
+        safe_mode.after_analysis(held_back.cycle_id, answered=answered)
     compensation.give_up(passed(WHOLE_STOCK), RuntimeError("cannot be undone"))
     kill_switch.release(actor="ann", reason="looked at it")
 

@@ -39,7 +39,7 @@ from trading.services.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 START = "start the system: `manage.py up`"
 EVERY_CHECK = (
     (
-        "python packages disk database migrations queue events workers schedule beat sweeper relay consumer"
+        "python packages disk database migrations queue events workers schedule beat sweeper relay consumer notices"
         " broker account market_time prices news finnhub coingecko providers clock analyst"
         " budget settings assets strategies limits kill_switch"
     )

@@ -208,6 +208,12 @@ _SPECS = (
     ),
     EventSpec("risk.kill-switch.released", "Trading may go on.", (_ACTOR, _REASON)),
     EventSpec(
+        "risk.safe-mode.entered",
+        "No model answered several analyses in a row: exits only, until one does.",
+        (_REASON, Field("failures", "how many analyses in a row", "failures", Kind.INTEGER)),
+    ),
+    EventSpec("risk.safe-mode.left", "A model answered, or a person ended it.", (_ACTOR, _REASON)),
+    EventSpec(
         "risk.limit.breached",
         "The account is past a limit, or an order was denied because it would have been.",
         (
@@ -270,6 +276,8 @@ _FROM = MappingProxyType(
         ("order.submit", OrderStatus.CREATED): "trading-engine.order.submitted",  # later ones are retries
         ("decision.reject", DecisionStatus.AWAITING_APPROVAL): "approval.rejected",  # else by the broker
         ("decision.expire", DecisionStatus.AWAITING_APPROVAL): "approval.expired",
+        ("agent.trading_state_set", "active"): "risk.safe-mode.entered",
+        ("agent.trading_state_set", "reducing"): "risk.safe-mode.left",
     }
 )
 _LIMIT_OF_REASON = MappingProxyType(

@@ -13,6 +13,7 @@ from trading.models.market import (
     UniverseCandidate,
 )
 from trading.models.metric import MetricTotals
+from trading.models.notice import NoticeMessage, NoticeTopic
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.record import DecisionRecord, StrategyVersion
@@ -38,6 +39,8 @@ __all__ = [
     "MarketSnapshot",
     "MetricTotals",
     "Mode",
+    "NoticeMessage",
+    "NoticeTopic",
     "Order",
     "ParkedEvent",
     "Position",

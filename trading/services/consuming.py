@@ -42,6 +42,7 @@ class Subscription:
         handlers: by type; "*" takes every other one. A handler writes with the ORM, in our transaction, and
             returns what follows; it raises ``BadEventError`` for what can never be taken.
         ignored_source: whose events are none of our business: ours.
+        only_source: whose events alone are our business, "" where everybody's are.
         ordered: hold gaps; for a consumer that subscribes to all types of its aggregates.
         patience: how long an earlier event is waited for.
         reread: asks a source's log, if it can, for events of an aggregate by sequence.
@@ -50,6 +51,7 @@ class Subscription:
     consumer: str
     handlers: Mapping[str, Handler]
     ignored_source: str = ""
+    only_source: str = ""
     ordered: bool = False
     patience: timedelta = field(default=timedelta(seconds=10))
     reread: Reread | None = None
@@ -66,7 +68,9 @@ def take(subscription: Subscription, text: str) -> list[Work]:
     except BadEventError as error:
         park(subscription.consumer, text, str(error))
         return []
-    if event.source == subscription.ignored_source:
+    if event.source == subscription.ignored_source or (
+        subscription.only_source and event.source != subscription.only_source
+    ):
         return []
     if not subscription.ordered or event.sequence is None:
         return _have(subscription, event, text)

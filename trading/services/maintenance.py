@@ -10,7 +10,7 @@ from connectors.errors import ConnectorError
 from trading.domain.statuses import CycleStage
 from trading.errors import TradingError
 from trading.models import Cycle, MarketSnapshot
-from trading.services import consuming, cycles
+from trading.services import consuming, cycles, notifying
 from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
 from trading.services.reconciliation import reconcile
@@ -41,6 +41,6 @@ def maintain(cycle_id: UUID) -> bool:
 
 
 def prune() -> int:
-    """Delete snapshots, request keys and events' repeats that nothing reads any more; return how many rows."""
+    """Delete snapshots, request keys, events' repeats and notices that nothing reads any more; return how many."""
     deleted, _ = MarketSnapshot.objects.filter(fetched_at__lt=timezone.now() - SNAPSHOTS_KEPT).delete()
-    return deleted + prune_keys() + consuming.forget_old()
+    return deleted + prune_keys() + consuming.forget_old() + notifying.forget_old()

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from connectors.errors import ConnectorError
 from connectors.events import EventQueue, open_queue
+from orchestrator_project.notifier import start_notifier
 from trading.models import Heartbeat
 from trading.services import proposals
 from trading.services.consuming import Subscription, give_up_gaps, take
@@ -24,27 +25,37 @@ WAIT_SECONDS = 0.5
 TICK_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+NOTIFIER_SECONDS = 3.0  # at the end; what it is doing then is done again after the next start
 STANDBY_SECONDS = 1.0
 
 
 class Command(BaseCommand):
     help = (
-        "Listen for trades proposed by other services and for hints about our orders. One at a time does it."
+        "Listen for trades proposed by other services and for hints about our orders, and send notices"
+        " where APPRISE_URLS is set. One at a time does each."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--once", action="store_true", help="take what is there, then end")
+        parser.add_argument(
+            "--once", action="store_true", help="take what is there, send no notices, then end"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
+        notifier = None if options["once"] else start_notifier(stop)
+        self._keep_consuming(stop, once=options["once"])
+        if notifier is not None:
+            notifier.join(NOTIFIER_SECONDS)
+
+    def _keep_consuming(self, stop: threading.Event, *, once: bool) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not stop.is_set():
             began = time.monotonic()
             try:
-                _consume_while_it_lasts(stop, once=options["once"])
-                if options["once"]:
+                _consume_while_it_lasts(stop, once=once)
+                if once:
                     return
                 stop.wait(STANDBY_SECONDS)
                 continue

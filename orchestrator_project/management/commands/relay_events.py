@@ -9,6 +9,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from connectors.errors import ConnectorError
 from connectors.events import EventBus
+from trading.services import notifying
 from trading.services.relaying import BATCH, PROCESS, Relay
 from trading.services.single import only_one
 from trading.services.subscriptions import QUEUE, TOPICS
@@ -58,7 +59,10 @@ def _relay_while_it_lasts(relay: Relay, stop: threading.Event, *, once: bool) ->
     with only_one(PROCESS) as is_one:
         if not is_one:
             return
-        with EventBus(settings.EVENTS_URL, queues={QUEUE: TOPICS}) as bus:
+        queues = {QUEUE: TOPICS}
+        if settings.ENVIRONMENT.apprise_urls:
+            queues[notifying.QUEUE] = notifying.TOPICS
+        with EventBus(settings.EVENTS_URL, queues=queues) as bus:
             while not stop.is_set():
                 count = relay.publish_batch(bus)
                 relay.look_after(bus)

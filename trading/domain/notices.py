@@ -1,0 +1,290 @@
+"""What a person is told of an event: plain text, short, with what to do next and where.
+
+Only what wants a person. What is alike is gathered under a topic, which is told at most once in a while.
+"""
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+NAME = "Trading Orchestrator"
+LONGEST_LINE = 300
+MOST_LINES = 10
+ALL_WELL = "Nothing is to be done."
+Data = Mapping[str, Any]
+
+
+class Severity(enum.StrEnum):
+    """How much it matters; services show it as a colour or a sign."""
+
+    INFO = "info"
+    SUCCESS = "success"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+class Topic(enum.StrEnum):
+    """What is told together."""
+
+    KILL_SWITCH = "kill-switch"
+    APPROVALS = "approvals"
+    CYCLES = "cycles"
+    SAGAS = "sagas"
+    LIMITS = "limits"
+    SAFE_MODE = "safe-mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a topic is told.
+
+    Args:
+        gather: what comes within this time after the first is in the same message.
+        quiet: the least time between two messages; what comes meanwhile is counted.
+        keep: what could not be told for as long is dropped.
+    """
+
+    gather: timedelta = timedelta(seconds=5)
+    quiet: timedelta = timedelta(minutes=30)
+    keep: timedelta = timedelta(hours=1)
+
+
+PACES: Mapping[Topic, Pace] = MappingProxyType(
+    {
+        # Engaging twice within minutes is no repeat: it was released in between, by a person.
+        Topic.KILL_SWITCH: Pace(gather=timedelta(0), quiet=timedelta(0)),
+        # An approval expires after ten minutes: told every half hour, most would never be seen.
+        Topic.APPROVALS: Pace(
+            gather=timedelta(seconds=10), quiet=timedelta(minutes=5), keep=timedelta(minutes=10)
+        ),
+        Topic.CYCLES: Pace(gather=timedelta(0)),
+        Topic.SAGAS: Pace(),
+        Topic.LIMITS: Pace(),
+        Topic.SAFE_MODE: Pace(gather=timedelta(0)),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one event has to say.
+
+    Args:
+        many: the title where there are several, with ``{count}``.
+        line: what happened; equal lines are counted.
+        advice: what to do next, and where.
+    """
+
+    topic: Topic
+    title: str
+    many: str
+    line: str
+    advice: str
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a topic has to tell by now.
+
+    Args:
+        count: how many notices, 0 where there is only an end to tell.
+        lines: each different line with how often it came; not more than ``MOST_LINES``.
+        over_at: when the trouble was over, None while it is not.
+    """
+
+    topic: Topic
+    title: str
+    many: str
+    advice: str
+    severity: Severity
+    count: int
+    since: datetime | None
+    lines: Sequence[tuple[str, int]]
+    over_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent."""
+
+    title: str
+    body: str
+    severity: Severity
+
+
+def notice_of(event_type: str, data: Data) -> Notice | None:
+    """Return what a published event tells a person; None where it needs nobody."""
+    make = _NOTICES.get(event_type)
+    return make(data) if make else None
+
+
+def ended_by(event_type: str) -> Topic | None:
+    """Return the topic whose trouble is over when this event comes."""
+    return _ENDS.get(event_type)
+
+
+def with_line(lines: Sequence[tuple[str, int]], line: str) -> list[tuple[str, int]]:
+    """Return the lines with one more; beyond ``MOST_LINES`` different ones it is left out, the count has it."""
+    counts = dict(lines)
+    if line in counts or len(counts) < MOST_LINES:
+        counts[line] = counts.get(line, 0) + 1
+    return list(counts.items())
+
+
+def message_of(told: Gathered, *, tells_end: bool) -> Message:
+    """Return the message.
+
+    Args:
+        tells_end: the trouble was told and is over; what came meanwhile comes second.
+    """
+    parts = []
+    if tells_end and told.over_at:
+        title, severity = _AGAIN[told.topic], Severity.SUCCESS
+        parts.append(f"Since {_clock(told.over_at)}." + (_meanwhile(told) if told.count else ""))
+    else:
+        title = told.title if told.count == 1 else told.many.format(count=told.count)
+        severity = told.severity
+    parts += [f"- {line}" + (f" ({n} times)" if n > 1 else "") for line, n in told.lines]
+    left_out = told.count - sum(n for _, n in told.lines)
+    if left_out > 0:
+        parts.append(f"- and {left_out} more")
+    if not tells_end:
+        if told.count > 1 and told.since:
+            parts.append(f"Since {_clock(told.since)}.")
+        if told.over_at:
+            parts.append(f"{_AGAIN[told.topic]} since {_clock(told.over_at)}.")
+    parts.append(ALL_WELL if told.over_at else told.advice)
+    return Message(f"{NAME}: {title}", "\n".join(parts), severity)
+
+
+def _meanwhile(told: Gathered) -> str:
+    title = told.title if told.count == 1 else told.many.format(count=told.count)
+    return f" Meanwhile: {title[0].lower()}{title[1:]}."
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M} UTC"
+
+
+def _words(text: object) -> str:
+    """Return text from elsewhere on one line, cut where it is long."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
+
+
+def _engaged(data: Data) -> Notice:
+    title = "kill switch engaged, all trading is stopped"
+    return Notice(
+        Topic.KILL_SWITCH,
+        title,
+        title,
+        _words(f"Engaged by {data['actor']}: {data['reason']}"),
+        "Look: `manage.py kill_switch status`, console /admin/risk/killswitch/. When the cause is gone:"
+        " `manage.py reconcile`, then `manage.py kill_switch release --reason …`.",
+        Severity.FAILURE,
+    )
+
+
+def _released(data: Data) -> Notice:
+    title = "kill switch released, trading goes on"
+    line = _words(f"Released by {data['actor']}: {data['reason']}")
+    return Notice(Topic.KILL_SWITCH, title, title, line, ALL_WELL, Severity.SUCCESS)
+
+
+def _approval(data: Data) -> Notice:
+    until = datetime.fromisoformat(data["expiresAt"])
+    return Notice(
+        Topic.APPROVALS,
+        "a decision waits for a person",
+        "{count} decisions wait for a person",
+        _words(f"{data['action']} {data['symbol']}, until {_clock(until)}"),
+        "Answer: console /admin/trading/approval/queue/. What nobody answers expires and is not traded.",
+        Severity.INFO,
+    )
+
+
+def _cycle_failed(data: Data) -> Notice:
+    return _cycle(f"Failed: {data['reason']}")
+
+
+def _cycle_aborted(data: Data) -> Notice | None:
+    reason = str(data["reason"])
+    if reason == "kill_switch" or reason.startswith(_BY_A_PERSON):
+        return None  # engaging was told; what a person did he knows
+    return _cycle(f"Aborted: {reason}")
+
+
+def _cycle(line: str) -> Notice:
+    return Notice(
+        Topic.CYCLES,
+        "a cycle did not complete",
+        "{count} cycles did not complete",
+        _words(line),
+        "Look: `manage.py doctor`, console /admin/trading/cycle/. The next cycle starts by itself.",
+        Severity.WARNING,
+    )
+
+
+def _saga_failed(data: Data) -> Notice:
+    error = f" ({data['error']})" if data.get("error") else ""
+    return Notice(
+        Topic.SAGAS,
+        "an order could not be undone",
+        "{count} orders could not be undone",
+        _words(f"Saga {data['sagaId']}: {data['reason']}{error}"),
+        "Look at it at the broker and in the console /admin/trading/saga/, then `manage.py reconcile`."
+        " The kill switch is engaged until a person releases it.",
+        Severity.FAILURE,
+    )
+
+
+def _limit(data: Data) -> Notice | None:
+    if data["scope"] != "account":
+        return None  # an order was prevented: the gate did its work
+    name = str(data["limit"]).removeprefix("max_").replace("_", " ")
+    return Notice(
+        Topic.LIMITS,
+        "the account is past a limit",
+        "the account is past limits ({count} times)",
+        _words(f"{name}: {data['value']}, allowed is {data['limitValue']}"),
+        "Look: console /admin/risk/risklimits/ and /admin/trading/position/; `manage.py kill_switch status`.",
+        Severity.FAILURE,
+    )
+
+
+def _safe_mode(data: Data) -> Notice:
+    return Notice(
+        Topic.SAFE_MODE,
+        "no model answers, exits only",
+        "no model answers, exits only ({count} times)",
+        _words(f"{data['failures']} analyses in a row had no answer"),
+        "Look: console /admin/ai/modelcall/ has each call's error, `manage.py doctor`. It ends by itself with the next"
+        " answer.",
+        Severity.WARNING,
+    )
+
+
+_BY_A_PERSON = ("stopped by ", "deadline, paused by ")  # services/steering.py writes them
+_NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
+    {
+        "risk.kill-switch.engaged": _engaged,
+        "risk.kill-switch.released": _released,
+        "approval.requested": _approval,
+        "orchestrator.cycle.failed": _cycle_failed,
+        "orchestrator.cycle.aborted": _cycle_aborted,
+        "orchestrator.saga.failed": _saga_failed,
+        "risk.limit.breached": _limit,
+        "risk.safe-mode.entered": _safe_mode,
+    }
+)
+_ENDS: Mapping[str, Topic] = MappingProxyType(
+    {"orchestrator.cycle.completed": Topic.CYCLES, "risk.safe-mode.left": Topic.SAFE_MODE}
+)
+_AGAIN: Mapping[Topic, str] = MappingProxyType(
+    {Topic.CYCLES: "cycles complete again", Topic.SAFE_MODE: "entries pass again"}
+)
+LISTENED_TO = (*_NOTICES, *_ENDS)
