@@ -24,7 +24,7 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     python = sys.executable
     manage = (python, str(BASE_DIR / "manage.py"))
     unchecked = "--skip-checks"  # who starts them has checked the project, console and all
-    celery = (python, "-m", "celery", "--quiet", "-A", PROJECT)  # no banner: logs are JSON lines
+    celery = (python, "-m", "celery", "--quiet", unchecked, "-A", PROJECT)  # no banner: logs are JSON lines
     common = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
     commands: dict[str, tuple[str, ...]] = {}
     if venue is not None:

@@ -1,10 +1,7 @@
 """Notices over real HTTP: what a service takes, and each way it does not, without a word of its address."""
 
 import logging
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,26 +100,3 @@ def test_no_part_of_an_address_is_left_in_words() -> None:
     left = notices.without_address(words, "slack://T00aa/B00/p%40ss/?to=joe@x.org")
 
     assert left == "Pool(host='***', port=443): url: /***/***/, ***, B00K, for ***@***"
-
-
-def loaded_by(code: str) -> str:
-    """Return whether a fresh interpreter has apprise after running ``code``."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}; import sys; print('apprise' in sys.modules)"],
-        cwd=ROOT,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "orchestrator_project.settings"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip().splitlines()[-1]
-
-
-def test_only_who_sends_imports_apprise() -> None:
-    """21 MB and two seconds, for the one process that tells."""
-    commands = "orchestrator_project.management.commands"
-    every = [f"{commands}.{name}" for name in ("consume_events", "relay_events", "doctor", "notify", "up")]
-    every += ["orchestrator_project.asgi", "orchestrator_project.urls", "trading.tasks"]
-
-    assert loaded_by(f"import django; django.setup(); import {', '.join(every)}") == "False"
-    assert loaded_by("from connectors import notices as n; n.check('json://127.0.0.1')") == "True"
