@@ -5,27 +5,20 @@ nothing but notices.
 """
 
 import threading
-import time
 from collections.abc import Sequence
 
-import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from connectors.errors import ConnectorError
 from connectors.events import open_queue
+from orchestrator_project.standby import work_alone
 from trading.models import Heartbeat
 from trading.services import notifying
 from trading.services.consuming import take
-from trading.services.single import only_one
 
-log = structlog.get_logger(__name__)
 WAIT_SECONDS = 1.0
 MOST_AT_ONCE = 100
-STANDBY_SECONDS = 1.0
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 15.0
 
 
 def start_notifier(stop: threading.Event) -> threading.Thread | None:
@@ -40,50 +33,30 @@ def start_notifier(stop: threading.Event) -> threading.Thread | None:
 
 
 def _run(addresses: Sequence[str], stop: threading.Event) -> None:
-    pause = FIRST_PAUSE_SECONDS
-    while not stop.is_set():
-        began = time.monotonic()
-        try:
-            _tell_while_it_lasts(addresses, stop)
-            stop.wait(STANDBY_SECONDS)
-            continue
-        except ConnectorError as error:
-            log.warning("events_unreachable", error=str(error), operation="notify", again_in_seconds=pause)
-        except (DatabaseError, InterfaceError) as error:
-            log.critical("database_unreachable", error=str(error).strip(), operation="notify")
-        except Exception:
-            log.exception("notifier_failed")
-        connection.close()
-        if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
-            pause = FIRST_PAUSE_SECONDS
-        stop.wait(pause)
-        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+    work_alone(notifying.CONSUMER, lambda: _tell(addresses, stop), stop, say=_give_sign)
     connection.close()
 
 
-def _tell_while_it_lasts(addresses: Sequence[str], stop: threading.Event) -> None:
-    """Take events and send messages until asked to stop; return at once where another process does."""
-    with only_one(notifying.CONSUMER) as is_one:
-        if not is_one:
-            return
-        _send(addresses)  # what is made already does not wait for a transport that is away
-        _give_sign()
-        subscription = notifying.our_notices()
-        queue = open_queue(settings.EVENTS_URL, notifying.QUEUE, notifying.TOPICS)
-        taken = 0
-        try:
-            while not stop.is_set():
-                delivery = queue.take(wait_seconds=WAIT_SECONDS)
-                if delivery is not None:
-                    take(subscription, delivery.body)
-                    queue.done(delivery)
-                    taken += 1
-                # What came together is taken together, before a service is waited for.
-                if delivery is None or taken % MOST_AT_ONCE == 0:
-                    _send(addresses)
-                    _give_sign()
-        finally:
-            queue.close()
+def _tell(addresses: Sequence[str], stop: threading.Event) -> None:
+    """Take events and send messages until asked to stop."""
+    _send(addresses)  # what is made already does not wait for a transport that is away
+    _give_sign()
+    subscription = notifying.our_notices()
+    queue = open_queue(settings.EVENTS_URL, notifying.QUEUE, notifying.TOPICS)
+    taken = 0
+    try:
+        while not stop.is_set():
+            delivery = queue.take(wait_seconds=WAIT_SECONDS)
+            if delivery is not None:
+                take(subscription, delivery.body)
+                queue.done(delivery)
+                taken += 1
+            # What came together is taken together, before a service is waited for.
+            if delivery is None or taken % MOST_AT_ONCE == 0:
+                _send(addresses)
+                _give_sign()
+    finally:
+        queue.close()
 
 
 def _send(addresses: Sequence[str]) -> None:
@@ -92,10 +65,9 @@ def _send(addresses: Sequence[str]) -> None:
     notifying.send_next(addresses)
 
 
-def _give_sign() -> None:
-    now = timezone.now()
+def _give_sign(detail: str = "tells what needs a person") -> None:
     Heartbeat.objects.update_or_create(
-        process=notifying.CONSUMER, defaults={"beaten_at": now, "detail": "tells what needs a person"}
+        process=notifying.CONSUMER, defaults={"beaten_at": timezone.now(), "detail": detail[:500]}
     )
 
 

@@ -3,30 +3,23 @@ import threading
 import time
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from connectors.errors import ConnectorError
 from connectors.events import EventQueue, open_queue
 from orchestrator_project.notifier import start_notifier
+from orchestrator_project.standby import work_alone
 from trading.models import Heartbeat
 from trading.services import proposals
 from trading.services.consuming import Subscription, give_up_gaps, take
-from trading.services.single import only_one
 from trading.services.subscriptions import CONSUMER, QUEUE, TOPICS, our_subscription
 from trading.services.sweeping import Work
 from trading.tasks import launch, revive
 
-log = structlog.get_logger(__name__)
 WAIT_SECONDS = 0.5
 TICK_SECONDS = 1.0
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 15.0
 NOTIFIER_SECONDS = 3.0  # at the end; what it is doing then is done again after the next start
-STANDBY_SECONDS = 1.0
 
 
 class Command(BaseCommand):
@@ -44,46 +37,19 @@ class Command(BaseCommand):
         stop = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
-        notifier = None if options["once"] else start_notifier(stop)
-        self._keep_consuming(stop, once=options["once"])
+        once = options["once"]
+        notifier = None if once else start_notifier(stop)
+        work_alone(CONSUMER, lambda: _listen(stop, once=once), stop, say=_give_sign, once=once)
         if notifier is not None:
             notifier.join(NOTIFIER_SECONDS)
 
-    def _keep_consuming(self, stop: threading.Event, *, once: bool) -> None:
-        pause = FIRST_PAUSE_SECONDS
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                _consume_while_it_lasts(stop, once=once)
-                if once:
-                    return
-                stop.wait(STANDBY_SECONDS)
-                continue
-            except ConnectorError as error:
-                log.warning("events_unreachable", error=str(error), again_in_seconds=pause)
-                _say(str(error))
-            except (DatabaseError, InterfaceError) as error:
-                log.critical("database_unreachable", error=str(error).strip(), operation="consume_events")
-                connection.close()
-            except Exception:
-                log.exception("consumer_failed")
-                connection.close()
-            if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
-                pause = FIRST_PAUSE_SECONDS
-            stop.wait(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-
-def _consume_while_it_lasts(stop: threading.Event, *, once: bool) -> None:
-    """Consume until asked to stop; return at once where another process does."""
-    with only_one(CONSUMER) as is_one:
-        if not is_one:
-            return
-        queue = open_queue(settings.EVENTS_URL, QUEUE, TOPICS)
-        try:
-            _consume(queue, our_subscription(), stop, once=once)
-        finally:
-            queue.close()
+def _listen(stop: threading.Event, *, once: bool) -> None:
+    queue = open_queue(settings.EVENTS_URL, QUEUE, TOPICS)
+    try:
+        _consume(queue, our_subscription(), stop, once=once)
+    finally:
+        queue.close()
 
 
 def _consume(queue: EventQueue, subscription: Subscription, stop: threading.Event, *, once: bool) -> None:
@@ -108,9 +74,7 @@ def _tick(subscription: Subscription, taken: int) -> None:
     cycle = proposals.start_waiting()
     if cycle is not None:
         launch(cycle)
-    Heartbeat.objects.update_or_create(
-        process=CONSUMER, defaults={"beaten_at": timezone.now(), "detail": f"{taken} events since its start"}
-    )
+    _give_sign(f"{taken} events since its start")
 
 
 def _follow(works: list[Work]) -> None:
@@ -119,10 +83,7 @@ def _follow(works: list[Work]) -> None:
         revive(work)
 
 
-def _say(trouble: str) -> None:
-    try:
-        Heartbeat.objects.update_or_create(
-            process=CONSUMER, defaults={"beaten_at": timezone.now(), "detail": trouble[:500]}
-        )
-    except (DatabaseError, InterfaceError):
-        connection.close()
+def _give_sign(detail: str) -> None:
+    Heartbeat.objects.update_or_create(
+        process=CONSUMER, defaults={"beaten_at": timezone.now(), "detail": detail[:500]}
+    )
