@@ -34,7 +34,7 @@ def _litellm_loaded() -> None:
 def ask(server: ChatServer, name: str, *, timeout_seconds: float = 20.0, **overrides: Any) -> Completion:
     arguments = {"schema": response_format(), "api_base": server.api_base, "api_key": API_KEY, **overrides}
     messages = render_messages(make_question("AAPL"))
-    return gateway.complete(f"openai/{name}", messages, seconds=timeout_seconds, **arguments)
+    return gateway.complete(f"openai/{name}", messages, timeout_seconds=timeout_seconds, **arguments)
 
 
 def test_a_sound_answer_comes_with_tokens_and_time(chat_server: ChatServer) -> None:
@@ -74,7 +74,7 @@ def test_a_hanging_reply_ends_on_time(chat_server: ChatServer) -> None:
     started = time.monotonic()
 
     with pytest.raises(ModelTimeoutError, match=r"no complete answer within 0\.3 s"):
-        ask(chat_server, "hang", seconds=0.3)
+        ask(chat_server, "hang", timeout_seconds=0.3)
 
     assert time.monotonic() - started < 2
 
@@ -83,7 +83,7 @@ def test_a_dripping_reply_ends_on_time_and_its_thread_soon_after(chat_server: Ch
     started = time.monotonic()
 
     with pytest.raises(ModelTimeoutError, match=r"no complete answer within 0\.3 s"):
-        ask(chat_server, "drip", seconds=0.3)
+        ask(chat_server, "drip", timeout_seconds=0.3)
 
     assert time.monotonic() - started < 2
     assert chat_server.disconnected.wait(10), "the abandoned call went on reading"
@@ -147,13 +147,13 @@ def test_every_failure_has_its_kind(
 def test_a_refused_connection_is_unavailable() -> None:
     with pytest.raises(ModelUnavailableError, match="refused"):
         gateway.complete(
-            "openai/any", [], schema=None, seconds=5, api_base="http://127.0.0.1:9/v1", api_key="k"
+            "openai/any", [], schema=None, timeout_seconds=5, api_base="http://127.0.0.1:9/v1", api_key="k"
         )
 
 
 def test_a_name_without_a_provider_is_rejected() -> None:
     with pytest.raises(ModelRejectedError, match="Provider NOT provided"):
-        gateway.complete("nonsense", [], schema=None, seconds=5, api_key="k")
+        gateway.complete("nonsense", [], schema=None, timeout_seconds=5, api_key="k")
 
 
 def test_a_quoted_key_reaches_no_text(chat_server: ChatServer) -> None:
@@ -213,7 +213,7 @@ def test_calls_that_hang_cannot_pile_up(chat_server: ChatServer) -> None:
 
 def _ask_in_vain(server: ChatServer) -> None:
     with pytest.raises(ModelUnavailableError):
-        ask(server, "hang", seconds=60)
+        ask(server, "hang", timeout_seconds=60)
 
 
 def _is_asked(server: ChatServer) -> bool:

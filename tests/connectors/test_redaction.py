@@ -135,7 +135,7 @@ def test_our_errors_show_no_key_not_even_in_their_tracebacks(
 def test_debug_logs_of_the_http_library_show_no_key(
     server: ProviderServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")
     server.on_any(Answer({"c": 1, "t": 1}))
 
     FinnhubData(OWN_FINNHUB_KEY, f"{server.url}/api/v1").quotes(["AAPL"])
