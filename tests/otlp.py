@@ -34,6 +34,7 @@ class Collector:
 
     def __init__(self, *, is_hanging: bool = False) -> None:
         self._lock = threading.Lock()
+        self._bodies: list[bytes] = []  # read when somebody asks: not while the sender is measured
         self._spans: list[SeenSpan] = []
         self._release = threading.Event()
         self.requests = 0
@@ -49,7 +50,7 @@ class Collector:
                     return
                 if self.path == "/v1/traces":
                     with collector._lock:
-                        collector._spans += _spans(body)
+                        collector._bodies.append(body)
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -74,6 +75,8 @@ class Collector:
         """Return what arrived so far with these attributes (``__`` for a dot), in order of time."""
         wanted = {name.replace("__", "."): value for name, value in attributes.items()}
         with self._lock:
+            self._spans += [span for body in self._bodies for span in _spans(body)]
+            self._bodies.clear()
             found = list(self._spans)
         return sorted((s for s in found if wanted.items() <= s.attributes.items()), key=lambda s: s.start)
 
