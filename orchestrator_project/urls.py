@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 
 from orchestrator_project.metrics import metrics
 from orchestrator_project.openapi import DocsView, DocumentView
-from trading.api import problems
+from trading.api import error_pages
 
 admin.autodiscover()
 
@@ -21,12 +21,12 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include(api)),
     # Without CSRF protection, which would answer with a page: there is nothing here to protect.
-    re_path(r"^api(?:/.*)?$", csrf_exempt(problems.not_found)),
+    re_path(r"^api(?:/.*)?$", csrf_exempt(error_pages.not_found)),
     path("", include(api)),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]
 
-handler400 = problems.bad_request
-handler403 = problems.forbidden
-handler404 = problems.not_found
-handler500 = problems.broken
+handler400 = error_pages.bad_request
+handler403 = error_pages.forbidden
+handler404 = error_pages.not_found
+handler500 = error_pages.broken

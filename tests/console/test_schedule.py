@@ -1,4 +1,4 @@
-"""Must show 6: the schedule's pages refuse what beat could not run, with the field and what was expected."""
+"""The schedule's pages refuse what beat could not run, with the field and what was expected."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Must show 6: bad configuration is refused by the real commands, by name, before anything is done."""
+"""Bad configuration is refused by the real commands, by name, before anything is done."""
 
 import os
 import subprocess

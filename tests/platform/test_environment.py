@@ -243,7 +243,7 @@ def test_the_listing_masks_secrets() -> None:
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_every_prefix_stops_the_start_at_an_unknown_name(prefix: str) -> None:
-    """Lesson 30. Must show 6."""
+    """Lesson 30."""
     (problem,) = problems_of(**{f"{prefix}NO_SUCH_THING": "1"})
 
     assert problem.startswith(

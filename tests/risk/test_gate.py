@@ -294,7 +294,7 @@ def test_mode_that_asks_for_a_person_denies_entry_and_exit() -> None:
 
 @pytest.mark.parametrize("room", ["0.50", "0"])
 def test_limit_that_leaves_less_than_the_minimum_wins_over_the_loss_of_the_day(room: str) -> None:
-    """The order of the issue: exposure is told before the daily loss."""
+    """Exposure is told before the daily loss."""
     book = make_book(
         exposures={"MSFT": Decimal(50_000) - Decimal(room)}, session_start_equity=Decimal(200_000)
     )

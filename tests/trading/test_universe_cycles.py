@@ -203,7 +203,7 @@ def test_many_candidates_cost_as_many_queries_as_two() -> None:
 
 
 def test_a_thousand_candidates_on_the_database() -> None:
-    """Must show 2, on PostgreSQL: caps held, positions in, all seen within the bound, compact."""
+    """On PostgreSQL: caps held, positions in, all seen within the bound, compact."""
     many_candidates(1000)
     make_agent()
     cycle = make_cycle(market_time=timezone.now())

@@ -163,7 +163,7 @@ class World:
 
 
 def test_a_thousand_candidates_over_two_hundred_cycles() -> None:
-    """Must show 2: caps held, nobody starved beyond the bound, open positions never left out."""
+    """Caps held, nobody starved beyond the bound, open positions never left out."""
     chance = random.Random(7)
     names = [f"S{n}" for n in range(1000)]
     world, longest, looks = World(), 0, dict.fromkeys(names, 0)

@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.cache import patch_vary_headers
-from django.views import defaults
-from rest_framework import exceptions, status
+from django.http import Http404
+from rest_framework import exceptions
 from rest_framework.response import Response
 
 log = structlog.get_logger(__name__)
@@ -155,45 +152,3 @@ def _flattened(detail: Any, where: str, path: str = "") -> Iterator[dict[str, An
             yield from _flattened(inner, where, f"{path}.{number}" if nested else path)
     else:
         yield {"field": path, "in": where, "expected": str(detail)}
-
-
-def _plain(status_code: int, detail: str) -> HttpResponse:
-    body = orjson.dumps(problem_body(status_code, detail))
-    response = HttpResponse(body, status=status_code, content_type=MEDIA_TYPE)
-    patch_vary_headers(response, ["Accept"])
-    return response
-
-
-def is_rest(request: HttpRequest) -> bool:
-    """Return whether an address belongs to the API, although no view of it was reached."""
-    from trading.api.urls import ROOTS
-
-    return request.path_info.strip("/").split("/")[0] in ROOTS
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django refused before any view."""
-    if is_rest(request):
-        return _plain(status.HTTP_400_BAD_REQUEST, "The request was refused before it was looked at.")
-    return defaults.bad_request(request, exception)
-
-
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what nobody may do."""
-    if is_rest(request):
-        return _plain(status.HTTP_403_FORBIDDEN, "It is not allowed.")
-    return defaults.permission_denied(request, exception)
-
-
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer an address that no view has."""
-    if is_rest(request):
-        return _plain(status.HTTP_404_NOT_FOUND, f"There is nothing at {request.path}.")
-    return defaults.page_not_found(request, exception or Http404())
-
-
-def broken(request: HttpRequest) -> HttpResponse:
-    """Answer what no view caught."""
-    if is_rest(request):
-        return _plain(status.HTTP_500_INTERNAL_SERVER_ERROR, "It was logged.")
-    return defaults.server_error(request)
