@@ -24,7 +24,7 @@ from connectors.venue.world.model import Instrument
 
 log = logging.getLogger("connectors.venue")
 
-_CLOCK_SAVE_SECONDS = 0.1
+CLOCK_SAVE_SECONDS = 0.1
 
 Update = dict[str, object]
 
@@ -129,7 +129,7 @@ class Exchange:
         real = time.monotonic()
         for order_id in [key for key, plan in self._plans.items() if plan.due <= real]:
             self._step(self.book.orders[order_id], self._plans.pop(order_id))
-        if real - self._saved_at >= _CLOCK_SAVE_SECONDS:
+        if real - self._saved_at >= CLOCK_SAVE_SECONDS:
             self.save_clock()
 
     def save_clock(self) -> None:
