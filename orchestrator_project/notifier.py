@@ -6,19 +6,19 @@ nothing but notices.
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.utils import timezone
 
 from connectors.events import open_queue
 from orchestrator_project.standby import work_alone
-from trading.models import Heartbeat
-from trading.services import notifying
+from trading.services import heartbeats, notifying
 from trading.services.consuming import take
 
 WAIT_SECONDS = 1.0
 MOST_AT_ONCE = 100
+DETAIL = "tells what needs a person"
 
 
 def start_notifier(stop: threading.Event) -> threading.Thread | None:
@@ -33,14 +33,19 @@ def start_notifier(stop: threading.Event) -> threading.Thread | None:
 
 
 def _run(addresses: Sequence[str], stop: threading.Event) -> None:
-    work_alone(notifying.CONSUMER, lambda: _tell(addresses, stop), stop, say=_give_sign)
+    work_alone(
+        notifying.CONSUMER,
+        lambda: _tell(addresses, stop),
+        stop,
+        say=partial(heartbeats.beat, notifying.CONSUMER),
+    )
     connection.close()
 
 
 def _tell(addresses: Sequence[str], stop: threading.Event) -> None:
     """Take events and send messages until asked to stop."""
     _send(addresses)  # what is made already does not wait for a transport that is away
-    _give_sign()
+    heartbeats.beat(notifying.CONSUMER, DETAIL)
     subscription = notifying.our_notices()
     queue = open_queue(settings.EVENTS_URL, notifying.QUEUE, notifying.TOPICS)
     taken = 0
@@ -54,7 +59,7 @@ def _tell(addresses: Sequence[str], stop: threading.Event) -> None:
             # What came together is taken together, before a service is waited for.
             if delivery is None or taken % MOST_AT_ONCE == 0:
                 _send(addresses)
-                _give_sign()
+                heartbeats.beat(notifying.CONSUMER, DETAIL)
     finally:
         queue.close()
 
@@ -65,15 +70,9 @@ def _send(addresses: Sequence[str]) -> None:
     notifying.send_next(addresses)
 
 
-def _give_sign(detail: str = "tells what needs a person") -> None:
-    Heartbeat.objects.update_or_create(
-        process=notifying.CONSUMER, defaults={"beaten_at": timezone.now(), "detail": detail[:500]}
-    )
-
-
 def _forget_sign() -> None:
     """Take the sign of life away, or it would be missed for ever; it is not worth waiting for a database."""
     try:
-        Heartbeat.objects.filter(process=notifying.CONSUMER).delete()
+        heartbeats.forget(notifying.CONSUMER)
     except (DatabaseError, InterfaceError):
         connection.close()

@@ -3,7 +3,6 @@
 import logging
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from connectors import notices
 from connectors.errors import ConfigurationError, UnavailableError
 from tests.connectors.server import Answer, Handler, ProviderServer, hang, reset
 
-ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("s3cret-user", "s3cret-pass", "t0ken-path", "127.0.0.1")
 
 

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from connectors.errors import UnavailableError
 from orchestrator_project.lines import line_of
@@ -49,6 +50,20 @@ def test_order_the_database_refuses_is_said_and_the_rest_goes_on(account: Outsid
     assert "broker_order_id" in report.refused[0]
     told = Event.objects.get(type="reconciliation.difference", aggregate_id=refused[:64])
     assert told.payload["here"].startswith("refused: ")
+
+
+def test_order_too_large_for_its_columns_is_said_likewise(account: Outside) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what is pending would forbid the change
+        cursor.execute("ALTER TABLE orders ALTER symbol TYPE varchar(3) USING left(symbol, 3)")
+    client_order_id = f"stranger-{ago():%H%M%S%f}"
+    account.place(STOCK, "1", client_order_id=client_order_id)
+
+    report = reconcile()
+
+    assert (report.adopted, len(report.refused)) == (NOTHING, 1)
+    assert report.refused[0].startswith(client_order_id)
+    assert "value too long for type character varying(3)" in report.refused[0]
 
 
 def test_strangers_order_is_adopted_as_external(account: Outside) -> None:

@@ -70,7 +70,7 @@ class NoticeMessage(models.Model):
             )
         ]
         indexes = [
-            # Read by the notifier, every half second.
+            # Read by the notifier, every second.
             models.Index(fields=["next_attempt_at"], name="notices_waiting", condition=Q(status="waiting")),
             # Read by the console and doctor, and by maintenance, which forgets old ones.
             models.Index(fields=["-made_at"], name="notices_in_time"),

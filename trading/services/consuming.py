@@ -68,9 +68,7 @@ def take(subscription: Subscription, text: str) -> list[Work]:
     except BadEventError as error:
         park(subscription.consumer, text, str(error))
         return []
-    if event.source == subscription.ignored_source or (
-        subscription.only_source and event.source != subscription.only_source
-    ):
+    if event.source == subscription.ignored_source or subscription.only_source not in ("", event.source):
         return []
     if not subscription.ordered or event.sequence is None:
         return _have(subscription, event, text)

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import structlog
-from django.utils import timezone
 
-from trading.models import Event, Heartbeat
-from trading.services import outbox
+from trading.models import Event
+from trading.services import heartbeats, outbox
 
 log = structlog.get_logger(__name__)
 PROCESS = "relay"
@@ -98,10 +97,7 @@ class Relay:
         behind = outbox.backlog()
         oldest = behind.oldest.total_seconds()
         words = f"{self.published} published, {behind.count} waiting, the oldest for {oldest:.0f} s"
-        detail = f"{words}; {trouble}"[:500] if trouble else words
-        Heartbeat.objects.update_or_create(
-            process=PROCESS, defaults={"beaten_at": timezone.now(), "detail": detail}
-        )
+        heartbeats.beat(PROCESS, f"{words}; {trouble}" if trouble else words)
         if oldest > LATE_SECONDS and now >= self._complain_at:
             self._complain_at = now + LATE_AGAIN_SECONDS
             log.error("events_wait", waiting=behind.count, oldest_seconds=round(oldest), trouble=trouble)

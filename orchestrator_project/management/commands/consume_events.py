@@ -1,17 +1,16 @@
 import signal
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 
 from connectors.events import EventQueue, open_queue
 from orchestrator_project.notifier import start_notifier
 from orchestrator_project.standby import work_alone
-from trading.models import Heartbeat
-from trading.services import proposals
+from trading.services import heartbeats, proposals
 from trading.services.consuming import Subscription, give_up_gaps, take
 from trading.services.subscriptions import CONSUMER, QUEUE, TOPICS, our_subscription
 from trading.services.sweeping import Work
@@ -39,7 +38,8 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: stop.set())
         once = options["once"]
         notifier = None if once else start_notifier(stop)
-        work_alone(CONSUMER, lambda: _listen(stop, once=once), stop, say=_give_sign, once=once)
+        say = partial(heartbeats.beat, CONSUMER)
+        work_alone(CONSUMER, lambda: _listen(stop, once=once), stop, say=say, once=once)
         if notifier is not None:
             notifier.join(NOTIFIER_SECONDS)
 
@@ -74,16 +74,10 @@ def _tick(subscription: Subscription, taken: int) -> None:
     cycle = proposals.start_waiting()
     if cycle is not None:
         launch(cycle)
-    _give_sign(f"{taken} events since its start")
+    heartbeats.beat(CONSUMER, f"{taken} events since its start")
 
 
 def _follow(works: list[Work]) -> None:
     """Enqueue what follows; what is lost here the sweeper finds."""
     for work in works:
         revive(work)
-
-
-def _give_sign(detail: str) -> None:
-    Heartbeat.objects.update_or_create(
-        process=CONSUMER, defaults={"beaten_at": timezone.now(), "detail": detail[:500]}
-    )

@@ -6,12 +6,10 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
-from django.utils import timezone
 
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
-from trading.models import Heartbeat
-from trading.services import watchdog
+from trading.services import heartbeats, watchdog
 from trading.services.reconciliation import reconcile
 from trading.services.sweeping import Work, end_overdue, find_work
 from trading.tasks import revive
@@ -56,7 +54,7 @@ class Command(BaseCommand):
 
     def _round(self, revived: dict[Work, float]) -> None:
         """Do one round; work is not enqueued again while its last message may still be on the way."""
-        Heartbeat.objects.update_or_create(process="sweeper", defaults={"beaten_at": timezone.now()})
+        heartbeats.beat("sweeper")
         end_overdue()
         watchdog.patrol()
         now = time.monotonic()
