@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,24 @@ import redis
 from django.conf import settings
 
 from orchestrator_project.prepare import seed
+from tests.e2e import report
 from tests.e2e.system import System
 from tests.venue_process import VenueProcess
 from trading.models import AgentStatus, Mode
 from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
 from trading.services.settings import set_runtime_setting
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what the system did to the report of a test that failed: seldom does it fail again when asked."""
+    outcome = yield
+    if outcome.when == "call" and outcome.failed and System.started:
+        outcome.sections.extend(report.sections(System.started))
+    return outcome
 
 
 @pytest.fixture
@@ -34,8 +46,7 @@ def seeded(transactional_db: None, market: VenueProcess) -> None:
     """What a start leaves behind: seeds, assets, the first sync; autonomous, and eager to trade."""
     seed()
     AgentStatus.objects.update(mode=Mode.AUTONOMOUS)
-    for name, value in {"confidence_threshold": "0.3", "fetch_timeout": "4"}.items():
-        set_runtime_setting(name=name, value=value, actor="test")
+    set_runtime_setting(name="confidence_threshold", value="0.3", actor="test")
     sync_portfolio(None)
     refresh_assets()
 

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import psycopg2
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from orchestrator_project.processes import process_specs
-from tests import unmeasured
+from tests import forked, unmeasured
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +29,8 @@ class System:
     ``home`` holds the venue's address and the logs; ``variables`` are set in the processes' environment;
     ``also`` are left out otherwise, and are started by ``start_one`` alone; the web serves on ``port``.
     """
+
+    started: ClassVar[list["System"]] = []
 
     def __init__(
         self,
@@ -46,10 +49,11 @@ class System:
             if spec.name not in WITHOUT - also
         }
         self._also = also
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, ForkServerProcess] = {}
 
     def start(self) -> None:
         """Start all processes and wait until both workers take tasks."""
+        self.started.append(self)
         for name in self._specs.keys() - self._also:
             self.start_one(name)
         for name in ("worker", "analyst"):
@@ -63,35 +67,29 @@ class System:
         """Start one process (again)."""
         spec = self._specs[name]
         spec.log.parent.mkdir(parents=True, exist_ok=True)
-        with spec.log.open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                spec.argv,
-                cwd=ROOT,
-                env=environment() | self._variables,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._processes[name] = forked.start(spec.argv, env=environment() | self._variables, log=spec.log)
 
     def stop(self) -> None:
         """End everything, children included."""
-        for name in list(self._running):
+        for name in list(self._processes):
             self.kill(name)
+        self.started.remove(self)
 
     def kill(self, name: str) -> None:
         """SIGKILL a process and all its children."""
-        process = self._running.pop(name)
-        for member in [*self._children(process), psutil.Process(process.pid)]:
+        process = self._processes.pop(name)
+        for member in self._children(process):
             member.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.kill()
+        process.join(10)
 
     def kill_child(self, name: str, *, number: int = 0) -> None:
         """SIGKILL one pool child of a worker."""
-        self._children(self._running[name])[number].send_signal(signal.SIGKILL)
+        self._children(self._processes[name])[number].send_signal(signal.SIGKILL)
 
     def processes(self, name: str) -> list[psutil.Process]:
         """Return a process and its children."""
-        running = self._running[name]
+        running = self._processes[name]
         return [psutil.Process(running.pid), *self._children(running)]
 
     @property
@@ -113,7 +111,7 @@ class System:
                     found.append(json.loads(text))
         return found
 
-    def _children(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    def _children(self, process: ForkServerProcess) -> list[psutil.Process]:
         try:
             return psutil.Process(process.pid).children(recursive=True)
         except psutil.NoSuchProcess:

@@ -144,7 +144,6 @@ def test_model_that_answers_nonsense_makes_that_symbol_hold(
 def test_data_provider_that_limits_us_is_asked_again_later(
     start_system: Start, market: VenueProcess, symbols: list[str]
 ) -> None:
-    set_runtime_setting(name="fetch_timeout", value="12", actor="test")
     start_system()
     market.fault(kind="rate_limit", route=STOCK_PRICES, retry_after=1, times=1)
 
@@ -166,7 +165,6 @@ def test_data_provider_that_limits_us_is_asked_again_later(
 def test_data_provider_out_of_reach_is_replaced_by_the_next(
     start_system: Start, market: VenueProcess, symbols: list[str]
 ) -> None:
-    set_runtime_setting(name="fetch_timeout", value="12", actor="test")
     system = start_system()
     market.fault(kind="error", status=503, route=STOCK_PRICES)
 
@@ -204,7 +202,7 @@ def test_broker_that_is_down_pauses_the_cycle_until_it_answers(
     market.fault(kind="error", status=503, route=BROKER)
     cycle = begun(symbols)
 
-    wait_until(lambda: Cycle.objects.get().status == "paused", what="the cycle is paused")
+    wait_until(lambda: Cycle.objects.get().status == "paused", seconds=60, what="the cycle is paused")
     wait_until(lambda: system.lines("broker_still_unavailable"), what="the broker is asked again")
     cycle.refresh_from_db()
     assert cycle.reason.startswith("broker_unavailable: alpaca")
@@ -224,9 +222,11 @@ def test_broker_down_in_mid_execution_pauses_and_nothing_is_ordered_twice(
 ) -> None:
     set_runtime_setting(name="order_attempts", value="1", actor="test")
     start_system()
-    market.fault(kind="latency", route="POST /v2/orders", seconds=1, times=1)
+    market.fault(kind="latency", route="POST /v2/orders", seconds=3, times=1)
     cycle = begun(symbols)
-    wait_until(lambda: Order.objects.filter(status="submitting").exists(), what="an order under way")
+    wait_until(
+        lambda: Order.objects.filter(status="submitting").exists(), seconds=60, what="an order under way"
+    )
 
     market.fault(kind="error", status=503, route=BROKER)
     wait_until(lambda: Event.objects.filter(type="cycle.pause").exists(), what="the cycle is paused")

@@ -19,6 +19,7 @@ from tests.waiting import wait_until
 from trading.domain.statuses import CycleStage, OrderStatus
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Order
 from trading.services.cycles import start_cycle
+from trading.services.settings import set_runtime_setting
 from trading.tasks import launch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,10 +29,10 @@ both = pytest.mark.parametrize("victim", [WHOLE, CHILD])
 
 @pytest.fixture
 def start(system: System) -> Callable[[], Cycle]:
-    """Start a cycle of 30 symbols the way a beat does."""
+    """Start a cycle of some symbols the way a beat does."""
 
     def run() -> Cycle:
-        stocks = Asset.objects.filter(asset_class="stock").order_by("-dollar_volume")[:28]
+        stocks = Asset.objects.filter(asset_class="stock").order_by("-dollar_volume")[:8]
         symbols = [*(asset.symbol for asset in stocks), "BTC/USD", "ETH/USD"]
         cycle = start_cycle(trigger="test", symbols=symbols)
         launch(cycle)
@@ -67,6 +68,11 @@ def let_the_lease_run_out(cycle: Cycle) -> None:
     Cycle.objects.filter(pk=cycle.pk).update(lease_until=cycle.started_at)
 
 
+def give_lost_fetches_up_soon() -> None:
+    """Let nobody wait long for a fetch that was lost; what came late makes its symbols hold."""
+    set_runtime_setting(name="fetch_timeout", value="4", actor="test")
+
+
 def assert_ended_well(cycle: Cycle, market: VenueProcess) -> None:
     wait_for_end(cycle)
     wait_for_rest()
@@ -78,6 +84,7 @@ def assert_ended_well(cycle: Cycle, market: VenueProcess) -> None:
 def test_killed_at_the_start(
     system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
 ) -> None:
+    give_lost_fetches_up_soon()
     cycle = start()
     kill(system, "worker", victim)
 
@@ -88,6 +95,7 @@ def test_killed_at_the_start(
 def test_killed_in_a_fetch(
     system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
 ) -> None:
+    give_lost_fetches_up_soon()
     market.fault(kind="latency", route="GET /v2/stocks/snapshots", seconds=3, times=1)
     cycle = start()
     wait_until(lambda: market.faults()[0]["hits"], what="the slow request")
@@ -162,7 +170,10 @@ def test_killed_at_the_finish(
 def test_the_queue_emptied_in_mid_cycle(
     system: System, market: VenueProcess, start: Callable[[], Cycle], stage: CycleStage
 ) -> None:
-    route = "GET /v2/stocks/snapshots" if stage == CycleStage.FETCHING else "POST /v2/orders"
+    route = "POST /v2/orders"
+    if stage == CycleStage.FETCHING:
+        route = "GET /v2/stocks/snapshots"
+        give_lost_fetches_up_soon()
     market.fault(kind="latency", route=route, seconds=1)
     cycle = start()
     wait_until(at_stage(cycle, stage), what=f"stage {stage}")
@@ -177,6 +188,7 @@ def test_the_queue_emptied_in_mid_cycle(
 def test_the_sweeper_killed_and_started_again(
     system: System, market: VenueProcess, start: Callable[[], Cycle]
 ) -> None:
+    give_lost_fetches_up_soon()
     system.kill("sweeper")
     cycle = start()
     kill(system, "worker", WHOLE)

@@ -1,0 +1,30 @@
+"""What the server of tests/forked.py loads before it forks: libraries alone, nothing that reads our settings."""
+
+# ruff: noqa: F401 - loading them is what this is for
+import os
+
+os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENBLAS_NUM_THREADS": "1"}
+
+import alpaca.data.historical.crypto
+import alpaca.data.historical.news
+import alpaca.data.historical.stock
+import alpaca.trading.client
+import alpaca.trading.stream
+import celery.apps.beat
+import celery.apps.worker
+import celery.bin.worker
+import celery.concurrency.prefork
+import cron_descriptor
+import django.core.management
+import django.db.backends.postgresql.base
+import django.db.models
+import django.forms
+import exchange_calendars
+import finnhub
+import kombu.transport.redis
+import litellm
+import pycoingecko
+import rich.traceback
+import structlog
+import tenacity
+import uvicorn
