@@ -19,6 +19,16 @@ from trading.services.providers import Providers, current_providers
 
 SYNCED = "position_synced"
 MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster
+SYNCED_FIELDS = [
+    "asset_class",
+    "quantity",
+    "quantity_available",
+    "average_entry_price",
+    "market_value",
+    "unrealised_pnl",
+    "source",
+    "synced_at",
+]
 LOOKS = 3  # fills between the two looks at the orders make positions ambiguous
 
 
@@ -228,27 +238,34 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
     for symbol in before.keys() - told.keys():
         before[symbol].delete()
         _append_position_event(symbol, "closed", before[symbol].quantity, Decimal(0), cycle_id)
+    Position.objects.bulk_create(
+        [_row(position, before.get(symbol), truth) for symbol, position in told.items()],
+        update_conflicts=True,
+        unique_fields=["symbol"],
+        update_fields=SYNCED_FIELDS,
+    )
     for symbol, position in told.items():
         known = before.get(symbol)
-        Position.objects.update_or_create(
-            symbol=symbol,
-            defaults={
-                "asset_class": position.asset_class,
-                "quantity": position.quantity,
-                "quantity_available": position.quantity_available,
-                "average_entry_price": position.average_entry_price,
-                "market_value": position.market_value,
-                "unrealised_pnl": position.market_value - position.average_entry_price * position.quantity,
-                "source": "broker_live",
-                "opened_at": known.opened_at if known else truth.clock.now,
-                "synced_at": truth.asked_at,
-            },
-        )
         if known is None:
             _append_position_event(symbol, "opened", Decimal(0), position.quantity, cycle_id)
         elif known.quantity != position.quantity:
             _append_position_event(symbol, "changed", known.quantity, position.quantity, cycle_id)
     stages.restamp_exits(before.keys() ^ told.keys())
+
+
+def _row(position: BrokerPosition, known: Position | None, truth: PortfolioTruth) -> Position:
+    return Position(
+        symbol=position.symbol,
+        asset_class=position.asset_class,
+        quantity=position.quantity,
+        quantity_available=position.quantity_available,
+        average_entry_price=position.average_entry_price,
+        market_value=position.market_value,
+        unrealised_pnl=position.market_value - position.average_entry_price * position.quantity,
+        source="broker_live",
+        opened_at=known.opened_at if known else truth.clock.now,
+        synced_at=truth.asked_at,
+    )
 
 
 def _append_position_event(
