@@ -29,10 +29,11 @@ test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a p
 	@./.ci/chromium
 	@$(WITHOUT_REAL_MARKETS); \
 	status=0; \
-	$(PYTHON_IN_VENV) -m coverage erase; \
-	$(PYTHON_IN_VENV) -m coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
-	$(PYTHON_IN_VENV) -m coverage combine -q || true; \
-	$(PYTHON_IN_VENV) -m tests.coverage_summary $(if $(strip $(ARGS)),--no-minimum) || status=1; \
+	rm -rf .coverage; mkdir .coverage; \
+	export PYTHONWARNINGS="ignore:Unable to activate pytest branch coverage"; \
+	TEST_COVERAGE_FOLDER="$(CURDIR)/.coverage" $(PYTHON_IN_VENV) -m slipcover --json --out .coverage/suite.json \
+		-m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
+	$(PYTHON_IN_VENV) -m tests.coverage_summary .coverage $(if $(strip $(ARGS)),--no-minimum) || status=1; \
 	exit $$status
 
 lint: install-dev

@@ -40,7 +40,7 @@ def quick_passwords() -> None:
 @pytest.fixture(scope="session")
 def venue_process() -> Iterator[VenueProcess]:
     """One synthetic venue for the whole run, its clock held: market time moves when a test moves it."""
-    with VenueProcess() as venue:
+    with VenueProcess(is_measured=True) as venue:
         yield venue
 
 

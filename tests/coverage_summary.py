@@ -1,35 +1,39 @@
-"""Line and branch coverage of the four rooms, from the data of the last run.
+"""Line and branch coverage of the four rooms, from what the processes of a run have left in a folder.
 
-``python -m tests.coverage_summary [--no-minimum]``; exit 1 when a room has less than 90 % of its lines.
+``python -m tests.coverage_summary FOLDER [--no-minimum]``; exit 1 when a room has less than 90 % of its lines.
 """
 
 import json
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
-from coverage import Coverage
-from coverage.exceptions import CoverageException
+from slipcover import merge_coverage
+from slipcover.slipcover import SlipcoverError
 
 ROOMS = ("trading", "risk", "ai", "connectors")
 MINIMUM_PERCENT = 90.0
 
 
-def measured() -> dict[str, dict[str, int]]:
-    """Return coverage's numbers by file."""
-    coverage = Coverage()
-    coverage.load()
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "coverage.json"
-        coverage.json_report(outfile=str(report))
-        files = json.loads(report.read_text())["files"]
-    return {name: facts["summary"] for name, facts in files.items()}
+def measured(folder: Path) -> dict[str, dict[str, int]]:
+    """Return the numbers by file, of all processes together.
+
+    Raises:
+        OSError: nothing was measured.
+        SlipcoverError: the files of the folder do not fit together.
+    """
+    parts = sorted(folder.glob("*.json"))
+    if not parts:
+        raise FileNotFoundError(f"{folder} has no measurements")
+    whole = json.loads(parts[0].read_text())
+    for part in parts[1:]:
+        merge_coverage(whole, json.loads(part.read_text()))
+    return {name: facts["summary"] for name, facts in whole["files"].items()}
 
 
-def percent(part: int, whole: int) -> float:
-    """Return ``part`` in percent; nothing to cover is covered."""
-    return 100.0 * part / whole if whole else 100.0
+def percent(covered: int, missing: int) -> float:
+    """Return ``covered`` in percent of both; nothing to cover is covered."""
+    return 100.0 * covered / (covered + missing) if covered + missing else 100.0
 
 
 def room_lines(files: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:
@@ -40,8 +44,8 @@ def room_lines(files: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:
         for name, summary in files.items():
             if name.startswith(f"{room}/"):
                 total.update({key: value for key, value in summary.items() if isinstance(value, int)})
-        by_line = percent(total["covered_lines"], total["num_statements"])
-        by_branch = percent(total["covered_branches"], total["num_branches"])
+        by_line = percent(total["covered_lines"], total["missing_lines"])
+        by_branch = percent(total["covered_branches"], total["missing_branches"])
         lines.append(f"{room:<12}{by_line:>7.1f}%{by_branch:>9.1f}%")
         if by_line < MINIMUM_PERCENT:
             low.append(room)
@@ -58,8 +62,8 @@ def worst_files(files: dict[str, dict[str, int]], rooms: list[str]) -> list[str]
 def main(arguments: list[str]) -> int:
     """Print the table; return the exit status."""
     try:
-        files = measured()
-    except CoverageException as error:
+        files = measured(Path(arguments[0]))
+    except (OSError, SlipcoverError) as error:
         sys.stdout.write(f"No coverage to report: {error}\n")
         return 0 if "--no-minimum" in arguments else 1
     lines, low = room_lines(files)

@@ -14,20 +14,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from unittest import mock
-
-from tests import unmeasured
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> ForkServerProcess:
+def start(
+    argv: Sequence[str], *, env: Mapping[str, str], log: Path, is_loaded: bool = True
+) -> ForkServerProcess:
     """Start ``argv``, of this Python, in a session of its own and return the process.
 
     Args:
         env: its whole environment.
         log: where stdout and stderr are appended.
+        is_loaded: False where it matters who loads which library, and when.
     """
     assert argv[0] == sys.executable
-    process = _context().Process(target=_become, args=(tuple(argv[1:]), dict(env), log))
+    task = (tuple(argv), dict(env), log, is_loaded)
+    process = _context().Process(target=_become, args=task, daemon=True)
     process.start()
     return process
 
@@ -36,12 +37,10 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> ForkServ
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.libraries"])
-    with mock.patch.dict(os.environ, unmeasured.environment(), clear=True):
-        multiprocessing.forkserver.ensure_running()
     return context
 
 
-def _become(arguments: tuple[str, ...], env: dict[str, str], log: Path) -> None:
+def _become(argv: tuple[str, ...], env: dict[str, str], log: Path, is_loaded: bool) -> None:
     os.setsid()
     os.environ.clear()
     os.environ.update(env)
@@ -51,6 +50,9 @@ def _become(arguments: tuple[str, ...], env: dict[str, str], log: Path) -> None:
         os.dup2(descriptor, stream.fileno())
         stream.reconfigure(line_buffering=True)
     os.close(descriptor)
+    if not is_loaded:
+        os.execve(argv[0], argv, env)  # noqa: S606 - our own program
+    arguments = argv[1:]
     try:
         if arguments[0] == "-m":
             sys.argv = ["", *arguments[2:]]

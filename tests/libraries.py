@@ -19,6 +19,7 @@ import django.core.management
 import django.db.backends.postgresql.base
 import django.db.models
 import django.forms
+import drf_spectacular
 import exchange_calendars
 import finnhub
 import kombu.transport.redis

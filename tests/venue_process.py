@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import measured
+
 _ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
 
@@ -25,6 +27,7 @@ class VenueProcess:
         data: folder of CSV files; None: the synthetic market.
         state: folder of the state; None: a temporary one, removed at the end.
         before_start: called in the child process before the venue starts.
+        is_measured: whether the coverage of the suite counts what it runs; it starts three seconds later.
         options: further command-line options, e.g. ``speed=60``, ``fill_latency=0.01``, ``rate_limit=0``,
             ``start="2020-10-15T09:31"``. Unless given: ``rate_limit=0``, ``fill_latency=0.02``,
             ``partial_rate=0``.
@@ -39,10 +42,14 @@ class VenueProcess:
         seed: int = 7,
         state: Path | None = None,
         before_start: Callable[[], None] | None = None,
+        is_measured: bool = False,
         **options: object,
     ) -> None:
         self._own_state = state is None
         self._before_start = before_start
+        self._python = (
+            measured.python("connectors.venue") if is_measured else [sys.executable, "-m", "connectors.venue"]
+        )
         self.state = Path(tempfile.mkdtemp(prefix="venue-")) if state is None else state
         defaults: dict[str, object] = {"rate_limit": 0, "fill_latency": 0.02, "partial_rate": 0}
         chosen = {**defaults, "seed": seed, **options}
@@ -84,7 +91,7 @@ class VenueProcess:
     def start(self) -> None:
         """Start the process and wait until it is healthy."""
         self._address_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "connectors.venue", f"--port={self._port}", f"--state={self.state}"]
+        command = [*self._python, f"--port={self._port}", f"--state={self.state}"]
         command += [f"--address-file={self._address_file}", *self._arguments]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -1,7 +1,6 @@
 """The web process as it runs, on the test's database, queue and venue."""
 
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,8 @@ import requests
 from django.conf import settings
 
 from orchestrator_project.processes import process_specs
-from tests.e2e.system import ROOT, environment
+from tests import forked
+from tests.e2e.system import environment
 from tests.waiting import wait_until
 
 
@@ -40,12 +40,11 @@ def running_server() -> Iterator[Server]:
         spec for spec in process_specs(home=home, port=port, workers=1, venue=None) if spec.name == "web"
     )
     log = home / "web-under-test.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(spec.argv, cwd=ROOT, env=environment(), stdout=output, stderr=output)
+    process = forked.start(spec.argv, env=environment(), log=log)
     url = f"http://127.0.0.1:{port}"
 
     def serves() -> bool:
-        assert process.poll() is None, log.read_text()
+        assert process.is_alive(), log.read_text()
         try:
             return requests.get(f"{url}/health/live", timeout=5).ok
         except requests.ConnectionError:
@@ -56,4 +55,5 @@ def running_server() -> Iterator[Server]:
         yield Server(url, process.pid)
     finally:
         process.terminate()
-        process.wait(20)
+        process.join(20)
+        assert not process.is_alive()

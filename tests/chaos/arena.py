@@ -1,11 +1,13 @@
 """A whole running system for the storm: engines, venue and processes of its own, all of which may be killed."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from orchestrator_project.engines.state import EngineState, read_state
 from orchestrator_project.ports import port_is_free
 from orchestrator_project.processes import process_specs
 from orchestrator_project.supervisor import ProcessSpec
-from tests import unmeasured
+from tests import forked
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
@@ -63,7 +65,7 @@ class Arena:
             spec.name: replace(spec, env=self.environment())
             for spec in process_specs(home=home, port=_free_port(), workers=workers, venue=None)
         }
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, ForkServerProcess] = {}
         self._guard = threading.Lock()
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
@@ -85,7 +87,7 @@ class Arena:
             "AI_API_KEY": "none",
             "PYTHONUNBUFFERED": "1",
         }
-        return {**unmeasured.environment(), **ours}
+        return {**os.environ, **ours}
 
     def start(self) -> None:
         """Prepare the database, start everything, and wait until both workers take tasks."""
@@ -191,10 +193,7 @@ class Arena:
     def _start_one(self, name: str) -> None:
         spec: ProcessSpec = self._specs[name]
         spec.log.parent.mkdir(parents=True, exist_ok=True)
-        with spec.log.open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                spec.argv, cwd=ROOT, env=spec.env, stdout=log, stderr=log, start_new_session=True
-            )
+        self._running[name] = forked.start(spec.argv, env=spec.env, log=spec.log)
 
     def _watch(self) -> None:
         """Do what ``manage.py up`` does: engines and processes that died are started again."""
@@ -205,7 +204,7 @@ class Arena:
                 continue
             with self._guard:
                 for name, process in list(self._running.items()):
-                    if process.poll() is not None:
+                    if not process.is_alive():
                         self._start_one(name)
 
     def _kill_engine(self, name: str) -> bool:
@@ -216,15 +215,14 @@ class Arena:
         _kill(psutil.Process(record.pid))
         return True
 
-    def _kill_tree(self, process: subprocess.Popen[bytes]) -> None:
+    def _kill_tree(self, process: ForkServerProcess) -> None:
         for member in _children(process):
             _kill(member)
-        if process.poll() is None:
-            process.kill()
-        process.wait(10)
+        process.kill()
+        process.join(10)
 
 
-def _children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def _children(process: ForkServerProcess) -> list[psutil.Process]:
     try:
         return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:

@@ -52,12 +52,18 @@ def seeded(transactional_db: None, market: VenueProcess) -> None:
 
 
 @pytest.fixture
-def system(seeded: None) -> Iterator[System]:
+def is_loaded() -> bool:
+    """Whether the system's processes begin with the libraries loaded."""
+    return True
+
+
+@pytest.fixture
+def system(seeded: None, is_loaded: bool) -> Iterator[System]:
     """The processes, started; ended before the database is flushed."""
     home = Path(tempfile.mkdtemp(prefix="sys-", dir=settings.ENVIRONMENT.orchestrator_home))
     with redis.Redis.from_url(settings.REDIS_URL) as queue:
         queue.flushdb()
-    system = System(home)
+    system = System(home, is_loaded=is_loaded)
     system.start()
     yield system
     system.stop()

@@ -1,6 +1,7 @@
 """The real processes of a running system, on the test's database, queue and venue."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from orchestrator_project.processes import process_specs
-from tests import forked, unmeasured
+from tests import forked
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,8 @@ class System:
     """Worker, analyst, sweeper and listener as processes of their own.
 
     ``home`` holds the venue's address and the logs; ``variables`` are set in the processes' environment;
-    ``also`` are left out otherwise, and are started by ``start_one`` alone; the web serves on ``port``.
+    ``also`` are left out otherwise, and are started by ``start_one`` alone; the web serves on ``port``;
+    ``is_loaded``: see ``tests.forked``.
     """
 
     started: ClassVar[list["System"]] = []
@@ -40,6 +42,7 @@ class System:
         variables: Mapping[str, str] | None = None,
         also: frozenset[str] = frozenset(),
         port: int = 1,
+        is_loaded: bool = True,
     ) -> None:
         self.home = home
         self._variables = dict(variables or {})
@@ -48,7 +51,7 @@ class System:
             for spec in process_specs(home=home, port=port, workers=workers, venue=None)
             if spec.name not in WITHOUT - also
         }
-        self._also = also
+        self._also, self._is_loaded = also, is_loaded
         self._processes: dict[str, ForkServerProcess] = {}
 
     def start(self) -> None:
@@ -67,7 +70,8 @@ class System:
         """Start one process (again)."""
         spec = self._specs[name]
         spec.log.parent.mkdir(parents=True, exist_ok=True)
-        self._processes[name] = forked.start(spec.argv, env=environment() | self._variables, log=spec.log)
+        env = environment() | self._variables
+        self._processes[name] = forked.start(spec.argv, env=env, log=spec.log, is_loaded=self._is_loaded)
 
     def stop(self) -> None:
         """End everything, children included."""
@@ -129,7 +133,7 @@ def environment() -> dict[str, str]:
         port = connection.settings_dict["PORT"] or 5432
         url += f"{connection.settings_dict['HOST']}:{port}/{name}"
     return {
-        **unmeasured.environment(),
+        **os.environ,
         "DATABASE_URL": url,
         "REDIS_URL": settings.REDIS_URL,
         "PYTHONUNBUFFERED": "1",

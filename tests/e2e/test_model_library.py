@@ -14,6 +14,12 @@ TRACE = "_tiktoken"  # a compiled library that litellm brings and nobody else lo
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+@pytest.fixture
+def is_loaded() -> bool:
+    """Each process loads by itself what it needs."""
+    return False
+
+
 def has_library(process: psutil.Process) -> bool:
     return TRACE in Path(f"/proc/{process.pid}/maps").read_text()
 

@@ -76,7 +76,9 @@ def told(seeded: None, market: VenueProcess) -> Iterator[Told]:
             "AI_API_KEY": KEY,
         }
         port = free_port()
-        system = System(home, variables=variables, also=frozenset({"beat", "web"}), port=port)
+        system = System(
+            home, variables=variables, also=frozenset({"beat", "web"}), port=port, is_loaded=False
+        )
         try:
             system.start()
             system.start_one("web")

@@ -17,7 +17,6 @@ import pytest
 import requests
 
 from orchestrator_project.engines.state import read_state
-from tests import unmeasured
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)  # each waits for several starts, with deadlines of their own
@@ -32,7 +31,7 @@ class Up:
         self.home = home
         self.port = _free_port()
         self._output = (home.parent / f"{home.name}.out").open("w+")
-        keep = {k: v for k, v in unmeasured.environment().items() if k not in ("DATABASE_URL", "REDIS_URL")}
+        keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "up", "--port", str(self.port), *arguments],
             cwd=ROOT,
@@ -103,7 +102,7 @@ def _orders(home: Path) -> set[str]:
 
 
 def _run_cycle(home: Path) -> dict[str, object]:
-    keep = {k: v for k, v in unmeasured.environment().items() if k not in ("DATABASE_URL", "REDIS_URL")}
+    keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
     done = subprocess.run(
         [sys.executable, "manage.py", "run_cycle", "--json"],
         cwd=ROOT,

@@ -1,11 +1,12 @@
 """Relay and consumers as processes of their own, to be killed and started again."""
 
-import subprocess
 import sys
 from collections.abc import Mapping
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tests.e2e.system import ROOT, environment
+from tests import forked
+from tests.e2e.system import environment
 
 COMMANDS = {
     "relay": ("manage.py", "relay_events", "--skip-checks"),
@@ -20,21 +21,19 @@ class Processes:
     def __init__(self, folder: Path, events_url: str, *, variables: Mapping[str, str] | None = None) -> None:
         self._folder = folder
         self._environment = environment() | {"EVENTS_URL": events_url} | dict(variables or {})
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, ForkServerProcess] = {}
 
     def start(self, *names: str) -> None:
         """Start processes, again if they were killed."""
         for name in names:
-            with (self._folder / f"{name}.log").open("ab") as log:
-                self._running[name] = subprocess.Popen(
-                    [sys.executable, *COMMANDS[name]], cwd=ROOT, env=self._environment, stdout=log, stderr=log
-                )
+            argv, log = [sys.executable, *COMMANDS[name]], self._folder / f"{name}.log"
+            self._running[name] = forked.start(argv, env=self._environment, log=log)
 
     def kill(self, name: str) -> None:
         """SIGKILL a process and wait until it is gone."""
         process = self._running[name]
         process.kill()
-        process.wait(10)
+        process.join(10)
 
     def stop(self) -> None:
         """Kill everything."""

@@ -1,6 +1,7 @@
 """The doctor: each thing that can be missing is missing for real, and is named with its remedy."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -26,7 +27,6 @@ from orchestrator_project.engines import valkey
 from orchestrator_project.environment import load_environment
 from orchestrator_project.prepare import seed
 from risk.models import RiskLimits
-from tests import unmeasured
 from tests.e2e.system import System, manage
 from tests.factories import make_cycle, make_engagement, make_heartbeat, make_model_call
 from tests.platform.conftest import ROOT
@@ -51,7 +51,7 @@ EVERY_CHECK = (
 
 def doctor(**environment: str) -> tuple[int, dict[str, Any], str]:
     """Run ``manage.py doctor --json`` with these names set; return its code, its object and all its words."""
-    keep = {k: v for k, v in unmeasured.environment().items() if k not in ("DATABASE_URL", "REDIS_URL")}
+    keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
     done = subprocess.run(
         [sys.executable, "manage.py", "doctor", "--json"],
         cwd=ROOT,

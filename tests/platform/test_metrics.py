@@ -1,6 +1,7 @@
 """`GET /metrics`: what it counts, who may read it, and what it says when something is away."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -20,7 +21,6 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.authtoken.models import Token
 
-from tests import unmeasured
 from tests.factories import (
     make_agent,
     make_cycle,
@@ -251,7 +251,7 @@ def test_a_scrape_answers_while_database_and_redis_are_away(is_silent: bool, tmp
     with _silent_port() as silent:
         port = silent if is_silent else 1
         environment = {
-            **unmeasured.environment(),
+            **os.environ,
             "DATABASE_URL": f"postgresql://u:p@127.0.0.1:{port}/x",
             "REDIS_URL": f"redis://127.0.0.1:{port}/0",
             "ORCHESTRATOR_HOME": str(tmp_path),

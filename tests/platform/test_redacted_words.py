@@ -6,6 +6,7 @@ The keys are registered nowhere: what is tested is what the patterns alone catch
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import traceback
@@ -29,7 +30,6 @@ from ai import gateway
 from orchestrator_project.log import logging_config
 from orchestrator_project.process_name import process_name
 from orchestrator_project.tracing import CalmExporter, make_provider, stop_tracing
-from tests import unmeasured
 from tests.connectors.server import Answer, ProviderServer
 from tests.otlp import Collector
 
@@ -200,7 +200,7 @@ def test_what_nobody_catches_is_a_redacted_line(tmp_path: Path) -> None:
         "from orchestrator_project.log import log_what_nobody_catches; log_what_nobody_catches();"
         f"url = 'https://x.test/?token=' + '{KEY[:10]}' + '{KEY[10:]}'; raise RuntimeError(url)"
     )
-    environment = {**unmeasured.environment(), "ORCHESTRATOR_HOME": str(tmp_path)}
+    environment = {**os.environ, "ORCHESTRATOR_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,

@@ -11,7 +11,7 @@ from tests.venue_process import VenueProcess
 @pytest.fixture(scope="module")
 def shared_venue() -> Iterator[VenueProcess]:
     """A synthetic market that fills at once and in one piece."""
-    with VenueProcess() as venue:
+    with VenueProcess(is_measured=True) as venue:
         yield venue
 
 

@@ -12,7 +12,7 @@ from tests.venue_process import VenueProcess
 
 @pytest.fixture(scope="module")
 def shared_venue(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with VenueProcess(tiny_world(tmp_path_factory.mktemp("d") / "data")) as venue:
+    with VenueProcess(tiny_world(tmp_path_factory.mktemp("d") / "data"), is_measured=True) as venue:
         venue.clock(paused=True)
         yield venue
 

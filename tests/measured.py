@@ -1,0 +1,32 @@
+"""Coverage of processes that tests start: the venue's, whose code few tests run in their own process."""
+
+import os
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+FOLDER_VARIABLE = "TEST_COVERAGE_FOLDER"
+# Who finds it at its end takes the suite's processes for its own, and removes what they are about to write.
+_NOT_OF_THE_SUITE = ("-u", "SLIPCOVER_COVERAGE_DIR")
+
+
+def python(module: str) -> list[str]:
+    """Return the beginning of the command that runs ``module``, measured where ``make test`` measures.
+
+    What the process ran lies in a file of its own when it ends, unless it is killed.
+    """
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if not folder:
+        return [sys.executable, "-m", module]
+    out = Path(folder) / f"{module}-{uuid4().hex}.json"
+    return [
+        "env",
+        *_NOT_OF_THE_SUITE,
+        sys.executable,
+        "-m",
+        "slipcover",
+        "--json",
+        f"--out={out}",
+        "-m",
+        module,
+    ]
