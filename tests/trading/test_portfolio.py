@@ -4,10 +4,12 @@ from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from connectors.errors import ConnectorError
 from tests.factories import make_agent, make_position
-from tests.trading.outside import COIN, STOCK, Outside
+from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago, change
 from tests.waiting import wait_until
 from trading.errors import NotConfiguredError, WorldMismatchError
@@ -81,6 +83,22 @@ def test_positions_opened_changed_and_closed_are_events(account: Outside) -> Non
         ("position.changed", STOCK, "2", "1"),
         ("position.closed", STOCK, "1", "0"),
     ]
+
+
+def test_sync_costs_as_many_statements_for_many_positions_as_for_one(account: Outside) -> None:
+    """An order ends with a sync: its cost must not grow with the book."""
+    account.hold(STOCK, "2")
+    sync_portfolio(None)
+    with CaptureQueriesContext(connection) as for_one:
+        sync_portfolio(None)
+    for symbol in (OTHER_STOCK, WHOLE_STOCK, COIN):
+        account.hold(symbol, "1")
+    sync_portfolio(None)
+    with CaptureQueriesContext(connection) as for_four:
+        sync_portfolio(None)
+
+    assert Position.objects.count() == 4
+    assert len(for_four) == len(for_one)
 
 
 def test_older_answer_never_overwrites_a_newer_one(account: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
