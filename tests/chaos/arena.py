@@ -121,7 +121,7 @@ class Arena:
             return self._kill_engine(name)
         with self._guard:
             process = self._running.get(name)
-            if process is None or process.poll() is not None:
+            if process is None or not process.is_alive():
                 return False
             self._kill_tree(process)
             self._start_one(name)

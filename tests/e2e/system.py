@@ -56,7 +56,6 @@ class System:
 
     def start(self) -> None:
         """Start all processes and wait until both workers take tasks."""
-        self.started.append(self)
         for name in self._specs.keys() - self._also:
             self.start_one(name)
         for name in ("worker", "analyst"):
@@ -68,6 +67,8 @@ class System:
 
     def start_one(self, name: str) -> None:
         """Start one process (again)."""
+        if self not in self.started:
+            self.started.append(self)
         spec = self._specs[name]
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         env = environment() | self._variables
@@ -77,7 +78,8 @@ class System:
         """End everything, children included."""
         for name in list(self._processes):
             self.kill(name)
-        self.started.remove(self)
+        if self in self.started:
+            self.started.remove(self)
 
     def kill(self, name: str) -> None:
         """SIGKILL a process and all its children."""
