@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db.models import F
 from pytest_django import Settings
 
 from ai.models import ModelPrice
@@ -114,6 +115,9 @@ def test_sale_of_what_is_not_held_is_skipped(cycle: Cycle, model: Any) -> None:
     assert analyse_cycle(cycle.pk) == []
 
     assert decided(cycle)[STOCK] == ("sell", "skipped", "no_position")
+    assert not AIDecision.objects.exclude(settled_at=F("created_at")).exists(), (
+        "made and settled at one moment"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from uuid6 import uuid7
 
 from ai.models import ModelCall
@@ -66,7 +67,7 @@ class AIDecision(models.Model):
     approved = models.BooleanField(default=False)
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     settled_at = models.DateTimeField(null=True)
 
     objects = DecisionQuerySet.as_manager()

@@ -1,7 +1,5 @@
 """What a decision's row says when it is stored: a proposal that wants to trade stays pending, all else says why not."""
 
-from django.utils import timezone
-
 from ai.domain.types import Action, Proposal
 from trading.domain.statuses import DecisionStatus
 from trading.models import AIDecision, Event
@@ -21,9 +19,9 @@ def apply_proposal(row: AIDecision, proposal: Proposal, *, is_held: bool) -> Non
 
 
 def not_traded(row: AIDecision, status: DecisionStatus, why: Skip) -> None:
-    """Settle a decision before it is stored."""
+    """Settle a decision before it is stored: it is made and settled at one moment."""
     row.status, row.reason, row.reason_detail = status, why.reason, why.detail[:500]
-    row.settled_at = timezone.now()
+    row.settled_at = row.created_at
 
 
 def created_event(row: AIDecision) -> Event:
