@@ -26,6 +26,16 @@ from trading.templatetags import console as tags
 INDEX = reverse("admin:index")
 
 
+def test_login_page_opened_by_itself_leads_to_the_dashboard(prepared: None) -> None:
+    user = factories.make_user(group="viewer")
+    user.set_password("a long one")
+    user.save()
+
+    answer = Client().post(reverse("admin:login"), {"username": user.username, "password": "a long one"})
+
+    assert (answer.status_code, answer.headers.get("Location")) == (302, INDEX)
+
+
 def test_dashboard_of_an_empty_system_says_what_is_missing(login: Callable[..., Client]) -> None:
     page = login("viewer").get(INDEX).content.decode()
 
