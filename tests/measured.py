@@ -10,13 +10,13 @@ FOLDER_VARIABLE = "TEST_COVERAGE_FOLDER"
 _NOT_OF_THE_SUITE = ("-u", "SLIPCOVER_COVERAGE_DIR")
 
 
-def python(module: str) -> list[str]:
-    """Return the beginning of the command that runs ``module``, measured where ``make test`` measures.
+def python(module: str, *, is_measured: bool) -> list[str]:
+    """Return the beginning of the command that runs ``module``; ``is_measured``: where ``make test`` measures.
 
     What the process ran lies in a file of its own when it ends, unless it is killed.
     """
     folder = os.environ.get(FOLDER_VARIABLE)
-    if not folder:
+    if not folder or not is_measured:
         return [sys.executable, "-m", module]
     out = Path(folder) / f"{module}-{uuid4().hex}.json"
     return [

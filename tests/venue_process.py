@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -47,9 +46,7 @@ class VenueProcess:
     ) -> None:
         self._own_state = state is None
         self._before_start = before_start
-        self._python = (
-            measured.python("connectors.venue") if is_measured else [sys.executable, "-m", "connectors.venue"]
-        )
+        self._python = measured.python("connectors.venue", is_measured=is_measured)
         self.state = Path(tempfile.mkdtemp(prefix="venue-")) if state is None else state
         defaults: dict[str, object] = {"rate_limit": 0, "fill_latency": 0.02, "partial_rate": 0}
         chosen = {**defaults, "seed": seed, **options}

@@ -19,6 +19,8 @@ from trading.services.providers import Providers, current_providers
 
 SYNCED = "position_synced"
 MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster
+LOOKS = 3  # fills between the two looks at the orders make positions ambiguous
+# What a sync says anew of a position that is known: all but when it was opened.
 SYNCED_FIELDS = [
     "asset_class",
     "quantity",
@@ -29,7 +31,6 @@ SYNCED_FIELDS = [
     "source",
     "synced_at",
 ]
-LOOKS = 3  # fills between the two looks at the orders make positions ambiguous
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
         before[symbol].delete()
         _append_position_event(symbol, "closed", before[symbol].quantity, Decimal(0), cycle_id)
     Position.objects.bulk_create(
-        [_row(position, before.get(symbol), truth) for symbol, position in told.items()],
+        [_row(position, truth) for position in told.values()],
         update_conflicts=True,
         unique_fields=["symbol"],
         update_fields=SYNCED_FIELDS,
@@ -253,7 +254,8 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
     stages.restamp_exits(before.keys() ^ told.keys())
 
 
-def _row(position: BrokerPosition, known: Position | None, truth: PortfolioTruth) -> Position:
+def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:
+    """Return the row of a position that opens now; of a known one ``SYNCED_FIELDS`` are taken."""
     return Position(
         symbol=position.symbol,
         asset_class=position.asset_class,
@@ -263,7 +265,7 @@ def _row(position: BrokerPosition, known: Position | None, truth: PortfolioTruth
         market_value=position.market_value,
         unrealised_pnl=position.market_value - position.average_entry_price * position.quantity,
         source="broker_live",
-        opened_at=known.opened_at if known else truth.clock.now,
+        opened_at=truth.clock.now,
         synced_at=truth.asked_at,
     )
 
