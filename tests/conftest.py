@@ -13,6 +13,7 @@ from django.db import connection
 from connectors.throttle.shared import PREFIX
 from tests.events.validity import problems_of_the_log
 from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
 
 WRITES_EVENTS = frozenset({"trading", "events", "e2e", "book"})
 
@@ -62,6 +63,32 @@ def forget_throttles() -> None:
         keys = list(client.scan_iter(f"{PREFIX}:*"))
         if keys:
             client.delete(*keys)
+
+
+@pytest.fixture(autouse=True)
+def database_at_rest_before_the_flush(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test in real transactions nothing that it started is still at work in the database.
+
+    The tables are emptied next, all in one statement; PostgreSQL ends a meeting with others as a deadlock.
+    """
+    mark = request.node.get_closest_marker("django_db")
+    is_flushed = bool(mark and mark.kwargs.get("transaction"))
+    if "transactional_db" in request.fixturenames:
+        request.getfixturevalue("transactional_db")
+        is_flushed = True
+    yield
+    if is_flushed:
+        wait_until(lambda: not _others_at_work(), what="the end of everybody else's transactions")
+
+
+def _others_at_work() -> bool:
+    """Whether anybody else has a transaction in the database of this process."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.fixture(autouse=True)

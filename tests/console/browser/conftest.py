@@ -1,6 +1,7 @@
 """A real browser against a real server; skipped, and said so, where Debian's Chromium is not installed."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,28 @@ def browser() -> Iterator[Browser]:
 def seeded(transactional_db: None) -> None:
     """The database as after the first start."""
     seed()
+
+
+@contextmanager
+def running_live_server() -> Iterator[LiveServer]:
+    """Serve while the block runs, and after it until the last request is answered.
+
+    A page that is closed leaves its requests behind, and the server would go on answering them while the
+    tables are emptied for the next test: PostgreSQL ends such a meeting as a deadlock.
+    """
+    server = LiveServer("localhost")
+    server.thread.httpd.daemon_threads = False  # socketserver waits for these threads when it closes
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def live_server(transactional_db: None) -> Iterator[LiveServer]:
+    """A server for the test alone, at rest before the database is flushed."""
+    with running_live_server() as server:
+        yield server
 
 
 @pytest.fixture
