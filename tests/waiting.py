@@ -22,4 +22,4 @@ def wait_until(condition: Callable[[], T], *, seconds: float = 30.0, what: str =
             return value
         if time.monotonic() > give_up:
             raise AssertionError(f"{what} did not come true within {seconds} s, last value {value!r}")
-        pause.wait(0.05)
+        pause.wait(0.02)

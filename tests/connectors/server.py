@@ -7,7 +7,6 @@ import struct
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any, Self
 
 from aiohttp import WSMsgType, web
@@ -232,15 +231,6 @@ class StreamScript:
         await ws.send_bytes(json.dumps({"stream": "listening", "data": said["data"]}).encode())
         for frame in self.frames:
             await ws.send_bytes(frame if isinstance(frame, bytes) else json.dumps(frame).encode())
-
-
-def wait_until(is_true: Callable[[], bool], *, seconds: float = 5) -> None:
-    """Return once the condition holds; fail when it does not in time."""
-    expires_at = monotonic() + seconds
-    pause = threading.Event()
-    while not is_true():
-        assert monotonic() < expires_at, "the condition did not come true in time"
-        pause.wait(0.005)
 
 
 async def _send_raw(request: web.Request, payload: bytes) -> None:

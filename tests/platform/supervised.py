@@ -1,6 +1,6 @@
 """Programs for the supervisor's tests: a supervisor, and children good and bad.
 
-``python -m tests.platform.supervised up HOME NAME=KIND …`` supervises children of those kinds.
+``python -m tests.platform.supervised up HOME GRACE NAME=KIND …`` supervises children of those kinds.
 """
 
 import os
@@ -39,7 +39,7 @@ def child(home: Path, name: str, kind: str) -> None:
     time.sleep(PATIENT)
 
 
-def up(home: Path, wanted: list[str]) -> None:
+def up(home: Path, grace: float, wanted: list[str]) -> None:
     """Supervise ``NAME=KIND`` children, saying each line on stdout."""
 
     def say(line: str) -> None:
@@ -65,7 +65,7 @@ def up(home: Path, wanted: list[str]) -> None:
         if kind == "missing":
             argv = (str(home / "no-such-program"),)
         specs.append(ProcessSpec(name, argv, dict(os.environ), home / "logs" / f"{name}.log"))
-    timing = Timing(first_pause=0.2, longest_pause=0.8, grace=1.0, watch_interval=0.05)
+    timing = Timing(first_pause=0.2, longest_pause=0.8, grace=grace, watch_interval=0.05)
     try:
         with only_one(home) as lock:
             after_kill = ("touch", str(home / "after-kill"))
@@ -80,7 +80,7 @@ def main() -> None:
     """Run the part named by the first argument."""
     part, home, *rest = sys.argv[1:]
     if part == "up":
-        up(Path(home), rest)
+        up(Path(home), float(rest[0]), rest[1:])
     elif part == "child":
         child(Path(home), *rest)
     else:

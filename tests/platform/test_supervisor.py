@@ -22,10 +22,10 @@ from tests.waiting import wait_until
 class Up:
     """A supervisor in a process of its own, in a process group of its own."""
 
-    def __init__(self, home: Path, *children: str) -> None:
+    def __init__(self, home: Path, grace: float, *children: str) -> None:
         self.home = home
         self.output = home / f"output-{time.monotonic_ns()}"
-        command = [sys.executable, "-m", "tests.platform.supervised", "up", str(home), *children]
+        command = [sys.executable, "-m", "tests.platform.supervised", "up", str(home), str(grace), *children]
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, process_group=0
@@ -62,15 +62,15 @@ def terminal() -> Iterator[None]:
 def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     started: list[Up] = []
 
-    def start(*children: str) -> Up:
-        started.append(Up(tmp_path, *children))
+    def start(*children: str, grace: float = 1.0) -> Up:
+        started.append(Up(tmp_path, grace, *children))
         return started[-1]
 
     yield start
     for each in started:
         if each.process.poll() is None:
             each.process.send_signal(signal.SIGTERM)
-            each.process.wait(timeout=10)
+            each.process.wait(timeout=60)
 
 
 def everybody(home: Path) -> list[int]:
@@ -175,16 +175,14 @@ def test_a_stubborn_child_and_its_own_child_are_killed_in_time(up: Callable[...,
 
 
 def test_a_second_signal_hurries(up: Callable[..., Up], tmp_path: Path) -> None:
-    supervisor = up("worker=stubborn")
+    supervisor = up("worker=stubborn", grace=600)
     supervisor.wait_for("worker-child")
-    started = time.monotonic()
 
     supervisor.process.send_signal(signal.SIGINT)
     wait_until(lambda: "Ctrl-C once more" in supervisor.said(), what="the first signal is seen")
     supervisor.process.send_signal(signal.SIGINT)
 
     assert supervisor.ended() == 0
-    assert time.monotonic() - started < 1.0
     assert not any(is_alive(pid) for pid in everybody(tmp_path))
 
 
@@ -204,7 +202,7 @@ def test_kill_9_of_the_supervisor_leaves_no_process(up: Callable[..., Up], tmp_p
     supervisor.wait_for("worker-child")
 
     supervisor.process.kill()
-    supervisor.process.wait(timeout=5)
+    supervisor.process.wait(timeout=60)
 
     wait_until(lambda: not any(is_alive(pid) for pid in everybody(tmp_path)), what="every child is gone")
     wait_until((tmp_path / "after-kill").exists, what="the warden ran the command for this case")
@@ -214,7 +212,7 @@ def test_a_new_up_waits_until_a_killed_one_is_cleaned_up(up: Callable[..., Up]) 
     killed = up("worker=stubborn")
     leftover = killed.wait_for("worker-child")
     killed.process.kill()
-    killed.process.wait(timeout=5)
+    killed.process.wait(timeout=60)
 
     new = up("worker=sleeps")
     new.wait_for("worker", 2)
@@ -265,7 +263,7 @@ def test_the_warden_is_replaced_when_it_is_killed(up: Callable[..., Up], tmp_pat
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: warden() not in (0, first), what="there is another warden")
     supervisor.process.kill()
-    supervisor.process.wait(timeout=5)
+    supervisor.process.wait(timeout=60)
 
     wait_until(lambda: not any(is_alive(pid) for pid in everybody(tmp_path)), what="every child is gone")
 

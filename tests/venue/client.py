@@ -1,27 +1,14 @@
-"""A plain HTTP client of the venue, and waiting without sleeping blindly."""
+"""A plain HTTP client of the venue."""
 
-import time
 import uuid
-from collections.abc import Callable
-from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
-Answer = TypeVar("Answer")
+from tests.waiting import wait_until
 
 HEADERS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
 STOCK, OTHER_STOCK, COIN = "BRSZ", "BREZ", "BTC/USD"
-
-
-def wait_until(question: Callable[[], Answer], seconds: float = 10.0) -> Answer:
-    """Ask until the answer is true; fail with the last answer after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    pause = Event()
-    while not (answer := question()):
-        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
-        pause.wait(0.01)
-    return answer
 
 
 class Client:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.venue.client import COIN, STOCK, Client, wait_until
+from tests.venue.client import COIN, STOCK, Client
 from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
 
 ORDER = {"symbol": STOCK, "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}
 

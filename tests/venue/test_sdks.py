@@ -25,8 +25,9 @@ from alpaca.trading.requests import (
 )
 from pycoingecko import CoinGeckoAPI
 
-from tests.venue.client import COIN, STOCK, wait_until
+from tests.venue.client import COIN, STOCK
 from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
 
 NOON = datetime(2020, 10, 15, 16, tzinfo=UTC)
 

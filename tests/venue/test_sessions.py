@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.venue.client import Client, wait_until
+from tests.venue.client import Client
 from tests.venue.tiny import COIN_HEADER, STOCK_HEADER, tiny_world, write_csv
 from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
 
 
 @pytest.fixture

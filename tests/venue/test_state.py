@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from connectors.venue.exchange import CLOCK_SAVE_SECONDS
-from tests.venue.client import COIN, STOCK, Client, wait_until
+from tests.venue.client import COIN, STOCK, Client
 from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
 
 UNSAVED = timedelta(seconds=CLOCK_SAVE_SECONDS)
 

@@ -10,8 +10,9 @@ from typing import Any
 import aiohttp
 from alpaca.trading.stream import TradingStream
 
-from tests.venue.client import COIN, STOCK, Client, wait_until
+from tests.venue.client import COIN, STOCK, Client
 from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 
-from tests.venue.client import COIN, OTHER_STOCK, STOCK, Client, wait_until
+from tests.venue.client import COIN, OTHER_STOCK, STOCK, Client
 from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
 
 
 def test_account_begins_with_its_cash_as_strings() -> None:
