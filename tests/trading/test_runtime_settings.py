@@ -46,7 +46,7 @@ def test_value_that_cannot_be_taken_is_refused_by_name(name: str, text: str) -> 
         SPECS[name].parse(text)
 
 
-@pytest.mark.parametrize("name", [n for n, spec in SPECS.items() if spec.unit is Unit.COUNT])
+@pytest.mark.parametrize("name", [n for n, spec in SPECS.items() if spec.unit in (Unit.COUNT, Unit.DAYS)])
 def test_count_must_be_whole(name: str) -> None:
     with pytest.raises(SettingError, match="expected a whole number"):
         SPECS[name].parse("1.5")

@@ -12,6 +12,7 @@ class Unit(enum.StrEnum):
     SECONDS = "seconds"
     RATIO = "ratio"
     COUNT = "count"
+    DAYS = "days"
     USD = "USD"
 
 
@@ -39,7 +40,7 @@ class SettingSpec:
             raise SettingError(f"{self.name}: was {text!r}, {expected}") from None
         if not value.is_finite():
             raise SettingError(f"{self.name}: was {text!r}, {expected}")
-        if self.unit is Unit.COUNT and value != value.to_integral_value():
+        if self.unit in (Unit.COUNT, Unit.DAYS) and value != value.to_integral_value():
             raise SettingError(f"{self.name}: was {text!r}, expected a whole number")
         if not self.minimum <= value <= self.maximum:
             raise SettingError(f"{self.name}: was {text!r}, {expected}")
@@ -96,6 +97,13 @@ SPECS = MappingProxyType(
             _spec("order_reserve", "25", ("1", "5000"), Unit.COUNT, "Of Alpaca's limit: kept for orders."),
             _spec("breaker_failures", "5", ("1", "100"), Unit.COUNT, "So many in a row open a breaker."),
             _spec("breaker_pause", "10", ("1", "300"), _S, "Until an open breaker lets a probe through."),
+            _spec(
+                "idle_cycles_kept",
+                "30",
+                ("0", "3650"),
+                Unit.DAYS,
+                "Cycles without an order are kept; 0: all.",
+            ),
             _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
         )
     }

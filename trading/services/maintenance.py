@@ -15,6 +15,7 @@ from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
 from trading.services.reconciliation import reconcile
 from trading.services.request_keys import prune_keys
+from trading.services.retention import forget_idle_cycles
 
 SNAPSHOTS_KEPT = timedelta(days=7)
 LEASE = timedelta(minutes=2)
@@ -41,6 +42,9 @@ def maintain(cycle_id: UUID) -> bool:
 
 
 def prune() -> int:
-    """Delete snapshots, request keys, events' repeats and notices that nothing reads any more; return how many."""
+    """Delete old cycles that led to no order, and what nothing reads any more; return how many rows and cycles.
+
+    That is snapshots, request keys, what is remembered of handled events, and notices.
+    """
     deleted, _ = MarketSnapshot.objects.filter(fetched_at__lt=timezone.now() - SNAPSHOTS_KEPT).delete()
-    return deleted + prune_keys() + consuming.forget_old() + notifying.forget_old()
+    return deleted + forget_idle_cycles() + prune_keys() + consuming.forget_old() + notifying.forget_old()

@@ -1,0 +1,92 @@
+"""Forgetting old cycles that led to no order; what led to one is kept for good."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+from uuid import UUID
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, ProtectedError
+from django.utils import timezone
+
+from ai.models import ModelCall
+from risk.models import RiskCheck, RiskReservation
+from trading.domain.statuses import OPEN_CYCLE
+from trading.models import (
+    AIDecision,
+    Approval,
+    Cycle,
+    DecisionRecord,
+    Event,
+    Order,
+    TradeProposal,
+)
+from trading.services import settings
+
+log = structlog.get_logger(__name__)
+
+# Whose events tell of the cycle alone: a position's or the agent's go on after it.
+AGGREGATES = ("cycle", "decision", "market_snapshot")
+CYCLES_AT_ONCE = 10
+# No cycle starts while maintenance is under way, so it leaves the rest for the next hour.
+SECONDS = 8.0
+MOST_CYCLES = 1_000
+
+
+def forget_idle_cycles() -> int:
+    """Delete cycles that ended ``idle_cycles_kept`` days ago and led to no order; return how many cycles.
+
+    With a cycle go its decisions, what they saw, its model calls, gate answers, prices and events, some cycles in
+    one transaction. Kept whole is a cycle in which anything was ordered, reserved, proposed from outside or put
+    before a person, and one of whose events the outbox still holds.
+    """
+    days = settings.count("idle_cycles_kept")
+    if not days:
+        return 0
+    give_up_at = monotonic() + SECONDS
+    idle = _idle_cycles(timezone.now() - timedelta(days=days))
+    forgotten = 0
+    for start in range(0, len(idle), CYCLES_AT_ONCE):
+        cycles = idle[start : start + CYCLES_AT_ONCE]
+        try:
+            _forget(cycles)
+        except (IntegrityError, ProtectedError) as error:  # somebody made an order of one just now
+            log.warning("cycles_not_forgotten", first=str(cycles[0]), error=str(error))
+        else:
+            forgotten += len(cycles)
+        if monotonic() > give_up_at:
+            break
+    return forgotten
+
+
+def _idle_cycles(before: datetime) -> list[UUID]:
+    """Return the oldest cycles that ended before then and led to nothing."""
+    cycles = Cycle.objects.filter(started_at__lt=before, ended_at__lt=before).exclude(status__in=OPEN_CYCLE)
+    for needing in (
+        Order.objects.filter(decision__cycle=OuterRef("pk")),
+        Approval.objects.filter(decision__cycle=OuterRef("pk")),
+        TradeProposal.objects.filter(decision__cycle=OuterRef("pk")),
+        RiskReservation.objects.filter(cycle_id=OuterRef("pk")),
+        AIDecision.objects.unsettled().filter(cycle=OuterRef("pk")),
+        Event.objects.unpublished().filter(cycle_id=OuterRef("pk")),
+    ):
+        cycles = cycles.exclude(Exists(needing))
+    return list(cycles.order_by("started_at", "id").values_list("pk", flat=True)[:MOST_CYCLES])
+
+
+@transaction.atomic
+def _forget(cycles: Sequence[UUID]) -> None:
+    """Delete cycles with all that only they have.
+
+    Raises:
+        ProtectedError, IntegrityError: one of them led to something after all; nothing was deleted.
+    """
+    decisions = AIDecision.objects.filter(cycle__in=cycles)
+    records = set(decisions.filter(record__isnull=False).values_list("record", flat=True))
+    Event.objects.filter(cycle_id__in=cycles, aggregate_type__in=AGGREGATES).delete()
+    decisions.delete()
+    DecisionRecord.objects.filter(pk__in=records, decisions__isnull=True).delete()
+    ModelCall.objects.filter(cycle_id__in=cycles).delete()
+    RiskCheck.objects.filter(cycle_id__in=cycles).delete()
+    Cycle.objects.filter(pk__in=cycles).delete()
