@@ -102,7 +102,7 @@ SPECS = MappingProxyType(
                 "30",
                 ("0", "3650"),
                 Unit.DAYS,
-                "Cycles without an order are kept; 0: all.",
+                "Older cycles without an order are deleted; 0: none.",
             ),
             _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
         )
