@@ -22,10 +22,13 @@ from orchestrator_project.threads import THREADS
 from tests.api.server import Server
 from tests.e2e.system import environment
 from tests.factories import make_event, make_user
+from tests.trading.scenes import ago
 from tests.waiting import wait_until
 from trading.api.views import stream
 from trading.models import Event
 from trading.services.event_stream import Place, events_after, newest_place
+
+NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 
 
 @pytest.fixture
@@ -107,11 +110,23 @@ def test_stream_is_for_who_may_see_events(server: Server, token: str) -> None:
 
     assert server.get("/events/stream").status_code == 401
     assert server.get("/events/stream", token=nobody).status_code == 403
-    for last in ("nonsense", str(uuid4())):
+    for last in ("nonsense", str(uuid4()), NOT_YET):
         refused = server.get("/events/stream", token=token, headers={"Last-Event-ID": last})
         assert refused.status_code == 400
         assert [entry["field"] for entry in refused.json()["errors"]] == ["Last-Event-ID"]
     assert server.get("/events/stream?tpye=x", token=token).status_code == 400
+
+
+def test_client_whose_last_event_is_forgotten_goes_on_from_its_time(server: Server, token: str) -> None:
+    """A stream of what is rare comes again after weeks, and a refused EventSource never tries again."""
+    before, last, after = make_event(), make_event(), make_event()
+    Event.objects.filter(pk=before.pk).update(occurred_at=ago(seconds=5))
+    Event.objects.filter(pk=last.pk).delete()
+
+    with listening(server, token, last=str(last.pk)) as again:
+        wait_until(lambda: str(after.pk) in again.ids, what="what came after it was told")
+
+    assert again.ids == [str(after.pk)]
 
 
 async def first(count: int, lines: AsyncIterator[bytes]) -> list[bytes]:

@@ -6,10 +6,11 @@ there already, so what is younger than the oldest open transaction has to wait f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import uuid6
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
@@ -31,9 +32,18 @@ class Place:
 
 
 def place_of(event_id: UUID) -> Place | None:
-    """Return the place after an event, None when there is no such event."""
+    """Return the place after an event, None for an id that no event had.
+
+    A forgotten event's place is the moment its id was made, which its UUID tells: what was written with it may
+    be told again.
+    """
     at = Event.objects.filter(pk=event_id).values_list("occurred_at", flat=True).first()
-    return None if at is None else Place(at, event_id)
+    if at is not None:
+        return Place(at, event_id)
+    made_at = uuid6.UUID(int=event_id.int).time / 1000  # of version 7: in milliseconds
+    if event_id.version != 7 or made_at > timezone.now().timestamp():
+        return None
+    return Place(datetime.fromtimestamp(made_at, UTC), ZERO_ID)
 
 
 def newest_place() -> Place:
