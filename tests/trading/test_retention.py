@@ -113,6 +113,7 @@ REASONS_TO_STAY: dict[str, Callable[[AIDecision], object]] = {
     "it ended a day too late": lambda d: aged(d.cycle, days=29.9),
     "it runs": lambda d: Cycle.objects.filter(pk=d.cycle_id).update(status="running", ended_at=None),
     "it led to an order": lambda d: make_order(decision=d, cycle_id=d.cycle_id),
+    "an order without a decision is part of it": lambda d: make_order(purpose="flatten", cycle_id=d.cycle_id),
     "a person was asked": lambda d: make_approval(decision=d, status="rejected", answered_at=timezone.now()),
     "another service proposed it": lambda d: make_proposal(decision=d, status="taken"),
     "it holds room in the book": lambda d: make_reservation(cycle_id=d.cycle_id, decision_id=d.pk),

@@ -65,6 +65,7 @@ def _idle_cycles(before: datetime) -> list[UUID]:
     cycles = Cycle.objects.filter(started_at__lt=before, ended_at__lt=before).exclude(status__in=OPEN_CYCLE)
     for needing in (
         Order.objects.filter(decision__cycle=OuterRef("pk")),
+        Order.objects.filter(cycle_id=OuterRef("pk")),
         Approval.objects.filter(decision__cycle=OuterRef("pk")),
         TradeProposal.objects.filter(decision__cycle=OuterRef("pk")),
         RiskReservation.objects.filter(cycle_id=OuterRef("pk")),
