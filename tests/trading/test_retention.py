@@ -20,8 +20,8 @@ from tests.factories import (
     make_strategy,
 )
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
+from tests.trading.rebuilding import rebuilt_statuses, stored_statuses
 from tests.trading.scenes import advanced_to_its_end, ago, open_cycle, passed
-from tests.trading.test_transitions import rebuilt_statuses, stored_statuses
 from trading.models import AIDecision, Cycle, DecisionRecord, EquitySnapshot, Event
 from trading.services import cycles, fetching, retention
 from trading.services.analysis import analyse_cycle

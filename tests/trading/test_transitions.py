@@ -1,41 +1,16 @@
 """A status changes together with its event, once, or not at all."""
 
 import pytest
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from tests.factories import make_cycle, make_decision, make_order, make_saga
 from tests.risk.threads import at_once
+from tests.trading.rebuilding import rebuilt_statuses, stored_statuses
 from tests.trading.scenes import ago, events_of
 from trading.errors import InvalidTransitionError
 from trading.models import AIDecision, Cycle, Event, Order, Saga
 from trading.services import cycles, transitions
-
-MODELS: dict[str, type[models.Model]] = {
-    "cycle": Cycle,
-    "decision": AIDecision,
-    "order": Order,
-    "saga": Saga,
-}
-
-
-def rebuilt_statuses() -> dict[tuple[str, str], str]:
-    """Return the status of every aggregate as its events tell it."""
-    told: dict[tuple[str, str], str] = {}
-    for event in Event.objects.filter(aggregate_type__in=MODELS).order_by("sequence"):
-        key = (event.aggregate_type, event.aggregate_id)
-        if "to" in event.payload:
-            assert event.payload.get("from", told.get(key)) == told.get(key)
-            told[key] = event.payload["to"]
-    return told
-
-
-def stored_statuses() -> dict[tuple[str, str], str]:
-    return {
-        (name, str(row["pk"])): row["status"]
-        for name, model in MODELS.items()
-        for row in model._default_manager.values("pk", "status")
-    }
 
 
 @pytest.mark.django_db

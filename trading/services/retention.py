@@ -13,15 +13,7 @@ from django.utils import timezone
 from ai.models import ModelCall
 from risk.models import RiskCheck, RiskReservation
 from trading.domain.statuses import OPEN_CYCLE
-from trading.models import (
-    AIDecision,
-    Approval,
-    Cycle,
-    DecisionRecord,
-    Event,
-    Order,
-    TradeProposal,
-)
+from trading.models import AIDecision, Approval, Cycle, DecisionRecord, Event, Order, TradeProposal
 from trading.services import settings
 
 log = structlog.get_logger(__name__)
@@ -31,15 +23,15 @@ AGGREGATES = ("cycle", "decision", "market_snapshot")
 CYCLES_AT_ONCE = 10
 # No cycle starts while maintenance is under way, so it leaves the rest for the next hour.
 SECONDS = 8.0
-MOST_CYCLES = 1_000
+MOST_CYCLES = 1_000  # looked up at once: several times what is deleted in that time
 
 
 def forget_idle_cycles() -> int:
     """Delete cycles that ended ``idle_cycles_kept`` days ago and led to no order; return how many cycles.
 
     With a cycle go its decisions, what they saw, its model calls, gate answers, prices and events, some cycles in
-    one transaction. Kept whole is a cycle in which anything was ordered, reserved, proposed from outside or put
-    before a person, and one of whose events the outbox still holds.
+    one transaction. A cycle is kept whole in which anything was ordered, reserved, proposed from outside or put
+    before a person, or of which an event still waits in the outbox.
     """
     days = settings.count("idle_cycles_kept")
     if not days:
