@@ -202,6 +202,35 @@ class Headline:
     keywords: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row of a list that could not be understood.
+
+    ``detail`` names the field, redacted; the others are what could be read of it, "" where it could not.
+    """
+
+    detail: str
+    symbol: str = ""
+    broker_order_id: str = ""
+    side: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is held as far as it can be understood, and what cannot."""
+
+    positions: tuple[BrokerPosition, ...]
+    unreadable: tuple[UnreadableRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrders:
+    """What is open as far as it can be understood, and what cannot."""
+
+    orders: tuple[BrokerOrder, ...]
+    unreadable: tuple[UnreadableRow, ...] = ()
+
+
 class Broker(Protocol):
     """A paper trading account. Every method may raise ``UnavailableError`` or ``RejectedError``."""
 
@@ -227,8 +256,24 @@ class Broker(Protocol):
         """Return all open positions."""
         ...
 
-    def submit_order(self, request: OrderRequest) -> BrokerOrder:
+    def position(self, symbol: str) -> BrokerPosition | None:
+        """Return what is held of one symbol, or None when the broker says that nothing is."""
+        ...
+
+    def holdings(self) -> Holdings:
+        """Return all open positions; a row that cannot be understood does not take the others with it."""
+        ...
+
+    def open_orders(self) -> OpenOrders:
+        """Return the newest 500 open orders; a row that cannot be understood does not take the others with it."""
+        ...
+
+    def submit_order(self, request: OrderRequest, *, permit: Callable[[], None] | None = None) -> BrokerOrder:
         """Post one order, once, within 10 s in total.
+
+        Args:
+            permit: called once, right before the first byte leaves; what it raises passes through, and nothing
+                was sent then. None: nothing to prove.
 
         Raises:
             UnavailableError: provably not taken.

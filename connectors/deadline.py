@@ -19,6 +19,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from connectors.departure import current_departure
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -88,7 +90,21 @@ class _BoundedConnect(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:  # kept alive: its timeout is what the last reply left over
             self.sock.settimeout(self.timeout)
-        super().request(*args, **kwargs)
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            departure = current_departure()
+            if departure is not None:
+                departure.has_left()
+
+    def send(self, data: Any) -> None:
+        """Send a piece of the request, if it may leave."""
+        departure = current_departure()
+        if departure is not None:
+            if self.sock is None:  # a proof must not grow old while a connection is made
+                self.connect()
+            departure.allow()
+        super().send(data)
 
 
 class _BoundedHTTPConnection(_BoundedConnect):

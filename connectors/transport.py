@@ -9,7 +9,9 @@ import http.client
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -21,15 +23,18 @@ import urllib3.exceptions
 from urllib3.util import Timeout
 
 from connectors.deadline import DeadlineAdapter
+from connectors.departure import current_departure
 from connectors.redaction import RedactingFilter, redact
 from connectors.throttle.base import NoSlotError, Outcome, Priority, Report, Throttle, Unthrottled
 
 _LONGEST_DETAIL = 300
 _CONNECTIONS = 16
+_SHORTEST_SECONDS = 0.05
 _NOT_SERVED = frozenset({408, 425})
 _PAUSING = frozenset({429, 503})
 _POOL_PREFIX = re.compile(r"^\w+\(host=[^)]*\): ")
 _QUERY_STRING = re.compile(r"\?[^\s'\")]+")
+_no_later_than: ContextVar[float | None] = ContextVar("no_later_than", default=None)
 
 # At debug level it logs every address with its query string, where two of the providers want their key.
 logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
@@ -82,6 +87,17 @@ def _read_priority(method: str, url: str) -> Priority:
     return Priority.READ
 
 
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Have all requests of this block end within ``seconds`` from now, whatever each may take by itself."""
+    outer, ends_at = _no_later_than.get(), monotonic() + seconds
+    token = _no_later_than.set(ends_at if outer is None else min(outer, ends_at))
+    try:
+        yield
+    finally:
+        _no_later_than.reset(token)
+
+
 class BoundedSession(requests.Session):
     """A session bound to one origin, with total time limits, no retries, redirects, proxies or cookies.
 
@@ -127,11 +143,17 @@ class BoundedSession(requests.Session):
             StatusError: an answer with a status from 300 up.
         """
         began = monotonic()
+        ends_at = _no_later_than.get()
+        total_seconds = self._total_timeout_seconds
+        if ends_at is not None:
+            total_seconds = min(total_seconds, ends_at - began)
+        if total_seconds < _SHORTEST_SECONDS:
+            raise SendError("no time is left for this request", sent=False)
         try:
             slot = self._throttle.admit(
                 self._priority(method, url),
-                patience_seconds=self._total_timeout_seconds / 2,
-                lease_seconds=2 * self._total_timeout_seconds,
+                patience_seconds=total_seconds / 2,
+                lease_seconds=2 * total_seconds,
             )
         except NoSlotError as exc:
             wait = exc.retry_after_seconds
@@ -139,8 +161,13 @@ class BoundedSession(requests.Session):
         report = Report(Outcome.FAILED, "interrupted")
         try:
             response, failure, report = self._send(
-                method, url, options, self._total_timeout_seconds - (monotonic() - began)
+                method, url, options, total_seconds - (monotonic() - began)
             )
+        except BaseException:
+            departure = current_departure()
+            if departure is not None and departure.is_refused:
+                report = Report(Outcome.WITHDRAWN)
+            raise
         finally:
             slot.close(report)
         if failure is None:

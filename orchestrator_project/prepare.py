@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from orchestrator_project.session_limits import unlimited_statements
 from risk.models import RiskLimits
 from trading.domain.runtime_settings import SPECS
 from trading.models import AgentStatus, RuntimeSetting, Strategy
@@ -42,8 +43,9 @@ GROUPS: dict[str, list[str]] = {
 
 def prepare() -> str | None:
     """Migrate and seed; return the first operator's password at the first start, None later."""
-    call_command("migrate", interactive=False, verbosity=0)
-    stages.stamp_unstamped()
+    with unlimited_statements():
+        call_command("migrate", interactive=False, verbosity=0)
+        stages.stamp_unstamped()
     return seed()
 
 

@@ -13,6 +13,7 @@ from orchestrator_project.engines.state import read_state
 from orchestrator_project.environment import load_environment
 from orchestrator_project.log import configure_structlog, logging_config, register_secrets
 from orchestrator_project.secret_key import stored_secret_key
+from orchestrator_project.session_limits import session_options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = load_environment(os.environ)
@@ -95,15 +96,7 @@ TEMPLATES = [
 DATABASES: dict[str, Any] = {
     "default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)
 }
-DATABASES["default"].setdefault("OPTIONS", {})
-# Statements that are prepared (trading/services/prepared.py) are planned once: by its estimates the server would rather
-# plan a dozen joins anew each time, which takes twice as long as they do.
-_PLANNED_ONCE = "-c plan_cache_mode=force_generic_plan"
-DATABASES["default"]["OPTIONS"] |= {
-    "connect_timeout": 5,
-    "application_name": "orchestrator",
-    "options": f"{DATABASES['default']['OPTIONS'].get('options', '')} {_PLANNED_ONCE}".strip(),
-}
+DATABASES["default"]["OPTIONS"] = session_options(DATABASES["default"].get("OPTIONS", {}))
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

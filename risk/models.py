@@ -146,7 +146,11 @@ class RiskReservation(models.Model):
 
 
 class KillSwitch(models.Model):
-    """One engagement of the switch; the switch is engaged while a row has no ``released_at``."""
+    """One engagement of the switch; the switch is engaged while a row has no ``released_at``.
+
+    ``flatten_by``: who asked for everything to be sold as well; empty: nobody. Rows are changed by single
+    statements alone (``risk.services.switch``): an insert waits for whoever has changed the row in force.
+    """
 
     id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
         primary_key=True, default=uuid7, editable=False
@@ -156,6 +160,7 @@ class KillSwitch(models.Model):
     trigger = models.CharField(max_length=40)
     reason = models.CharField(max_length=500)
     figures = models.JSONField(default=dict)
+    flatten_by = models.CharField(max_length=150, blank=True)
     released_at = models.DateTimeField(null=True)
     released_by = models.CharField(max_length=150, blank=True)
     release_reason = models.CharField(max_length=500, blank=True)

@@ -1,10 +1,11 @@
 """Alpaca's paper account as a ``Broker``, on alpaca-py's TradingClient."""
 
+import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import AssetClass as WireAssetClass
@@ -20,12 +21,16 @@ from connectors.base import (
     BrokerFill,
     BrokerOrder,
     BrokerPosition,
+    Holdings,
     MarketClock,
     MarketSession,
+    OpenOrders,
     OrderRequest,
     TradeUpdate,
+    UnreadableRow,
 )
 from connectors.calls import MALFORMED, malformed_detail, read
+from connectors.departure import departing
 from connectors.errors import (
     ConnectorError,
     DuplicateOrderError,
@@ -43,7 +48,7 @@ T = TypeVar("T")
 _ORDERS_PER_PAGE = 500
 _FILLS_PER_PAGE = 100
 _MAX_PAGES = 200
-_NO_ORDER = object()
+_NOTHING = object()
 _ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -55,6 +60,7 @@ class AlpacaBroker:
         connect_timeout_seconds: to reach the broker; the TLS handshake gets as much again.
         total_timeout_seconds: for a whole request, dripping replies and the wait for a slot included.
         throttle: the rate limit and breaker of this account's requests.
+        is_switchs: what it asks and posts is the kill switch's: no limit of ours holds it back.
 
     Raises:
         ConfigurationError: the address is not a paper account's.
@@ -71,6 +77,7 @@ class AlpacaBroker:
         connect_timeout_seconds: float = 3,
         total_timeout_seconds: float = 10,
         throttle: Throttle | None = None,
+        is_switchs: bool = False,
     ) -> None:
         self._url = require_paper_address(trading_url)
         register_secret(api_key)
@@ -83,7 +90,7 @@ class AlpacaBroker:
             connect_timeout_seconds=connect_timeout_seconds,
             total_timeout_seconds=total_timeout_seconds,
             throttle=throttle,
-            priority=_priority,
+            priority=_switchs if is_switchs else _priority,
         )
         self._listener = TradeUpdateListener(api_key, secret_key, self._url)
         self._pairs: dict[str, str] = {}
@@ -118,10 +125,37 @@ class AlpacaBroker:
             ]
         )
 
-    def submit_order(self, request: OrderRequest) -> BrokerOrder:
+    def position(self, symbol: str) -> BrokerPosition | None:
+        """Return what is held of one symbol, or None when the broker says that nothing is."""
+        path = f"/positions/{quote(symbol.replace('/', ''), safe='')}"
+        raw = self._find("position", lambda: self._client.get(path))
+        if raw is _NOTHING:
+            return None
+        return self._with_pairs(
+            lambda: mapping.position_from_wire(Fields(self.name, "position", raw), self._pairs)
+        )
+
+    def holdings(self) -> Holdings:
+        """Return all open positions that can be understood, and the rows that cannot."""
+        raw = self._read("positions", self._client.get_all_positions)
+        positions, unreadable = self._each("position", raw, mapping.position_from_wire)
+        return Holdings(positions, unreadable)
+
+    def open_orders(self) -> OpenOrders:
+        """Return the newest 500 open orders that can be understood, and the rows that cannot."""
+        query = {"status": "open", "limit": _ORDERS_PER_PAGE, "direction": "desc"}
+        raw = self._get("orders", "/orders", query)
+        orders, unreadable = self._each("order", raw, mapping.order_from_fields)
+        return OpenOrders(orders, unreadable)
+
+    def submit_order(self, request: OrderRequest, *, permit: Callable[[], None] | None = None) -> BrokerOrder:
         """Post one market order, once, within the total timeout.
 
+        Args:
+            permit: called once, when the connection stands, right before the first byte leaves.
+
         Raises:
+            Exception: what ``permit`` raises; nothing was sent.
             UnavailableError: no connection could be made, or 429: provably not taken.
             DuplicateOrderError: the broker has this ``client_order_id`` already.
             RejectedError: any other 4xx but 408.
@@ -140,7 +174,9 @@ class AlpacaBroker:
             "client_order_id": request.client_order_id,
         }
         try:
-            order = mapping.order_from_wire(self._client.post("/orders", body), self._pairs)
+            with departing(permit):
+                raw = self._client.post("/orders", body)
+            order = mapping.order_from_wire(raw, self._pairs)
         except SendError as exc:
             error = _unsent(exc)
         except StatusError as exc:
@@ -229,6 +265,12 @@ class AlpacaBroker:
         return self._read(operation, lambda: self._client.get(path, query))
 
     def _find_order(self, operation: str, call: Callable[[], Any]) -> BrokerOrder | None:
+        raw = self._find(operation, call)
+        return None if raw is _NOTHING else mapping.order_from_wire(raw, self._pairs)
+
+    def _find(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Return the answer, ``_NOTHING`` where the broker itself says that there is none."""
+
         def find() -> Any:
             try:
                 return call()
@@ -236,12 +278,11 @@ class AlpacaBroker:
                 if exc.status_code != 404:
                     raise
                 if exc.is_json:
-                    return _NO_ORDER
+                    return _NOTHING
                 # Only the broker's own words count: a proxy's 404 page says nothing about an order.
                 raise SendError("HTTP 404, not in the broker's words", sent=True) from None
 
-        raw = self._read(operation, find)
-        return None if raw is _NO_ORDER else mapping.order_from_wire(raw, self._pairs)
+        return self._read(operation, find)
 
     def _listing(self, asset_class: WireAssetClass) -> Any:
         request = GetAssetsRequest(status=AssetStatus.ACTIVE, asset_class=asset_class)
@@ -259,6 +300,31 @@ class AlpacaBroker:
                 raise
         self._listing(WireAssetClass.CRYPTO)
         return map_all()
+
+    def _each(
+        self, kind: str, raw: Any, read_row: Callable[[Fields, Mapping[str, str]], T]
+    ) -> tuple[tuple[T, ...], tuple[UnreadableRow, ...]]:
+        """Read every row by itself; where a pair cannot be split, all once more with the listing."""
+        if not isinstance(raw, list):
+            raise UnavailableError(self.name, kind, f"malformed answer: {kind} list is {type(raw).__name__}")
+        found, unreadable = self._read_rows(kind, raw, read_row)
+        if any("field symbol" in row.detail for row in unreadable):
+            with contextlib.suppress(ConnectorError):
+                self._listing(WireAssetClass.CRYPTO)
+                found, unreadable = self._read_rows(kind, raw, read_row)
+        return tuple(found), tuple(unreadable)
+
+    def _read_rows(
+        self, kind: str, raw: list[Any], read_row: Callable[[Fields, Mapping[str, str]], T]
+    ) -> tuple[list[T], list[UnreadableRow]]:
+        found: list[T] = []
+        unreadable: list[UnreadableRow] = []
+        for item in raw:
+            try:
+                found.append(read_row(Fields(self.name, kind, item), self._pairs))
+            except ConnectorError as exc:
+                unreadable.append(mapping.unreadable_row(item, exc.detail))
+        return found, unreadable
 
     def _order_pages(self, status: str, after: datetime | None) -> Iterator[list[Any]]:
         seen: set[str] = set()
@@ -310,9 +376,13 @@ def _unsent(failure: SendError) -> ConnectorError:
     return UnavailableError("alpaca", "submit_order", failure.detail, failure.retry_after_seconds)
 
 
+def _switchs(method: str, url: str) -> Priority:
+    return Priority.SWITCH
+
+
 def _priority(method: str, url: str) -> Priority:
-    """Orders, their look-ups and cancels before everything else."""
-    if not urlsplit(url).path.startswith("/v2/orders"):
+    """Orders, their look-ups and cancels before everything else; and what a sale has to know before it leaves."""
+    if not urlsplit(url).path.startswith(("/v2/orders", "/v2/positions/")):
         return Priority.READ
     return Priority.CANCEL if method.upper() == "DELETE" else Priority.ORDER
 

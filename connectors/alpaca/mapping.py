@@ -23,7 +23,9 @@ from connectors.base import (
     MarketSession,
     Side,
     TradeUpdate,
+    UnreadableRow,
 )
+from connectors.transport import cut
 from connectors.wire import Fields, objects
 
 PROVIDER = "alpaca"
@@ -138,7 +140,11 @@ def position_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) ->
 
 def order_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerOrder:
     """Return one order of GET or POST /v2/orders, or of the stream."""
-    fields = Fields(PROVIDER, "order", raw)
+    return order_from_fields(Fields(PROVIDER, "order", raw), listed)
+
+
+def order_from_fields(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerOrder:
+    """Return one order of a list that was taken apart already."""
     filled = fields.decimal("filled_qty", minimum=ZERO)
     submitted_at = fields.optional_time("submitted_at") or fields.time("created_at")
     return BrokerOrder(
@@ -155,6 +161,17 @@ def order_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> Broke
         updated_at=fields.optional_time("updated_at") or submitted_at,
         filled_at=fields.optional_time("filled_at"),
     )
+
+
+def unreadable_row(raw: object, detail: str) -> UnreadableRow:
+    """Return what can be said of a row that could not be understood."""
+    row = raw if isinstance(raw, dict) else {}
+
+    def word(name: str) -> str:
+        value = row.get(name)
+        return cut(value) if isinstance(value, str) else ""
+
+    return UnreadableRow(detail, symbol=word("symbol"), broker_order_id=word("id"), side=word("side"))
 
 
 def fill_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerFill:

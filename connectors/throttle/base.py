@@ -6,24 +6,28 @@ from typing import Protocol
 
 
 class Priority(enum.IntEnum):
-    """Who goes first: reads leave the reserve alone, orders may use it, cancels do not wait for a pause.
+    """Who goes first: reads leave the reserve alone, orders may use it but for the switch's part, cancels do not
+    wait for a pause; and what the switch asks and sells waits for nothing of ours.
 
     Only reads stop at an open breaker: a broken provider must not cost a cycle its time, while an order has
-    its own few tries, and a cancel that leaves in vain costs nothing.
+    its own few tries, and a cancel that leaves in vain costs nothing. The switch's requests count, but are never
+    held back: where the provider itself has had enough, it says so.
     """
 
     READ = 0
     ORDER = 1
     CANCEL = 2
+    SWITCH = 3
 
 
 class Outcome(enum.StrEnum):
-    """How a request ended, as far as limit and breaker care."""
+    """How a request ended, as far as limit and breaker care; one that was withdrawn says nothing of the provider."""
 
     ANSWERED = "answered"
     LIMITED = "limited"
     FAILED = "failed"
     UNSENT = "unsent"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

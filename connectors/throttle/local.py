@@ -38,7 +38,7 @@ class LocalWindow:
         with self._lock:
             while self._taken and self._taken[0] <= now - self._window_seconds:
                 self._taken.popleft()
-            if len(self._taken) >= allowed and priority is not Priority.CANCEL:
+            if len(self._taken) >= allowed and priority < Priority.CANCEL:
                 wait = self._taken[-allowed] + self._window_seconds - now
                 raise NoSlotError("this process's part of the limit is used up, Redis is away", wait)
             self._taken.append(now)

@@ -10,6 +10,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local limit, reserve, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local priority, member, lease = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local for_switch = tonumber(ARGV[7])
 local function text(number) return string.format('%.0f', number) end
 
 local s = redis.call('HMGET', KEYS[2], 'open_until', 'probe_until', 'paused_until', 'remaining', 'reset_at')
@@ -22,8 +23,8 @@ end
 if paused_until > now and priority < 2 then return {'paused', text(paused_until - now)} end
 
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now - window))
-if limit > 0 then
-  local kept = (priority == 0) and reserve or 0
+if limit > 0 and priority < 3 then
+  local kept = (priority == 0) and reserve or (priority == 1) and for_switch or 0
   local short = 1 + kept + redis.call('ZCARD', KEYS[1]) - limit
   if short > 0 then
     local oldest = redis.call('ZRANGE', KEYS[1], short - 1, short - 1, 'WITHSCORES')
@@ -47,7 +48,7 @@ local pause, remaining, reset_at = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumbe
 local threshold, open_for, window = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local function text(number) return string.format('%.0f', number) end
 
-if outcome == 'unsent' then
+if outcome == 'unsent' or outcome == 'withdrawn' then
   redis.call('ZREM', KEYS[1], member)
 else
   redis.call('ZADD', KEYS[1], 'XX', text(now), member)
@@ -55,7 +56,7 @@ end
 if outcome == 'answered' or outcome == 'limited' then
   redis.call('HSET', KEYS[2], 'failures', 0)
   redis.call('HDEL', KEYS[2], 'open_until', 'probe_until')
-else
+elseif outcome ~= 'withdrawn' then
   local failures = redis.call('HINCRBY', KEYS[2], 'failures', 1)
   redis.call('HSET', KEYS[2], 'failed_at', text(now), 'failure', detail)
   if failures >= threshold then

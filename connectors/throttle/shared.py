@@ -47,12 +47,14 @@ class Limits:
     Args:
         requests: allowed in any window; 0: no limit.
         reserve: of these, kept for orders, cancels and their look-ups.
+        for_switch: of these, kept for cancels and for what the kill switch asks and sells.
         breaker_failures: so many in a row open the breaker.
         breaker_seconds: until an open one lets a single probe through.
     """
 
     requests: int
     reserve: int = 0
+    for_switch: int = 0
     window_seconds: float = 60
     breaker_failures: int = 5
     breaker_seconds: float = 10
@@ -187,6 +189,7 @@ class SharedThrottle:
             int(priority),
             member,
             int(lease_seconds * MICRO),
+            limits.for_switch,
         ]
         try:
             verdict, wait = self._admit(keys=self._keys, args=arguments)

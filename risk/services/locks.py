@@ -1,16 +1,26 @@
 """PostgreSQL advisory locks of the risk room.
 
-Transaction locks guard the book; the switch uses session locks, because a submit holds its shared
-lock around a request to the broker and must not keep a transaction open that long.
+A transaction's lock guards the book. The others belong to a session, because a sender holds them around its
+request to the broker and must not keep a transaction open that long. A session's lock ends with the session: a
+killed process never keeps one, and ``risk.services.holders`` ends the session of one that was stopped.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from uuid import UUID
 
-from django.db import connection
+import structlog
+from django.db import DatabaseError, InterfaceError, connection
+
+from risk.services.soft_limit import soft_limit_held_off
+
+log = structlog.get_logger(__name__)
 
 BOOK_LOCK = 0x7261_0001
 SWITCH_LOCK = 0x7261_0002
+FLATTEN_LOCK = 0x7261_0003
+ATTEMPT_LOCKS = 0x7261  # the first key of two; the second is made of the order's id
 
 
 def lock_book() -> None:
@@ -21,27 +31,76 @@ def lock_book() -> None:
 
 @contextmanager
 def switch_shared() -> Iterator[None]:
-    """Hold the switch's shared lock: an engage waits until we let go.
+    """Be seen as a sender: whoever engages the switch waits for us, or ends our session.
 
-    The lock dies with the connection, so a killed process never blocks the switch.
+    Nobody takes this lock alone, so nothing ever waits for it here.
     """
-    with _session_lock("pg_advisory_lock_shared", "pg_advisory_unlock_shared"):
+    with _session_lock("pg_advisory_lock_shared", "pg_advisory_unlock_shared", [SWITCH_LOCK]):
         yield
 
 
 @contextmanager
-def switch_exclusive() -> Iterator[None]:
-    """Wait until every submit that holds the shared lock has ended, and keep new ones out."""
-    with _session_lock("pg_advisory_lock", "pg_advisory_unlock"):
-        yield
+def attempt_alone(order_id: UUID) -> Iterator[bool]:
+    """Be the only one at work on an order; False where somebody else is, and nothing is held then."""
+    keys = [ATTEMPT_LOCKS, attempt_key(order_id)]
+    with _session_lock("pg_try_advisory_lock", "pg_advisory_unlock", keys) as taken:
+        yield taken
 
 
 @contextmanager
-def _session_lock(take: str, give: str) -> Iterator[None]:
+def flatten_alone() -> Iterator[bool]:
+    """Be the only one who sells everything; False where somebody else is at it."""
+    with _session_lock("pg_try_advisory_lock", "pg_advisory_unlock", [FLATTEN_LOCK]) as taken:
+        yield taken
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Wait for no lock longer than ``seconds`` during the block; what waits longer raises ``OperationalError``."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {take}(%s)", [SWITCH_LOCK])
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{int(seconds * 1000)}ms"])
     try:
         yield
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {give}(%s)", [SWITCH_LOCK])
+        with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")  # a session that ended begins anew with its own
+
+
+def attempt_key(order_id: UUID) -> int:
+    """Return an order's second key, a signed 32 bit number; two orders that share one only wait a little."""
+    unsigned = zlib.crc32(order_id.bytes)
+    return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
+
+
+@contextmanager
+def _session_lock(take: str, give: str, keys: Sequence[int]) -> Iterator[bool]:
+    """Hold a session's lock during the block; yield whether it was taken.
+
+    It cannot leak: where taking it ended in an exception, it may have been granted all the same, and only the
+    session's end is sure to give it back. A session that was ended meanwhile has given it back already.
+    """
+    with soft_limit_held_off():
+        is_certain = taken = False
+        try:
+            taken = _call(take, keys) is not False  # void where it waits, a boolean where it tries
+            is_certain = True
+            yield taken
+        finally:
+            if not is_certain:
+                connection.close()
+            elif taken:
+                _give_back(give, keys)
+
+
+def _give_back(give: str, keys: Sequence[int]) -> None:
+    try:
+        _call(give, keys)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("session_ended_with_its_lock", error=str(error).strip(), operation=give)
+        connection.close()
+
+
+def _call(function: str, keys: Sequence[int]) -> object:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}({', '.join(['%s'] * len(keys))})", list(keys))
+        return cursor.fetchone()[0]

@@ -1,4 +1,8 @@
-"""The kill switch's flag; the procedure around it is in trading."""
+"""The kill switch's flag; the procedure around it is in trading.
+
+Each change of the flag is one statement that commits itself: no process that is stopped between two statements can
+keep it from being set, and none keeps a row of this table locked.
+"""
 
 from collections.abc import Mapping
 
@@ -19,30 +23,55 @@ def is_engaged() -> bool:
     return KillSwitch.objects.filter(released_at__isnull=True).exists()
 
 
-def commit_flag(*, actor: str, trigger: str, reason: str, figures: Mapping[str, str]) -> KillSwitch:
-    """Engage: insert the engagement row.
+def commit_flag(
+    *, actor: str, trigger: str, reason: str, figures: Mapping[str, str], flatten: bool = False
+) -> KillSwitch:
+    """Engage: insert the engagement row, committed when this returns.
+
+    Args:
+        flatten: everything is to be sold as well.
 
     Raises:
         SwitchStateError: it is engaged already.
+        RuntimeError: called within a transaction, which could be kept open.
     """
+    _require_no_transaction()
     try:
-        with transaction.atomic():
-            return KillSwitch.objects.create(
-                engaged_by=actor, trigger=trigger, reason=reason, figures=dict(figures)
-            )
+        return KillSwitch.objects.create(
+            engaged_by=actor,
+            trigger=trigger,
+            reason=reason,
+            figures=dict(figures),
+            flatten_by=actor if flatten else "",
+        )
     except IntegrityError as error:
         raise SwitchStateError("the kill switch is already engaged") from error
 
 
+def ask_to_flatten(engagement: KillSwitch, *, actor: str) -> None:
+    """Note that everything is to be sold; whoever dies afterwards, the sweeper goes on.
+
+    Raises:
+        SwitchStateError: the engagement has been released.
+    """
+    _require_no_transaction()
+    asked = KillSwitch.objects.filter(pk=engagement.pk, released_at__isnull=True)
+    if not asked.update(flatten_by=actor):
+        raise SwitchStateError("the kill switch was released meanwhile")
+    engagement.flatten_by = actor
+
+
 def clear_flag(*, actor: str, reason: str) -> KillSwitch:
-    """Release: end the engagement in force.
+    """Release: end the engagement in force, committed when this returns.
 
     Raises:
         SwitchStateError: it is not engaged.
         ValueError: the reason or the actor is empty.
+        RuntimeError: called within a transaction, which could be kept open.
     """
     if not reason.strip() or not actor.strip():
         raise ValueError("a release needs its author and a reason")
+    _require_no_transaction()
     engagement = current_engagement()
     released = engagement is not None and KillSwitch.objects.filter(
         pk=engagement.pk, released_at__isnull=True
@@ -51,3 +80,8 @@ def clear_flag(*, actor: str, reason: str) -> KillSwitch:
         raise SwitchStateError("the kill switch is not engaged")
     engagement.refresh_from_db()
     return engagement
+
+
+def _require_no_transaction() -> None:
+    with transaction.atomic(durable=True):  # opens none: it only refuses to be inside another
+        pass

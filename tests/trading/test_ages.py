@@ -35,7 +35,9 @@ def test_whatever_the_step_a_lease_ends_within_its_longest(step: timedelta, long
     until = NOW + longest  # given now; then the clock steps, and the longest passes
     stepped = NOW + step
 
-    assert not in_force(until, stepped + longest + TOLERANCE, longest) or not in_force(until, stepped, longest)
+    assert not in_force(until, stepped + longest + TOLERANCE, longest) or not in_force(
+        until, stepped, longest
+    )
 
 
 def test_what_is_not_known_is_neither_fresh_nor_in_force() -> None:

@@ -14,6 +14,7 @@ from trading.admin.base import RecordAdmin, labelled
 from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, posted, require
 from trading.services import kill_switch
 from trading.services.flatten import flatten_positions
+from trading.services.following import record_sales
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
 PAGE = "admin:risk_killswitch_changelist"
@@ -112,9 +113,17 @@ class KillSwitchAdmin(RecordAdmin):
             return redirect(PAGE)
         form = ConfirmForm(posted(request))
         if form.is_valid():
+            try:
+                switch.ask_to_flatten(engagement, actor=request.user.get_username())
+            except SwitchStateError as error:
+                messages.warning(request, f"Nothing was done: {error}.")
+                return redirect(PAGE)
             report = flatten_positions(engagement)
+            record_sales()
             sold = ", ".join(report.ordered) or "nothing"
             messages.success(request, f"Ordered to be sold: {sold}.")
+            if not report.is_done:
+                messages.warning(request, "Not everything is sold yet: it goes on by itself until it is.")
             _tell_problems(request, report.problems)
             return redirect(PAGE)
         page = FormPage(

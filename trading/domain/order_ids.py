@@ -1,7 +1,7 @@
 """Deterministic client order ids: the same decision and purpose always give the same id."""
 
 import enum
-from uuid import UUID
+from uuid import UUID, uuid5
 
 
 class Purpose(enum.StrEnum):
@@ -20,3 +20,13 @@ def client_order_id(decision_id: UUID, purpose: Purpose, number: int = 0) -> str
     if number < 0:
         raise ValueError(f"number must not be negative, was {number}")
     return f"{decision_id}-{purpose}-{number}"
+
+
+def flatten_base(engagement_id: UUID, symbol: str) -> UUID:
+    """Return what the ids of an engagement's orders to flatten a symbol are derived from."""
+    return uuid5(engagement_id, symbol)
+
+
+def is_of_engagement(order_id: str, engagement_id: UUID, symbol: str) -> bool:
+    """Return whether a client_order_id is that of an order to flatten ``symbol`` under this engagement."""
+    return order_id.startswith(f"{flatten_base(engagement_id, symbol)}-{Purpose.FLATTEN}-")

@@ -4,6 +4,7 @@ from trading.models.control import AgentStatus, Approval, Heartbeat, Mode, Runti
 from trading.models.cycle import Cycle
 from trading.models.decision import AIDecision
 from trading.models.event import Event
+from trading.models.follow_up import SwitchFollowUp
 from trading.models.market import (
     Asset,
     BarHistory,
@@ -50,6 +51,7 @@ __all__ = [
     "SagaStep",
     "Strategy",
     "StrategyVersion",
+    "SwitchFollowUp",
     "SymbolLook",
     "Trade",
     "TradeProposal",

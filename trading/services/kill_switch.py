@@ -1,30 +1,35 @@
-"""The engage procedure: flag, then lock, then cancel and reconcile; and the release."""
+"""The engage procedure, and the release.
+
+1. The flag is committed alone, by one statement: no lock that anybody holds delays it, and no order that begins to
+   leave afterwards passes it.
+2. Status row and event follow; then the cancels, and the sale of everything where it was asked for. None of them
+   waits for a sender.
+3. Requests that had passed before the flag are waited for; one that does not end in time is shut out.
+4. Where there were any, the cancels are repeated: such a request may have become an order since.
+
+Each part has a deadline of its own and runs although another fails. What is not done, whoever dies, the sweeper goes
+on with (``switch_follow_up``).
+"""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from django.db import transaction
-from django.utils import timezone
+from django.db import OperationalError
 
-from connectors.base import Broker, BrokerOrder, Side
-from connectors.errors import ConnectorError, RejectedError
 from risk.errors import SwitchStateError
 from risk.models import KillSwitch
-from risk.services import locks, switch
+from risk.services import switch
 from trading.domain.order_ids import Purpose
-from trading.errors import NotConfiguredError
-from trading.models import AgentStatus, Order, Position
-from trading.services import transitions
-from trading.services.order_truth import record_broker_order
-from trading.services.providers import current_providers
+from trading.models import Order, Position
+from trading.services import senders, switch_follow_up
+from trading.services.entry_cancels import cancel_open_entries
+from trading.services.flatten import FlattenReport, flatten_positions
 
 log = structlog.get_logger(__name__)
-AGGREGATE = "kill_switch"
-CANCEL_SECONDS = 20.0
-CONFIRM_SECONDS = 5.0
-CONFIRM_PAUSE_SECONDS = 0.2
+CANCEL_SECONDS = 4.0
+FLATTEN_SECONDS = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class EngageReport:
     """What engaging did: ``problems`` is what a person has to look at.
 
     ``remaining_orders`` are entries the broker still had open when we stopped waiting, by client_order_id;
-    ``unprotected_positions`` are held without a stop at the broker.
+    ``unprotected_positions`` are held without a stop at the broker; ``flattening`` is None where nobody asked for it.
     """
 
     engagement: KillSwitch
@@ -49,36 +54,40 @@ class EngageReport:
     problems: list[str] = field(default_factory=list)
     remaining_orders: list[str] = field(default_factory=list)
     unprotected_positions: list[str] = field(default_factory=list)
+    flattening: FlattenReport | None = None
 
 
 def engage(
-    *, actor: str, reason: str, trigger: str = "operator", figures: Mapping[str, str] | None = None
+    *,
+    actor: str,
+    reason: str,
+    trigger: str = "operator",
+    figures: Mapping[str, str] | None = None,
+    flatten: bool = False,
 ) -> EngageReport:
     """Stop everything; when this returns, no order the switch had not let out can reach the broker.
 
-    The flag is committed first, so new submits stop at once; taking the exclusive lock then waits for
-    the ones under way; open entries are cancelled after that. Engaging again repeats the cancels.
+    Takes as long as the requests under way, ``senders.PATIENCE_SECONDS`` from the flag on at most, and the cancels
+    where the broker is slow. Engaging again repeats the cancels.
+
+    Args:
+        flatten: sell everything as well.
 
     Raises:
         ValueError: the reason or the actor is empty.
+        RuntimeError: called within a transaction.
     """
     if not reason.strip() or not actor.strip():
         raise ValueError("engaging needs its author and a reason")
-    report = _commit(actor=actor, reason=reason, trigger=trigger, figures=figures or {})
-    with locks.switch_exclusive():
-        pass
-    _cancel_open_entries(report)
-    report.unprotected_positions = remaining().unprotected_positions
-    return report
-
-
-def repeat_cancels() -> EngageReport | None:
-    """Cancel again what is still open while the switch is engaged; None when it is not."""
-    engagement = switch.current_engagement()
-    if engagement is None:
-        return None
-    report = EngageReport(engagement, already_engaged=True)
-    _cancel_open_entries(report)
+    began = time.monotonic()
+    report = _commit(actor=actor, reason=reason, trigger=trigger, figures=figures or {}, flatten=flatten)
+    _part(report, "the status", switch_follow_up.announce)
+    _part(report, "the cancels", lambda: _cancel(report))
+    if flatten:
+        _part(report, "the sale of everything", lambda: _flatten(report))
+    until = began + senders.PATIENCE_SECONDS
+    _part(report, "waiting for the senders", lambda: _await_senders(report, until))
+    _part(report, "what is held", lambda: _look_at_positions(report))
     return report
 
 
@@ -100,98 +109,76 @@ def release(*, actor: str, reason: str) -> KillSwitch:
     Raises:
         SwitchStateError: it is not engaged.
         ValueError: the reason or the actor is empty.
+        RuntimeError: called within a transaction.
     """
-    with transaction.atomic():
-        engagement = switch.clear_flag(actor=actor, reason=reason)
-        AgentStatus.objects.filter(pk=1).update(trading_state="active")
-        _append("released", actor=actor, reason=reason)
+    engagement = switch.clear_flag(actor=actor, reason=reason)
+    try:
+        switch_follow_up.announce()
+    except (
+        OperationalError
+    ) as error:  # somebody holds the status row: the gate denies until the sweeper has said it
+        log.warning("release_not_said_yet", error=str(error).strip())
     return engagement
 
 
-def _commit(*, actor: str, reason: str, trigger: str, figures: Mapping[str, str]) -> EngageReport:
-    try:
-        with transaction.atomic():
-            engagement = switch.commit_flag(actor=actor, trigger=trigger, reason=reason, figures=figures)
-            AgentStatus.objects.filter(pk=1).update(trading_state="halted")
-            _append("engaged", actor=actor, reason=reason, trigger=trigger)
-    except SwitchStateError:
-        current = switch.current_engagement()
-        if current is None:  # released in the moment between
-            return _commit(actor=actor, reason=reason, trigger=trigger, figures=figures)
-        return EngageReport(current, already_engaged=True)
-    return EngageReport(engagement, already_engaged=False)
-
-
-def _cancel_open_entries(report: EngageReport) -> None:
-    """Ask the broker to cancel what opens positions, and wait for its word; exits and stops stay."""
-    try:
-        broker = current_providers().broker
-        resting = _resting_entries(broker)
-    except (ConnectorError, NotConfiguredError) as error:
-        report.problems.append(f"open orders could not be read: {error}")
-        return
-    asked = _ask_to_cancel(broker, resting, report)
-    try:
-        still = _await_word(broker, asked) if resting else []
-        report.remaining_orders = [order.client_order_id for order in still]
-        _record(broker, asked)
-    except ConnectorError as error:
-        report.remaining_orders = [order.client_order_id for order in resting]
-        report.problems.append(f"the broker has not confirmed the cancels: {error}")
-
-
-def _resting_entries(broker: Broker) -> list[BrokerOrder]:
-    return [order for order in broker.orders(open_only=True) if order.side is Side.BUY]
-
-
-def _ask_to_cancel(broker: Broker, resting: list[BrokerOrder], report: EngageReport) -> list[BrokerOrder]:
-    give_up_at = time.monotonic() + CANCEL_SECONDS
-    asked = []
-    for order in resting:
-        if time.monotonic() > give_up_at:
-            report.problems.append(
-                f"{order.symbol} {order.client_order_id}: not asked, the broker is too slow"
-            )
-            continue
-        try:
-            broker.cancel_order(order.broker_order_id)
-            report.cancel_requested.append(order.client_order_id)
-            asked.append(order)
-        except RejectedError as error:
-            log.info("cancel_came_late", client_order_id=order.client_order_id, error=str(error))
-        except ConnectorError as error:
-            report.problems.append(f"{order.symbol} {order.client_order_id}: {error}")
-    return asked
-
-
-def _await_word(broker: Broker, asked: list[BrokerOrder]) -> list[BrokerOrder]:
-    """Return the entries the broker still has open, after waiting for those it was asked to cancel."""
-    give_up_at = time.monotonic() + CONFIRM_SECONDS
-    waited_for = {order.broker_order_id for order in asked}
+def _commit(
+    *, actor: str, reason: str, trigger: str, figures: Mapping[str, str], flatten: bool
+) -> EngageReport:
     while True:
-        still = _resting_entries(broker)
-        waiting = any(order.broker_order_id in waited_for for order in still)
-        if not waiting or time.monotonic() > give_up_at:
-            return still
-        time.sleep(CONFIRM_PAUSE_SECONDS)
+        try:
+            engagement = switch.commit_flag(
+                actor=actor, trigger=trigger, reason=reason, figures=figures, flatten=flatten
+            )
+        except SwitchStateError:
+            current = switch.current_engagement()
+            if current is None:  # released in the moment between
+                continue
+            try:
+                if flatten:
+                    switch.ask_to_flatten(current, actor=actor)
+            except SwitchStateError:
+                continue
+            return EngageReport(current, already_engaged=True)
+        log.critical("kill_switch_engaged", actor=actor, reason=reason, trigger=trigger, flatten=flatten)
+        return EngageReport(engagement, already_engaged=False)
 
 
-def _record(broker: Broker, asked: list[BrokerOrder]) -> None:
-    """Write down how the cancelled orders ended; one whose request is under way is left to its submitter."""
-    by_id = {order.client_order_id: order for order in asked}
-    now = timezone.now()
-    for ours in Order.objects.filter(client_order_id__in=by_id):
-        if ours.lease_until is None or ours.lease_until < now:
-            told = broker.order(by_id[ours.client_order_id].broker_order_id)
-            if told is not None:
-                record_broker_order(ours, told)
+def _part(report: EngageReport, name: str, do: Callable[[], object]) -> None:
+    """Do one part; one that fails must not keep the others from being done."""
+    try:
+        do()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other parts come next
+        log.critical(
+            "engage_part_failed", part=name, error_type=type(error).__name__, error=str(error).strip()
+        )
+        report.problems.append(f"{name}: not done yet, the sweeper goes on with it ({str(error).strip()})")
 
 
-def _append(event: str, **facts: str) -> None:
-    transitions.append_event(
-        aggregate_type=AGGREGATE,
-        aggregate_id="1",
-        event_type=f"kill_switch.{event}",
-        payload=facts,
-        cycle_id=None,
-    )
+def _cancel(report: EngageReport) -> None:
+    done = cancel_open_entries(within_seconds=CANCEL_SECONDS)
+    report.cancel_requested += [name for name in done.requested if name not in report.cancel_requested]
+    report.problems += [problem for problem in done.problems if problem not in report.problems]
+    report.remaining_orders = done.remaining
+
+
+def _flatten(report: EngageReport) -> None:
+    report.flattening = flatten_positions(report.engagement, within_seconds=FLATTEN_SECONDS)
+
+
+def _await_senders(report: EngageReport, until: float) -> None:
+    waited = senders.await_senders(until=until)
+    report.problems += waited.problems
+    report.problems += [
+        f"{who} did not end its request: it was shut out and can send no more" for who in waited.shut_out
+    ]
+    if waited.problems:
+        return
+    switch_follow_up.note(report.engagement, "senders_ended_at")
+    if waited.seen:
+        _cancel(report)
+    if not report.remaining_orders and not any("open orders" in problem for problem in report.problems):
+        switch_follow_up.note(report.engagement, "cancelled_at")
+
+
+def _look_at_positions(report: EngageReport) -> None:
+    report.unprotected_positions = remaining().unprotected_positions

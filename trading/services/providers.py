@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from trading.errors import NotConfiguredError
 from trading.services import settings as runtime_settings
 
 VENUE_KEY = "venue"
+SWITCH_RESERVE = 20  # requests: orders and positions read, fifteen positions sold
 REPLAY = "local venue, real prices replayed"
 SYNTHETIC = "local venue, synthetic prices"
 PAPER = "Alpaca paper account"
@@ -38,12 +39,14 @@ _SETTINGS = (
 class Providers:
     """Sources in the order they are asked; ``world`` says in words whose prices these are.
 
-    ``throttles`` are what all requests go through, one per provider and key.
+    ``switch_broker`` is the same account for what the kill switch asks, cancels and sells: no limit of ours holds
+    that back. ``throttles`` are what all requests go through, one per provider and key.
     """
 
     world: str
     simulated: bool
     broker: Broker
+    switch_broker: Broker
     stock_quotes: tuple[QuoteSource, ...]
     coin_quotes: tuple[QuoteSource, ...]
     stock_bars: BarSource
@@ -144,15 +147,18 @@ def _build(addresses: _Addresses, values: tuple[Decimal, ...]) -> Providers:
         if addresses.coingecko
         else None
     )
+    account = partial(
+        AlpacaBroker,
+        *keys,
+        addresses.trading_url,
+        total_timeout_seconds=float(chosen["order_timeout"]),
+        throttle=throttles[TRADING],
+    )
     return Providers(
         world=addresses.world,
         simulated=addresses.simulated,
-        broker=AlpacaBroker(
-            *keys,
-            addresses.trading_url,
-            total_timeout_seconds=float(chosen["order_timeout"]),
-            throttle=throttles[TRADING],
-        ),
+        broker=account(),
+        switch_broker=account(is_switchs=True),
         stock_quotes=(stocks, finnhub) if finnhub else (stocks,),
         coin_quotes=(coins, coingecko) if coingecko else (coins,),
         stock_bars=stocks,
@@ -174,6 +180,7 @@ def _throttles(addresses: _Addresses, chosen: dict[str, Decimal]) -> dict[str, S
         limits = Limits(
             requests=requests,
             reserve=min(reserve, requests // 2),
+            for_switch=min(SWITCH_RESERVE, requests // 10) if reserve else 0,
             breaker_failures=int(chosen["breaker_failures"]),
             breaker_seconds=float(chosen["breaker_pause"]),
         )

@@ -3,19 +3,24 @@
 The row is committed before the request leaves. A request whose reply was lost leaves the order
 *unknown*: it is looked up by its client_order_id before anything else is concluded. An intent that is
 too old to be sent is looked up too, and expired when the broker has never heard of it.
+
+One process at a time is at work on an order: it holds the order's lock for as long as its database session lives.
+Right before the first byte leaves, one statement proves that this attempt is still the one that may send. So a
+process that was stopped, for however long, meets what was concluded meanwhile.
 """
 
 import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import F, Q
 from django.utils import timezone
 
-from connectors.base import AssetClass, BrokerOrder, OrderRequest, Side, TimeInForce
+from connectors.base import AssetClass, Broker, BrokerOrder, OrderRequest, Side, TimeInForce
 from connectors.errors import (
     ConnectorError,
     DuplicateOrderError,
@@ -24,12 +29,22 @@ from connectors.errors import (
     UnavailableError,
 )
 from risk.services import locks, switch
+from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.backoff import backoff_seconds
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.models import Order
+from trading.models.order import SideChoice
 from trading.services import settings, transitions
+from trading.services.attempts import (
+    INTENT_MAX_AGE,
+    Attempt,
+    StaleAttemptError,
+    SwitchEngagedError,
+    SwitchReleasedError,
+    require_door,
+)
 from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
 from trading.services.providers import current_providers
@@ -37,28 +52,36 @@ from trading.services.spans import stage
 
 T = TypeVar("T")
 REQUEST_LEASE = timedelta(seconds=30)  # longer than a look-up and a request, 10 s each in total
-INTENT_MAX_AGE = timedelta(seconds=60)
 QUIET = timedelta(seconds=30)  # a request this old has reached the broker, or never will
 TIME_FOR_ATTEMPTS = timedelta(seconds=20)
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
+NOTHING_LEFT = "nothing of it is available to sell any more"
 
 
-def submit_order(order_id: UUID) -> Order:
+def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: int | None = None) -> Order:
     """Bring an unsent order to the broker, at most once, or to the truth about it.
+
+    Args:
+        available: for a sale: base units that the broker has just said can be sold; None: it is asked.
+        attempts: at most so many, where the setting allows more.
 
     Returns:
         The order as it stands; still unsent when the broker could not be reached (a later call goes on)
         or when another process is at it.
     """
-    give_up_at = timezone.now() + TIME_FOR_ATTEMPTS
-    for attempt in range(settings.count("order_attempts")):
+    give_up_at = time.monotonic() + TIME_FOR_ATTEMPTS.total_seconds()
+    allowed = settings.count("order_attempts")
+    for attempt in range(min(allowed, attempts or allowed)):
         pause = _pause(attempt)
-        if timezone.now() + timedelta(seconds=pause) >= give_up_at:
+        if time.monotonic() + pause >= give_up_at:
             break
         time.sleep(pause)
-        order = Order.objects.get(pk=order_id)
-        if order.status not in UNSENT or not _attempt(order):
-            break
+        with locks.attempt_alone(order_id) as is_alone:
+            if not is_alone:
+                break
+            order = Order.objects.get(pk=order_id)
+            if order.status not in UNSENT or not _attempt(order, available if attempt == 0 else None):
+                break
     return Order.objects.get(pk=order_id)
 
 
@@ -72,23 +95,29 @@ def _pause(attempt: int) -> float:
     )
 
 
-def _attempt(order: Order) -> bool:
+def _attempt(order: Order, available: Decimal | None) -> bool:
     """Try once; return whether another try is worth making."""
     now = timezone.now()
     never_sent = order.status == OrderStatus.CREATED
-    stale = now - order.created_at > INTENT_MAX_AGE
-    if never_sent and stale:
+    is_stale = not is_fresh(order.created_at, now, INTENT_MAX_AGE)
+    if never_sent and is_stale:
         transitions.apply(order, "expire", changes=_ended("never sent: too old"), reason="stale_intent")
         return False
-    quiet = order.submitted_at is None or now - order.submitted_at > QUIET
-    if not _claim(order, may_post=not stale):
+    is_quiet = order.submitted_at is None or now - order.submitted_at > QUIET
+    if not _claim(order, may_post=not is_stale):
         return False
+    attempt = Attempt(order)
     try:
         found = None if never_sent else _look_up(order)
-        if found is None and stale:
-            return _conclude(order) if quiet else _give_back(order)
-        told = found or post_order(order)
+        if found is None and is_stale:
+            return _conclude(order) if is_quiet else _give_back(order)
+        told = found or _post_what_is_left(attempt, available, never_sent)
+        if told is None:
+            return False
         _read(lambda: record_broker_order(order, told))
+    except StaleAttemptError as reason:
+        _log_stale(order, reason)
+        return False
     except DuplicateOrderError:
         return _give_back(order, again=True)  # the next try looks it up and adopts it
     except RejectedError as error:
@@ -97,7 +126,9 @@ def _attempt(order: Order) -> bool:
             order, "reject", changes=_ended(error.detail), reason=error.detail, symbol=order.symbol
         )
     except SwitchEngagedError:
-        return _hold_back(order, never_sent)
+        return _hold_back(order, never_sent, "kill switch engaged", "kill_switch")
+    except SwitchReleasedError:
+        return _hold_back(order, never_sent, "kill switch released", "kill_switch_released")
     except UnavailableError as error:
         _log("order_not_taken", order, error)
         return _give_back(order, again=True)
@@ -120,18 +151,35 @@ def _log(event: str, order: Order, error: ConnectorError) -> None:
     )
 
 
+def _log_stale(order: Order, reason: StaleAttemptError) -> None:
+    log_failure(
+        "attempt_stale",
+        error=reason,
+        operation="submit_order",
+        state=order.status,
+        cycle_id=order.cycle_id,
+        symbol=order.symbol,
+        client_order_id=order.client_order_id,
+    )
+
+
 def _claim(order: Order, *, may_post: bool) -> bool:
-    """Take the lease; only what may post counts as submitted, or looking it up would keep it from QUIET."""
+    """Take the lease; only what may post counts as submitted, or looking it up would keep it from QUIET.
+
+    A lease or a submission from the future is from before a clock stepped back: the first has run out, the
+    second counts from now on.
+    """
     now = timezone.now()
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    longest = now + REQUEST_LEASE + TOLERANCE
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=longest)
     changes: dict[str, Any] = {"lease_until": now + REQUEST_LEASE, "attempts": F("attempts") + 1}
-    if may_post:
+    if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
         changes["submitted_at"] = now
     return transitions.apply(order, "submit", changes=changes, where=free)
 
 
 def _look_up(order: Order) -> BrokerOrder | None:
-    broker = current_providers().broker
+    broker = _broker_for(order)
     return _read(lambda: broker.order_by_client_order_id(order.client_order_id))
 
 
@@ -143,20 +191,56 @@ def _read(call: Callable[[], T]) -> T:
         raise UnavailableError(error.provider, error.operation, error.detail) from error
 
 
+def _post_what_is_left(attempt: Attempt, available: Decimal | None, never_sent: bool) -> BrokerOrder | None:
+    """Post; a sale for no more than the broker says can be sold now. None: there is nothing left to sell."""
+    order = attempt.order
+    engagement = switch.current_engagement()
+    require_door(
+        order, engagement.pk if engagement else None
+    )  # asked again when it leaves; this spares a request
+    if order.side == SideChoice.SELL and order.quantity is not None:
+        left = available if available is not None else _available(order)
+        if left <= 0:
+            _nothing_left(order, never_sent)
+            return None
+        if left < order.quantity:
+            mine = Order.objects.filter(
+                pk=order.pk, status=OrderStatus.SUBMITTING, lease_until=order.lease_until
+            )
+            if not mine.update(quantity=left):
+                raise StaleAttemptError(f"{order.client_order_id}: somebody else has it")
+            order.quantity = left
+    return post_order(attempt)
+
+
+def _available(order: Order) -> Decimal:
+    position = _read(lambda: _broker_for(order).position(order.symbol))
+    return position.quantity_available if position else Decimal(0)
+
+
+def _nothing_left(order: Order, never_sent: bool) -> None:
+    if never_sent:
+        transitions.apply(order, "cancel", changes=_ended(NOTHING_LEFT), reason="nothing_available")
+    else:
+        _give_back(order)  # an earlier request may be what sold it: it is looked up until it is too old
+
+
 def _conclude(order: Order) -> bool:
     transitions.apply(order, "fail", changes=_ended("the broker never had it"), reason="stale_intent")
     return False
 
 
 def _give_back(order: Order, *, again: bool = False) -> bool:
-    Order.objects.filter(pk=order.pk, status=OrderStatus.SUBMITTING).update(lease_until=None)
+    Order.objects.filter(pk=order.pk, status=OrderStatus.SUBMITTING, lease_until=order.lease_until).update(
+        lease_until=None
+    )
     return again
 
 
-def _hold_back(order: Order, never_sent: bool) -> bool:
-    """Stop at the engaged switch; an earlier request that may be out is still looked up later."""
+def _hold_back(order: Order, never_sent: bool, message: str, reason: str) -> bool:
+    """Stop at the switch; an earlier request that may be out is still looked up later."""
     if never_sent:
-        transitions.apply(order, "cancel", changes=_ended("kill switch engaged"), reason="kill_switch")
+        transitions.apply(order, "cancel", changes=_ended(message), reason=reason)
     return False if never_sent else _give_back(order)
 
 
@@ -164,20 +248,25 @@ def _ended(message: str) -> dict[str, object]:
     return {"ended_at": timezone.now(), "lease_until": None, "broker_message": message}
 
 
-class SwitchEngagedError(Exception):
-    """The kill switch was engaged when the order was about to leave: nothing was sent."""
+def _broker_for(order: Order) -> Broker:
+    """Return the way to the broker; what the switch sells is held back by no limit of ours."""
+    providers = current_providers()
+    return providers.switch_broker if order.purpose == Purpose.FLATTEN else providers.broker
 
 
-def post_order(order: Order) -> BrokerOrder:
+def post_order(attempt: Attempt) -> BrokerOrder:
     """Post the order: the only function that sends one, every path goes through it.
 
-    Holds the switch's shared lock, and nothing else, around the request, so that when ``engage`` has
-    the exclusive lock no order is on its way.
+    Holds the switch's shared lock around the request, so that whoever engages sees that one is on its way, and
+    proves right before the first byte that this attempt may send.
 
     Raises:
         SwitchEngagedError: the switch is engaged; nothing was sent.
+        SwitchReleasedError: it was to flatten, and the switch is released; nothing was sent.
+        StaleAttemptError: the attempt is not the one any more; nothing was sent.
         ConnectorError: as the broker's ``submit_order``.
     """
+    order = attempt.order
     if order.quantity is None:
         raise ValueError(f"order {order.pk} has no quantity: an external order is never posted")
     request = OrderRequest(
@@ -188,8 +277,6 @@ def post_order(order: Order) -> BrokerOrder:
         quantity=order.quantity,
         time_in_force=TimeInForce(order.time_in_force),
     )
-    broker = current_providers().broker
+    broker = _broker_for(order)
     with stage("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():
-        if switch.is_engaged() and order.purpose != Purpose.FLATTEN:
-            raise SwitchEngagedError(order.client_order_id)
-        return broker.submit_order(request)
+        return broker.submit_order(request, permit=attempt.prove)

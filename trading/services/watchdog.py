@@ -6,9 +6,7 @@ Call nothing here inside a transaction: the flag must be committed before the or
 """
 
 import enum
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -23,7 +21,6 @@ from connectors.errors import ConnectorError
 from risk.models import KillSwitch
 from risk.services import switch
 from risk.services.limits import limits_in_force
-from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.models import AgentStatus, Event, Order
 from trading.services import kill_switch, settings, transitions
@@ -32,7 +29,6 @@ log = structlog.get_logger(__name__)
 ACTOR = "watchdog"
 ERROR_WINDOW = timedelta(minutes=10)
 SYNC_PATIENCE = timedelta(minutes=3)
-CANCEL_AGAIN_SECONDS = 15.0
 GOOD_STANDING = "ACTIVE"
 HUNDRED = Decimal(100)
 
@@ -53,20 +49,6 @@ class Critical(enum.StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     POSITION_DIFFERENCE = "position_difference"
     ACCOUNT_SYNC = "account_sync"
-
-
-@dataclass(slots=True)
-class _Pace:
-    next_at: float = 0.0
-
-    def is_due(self) -> bool:
-        due = time.monotonic() >= self.next_at
-        if due:
-            self.next_at = time.monotonic() + CANCEL_AGAIN_SECONDS
-        return due
-
-
-_cancels = _Pace()
 
 
 def after_sync(account: Account) -> None:
@@ -90,10 +72,7 @@ def sync_failed(error: ConnectorError) -> None:
 
 
 def patrol() -> None:
-    """Do what the sweeper does each round: count what has no outcome, and repeat cancels until they are told.
-
-    Reads PostgreSQL alone, unless entries are still open while the switch is engaged.
-    """
+    """Do what the sweeper does each round: count what has no outcome. Reads PostgreSQL alone."""
     patience = timedelta(seconds=settings.seconds("saga_timeout"))
     lost = [OrderStatus.UNKNOWN, OrderStatus.SUBMITTING]
     for order in Order.objects.filter(status__in=lost, submitted_at__lt=timezone.now() - patience):
@@ -102,8 +81,6 @@ def patrol() -> None:
             kind=Critical.OUTCOME_UNKNOWN, subject=str(order.pk), detail=detail, cycle_id=order.cycle_id
         )
     _watch_errors()
-    if switch.is_engaged() and _entries_are_open() and _cancels.is_due():
-        kill_switch.repeat_cancels()
 
 
 def report_critical(*, kind: Critical, subject: str, detail: str, cycle_id: UUID | None = None) -> bool:
@@ -240,8 +217,3 @@ def _engage(trigger: Trigger, reason: str, figures: Mapping[str, str]) -> None:
         return
     log.critical("watchdog_engages", trigger=trigger, reason=reason, **figures)
     kill_switch.engage(actor=ACTOR, reason=reason[:500], trigger=trigger, figures=figures)
-
-
-def _entries_are_open() -> bool:
-    known = Order.objects.live().filter(side="buy").exclude(purpose=Purpose.FLATTEN)
-    return known.exclude(status=OrderStatus.UNKNOWN).exists()

@@ -2,6 +2,7 @@ import dataclasses
 import getpass
 import json
 import sys
+from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from risk.errors import SwitchStateError
 from risk.services import switch
 from trading.services import flatten, kill_switch
+from trading.services.following import record_sales
 
 
 class Command(BaseCommand):
@@ -34,7 +36,7 @@ class Command(BaseCommand):
 
     def _engage(self, options: dict[str, Any]) -> dict[str, Any]:
         reason = options["reason"] or "engaged from the command line"
-        report = kill_switch.engage(actor=_actor(), reason=reason)
+        report = kill_switch.engage(actor=_actor(), reason=reason, flatten=options["flatten"])
         facts: dict[str, Any] = {
             "engaged": True,
             "already_engaged": report.already_engaged,
@@ -45,10 +47,13 @@ class Command(BaseCommand):
             "unprotected_positions": report.unprotected_positions,
         }
         if options["flatten"]:
-            flattening = flatten.flatten_positions(report.engagement)
-            facts["flatten_ordered"] = flattening.ordered
-            facts["remaining_positions"] = {s: f"{q.normalize():f}" for s, q in flattening.remaining.items()}
-            facts["problems"] = report.problems + flattening.problems
+            record_sales()
+            sold = report.flattening or flatten.FlattenReport()
+            facts["flatten_ordered"] = sold.ordered
+            facts["remaining_positions"] = _held(sold.remaining)
+            facts["problems"] = report.problems + sold.problems
+            if not sold.is_done:
+                facts["problems"].append("not everything is sold yet: the sweeper goes on until it is")
         return facts
 
     def _release(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +80,11 @@ class Command(BaseCommand):
             "reason": current.reason,
             **open_facts,
         }
+
+
+def _held(remaining: dict[str, Decimal] | None) -> dict[str, str] | None:
+    """Return what is held as text; None: not known, which is not the same as nothing."""
+    return None if remaining is None else {s: f"{q.normalize():f}" for s, q in remaining.items()}
 
 
 def _actor() -> str:

@@ -10,6 +10,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
 from trading.services import heartbeats, watchdog
+from trading.services.guardian import Guardian
 from trading.services.reconciliation import reconcile
 from trading.services.sweeping import Work, end_overdue, find_work
 from trading.tasks import revive
@@ -32,6 +33,8 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: stop.set())
         revived: dict[Work, float] = {}
         reconciled = False
+        guard = threading.Thread(target=_guard, args=(stop, options["once"]), name="guardian", daemon=True)
+        guard.start()
         while not stop.is_set():
             try:
                 self._round(revived)
@@ -49,6 +52,7 @@ class Command(BaseCommand):
             except Exception:
                 log.exception("sweeper_round_failed")
             if options["once"]:
+                guard.join()
                 return
             stop.wait(TICK_SECONDS)
 
@@ -65,6 +69,19 @@ class Command(BaseCommand):
                 _revive(work)
         for gone in revived.keys() - set(found):
             del revived[gone]
+
+
+def _guard(stop: threading.Event, once: bool) -> None:
+    """Guard the switch in a thread of its own, so that a broker that hangs keeps no cycle waiting."""
+    guardian = Guardian()
+    try:
+        while not stop.is_set():
+            guardian.look()
+            if once:
+                return
+            stop.wait(TICK_SECONDS)
+    finally:
+        connection.close()
 
 
 def _revive(work: Work) -> None:

@@ -23,7 +23,8 @@ from trading.api.views.live import LiveStateSerializer
 from trading.models import Mode
 from trading.models.control import TradingStateChoice
 from trading.services import control, kill_switch, modes
-from trading.services.flatten import flatten_positions
+from trading.services.flatten import FlattenReport
+from trading.services.following import record_sales
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
 
@@ -158,15 +159,16 @@ class KillSwitchView(ApiView):
 
 
 def _engage(actor: str, reason: str, *, flatten: bool) -> dict[str, Any]:
-    report = kill_switch.engage(actor=actor, reason=reason)
+    report = kill_switch.engage(actor=actor, reason=reason, flatten=flatten)
     done: dict[str, Any] = {
         "already_engaged": report.already_engaged,
         "cancel_requested": report.cancel_requested,
         "problems": report.problems,
     }
     if flatten:
-        flattening = flatten_positions(report.engagement)
-        done |= {"flatten_ordered": flattening.ordered, "problems": report.problems + flattening.problems}
+        record_sales()
+        sold = report.flattening or FlattenReport()
+        done |= {"flatten_ordered": sold.ordered, "problems": report.problems + sold.problems}
     return done
 
 

@@ -1,0 +1,82 @@
+"""One attempt at an order, and the proof that it is still the one that may send."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from connectors.departure import elapsed_seconds
+from risk.models import KillSwitch
+from trading.domain.ages import is_fresh
+from trading.domain.order_ids import Purpose, is_of_engagement
+from trading.domain.statuses import OrderStatus
+from trading.models import Order
+
+INTENT_MAX_AGE = timedelta(seconds=60)
+ATTEMPT_SECONDS = 20.0  # from the claim to the first byte; with the last one it ends well before its lease
+
+
+class SwitchEngagedError(Exception):
+    """The kill switch was engaged when the order was about to leave: nothing was sent."""
+
+
+class SwitchReleasedError(Exception):
+    """The engagement that an order to flatten belongs to has been released: nothing was sent."""
+
+
+class StaleAttemptError(Exception):
+    """This attempt is not the one any more, or it is too old: nothing was sent, and nothing is ours to conclude."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt as it was claimed; ``order`` carries the lease that the claim took."""
+
+    order: Order
+    claimed_at: float = field(default_factory=elapsed_seconds)
+
+    def prove(self) -> None:
+        """Prove by one statement that the order may leave now; call under the switch's shared lock.
+
+        A flag that was committed before the statement is seen by it, and what somebody else has concluded or
+        taken over since the claim too.
+
+        Raises:
+            StaleAttemptError: it is somebody else's, concluded, or too old.
+            SwitchEngagedError: the switch is engaged, and it is no order to flatten.
+            SwitchReleasedError: it is an order to flatten, of an engagement that is not in force.
+        """
+        order = self.order
+        flag: QuerySet[KillSwitch] = KillSwitch.objects.filter(released_at__isnull=True)
+        said = (
+            Order.objects.filter(pk=order.pk)
+            .annotate(engagement=flag.values("pk")[:1])
+            .values_list("status", "lease_until", "engagement")
+            .first()
+        )
+        if said is None or said[:2] != (OrderStatus.SUBMITTING, order.lease_until):
+            raise StaleAttemptError(f"{order.client_order_id}: somebody else has it, or it was concluded")
+        if elapsed_seconds() - self.claimed_at > ATTEMPT_SECONDS:
+            raise StaleAttemptError(f"{order.client_order_id}: this attempt was stopped for too long")
+        if not is_fresh(order.created_at, timezone.now(), INTENT_MAX_AGE):
+            raise StaleAttemptError(f"{order.client_order_id}: it was wanted too long ago")
+        require_door(order, said[2])
+
+
+def require_door(order: Order, engagement_id: UUID | None) -> None:
+    """Refuse what the switch, as it stands, does not let out.
+
+    Args:
+        engagement_id: of the engagement in force, None when the switch is released.
+
+    Raises:
+        SwitchEngagedError: see ``Attempt.prove``.
+        SwitchReleasedError: see ``Attempt.prove``.
+    """
+    if order.purpose != Purpose.FLATTEN:
+        if engagement_id is not None:
+            raise SwitchEngagedError(order.client_order_id)
+    elif engagement_id is None or not is_of_engagement(order.client_order_id, engagement_id, order.symbol):
+        raise SwitchReleasedError(order.client_order_id)

@@ -1,0 +1,130 @@
+"""What the sweeper does for the switch, beside its rounds: it goes on where whoever engaged left off.
+
+State of its own is only what it has seen itself; everything else is in PostgreSQL, so a new one goes on.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError, InterfaceError, connection
+
+from connectors.errors import ConnectorError
+from risk.models import KillSwitch
+from risk.services import switch
+from risk.services.holders import Session, Silence, holders
+from trading.domain.order_ids import Purpose
+from trading.domain.statuses import OrderStatus
+from trading.errors import TradingError
+from trading.models import Order, Position, SwitchFollowUp
+from trading.services import settings, switch_follow_up
+from trading.services.entry_cancels import cancel_open_entries
+from trading.services.flatten import FlattenReport, flatten_positions
+from trading.services.following import record_sales
+from trading.services.senders import shut_out_silent
+
+log = structlog.get_logger(__name__)
+CANCEL_AGAIN_SECONDS = 15.0
+CANCEL_SECONDS = 10.0
+FLATTEN_SECONDS = 20.0
+FLATTEN_PAUSES = (2.0, 2.0, 5.0, 5.0, 10.0, 15.0, 30.0, 60.0)
+
+
+@dataclass(slots=True)
+class Guardian:
+    """Looks once a second; one engagement at a time."""
+
+    clock: Callable[[], float] = time.monotonic
+    _silence: Silence = field(default_factory=Silence)
+    _engagement: UUID | None = None
+    _before: frozenset[Session] | None = None
+    _cancel_at: float = 0.0
+    _flatten_at: float = 0.0
+    _passes: int = 0
+
+    def look(self) -> None:
+        """Shut out senders that stopped, and take the engagement in force a step further; never raises."""
+        self._do("senders", self._watch_senders)
+        self._do("announce", switch_follow_up.announce)
+        self._do("engagement", self._go_on)
+
+    def _do(self, name: str, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("guardian_waits", step=name, error=str(error).strip())
+            connection.close_if_unusable_or_obsolete()
+        except (ConnectorError, TradingError) as error:
+            log.warning("guardian_waits", step=name, error=str(error))
+        except Exception:
+            log.exception("guardian_step_failed", step=name)
+
+    def _watch_senders(self) -> None:
+        shut_out_silent(self._silence, reads_take_seconds=settings.seconds("order_timeout"))
+
+    def _go_on(self) -> None:
+        engagement = switch.current_engagement()
+        if engagement is None:
+            self._engagement = None
+            return
+        if engagement.pk != self._engagement:
+            self._engagement, self._before, self._passes = engagement.pk, None, 0
+            self._cancel_at = self._flatten_at = 0.0
+        done = switch_follow_up.follow_up_of(engagement)
+        if done.senders_ended_at is None:
+            self._await_senders(engagement)
+        self._cancel(engagement, done)
+        if engagement.flatten_by and (done.flattened_at is None or Position.objects.exists()):
+            self._flatten(engagement)
+
+    def _await_senders(self, engagement: KillSwitch) -> None:
+        """Note that none is left of those that held the lock when we first saw the engagement."""
+        now = frozenset(session for session, holds in holders().items() if holds.is_sender)
+        self._before = now if self._before is None else self._before & now
+        if not self._before:
+            switch_follow_up.note(engagement, "senders_ended_at")
+
+    def _cancel(self, engagement: KillSwitch, done: SwitchFollowUp) -> None:
+        """Cancel what is still open; at once where nobody has since the last sender ended."""
+        is_owed = done.cancelled_at is None
+        if not (is_owed or _entries_are_open()) or self.clock() < self._cancel_at:
+            return
+        self._cancel_at = self.clock() + CANCEL_AGAIN_SECONDS
+        senders_ended = SwitchFollowUp.objects.filter(
+            pk=engagement.pk, senders_ended_at__isnull=False
+        ).exists()
+        report = cancel_open_entries(within_seconds=CANCEL_SECONDS)
+        self._say(engagement, report.problems)
+        if senders_ended and not report.problems and not report.remaining:
+            switch_follow_up.note(engagement, "cancelled_at")
+        elif is_owed:
+            self._cancel_at = self.clock() + 1.0
+
+    def _flatten(self, engagement: KillSwitch) -> None:
+        if self.clock() < self._flatten_at:
+            return
+        report = flatten_positions(engagement, within_seconds=FLATTEN_SECONDS)
+        pause = FLATTEN_PAUSES[min(self._passes, len(FLATTEN_PAUSES) - 1)]
+        self._passes += 1
+        self._flatten_at = self.clock() + pause
+        if report.is_done:
+            switch_follow_up.note(engagement, "flattened_at")
+        self._say(engagement, report.problems)
+        _log_flatten(report)
+        record_sales()
+
+    def _say(self, engagement: KillSwitch, problems: list[str]) -> None:
+        SwitchFollowUp.objects.filter(pk=engagement.pk).update(problems=problems[:50])
+
+
+def _log_flatten(report: FlattenReport) -> None:
+    held = None if report.remaining is None else sorted(report.remaining)
+    if report.ordered or report.problems or held != []:
+        log.warning("flatten_goes_on", ordered=report.ordered, held=held, problems=report.problems[:10])
+
+
+def _entries_are_open() -> bool:
+    known = Order.objects.live().filter(side="buy").exclude(purpose=Purpose.FLATTEN)
+    return known.exclude(status=OrderStatus.UNKNOWN).exists()

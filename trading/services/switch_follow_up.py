@@ -1,0 +1,71 @@
+"""What follows the switch's flag, one step at a time; whoever began it, anybody may go on with it."""
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from risk.models import KillSwitch
+from trading.models import AgentStatus, SwitchFollowUp
+from trading.services import transitions
+
+log = structlog.get_logger(__name__)
+AGGREGATE = "kill_switch"
+STATUS_PATIENCE = "1s"
+
+
+def announce() -> None:
+    """Bring status row and event log to what the flag says: each engagement and each release once, in order.
+
+    Raises:
+        OperationalError: somebody holds the status row; nothing was written, a later call does it.
+    """
+    for engagement in _unannounced():
+        _say(engagement, "announced_at", "halted", "engaged")
+        if engagement.released_at is not None:
+            _say(engagement, "release_announced_at", "active", "released")
+
+
+def note(engagement: KillSwitch, step: str) -> None:
+    """Note that a step is done, once."""
+    follow_up_of(engagement)
+    undone = SwitchFollowUp.objects.filter(Q(**{f"{step}__isnull": True}), pk=engagement.pk)
+    undone.update(**{step: timezone.now()})
+
+
+def follow_up_of(engagement: KillSwitch) -> SwitchFollowUp:
+    """Return how far an engagement has come."""
+    return SwitchFollowUp.objects.get_or_create(pk=engagement.pk)[0]
+
+
+def _unannounced() -> list[KillSwitch]:
+    said = SwitchFollowUp.objects.filter(announced_at__isnull=False)
+    all_said = said.filter(Q(engagement__released_at__isnull=True) | Q(release_announced_at__isnull=False))
+    return list(KillSwitch.objects.exclude(pk__in=all_said.values("pk")).order_by("engaged_at"))
+
+
+def _say(engagement: KillSwitch, step: str, state: str, event: str) -> None:
+    follow_up_of(engagement)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [STATUS_PATIENCE])
+        AgentStatus.objects.filter(pk=1).update(
+            trading_state=state
+        )  # its row's lock puts the events in sequence
+        undone = SwitchFollowUp.objects.filter(Q(**{f"{step}__isnull": True}), pk=engagement.pk)
+        if not undone.update(**{step: timezone.now()}):
+            transaction.set_rollback(True)
+            return
+        transitions.append_event(
+            aggregate_type=AGGREGATE,
+            aggregate_id="1",
+            event_type=f"kill_switch.{event}",
+            payload=_facts(engagement, event),
+            cycle_id=None,
+        )
+
+
+def _facts(engagement: KillSwitch, event: str) -> dict[str, str]:
+    if event == "released":
+        return {"actor": engagement.released_by, "reason": engagement.release_reason}
+    return {"actor": engagement.engaged_by, "reason": engagement.reason, "trigger": engagement.trigger}
