@@ -4,13 +4,20 @@ Each change of the flag is one statement that commits itself: no process that is
 keep it from being set, and none keeps a row of this table locked.
 """
 
+import json
 from collections.abc import Mapping
 
-from django.db import IntegrityError, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from risk.errors import SwitchStateError
 from risk.models import KillSwitch
+
+_ENGAGE = """
+INSERT INTO kill_switch
+    (id, engaged_at, engaged_by, trigger, reason, figures, flatten_by, released_by, release_reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s, '', '') ON CONFLICT DO NOTHING
+"""
 
 
 def current_engagement() -> KillSwitch | None:
@@ -36,16 +43,31 @@ def commit_flag(
         RuntimeError: called within a transaction, which could be kept open.
     """
     _require_no_transaction()
-    try:
-        return KillSwitch.objects.create(
-            engaged_by=actor,
-            trigger=trigger,
-            reason=reason,
-            figures=dict(figures),
-            flatten_by=actor if flatten else "",
+    engagement = KillSwitch(
+        engaged_at=timezone.now(),
+        engaged_by=actor,
+        trigger=trigger,
+        reason=reason,
+        figures=dict(figures),
+        flatten_by=actor if flatten else "",
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _ENGAGE,
+            [
+                engagement.pk,
+                engagement.engaged_at,
+                actor,
+                trigger,
+                reason,
+                json.dumps(engagement.figures),
+                engagement.flatten_by,
+            ],
         )
-    except IntegrityError as error:
-        raise SwitchStateError("the kill switch is already engaged") from error
+        if cursor.rowcount == 0:
+            raise SwitchStateError("the kill switch is already engaged")
+    engagement.refresh_from_db()
+    return engagement
 
 
 def ask_to_flatten(engagement: KillSwitch, *, actor: str) -> None:

@@ -136,10 +136,6 @@ def _await_sales(report: FlattenReport) -> None:
         told = _read()
     if not told.unreadable:
         report.remaining = {position.symbol: position.quantity for position in told.positions}
-    with suppress(
-        ConnectorError, TradingError, DatabaseError
-    ):  # our record follows, by the sweeper where not now
-        _record_sales()
 
 
 def _order_for(engagement: KillSwitch, position: BrokerPosition) -> Order:
