@@ -19,12 +19,11 @@ from tests.factories import (
     make_strategy,
 )
 from tests.trading.outside import STOCK, Outside
-from tests.trading.scenes import ago, open_cycle, order_of, passed
+from tests.trading.scenes import ago, claimed_and_posted, open_cycle, order_of, passed
 from trading.models import Order, Position, Saga
 from trading.services import gate_inputs
 from trading.services.flatten import flatten_positions
 from trading.services.portfolio import sync_portfolio
-from trading.services.submission import post_order
 
 pytestmark = pytest.mark.django_db
 
@@ -106,7 +105,7 @@ def test_fill_nobody_has_heard_of_counts_once(account: Outside) -> None:
 
 def sagas_order(saga: Saga) -> Order:
     """Post the saga's order and return it before anything was heard of its fill."""
-    post = post_order(saga.order)
+    post = claimed_and_posted(saga.order)
     Order.objects.filter(pk=saga.order_id).update(
         status="accepted", broker_order_id=post.broker_order_id, acknowledged_at=ago(seconds=0)
     )

@@ -14,6 +14,7 @@ from tests.trading.outside import Outside
 from tests.trading.scenes import ago, open_cycle, order_of, passed
 from trading.models import Event, Order
 from trading.services import kill_switch, sagas, watchdog
+from trading.services.guardian import Guardian
 from trading.services.portfolio import sync_portfolio
 from trading.services.settings import set_runtime_setting
 from trading.services.watchdog import Critical, report_critical
@@ -202,8 +203,7 @@ def test_cancels_are_repeated_until_the_broker_confirms(account: Outside) -> Non
     assert report.remaining_orders == [order_of(saga).client_order_id]
     assert kill_switch.remaining().open_orders == [order_of(saga).client_order_id]
 
-    watchdog._cancels.next_at = 0
-    watchdog.patrol()
+    Guardian().look()
 
     assert order_of(saga).status == "canceled"
     assert kill_switch.remaining().open_orders == []
@@ -219,7 +219,3 @@ def test_engage_waits_for_the_brokers_word_and_records_it(account: Outside) -> N
 
     assert (report.remaining_orders, report.problems) == ([], [])
     assert Order.objects.get().status == "canceled"
-
-
-def test_released_switch_has_no_cancels_to_repeat() -> None:
-    assert kill_switch.repeat_cancels() is None

@@ -12,6 +12,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from connectors.base import AssetClass, OrderRequest, Side, TimeInForce
 from connectors.errors import OutcomeUnknownError
 from risk.services import book as risk_book
 from risk.services import locks, switch
@@ -25,7 +26,8 @@ from trading.domain.order_ids import Purpose
 from trading.domain.statuses import CycleStatus
 from trading.models import AIDecision, Cycle, MarketSnapshot, Order
 from trading.services import cycles, execution, gate_inputs, kill_switch, transitions
-from trading.services.submission import post_order, submit_order
+from trading.services.providers import current_providers
+from trading.services.submission import submit_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WISHES = 8
@@ -77,9 +79,23 @@ def test_the_gate_under_its_lock_stays_within_them(monitors: Monitors) -> None:
     assert Order.objects.count() >= 4
 
 
+def send(order: Order) -> None:
+    """Send it as it is: no lock, no proof."""
+    current_providers().broker.submit_order(
+        OrderRequest(
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            asset_class=AssetClass.STOCK,
+            side=Side(order.side),
+            quantity=order.quantity or Decimal(0),
+            time_in_force=TimeInForce(order.time_in_force),
+        )
+    )
+
+
 def submit_with_a_random_id(decision: AIDecision) -> None:
     """Post under a new id each time the message is delivered."""
-    post_order(
+    send(
         Order(
             client_order_id=f"{decision.pk}-{Purpose.ENTRY}-{uuid4().hex}",
             symbol=decision.symbol,
@@ -127,7 +143,7 @@ def mark_then_send(order: Order, *, dies: bool) -> None:
     transitions.apply(order, "accept", changes={"acknowledged_at": timezone.now()})
     if dies:
         raise WorkerDiedError
-    post_order(order)
+    send(order)
 
 
 def test_marking_before_sending_loses_the_order(monitors: Monitors) -> None:
@@ -151,7 +167,7 @@ def test_a_switch_that_is_only_read_lets_an_order_through(monitors: Monitors) ->
         has_read.set()
         assert may_post.wait(20)
         with locks.switch_shared():  # the lock without the flag read under it is worth nothing
-            _post_past_the_flag(order)
+            send(order)
 
     with beside(read_the_flag_and_post):
         assert has_read.wait(20)
@@ -162,11 +178,6 @@ def test_a_switch_that_is_only_read_lets_an_order_through(monitors: Monitors) ->
     assert [words.split(" at ")[0] for words in monitors.orders_after(returned, time.time())] == [
         order.client_order_id
     ]
-
-
-def _post_past_the_flag(order: Order) -> None:
-    order.purpose = Purpose.FLATTEN  # the one purpose that the real function lets pass
-    post_order(order)
 
 
 def finish_without_a_lease(cycle_id: UUID, everybody_has_read: threading.Barrier) -> None:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from connectors.errors import ConnectorError
 from tests.chaos.conftest import Length, Say
@@ -23,8 +24,9 @@ from tests.waiting import wait_until
 from trading.domain.order_ids import Purpose
 from trading.models import Order
 from trading.services import kill_switch
+from trading.services.attempts import Attempt, SwitchEngagedError
 from trading.services.settings import set_runtime_setting
-from trading.services.submission import SwitchEngagedError, post_order
+from trading.services.submission import REQUEST_LEASE, post_order
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1_200)]
 SUBMITTERS = 8
@@ -61,16 +63,18 @@ class Load:
         wait_until(lambda: self.held_back > count, what="a submitter that is held back")
 
     def _once(self) -> None:
-        order = Order(
-            client_order_id=f"{uuid4()}-entry-0",
+        order = Order.objects.create(
+            client_order_id=f"{uuid4()}-external-0",
             symbol=STOCK,
             side="buy",
-            purpose=Purpose.ENTRY,
+            purpose=Purpose.EXTERNAL,  # the one that needs no decision; the door is the same as an entry's
             quantity=Decimal(1),
             time_in_force="day",
+            status="submitting",
+            lease_until=timezone.now() + REQUEST_LEASE,
         )
         try:
-            post_order(order)
+            post_order(Attempt(order))
         except SwitchEngagedError:
             with self._guard:
                 self.held_back += 1

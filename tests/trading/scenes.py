@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Model
 from django.utils import timezone
 
+from connectors.base import BrokerOrder
 from risk.models import RiskReservation
 from tests.factories import make_asset, make_cycle, make_decision, make_snapshot, make_strategy
 from tests.trading.outside import STOCK
@@ -17,10 +18,12 @@ from trading.domain.stage_keys import stage_key
 from trading.domain.symbols import is_coin
 from trading.models import AIDecision, Cycle, Event, Order, Saga
 from trading.services import execution, sagas
+from trading.services.attempts import Attempt
 from trading.services.decision_rows import facts_of, rows_of
 from trading.services.market_time import market_now
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
+from trading.services.submission import post_order
 
 
 def ago(**units: float) -> Any:
@@ -72,6 +75,12 @@ def passed(symbol: str = STOCK, action: str = "buy", *, size_percent: int = 3, *
     saga_id = execution.execute_decision(wish(symbol, action, strategy=strategy, **overrides).pk)
     assert saga_id is not None
     return Saga.objects.select_related("order", "decision").get(pk=saga_id)
+
+
+def claimed_and_posted(order: Order) -> BrokerOrder:
+    """Post an order as its submitter does once it has claimed it, and record nothing of the answer."""
+    change(order, status="submitting", lease_until=ago(seconds=-30))
+    return post_order(Attempt(order))
 
 
 def advanced_to_its_end(saga_id: UUID) -> Saga:

@@ -1,21 +1,28 @@
 """The switch is final: when engage returns, nothing it had not let out reaches the broker."""
 
 import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 
 import pytest
+from django.db import DatabaseError, InterfaceError, transaction
 
+from connectors.alpaca import mapping
+from connectors.base import BrokerOrder
+from connectors.wire import Fields
 from risk.errors import SwitchStateError
 from risk.models import KillSwitch
-from risk.services import switch
-from tests.factories import make_agent, make_order
+from risk.services import holders, locks, switch
+from tests.factories import make_agent, make_engagement, make_order
 from tests.risk.threads import THREAD_SECONDS, at_once, beside
 from tests.trading.outside import COIN, ORDERS, OTHER_STOCK, STOCK, Outside
-from tests.trading.scenes import events_of, open_cycle, order_of, passed
+from tests.trading.scenes import ago, events_of, open_cycle, order_of, passed
 from tests.waiting import wait_until
-from trading.models import AgentStatus, Event, Order
-from trading.services import sagas
+from trading.models import AgentStatus, Event, Order, SwitchFollowUp
+from trading.services import sagas, senders
+from trading.services.guardian import Guardian
 from trading.services.kill_switch import engage, release
 from trading.services.submission import submit_order
 
@@ -198,3 +205,153 @@ def test_no_request_arrives_after_engage_has_returned(threaded_account: Outside)
     assert len(held_back) + seen_at_return[0] >= len(orders)
     stopped = [order for order in held_back if "order.accept" not in events_of(order)]
     assert all(not account.posts(order.client_order_id) for order in stopped)
+
+
+@contextmanager
+def stopped_sender(order: Order) -> Iterator[None]:
+    """A sender that has claimed the order and says nothing any more, as a process that was stopped."""
+    inside, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locks.attempt_alone(order.pk), locks.switch_shared():
+            inside.set()
+            done.wait(THREAD_SECONDS)
+
+    with beside(hold):
+        try:
+            assert inside.wait(THREAD_SECONDS)
+            yield
+        finally:
+            done.set()
+
+
+@contextmanager
+def held_status_row() -> Iterator[None]:
+    """A transaction that holds the agent's row and is never ended, as of a process that was stopped."""
+    inside, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with suppress(DatabaseError, InterfaceError), transaction.atomic():
+            AgentStatus.objects.select_for_update().get(pk=1)
+            inside.set()
+            done.wait(THREAD_SECONDS)
+
+    with beside(hold):
+        try:
+            assert inside.wait(THREAD_SECONDS)
+            yield
+        finally:
+            done.set()
+
+
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for senders for a moment only."""
+    monkeypatch.setattr(senders, "PATIENCE_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("little_patience")
+def test_sender_that_does_not_end_is_shut_out_and_said(threaded_account: Outside) -> None:
+    order = make_order(symbol=STOCK, status="submitting", lease_until=ago(seconds=-30))
+    with stopped_sender(order):
+        report = engage(actor="ada", reason="odd fills")
+
+        order.refresh_from_db()
+        assert holders.holders() == {}
+        assert order.lease_until is None  # whoever comes next need not wait for it
+
+    assert ["was shut out" in problem for problem in report.problems] == [True]
+    fenced = Event.objects.get(type="kill_switch.sender_fenced")
+    assert fenced.payload["client_order_id"] == order.client_order_id
+    assert SwitchFollowUp.objects.get().senders_ended_at is not None
+
+
+@pytest.mark.usefixtures("little_patience")
+def test_cancels_and_sales_wait_for_no_sender(
+    threaded_account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = threaded_account
+    account.hold(STOCK, "2")
+    account.fill_never(times=1)
+    account.place(OTHER_STOCK, "1", client_order_id="resting-long")
+    waited: list[tuple[str, int]] = []
+    really = senders.await_senders
+
+    def note_what_was_done(*, until: float) -> senders.SendersReport:
+        waited.append((account.order("resting-long")["status"], len(account.posts())))
+        return really(until=until)
+
+    monkeypatch.setattr(senders, "await_senders", note_what_was_done)
+
+    with stopped_sender(make_order(symbol=STOCK)):
+        report = engage(actor="ada", reason="odd fills", flatten=True)
+
+    assert waited == [("canceled", 1)]
+    assert report.flattening is not None
+    assert report.flattening.ordered == [STOCK]
+
+
+def test_flag_waits_for_no_row_and_the_status_follows(threaded_account: Outside) -> None:
+    with held_status_row():
+        report = engage(actor="ada", reason="odd fills")
+        assert switch.is_engaged()
+        assert any("the status" in problem for problem in report.problems)
+        assert switch_events() == []
+
+    Guardian().look()
+
+    assert AgentStatus.objects.get().trading_state == "halted"
+    assert switch_events() == ["kill_switch.engaged"]
+
+
+def test_release_waits_for_no_row_and_the_status_follows(threaded_account: Outside) -> None:
+    engage(actor="ada", reason="odd fills")
+    with held_status_row():
+        release(actor="bob", reason="cause found")
+        assert not switch.is_engaged()
+
+    Guardian().look()
+
+    assert AgentStatus.objects.get().trading_state == "active"
+    assert switch_events() == ["kill_switch.engaged", "kill_switch.released"]
+
+
+def test_engagement_and_release_that_nobody_has_said_are_said_in_order(account: Outside) -> None:
+    make_engagement(engaged_by="ada")
+    switch.clear_flag(actor="bob", reason="found")
+    make_engagement(engaged_by="carol")
+
+    Guardian().look()
+    Guardian().look()
+
+    assert switch_events() == ["kill_switch.engaged", "kill_switch.released", "kill_switch.engaged"]
+    assert AgentStatus.objects.get().trading_state == "halted"
+
+
+def test_engaging_within_a_transaction_is_refused(threaded_account: Outside) -> None:
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        engage(actor="ada", reason="odd fills")
+
+    assert not switch.is_engaged()
+
+
+def test_order_that_cannot_be_read_is_cancelled_by_its_id_and_takes_no_other_with_it(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.fill_never()
+    odd = account.place(STOCK, "1", client_order_id="odd")
+    account.place(OTHER_STOCK, "1", client_order_id="even")
+    really = mapping.order_from_fields
+
+    def unreadable(fields: Fields, listed: Mapping[str, str]) -> BrokerOrder:
+        if fields.get("client_order_id") == "odd":
+            raise fields.malformed("filled_qty")
+        return really(fields, listed)
+
+    monkeypatch.setattr(mapping, "order_from_fields", unreadable)
+
+    report = engage(actor="ada", reason="odd fills")
+
+    assert sorted(report.cancel_requested) == sorted(["even", f"{STOCK} {odd}"])
+    monkeypatch.undo()
+    assert account.order("odd")["status"] == account.order("even")["status"] == "canceled"

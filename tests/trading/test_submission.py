@@ -1,18 +1,23 @@
 """Posting an order: every way a request can end, and what reaches the broker each time."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
+from risk.models import KillSwitch
+from risk.services import switch
 from tests.factories import make_engagement, make_order
 from tests.trading.outside import LOOK_UP, ORDERS, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
+from trading.domain.order_ids import Purpose, client_order_id, flatten_base
 from trading.models import Order
-from trading.services import submission
+from trading.services import attempts, submission
+from trading.services.attempts import Attempt, StaleAttemptError, SwitchEngagedError
 from trading.services.settings import set_runtime_setting
-from trading.services.submission import SwitchEngagedError, post_order, submit_order
+from trading.services.submission import post_order, submit_order
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -282,19 +287,121 @@ def test_engaged_switch_still_adopts_what_the_broker_has(account: Outside, order
     assert submit_order(order.pk).broker_order_id == theirs
 
 
+def flatten_order(engagement: KillSwitch, **overrides: object) -> Order:
+    name = client_order_id(flatten_base(engagement.pk, STOCK), Purpose.FLATTEN)
+    return make_order(symbol=STOCK, purpose="flatten", side="sell", client_order_id=name, **overrides)
+
+
 def test_order_to_flatten_may_leave_while_the_switch_is_engaged(account: Outside) -> None:
     account.hold(STOCK, "1")
-    order = make_order(symbol=STOCK, purpose="flatten", side="sell")
+
+    assert submit_order(flatten_order(make_engagement()).pk).acknowledged_at is not None
+
+
+def test_order_to_flatten_does_not_leave_once_the_switch_is_released(account: Outside) -> None:
+    account.hold(STOCK, "1")
+    order = flatten_order(make_engagement())
+    switch.clear_flag(actor="ada", reason="found")
+
+    held_back = submit_order(order.pk)
+
+    assert (held_back.status, held_back.broker_message) == ("canceled", "kill switch released")
+    assert account.posts() == []
+
+
+def test_order_to_flatten_does_not_leave_under_another_engagement(account: Outside) -> None:
+    account.hold(STOCK, "1")
+    order = flatten_order(make_engagement())
+    switch.clear_flag(actor="ada", reason="found")
     make_engagement()
 
-    assert submit_order(order.pk).acknowledged_at is not None
+    assert submit_order(order.pk).status == "canceled"
+    assert account.posts() == []
+
+
+def claimed(order: Order, **changes: object) -> Attempt:
+    """Return an attempt at an order as it is right before it leaves."""
+    change(order, **({"status": "submitting", "lease_until": ago(seconds=-30)} | changes))
+    return Attempt(Order.objects.get(pk=order.pk))
+
+
+def concluded(order: Order) -> None:
+    change(order, status="failed", lease_until=None, ended_at=timezone.now())
+
+
+def taken_over(order: Order) -> None:
+    change(order, lease_until=ago(seconds=-31))
+
+
+def given_back(order: Order) -> None:
+    change(order, lease_until=None)
+
+
+def grown_old(order: Order) -> None:
+    change(order, created_at=ago(seconds=61))
+
+
+def wanted_in_the_future(order: Order) -> None:
+    change(order, created_at=ago(seconds=-85))
+
+
+@pytest.mark.parametrize("meanwhile", [concluded, taken_over, given_back])
+def test_late_sender_meets_what_happened_meanwhile(
+    account: Outside, order: Order, meanwhile: Callable[[Order], None]
+) -> None:
+    attempt = claimed(order)
+    meanwhile(order)
+
+    with pytest.raises(StaleAttemptError, match="somebody else has it"):
+        post_order(attempt)
+
+    assert account.posts() == []
+
+
+@pytest.mark.parametrize("age", [grown_old, wanted_in_the_future])
+def test_order_wanted_too_long_ago_does_not_leave(
+    account: Outside, order: Order, age: Callable[[Order], None]
+) -> None:
+    age(order)
+
+    with pytest.raises(StaleAttemptError, match="wanted too long ago"):
+        post_order(claimed(order))
+
+    assert account.posts() == []
+
+
+def test_attempt_that_was_stopped_for_too_long_does_not_leave(
+    account: Outside, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = claimed(order)
+    now = attempts.elapsed_seconds()
+    monkeypatch.setattr(attempts, "elapsed_seconds", lambda: now + attempts.ATTEMPT_SECONDS + 1)
+
+    with pytest.raises(StaleAttemptError, match="stopped for too long"):
+        post_order(attempt)
+
+    assert account.posts() == []
+
+
+def test_stale_attempt_concludes_nothing(
+    account: Outside, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def somebody_else_concludes(self: Attempt) -> None:
+        concluded(self.order)
+        raise StaleAttemptError(self.order.client_order_id)
+
+    monkeypatch.setattr(Attempt, "prove", somebody_else_concludes)
+
+    assert submit_order(order.pk).status == "failed"
+    assert account.posts() == []
 
 
 def test_post_order_refuses_at_the_engaged_switch(account: Outside, order: Order) -> None:
+    attempt = claimed(order)
     make_engagement()
 
     with pytest.raises(SwitchEngagedError, match=order.client_order_id):
-        post_order(order)
+        post_order(attempt)
 
     assert account.posts() == []
 
@@ -304,8 +411,76 @@ def test_order_without_quantity_is_never_posted(account: Outside) -> None:
     order = make_order(symbol=STOCK, purpose="external", quantity=None)
 
     with pytest.raises(ValueError, match="no quantity"):
-        post_order(order)
+        post_order(Attempt(order))
 
+    assert account.posts() == []
+
+
+def test_order_from_before_a_clock_stepped_back_is_expired(account: Outside, order: Order) -> None:
+    change(order, created_at=ago(seconds=-7200))
+
+    assert submit_order(order.pk).status == "expired"
+    assert account.posts() == []
+
+
+def test_lease_from_before_a_clock_stepped_back_has_run_out(account: Outside, order: Order) -> None:
+    change(order, status="submitting", lease_until=ago(seconds=-7200), submitted_at=ago(seconds=31))
+
+    assert submit_order(order.pk).acknowledged_at is not None
+
+
+def test_submission_from_before_a_clock_stepped_back_is_quiet_after_its_time(
+    account: Outside, order: Order
+) -> None:
+    future = ago(seconds=-7200)
+    change(order, status="unknown", created_at=ago(seconds=61), submitted_at=future)
+
+    submit_order(order.pk)
+
+    order.refresh_from_db()
+    assert order.submitted_at is not None
+    assert order.submitted_at <= timezone.now()
+    change(order, submitted_at=ago(seconds=31))
+    assert submit_order(order.pk).status == "failed"
+
+
+def exit_order(quantity: str) -> Order:
+    return make_order(symbol=STOCK, purpose="exit", side="sell", quantity=Decimal(quantity))
+
+
+def test_exit_sells_no_more_than_is_available_when_it_leaves(account: Outside) -> None:
+    account.hold(STOCK, "2")
+
+    sent = submit_order(exit_order("5").pk)
+
+    assert (sent.acknowledged_at is not None, sent.quantity) == (True, 2)
+    assert account.order(sent.client_order_id)["qty"] == "2"
+
+
+def test_exit_of_what_was_sold_by_hand_meanwhile_is_never_sent(account: Outside) -> None:
+    ended = submit_order(exit_order("5").pk)
+
+    assert (ended.status, ended.broker_message) == ("canceled", submission.NOTHING_LEFT)
+    assert account.posts() == []
+
+
+def test_exit_whose_position_cannot_be_read_waits(account: Outside, no_pauses: list[float]) -> None:
+    account.hold(STOCK, "2")
+    account.venue.fault(kind="error", route="GET /v2/positions/*")
+
+    waiting = submit_order(exit_order("2").pk)
+
+    assert (waiting.status, waiting.lease_until) == ("submitting", None)
+    assert account.posts() == []
+
+
+def test_exit_that_may_have_sold_already_is_looked_up_not_concluded(account: Outside) -> None:
+    order = exit_order("2")
+    change(order, status="unknown", submitted_at=ago(seconds=3))
+
+    waiting = submit_order(order.pk)
+
+    assert (waiting.status, waiting.lease_until) == ("submitting", None)
     assert account.posts() == []
 
 

@@ -55,13 +55,14 @@ def cancel_open_entries(*, within_seconds: float) -> CancelReport:
         except (ConnectorError, NotConfiguredError) as error:
             report.problems.append(f"open orders could not be read: {error}")
             return report
-        asked = _ask_to_cancel(broker, _resting(told, report), report)
+        resting = _resting(told, report)
+        asked = _ask_to_cancel(broker, resting, report)
         try:
-            still = _await_word(broker, asked)
+            still = _await_word(broker, asked) if resting else []
             report.remaining = [order.client_order_id or order.words for order in still]
             _record(broker, asked)
         except ConnectorError as error:
-            report.remaining = [order.client_order_id or order.words for order in asked]
+            report.remaining = [order.client_order_id or order.words for order in resting]
             report.problems.append(f"the broker has not confirmed the cancels: {error}")
     return report
 
@@ -102,12 +103,11 @@ def _await_word(broker: Broker, asked: list[_Resting]) -> list[_Resting]:
     """Return the entries the broker still has open, after waiting for those it was asked to cancel."""
     give_up_at = time.monotonic() + CONFIRM_SECONDS
     waited_for = {order.broker_order_id for order in asked}
-    while waited_for:
+    while True:
         still = _resting(broker.open_orders())
         if not any(order.broker_order_id in waited_for for order in still) or time.monotonic() > give_up_at:
             return still
         time.sleep(CONFIRM_PAUSE_SECONDS)
-    return []
 
 
 def _record(broker: Broker, asked: list[_Resting]) -> None:
