@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 ANSWERED = Report(Outcome.ANSWERED)
 FAILED = Report(Outcome.FAILED, "HTTP 500: broken")
-READ, ORDER, CANCEL = Priority
+READ, ORDER, CANCEL, SWITCH = Priority
 
 
 @pytest.fixture
@@ -275,3 +275,34 @@ def test_no_limit_counts_but_refuses_nothing(client: "redis.Redis", identity: st
         ask(door)
 
     assert state(door).used == 30
+
+
+def test_orders_leave_the_switch_its_part_and_the_switch_waits_for_nothing(
+    client: "redis.Redis", identity: str
+) -> None:
+    door = throttle(client, identity, 10, reserve=4, for_switch=2)
+    taken = {READ: 0, ORDER: 0, CANCEL: 0}
+    for priority in taken:
+        while not is_refused(door, priority):
+            taken[priority] += 1
+
+    assert taken == {READ: 6, ORDER: 2, CANCEL: 2}
+    assert not any(is_refused(door, SWITCH) for _ in range(5))
+    assert state(door).used == 15
+
+
+def test_switch_waits_for_no_pause_and_no_breaker(client: "redis.Redis", identity: str) -> None:
+    door = throttle(client, identity, 10, breaker_failures=1, breaker_seconds=60)
+    ask(door, report=Report(Outcome.LIMITED, "HTTP 429", retry_after_seconds=60))
+    ask(door, CANCEL, report=FAILED)
+
+    assert is_refused(door, ORDER)
+    assert not is_refused(door, SWITCH)
+
+
+def test_request_that_was_withdrawn_counts_for_nothing(client: "redis.Redis", identity: str) -> None:
+    door = throttle(client, identity, 10, breaker_failures=1)
+
+    ask(door, report=Report(Outcome.WITHDRAWN))
+
+    assert (state(door).used, state(door).failures, state(door).state) == (0, 0, "ready")

@@ -15,8 +15,10 @@ from connectors.base import (
     BrokerOrder,
     BrokerOrderStatus,
     BrokerPosition,
+    Holdings,
     MarketClock,
     MarketSession,
+    OpenOrders,
     OrderRequest,
     TradeUpdate,
 )
@@ -40,8 +42,10 @@ class ModelBroker:
     late: list[OrderRequest] = field(default_factory=list)
     taken: int = 0
 
-    def submit_order(self, request: OrderRequest) -> BrokerOrder:
+    def submit_order(self, request: OrderRequest, *, permit: Callable[[], None] | None = None) -> BrokerOrder:
         """Do what the plan says, once; then accept again."""
+        if permit is not None:
+            permit()
         plan, self.plan = self.plan, "accept"
         if self.is_down or plan == "unavailable":
             raise UnavailableError(self.name, "submit_order", "connection refused")
@@ -160,6 +164,18 @@ class ModelBroker:
         if not held:
             return []
         return [BrokerPosition("ALSQ", AssetClass.STOCK, held, held, PRICE, held * PRICE, PRICE)]
+
+    def position(self, symbol: str) -> BrokerPosition | None:
+        """Return what is held of the one symbol."""
+        return next((held for held in self.positions() if held.symbol == symbol), None)
+
+    def holdings(self) -> Holdings:
+        """Return the same as ``positions``: every row can be read."""
+        return Holdings(tuple(self.positions()))
+
+    def open_orders(self) -> OpenOrders:
+        """Return the open orders: every row can be read."""
+        return OpenOrders(tuple(self.orders(open_only=True)))
 
     def held(self) -> Decimal:
         """Return the quantity bought."""
