@@ -12,7 +12,7 @@ from risk.models import KillSwitch
 from risk.services import switch
 from trading.admin.base import RecordAdmin, labelled
 from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, posted, require
-from trading.services import kill_switch
+from trading.services import kill_switch, switch_follow_up
 from trading.services.flatten import flatten_positions
 from trading.services.following import record_sales
 
@@ -69,9 +69,15 @@ class KillSwitchAdmin(RecordAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the state above the history."""
+        engagement = switch.current_engagement()
         return super().changelist_view(
             request,
-            {"title": "Kill switch", "engagement": switch.current_engagement()} | (extra_context or {}),
+            {
+                "title": "Kill switch",
+                "engagement": engagement,
+                "not_done": switch_follow_up.not_done(engagement) if engagement else [],
+            }
+            | (extra_context or {}),
         )
 
     def engage_view(self, request: HttpRequest) -> HttpResponse:

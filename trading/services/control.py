@@ -5,7 +5,7 @@ from typing import Any
 
 from risk.services import switch
 from trading.models import AgentStatus
-from trading.services import kill_switch, overview
+from trading.services import kill_switch, overview, switch_follow_up
 from trading.services.live_state import live_state
 
 
@@ -50,5 +50,6 @@ def switch_report() -> dict[str, Any]:
         "engaged_by": current.engaged_by if current else None,
         "trigger": current.trigger if current else None,
         "reason": current.reason if current else None,
+        "not_done": switch_follow_up.not_done(current) if current else [],
         **asdict(kill_switch.remaining()),
     }

@@ -38,6 +38,18 @@ def follow_up_of(engagement: KillSwitch) -> SwitchFollowUp:
     return SwitchFollowUp.objects.get_or_create(pk=engagement.pk)[0]
 
 
+def not_done(engagement: KillSwitch) -> list[str]:
+    """Return what of an engagement in force is not done yet, in words; the sweeper is at it."""
+    done = follow_up_of(engagement)
+    owed = [
+        (done.announced_at is None, "status and event say it"),
+        (done.senders_ended_at is None, "wait for the orders that were leaving"),
+        (done.cancelled_at is None, "cancel what opens positions, until the broker confirms it"),
+        (bool(engagement.flatten_by) and done.flattened_at is None, "sell everything, until nothing is held"),
+    ]
+    return [words for is_owed, words in owed if is_owed] + list(done.problems)
+
+
 def _unannounced() -> list[KillSwitch]:
     said = SwitchFollowUp.objects.filter(announced_at__isnull=False)
     all_said = said.filter(Q(engagement__released_at__isnull=True) | Q(release_announced_at__isnull=False))

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from risk.errors import SwitchStateError
 from risk.services import switch
-from trading.services import flatten, kill_switch
+from trading.services import flatten, kill_switch, switch_follow_up
 from trading.services.following import record_sales
 
 
@@ -78,6 +78,7 @@ class Command(BaseCommand):
             "by": current.engaged_by,
             "trigger": current.trigger,
             "reason": current.reason,
+            "not_done": switch_follow_up.not_done(current),
             **open_facts,
         }
 

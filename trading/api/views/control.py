@@ -75,6 +75,9 @@ class SwitchSerializer(ApiSerializer):
     engaged_by = serializers.CharField(allow_null=True)
     trigger = serializers.CharField(allow_null=True)
     reason = serializers.CharField(allow_null=True)
+    not_done = serializers.ListField(
+        child=serializers.CharField(), help_text="What of it is not done yet; the sweeper goes on with it."
+    )
     open_orders = serializers.ListField(child=serializers.CharField())
     unprotected_positions = serializers.ListField(child=serializers.CharField())
     already_engaged = serializers.BooleanField(required=False, help_text="Only after engaging.")
