@@ -1,0 +1,39 @@
+"""Ages and waits by stored times, where a clock may have stepped since they were stored.
+
+A time from the future is no proof of anything: a figure that carries one is not fresh, and a wait that
+would last longer than any wait we ever ask for is over. ``TOLERANCE`` is what the clocks of two machines
+in step may differ by.
+"""
+
+from datetime import datetime, timedelta
+
+TOLERANCE = timedelta(seconds=2)
+
+
+def age_of(moment: datetime | None, now: datetime) -> timedelta | None:
+    """Return how old ``moment`` is; below zero where it lies in the future, None where it is not known."""
+    return None if moment is None else now - moment
+
+
+def is_fresh(moment: datetime | None, now: datetime, longest: timedelta) -> bool:
+    """Return whether what was read at ``moment`` is at most ``longest`` old, inclusive, and not from the future."""
+    return moment is not None and is_fresh_age(now - moment, longest)
+
+
+def is_fresh_age(age: timedelta, longest: timedelta) -> bool:
+    """Return whether an age is at most ``longest``, inclusive, and not below zero by more than ``TOLERANCE``."""
+    return -TOLERANCE <= age <= longest
+
+
+def in_force(until: datetime | None, now: datetime, longest: timedelta) -> bool:
+    """Return whether a lease, a pause or a deadline that ends at ``until`` still holds.
+
+    One that has more left than was ever given was given before a clock stepped back: it holds no more, for
+    else it would hold for as long as the step was large. Whoever held it finds that out as after any other
+    lease that ran out.
+
+    Args:
+        until: its end, exclusive; None: there is none.
+        longest: the longest that is ever given from now.
+    """
+    return until is not None and now < until <= now + longest + TOLERANCE
