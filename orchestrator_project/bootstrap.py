@@ -27,7 +27,8 @@ def first_steps(say: Callable[[str], None]) -> None:
         if not _broker_answers(say):
             return
         sync_portfolio(None)
-        if not Asset.objects.filter(refreshed_at__gte=timezone.now() - ASSETS_KEPT).exists():
+        now = timezone.now()
+        if not Asset.objects.filter(refreshed_at__range=(now - ASSETS_KEPT, now + TOLERANCE)).exists():
             counts = refresh_assets()
             say("assets: " + ", ".join(f"{n} of class {name}" for name, n in counts.items()))
         try:

@@ -12,6 +12,7 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from risk.services import switch
+from trading.domain.ages import in_force
 from trading.domain.slots import slot_of
 from trading.domain.statuses import CycleStage, DecisionStatus, OrderStatus
 from trading.errors import CycleRunningError, SlotTakenError
@@ -21,9 +22,11 @@ from trading.services.failures import log_failure
 from trading.services.market_time import latest_market_time
 from trading.services.spans import traceparent
 from trading.services.universe import Universe, choose_universe, mark_looked_at
+from trading.services.waits import is_over
 
 log = structlog.get_logger(__name__)
 FINISH_LEASE = timedelta(seconds=30)
+LONGEST_LEASE = timedelta(minutes=2)  # maintenance
 SETTLE_WAIT = timedelta(seconds=5)
 
 
@@ -181,7 +184,7 @@ def move_stage(
     """
     now = timezone.now()
     token = now + lease if lease else None
-    free = Q(stage__in=frm) | Q(stage=to, lease_until__lt=now)
+    free = Q(stage__in=frm) | Q(is_over("lease_until", now, lease or LONGEST_LEASE), stage=to)
     updated = Cycle.objects.filter(free, pk=cycle_id, status="running", deadline_at__gt=now).update(
         stage=to, stage_at=now, lease_until=token
     )
@@ -261,7 +264,7 @@ def _acknowledged_for(cycle_id: UUID, now: datetime) -> bool:
     if orders.filter(status__in=unsent).exists():
         return False
     last = orders.aggregate(last=Max("acknowledged_at"))["last"]  # a rejected order has none
-    return last is None or last + SETTLE_WAIT <= now
+    return last is None or not in_force(last + SETTLE_WAIT, now, SETTLE_WAIT)
 
 
 def cycle_metrics(cycle: Cycle, ended_at: datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ai.domain.indicators import compute_indicators
 from connectors.base import Bar, BarSource, Quote
 from connectors.errors import ConnectorError, UnavailableError
 from connectors.retry import call_with_retry
+from trading.domain.ages import TOLERANCE
 from trading.domain.prices import age_problem
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
@@ -168,8 +169,9 @@ def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketTime) -> list[Ma
         clock.refresh()
     if not symbols or clock.now is None:
         return []
-    since = timezone.now() - timedelta(seconds=settings.seconds("cache_age"))
-    fresh = MarketSnapshot.objects.filter(symbol__in=symbols, fetched_at__gte=since)
+    now, age = timezone.now(), timedelta(seconds=settings.seconds("cache_age"))
+    span = (now - age, now + TOLERANCE)
+    fresh = MarketSnapshot.objects.filter(symbol__in=symbols, fetched_at__range=span)
     latest = fresh.exclude(cycle_id=cycle_id).order_by("symbol", "-quoted_at").distinct("symbol")
     limit = settings.seconds("price_max_age")
     rows = [row for row in latest if not age_problem(row.quoted_at, clock.now, limit)]

@@ -9,6 +9,7 @@ from risk.domain.limits import StrategyLimits
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
+from trading.domain.ages import is_fresh
 from trading.domain.symbols import is_coin
 from trading.models import (
     AgentStatus,
@@ -95,7 +96,9 @@ def risk_book_for(symbol: str) -> RiskBook:
     """
     reserved = risk_book.read_reserved()
     agent = AgentStatus.objects.get(pk=1)
-    money = EquitySnapshot.objects.filter(created_at__gte=timezone.now() - EQUITY_MAX_AGE).first()
+    money = EquitySnapshot.objects.newest()
+    if money is not None and not is_fresh(money.created_at, timezone.now(), EQUITY_MAX_AGE):
+        money = None
     positions = list(Position.objects.all())
     held = {p.symbol: p.quantity_available for p in positions}
     open_orders = frozenset(Order.objects.open().values_list("symbol", flat=True))
