@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
+from trading.domain.ages import TOLERANCE
 from trading.errors import CycleRunningError, NotConfiguredError
 from trading.models import Asset
 from trading.services.assets import refresh_assets

@@ -161,9 +161,7 @@ def test_of_two_syncs_under_way_the_later_asked_counts(account: Outside, first: 
     account.hold(STOCK, "2")
     truths = [earlier, portfolio._ask(providers, 1)]
 
-    stored = [
-        portfolio.store_truth(truths[n], None, world=providers.world) for n in (first, 1 - first)
-    ]
+    stored = [portfolio.store_truth(truths[n], None, world=providers.world) for n in (first, 1 - first)]
 
     assert stored == [True, first == 0]
     assert Position.objects.get().quantity == 2

@@ -59,9 +59,7 @@ def _step(clock: Clock, by: float, then: Offsets) -> Step:
     return Step(clock, by, after - by, after)
 
 
-def market_step(
-    *, first: tuple[float, float], then: tuple[float, float], may_jump: bool
-) -> Step | None:
+def market_step(*, first: tuple[float, float], then: tuple[float, float], may_jump: bool) -> Step | None:
     """Return the step of the broker's clock between two readings, each its unix seconds and the time passed.
 
     Args:

@@ -92,7 +92,7 @@ def market_told(now: datetime, *, may_jump: bool) -> Step | None:
         now: what it told just now.
         may_jump: a replayed market, whose time runs at its own speed and jumps.
     """
-    global _market  # noqa: PLW0603 - what this process was told last
+    global _market
     before, _market = _market, (now.timestamp(), seconds_passed())
     if before is None or _market[1] - before[1] > REMEMBERED_SECONDS:
         return None
@@ -122,7 +122,11 @@ def _offsets() -> Offsets | None:
 
 
 def _was_told(clock: Clock) -> bool:
-    last = Event.objects.filter(aggregate_type=AGGREGATE, payload__clock=clock.value).order_by("-position").first()
+    last = (
+        Event.objects.filter(aggregate_type=AGGREGATE, payload__clock=clock.value)
+        .order_by("-position")
+        .first()
+    )
     return last is not None and abs(timezone.now() - last.occurred_at) < timedelta(seconds=QUIET_SECONDS)
 
 

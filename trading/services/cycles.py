@@ -12,7 +12,7 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from risk.services import switch
-from trading.domain.ages import in_force
+from trading.domain.ages import SLACK, in_force
 from trading.domain.slots import slot_of
 from trading.domain.statuses import CycleStage, DecisionStatus, OrderStatus
 from trading.errors import CycleRunningError, SlotTakenError
@@ -98,6 +98,7 @@ def start_cycle(
 def _insert(cycle: Cycle, *, is_halted: bool) -> None:
     """Store a new cycle with what follows from it; a halted one is stored aborted, and looks at nothing."""
     with transaction.atomic():
+        _free_slot(cycle)
         cycle.save(force_insert=True)
         transitions.record_created(
             cycle,
@@ -114,6 +115,23 @@ def _insert(cycle: Cycle, *, is_halted: bool) -> None:
         AgentStatus.objects.filter(pk=1).update(
             is_running=True, current_cycle_id=cycle.pk, last_cycle_time=cycle.started_at
         )
+
+
+def _free_slot(cycle: Cycle) -> None:
+    """Take the cycle's slot from one that had it before a clock stepped back; else it is taken, or free.
+
+    The newest by number tells. If its slot is an earlier one than ours, the clock has come by ours before; so it has
+    if the newest seems to start later than now. A second beat, or one of a machine whose clock is somewhat behind,
+    finds its slot taken as ever: the newest has it, or a later one that started by now.
+    """
+    if cycle.slot is None:
+        return
+    newest = Cycle.objects.filter(slot__isnull=False).order_by("-number").first()
+    if newest is None or newest.slot is None or newest.slot == cycle.slot:
+        return
+    slack = min(SLACK, timedelta(seconds=settings.seconds("cycle_interval")))
+    if newest.slot < cycle.slot or newest.started_at > cycle.started_at + slack:
+        Cycle.objects.filter(slot=cycle.slot, number__lt=newest.number).update(slot=None)
 
 
 def _default_universe(cycle_type: str) -> Universe:

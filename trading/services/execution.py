@@ -74,10 +74,14 @@ def _expired(decision: AIDecision) -> bool:
 
 def _request_approval(decision: AIDecision) -> None:
     """Ask a person, unless an earlier decision on the same already waits: it is re-priced when answered."""
-    waiting = Approval.objects.waiting(timezone.now()).filter(
-        decision__symbol=decision.symbol,
-        decision__strategy=decision.strategy_id,
-    ).first()
+    waiting = (
+        Approval.objects.waiting(timezone.now())
+        .filter(
+            decision__symbol=decision.symbol,
+            decision__strategy=decision.strategy_id,
+        )
+        .first()
+    )
     if waiting is not None:
         until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
         _settle(decision, "store", reason="approval_waits", detail=until)

@@ -132,7 +132,7 @@ def provider_readings() -> list[Reading]:
 
 
 def _age(moment: datetime, now: datetime) -> float:
-    """Return how far off a moment is in seconds: what lies ahead was told before a clock stepped back, and is not new."""
+    """Return how far off a moment is in seconds: one that lies ahead is from before a step back, and not new."""
     return abs((now - moment).total_seconds())
 
 

@@ -11,13 +11,16 @@ from time import monotonic
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from ai.models import ModelCall
 from risk.models import KillSwitch
+from trading.domain.clocks import Clock
 from trading.domain.metrics import Totals
 from trading.domain.statuses import CycleStatus, DecisionStatus, OrderStatus, SagaStatus
 from trading.models import AIDecision, Cycle, Event, MetricTotals, Order
+from trading.services import clock_watch
 
 # Longer than any transaction that writes events: what commits later than this after its time is not counted.
 SETTLED_AFTER = timedelta(seconds=20)
@@ -188,6 +191,15 @@ COUNTS: tuple[Callable[[Totals, Window], None], ...] = (
     _models,
     _switch,
 )
+
+
+def add_clock_steps(totals: Totals) -> Totals:
+    """Add the steps of clocks, counted in the log itself: what is counted by time is beyond a step back."""
+    steps = Event.objects.filter(aggregate_type=clock_watch.AGGREGATE).values_list("payload__clock")
+    counted = dict(steps.annotate(n=Count("pk")).order_by())
+    for clock in Clock:
+        totals.add("clock_steps", [clock], counted.get(clock.value, 0))
+    return totals
 
 
 def known_series(totals: Totals) -> Totals:

@@ -16,7 +16,7 @@ from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.models.portfolio import next_in_order
-from trading.services import stages, sync_order, transitions, watchdog
+from trading.services import clock_watch, stages, sync_order, transitions, watchdog
 from trading.services.providers import Providers, current_providers
 
 SYNCED = "position_synced"
@@ -96,6 +96,7 @@ def sync_portfolio(cycle_id: UUID | None, *, looks: int = LOOKS) -> PortfolioTru
         raise
     if store_truth(truth, cycle_id, world=providers.world):
         truth = replace(truth, is_stored=True)
+        clock_watch.market_told(truth.clock.now, may_jump=providers.simulated)
         watchdog.after_sync(truth.account)
     return truth
 

@@ -1,4 +1,4 @@
-"""Conditions on stored times for queries, by the rules of domain/ages.py: no wait outlasts a clock that stepped back."""
+"""Conditions on stored times, by the rules of domain/ages.py: no wait outlasts a clock that stepped back."""
 
 from datetime import datetime, timedelta
 
