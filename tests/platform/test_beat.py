@@ -53,12 +53,16 @@ def test_task_waits_for_the_rest_of_its_interval(scheduler: SteadyScheduler) -> 
 
 
 @pytest.mark.parametrize("hours", [2, 0.05])
-def test_after_a_step_back_it_waits_for_one_interval_at_most(scheduler: SteadyScheduler, hours: float) -> None:
+def test_after_a_step_back_it_waits_for_one_interval_at_most(
+    scheduler: SteadyScheduler, hours: float
+) -> None:
     """What was planned before the step, and the last run, lie ahead by as much."""
     scheduler.tick()
     ahead = timedelta(hours=hours)
     entry(scheduler).last_run_at = entry(scheduler).model.last_run_at = timezone.now() + ahead
-    scheduler._heap = [event_t(at + ahead.total_seconds(), order, what) for at, order, what in scheduler._heap]
+    scheduler._heap = [
+        event_t(at + ahead.total_seconds(), order, what) for at, order, what in scheduler._heap
+    ]
 
     assert 0 < waits(scheduler) <= INTERVAL
 

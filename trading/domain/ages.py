@@ -33,8 +33,8 @@ def in_force(until: datetime | None, now: datetime, longest: timedelta) -> bool:
     """Return whether a lease, a pause or a deadline that ends at ``until`` still holds.
 
     One that has more left than was ever given (by more than ``SLACK``) was given before a clock stepped back: it
-    holds no more, for else it would hold for as long as the step was large. Whoever held it finds that out as after any other
-    lease that ran out.
+    holds no more, for else it would hold for as long as the step was large. Whoever held it finds that out as
+    after any other lease that ran out.
 
     Args:
         until: its end, exclusive; None: there is none.

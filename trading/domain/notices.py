@@ -13,6 +13,7 @@ from typing import Any
 NAME = "Trading Orchestrator"
 LONGEST_LINE = 300
 MOST_LINES = 10
+CLOCK_STEPPED = "the clock stepped"  # how the reason of a cycle begins that was ended for it
 ALL_WELL = "Nothing is to be done."
 Data = Mapping[str, Any]
 
@@ -216,8 +217,8 @@ def _cycle_failed(data: Data) -> Notice:
 
 def _cycle_aborted(data: Data) -> Notice | None:
     reason = str(data["reason"])
-    if reason == "kill_switch" or reason.startswith(_BY_A_PERSON):
-        return None  # engaging was told; what a person did he knows
+    if reason == "kill_switch" or reason.startswith((*_BY_A_PERSON, CLOCK_STEPPED)):
+        return None  # engaging and the step were told; what a person did he knows
     return _cycle(f"Aborted: {reason}")
 
 
@@ -281,7 +282,7 @@ def _clock_stepped(data: Data) -> Notice:
             f"By {by:+.1f} s, from {data['before'][:19]} to {data['after'][:19]} UTC, noticed on {data['machine']}"
         ),
         "Trading goes on by itself: what was read before is not used. See why it stepped (NTP, a suspended machine);"
-        " `manage.py doctor` compares the clocks.",
+        " `manage.py doctor` compares the clocks, console /admin/trading/event/ has each step.",
         Severity.WARNING,
     )
 

@@ -20,6 +20,7 @@ from trading.services.market_time import CLOCK_MAX_AGE
 
 log = structlog.get_logger(__name__)
 AGGREGATE, STEPPED = "clock", "clock.stepped"
+MACHINES = (Clock.MACHINE, Clock.BOTH)
 QUIET_SECONDS = 600.0
 LONGEST_LOOK_SECONDS = 1.0  # a look that took longer does not tell the clocks of one moment
 REMEMBERED_SECONDS = 300.0
@@ -62,7 +63,7 @@ class ClockWatch:
     def _take(self, step: Step, now: Offsets) -> None:
         """Measure from now on against what was told."""
         assert self._known is not None  # noqa: S101 - set by the look before
-        moved_machine = step.clock in (Clock.MACHINE, Clock.BOTH)
+        moved_machine = step.clock in MACHINES
         moved_database = step.clock in (Clock.DATABASE, Clock.BOTH)
         self._known = Offsets(
             now.seconds,
@@ -76,6 +77,12 @@ class ClockWatch:
 
 _watch = ClockWatch()
 _market: tuple[float, float] | None = None
+
+
+def forget() -> None:
+    """Know nothing of the clocks, as a process does that has just started."""
+    global _watch, _market
+    _watch, _market = ClockWatch(), None
 
 
 def look() -> tuple[Step, ...]:
@@ -106,6 +113,14 @@ def market_told(now: datetime, *, may_jump: bool) -> Step | None:
 def last_step() -> Event | None:
     """Return the event of the step that was told last."""
     return Event.objects.filter(aggregate_type=AGGREGATE).order_by("-position").first()
+
+
+def stepped_forward(*, since: datetime) -> timedelta:
+    """Return by how much the machine's clock stepped forward after ``since``, as far as the last step tells."""
+    step = last_step()
+    if step is None or step.occurred_at < since or step.payload["clock"] not in MACHINES:
+        return timedelta(0)
+    return max(timedelta(seconds=step.payload["by_seconds"]), timedelta(0))
 
 
 def _offsets() -> Offsets | None:
@@ -139,7 +154,7 @@ def _tell(step: Step) -> None:
         "machine": socket.gethostname(),
     }
     with transaction.atomic():
-        if step.clock in (Clock.MACHINE, Clock.BOTH):
+        if step.clock in MACHINES:
             _distrust()
         # Each step is an aggregate of its own: no row has to be locked, whoever holds which.
         transitions.append_event(

@@ -13,15 +13,15 @@ from uuid import UUID
 from django.db.models import F, Q
 from django.utils import timezone
 
+from trading.domain.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
-from trading.services import approvals, cycles, pausing, settings
+from trading.services import approvals, clock_watch, cycles, pausing, settings
 from trading.services.execution import CLAIM_LEASE
 from trading.services.waits import is_over, is_past, is_to_come
 
 FETCH_GRACE = timedelta(seconds=3)
 LOST_AFTER = timedelta(seconds=5)
-CLOCK_STEPPED = "the clock stepped back"
 
 
 class Kind(enum.StrEnum):
@@ -62,10 +62,13 @@ def end_overdue() -> list[Cycle]:
 def _why_late(cycle: Cycle, now: datetime) -> str:
     """Return the reason of a cycle past its deadline; one that waits for the broker says so.
 
-    How old a cycle is that seems to have started later than now cannot be told: a clock stepped back since.
+    How old a cycle is that seems to have started later than now cannot be told: a clock stepped back since. One that
+    is late by a step forward alone is aborted, too: nothing is traded late by any clock.
     """
     if cycle.deadline_at > now:
-        return CLOCK_STEPPED
+        return f"{CLOCK_STEPPED} back"
+    if clock_watch.stepped_forward(since=cycle.started_at) > now - cycle.deadline_at:
+        return f"{CLOCK_STEPPED} forward"
     return f"deadline, {cycle.reason}"[:500] if cycle.status == CycleStatus.PAUSED else "deadline"
 
 
