@@ -139,7 +139,7 @@ class SystemCollector(Collector):
         totals, until, readings = database or (Totals(), None, [])
         yield _gauge("database_up", "1 where PostgreSQL answered.", float(database is not None))
         yield _gauge("redis_up", "1 where Redis answered.", float(queues is not None))
-        behind = [(timezone.now() - until).total_seconds()] if until else []
+        behind = [abs((timezone.now() - until).total_seconds())] if until else []
         yield _gauge("counters_behind_seconds", "How far back the counters reach.", *behind)
         took = GaugeMetricFamily(f"{PREFIX}_scrape_seconds", "What reading a part took.", labels=["part"])
         for part in parts:

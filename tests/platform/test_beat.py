@@ -42,8 +42,9 @@ def waits(scheduler: SteadyScheduler) -> float:
 
 
 def test_settings_name_this_scheduler() -> None:
-    assert django_settings.CELERY_BEAT_SCHEDULER == f"{SteadyScheduler.__module__}.SteadyScheduler".replace(
-        ".SteadyScheduler", ":SteadyScheduler"
+    assert (
+        f"{SteadyScheduler.__module__}.SteadyScheduler".replace(".SteadyScheduler", ":SteadyScheduler")
+        == django_settings.CELERY_BEAT_SCHEDULER
     )
 
 

@@ -31,6 +31,11 @@ class Migration(migrations.Migration):
             name="sync_sequence",
             field=models.BigIntegerField(editable=False, null=True, unique=True),
         ),
+        migrations.AddField(
+            model_name="metrictotals",
+            name="after_position",
+            field=models.BigIntegerField(default=0),
+        ),
         migrations.RunSQL("CREATE SEQUENCE cycles_number", "DROP SEQUENCE cycles_number"),
         migrations.AddField(
             model_name="cycle",
