@@ -167,6 +167,7 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
         f"  reconciled {p['subject']} ({p['kind']}): here {p['here']}, at the broker {p['there']}"
     ),
     "kill_switch.engaged": lambda p: f"KILL SWITCH ENGAGED by {p['actor']}: {p['reason']}",
+    "clock.stepped": lambda p: f"CLOCK STEPPED: the {p['clock']}'s by {p['by_seconds']:+.1f} s",
     "kill_switch.released": lambda p: f"kill switch released by {p['actor']}: {p['reason']}",
     "candidate.created": lambda p: f"candidate {p['symbol']} proposed by {p['source']}",
     "candidate.approve": lambda p: f"candidate {p['symbol']} approved by {p['actor']}",

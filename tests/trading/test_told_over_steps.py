@@ -1,4 +1,4 @@
-"""What tells the log goes on when a clock steps back: terminal, stream and counters; nothing twice, nothing left out."""
+"""What tells the log goes on when a clock steps back: terminal, stream and counters, nothing twice or left out."""
 
 from datetime import timedelta
 

@@ -112,6 +112,7 @@ def fetch_account(cycle_id: UUID) -> None:
         market_time=truth.clock.now.isoformat(),
         market_open=truth.clock.is_open,
         seconds=_since(began),
+        **({} if truth.is_stored else {"superseded": True}),  # a newer answer is stored
     )
 
 
