@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
+from trading.domain.ages import TOLERANCE
 from trading.errors import CycleRunningError, NotConfiguredError
 from trading.models import Asset
 from trading.services.assets import refresh_assets
@@ -27,7 +28,8 @@ def first_steps(say: Callable[[str], None]) -> None:
         if not _broker_answers(say):
             return
         sync_portfolio(None)
-        if not Asset.objects.filter(refreshed_at__gte=timezone.now() - ASSETS_KEPT).exists():
+        now = timezone.now()
+        if not Asset.objects.filter(refreshed_at__range=(now - ASSETS_KEPT, now + TOLERANCE)).exists():
             counts = refresh_assets()
             say("assets: " + ", ".join(f"{n} of class {name}" for name, n in counts.items()))
         try:

@@ -19,23 +19,28 @@ class EventTail:
     """Says each event once, in the order of time.
 
     Transactions commit in another order than their events were made, so every look goes back some
-    seconds and leaves out what was said already.
+    seconds and leaves out what was said already. After a clock stepped back, that is what the log had till then.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._since = timezone.now()
         self._said: set[UUID] = set()
+        self._newest = self._after = 0
 
     def look(self) -> None:
         """Say what is new."""
-        events = Event.objects.filter(occurred_at__gte=self._since).order_by("occurred_at", "id")
+        if self._since > timezone.now():
+            self._since, self._after = timezone.now() - OVERLAP, self._newest
+        log = Event.objects.filter(occurred_at__gte=self._since, position__gt=self._after)
+        events = log.order_by("occurred_at", "id")
         fresh = [event for event in events if event.pk not in self._said]
         for event in fresh:
             line = line_of(event)
             if line:
                 self._say(line)
         self._said.update(event.pk for event in fresh)
+        self._newest = max([self._newest, *(event.position for event in fresh)])
         horizon = timezone.now() - OVERLAP
         if horizon > self._since:
             self._said = {e.pk for e in events if e.occurred_at >= horizon}
@@ -162,6 +167,7 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
         f"  reconciled {p['subject']} ({p['kind']}): here {p['here']}, at the broker {p['there']}"
     ),
     "kill_switch.engaged": lambda p: f"KILL SWITCH ENGAGED by {p['actor']}: {p['reason']}",
+    "clock.stepped": lambda p: f"CLOCK STEPPED: the {p['clock']}'s by {p['by_seconds']:+.1f} s",
     "kill_switch.released": lambda p: f"kill switch released by {p['actor']}: {p['reason']}",
     "candidate.created": lambda p: f"candidate {p['symbol']} proposed by {p['source']}",
     "candidate.approve": lambda p: f"candidate {p['symbol']} approved by {p['actor']}",

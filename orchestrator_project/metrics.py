@@ -34,7 +34,7 @@ from trading.services.metric_readings import (
     provider_readings,
     redis_readings,
 )
-from trading.services.metric_totals import count_new, known_series
+from trading.services.metric_totals import add_clock_steps, count_new, known_series
 
 T = TypeVar("T")
 PREFIX = "orchestrator"
@@ -100,7 +100,7 @@ def _from_database() -> tuple[Totals, datetime, list[Reading]]:
     _limit_statements()
     counted = count_new()
     with transaction.atomic():
-        return known_series(counted.totals), counted.until, database_readings()
+        return add_clock_steps(known_series(counted.totals)), counted.until, database_readings()
 
 
 def _limit_statements() -> None:
@@ -139,7 +139,7 @@ class SystemCollector(Collector):
         totals, until, readings = database or (Totals(), None, [])
         yield _gauge("database_up", "1 where PostgreSQL answered.", float(database is not None))
         yield _gauge("redis_up", "1 where Redis answered.", float(queues is not None))
-        behind = [(timezone.now() - until).total_seconds()] if until else []
+        behind = [abs((timezone.now() - until).total_seconds())] if until else []
         yield _gauge("counters_behind_seconds", "How far back the counters reach.", *behind)
         took = GaugeMetricFamily(f"{PREFIX}_scrape_seconds", "What reading a part took.", labels=["part"])
         for part in parts:

@@ -14,6 +14,7 @@ from connectors.throttle.shared import PREFIX
 from tests.events.validity import problems_of_the_log
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
+from trading.services import clock_watch
 
 WRITES_EVENTS = frozenset({"trading", "events", "e2e", "book"})
 
@@ -28,6 +29,12 @@ class QuickPBKDF2(hashers.PBKDF2PasswordHasher):
     """The product's hashes without their work, a second each: none is guarded here, and any process reads them."""
 
     iterations = 1
+
+
+@pytest.fixture(autouse=True)
+def unknown_clocks() -> None:
+    """Let each test begin as a new process: another one's venue may have told another market time."""
+    clock_watch.forget()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,6 +41,7 @@ from trading.models import (
     TradeProposal,
     UniverseCandidate,
 )
+from trading.services.sync_order import take_place
 
 _numbers = itertools.count(1)
 SOURCE = "broker_live"
@@ -249,6 +250,7 @@ def make_equity(**overrides: Any) -> EquitySnapshot:
         "buying_power": Decimal(100_000),
         "market_time": timezone.now(),
         "source": SOURCE,
+        "sync_sequence": take_place(),
     }
     created_at = overrides.pop("created_at", None)
     snapshot = EquitySnapshot.objects.create(**(values | overrides))

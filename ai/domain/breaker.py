@@ -10,6 +10,9 @@ COOL_DOWN = timedelta(seconds=45)
 LONGEST_RETRY_AFTER = timedelta(minutes=10)
 """A provider's own Retry-After is obeyed up to this; a longer one is tried again then."""
 
+SLACK = timedelta(seconds=30)
+"""A pause with more left than any is long was set before a clock stepped back: it is over."""
+
 
 class Admission(enum.Enum):
     """Whether a model may be asked: now, once the call that tries it has ended, or not."""
@@ -31,7 +34,7 @@ class Breaker:
         """Return whether the model may be asked; the first to be let in after the pause is the one that tries."""
         if self.open_until is None:
             return Admission.GRANTED
-        if now < self.open_until:
+        if now < self.open_until <= now + LONGEST_RETRY_AFTER + SLACK:
             return Admission.REFUSED
         if self._is_tried:
             return Admission.WAIT

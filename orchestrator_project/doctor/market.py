@@ -15,9 +15,10 @@ from django.utils import timezone
 from connectors.base import Account, QuoteSource
 from connectors.errors import ConnectorError, RejectedError
 from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
+from trading.domain.ages import is_fresh
 from trading.errors import NotConfiguredError
 from trading.models import AgentStatus, Asset
-from trading.services import settings
+from trading.services import clock_watch, settings
 from trading.services.provider_health import in_words, provider_health
 from trading.services.providers import ALPACA_TRADING, current_providers, venue_file
 
@@ -25,6 +26,7 @@ ACTIVE = "ACTIVE"
 STOCK, COIN = "AAPL", "BTC/USD"
 NEWS_WINDOW = timedelta(days=1)
 SKEW_WARNING_SECONDS = 2.0
+STEP_REMEMBERED = timedelta(days=1)
 SKEW_FAILED_SECONDS = 60.0
 HTTP_SECONDS = 4.0
 BEGIN_ANEW = "begin anew: set ORCHESTRATOR_HOME (and DATABASE_URL, if you use it) to another place"
@@ -122,6 +124,23 @@ def clock() -> Answer:
     return _skew(said, before, resolution=timedelta(seconds=1), whose="the broker")
 
 
+def clock_steps() -> Answer:
+    """Tell the last step of a clock that the sweeper noticed."""
+    last = clock_watch.last_step()
+    if last is None:
+        return ok("none was noticed")
+    facts = last.payload
+    words = (
+        f"the {facts['clock']}'s clock stepped by {facts['by_seconds']:+.1f} s at {facts['after'][:19]} UTC"
+        f" (noticed on {facts['machine']})"
+    )
+    if is_fresh(last.occurred_at, timezone.now(), STEP_REMEMBERED):
+        return warning(
+            words, "see why it stepped (NTP, a suspended machine); docs/operations.md, The clock is off"
+        )
+    return ok(words)
+
+
 def market_time() -> Answer:
     """Tell whether the market's time moves; the local venue can be held, and its data can end."""
     providers = current_providers()
@@ -173,9 +192,9 @@ def _price(
         return failed(str(error), remedy)
     if quote is None:
         return failed(f"no price of {symbol} from {sources[0].name}", remedy)
-    age = max(0.0, (now - quote.quoted_at).total_seconds())
+    age = (now - quote.quoted_at).total_seconds()
     words = f"{symbol} {quote.price.normalize():f} from {quote.source}, {age:.0f} s old"
-    if age <= limit_seconds:
+    if -limit_seconds <= age <= limit_seconds:  # as the gate judges
         return ok(words)
     if not trades:
         return ok(f"{words} (market closed)")
@@ -237,4 +256,5 @@ CHECKS = (
     Check("coingecko", coingecko, needs=("broker",), late=Status.WARNING),
     Check("providers", providers, needs=("broker",), late=Status.WARNING),
     Check("clock", clock, needs=("database",)),
+    Check("clock steps", clock_steps, needs=("migrations",)),
 )

@@ -10,6 +10,7 @@ from connectors import notices as services
 from connectors.errors import ConfigurationError
 from orchestrator_project.celery import app
 from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
+from trading.domain.ages import TOLERANCE, is_fresh_age
 from trading.models import Cycle, Heartbeat, ParkedEvent
 from trading.services import notifying, outbox, settings
 from trading.services.relaying import PROCESS
@@ -67,13 +68,13 @@ def schedule() -> Answer:
 
 def beat() -> Answer:
     """Judge by its cycles whether beat runs: it leaves no other sign."""
-    last = Cycle.objects.filter(trigger="schedule").order_by("-started_at").first()
+    last = Cycle.objects.filter(trigger="schedule").order_by("-number").first()
     if last is None:
         return ok("no scheduled cycle yet")
     age = timezone.now() - last.started_at
-    patience = settings.seconds("cycle_interval") * MISSED_INTERVALS + settings.seconds("cycle_deadline")
+    seconds = settings.seconds("cycle_interval") * MISSED_INTERVALS + settings.seconds("cycle_deadline")
     words = f"the last scheduled cycle started {_ago(age)}"
-    return ok(words) if age.total_seconds() <= patience else warning(words, START)
+    return ok(words) if is_fresh_age(age, timedelta(seconds=seconds)) else warning(words, START)
 
 
 def sweeper() -> Answer:
@@ -83,7 +84,7 @@ def sweeper() -> Answer:
         return failed("it has never run here", START)
     age = timezone.now() - row.beaten_at
     words = f"last sign of life {_ago(age)}"
-    return ok(words) if age <= SWEEPER_MAX_AGE else failed(words, START)
+    return ok(words) if is_fresh_age(age, SWEEPER_MAX_AGE) else failed(words, START)
 
 
 def relay() -> Answer:
@@ -140,10 +141,12 @@ def _sign_of(process: str) -> Answer:
         return warning("it has never run here", START)
     age = timezone.now() - row.beaten_at
     words = f"last sign of life {_ago(age)}: {row.detail}"
-    return ok(words) if age <= EVENTS_MAX_AGE else warning(words, START)
+    return ok(words) if is_fresh_age(age, EVENTS_MAX_AGE) else warning(words, START)
 
 
 def _ago(age: timedelta) -> str:
+    if age < -TOLERANCE:
+        return f"{-age.total_seconds():.0f} s from now: a clock stepped back since"
     seconds = max(0, int(age.total_seconds()))
     for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:

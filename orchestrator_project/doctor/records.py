@@ -8,6 +8,7 @@ from django.utils import timezone
 from orchestrator_project.doctor.finding import START, Answer, Check, failed, ok, warning
 from risk.models import RiskLimits
 from risk.services import switch
+from trading.domain.ages import is_fresh_age
 from trading.domain.runtime_settings import SPECS
 from trading.errors import SettingError
 from trading.models import Asset, Strategy
@@ -42,7 +43,7 @@ def assets() -> Answer:
     words = (
         f"{stocks} stocks, {tradable.count() - stocks} coins, listed {age.total_seconds() / 3600:.1f} h ago"
     )
-    if age <= ASSETS_MAX_AGE:
+    if is_fresh_age(age, ASSETS_MAX_AGE):
         return ok(words)
     return warning(words, "`manage.py run_cycle --type maintenance` lists them anew")
 

@@ -39,7 +39,7 @@ from tests.factories import (
 from tests.trading.scenes import wrong_stages
 from trading.domain.statuses import OPEN_ORDER
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Position, Saga
-from trading.services import execution, portfolio, transitions
+from trading.services import execution, portfolio, sync_order, transitions
 from trading.services.portfolio import KnownOrder, PortfolioTruth
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA")
@@ -87,7 +87,7 @@ class GateAndBook(RuleBasedStateMachine):
     def begin(self) -> None:
         self.savepoint = transaction.savepoint()
         self.model = Model()
-        self.questions: list[tuple[tuple[KnownOrder, ...], datetime]] = []
+        self.questions: list[tuple[tuple[KnownOrder, ...], int]] = []
         self.answers: list[PortfolioTruth] = []
         self.limits = make_limits(max_positions=2)
         make_agent(mode="autonomous")
@@ -185,14 +185,14 @@ class GateAndBook(RuleBasedStateMachine):
     @precondition(lambda self: len(self.questions) < 3)
     @rule()
     def begin_to_ask(self) -> None:
-        """Begin a sync: note what is known, and the time. The broker may be asked much later."""
-        self.questions.append((portfolio.known_orders(), portfolio._database_time()))
+        """Begin a sync: note what is known, and take a place. The broker may be asked much later."""
+        self.questions.append((portfolio.known_orders(), sync_order.take_place()))
 
     @precondition(lambda self: self.questions and len(self.answers) < 3)
     @rule(newest=st.booleans())
     def ask(self, newest: bool) -> None:
         """Get the broker's answer; it may be stored much later still."""
-        known, asked_at = self.questions.pop(-1 if newest else 0)
+        known, sequence = self.questions.pop(-1 if newest else 0)
         model, now = self.model, datetime.now(UTC)
         unspent = sum((o.leaves * model.prices[o.row.symbol] for o in model.orders if o.buy), ZERO)
         account = Account(
@@ -204,7 +204,7 @@ class GateAndBook(RuleBasedStateMachine):
             if q
         )
         clock = MarketClock(now, True, now, now)
-        self.answers.append(PortfolioTruth(asked_at, account, clock, positions, known))
+        self.answers.append(PortfolioTruth(sequence, now, account, clock, positions, known))
 
     @precondition(lambda self: self.answers)
     @rule(newest=st.booleans())

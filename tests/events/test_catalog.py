@@ -20,6 +20,7 @@ PROMISED = """
     risk.kill-switch.engaged risk.kill-switch.released risk.limit.breached
     risk.safe-mode.entered risk.safe-mode.left
     approval.requested approval.granted approval.rejected approval.expired
+    orchestrator.clock.stepped
 """
 
 

@@ -29,6 +29,8 @@ DATA: dict[str, dict[str, Any]] = {
     "orchestrator.saga.failed": {"sagaId": "7", "orderId": "1", "decisionId": "1", "reason": "r", "error": "e"},
     "risk.limit.breached": {"limit": "max_daily_loss_percent", "scope": "account", "value": "5.1", "limitValue": "5"},
     "risk.safe-mode.entered": {"reason": "ai_failures", "failures": 3},
+    "orchestrator.clock.stepped": {"clock": "machine", "bySeconds": -85.2, "before": UNTIL, "after": UNTIL,
+                                   "machine": "host"},
     "orchestrator.cycle.completed": {},
     "risk.safe-mode.left": {"actor": "safe_mode", "reason": "a model answered again"},
 }  # fmt: skip
@@ -208,6 +210,7 @@ def test_many_different_lines_are_cut_and_counted(clock: Clock) -> None:
     ("kind", "data"),
     [
         ("orchestrator.cycle.aborted", {"reason": "kill_switch"}),
+        ("orchestrator.cycle.aborted", {"reason": "the clock stepped back"}),
         ("risk.limit.breached", {"scope": "order", "value": None, "limitValue": None}),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.domain.ages import TOLERANCE, age_of, in_force, is_fresh, is_fresh_age
+from trading.domain.ages import SLACK, TOLERANCE, age_of, in_force, is_fresh, is_fresh_age, is_to_come
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SPANS = st.timedeltas(min_value=timedelta(hours=-3), max_value=timedelta(hours=3))
@@ -27,7 +27,7 @@ def test_nothing_stored_before_a_step_back_is_fresh(step: timedelta, longest: ti
 
 @given(left=SPANS, longest=LONGEST)
 def test_a_lease_is_in_force_while_what_is_left_was_ever_given(left: timedelta, longest: timedelta) -> None:
-    assert in_force(NOW + left, NOW, longest) == (timedelta(0) < left <= longest + TOLERANCE)
+    assert in_force(NOW + left, NOW, longest) == (timedelta(0) < left <= longest + SLACK)
 
 
 @given(step=SPANS, longest=st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(hours=1)))
@@ -35,9 +35,7 @@ def test_whatever_the_step_a_lease_ends_within_its_longest(step: timedelta, long
     until = NOW + longest  # given now; then the clock steps, and the longest passes
     stepped = NOW + step
 
-    assert not in_force(until, stepped + longest + TOLERANCE, longest) or not in_force(
-        until, stepped, longest
-    )
+    assert not in_force(until, stepped + longest + SLACK, longest) or not in_force(until, stepped, longest)
 
 
 def test_what_is_not_known_is_neither_fresh_nor_in_force() -> None:
@@ -49,3 +47,8 @@ def test_what_is_not_known_is_neither_fresh_nor_in_force() -> None:
 @pytest.mark.parametrize("seconds", [-7200, -85, 0, 85])
 def test_the_age_tells_the_future_by_its_sign(seconds: int) -> None:
     assert age_of(NOW - timedelta(seconds=seconds), NOW) == timedelta(seconds=seconds)
+
+
+@given(ahead=SPANS)
+def test_what_happened_later_than_now_tells_a_step_back(ahead: timedelta) -> None:
+    assert is_to_come(NOW + ahead, NOW) == (ahead > SLACK)

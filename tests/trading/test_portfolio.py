@@ -14,7 +14,8 @@ from tests.trading.scenes import ago, change
 from tests.waiting import wait_until
 from trading.errors import NotConfiguredError, WorldMismatchError
 from trading.models import AgentStatus, EquitySnapshot, Event, Position
-from trading.services import portfolio
+from trading.services import gate_inputs, portfolio
+from trading.services.live_state import LiveState, Source, account_state, positions_state
 from trading.services.market_time import market_now, stocks_trade_now
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
@@ -103,21 +104,78 @@ def test_sync_costs_as_many_statements_for_many_positions_as_for_one(account: Ou
 
 def test_older_answer_never_overwrites_a_newer_one(account: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     account.hold(STOCK, "2")
-    sync_portfolio(None)
-    before = AgentStatus.objects.get()
-    newest = EquitySnapshot.objects.first()
     truth = portfolio._ask(current_providers(), 1)
+    assert sync_portfolio(None).is_stored
+    before = AgentStatus.objects.get()
+    newest = EquitySnapshot.objects.newest()
     poorer = replace(truth.account, equity=Decimal(1), buying_power=Decimal(1))
-    late = replace(truth, asked_at=ago(seconds=30), positions=(), account=poorer)
+    late = replace(truth, positions=(), account=poorer)
     monkeypatch.setattr(portfolio, "_ask", lambda *_: late)
 
-    sync_portfolio(None)
+    assert not sync_portfolio(None).is_stored
 
     after = AgentStatus.objects.get()
     assert Position.objects.get().quantity == 2
-    assert EquitySnapshot.objects.first() == newest
+    assert EquitySnapshot.objects.newest() == newest
     assert (after.positions_as_of, after.daily_pnl) == (before.positions_as_of, before.daily_pnl)
     assert after.market_time_read_at == before.market_time_read_at
+
+
+@pytest.mark.parametrize("seconds", [-7200, -85, -1, 85, 7200])
+def test_newer_answer_is_stored_whatever_the_clocks_did(account: Outside, seconds: int) -> None:
+    """The stored times lie ahead where a clock stepped back since, and far behind where it stepped forward."""
+    sync_portfolio(None)
+    at = ago(seconds=seconds)
+    EquitySnapshot.objects.update(created_at=at, equity=Decimal(1))
+    change(AgentStatus.objects.get(), positions_as_of=at, market_time_read_at=at)
+    account.hold(STOCK, "2")
+
+    assert sync_portfolio(None).is_stored
+
+    assert Position.objects.get().quantity == 2
+    newest = EquitySnapshot.objects.newest()
+    assert newest is not None
+    assert newest.equity > 1
+    assert positions_state().is_stale is False
+    assert account_state().is_stale is False
+    assert market_now() is not None
+
+
+@pytest.mark.parametrize("seconds", [85, 7200])
+def test_what_was_told_before_a_step_back_is_not_fresh(account: Outside, seconds: int) -> None:
+    sync_portfolio(None)
+    at = ago(seconds=-seconds)
+    EquitySnapshot.objects.update(created_at=at)
+    change(AgentStatus.objects.get(), positions_as_of=at, market_time_read_at=at)
+
+    assert market_now() is None
+    assert positions_state() == LiveState(Source.CACHE_STALE, at, is_stale=True)
+    assert account_state().is_stale
+    assert gate_inputs.risk_book_for(STOCK).equity is None
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_syncs_under_way_the_later_asked_counts(account: Outside, first: int) -> None:
+    providers = current_providers()
+    earlier = portfolio._ask(providers, 1)
+    account.hold(STOCK, "2")
+    truths = [earlier, portfolio._ask(providers, 1)]
+
+    stored = [portfolio.store_truth(truths[n], None, world=providers.world) for n in (first, 1 - first)]
+
+    assert stored == [True, first == 0]
+    assert Position.objects.get().quantity == 2
+
+
+def test_order_of_syncs_catches_up_with_what_is_stored(account: Outside) -> None:
+    """A database restored from a copy gives places out again that were stored before."""
+    sync_portfolio(None)
+    ahead = AgentStatus.objects.get().positions_sequence + 1000
+    change(AgentStatus.objects.get(), positions_sequence=ahead)
+
+    assert not sync_portfolio(None).is_stored
+    assert sync_portfolio(None).is_stored
+    assert AgentStatus.objects.get().positions_sequence == ahead + 1
 
 
 def test_another_account_is_refused_and_nothing_is_stored(account: Outside) -> None:

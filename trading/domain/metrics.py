@@ -44,6 +44,7 @@ SPECS: Mapping[str, Spec] = MappingProxyType(
         "model_call_seconds": Spec("How long a model took to answer.", ("model",), SECONDS),
         "model_tokens": Spec("Tokens by direction.", ("model", "direction")),
         "model_cost_usd": Spec("What the budgets were charged.", ("model",)),
+        "clock_steps": Spec("Steps of a clock that were noticed.", ("clock",)),
         "switch_engagements": Spec("How often the kill switch was engaged.", ("trigger",)),
     }
 )

@@ -13,6 +13,7 @@ from typing import Any
 NAME = "Trading Orchestrator"
 LONGEST_LINE = 300
 MOST_LINES = 10
+CLOCK_STEPPED = "the clock stepped"  # how the reason of a cycle begins that was ended for it
 ALL_WELL = "Nothing is to be done."
 Data = Mapping[str, Any]
 
@@ -35,6 +36,7 @@ class Topic(enum.StrEnum):
     SAGAS = "sagas"
     LIMITS = "limits"
     SAFE_MODE = "safe-mode"
+    CLOCK = "clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ PACES: Mapping[Topic, Pace] = MappingProxyType(
         Topic.SAGAS: Pace(),
         Topic.LIMITS: Pace(),
         Topic.SAFE_MODE: Pace(gather=timedelta(0)),
+        # Each step is told: who notices them sees to it that a clock without rest is not told all the time.
+        Topic.CLOCK: Pace(gather=timedelta(0), quiet=timedelta(0)),
     }
 )
 
@@ -213,8 +217,8 @@ def _cycle_failed(data: Data) -> Notice:
 
 def _cycle_aborted(data: Data) -> Notice | None:
     reason = str(data["reason"])
-    if reason == "kill_switch" or reason.startswith(_BY_A_PERSON):
-        return None  # engaging was told; what a person did he knows
+    if reason == "kill_switch" or reason.startswith((*_BY_A_PERSON, CLOCK_STEPPED)):
+        return None  # engaging and the step were told; what a person did he knows
     return _cycle(f"Aborted: {reason}")
 
 
@@ -268,6 +272,21 @@ def _safe_mode(data: Data) -> Notice:
     )
 
 
+def _clock_stepped(data: Data) -> Notice:
+    by = float(data["bySeconds"])
+    return Notice(
+        Topic.CLOCK,
+        f"the {data['clock']}'s clock stepped {'forward' if by > 0 else 'back'}",
+        "clocks stepped {count} times",
+        _words(
+            f"By {by:+.1f} s, from {data['before'][:19]} to {data['after'][:19]} UTC, noticed on {data['machine']}"
+        ),
+        "Trading goes on by itself: what was read before is not used. See why it stepped (NTP, a suspended machine);"
+        " `manage.py doctor` compares the clocks, console /admin/trading/event/ has each step.",
+        Severity.WARNING,
+    )
+
+
 _BY_A_PERSON = ("stopped by ", "deadline, paused by ")  # services/steering.py writes them
 _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
     {
@@ -279,6 +298,7 @@ _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
         "orchestrator.saga.failed": _saga_failed,
         "risk.limit.breached": _limit,
         "risk.safe-mode.entered": _safe_mode,
+        "orchestrator.clock.stepped": _clock_stepped,
     }
 )
 _ENDS: Mapping[str, Topic] = MappingProxyType(

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from trading.domain.clocks import Clock
 from trading.domain.event_fields import Field, Kind
 from trading.domain.statuses import DecisionStatus, OrderStatus
 
@@ -237,6 +238,17 @@ _SPECS = (
     ),
     EventSpec("approval.rejected", "A person rejected a decision.", (*_DECISION, _ACTOR, _REASON)),
     EventSpec("approval.expired", "Nobody answered in time.", _DECISION),
+    EventSpec(
+        "orchestrator.clock.stepped",
+        "A clock jumped against time that only passes; what was read before is not used.",
+        (
+            Field("clock", "whose", "clock", words=tuple(clock.value for clock in Clock)),
+            Field("bySeconds", "by how much, below zero where it went back", "by_seconds", Kind.NUMBER),
+            Field("before", "what it would have shown", "before", Kind.TIME),
+            Field("after", "what it showed", "after", Kind.TIME),
+            Field("machine", "the machine that noticed", "machine"),
+        ),
+    ),
 )
 CATALOG: Mapping[str, EventSpec] = MappingProxyType({spec.type: spec for spec in _SPECS})
 
@@ -268,6 +280,7 @@ _ALWAYS = MappingProxyType(
         "kill_switch.engaged": "risk.kill-switch.engaged",
         "kill_switch.released": "risk.kill-switch.released",
         "risk_limit.breached": "risk.limit.breached",
+        "clock.stepped": "orchestrator.clock.stepped",
     }
 )
 # The same transition means something else from another status.

@@ -1,5 +1,6 @@
 """What the operator steers by: the agent's status, settings and approvals."""
 
+from datetime import datetime
 from uuid import uuid4
 
 from django.conf import settings
@@ -7,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from uuid6 import uuid7
 
+from trading.domain.ages import SLACK
 from trading.models.decision import AIDecision
 
 
@@ -27,8 +29,8 @@ class AgentStatus(models.Model):
 
     ``account_id`` is the broker account this database belongs to; ``world`` names where its prices come
     from; ``instance_id`` names this installation in the events it publishes. ``failed_analyses`` counts
-    those in a row that no model answered. ``positions_as_of`` is when the position sync in the table was
-    asked for (wall time).
+    those in a row that no model answered. ``positions_sequence`` is the place of the stored position sync in
+    the order of syncs, which decides; ``positions_as_of`` is when it was asked for (wall time), which is shown.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
@@ -49,6 +51,7 @@ class AgentStatus(models.Model):
     market_time_read_at = models.DateTimeField(null=True)
     market_open = models.BooleanField(default=False)
     positions_as_of = models.DateTimeField(null=True)
+    positions_sequence = models.BigIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -93,6 +96,17 @@ class Heartbeat(models.Model):
         return self.process
 
 
+class ApprovalQuerySet(models.QuerySet["Approval"]):
+    def waiting(self, now: datetime) -> "ApprovalQuerySet":
+        """Return the requests that a person may still answer."""
+        return self.filter(status="requested", expires_at__gt=now, requested_at__lte=now + SLACK)
+
+    def overdue(self, now: datetime) -> "ApprovalQuerySet":
+        """Return those nobody answered in time; after a clock stepped back, that cannot be told: overdue, too."""
+        late = Q(expires_at__lte=now) | Q(requested_at__gt=now + SLACK)
+        return self.filter(late, status="requested")
+
+
 class Approval(models.Model):
     """A decision put before a person; answered at most once."""
 
@@ -113,6 +127,8 @@ class Approval(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
     reason = models.CharField(max_length=500, blank=True)
+
+    objects = ApprovalQuerySet.as_manager()
 
     class Meta:
         db_table = "approvals"

@@ -3,10 +3,12 @@
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Func, Q, Value
 from uuid6 import uuid7
 
 from trading.domain.statuses import OPEN_CYCLE, CycleStage, CycleStatus
+
+NUMBERS = "cycles_number"
 
 
 def _choices(words: type[CycleStatus] | type[CycleStage]) -> list[tuple[str, str]]:
@@ -25,7 +27,8 @@ class Cycle(models.Model):
     ``universe`` says why these symbols (domain/universe_record.py); empty where a person named them.
     ``market_time`` is the broker's clock at the start, by which look-back windows go.
 
-    ``slot`` is the start of its time slot in unix seconds, null when a person started it.
+    ``number`` counts cycles as they were inserted, whatever clocks say. ``slot`` is the start of its time slot
+    in unix seconds, null when a person started it, and when a clock that stepped back came by that slot again.
     ``lease_until`` guards the analysis and the finish: past it another process may take the work over.
     """
 
@@ -56,6 +59,7 @@ class Cycle(models.Model):
     stage_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    number = models.BigIntegerField(db_default=Func(Value(NUMBERS), function="nextval"), editable=False)
 
     objects = CycleQuerySet.as_manager()
 
@@ -85,6 +89,8 @@ class Cycle(models.Model):
             models.Index(fields=["-started_at", "-id"], name="cycles_recent"),
             # Read by the universe: the cycles of the last 24 hours of market time.
             models.Index(fields=["market_time"], name="cycles_in_market_time"),
+            # Read by each start, by doctor and by the metrics: the newest, whatever clocks say.
+            models.Index(fields=["-number"], name="cycles_by_number"),
         ]
 
     def __str__(self) -> str:

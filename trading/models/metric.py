@@ -5,10 +5,14 @@ from django.db.models import Q
 
 
 class MetricTotals(models.Model):
-    """The one row of totals over everything recorded before ``counted_until``; see ``services.metric_totals``."""
+    """The one row of totals over everything recorded before ``counted_until``; see ``services.metric_totals``.
+
+    ``after_position``: events up to there are counted already, although their times may come by again.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     counted_until = models.DateTimeField()
+    after_position = models.BigIntegerField(default=0)
     totals = models.JSONField(default=dict)
 
     class Meta:

@@ -33,7 +33,8 @@ class Order(models.Model):
 
     ``quantity`` is null only for an external order placed by notional. ``broker_message`` keeps the
     broker's words when it rejected. ``lease_until`` guards a request under way: until then nobody else
-    may conclude anything about it.
+    may conclude anything about it. ``ended_sequence`` is the place of its end in the order of position syncs:
+    a sync of a later place holds what it filled.
     """
 
     id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
@@ -62,6 +63,7 @@ class Order(models.Model):
     submitted_at = models.DateTimeField(null=True)
     acknowledged_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    ended_sequence = models.BigIntegerField(null=True, editable=False)
 
     objects = OrderQuerySet.as_manager()
 

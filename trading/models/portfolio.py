@@ -1,8 +1,18 @@
 """The account's positions and equity as last synced from the broker."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import BigIntegerField, Func, Q, Value
 from uuid6 import uuid7
+
+SYNCS = "position_syncs"
+
+
+def next_in_order() -> Func:
+    """Return the next place in the order of syncs, drawn by the database when the statement runs.
+
+    A place drawn later is greater, on whatever machine and whatever clocks and rollbacks do.
+    """
+    return Func(Value(SYNCS), function="nextval", output_field=BigIntegerField())
 
 
 class Position(models.Model):
@@ -31,8 +41,18 @@ class Position(models.Model):
         return f"{self.quantity} {self.symbol}"
 
 
+class EquityQuerySet(models.QuerySet["EquitySnapshot"]):
+    def newest(self) -> "EquitySnapshot | None":
+        """Return what the sync told that comes last in the order of syncs; by time what is older than that order."""
+        synced = self.filter(sync_sequence__isnull=False).order_by("-sync_sequence").first()
+        return synced or self.order_by("-created_at").first()
+
+
 class EquitySnapshot(models.Model):
-    """The account's money at one moment, in USD; ``session_start_equity`` is the previous close's."""
+    """The account's money at one moment, in USD; ``session_start_equity`` is the previous close's.
+
+    ``sync_sequence`` is the place of the sync that told it in the order of syncs.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     cycle_id = models.UUIDField(null=True, db_index=True)
@@ -42,7 +62,10 @@ class EquitySnapshot(models.Model):
     buying_power = models.DecimalField(max_digits=20, decimal_places=4)
     market_time = models.DateTimeField()
     source = models.CharField(max_length=20)
+    sync_sequence = models.BigIntegerField(null=True, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    objects = EquityQuerySet.as_manager()
 
     class Meta:
         db_table = "equity_snapshots"

@@ -40,7 +40,7 @@ class QueueLine:
 def queue_lines(*, most: int, only: Sequence[UUID] | None = None) -> tuple[QueueLine, ...]:
     """Return the open requests, newest first, at most ``most``; with ``only``, those among them."""
     now = timezone.now()
-    waiting = Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__gt=now)
+    waiting = Approval.objects.waiting(now)
     if only is not None:
         waiting = waiting.filter(pk__in=only)
     rows = list(waiting.select_related("decision__strategy").order_by("-requested_at", "-id")[:most])

@@ -106,9 +106,8 @@ def expire(approval: Approval) -> bool:
     """Expire an approval past its time; return whether this call did it."""
     now = timezone.now()
     with transaction.atomic():
-        expired = Approval.objects.filter(
-            pk=approval.pk, status=Approval.Status.REQUESTED, expires_at__lte=now
-        ).update(status=Approval.Status.EXPIRED, answered_at=now)
+        overdue = Approval.objects.overdue(now).filter(pk=approval.pk)
+        expired = overdue.update(status=Approval.Status.EXPIRED, answered_at=now)
         if expired:
             changes = {"reason": "approval_expired", "settled_at": now}
             transitions.apply(approval.decision, "expire", changes=changes)
@@ -119,8 +118,7 @@ NO_QUOTES = FreshQuotes({}, ())
 
 
 def _is_open(approval: Approval) -> bool:
-    still = Approval.objects.filter(pk=approval.pk, status=Approval.Status.REQUESTED)
-    return still.filter(expires_at__gt=timezone.now()).exists()
+    return Approval.objects.waiting(timezone.now()).filter(pk=approval.pk).exists()
 
 
 def _grant(approval: Approval, user: User, reason: str, fresh: FreshQuotes) -> AnswerReport:
@@ -152,7 +150,7 @@ def _reject(approval: Approval, user: User, reason: str) -> AnswerReport:
 def _close(approval: Approval, status: str, user: User, reason: str) -> bool:
     """Write the answer, if nobody and no time was first."""
     now = timezone.now()
-    waiting = Approval.objects.filter(pk=approval.pk, status=Approval.Status.REQUESTED, expires_at__gt=now)
+    waiting = Approval.objects.waiting(now).filter(pk=approval.pk)
     changes = {"status": status, "answered_at": now, "answered_by": user, "reason": reason[:500]}
     return bool(waiting.update(**changes))
 

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 
+from django.db.models import Q
 from django.utils import timezone
 
 from connectors.base import Asset as BrokerAsset
@@ -10,6 +11,7 @@ from connectors.base import AssetClass, BarSource
 from connectors.errors import ConnectorError
 from trading.models import Asset
 from trading.services.providers import current_providers
+from trading.services.waits import is_to_come
 
 VOLUME_BATCH = 200
 VOLUME_WINDOW = timedelta(days=7)
@@ -77,4 +79,5 @@ def _store(listed: list[BrokerAsset], volumes: dict[str, Decimal]) -> None:
     Asset.objects.bulk_create(rows, update_conflicts=True, unique_fields=["symbol"], update_fields=fields)
     known = [row for row in rows if row.dollar_volume is not None]
     Asset.objects.bulk_update(known, ["dollar_volume"], batch_size=500)
-    Asset.objects.filter(refreshed_at__lt=now).update(tradable=False)
+    # Not those of a list read at the same time; but those of a time to come, before a clock stepped back.
+    Asset.objects.filter(Q(refreshed_at__lt=now) | is_to_come("refreshed_at", now)).update(tradable=False)

@@ -24,6 +24,7 @@ from trading.errors import BadEventError
 from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent
 from trading.services.causes import caused_by
 from trading.services.sweeping import Work
+from trading.services.waits import is_past
 
 log = structlog.get_logger(__name__)
 Handler = Callable[[IncomingEvent], Sequence[Work]]
@@ -81,9 +82,8 @@ def take(subscription: Subscription, text: str) -> list[Work]:
 def give_up_gaps(subscription: Subscription) -> list[Work]:
     """Look after events that have waited long enough for an earlier one; call every second or so."""
     works: list[Work] = []
-    overdue = HeldEvent.objects.filter(
-        consumer=subscription.consumer, held_at__lt=timezone.now() - subscription.patience
-    )
+    is_late = is_past("held_at", timezone.now(), subscription.patience)
+    overdue = HeldEvent.objects.filter(is_late, consumer=subscription.consumer)
     for source, aggregate in overdue.values_list("source", "aggregate").distinct():
         works += _close_gap(subscription, source, aggregate)
     return works

@@ -12,6 +12,7 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from risk.services import switch
+from trading.domain.ages import SLACK, in_force
 from trading.domain.slots import slot_of
 from trading.domain.statuses import CycleStage, DecisionStatus, OrderStatus
 from trading.errors import CycleRunningError, SlotTakenError
@@ -21,9 +22,11 @@ from trading.services.failures import log_failure
 from trading.services.market_time import latest_market_time
 from trading.services.spans import traceparent
 from trading.services.universe import Universe, choose_universe, mark_looked_at
+from trading.services.waits import is_over
 
 log = structlog.get_logger(__name__)
 FINISH_LEASE = timedelta(seconds=30)
+LONGEST_LEASE = timedelta(minutes=2)  # maintenance
 SETTLE_WAIT = timedelta(seconds=5)
 
 
@@ -95,6 +98,7 @@ def start_cycle(
 def _insert(cycle: Cycle, *, is_halted: bool) -> None:
     """Store a new cycle with what follows from it; a halted one is stored aborted, and looks at nothing."""
     with transaction.atomic():
+        _free_slot(cycle)
         cycle.save(force_insert=True)
         transitions.record_created(
             cycle,
@@ -111,6 +115,23 @@ def _insert(cycle: Cycle, *, is_halted: bool) -> None:
         AgentStatus.objects.filter(pk=1).update(
             is_running=True, current_cycle_id=cycle.pk, last_cycle_time=cycle.started_at
         )
+
+
+def _free_slot(cycle: Cycle) -> None:
+    """Take the cycle's slot from one that had it before a clock stepped back; else it is taken, or free.
+
+    The newest by number tells. If its slot is an earlier one than ours, the clock has come by ours before; so it has
+    if the newest seems to start later than now. A second beat, or one of a machine whose clock is somewhat behind,
+    finds its slot taken as ever: the newest has it, or a later one that started by now.
+    """
+    if cycle.slot is None:
+        return
+    newest = Cycle.objects.filter(slot__isnull=False).order_by("-number").first()
+    if newest is None or newest.slot is None or newest.slot == cycle.slot:
+        return
+    slack = min(SLACK, timedelta(seconds=settings.seconds("cycle_interval")))
+    if newest.slot < cycle.slot or newest.started_at > cycle.started_at + slack:
+        Cycle.objects.filter(slot=cycle.slot, number__lt=newest.number).update(slot=None)
 
 
 def _default_universe(cycle_type: str) -> Universe:
@@ -181,7 +202,7 @@ def move_stage(
     """
     now = timezone.now()
     token = now + lease if lease else None
-    free = Q(stage__in=frm) | Q(stage=to, lease_until__lt=now)
+    free = Q(stage__in=frm) | Q(is_over("lease_until", now, lease or LONGEST_LEASE), stage=to)
     updated = Cycle.objects.filter(free, pk=cycle_id, status="running", deadline_at__gt=now).update(
         stage=to, stage_at=now, lease_until=token
     )
@@ -261,7 +282,7 @@ def _acknowledged_for(cycle_id: UUID, now: datetime) -> bool:
     if orders.filter(status__in=unsent).exists():
         return False
     last = orders.aggregate(last=Max("acknowledged_at"))["last"]  # a rejected order has none
-    return last is None or last + SETTLE_WAIT <= now
+    return last is None or not in_force(last + SETTLE_WAIT, now, SETTLE_WAIT)
 
 
 def cycle_metrics(cycle: Cycle, ended_at: datetime) -> dict[str, Any]:

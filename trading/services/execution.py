@@ -12,6 +12,7 @@ from django.utils import timezone
 from risk.models import RiskReservation
 from risk.services import book as risk_book
 from risk.services import locks
+from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import CycleStatus, DecisionStatus
 from trading.domain.symbols import is_coin
@@ -19,6 +20,7 @@ from trading.models import AgentStatus, AIDecision, Approval, MarketSnapshot, Mo
 from trading.services import gate_inputs, settings, transitions
 from trading.services.saga_steps import create_steps
 from trading.services.spans import stage
+from trading.services.waits import is_over
 
 CLAIM_LEASE = timedelta(seconds=45)
 
@@ -54,7 +56,7 @@ def _claim(decision_id: UUID) -> AIDecision | None:
         return None
     if decision.cycle.status == CycleStatus.PAUSED and not decision.approved:
         return None  # the broker is down: it is taken up when the cycle goes on, or expires with it
-    free = Q(status=DecisionStatus.PENDING) | Q(lease_until__lt=now)
+    free = Q(status=DecisionStatus.PENDING) | is_over("lease_until", now, CLAIM_LEASE)
     changes = {"lease_until": now + CLAIM_LEASE, "attempts": F("attempts") + 1}
     claimed = transitions.apply(decision, "claim", changes=changes, where=free)
     return decision if claimed else None
@@ -63,7 +65,8 @@ def _claim(decision_id: UUID) -> AIDecision | None:
 def _expired(decision: AIDecision) -> bool:
     """Expire a decision whose cycle has ended or is past its deadline: never traded late."""
     cycle = decision.cycle
-    if decision.approved or (cycle.status == CycleStatus.RUNNING and timezone.now() < cycle.deadline_at):
+    in_time = in_force(cycle.deadline_at, timezone.now(), cycle.deadline_at - cycle.started_at)
+    if decision.approved or (cycle.status == CycleStatus.RUNNING and in_time):
         return False
     _settle(decision, "expire", reason="cycle_deadline", detail=f"the cycle is {cycle.status}")
     return True
@@ -71,12 +74,14 @@ def _expired(decision: AIDecision) -> bool:
 
 def _request_approval(decision: AIDecision) -> None:
     """Ask a person, unless an earlier decision on the same already waits: it is re-priced when answered."""
-    waiting = Approval.objects.filter(
-        status=Approval.Status.REQUESTED,
-        expires_at__gt=timezone.now(),
-        decision__symbol=decision.symbol,
-        decision__strategy=decision.strategy_id,
-    ).first()
+    waiting = (
+        Approval.objects.waiting(timezone.now())
+        .filter(
+            decision__symbol=decision.symbol,
+            decision__strategy=decision.strategy_id,
+        )
+        .first()
+    )
     if waiting is not None:
         until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
         _settle(decision, "store", reason="approval_waits", detail=until)

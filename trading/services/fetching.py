@@ -13,6 +13,7 @@ from ai.domain.indicators import compute_indicators
 from connectors.base import Bar, BarSource, Quote
 from connectors.errors import ConnectorError, UnavailableError
 from connectors.retry import call_with_retry
+from trading.domain.ages import TOLERANCE
 from trading.domain.prices import age_problem
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
@@ -111,6 +112,7 @@ def fetch_account(cycle_id: UUID) -> None:
         market_time=truth.clock.now.isoformat(),
         market_open=truth.clock.is_open,
         seconds=_since(began),
+        **({} if truth.is_stored else {"superseded": True}),  # a newer answer is stored
     )
 
 
@@ -168,8 +170,9 @@ def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketTime) -> list[Ma
         clock.refresh()
     if not symbols or clock.now is None:
         return []
-    since = timezone.now() - timedelta(seconds=settings.seconds("cache_age"))
-    fresh = MarketSnapshot.objects.filter(symbol__in=symbols, fetched_at__gte=since)
+    now, age = timezone.now(), timedelta(seconds=settings.seconds("cache_age"))
+    span = (now - age, now + TOLERANCE)
+    fresh = MarketSnapshot.objects.filter(symbol__in=symbols, fetched_at__range=span)
     latest = fresh.exclude(cycle_id=cycle_id).order_by("symbol", "-quoted_at").distinct("symbol")
     limit = settings.seconds("price_max_age")
     rows = [row for row in latest if not age_problem(row.quoted_at, clock.now, limit)]

@@ -9,6 +9,7 @@ from risk.domain.limits import StrategyLimits
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
+from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.symbols import is_coin
 from trading.models import (
     AgentStatus,
@@ -37,8 +38,6 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
     A person's approval lifts the threshold of confidence and what the mode asks for.
     """
     coin = is_coin(decision.symbol)
-    now = market_now()
-    age = (now - snapshot.quoted_at).total_seconds() if snapshot and now else None
     return OrderIntent(
         symbol=decision.symbol,
         reducing=decision.action == AIDecision.Action.SELL,
@@ -46,7 +45,7 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
         min_confidence=ZERO if decision.approved else settings.runtime_value("confidence_threshold"),
         size_percent=decision.strategy.size_percent,
         price=snapshot.price if snapshot else None,
-        price_age_seconds=age,
+        price_age_seconds=_price_age(snapshot),
         max_price_age_seconds=settings.seconds("price_max_age"),
         market_open=coin or stocks_trade_now() is True,  # not known is closed
         rules=_rules(Asset.objects.filter(pk=decision.symbol).first()),
@@ -54,6 +53,21 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),
     )
+
+
+def _price_age(snapshot: MarketSnapshot | None) -> float | None:
+    """Return how old a price is in seconds, by market time or since it was fetched, whichever is more.
+
+    A market clock that went back makes old prices look young: they are no younger than their fetching. None where
+    market time is not known, or the price was fetched before a clock stepped back.
+    """
+    now = market_now()
+    if snapshot is None or now is None:
+        return None
+    told, kept = now - snapshot.quoted_at, timezone.now() - snapshot.fetched_at
+    if kept < -TOLERANCE:
+        return None
+    return (kept if kept > abs(told) else told).total_seconds()
 
 
 def own_limits(strategy: Strategy) -> StrategyLimits:
@@ -95,7 +109,9 @@ def risk_book_for(symbol: str) -> RiskBook:
     """
     reserved = risk_book.read_reserved()
     agent = AgentStatus.objects.get(pk=1)
-    money = EquitySnapshot.objects.filter(created_at__gte=timezone.now() - EQUITY_MAX_AGE).first()
+    money = EquitySnapshot.objects.newest()
+    if money is not None and not is_fresh(money.created_at, timezone.now(), EQUITY_MAX_AGE):
+        money = None
     positions = list(Position.objects.all())
     held = {p.symbol: p.quantity_available for p in positions}
     open_orders = frozenset(Order.objects.open().values_list("symbol", flat=True))

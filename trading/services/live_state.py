@@ -40,5 +40,5 @@ def positions_state() -> LiveState:
 
 def account_state() -> LiveState:
     """Judge the newest reading of the account's money."""
-    newest = EquitySnapshot.objects.order_by("-created_at").values_list("created_at", flat=True)
-    return live_state(newest.first())
+    newest = EquitySnapshot.objects.newest()
+    return live_state(newest.created_at if newest else None)

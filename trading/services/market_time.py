@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from trading.domain.ages import is_fresh_age
 from trading.models import AgentStatus
 from trading.services.exchange_calendar import is_session
 
@@ -16,7 +17,10 @@ CLOCK_MAX_AGE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The broker's clock as last read; ``now`` is carried forward by ``age``, the wall time since then."""
+    """The broker's clock as last read; ``now`` is carried forward by ``age``, the wall time since then.
+
+    An age below zero tells that a clock has stepped back since: the reading is not fresh, and stands as it was.
+    """
 
     now: datetime
     age: timedelta
@@ -24,7 +28,7 @@ class _Reading:
 
     @property
     def is_fresh(self) -> bool:
-        return self.age <= CLOCK_MAX_AGE
+        return is_fresh_age(self.age, CLOCK_MAX_AGE)
 
 
 def market_now() -> datetime | None:
@@ -59,4 +63,4 @@ def _last_reading() -> _Reading | None:
     if agent is None or agent.market_time is None or agent.market_time_read_at is None:
         return None
     age = timezone.now() - agent.market_time_read_at
-    return _Reading(agent.market_time + age, age, agent.market_open)
+    return _Reading(agent.market_time + max(age, timedelta(0)), age, agent.market_open)

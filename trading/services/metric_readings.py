@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 
 import redis
@@ -130,6 +131,11 @@ def provider_readings() -> list[Reading]:
     return found
 
 
+def _age(moment: datetime, now: datetime) -> float:
+    """Return how far off a moment is in seconds: one that lies ahead is from before a step back, and not new."""
+    return abs((now - moment).total_seconds())
+
+
 def _state() -> Iterator[Reading]:
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     engaged = switch.is_engaged()
@@ -150,7 +156,7 @@ def _account() -> Iterator[Reading]:
         yield Reading("cash_usd", float(account.cash))
         yield Reading("buying_power_usd", float(account.buying_power))
         yield Reading("daily_pnl_usd", float(account.day_pnl))
-        yield Reading("account_age_seconds", (timezone.now() - account.read_at).total_seconds())
+        yield Reading("account_age_seconds", _age(account.read_at, timezone.now()))
         if account.day_pnl_percent is not None:
             yield Reading("daily_pnl_percent", float(account.day_pnl_percent))
     yield Reading("exposure_usd", float(exposure.held))
@@ -167,28 +173,29 @@ def _account() -> Iterator[Reading]:
 
 
 def _cycles() -> Iterator[Reading]:
-    """Look for the last completed ones among the newest 500, so that a long outage costs no scan."""
+    """Look for the last completed ones among the newest 500, so that a long outage costs no scan.
+
+    The newest by their numbers: after a clock stepped back their times do not say which that is.
+    """
     now = timezone.now()
     yield Reading("cycle_interval_seconds", settings.seconds("cycle_interval"))
-    recent = Cycle.objects.order_by("-started_at", "-id").values_list("cycle_type", "status", "ended_at")
+    recent = Cycle.objects.order_by("-number").values_list("cycle_type", "status", "ended_at")
     seen: set[str] = set()
     for cycle_type, status, ended_at in recent[:CYCLES_SEARCHED]:
         if status == CycleStatus.COMPLETED and ended_at is not None and cycle_type not in seen:
             seen.add(cycle_type)
-            age = (now - ended_at).total_seconds()
-            yield Reading("last_completed_cycle_age_seconds", age, (cycle_type,))
+            yield Reading("last_completed_cycle_age_seconds", _age(ended_at, now), (cycle_type,))
 
 
 def _work() -> Iterator[Reading]:
     now = timezone.now()
     for process, beaten_at in Heartbeat.objects.values_list("process", "beaten_at"):
-        yield Reading("heartbeat_age_seconds", (now - beaten_at).total_seconds(), (process,))
+        yield Reading("heartbeat_age_seconds", _age(beaten_at, now), (process,))
     orders = dict(Order.objects.open().values_list("status").annotate(n=Count("pk")).order_by())
     sagas = dict(Saga.objects.open().values_list("status").annotate(n=Count("pk")).order_by())
     yield from (Reading("open_orders", orders.get(status, 0), (status,)) for status in OPEN_ORDER)
     yield from (Reading("open_sagas", sagas.get(status, 0), (status,)) for status in OPEN_SAGA)
-    waiting = Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__gt=now)
-    yield Reading("approvals_waiting", waiting.count())
+    yield Reading("approvals_waiting", Approval.objects.waiting(now).count())
 
 
 def _money_of_models() -> Iterator[Reading]:

@@ -10,14 +10,19 @@ from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from ai.models import ModelCall
 from risk.models import KillSwitch
+from trading.domain.ages import is_to_come
+from trading.domain.clocks import Clock
 from trading.domain.metrics import Totals
 from trading.domain.statuses import CycleStatus, DecisionStatus, OrderStatus, SagaStatus
 from trading.models import AIDecision, Cycle, Event, MetricTotals, Order
+from trading.models.event import POSITIONS
+from trading.services import clock_watch
 
 # Longer than any transaction that writes events: what commits later than this after its time is not counted.
 SETTLED_AFTER = timedelta(seconds=20)
@@ -32,17 +37,21 @@ BASIS_POINTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From ``start`` (inclusive) to ``end`` (exclusive), wall time."""
+    """From ``start`` (inclusive) to ``end`` (exclusive), wall time; of events only those ``after`` a position."""
 
     start: datetime
     end: datetime
+    after: int = 0
 
     def events(
         self, aggregate_type: str
     ) -> "Iterator[tuple[str, UUID | None, dict[str, object], str, datetime]]":
         """Yield type, cycle, payload, aggregate id and time of the events of one kind of aggregate."""
         found = Event.objects.filter(
-            occurred_at__gte=self.start, occurred_at__lt=self.end, aggregate_type=aggregate_type
+            occurred_at__gte=self.start,
+            occurred_at__lt=self.end,
+            aggregate_type=aggregate_type,
+            position__gt=self.after,
         )
         fields = ("type", "cycle_id", "payload", "aggregate_id", "occurred_at")
         return found.values_list(*fields).iterator(chunk_size=2000)
@@ -83,14 +92,24 @@ def _count_window(target: datetime) -> Counted:
             kept = MetricTotals.objects.get(pk=1)
             return Counted(Totals.from_json(kept.totals), kept.counted_until)
         totals = Totals.from_json(row.totals)
+        if is_to_come(row.counted_until, target):
+            # A clock stepped back: count on from now, and nothing twice when its time comes by again.
+            row.counted_until, row.after_position = target, _last_position()
+            row.save(update_fields=["counted_until", "after_position"])
         end = min(target, row.counted_until + LONGEST_WINDOW)
         if end > row.counted_until:
-            window = Window(row.counted_until, end)
+            window = Window(row.counted_until, end, row.after_position)
             for count in COUNTS:
                 count(totals, window)
             row.counted_until, row.totals = end, totals.to_json()
             row.save(update_fields=["counted_until", "totals"])
         return Counted(totals, row.counted_until)
+
+
+def _last_position() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT last_value FROM {POSITIONS}")  # noqa: S608 - a constant
+        return int(cursor.fetchone()[0])
 
 
 def _cycles(totals: Totals, window: Window) -> None:
@@ -188,6 +207,15 @@ COUNTS: tuple[Callable[[Totals, Window], None], ...] = (
     _models,
     _switch,
 )
+
+
+def add_clock_steps(totals: Totals) -> Totals:
+    """Add the steps of clocks, counted in the log itself: what is counted by time is beyond a step back."""
+    steps = Event.objects.filter(aggregate_type=clock_watch.AGGREGATE).values_list("payload__clock")
+    counted = dict(steps.annotate(n=Count("pk")).order_by())
+    for clock in Clock:
+        totals.add("clock_steps", [clock], counted.get(clock.value, 0))
+    return totals
 
 
 def known_series(totals: Totals) -> Totals:

@@ -19,6 +19,7 @@ from django.utils.crypto import salted_hmac
 from connectors import notices
 from connectors.errors import ConnectorError
 from connectors.redaction import redact
+from trading.domain.ages import in_force
 from trading.domain.backoff import backoff_seconds
 from trading.domain.incoming import IncomingEvent
 from trading.domain.notices import (
@@ -37,6 +38,7 @@ from trading.models import NoticeMessage, NoticeTopic
 from trading.services.consuming import Subscription
 from trading.services.outbox import our_source
 from trading.services.sweeping import Work
+from trading.services.waits import is_over
 
 log = structlog.get_logger(__name__)
 CONSUMER = "notify"
@@ -45,6 +47,7 @@ TOPICS = LISTENED_TO
 REMEMBERED = timedelta(days=30)
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
+LONGEST_QUIET = max(pace.quiet + pace.gather for pace in PACES.values())
 WAITING, SENT, DROPPED = NoticeMessage.Status.WAITING, NoticeMessage.Status.SENT, NoticeMessage.Status.DROPPED
 
 
@@ -82,7 +85,7 @@ def note(event: IncomingEvent) -> Sequence[Work]:
 def make_messages() -> int:
     """Make messages of what is due; return how many."""
     now = timezone.now()
-    due = list(NoticeTopic.objects.filter(due_at__lte=now).order_by("due_at"))
+    due = list(NoticeTopic.objects.filter(is_over("due_at", now, LONGEST_QUIET)).order_by("due_at"))
     for row in due:
         gathered = _gathered(row)
         message = message_of(gathered, tells_end=row.in_trouble and row.over_at is not None)
@@ -111,11 +114,8 @@ def make_messages() -> int:
 def send_next(addresses: Sequence[str]) -> bool:
     """Try the message that is due first, at every address that does not have it; return whether there was one."""
     now = timezone.now()
-    message = (
-        NoticeMessage.objects.filter(status=WAITING, next_attempt_at__lte=now)
-        .order_by("next_attempt_at")
-        .first()
-    )
+    is_due = is_over("next_attempt_at", now, timedelta(seconds=LONGEST_PAUSE_SECONDS))
+    message = NoticeMessage.objects.filter(is_due, status=WAITING).order_by("next_attempt_at").first()
     if message is None:
         return False
     if now >= message.expires_at:
@@ -171,8 +171,9 @@ def _gather(notice: Notice, happened_at: datetime, now: datetime) -> None:
     row, _ = NoticeTopic.objects.get_or_create(pk=notice.topic)
     pace = PACES[notice.topic]
     if row.due_at is None:
-        quiet_until = row.told_at + pace.quiet if row.told_at else now
-        row.due_at = max(now + pace.gather, quiet_until)
+        quiet_until = row.told_at + pace.quiet if row.told_at else None
+        still_quiet = quiet_until is not None and in_force(quiet_until, now, pace.quiet)
+        row.due_at = max(now + pace.gather, quiet_until) if quiet_until and still_quiet else now + pace.gather
         row.since = happened_at
     row.title, row.many, row.advice, row.severity = notice.title, notice.many, notice.advice, notice.severity
     row.lines = with_line([(line, n) for line, n in row.lines], notice.line)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
+from trading.models.portfolio import next_in_order
 from trading.services import stages, transitions
 from trading.services.providers import current_providers
 
@@ -109,6 +110,7 @@ def _acknowledgement(row: Order, told: BrokerOrder) -> dict[str, Any]:
 def _apply(row: Order, event: str, changes: dict[str, Any], told: BrokerOrder) -> None:
     ends = ORDER[(row.status, event)] not in OPEN_ORDER
     changes["ended_at"] = timezone.now() if ends else None
+    changes["ended_sequence"] = next_in_order() if ends else None
     if told.status == BrokerOrderStatus.REJECTED:
         changes["broker_message"] = told.status_detail
     changes |= {"filled_quantity": told.filled_quantity, "average_price": told.average_price}

@@ -18,6 +18,7 @@ from django.utils import timezone
 from ai.builtin import LABEL as BUILTIN_ANALYST
 from risk.models import KillSwitch, RiskLimits
 from risk.services import book, switch
+from trading.domain.ages import is_fresh
 from trading.domain.order_ids import Purpose
 from trading.models import (
     AgentStatus,
@@ -147,8 +148,8 @@ class Overview:
 
 
 def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
-    """Return whether a figure of ``moment`` (wall time) is too old to be taken for live."""
-    return moment is None or (now or timezone.now()) - moment > STALE_AFTER
+    """Return whether a figure of ``moment`` (wall time) is too old, or from the future, to be taken for live."""
+    return not is_fresh(moment, now or timezone.now(), STALE_AFTER)
 
 
 def standing() -> Standing:
@@ -164,9 +165,7 @@ def standing() -> Standing:
         simulated=simulated,
         world=_world(agent, simulated=simulated),
         analyst=", ".join(django_settings.ENVIRONMENT.ai_models) or BUILTIN_ANALYST,
-        approvals_open=Approval.objects.filter(
-            status=Approval.Status.REQUESTED, expires_at__gt=timezone.now()
-        ).count(),
+        approvals_open=Approval.objects.waiting(timezone.now()).count(),
         unprotected=unprotected_positions() if engagement else (),
     )
 
@@ -230,7 +229,7 @@ def overview() -> Overview:
 
 def money() -> Money | None:
     """Return the account as last read, None before the first reading."""
-    snapshot = EquitySnapshot.objects.order_by("-created_at").first()
+    snapshot = EquitySnapshot.objects.newest()
     if snapshot is None:
         return None
     start = snapshot.session_start_equity

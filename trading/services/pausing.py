@@ -19,6 +19,7 @@ from trading.services import settings, transitions
 from trading.services.failures import log_failure
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
+from trading.services.waits import is_over
 
 REASON = "broker_unavailable"
 MAY_PAUSE = (CycleStage.FETCHING, CycleStage.EXECUTING)
@@ -70,7 +71,8 @@ def resume_cycle(cycle_id: UUID) -> CycleStage | None:
     now = timezone.now()
     if cycle.status != CycleStatus.PAUSED or now >= cycle.deadline_at:
         return None
-    claimed = Cycle.objects.filter(pk=cycle_id, status=CycleStatus.PAUSED, lease_until__lte=now)
+    due = is_over("lease_until", now, longest_wait())
+    claimed = Cycle.objects.filter(due, pk=cycle_id, status=CycleStatus.PAUSED)
     if not claimed.update(lease_until=_next_try(cycle.stage_at, now)):
         return None
     try:
@@ -102,6 +104,11 @@ def go_on(cycle: Cycle, *, actor: str = "") -> CycleStage | None:
     facts |= {"actor": actor} if actor else {}
     resumed = transitions.apply(cycle, "resume", changes=changes, **facts)
     return CycleStage(cycle.stage) if resumed else None
+
+
+def longest_wait() -> timedelta:
+    """Return the longest time from one try to the next."""
+    return timedelta(seconds=max(settings.seconds("retry_base"), settings.seconds("retry_cap")))
 
 
 def _next_try(paused_at: datetime, now: datetime) -> datetime:

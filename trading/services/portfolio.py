@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
+from django.utils import timezone
 
 from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, MarketClock
 from connectors.errors import ConnectorError
@@ -14,7 +15,8 @@ from risk.services import locks
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
-from trading.services import stages, transitions, watchdog
+from trading.models.portfolio import next_in_order
+from trading.services import clock_watch, stages, sync_order, transitions, watchdog
 from trading.services.providers import Providers, current_providers
 
 SYNCED = "position_synced"
@@ -57,19 +59,26 @@ class KnownOrder:
 
 @dataclass(frozen=True, slots=True)
 class PortfolioTruth:
-    """What the broker said, when we asked (the database's wall time), and what we knew of orders then."""
+    """What the broker said, and what we knew of orders when we asked.
 
+    ``sequence`` is its place in the order of syncs, taken before the broker was asked: it decides which answer is
+    newer. ``asked_at`` (wall time) is shown to people and decides nothing. ``is_stored`` is False also where a
+    newer answer was stored already, which then holds whatever this one had to hold.
+    """
+
+    sequence: int
     asked_at: datetime
     account: Account
     clock: MarketClock
     positions: tuple[BrokerPosition, ...]
     known: tuple[KnownOrder, ...] = ()
+    is_stored: bool = False
 
 
 def sync_portfolio(cycle_id: UUID | None, *, looks: int = LOOKS) -> PortfolioTruth:
     """Ask the broker for clock, account and positions and store them; return what it said.
 
-    An answer older than what is stored already changes nothing.
+    An answer older than what is stored already changes nothing, and says so (``is_stored``).
 
     Args:
         looks: how often to look at most while orders fill under our eyes; with one, such a fill may count
@@ -86,16 +95,27 @@ def sync_portfolio(cycle_id: UUID | None, *, looks: int = LOOKS) -> PortfolioTru
         watchdog.sync_failed(error)
         raise
     if store_truth(truth, cycle_id, world=providers.world):
+        truth = replace(truth, is_stored=True)
+        clock_watch.market_told(truth.clock.now, may_jump=providers.simulated)
         watchdog.after_sync(truth.account)
     return truth
 
 
 def includes(order: Order) -> bool:
-    """Return whether a sync that was asked for after the order's end has let go of its reservation."""
-    asked_at = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
-    if order.reservation is None or asked_at is None or order.ended_at is None:
-        return False
-    return order.reservation.release_reason == SYNCED and asked_at > order.ended_at
+    """Return whether the stored sync was asked for after the order's end: the positions hold what it filled.
+
+    Once true it stays true, for what is stored later is newer. The order's end must have its place in the order of
+    syncs (``note_end``); without one nothing is known.
+    """
+    stored = AgentStatus.objects.values_list("positions_sequence", flat=True).get(pk=1)
+    return order.ended_sequence is not None and stored > order.ended_sequence
+
+
+def note_end(order: Order) -> None:
+    """Give the end of an order a place in the order of syncs, where it has none: as of now, which is later."""
+    if order.ended_sequence is None:
+        Order.objects.filter(pk=order.pk, ended_sequence=None).update(ended_sequence=next_in_order())
+        order.refresh_from_db(fields=["ended_sequence"])
 
 
 def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> bool:
@@ -111,8 +131,10 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
         locks.lock_book()
         agent = AgentStatus.objects.select_for_update().get(pk=1)
         _require_same_account(agent, truth.account, world)
-        if agent.positions_as_of is not None and agent.positions_as_of >= truth.asked_at:
+        if agent.positions_sequence >= truth.sequence:
+            sync_order.catch_up(agent.positions_sequence)
             return False  # a newer answer is stored: this one would give released room out twice
+        agent.positions_sequence = truth.sequence
         agent.market_time, agent.market_open = truth.clock.now, truth.clock.is_open
         agent.market_time_read_at = agent.positions_as_of = truth.asked_at
         EquitySnapshot.objects.create(
@@ -123,6 +145,7 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
             buying_power=truth.account.buying_power,
             market_time=truth.clock.now,
             source="broker_live",
+            sync_sequence=truth.sequence,
         )
         _store_positions(truth, cycle_id)
         agent.account_id = truth.account.account_id
@@ -135,11 +158,11 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
 
 
 def known_orders() -> tuple[KnownOrder, ...]:
-    """Return what we know of the orders that hold a reservation; read it before the time of the question.
+    """Return what we know of the orders that hold a reservation; read it before the question's place is taken.
 
     What we knew before the question is in the answer, so its sync may let go of it. And a sync that stores
-    later has a later time, so its answer has it too: were this read after the time, a slow sync could let go
-    of a fill that a sync with a later time, but an earlier look at the broker, then takes from the positions.
+    later has a later place, so its answer has it too: were this read after taking the place, a slow sync could let
+    go of a fill that a sync of a later place, but an earlier look at the broker, then takes from the positions.
     """
     holding = Order.objects.filter(reservation__released_at__isnull=True, reservation__isnull=False)
     return tuple(
@@ -172,18 +195,19 @@ def _hand_over(known: tuple[KnownOrder, ...]) -> None:
 
 
 def _ask(providers: Providers, looks: int) -> PortfolioTruth:
-    known = known_orders()  # before the time: see there
-    asked_at = _database_time()
+    known = known_orders()  # before the place is taken: see there
+    sequence, asked_at = sync_order.take_place(), timezone.now()
     broker = providers.broker
     clock = broker.clock()
-    since = clock.now - (asked_at - _oldest(known, asked_at)) - MARGIN
+    # Where a clock stepped back since, an order seems to come from the future: it is asked for alone then.
+    since = clock.now - max(asked_at - _oldest(known, asked_at), timedelta(0)) - MARGIN
     fills = _with_fills(broker, known, since)
     for look in range(1, looks + 1):
         included = fills  # told before the positions: what they include at least
         account, positions = broker.account(), broker.positions()
         if look == looks or (fills := _with_fills(broker, known, since)) == included:
             break
-    return PortfolioTruth(asked_at, account, clock, tuple(positions), included)
+    return PortfolioTruth(sequence, asked_at, account, clock, tuple(positions), included)
 
 
 def _oldest(known: tuple[KnownOrder, ...], otherwise: datetime) -> datetime:
@@ -214,14 +238,6 @@ def _with_fills(broker: Broker, known: tuple[KnownOrder, ...], since: datetime) 
 def _with_fill(order: KnownOrder, told: BrokerOrder | None) -> KnownOrder:
     filled = told.filled_quantity if told else order.filled_quantity
     return replace(order, filled_quantity=max(filled, order.filled_quantity))
-
-
-def _database_time() -> datetime:
-    """Return the database's wall clock: one clock orders the answers of all machines."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
-    return moment
 
 
 def _require_same_account(agent: AgentStatus, account: Account, world: str) -> None:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 import structlog
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from ai.domain.answer import parse_answer
 from ai.domain.types import Action, Proposal
 from risk.services import switch
+from trading.domain.ages import SLACK
 from trading.domain.incoming import IncomingEvent
 from trading.domain.statuses import DecisionStatus
 from trading.errors import BadEventError, CycleRunningError, NotConfiguredError
@@ -111,7 +112,8 @@ def start_waiting() -> Cycle | None:
     """
     _settle_what_cannot_trade()
     symbols = list(_waiting().values_list("symbol", flat=True)[:MOST_AT_ONCE])
-    recent = Cycle.objects.filter(trigger=TRIGGER, started_at__gt=timezone.now() - PAUSE)
+    now = timezone.now()
+    recent = Cycle.objects.filter(trigger=TRIGGER, started_at__gt=now - PAUSE, started_at__lte=now + SLACK)
     if not symbols or recent.exists():
         return None
     try:
@@ -129,7 +131,8 @@ def start_waiting() -> Cycle | None:
 
 def _settle_what_cannot_trade() -> None:
     waiting = TradeProposal.objects.filter(status=Status.WAITING)
-    late = waiting.filter(expires_at__lte=timezone.now())
+    now = timezone.now()
+    late = waiting.filter(Q(expires_at__lte=now) | Q(proposed_at__gt=now + CLOCK_TOLERANCE))
     late.update(status=Status.EXPIRED, reason="no cycle could take it up in time")
     if switch.is_engaged():
         waiting.update(status=Status.EXPIRED, reason="kill_switch")
@@ -182,5 +185,6 @@ def mark_taken(taken: Sequence[Taken]) -> None:
 
 def _waiting() -> "QuerySet[TradeProposal]":
     now = timezone.now()
-    waiting = TradeProposal.objects.filter(status=Status.WAITING, expires_at__gt=now)
+    in_time = {"expires_at__gt": now, "proposed_at__lte": now + CLOCK_TOLERANCE}
+    waiting = TradeProposal.objects.filter(status=Status.WAITING, **in_time)
     return waiting.select_related("strategy").order_by("received_at", "id")

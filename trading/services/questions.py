@@ -77,7 +77,7 @@ def read_scene(cycle: Cycle) -> Scene:
         now=now,
         snapshots=snapshots,
         positions={position.symbol: position for position in Position.objects.all()},
-        money=EquitySnapshot.objects.first(),
+        money=EquitySnapshot.objects.newest(),
         skips=skips,
         bars=_bars(snapshots),
     )

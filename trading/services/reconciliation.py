@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from connectors.base import BrokerFill, BrokerOrder
+from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
 from trading.models import AgentStatus, Order, Position, Saga
@@ -21,6 +22,7 @@ from trading.services.order_truth import record_broker_order, record_fills, reco
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
 from trading.services.sagas import settle_order
+from trading.services.submission import REQUEST_LEASE
 
 log = structlog.get_logger(__name__)
 LOOK_BACK = timedelta(days=3)
@@ -169,7 +171,7 @@ def _adopt(told: BrokerOrder, fills: Sequence[BrokerFill]) -> None:
 
 
 def _heal(ours: Order, told: BrokerOrder, report: ReconciliationReport) -> None:
-    leased = ours.lease_until is not None and ours.lease_until > timezone.now()
+    leased = in_force(ours.lease_until, timezone.now(), REQUEST_LEASE)
     ended = ours.status not in OPEN_ORDER and ours.status != OrderStatus.FAILED
     if leased or (ended and ours.filled_quantity == told.filled_quantity):
         return

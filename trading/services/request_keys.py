@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from trading.models import RequestKey
+from trading.services.waits import is_over
 
 LEASE = timedelta(minutes=5)  # longer than engaging and flattening may take
 KEPT = timedelta(hours=24)
@@ -57,7 +58,8 @@ def claim(*, user: User, key: str, fingerprint: str) -> Claimed:
         return Claimed(Claim.DONE, row)
     if row.holder == holder:
         return Claimed(Claim.TAKEN, row)
-    died = RequestKey.objects.filter(pk=row.pk, status__isnull=True, holder=row.holder, lease_until__lt=now)
+    held = RequestKey.objects.filter(pk=row.pk, status__isnull=True, holder=row.holder)
+    died = held.filter(is_over("lease_until", now, LEASE))
     if died.update(holder=holder, lease_until=fresh.lease_until):
         row.holder = holder
         return Claimed(Claim.TAKEN, row)

@@ -9,12 +9,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from connectors.errors import RejectedError
 from risk.services import switch
+from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.errors import TradingError
@@ -23,13 +25,15 @@ from trading.services import compensation, saga_steps, transitions
 from trading.services.booking import book_trade
 from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
-from trading.services.portfolio import includes, sync_portfolio
+from trading.services.portfolio import SYNCED, includes, note_end, sync_portfolio
 from trading.services.providers import current_providers
 from trading.services.spans import stage
 from trading.services.submission import UNSENT, submit_order
 
+log = structlog.get_logger(__name__)
 POLL_INTERVAL = timedelta(seconds=3)
 CANCEL_PATIENCE = timedelta(seconds=120)
+SYNCS_AT_MOST = 2  # in one visit: a sync that was refused has a newer one before it, which will do
 Step, Outcome = SagaStep.Name, SagaStep.Status
 
 
@@ -113,12 +117,13 @@ def _confirm(saga: Saga, order: Order) -> Order:
     saga_steps.begin(saga, Step.CONFIRM_FILL)
     # An entry whose request outlived its killed sender reaches the broker after the switch's cancels.
     unwanted = order.purpose == Purpose.ENTRY and switch.is_engaged()
-    if timezone.now() <= saga.deadline_at and not unwanted:
+    in_time = in_force(saga.deadline_at, timezone.now(), saga.deadline_at - saga.started_at)
+    if in_time and not unwanted:
         told = current_providers().broker.order(broker_order_id)
         return record_broker_order(order, told) if told else order
     order = _cancel_and_look(order, broker_order_id)
     since = saga_steps.note_cancel(saga)
-    if order.is_open and timezone.now() - since > CANCEL_PATIENCE:
+    if order.is_open and not in_force(since + CANCEL_PATIENCE, timezone.now(), CANCEL_PATIENCE):
         error = OrderWillNotEndError(f"{order.symbol}: open at the broker although cancelled since {since}")
         compensation.give_up(saga, error)
     return order
@@ -173,12 +178,13 @@ def _book(saga: Saga, order: Order) -> None:
     }
     saga_steps.end(saga, Step.CONFIRM_FILL, Outcome.COMPLETED, **facts)
     saga_steps.begin(saga, Step.UPDATE_POSITION)
-    if not includes(order):  # the sync of another saga may have brought it along
-        sync_portfolio(order.cycle_id, looks=1)  # many sagas end at once, and requests are limited
+    if not _positions_hold(order):
+        return  # the room stays reserved; the next visit asks again
     with transaction.atomic():
         locked = Order.objects.select_for_update(of=("self",)).select_related("decision__strategy")
         current = locked.get(pk=order.pk)
-        if current.filled_quantity != order.filled_quantity:
+        told = (order.filled_quantity, order.ended_sequence)
+        if (current.filled_quantity, current.ended_sequence) != told:
             return  # more filled since the sync: the next call syncs again
         if saga_steps.booked_quantity(saga) >= current.filled_quantity:
             return
@@ -189,8 +195,24 @@ def _book(saga: Saga, order: Order) -> None:
             saga_steps.correct(saga, **facts)
         saga_steps.end(saga, Step.UPDATE_POSITION, Outcome.COMPLETED)
         book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
-        compensation.release(current, reason="position_synced")
+        compensation.release(current, reason=SYNCED)
         _settle_decision(saga, event)
+
+
+def _positions_hold(order: Order) -> bool:
+    """Sync until the stored positions hold what the order filled; return whether they do.
+
+    The reservation must not end before: the fill would count nowhere, and its room be given out twice.
+    """
+    note_end(order)
+    for _ in range(SYNCS_AT_MOST):
+        if includes(order):  # the sync of another saga may have brought it along
+            return True
+        sync_portfolio(order.cycle_id, looks=1)  # many sagas end at once, and requests are limited
+    if includes(order):
+        return True
+    log.warning("fill_not_in_positions", symbol=order.symbol, client_order_id=order.client_order_id)
+    return False
 
 
 def _settle_decision(saga: Saga, event: str) -> None:

@@ -7,15 +7,18 @@ back as ``Work``; its caller enqueues it, or runs it here when the queue cannot 
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import F, Q
 from django.utils import timezone
 
+from trading.domain.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
-from trading.services import approvals, cycles, settings
+from trading.services import approvals, clock_watch, cycles, pausing, settings
+from trading.services.execution import CLAIM_LEASE
+from trading.services.waits import is_over, is_past, is_to_come
 
 FETCH_GRACE = timedelta(seconds=3)
 LOST_AFTER = timedelta(seconds=5)
@@ -50,31 +53,40 @@ def find_work() -> list[Work]:
 def end_overdue() -> list[Cycle]:
     """Abort cycles past their deadline, expire approvals nobody answered; return the cycles aborted."""
     now = timezone.now()
-    overdue = list(Cycle.objects.open().filter(deadline_at__lte=now))
-    for approval in Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__lte=now):
+    overdue = list(Cycle.objects.open().filter(Q(deadline_at__lte=now) | is_to_come("started_at", now)))
+    for approval in Approval.objects.overdue(now):
         approvals.expire(approval)
-    return [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason=_why_late(cycle))]
+    return [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason=_why_late(cycle, now))]
 
 
-def _why_late(cycle: Cycle) -> str:
-    """Return the reason of a cycle past its deadline; one that waits for the broker says so."""
+def _why_late(cycle: Cycle, now: datetime) -> str:
+    """Return the reason of a cycle past its deadline; one that waits for the broker says so.
+
+    How old a cycle is that seems to have started later than now cannot be told: a clock stepped back since. One that
+    is late by a step forward alone is aborted, too: nothing is traded late by any clock.
+    """
+    if cycle.deadline_at > now:
+        return f"{CLOCK_STEPPED} back"
+    if clock_watch.stepped_forward(since=cycle.started_at) > now - cycle.deadline_at:
+        return f"{CLOCK_STEPPED} forward"
     return f"deadline, {cycle.reason}"[:500] if cycle.status == CycleStatus.PAUSED else "deadline"
 
 
 def _cycle_work() -> Iterator[Work]:
     now = timezone.now()
-    fetched_by = now - timedelta(seconds=settings.seconds("fetch_timeout")) - FETCH_GRACE
+    fetch_time = timedelta(seconds=settings.seconds("fetch_timeout")) + FETCH_GRACE
     current = Cycle.objects.filter(status="running", deadline_at__gt=now)
     maintenance = Q(cycle_type=Cycle.Type.MAINTENANCE)
-    begin = Q(stage=CycleStage.FETCHING, stage_at__lt=fetched_by)
-    go_on = Q(stage=CycleStage.FINISHING, lease_until__lt=now)
+    begin = Q(is_past("stage_at", now, fetch_time), stage=CycleStage.FETCHING)
+    go_on = Q(is_over("lease_until", now, cycles.LONGEST_LEASE), stage=CycleStage.FINISHING)
     for pk in current.filter(maintenance, begin | go_on).values_list("pk", flat=True):
         yield Work(Kind.MAINTAIN, pk)
-    waiting = Cycle.objects.filter(status=CycleStatus.PAUSED, deadline_at__gt=now, lease_until__lte=now)
+    is_due = is_over("lease_until", now, pausing.longest_wait())
+    waiting = Cycle.objects.filter(is_due, status=CycleStatus.PAUSED, deadline_at__gt=now)
     for pk in waiting.values_list("pk", flat=True):
         yield Work(Kind.RESUME, pk)
     running = current.exclude(maintenance)
-    died = Q(stage=CycleStage.ANALYSING, lease_until__lt=now)
+    died = Q(is_over("lease_until", now, cycles.LONGEST_LEASE), stage=CycleStage.ANALYSING)
     for pk in running.filter(begin | died).values_list("pk", flat=True):
         yield Work(Kind.ANALYSE, pk)
     for pk in running.filter(Q(stage=CycleStage.EXECUTING) | go_on).values_list("pk", flat=True):
@@ -85,16 +97,16 @@ def _cycle_work() -> Iterator[Work]:
 def _decision_work() -> Iterator[Work]:
     now = timezone.now()
     lost = Q(status=DecisionStatus.PENDING) & (
-        Q(cycle__stage=CycleStage.EXECUTING, cycle__stage_at__lt=now - LOST_AFTER) | Q(approved=True)
+        Q(is_past("cycle__stage_at", now, LOST_AFTER), cycle__stage=CycleStage.EXECUTING) | Q(approved=True)
     )
-    died = Q(status=DecisionStatus.CLAIMED, lease_until__lt=now)
+    died = Q(is_over("lease_until", now, CLAIM_LEASE), status=DecisionStatus.CLAIMED)
     waits = Q(cycle__status=CycleStatus.PAUSED, approved=False)
     for pk in AIDecision.objects.filter(lost | died).exclude(waits).values_list("pk", flat=True):
         yield Work(Kind.EXECUTE, pk)
 
 
 def _saga_work() -> Iterator[Work]:
-    due = Saga.objects.open().filter(next_poll_at__lte=timezone.now())
+    due = Saga.objects.open().filter(is_over("next_poll_at", timezone.now(), CLAIM_LEASE))
     for pk in due.order_by("next_poll_at").values_list("pk", flat=True):
         yield Work(Kind.ADVANCE, pk)
 

@@ -21,9 +21,11 @@ from connectors.errors import ConnectorError
 from risk.models import KillSwitch
 from risk.services import switch
 from risk.services.limits import limits_in_force
+from trading.domain.ages import TOLERANCE, is_to_come
 from trading.domain.statuses import OrderStatus
 from trading.models import AgentStatus, Event, Order
 from trading.services import kill_switch, settings, transitions
+from trading.services.waits import is_past
 
 log = structlog.get_logger(__name__)
 ACTOR = "watchdog"
@@ -64,7 +66,9 @@ def sync_failed(error: ConnectorError) -> None:
     A broker that is down for a while is not by itself a reason to engage; with other errors it is.
     """
     read_at = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
-    spans = (timezone.now() - read_at) // SYNC_PATIENCE if read_at else 0
+    now = timezone.now()
+    # A reading from the future was stored before a clock stepped back: how old it is cannot be told, so it is old.
+    spans = 1 if is_to_come(read_at, now) else (now - read_at) // SYNC_PATIENCE if read_at else 0
     if read_at is not None and spans > 0:
         report_critical(
             kind=Critical.ACCOUNT_SYNC, subject=f"{read_at:%m%dT%H%M%S}-{spans}", detail=str(error)
@@ -75,7 +79,7 @@ def patrol() -> None:
     """Do what the sweeper does each round: count what has no outcome. Reads PostgreSQL alone."""
     patience = timedelta(seconds=settings.seconds("saga_timeout"))
     lost = [OrderStatus.UNKNOWN, OrderStatus.SUBMITTING]
-    for order in Order.objects.filter(status__in=lost, submitted_at__lt=timezone.now() - patience):
+    for order in Order.objects.filter(is_past("submitted_at", timezone.now(), patience), status__in=lost):
         detail = f"{order.symbol} {order.client_order_id}: nobody knows whether the broker has it"
         report_critical(
             kind=Critical.OUTCOME_UNKNOWN, subject=str(order.pk), detail=detail, cycle_id=order.cycle_id
@@ -190,9 +194,11 @@ def _note_standing(event: str, figures: Mapping[str, str]) -> None:
 
 def _watch_errors() -> None:
     limit = settings.count("critical_errors")
-    since = _errors_count_since()
+    since, after = _errors_count_since()
     counted = Q(aggregate_type="critical_error") | Q(type="saga.fail")
-    types = list(Event.objects.filter(counted, occurred_at__gte=since).values_list("type", flat=True))
+    span = (since, timezone.now() + TOLERANCE)
+    found = Event.objects.filter(counted, occurred_at__range=span, position__gt=after)
+    types = list(found.values_list("type", flat=True))
     if len(types) < limit:
         return
     figures = {name: str(types.count(name)) for name in sorted(set(types))}
@@ -202,10 +208,18 @@ def _watch_errors() -> None:
     )
 
 
-def _errors_count_since() -> datetime:
+def _errors_count_since() -> tuple[datetime, int]:
+    """Return from when on errors count, and after which position in the log: none of before the last release."""
     released = KillSwitch.objects.filter(released_at__isnull=False).order_by("-released_at").first()
-    start = timezone.now() - ERROR_WINDOW
-    return max(start, released.released_at) if released and released.released_at else start
+    now = timezone.now()
+    start = now - ERROR_WINDOW
+    if released is None or released.released_at is None:
+        return start, 0
+    if released.released_at <= now + TOLERANCE:
+        return max(start, released.released_at), 0
+    # The clock stepped back since: its times come by a second time, and only the log tells what was before.
+    release = Event.objects.filter(type="kill_switch.released").order_by("-position").first()
+    return start, release.position if release else 0
 
 
 def _engaged_for(trigger: Trigger, figures: Mapping[str, str]) -> bool:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from trading.domain.ages import TOLERANCE
 from trading.labels import colour_of, plain, words_of
 from trading.services.overview import is_stale
 
@@ -107,9 +108,11 @@ def room(value: Decimal, unit: str) -> str:
 
 @register.filter
 def age(moment: datetime | None) -> str:
-    """Write how long ago a moment was: 12 s ago, 3 min ago, 2 h ago, 4 d ago."""
+    """Write how long ago a moment was: 12 s ago, 3 min ago, 2 h ago, 4 d ago; in the future, by a clock's step."""
     if moment is None:
         return "never"
+    if moment > timezone.now() + TOLERANCE:
+        return "in the future"
     passed = max(timezone.now() - moment, timedelta(0)).total_seconds()
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
         if passed >= size:

@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
-from trading.services import heartbeats, watchdog
+from trading.services import clock_watch, heartbeats, watchdog
 from trading.services.guardian import Guardian
 from trading.services.reconciliation import reconcile
 from trading.services.sweeping import Work, end_overdue, find_work
@@ -59,6 +59,7 @@ class Command(BaseCommand):
     def _round(self, revived: dict[Work, float]) -> None:
         """Do one round; work is not enqueued again while its last message may still be on the way."""
         heartbeats.beat("sweeper")
+        clock_watch.look()
         end_overdue()
         watchdog.patrol()
         now = time.monotonic()

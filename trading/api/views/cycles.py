@@ -40,7 +40,7 @@ class CycleSerializer(RowSerializer):
 
     class Meta:
         model = Cycle
-        fields = [*columns_of(Cycle, "universe", "headlines", "lease_until"), "is_paused_by_person"]
+        fields = [*columns_of(Cycle, "universe", "headlines", "lease_until", "number"), "is_paused_by_person"]
 
     def paused_by_person(self, cycle: Cycle) -> bool:
         """Return whether only a person resumes it."""

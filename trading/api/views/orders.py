@@ -26,7 +26,7 @@ class OrderSerializer(RowSerializer):
 
     class Meta:
         model = Order
-        fields = columns_of(Order, "lease_until", "reservation")
+        fields = columns_of(Order, "lease_until", "reservation", "ended_sequence")
 
 
 class FillSerializer(RowSerializer):
@@ -58,7 +58,7 @@ class EquitySerializer(RowSerializer):
 
     class Meta:
         model = EquitySnapshot
-        fields = columns_of(EquitySnapshot, "source")
+        fields = columns_of(EquitySnapshot, "source", "sync_sequence")
 
 
 class _Traded(ListQuery):
