@@ -1,9 +1,19 @@
-"""When a price may be used, and when two sources disagree."""
+"""When a price may be used, when two sources disagree, and what the daily bars say of how far prices move."""
 
 import enum
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+VOLATILITY_DAYS = 20
+FEWEST_RETURNS = 5
+NEW_YORK = ZoneInfo("America/New_York")
+OPENS_AT, OPENING_ENDS_AT = time(9, 30), time(9, 45)
 
 
 class NoPrice(enum.StrEnum):
@@ -45,3 +55,27 @@ def disagreement(first: Decimal, second: Decimal) -> Decimal:
     if not (first > 0 and second > 0):
         raise ValueError(f"prices must be positive, were {first} and {second}")
     return abs(second - first) / first
+
+
+def daily_volatility(closes: Sequence[Decimal]) -> Decimal | None:
+    """Return the standard deviation of the last twenty daily log returns, as a ratio.
+
+    Args:
+        closes: daily closes, the oldest first, without the day whose price is judged: a wrong price would
+            widen its own band.
+
+    Returns:
+        None with fewer than five returns, or where a close is no positive finite number.
+    """
+    last = list(closes)[-VOLATILITY_DAYS - 1 :]
+    if len(last) <= FEWEST_RETURNS or not all(close.is_finite() and close > 0 for close in last):
+        return None
+    logs = [float(close.ln()) for close in last]
+    returns = [after - before for before, after in itertools.pairwise(logs)]
+    deviation = statistics.stdev(returns)
+    return Decimal(str(deviation)) if math.isfinite(deviation) else None
+
+
+def is_opening(at: datetime) -> bool:
+    """Return whether ``at`` (aware) is in the first minutes of a stock session, which always begins at 9:30."""
+    return OPENS_AT <= at.astimezone(NEW_YORK).time() < OPENING_ENDS_AT
