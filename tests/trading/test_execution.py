@@ -212,9 +212,31 @@ def test_exits_never_wait_for_a_person(account: Outside) -> None:
     make_agent(mode="semi_auto")
     open_cycle()
 
-    assert execute_decision(wish(action="sell", confidence=Decimal("0.1")).pk) is not None
+    assert execute_decision(wish(action="sell", confidence=Decimal("0.7")).pk) is not None
 
     assert Order.objects.get().side == "sell"
+
+
+@pytest.mark.parametrize("mode", ["autonomous", "semi_auto"])
+def test_sale_that_nobody_is_sure_of_is_denied(account: Outside, mode: str) -> None:
+    """A publisher that says "sell" at 0.01 sold everything."""
+    account.hold(STOCK, "2")
+    make_agent(mode=mode)
+    open_cycle()
+    decision = wish(action="sell", confidence=Decimal("0.01"))
+
+    assert execute_decision(decision.pk) is None
+
+    assert fate(decision) == ("denied", "low_confidence")
+    assert RiskCheck.objects.get().figures["min_confidence"] == "0.7"
+    assert nothing_was_ordered(account)
+
+
+def test_persons_word_lifts_the_threshold_of_a_sale(account: Outside) -> None:
+    account.hold(STOCK, "2")
+    open_cycle()
+
+    assert execute_decision(wish(action="sell", confidence=Decimal("0.01"), approved=True).pk) is not None
 
 
 @pytest.mark.parametrize("mode", ["manual", "semi_auto"])

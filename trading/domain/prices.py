@@ -3,13 +3,13 @@
 import enum
 import itertools
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+SMALLEST, LARGEST = Decimal("1e-12"), Decimal("1e24")  # beyond them a number is a mistake
 VOLATILITY_DAYS = 20
 FEWEST_RETURNS = 5
 NEW_YORK = ZoneInfo("America/New_York")
@@ -58,22 +58,31 @@ def disagreement(first: Decimal, second: Decimal) -> Decimal:
 
 
 def daily_volatility(closes: Sequence[Decimal]) -> Decimal | None:
-    """Return the standard deviation of the last twenty daily log returns, as a ratio.
+    """Return the standard deviation of daily log returns as a ratio: of twenty days or of all, the larger.
+
+    A calm month does not make a coin calm.
 
     Args:
         closes: daily closes, the oldest first, without the day whose price is judged: a wrong price would
             widen its own band.
 
     Returns:
-        None with fewer than five returns, or where a close is no positive finite number.
+        None with fewer than five returns, or where a close is no price.
     """
-    last = list(closes)[-VOLATILITY_DAYS - 1 :]
-    if len(last) <= FEWEST_RETURNS or not all(close.is_finite() and close > 0 for close in last):
+    if len(closes) <= FEWEST_RETURNS or not all(map(_is_price, closes)):
         return None
-    logs = [float(close.ln()) for close in last]
+    logs = [math.log(close) for close in closes]
     returns = [after - before for before, after in itertools.pairwise(logs)]
-    deviation = statistics.stdev(returns)
-    return Decimal(str(deviation)) if math.isfinite(deviation) else None
+    return Decimal(str(max(_deviation(returns), _deviation(returns[-VOLATILITY_DAYS:]))))
+
+
+def _is_price(value: Decimal) -> bool:
+    return value.is_finite() and SMALLEST <= value <= LARGEST
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def is_opening(at: datetime) -> bool:

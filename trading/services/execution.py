@@ -21,6 +21,9 @@ from trading.services.saga_steps import create_steps
 from trading.services.spans import stage
 
 CLAIM_LEASE = timedelta(seconds=45)
+CLOCKS_APART = timedelta(
+    seconds=1
+)  # the answer may be written by another machine, a moment ahead of this one
 
 
 def execute_decision(decision_id: UUID) -> UUID | None:
@@ -61,11 +64,29 @@ def _claim(decision_id: UUID) -> AIDecision | None:
 
 
 def _expired(decision: AIDecision) -> bool:
-    """Expire a decision whose cycle has ended or is past its deadline: never traded late."""
+    """Expire a decision whose cycle has ended or is past its deadline, or whose approval is too long ago."""
+    if decision.approved:
+        return _answer_expired(decision)
     cycle = decision.cycle
-    if decision.approved or (cycle.status == CycleStatus.RUNNING and timezone.now() < cycle.deadline_at):
+    if cycle.status == CycleStatus.RUNNING and timezone.now() < cycle.deadline_at:
         return False
     _settle(decision, "expire", reason="cycle_deadline", detail=f"the cycle is {cycle.status}")
+    return True
+
+
+def _answer_expired(decision: AIDecision) -> bool:
+    """Expire a decision that a person approved for a moment that is over, however it was kept from its order.
+
+    An answer of the future is as void as an old one: a clock was set, and nobody knows how old it is.
+    """
+    granted = Approval.objects.filter(decision=decision, status=Approval.Status.GRANTED)
+    answered_at = granted.values_list("answered_at", flat=True).first()
+    valid = timedelta(seconds=settings.seconds("approval_valid"))
+    if answered_at is not None and -CLOCKS_APART <= timezone.now() - answered_at <= valid:
+        return False
+    said = f"approved at {answered_at:%Y-%m-%d %H:%M:%S} UTC" if answered_at else "no answer is on record"
+    detail = f"{said}, not carried out within {valid.total_seconds():.0f} s"
+    _settle(decision, "expire", reason="approval_expired", detail=detail)
     return True
 
 
@@ -95,6 +116,8 @@ def _pass_gate(decision: AIDecision) -> UUID | None:
     snapshot = MarketSnapshot.objects.filter(symbol=decision.symbol).order_by("-quoted_at").first()
     with stage("gate", symbol=decision.symbol), transaction.atomic():
         locks.lock_book()
+        if decision.approved and _answer_expired(decision):  # the lock may have been waited for
+            return None
         intent = gate_inputs.order_intent(decision, snapshot)
         judgement = risk_book.check_and_reserve(
             intent=intent,
