@@ -72,9 +72,7 @@ def test_answer_whose_process_was_killed_is_void_after_its_time(
 
     change(approval, answered_at=ago(minutes=6))
     change(decision, lease_until=ago(minutes=5))
-    set_runtime_setting(
-        name="price_max_age", value="3600", actor="test"
-    )  # as if a cycle had fetched one first
+    set_runtime_setting(name="price_max_age", value="3600", actor="test")  # as if one had been fetched first
     sync_portfolio(None)
     stopped_system.start()
 
