@@ -56,7 +56,16 @@ def bare_lock_of(_number: int) -> Call:
 def pure_gate() -> Call:
     """Return one judgement of an entry against a book of 14 positions."""
     from risk.domain.gate import judge
-    from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits, TradingState
+    from risk.domain.types import (
+        AssetRules,
+        OrderIntent,
+        PriceBand,
+        PriceFacts,
+        Reference,
+        RiskBook,
+        RiskLimits,
+        TradingState,
+    )
 
     rules = AssetRules(True, True, Decimal("0.000000001"), Decimal(0), Decimal(1))
     intent = OrderIntent(
@@ -70,6 +79,12 @@ def pure_gate() -> Call:
         max_price_age_seconds=90.0,
         market_open=True,
         rules=rules,
+        price_facts=PriceFacts(
+            band=PriceBand(Decimal("0.2"), Decimal(8), Decimal("0.02"), Decimal("0.1")),
+            recent=tuple(Reference(Decimal("123.4"), "alpaca") for _ in range(5)),
+            close=Reference(Decimal("121.9"), "daily bar"),
+            daily_volatility=Decimal("0.02"),
+        ),
     )
     book = RiskBook(
         switch_engaged=False,
@@ -159,6 +174,7 @@ def _decision(asset: Any, action: str, *, running: bool) -> tuple[Any, Any]:
         cycle=cycle,
         symbol=symbol,
         price=quote.price,
+        previous_close=quote.previous_close,
         source=quote.source,
         quoted_at=max(quote.quoted_at, market_now() or quote.quoted_at),
         fetched_at=now,

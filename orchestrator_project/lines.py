@@ -149,6 +149,9 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.abort": lambda p: f"cycle aborted: {p['reason']}",
     "cycle.fail": lambda p: f"cycle failed: {p['reason']}",
     "decision.deny": lambda p: "" if p["reason"] in QUIET else f"  {p['symbol']} denied: {p['reason']}",
+    "decision.expire": lambda p: (
+        f"  {p['symbol']}: approved, not carried out in time" if p.get("reason") == "approval_expired" else ""
+    ),
     "decision.store": lambda p: f"  {p['symbol']} stored for review: {p['reason']}",
     "decision.request_approval": lambda _: "  a decision waits for approval in the console",
     "order.created": _order_created,

@@ -60,6 +60,10 @@ def seed() -> str | None:
                 name=spec.name,
                 defaults={"value": str(spec.default), "unit": spec.unit, "description": spec.description},
             )
+            told_otherwise = RuntimeSetting.objects.filter(name=spec.name).exclude(
+                description=spec.description
+            )
+            told_otherwise.update(description=spec.description)  # what a setting does is the code's to say
         if not RiskLimits.objects.exists():
             RiskLimits.objects.create(version=1, author=SEED_AUTHOR, note="defaults", **DEFAULT_LIMITS)
         if not Strategy.objects.exists():

@@ -102,7 +102,7 @@ def make_cycle(**overrides: Any) -> Cycle:
 
 
 def make_snapshot(**overrides: Any) -> MarketSnapshot:
-    """Write one symbol's price as a cycle saw it."""
+    """Write one symbol's price as a cycle saw it: plausible, for yesterday's close was the same."""
     now = timezone.now()
     values = {
         "symbol": "AAPL",
@@ -112,6 +112,7 @@ def make_snapshot(**overrides: Any) -> MarketSnapshot:
         "fetched_at": now,
     }
     values |= overrides
+    values.setdefault("previous_close", values["price"])
     values.setdefault("cycle", None)
     values["cycle"] = values["cycle"] or make_cycle()
     return MarketSnapshot.objects.create(**values)

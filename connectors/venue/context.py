@@ -56,7 +56,7 @@ class Venue:
         signal.raise_signal(signal.SIGTERM)
 
     def observed(self, request: web.Request, instrument: Instrument) -> Tick | None:
-        """Return the last price as this request may see it: faults may age, zero or hide it."""
+        """Return the last price as this request may see it: faults may age, falsify, zero or hide it."""
         fault = self.faults.hit(
             PRICE_KINDS, method=request.method, path=request.path, symbols=(instrument.symbol,)
         )
@@ -69,7 +69,10 @@ class Venue:
             aged = self.market.tick(instrument, self.clock.now() - seconds)
             return aged or self.market.tick(instrument)
         tick = self.market.tick(instrument)
-        return None if tick is None else Tick(0.0, tick.traded_at, tick.half_spread)
+        if tick is None:
+            return None
+        price = tick.price * fault.fraction if fault.kind == "wrong_price" else 0.0
+        return Tick(price, tick.traded_at, tick.half_spread)
 
 
 VENUE = web.AppKey("venue", Venue)

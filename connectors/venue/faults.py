@@ -22,6 +22,7 @@ Kind = Literal[
     "stale_price",
     "missing_symbol",
     "zero_price",
+    "wrong_price",
     "reject_order",
     "fill_delay",
     "partial_fill",
@@ -31,7 +32,7 @@ Kind = Literal[
 TRANSPORT_KINDS = frozenset(
     {"latency", "rate_limit", "error", "hang", "drip", "reset_before", "reset_after", "truncate"}
 )
-PRICE_KINDS = frozenset({"stale_price", "missing_symbol", "zero_price"})
+PRICE_KINDS = frozenset({"stale_price", "missing_symbol", "zero_price", "wrong_price"})
 
 
 class FaultSpec(BaseModel):
@@ -44,7 +45,7 @@ class FaultSpec(BaseModel):
         seconds: the delay (latency, fill_delay), the pause between bytes (drip), the length (hang; None: for
             ever), the age (stale_price), the wait before the rest (partial_fill; None: the rest never fills).
         status: of an error; for reject_order: refuse at once with it, None: accept, then reject.
-        fraction: of the quantity, for partial_fill.
+        fraction: of the quantity, for partial_fill; of the price, for wrong_price.
         symbols: only these; None: all.
         probability: of a hit on each matching request.
         body: the reply's body (error, rate_limit), or the model's answer (content).

@@ -13,8 +13,8 @@ SMALLEST = Decimal("1e-12")
 
 def is_money(equity: Decimal, start: Decimal, buying_power: Decimal) -> bool:
     """Return whether the account's figures can be decided upon: finite, the two equities positive."""
-    bounded = _within(buying_power, -LARGEST, LARGEST)
-    return bounded and all(_within(amount, SMALLEST, LARGEST) for amount in (equity, start))
+    bounded = within(buying_power, -LARGEST, LARGEST)
+    return bounded and all(within(amount, SMALLEST, LARGEST) for amount in (equity, start))
 
 
 def invalid_figures(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> dict[str, str]:
@@ -30,46 +30,47 @@ def invalid_figures(intent: OrderIntent, book: RiskBook, limits: RiskLimits | No
     return {name: str(value) for name, value in found}
 
 
-def _within(value: Decimal, low: Decimal | int, high: Decimal | int) -> bool:
+def within(value: Decimal, low: Decimal | int, high: Decimal | int) -> bool:
+    """Return whether a number is finite and between two others, both inclusive."""
     return value.is_finite() and low <= value <= high
 
 
 def _of_intent(intent: OrderIntent) -> Iterator[tuple[str, object]]:
-    for name in ("confidence", "min_confidence"):
-        if not _within(getattr(intent, name), 0, 1):
+    for name in ("confidence", "min_confidence") if intent.needs_confidence else ():
+        if not within(getattr(intent, name), 0, 1):
             yield name, getattr(intent, name)
-    if not (_within(intent.size_percent, 0, HUNDRED) and intent.size_percent > 0):
+    if not (within(intent.size_percent, 0, HUNDRED) and intent.size_percent > 0):
         yield "size_percent", intent.size_percent
     price = intent.price
-    if price is not None and price.is_finite() and price > 0 and not _within(price, SMALLEST, LARGEST):
+    if price is not None and price.is_finite() and price > 0 and not within(price, SMALLEST, LARGEST):
         yield "price", price
 
 
 def _of_book(intent: OrderIntent, book: RiskBook) -> Iterator[tuple[str, object]]:
     if intent.reducing:
-        if not _within(book.held_quantity, -LARGEST, LARGEST):
+        if not within(book.held_quantity, -LARGEST, LARGEST):
             yield "held_quantity", book.held_quantity
         return
     for kind, amounts in (("exposure", book.exposures), ("reserved", book.reserved)):
         for symbol, amount in amounts.items():
-            if not _within(amount, 0, LARGEST):
+            if not within(amount, 0, LARGEST):
                 yield f"{kind} {symbol}", amount
     unspent = book.not_in_buying_power
-    if unspent is not None and not _within(unspent, 0, LARGEST):
+    if unspent is not None and not within(unspent, 0, LARGEST):
         yield "not_in_buying_power", unspent
 
 
 def _of_rules(rules: AssetRules) -> Iterator[tuple[str, object]]:
-    if not _within(rules.quantity_step, SMALLEST, LARGEST):
+    if not within(rules.quantity_step, SMALLEST, LARGEST):
         yield "quantity_step", rules.quantity_step
     for name in ("min_quantity", "min_notional"):
         value: Decimal = getattr(rules, name)
-        if not _within(value, 0, LARGEST):
+        if not within(value, 0, LARGEST):
             yield name, value
 
 
 def _of_limits(limits: RiskLimits) -> Iterator[tuple[str, object]]:
     for name in ("max_position_percent", "max_exposure_percent", "max_daily_loss_percent"):
         value: Decimal = getattr(limits, name)
-        if not _within(value, 0, HUNDRED):
+        if not within(value, 0, HUNDRED):
             yield name, value

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, localcontext
 
 from risk.domain.checks import invalid_figures, is_money
+from risk.domain.plausibility import PriceVerdict, judge_price
 from risk.domain.reasons import DenyReason
 from risk.domain.sizing import HUNDRED, meets_minimum, percent_of, round_down, wanted_percent
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits, TradingState, Verdict
@@ -31,9 +32,10 @@ class _Entry:
 def judge(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> Verdict:
     """Return how much of ``intent`` may be ordered, or why nothing may.
 
-    A reducing order is checked only by what makes any order impossible; limits that exist to stop
-    growth never block it. An entry that does not fit is cut to what fits where that is above the
-    asset's minimum. The order of the checks is part of the contract: the first one wins.
+    A reducing order is checked only by what makes any order impossible, and by the confidence of the model
+    that wants it; limits that exist to stop growth never block it, nor does a price that is hard to believe.
+    An entry that does not fit is cut to what fits where that is above the asset's minimum. The order of the
+    checks is part of the contract: the first one wins.
     """
     with localcontext(prec=DIGITS, rounding=ROUND_DOWN):
         reason = _standing_reason(intent, book)
@@ -42,16 +44,19 @@ def judge(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> Ver
         invalid = invalid_figures(intent, book, limits)
         if invalid:
             return _denied(DenyReason.INVALID_FIGURES, invalid)
-        if intent.confidence < intent.min_confidence and not intent.reducing:
+        if intent.needs_confidence and intent.confidence < intent.min_confidence:
             return _denied(DenyReason.LOW_CONFIDENCE, _market_figures(intent))
         reason = _market_reason(intent)
         if reason is not None or intent.price is None or intent.rules is None:
             return _denied(reason or DenyReason.NO_PRICE, _market_figures(intent))
-        if intent.symbol in book.pending_symbols:
+        believed = judge_price(intent.price, intent.price_facts)
+        if believed.problem and not intent.reducing:
+            return _denied(DenyReason.IMPLAUSIBLE_PRICE, _market_figures(intent) | _price_figures(believed))
+        if _is_pending(intent, book):
             return _denied(DenyReason.PENDING_ORDER, {"symbol": intent.symbol})
         if intent.reducing:
-            return _judge_exit(intent.price, intent.rules, book)
-        return _judge_entry(intent, intent.price, intent.rules, book, limits)
+            return _judge_exit(intent.price, intent.rules, book, believed)
+        return _judge_entry(intent, intent.price, intent.rules, book, limits, believed)
 
 
 def _standing_reason(intent: OrderIntent, book: RiskBook) -> DenyReason | None:
@@ -78,16 +83,34 @@ def _market_reason(intent: OrderIntent) -> DenyReason | None:
     return None
 
 
-def _judge_exit(price: Decimal, rules: AssetRules, book: RiskBook) -> Verdict:
+def _is_pending(intent: OrderIntent, book: RiskBook) -> bool:
+    """Return whether another order stands in the way; somebody else's never keeps us from getting out."""
+    if intent.symbol in book.pending_symbols:
+        return True
+    return not intent.reducing and intent.symbol in book.foreign_pending_symbols
+
+
+def _judge_exit(price: Decimal, rules: AssetRules, book: RiskBook, believed: PriceVerdict) -> Verdict:
     quantity = round_down(book.held_quantity, rules)
-    figures = {"held_quantity": book.held_quantity, "quantity": quantity, "price": price}
+    figures: dict[str, Decimal | float | int | str | None] = {
+        "held_quantity": book.held_quantity,
+        "quantity": quantity,
+        "price": price,
+    }
+    if believed.problem:  # what is sold is what is held: the price sizes nothing
+        figures |= _price_figures(believed)
     if quantity <= 0:
         return _denied(DenyReason.NO_POSITION, figures)
     return _allowed(quantity, price, figures)
 
 
 def _judge_entry(
-    intent: OrderIntent, price: Decimal, rules: AssetRules, book: RiskBook, limits: RiskLimits | None
+    intent: OrderIntent,
+    price: Decimal,
+    rules: AssetRules,
+    book: RiskBook,
+    limits: RiskLimits | None,
+    believed: PriceVerdict,
 ) -> Verdict:
     if limits is None:
         return _denied(DenyReason.NO_LIMITS, {})
@@ -103,6 +126,7 @@ def _judge_entry(
     rooms = _rooms(intent.symbol, book, limits, equity)
     loss_percent = (start - equity) / start * HUNDRED
     figures = _entry_figures(intent, entry, book, limits, rooms) | {"daily_loss_percent": loss_percent}
+    figures |= believed.figures
     reason = _limit_reason(entry, book, limits, rooms, loss_percent)
     if reason is not None:
         return _denied(reason, figures)
@@ -169,7 +193,7 @@ def _standing_figures(intent: OrderIntent, book: RiskBook) -> Figures:
     }
 
 
-def _market_figures(intent: OrderIntent) -> Figures:
+def _market_figures(intent: OrderIntent) -> dict[str, Decimal | float | int | str | None]:
     return {
         "confidence": intent.confidence,
         "min_confidence": intent.min_confidence,
@@ -177,6 +201,10 @@ def _market_figures(intent: OrderIntent) -> Figures:
         "price_age_seconds": intent.price_age_seconds,
         "max_price_age_seconds": intent.max_price_age_seconds,
     }
+
+
+def _price_figures(believed: PriceVerdict) -> dict[str, Decimal | float | int | str | None]:
+    return {"price_warning": believed.problem, **believed.figures}
 
 
 def _entry_figures(

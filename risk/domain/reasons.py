@@ -14,6 +14,7 @@ class DenyReason(enum.StrEnum):
     ASSET_NOT_TRADABLE = "asset_not_tradable"
     NO_PRICE = "no_price"
     STALE_PRICE = "stale_price"
+    IMPLAUSIBLE_PRICE = "implausible_price"
     NO_LIMITS = "no_limits"
     NO_EQUITY = "no_equity"
     NO_VOLATILITY = "no_volatility"

@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from risk.domain.reasons import DenyReason
@@ -36,13 +37,59 @@ class AssetRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A price that was known already: USD per base unit, where from, and its market time (None: not told)."""
+
+    price: Decimal
+    source: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """How wide the band is in which a price is believed (``risk.domain.plausibility``); ratios.
+
+    Args:
+        floor: the width where the volatility is small or unknown.
+        sigmas: the width in daily volatilities.
+        agreement: what two sources may differ by and still confirm each other.
+        disagreement: what they may differ by at most.
+        widening: the width is multiplied by it: more than 1 where large moves are usual.
+    """
+
+    floor: Decimal
+    sigmas: Decimal
+    agreement: Decimal
+    disagreement: Decimal
+    widening: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceFacts:
+    """What is known of an asset's price besides the one that an order is sized by.
+
+    Args:
+        recent: prices stored in the last hours, the newest first.
+        close: the last daily close before the day of the price; None when unknown.
+        second: what another source says now; None when none does.
+        daily_volatility: standard deviation of daily log returns, as a ratio, without the price's own day.
+    """
+
+    band: PriceBand
+    recent: tuple[Reference, ...] = ()
+    close: Reference | None = None
+    second: Reference | None = None
+    daily_volatility: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderIntent:
     """What a decision wants.
 
     Args:
         reducing: True when the order closes or shrinks a held position.
         confidence: 0 to 1, both inclusive.
-        min_confidence: the threshold an entry must reach, inclusive.
+        min_confidence: the threshold that the confidence must reach, inclusive.
         size_percent: the entry's largest notional in percent of equity; unused when reducing.
         price: USD per base unit; None when there is none.
         price_age_seconds: age in market time, negative for a price from the future; None when unknown.
@@ -51,6 +98,8 @@ class OrderIntent:
         needs_person: the mode asks for a person's word on this order and nobody has given it.
         sizing: how the entry's size follows from ``size_percent``.
         volatility_percent: annualised; None when unknown, which volatility-scaled sizing denies.
+        price_facts: what ``price`` is held against; None when nothing is known, which denies an entry.
+        protective: a reducing order that nobody was confident about: the switch, a stop, a person's close.
     """
 
     symbol: str
@@ -66,6 +115,13 @@ class OrderIntent:
     needs_person: bool = False
     sizing: SizingRule = SizingRule.FIXED_FRACTION
     volatility_percent: Decimal | None = None
+    price_facts: PriceFacts | None = None
+    protective: bool = False
+
+    @property
+    def needs_confidence(self) -> bool:
+        """Whether the confidence counts; an entry cannot be protective, whatever it says of itself."""
+        return not (self.protective and self.reducing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +138,7 @@ class RiskBook:
             the broker had not taken their orders when it was asked; None: all of ``reserved``.
         held_quantity: available base units of the intent's symbol.
         pending_symbols: symbols with an order of ours that has not ended.
+        foreign_pending_symbols: symbols with somebody else's; what it holds is not in ``held_quantity``.
     """
 
     switch_engaged: bool
@@ -94,6 +151,7 @@ class RiskBook:
     not_in_buying_power: Decimal | None = None
     held_quantity: Decimal = Decimal(0)
     pending_symbols: frozenset[str] = frozenset()
+    foreign_pending_symbols: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ LIMITS = (
 SIZE = "UPDATE strategies SET size_percent = 1.2"
 SETTINGS = {
     "confidence_threshold": "0.6",
+    "exit_confidence_threshold": "0.6",
     "fetch_timeout": "12",
     "cycle_deadline": "100",
     "cycle_interval": "10",

@@ -46,7 +46,8 @@ def seeded(transactional_db: None, market: VenueProcess) -> None:
     """What a start leaves behind: seeds, assets, the first sync; autonomous, and eager to trade."""
     seed()
     AgentStatus.objects.update(mode=Mode.AUTONOMOUS)
-    set_runtime_setting(name="confidence_threshold", value="0.3", actor="test")
+    for name in ("confidence_threshold", "exit_confidence_threshold"):
+        set_runtime_setting(name=name, value="0.3", actor="test")
     sync_portfolio(None)
     refresh_assets()
 

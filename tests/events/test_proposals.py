@@ -114,6 +114,32 @@ def test_semi_auto_asks_a_person(listed: Outside) -> None:
     assert listed.posts() == []
 
 
+@pytest.mark.parametrize("mode", ["autonomous", "semi_auto"])
+def test_sale_that_its_publisher_is_not_sure_of_sells_nothing(listed: Outside, mode: str) -> None:
+    """Whoever may publish must not have the whole account for a whisper."""
+    listed.hold(STOCK, "3")
+    sync_portfolio(None)
+    make_agent(mode=mode)
+    receive(data={"action": "sell", "confidence": 0.01})
+
+    carried_out()
+
+    decision = AIDecision.objects.get()
+    assert (decision.status, decision.reason) == ("denied", "low_confidence")
+    assert listed.posts() == []
+
+
+def test_proposed_entry_at_a_price_nobody_can_believe_orders_nothing(listed: Outside) -> None:
+    receive()
+    listed.venue.fault(kind="wrong_price", fraction=0.1, route="GET /v*/*")
+
+    carried_out()
+
+    decision = AIDecision.objects.get()
+    assert (decision.status, decision.reason) == ("denied", "implausible_price")
+    assert listed.posts() == []
+
+
 def test_engaged_switch_lets_no_cycle_start_and_nothing_wait(listed: Outside) -> None:
     receive()
     make_engagement()

@@ -8,7 +8,14 @@ import pytest
 from risk.domain.gate import judge
 from risk.domain.reasons import DenyReason
 from risk.domain.types import OrderIntent, RiskBook, RiskLimits, SizingRule, TradingState
-from tests.risk.values import make_book, make_exit, make_intent, make_limit_values, make_rules
+from tests.risk.values import (
+    make_book,
+    make_exit,
+    make_facts,
+    make_intent,
+    make_limit_values,
+    make_rules,
+)
 
 NAN, INFINITY = Decimal("NaN"), Decimal("Infinity")
 HELD_FIVE: dict[str, Any] = {"held_quantity": Decimal(5), "exposures": {"AAPL": Decimal(500)}}
@@ -58,6 +65,12 @@ def test_entry_that_fits_gets_the_size_of_its_strategy() -> None:
         "room_exposure_limit_exceeded": "50000",
         "room_insufficient_buying_power": "100000",
         "daily_loss_percent": "0",
+        "price_low": "83.33333333",
+        "price_high": "120",
+        "price_band_percent": "20",
+        "price_close": "100",
+        "price_close_source": "daily bar",
+        "price_close_at": "unknown",
     }
 
 
@@ -94,6 +107,54 @@ def test_low_confidence_tells_both_figures() -> None:
     verdict = judge(make_intent(confidence=Decimal("0.5")), make_book(), make_limit_values())
 
     assert (verdict.figures["confidence"], verdict.figures["min_confidence"]) == ("0.5", "0.7")
+
+
+def test_exit_that_a_model_is_not_sure_of_is_denied() -> None:
+    """Whoever can make a model say "sell" must not have the whole account for a whisper."""
+    at, below = make_exit(confidence=Decimal("0.7")), make_exit(confidence=Decimal("0.6999"))
+
+    verdict = judge(below, make_book(**HELD_FIVE), None)
+
+    assert reason_of(at, make_book(**HELD_FIVE)) is None
+    assert verdict.reason is DenyReason.LOW_CONFIDENCE
+    assert (verdict.figures["confidence"], verdict.figures["min_confidence"]) == ("0.6999", "0.7")
+
+
+@pytest.mark.parametrize("confidence", [Decimal(0), NAN])
+def test_protective_exit_needs_no_confidence(confidence: Decimal) -> None:
+    """Lesson 32: a stop, the switch and a person's close are nobody's guess."""
+    assert reason_of(make_exit(confidence=confidence, protective=True), make_book(**HELD_FIVE)) is None
+
+
+@pytest.mark.parametrize(("confidence", "reason"), [(Decimal(0), "low_confidence"), (NAN, "invalid_figures")])
+def test_entry_that_calls_itself_protective_needs_its_confidence(confidence: Decimal, reason: str) -> None:
+    assert reason_of(make_intent(confidence=confidence, protective=True)) == reason
+
+
+@pytest.mark.parametrize("price", ["10", "1000", "83.3", "120.01"])
+def test_entry_at_a_price_that_is_hard_to_believe_is_denied(price: str) -> None:
+    """A tick at a tenth would size ten times the limit."""
+    verdict = judge(make_intent(price=Decimal(price), price_facts=make_facts()), make_book(), None)
+
+    assert verdict.reason is DenyReason.IMPLAUSIBLE_PRICE
+    told = {name: verdict.figures[name] for name in ("price", "price_low", "price_high", "price_close")}
+    assert told == {"price": price, "price_low": "83.33333333", "price_high": "120", "price_close": "100"}
+    assert "from 100 (daily bar)" in verdict.figures["price_warning"]
+
+
+def test_exit_at_a_price_that_is_hard_to_believe_goes_on_and_says_so() -> None:
+    """Lesson 32; an exit sells what is held: its price sizes nothing."""
+    verdict = judge(make_exit(price=Decimal(10), price_facts=make_facts()), make_book(**HELD_FIVE), None)
+
+    assert (verdict.quantity, verdict.reason) == (5, None)
+    assert "900.0 % from 100 (daily bar)" in verdict.figures["price_warning"]
+    assert verdict.figures["price_close"] == "100"
+
+
+def test_entry_about_which_nothing_is_known_is_denied() -> None:
+    """Lesson 29: a gate that cannot decide denies."""
+    for nothing in (None, make_facts(close=None)):
+        assert reason_of(make_intent(price_facts=nothing)) == "implausible_price"
 
 
 @pytest.mark.parametrize("reducing", [False, True])
@@ -151,6 +212,14 @@ def test_open_order_on_the_symbol_denies_another(reducing: bool) -> None:
     book = make_book(**HELD_FIVE, pending_symbols=frozenset({"AAPL"}))
 
     assert reason_of(make_intent(reducing=reducing), book) == "pending_order"
+
+
+def test_order_of_somebody_else_denies_an_entry_and_no_exit() -> None:
+    """Lesson 32: what it holds is not available; the rest is ours to sell."""
+    book = make_book(**HELD_FIVE, foreign_pending_symbols=frozenset({"AAPL"}))
+
+    assert reason_of(make_intent(), book) == "pending_order"
+    assert judge(make_exit(), book, None).quantity == 5
 
 
 def test_open_order_on_another_symbol_does_not_matter() -> None:
@@ -348,6 +417,7 @@ EARLIER_FIRST: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("asset_not_tradable", {"rules": make_rules(tradable=False)}, {}),
     ("no_price", {"price": None}, {}),
     ("stale_price", {"price_age_seconds": None}, {}),
+    ("implausible_price", {"price_facts": None}, {}),
     ("pending_order", {}, {"pending_symbols": frozenset({"AAPL"})}),
     ("no_equity", {}, {"session_start_equity": None}),
     ("max_positions_reached", {}, {"exposures": {f"S{n}": Decimal(4_000) for n in range(15)}}),
@@ -377,11 +447,11 @@ def test_first_check_that_fails_wins_over_all_later_ones(first: int) -> None:
         ({}, {"reserved": {"MSFT": Decimal(90_000)}}),
         ({}, {"exposures": {f"S{n}": Decimal(5_000) for n in range(20)}}),
         ({}, {"trading_state": TradingState.REDUCING}),
-        ({"confidence": Decimal(0)}, {}),
+        ({"price_facts": None}, {}),
         ({}, {"buying_power": Decimal(0)}),
         ({}, {"equity": None, "session_start_equity": None}),
     ],
-    ids=["daily loss", "exposure", "positions", "reducing", "confidence", "buying power", "no equity"],
+    ids=["daily loss", "exposure", "positions", "reducing", "price", "buying power", "no equity"],
 )
 def test_limits_on_growth_never_stop_an_exit(intent: dict[str, Any], book: dict[str, Any]) -> None:
     """Lesson 32: a breaker that stops selling makes it worse."""

@@ -1,5 +1,6 @@
 """What holds for every input the gate can be given."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -7,8 +8,18 @@ from hypothesis import strategies as st
 
 from risk.domain.gate import judge
 from risk.domain.sizing import meets_minimum, round_down
-from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits, SizingRule, TradingState
-from tests.risk.values import NANO
+from risk.domain.types import (
+    AssetRules,
+    OrderIntent,
+    PriceBand,
+    PriceFacts,
+    Reference,
+    RiskBook,
+    RiskLimits,
+    SizingRule,
+    TradingState,
+)
+from tests.risk.values import NANO, make_facts
 
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD")
 STEPS = (NANO, Decimal("0.0001"), Decimal("0.003"), Decimal(1))
@@ -65,7 +76,12 @@ def intents(*, reducing: bool) -> st.SearchStrategy[OrderIntent]:
         max_price_age_seconds=st.just(90.0),
         market_open=st.just(True),
         rules=rules,
-    )
+    ).map(believed)
+
+
+def believed(intent: OrderIntent) -> OrderIntent:
+    """Return the intent with a close that makes its price plausible."""
+    return replace(intent, price_facts=make_facts(close=intent.price))
 
 
 @settings(max_examples=200, deadline=None)
@@ -120,7 +136,7 @@ def test_allowed_quantity_is_a_multiple_of_the_step_and_reaches_the_minimum(
 
 @settings(max_examples=100, deadline=None)
 @given(intent=intents(reducing=True), book=books, given_limits=st.none() | limits)
-def test_exit_is_stopped_by_the_switch_and_by_nothing_that_limits_growth(
+def test_exit_is_stopped_by_the_switch_and_by_doubt_and_by_nothing_that_limits_growth(
     intent: OrderIntent, book: RiskBook, given_limits: RiskLimits | None
 ) -> None:
     """Lesson 32."""
@@ -130,6 +146,8 @@ def test_exit_is_stopped_by_the_switch_and_by_nothing_that_limits_growth(
     sellable = round_down(book.held_quantity, intent.rules)
     if book.trading_state is TradingState.HALTED:
         assert verdict.reason == "kill_switch"
+    elif intent.confidence < intent.min_confidence:
+        assert verdict.reason == "low_confidence"
     elif sellable == 0:
         assert verdict.reason == "no_position"
     else:
@@ -149,6 +167,15 @@ def test_rounding_down_loses_less_than_a_step(quantity: Decimal, given_rules: As
 
 
 anything = st.decimals(allow_nan=True, allow_infinity=True)
+wild_references = st.builds(Reference, anything, st.just("somewhere"))
+wild_facts = st.builds(
+    PriceFacts,
+    band=st.builds(PriceBand, *[anything | ratios] * 5),
+    recent=st.lists(wild_references, max_size=3).map(tuple),
+    close=st.none() | wild_references,
+    second=st.none() | wild_references,
+    daily_volatility=st.none() | anything,
+)
 wild_amounts = st.dictionaries(st.sampled_from(SYMBOLS), anything, max_size=2)
 
 
@@ -168,6 +195,8 @@ wild_amounts = st.dictionaries(st.sampled_from(SYMBOLS), anything, max_size=2)
         rules=st.none() | rules | st.builds(AssetRules, st.booleans(), st.booleans(), *[anything] * 3),
         sizing=st.sampled_from(SizingRule),
         volatility_percent=st.none() | anything,
+        price_facts=st.none() | wild_facts,
+        protective=st.booleans(),
     ),
     book=st.builds(
         RiskBook,

@@ -3,7 +3,16 @@
 from decimal import Decimal
 from typing import Any
 
-from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits, TradingState
+from risk.domain.types import (
+    AssetRules,
+    OrderIntent,
+    PriceBand,
+    PriceFacts,
+    Reference,
+    RiskBook,
+    RiskLimits,
+    TradingState,
+)
 
 NANO = Decimal("0.000000001")
 
@@ -20,6 +29,23 @@ def make_rules(**overrides: Any) -> AssetRules:
     return AssetRules(**(values | overrides))
 
 
+def make_band(**overrides: Any) -> PriceBand:
+    """Return the default band: 20 % or eight daily volatilities; sources agree to 2 % and may differ by 10 %."""
+    values: dict[str, Any] = {
+        "floor": Decimal("0.2"),
+        "sigmas": Decimal(8),
+        "agreement": Decimal("0.02"),
+        "disagreement": Decimal("0.1"),
+    }
+    return PriceBand(**(values | overrides))
+
+
+def make_facts(close: object = 100, **overrides: Any) -> PriceFacts:
+    """Return what is known of an asset that closed at 100 USD; ``close`` None: nothing is known of its close."""
+    closed = None if close is None else Reference(Decimal(str(close)), "daily bar")
+    return PriceFacts(**({"band": make_band(), "close": closed} | overrides))
+
+
 def make_intent(**overrides: Any) -> OrderIntent:
     """Return the wish to buy AAPL at 100 USD for 3 % of equity."""
     values: dict[str, Any] = {
@@ -33,8 +59,9 @@ def make_intent(**overrides: Any) -> OrderIntent:
         "max_price_age_seconds": 90.0,
         "market_open": True,
         "rules": make_rules(),
-    }
-    return OrderIntent(**(values | overrides))
+    } | overrides
+    values.setdefault("price_facts", make_facts(close=values["price"]))
+    return OrderIntent(**values)
 
 
 def make_exit(**overrides: Any) -> OrderIntent:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from connectors.base import BrokerOrder
 from risk.models import RiskReservation
-from tests.factories import make_asset, make_cycle, make_decision, make_snapshot, make_strategy
+from tests.factories import make_approval, make_asset, make_cycle, make_decision, make_snapshot, make_strategy
 from tests.trading.outside import STOCK
 from tests.waiting import wait_until
 from trading.domain.stage_keys import stage_key
@@ -61,12 +61,18 @@ def open_cycle(**overrides: Any) -> Cycle:
 
 
 def wish(symbol: str = STOCK, action: str = "buy", **overrides: Any) -> AIDecision:
-    """Write a decision that wants to trade, with a fresh price of a known asset, in the running cycle."""
+    """Write a decision that wants to trade, with a fresh price of a known asset, in the running cycle.
+
+    One that is pending with ``approved=True`` was approved by a person just now.
+    """
     cycle = overrides.pop("cycle", None) or Cycle.objects.open().first() or open_cycle()
     price = price_of(symbol)
     make_asset(symbol)
     make_snapshot(cycle=cycle, symbol=symbol, price=price, quoted_at=market_now())
-    return make_decision(cycle=cycle, symbol=symbol, action=action, price=price, **overrides)
+    decision = make_decision(cycle=cycle, symbol=symbol, action=action, price=price, **overrides)
+    if decision.approved:
+        make_approval(decision=decision, status="granted", answered_at=timezone.now())
+    return decision
 
 
 def passed(symbol: str = STOCK, action: str = "buy", *, size_percent: int = 3, **overrides: Any) -> Saga:

@@ -1,13 +1,16 @@
 """Approvals: answered once, at the price of the click, by the gate of the click, or expired by time."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from risk.models import RiskCheck, RiskReservation
 from tests.factories import make_agent, make_approval, make_engagement, make_user
-from tests.risk.threads import at_once
+from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
 from trading.domain.statuses import DecisionStatus
@@ -15,6 +18,8 @@ from trading.models import AIDecision, Approval, Event, MarketSnapshot, Order, S
 from trading.services import approvals, execution, sagas
 from trading.services.approvals import Outcome
 from trading.services.settings import set_runtime_setting
+from trading.services.sweeping import Kind, Work, find_work
+from trading.services.timeline import timeline_of
 
 
 @pytest.fixture
@@ -193,6 +198,62 @@ def test_expiry_is_the_runtime_setting(account: Outside) -> None:
 
     approval = Approval.objects.get()
     assert (approval.expires_at - approval.requested_at).total_seconds() == pytest.approx(45, abs=1)
+
+
+@pytest.mark.parametrize("seconds", [301, 86_400, -2, -7_200])
+def test_answer_that_was_not_carried_out_in_time_is_void(account: Outside, ada: User, seconds: int) -> None:
+    """Lesson 31: a person approves for the moment. An answer of the future: a clock was set."""
+    decision = wish(approved=True)
+    Approval.objects.update(answered_at=ago(seconds=seconds))
+
+    assert Work(Kind.EXECUTE, decision.pk) in find_work()
+    assert execution.execute_decision(decision.pk) is None
+
+    decision.refresh_from_db()
+    assert (decision.status, decision.reason) == ("expired", "approval_expired")
+    assert "not carried out within 300 s" in decision.reason_detail
+    assert decision.settled_at is not None
+    assert Work(Kind.EXECUTE, decision.pk) not in find_work()
+    assert (Order.objects.count(), RiskCheck.objects.count(), account.posts()) == (0, 0, [])
+    stages = timeline_of(decision.pk) or ()
+    assert (stages[1].stage, stages[1].status) == ("risk_gate", "skipped")
+    assert stages[1].details["reason"] == "approval_expired"
+
+
+def test_answer_is_good_for_as_long_as_the_operator_says(account: Outside, ada: User) -> None:
+    decision = wish(approved=True)
+    Approval.objects.update(answered_at=ago(seconds=301))
+    set_runtime_setting(name="approval_valid", value="900", actor="test")
+
+    assert execution.execute_decision(decision.pk) is not None
+
+
+def test_approved_decision_without_an_answer_on_record_is_void(account: Outside) -> None:
+    """Lesson 29: nobody knows how old the word is."""
+    decision = wish(approved=True)
+    Approval.objects.all().delete()
+
+    assert execution.execute_decision(decision.pk) is None
+
+    decision.refresh_from_db()
+    assert (decision.status, decision.reason) == ("expired", "approval_expired")
+
+
+def test_answer_that_waits_too_long_for_the_book_is_void(threaded_account: Outside) -> None:
+    decision = wish(approved=True)
+
+    def wait_at_the_gate(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "pg_advisory_xact_lock" in sql:
+            with beside(lambda: Approval.objects.update(answered_at=ago(seconds=301))):
+                pass
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(wait_at_the_gate):
+        assert execution.execute_decision(decision.pk) is None
+
+    decision.refresh_from_db()
+    assert (decision.status, decision.reason) == ("expired", "approval_expired")
+    assert not Order.objects.exists()
 
 
 def test_decision_on_what_waits_already_does_not_ask_again(account: Outside) -> None:

@@ -27,6 +27,7 @@ from trading.models import (
 from trading.services import cycles, execution
 from trading.services.execution import execute_decision
 from trading.services.portfolio import sync_portfolio
+from trading.services.reconciliation import reconcile
 from trading.services.settings import set_runtime_setting
 
 SESSION, NIGHT = datetime(2020, 10, 15, 15, tzinfo=UTC), datetime(2020, 10, 15, 22, tzinfo=UTC)
@@ -170,6 +171,42 @@ def test_second_entry_into_a_symbol_under_way_is_denied(account: Outside) -> Non
     assert Order.objects.count() == 1
 
 
+def test_order_of_somebody_else_keeps_no_exit_back(account: Outside) -> None:
+    """It rests for as long as it likes; what it holds is its own, the rest is ours to sell."""
+    account.hold(STOCK, "7")
+    account.fill_never(times=1)
+    account.place(STOCK, "2", side="sell")
+    reconcile()
+    open_cycle()
+
+    assert execute_decision(wish(action="sell").pk) is not None
+    assert Order.objects.get(purpose="exit").quantity == 5
+
+
+def test_order_of_somebody_else_keeps_an_entry_back(account: Outside) -> None:
+    account.fill_never(times=1)
+    account.place(STOCK, "2")
+    reconcile()
+    decision = wish()
+
+    assert execute_decision(decision.pk) is None
+
+    assert fate(decision) == ("denied", "pending_order")
+
+
+def test_second_exit_waits_for_the_first(account: Outside) -> None:
+    """Lesson 9."""
+    account.hold(STOCK, "7")
+    open_cycle()
+    first = wish(action="sell")
+    execute_decision(first.pk)
+    second = wish_again(first)
+
+    assert execute_decision(second.pk) is None
+
+    assert fate(second) == ("denied", "pending_order")
+
+
 def wish_again(first: AIDecision) -> AIDecision:
     """Return the same wish of another strategy."""
     return AIDecision.objects.create(
@@ -212,9 +249,31 @@ def test_exits_never_wait_for_a_person(account: Outside) -> None:
     make_agent(mode="semi_auto")
     open_cycle()
 
-    assert execute_decision(wish(action="sell", confidence=Decimal("0.1")).pk) is not None
+    assert execute_decision(wish(action="sell", confidence=Decimal("0.7")).pk) is not None
 
     assert Order.objects.get().side == "sell"
+
+
+@pytest.mark.parametrize("mode", ["autonomous", "semi_auto"])
+def test_sale_that_nobody_is_sure_of_is_denied(account: Outside, mode: str) -> None:
+    """A publisher that says "sell" at 0.01 sold everything."""
+    account.hold(STOCK, "2")
+    make_agent(mode=mode)
+    open_cycle()
+    decision = wish(action="sell", confidence=Decimal("0.01"))
+
+    assert execute_decision(decision.pk) is None
+
+    assert fate(decision) == ("denied", "low_confidence")
+    assert RiskCheck.objects.get().figures["min_confidence"] == "0.7"
+    assert nothing_was_ordered(account)
+
+
+def test_persons_word_lifts_the_threshold_of_a_sale(account: Outside) -> None:
+    account.hold(STOCK, "2")
+    open_cycle()
+
+    assert execute_decision(wish(action="sell", confidence=Decimal("0.01"), approved=True).pk) is not None
 
 
 @pytest.mark.parametrize("mode", ["manual", "semi_auto"])

@@ -26,6 +26,7 @@ from tests.risk.threads import beside
 from tests.trading.scenes import ago
 from trading.models import Position
 from trading.services import gate_inputs
+from trading.services.settings import set_runtime_setting
 
 NANO = Decimal("0.000000001")
 
@@ -59,6 +60,17 @@ def test_approval_lifts_the_threshold_and_a_sale_reduces() -> None:
     intent = gate_inputs.order_intent(decision, None)
 
     assert (intent.reducing, intent.min_confidence) == (True, 0)
+
+
+@pytest.mark.django_db
+def test_sale_has_a_threshold_of_its_own() -> None:
+    clock_read()
+    set_runtime_setting(name="confidence_threshold", value="0.3", actor="test")
+
+    assert gate_inputs.order_intent(make_decision(action="sell"), None).min_confidence == Decimal("0.7")
+    set_runtime_setting(name="exit_confidence_threshold", value="0.5", actor="test")
+    assert gate_inputs.order_intent(make_decision(action="sell"), None).min_confidence == Decimal("0.5")
+    assert gate_inputs.order_intent(make_decision(action="buy"), None).min_confidence == Decimal("0.3")
 
 
 @pytest.mark.django_db
@@ -120,7 +132,7 @@ def test_book_counts_positions_reservations_and_open_orders() -> None:
     assert book.exposures == {"AAPL": 500, "MSFT": 200}
     assert book.reserved == {"NVDA": 700}
     assert book.held_quantity == 3
-    assert book.pending_symbols == {"NVDA", "TSLA", "EXT"}
+    assert (book.pending_symbols, book.foreign_pending_symbols) == ({"NVDA", "TSLA"}, {"EXT"})
     assert not book.switch_engaged
 
 

@@ -1,9 +1,19 @@
-"""When a price may be used, and when two sources disagree."""
+"""When a price may be used, when two sources disagree, and what the daily bars say of how far prices move."""
 
 import enum
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+SMALLEST, LARGEST = Decimal("1e-12"), Decimal("1e24")  # beyond them a number is a mistake
+VOLATILITY_DAYS = 20
+FEWEST_RETURNS = 5
+NEW_YORK = ZoneInfo("America/New_York")
+OPENS_AT, OPENING_ENDS_AT = time(9, 30), time(9, 45)
 
 
 class NoPrice(enum.StrEnum):
@@ -45,3 +55,36 @@ def disagreement(first: Decimal, second: Decimal) -> Decimal:
     if not (first > 0 and second > 0):
         raise ValueError(f"prices must be positive, were {first} and {second}")
     return abs(second - first) / first
+
+
+def daily_volatility(closes: Sequence[Decimal]) -> Decimal | None:
+    """Return the standard deviation of daily log returns as a ratio: of twenty days or of all, the larger.
+
+    A calm month does not make a coin calm.
+
+    Args:
+        closes: daily closes, the oldest first, without the day whose price is judged: a wrong price would
+            widen its own band.
+
+    Returns:
+        None with fewer than five returns, or where a close is no price.
+    """
+    if len(closes) <= FEWEST_RETURNS or not all(map(_is_price, closes)):
+        return None
+    logs = [math.log(close) for close in closes]
+    returns = [after - before for before, after in itertools.pairwise(logs)]
+    return Decimal(str(max(_deviation(returns), _deviation(returns[-VOLATILITY_DAYS:]))))
+
+
+def _is_price(value: Decimal) -> bool:
+    return value.is_finite() and SMALLEST <= value <= LARGEST
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def is_opening(at: datetime) -> bool:
+    """Return whether ``at`` (aware) is in the first minutes of a stock session, which always begins at 9:30."""
+    return OPENS_AT <= at.astimezone(NEW_YORK).time() < OPENING_ENDS_AT

@@ -11,6 +11,7 @@ from trading.errors import SettingError
 class Unit(enum.StrEnum):
     SECONDS = "seconds"
     RATIO = "ratio"
+    PERCENT = "percent"
     COUNT = "count"
     DAYS = "days"
     USD = "USD"
@@ -63,8 +64,16 @@ SPECS = MappingProxyType(
             _spec("analysis_timeout", "30", ("1", "30"), _S, "What has not been answered by then is a hold."),
             _spec("fetch_timeout", "12", ("2", "12"), _S, "A fetch with all its retries."),
             _spec("price_max_age", "90", ("5", "3600"), _S, "Older prices are not traded on (market time)."),
-            _spec("confidence_threshold", "0.7", ("0", "1"), Unit.RATIO, "Decisions below it do not trade."),
+            _spec("confidence_threshold", "0.7", ("0", "1"), Unit.RATIO, "Entries below it do not trade."),
+            _spec(
+                "exit_confidence_threshold",
+                "0.7",
+                ("0", "1"),
+                Unit.RATIO,
+                "A decision to sell below it does not trade; stops, the switch and a person's word need none.",
+            ),
             _spec("approval_expiry", "600", ("30", "86400"), _S, "An approval not answered by then expires."),
+            _spec("approval_valid", "300", ("10", "3600"), _S, "An answer not carried out by then is void."),
             _spec("saga_timeout", "300", ("30", "3600"), _S, "An order still open then is cancelled."),
             _spec("max_stocks", "120", ("1", "120"), Unit.COUNT, "Stocks looked at in one cycle."),
             _spec("max_coins", "20", ("0", "20"), Unit.COUNT, "Coins looked at in one cycle."),
@@ -88,6 +97,27 @@ SPECS = MappingProxyType(
             ),
             _spec(
                 "provider_disagreement", "0.02", ("0.001", "0.5"), Unit.RATIO, "Two sources apart: a warning."
+            ),
+            _spec(
+                "price_band_sigmas",
+                "8",
+                ("1", "50"),
+                Unit.COUNT,
+                "So many daily volatilities from what is known, a price is not believed: no entry.",
+            ),
+            _spec(
+                "price_band_percent",
+                "20",
+                ("1", "100"),
+                Unit.PERCENT,
+                "The band is at least this wide, whatever the volatility.",
+            ),
+            _spec(
+                "implausible_disagreement",
+                "0.1",
+                ("0.001", "1"),
+                Unit.RATIO,
+                "Two sources further apart: no entry.",
             ),
             _spec("limit_alpaca_trading", "200", ("20", "10000"), Unit.COUNT, "Requests in any 60 seconds."),
             _spec("limit_alpaca_data", "200", ("20", "10000"), Unit.COUNT, "Requests in any 60 seconds."),

@@ -200,6 +200,8 @@ def _judged(decision_id: UUID, quote: Quote) -> AnswerReport:
     decision = AIDecision.objects.select_related("risk_check").get(pk=decision_id)
     if decision.status in (DecisionStatus.PENDING, DecisionStatus.CLAIMED):
         outcome = Outcome.UNDER_WAY
+    elif decision.status == DecisionStatus.EXPIRED:
+        return AnswerReport(decision, Outcome.EXPIRED, decision.reason_detail, price_now=quote.price)
     elif Saga.objects.filter(decision_id=decision_id).exists():
         outcome = Outcome.ORDERED
     else:

@@ -17,7 +17,12 @@ from trading.services.sealing import sealed, unsealed
 from trading.services.strategies import content_of
 
 FORMAT = 1
-SETTINGS_KEPT = ("confidence_threshold", "price_max_age", "symbols_per_call")
+SETTINGS_KEPT = (
+    "confidence_threshold",
+    "exit_confidence_threshold",
+    "price_max_age",
+    "symbols_per_call",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from risk.models import RiskReservation
 from risk.services import book as risk_book
 from risk.services import locks
-from trading.domain.ages import in_force
+from trading.domain.ages import in_force, is_fresh
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import CycleStatus, DecisionStatus
 from trading.domain.symbols import is_coin
@@ -63,12 +63,30 @@ def _claim(decision_id: UUID) -> AIDecision | None:
 
 
 def _expired(decision: AIDecision) -> bool:
-    """Expire a decision whose cycle has ended or is past its deadline: never traded late."""
+    """Expire a decision whose cycle has ended or is past its deadline, or whose approval is too long ago."""
+    if decision.approved:
+        return _answer_expired(decision)
     cycle = decision.cycle
     in_time = in_force(cycle.deadline_at, timezone.now(), cycle.deadline_at - cycle.started_at)
-    if decision.approved or (cycle.status == CycleStatus.RUNNING and in_time):
+    if cycle.status == CycleStatus.RUNNING and in_time:
         return False
     _settle(decision, "expire", reason="cycle_deadline", detail=f"the cycle is {cycle.status}")
+    return True
+
+
+def _answer_expired(decision: AIDecision) -> bool:
+    """Expire a decision that a person approved for a moment that is over, however it was kept from its order.
+
+    An answer of the future is as void as an old one: a clock was set, and nobody knows how old it is.
+    """
+    granted = Approval.objects.filter(decision=decision, status=Approval.Status.GRANTED)
+    answered_at = granted.values_list("answered_at", flat=True).first()
+    valid = timedelta(seconds=settings.seconds("approval_valid"))
+    if is_fresh(answered_at, timezone.now(), valid):
+        return False
+    said = f"approved at {answered_at:%Y-%m-%d %H:%M:%S} UTC" if answered_at else "no answer is on record"
+    detail = f"{said}, not carried out within {valid.total_seconds():.0f} s"
+    _settle(decision, "expire", reason="approval_expired", detail=detail)
     return True
 
 
@@ -100,6 +118,8 @@ def _pass_gate(decision: AIDecision) -> UUID | None:
     snapshot = MarketSnapshot.objects.filter(symbol=decision.symbol).order_by("-quoted_at").first()
     with stage("gate", symbol=decision.symbol), transaction.atomic():
         locks.lock_book()
+        if decision.approved and _answer_expired(decision):  # the lock may have been waited for
+            return None
         intent = gate_inputs.order_intent(decision, snapshot)
         judgement = risk_book.check_and_reserve(
             intent=intent,

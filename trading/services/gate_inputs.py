@@ -10,6 +10,7 @@ from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, Tra
 from risk.services import book as risk_book
 from risk.services import switch
 from trading.domain.ages import TOLERANCE, is_fresh
+from trading.domain.order_ids import Purpose
 from trading.domain.symbols import is_coin
 from trading.models import (
     AgentStatus,
@@ -24,6 +25,7 @@ from trading.models import (
 )
 from trading.services import settings
 from trading.services.market_time import market_now, stocks_trade_now
+from trading.services.price_facts import price_facts
 
 EQUITY_MAX_AGE = timedelta(minutes=5)
 STOCK_STEP = Decimal("0.000000001")
@@ -35,14 +37,15 @@ ZERO = Decimal(0)
 def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> OrderIntent:
     """Return what the decision wants, priced by ``snapshot``.
 
-    A person's approval lifts the threshold of confidence and what the mode asks for.
+    A person's approval lifts the threshold of confidence and what the mode asks for. Exits have a threshold of
+    their own: whoever decides, a model or a publisher, must be sure of a sale too.
     """
     coin = is_coin(decision.symbol)
     return OrderIntent(
         symbol=decision.symbol,
         reducing=decision.action == AIDecision.Action.SELL,
         confidence=decision.confidence,
-        min_confidence=ZERO if decision.approved else settings.runtime_value("confidence_threshold"),
+        min_confidence=_threshold(decision),
         size_percent=decision.strategy.size_percent,
         price=snapshot.price if snapshot else None,
         price_age_seconds=_price_age(snapshot),
@@ -52,6 +55,7 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
         needs_person=needs_person(decision, AgentStatus.objects.get(pk=1).mode),
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),
+        price_facts=price_facts(snapshot, now) if snapshot and now else None,
     )
 
 
@@ -68,6 +72,13 @@ def _price_age(snapshot: MarketSnapshot | None) -> float | None:
     if kept < -TOLERANCE:
         return None
     return (kept if kept > abs(told) else told).total_seconds()
+
+
+def _threshold(decision: AIDecision) -> Decimal:
+    if decision.approved:
+        return ZERO
+    is_exit = decision.action == AIDecision.Action.SELL
+    return settings.runtime_value("exit_confidence_threshold" if is_exit else "confidence_threshold")
 
 
 def own_limits(strategy: Strategy) -> StrategyLimits:
@@ -114,7 +125,8 @@ def risk_book_for(symbol: str) -> RiskBook:
         money = None
     positions = list(Position.objects.all())
     held = {p.symbol: p.quantity_available for p in positions}
-    open_orders = frozenset(Order.objects.open().values_list("symbol", flat=True))
+    purposes = set(Order.objects.open().values_list("symbol", "purpose"))
+    own = frozenset(name for name, purpose in purposes if purpose != Purpose.EXTERNAL)
     return RiskBook(
         switch_engaged=switch.is_engaged(),
         trading_state=TradingState(agent.trading_state),
@@ -125,7 +137,8 @@ def risk_book_for(symbol: str) -> RiskBook:
         reserved=reserved.by_symbol,
         not_in_buying_power=reserved.not_in_buying_power,
         held_quantity=held.get(symbol, ZERO),
-        pending_symbols=open_orders | reserved.symbols,
+        pending_symbols=own | reserved.symbols,
+        foreign_pending_symbols=frozenset(name for name, purpose in purposes if purpose == Purpose.EXTERNAL),
     )
 
 

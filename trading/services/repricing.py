@@ -79,17 +79,19 @@ def store_quote(cycle_id: UUID, quote: Quote) -> None:
     in an event. Call in the transaction of the answer.
     """
     now = timezone.now()
-    newer = {
+    newer: dict[str, object] = {
         "price": quote.price,
         "source": quote.source,
         "quoted_at": quote.quoted_at,
         "fetched_at": now,
     }
+    if quote.previous_close is not None:
+        newer["previous_close"] = quote.previous_close
     with transaction.atomic():
         row, created = MarketSnapshot.objects.get_or_create(
             cycle_id=cycle_id,
             symbol=quote.symbol,
-            defaults={**newer, "previous_close": quote.previous_close},
+            defaults=newer,
         )
         if created:
             return

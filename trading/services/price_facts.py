@@ -1,0 +1,112 @@
+"""What is known of a symbol besides the price it is about to be traded at; ADR 0024."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from risk.domain.types import PriceBand, PriceFacts, Reference
+from trading.domain.prices import age_problem, daily_volatility, is_opening
+from trading.domain.symbols import is_coin
+from trading.models import BarHistory, MarketSnapshot
+from trading.services import settings
+
+RECENT = timedelta(hours=2)
+RECENT_PRICES = 5
+OLDEST_DAYS = 10
+USUAL_DAYS = {True: 2, False: 4}  # from a coin's last close to its price; from a stock's, over a long weekend
+WIDENING = Decimal("1.5")
+HUNDRED = Decimal(100)
+CACHED = "cached "
+BAND_SETTINGS = (
+    "price_band_percent",
+    "price_band_sigmas",
+    "provider_disagreement",
+    "implausible_disagreement",
+)
+
+
+class _History(NamedTuple):
+    """Daily closes before a price's day, the oldest first; ``is_whole``: fetched on that day, so none is missing."""
+
+    closes: list[tuple[date, Decimal]]
+    is_whole: bool
+
+
+def price_facts(snapshot: MarketSnapshot, now: datetime) -> PriceFacts:
+    """Return what the snapshot's price is held against at market time ``now``.
+
+    Nothing here depends on that price itself, and nothing of its own day but what was stored before it.
+    """
+    history = _history(snapshot)
+    close = _close(snapshot, history)
+    return PriceFacts(
+        band=_band(snapshot, close),
+        recent=_recent(snapshot),
+        close=close,
+        second=_second(snapshot, now),
+        daily_volatility=daily_volatility([price for _, price in history.closes]),
+    )
+
+
+def _band(snapshot: MarketSnapshot, close: Reference | None) -> PriceBand:
+    value = settings.several(*BAND_SETTINGS)
+    coin = is_coin(snapshot.symbol)
+    is_old = close is not None and close.at is not None and _days(close.at, snapshot) > USUAL_DAYS[coin]
+    wide = is_old or (not coin and is_opening(snapshot.quoted_at))
+    return PriceBand(
+        floor=value["price_band_percent"] / HUNDRED,
+        sigmas=value["price_band_sigmas"],
+        agreement=value["provider_disagreement"],
+        disagreement=value["implausible_disagreement"],
+        widening=WIDENING if wide else Decimal(1),
+    )
+
+
+def _recent(snapshot: MarketSnapshot) -> tuple[Reference, ...]:
+    """Return the prices that earlier cycles stored in the last hours of market time, the newest first."""
+    since = snapshot.quoted_at - RECENT
+    earlier = MarketSnapshot.objects.filter(symbol=snapshot.symbol, quoted_at__lt=snapshot.quoted_at)
+    rows = earlier.filter(quoted_at__gte=since).order_by("-quoted_at")
+    columns = rows.values_list("price", "source", "quoted_at")[:RECENT_PRICES]
+    return tuple(Reference(price, source, at) for price, source, at in columns)
+
+
+def _history(snapshot: MarketSnapshot) -> _History:
+    row = BarHistory.objects.filter(pk=snapshot.symbol).first()
+    if row is None:
+        return _History([], is_whole=False)
+    day = snapshot.quoted_at.astimezone(UTC).date()
+    read = ((datetime.fromisoformat(bar[0]).date(), Decimal(bar[4])) for bar in row.bars)
+    return _History([(on, close) for on, close in read if on < day], is_whole=row.market_date == day)
+
+
+def _close(snapshot: MarketSnapshot, history: _History) -> Reference | None:
+    """Return the last daily close: the day's own bars', else the source's word, else what older bars say.
+
+    Bars first: they are adjusted for a split of the day, and come by another request than the price.
+    """
+    bar = None
+    if history.closes:
+        on, price = history.closes[-1]
+        bar = Reference(price, "daily bar", datetime.combine(on, time(), UTC))
+    told = snapshot.previous_close
+    if told is not None and not (bar and history.is_whole):
+        return Reference(told, f"{snapshot.source}, previous close")
+    is_known = bar is not None and bar.at is not None and _days(bar.at, snapshot) <= OLDEST_DAYS
+    return bar if is_known else None
+
+
+def _days(earlier: datetime, snapshot: MarketSnapshot) -> int:
+    return (snapshot.quoted_at.astimezone(UTC).date() - earlier.date()).days
+
+
+def _second(snapshot: MarketSnapshot, now: datetime) -> Reference | None:
+    """Return the second source's price if it is fresh, and not of the source whose price is judged.
+
+    A click asks for a new price, and that may come from where the second opinion came from before.
+    """
+    price, at, source = snapshot.second_price, snapshot.second_quoted_at, snapshot.second_source
+    if price is None or at is None or source == snapshot.source.removeprefix(CACHED):
+        return None
+    stale = age_problem(at, now, settings.seconds("price_max_age"))
+    return None if stale else Reference(price, source, at)
