@@ -19,6 +19,7 @@ from trading.services import approvals, cycles, settings
 
 FETCH_GRACE = timedelta(seconds=3)
 LOST_AFTER = timedelta(seconds=5)
+EXPIRED_A_ROUND = 100  # 0.7 s measured on a quiet machine
 
 
 class Kind(enum.StrEnum):
@@ -48,12 +49,19 @@ def find_work() -> list[Work]:
 
 
 def end_overdue() -> list[Cycle]:
-    """Abort cycles past their deadline, expire approvals nobody answered; return the cycles aborted."""
+    """Abort cycles past their deadline, expire approvals nobody answered; return the cycles aborted.
+
+    Of the approvals at most ``EXPIRED_A_ROUND`` in one call, the oldest first: the rest of the sweeper's round,
+    its sign of life among it, waits for this. What is left the next rounds take; an approval past its time
+    cannot be granted meanwhile.
+    """
     now = timezone.now()
-    overdue = list(Cycle.objects.open().filter(deadline_at__lte=now))
-    for approval in Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__lte=now):
+    overdue = Cycle.objects.open().filter(deadline_at__lte=now)
+    aborted = [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason=_why_late(cycle))]
+    late = Approval.objects.filter(status=Approval.Status.REQUESTED, expires_at__lte=now)
+    for approval in late.select_related("decision").order_by("expires_at", "pk")[:EXPIRED_A_ROUND]:
         approvals.expire(approval)
-    return [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason=_why_late(cycle))]
+    return aborted
 
 
 def _why_late(cycle: Cycle) -> str:
