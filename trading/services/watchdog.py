@@ -1,32 +1,34 @@
 """The watchdog: engages the kill switch without a person, by the day's loss, the account or errors.
 
-Each cause engages once: the loss of one session, one spell of a blocked account, errors since the last
-release. A person who releases the switch is not overruled by the same facts; the gate still judges them.
+Each cause engages once: one day's loss under one version of the limits, until it is worse by a stated step
+(domain/loss_limit.py); one spell of a blocked account; errors since the last release. A person who releases
+the switch is not overruled by the same facts, but by worse ones; the gate judges them all the while.
 Call nothing here inside a transaction: the flag must be committed before the orders under way are awaited.
+
+No clock can make it blind: what is to be counted is counted also where a time lies ahead, as all do for a while
+after a clock was set back.
 """
 
 import enum
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from connectors.base import Account
 from connectors.errors import ConnectorError
-from risk.models import KillSwitch
 from risk.services import switch
-from risk.services.limits import limits_in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.models import AgentStatus, Event, Order
-from trading.services import kill_switch, settings, transitions
+from trading.services import daily_loss, kill_switch, settings, transitions
 
 log = structlog.get_logger(__name__)
 ACTOR = "watchdog"
@@ -34,7 +36,6 @@ ERROR_WINDOW = timedelta(minutes=10)
 SYNC_PATIENCE = timedelta(minutes=3)
 CANCEL_AGAIN_SECONDS = 15.0
 GOOD_STANDING = "ACTIVE"
-HUNDRED = Decimal(100)
 
 
 class Trigger(enum.StrEnum):
@@ -82,7 +83,8 @@ def sync_failed(error: ConnectorError) -> None:
     A broker that is down for a while is not by itself a reason to engage; with other errors it is.
     """
     read_at = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
-    spans = (timezone.now() - read_at) // SYNC_PATIENCE if read_at else 0
+    # By its size: a time ahead says that a clock was set back, and nothing of how long nobody has answered.
+    spans = abs(timezone.now() - read_at) // SYNC_PATIENCE if read_at else 0
     if read_at is not None and spans > 0:
         report_critical(
             kind=Critical.ACCOUNT_SYNC, subject=f"{read_at:%m%dT%H%M%S}-{spans}", detail=str(error)
@@ -95,8 +97,11 @@ def patrol() -> None:
     Reads PostgreSQL alone, unless entries are still open while the switch is engaged.
     """
     patience = timedelta(seconds=settings.seconds("saga_timeout"))
-    lost = [OrderStatus.UNKNOWN, OrderStatus.SUBMITTING]
-    for order in Order.objects.filter(status__in=lost, submitted_at__lt=timezone.now() - patience):
+    now, lost = timezone.now(), [OrderStatus.UNKNOWN, OrderStatus.SUBMITTING]
+    late = Q(submitted_at__lt=now - patience) | Q(
+        submitted_at__gt=now + patience
+    )  # ahead: a clock was set back
+    for order in Order.objects.filter(late, status__in=lost):
         detail = f"{order.symbol} {order.client_order_id}: nobody knows whether the broker has it"
         report_critical(
             kind=Critical.OUTCOME_UNKNOWN, subject=str(order.pk), detail=detail, cycle_id=order.cycle_id
@@ -134,43 +139,10 @@ def report_critical(*, kind: Critical, subject: str, detail: str, cycle_id: UUID
 
 
 def _watch_loss(account: Account) -> None:
-    """Engage at the limit, inclusive: realised and unrealised, because both are in the equity."""
-    limits, start = limits_in_force(), account.last_equity
-    if limits is None or start <= 0:
-        return
-    loss_percent = (start - account.equity) / start * HUNDRED
-    session = {"session_start_equity": str(start)}
-    if loss_percent < limits.max_daily_loss_percent or _engaged_for(Trigger.DAILY_LOSS, session):
-        return
-    figures = session | {
-        "equity": str(account.equity),
-        "daily_loss_percent": f"{loss_percent:.3f}",
-        "max_daily_loss_percent": str(limits.max_daily_loss_percent),
-        "limits_version": str(limits.version),
-    }
-    _record_breach(figures, day=str(start))
-    words = f"the day's loss is {loss_percent:.2f} %, the limit {limits.max_daily_loss_percent:.2f} %"
-    _engage(Trigger.DAILY_LOSS, words, figures)
-
-
-def _record_breach(figures: Mapping[str, str], *, day: str) -> None:
-    """Write down that the day's loss is past its limit, once a session; whether or not the switch is engaged."""
-    with transaction.atomic():
-        AgentStatus.objects.select_for_update().get(pk=1)
-        if Event.objects.filter(aggregate_type="risk_limit", aggregate_id=f"daily_loss:{day}").exists():
-            return
-        transitions.append_event(
-            aggregate_type="risk_limit",
-            aggregate_id=f"daily_loss:{day}",
-            event_type="risk_limit.breached",
-            payload={
-                "limit": "max_daily_loss_percent",
-                "scope": "account",
-                "value": figures["daily_loss_percent"],
-                "limit_value": figures["max_daily_loss_percent"],
-            },
-            cycle_id=None,
-        )
+    """Engage at the limit, inclusive, and again when a release did not answer what is so now."""
+    breach = daily_loss.breach(account, trigger=Trigger.DAILY_LOSS)
+    if breach is not None:
+        _engage(Trigger.DAILY_LOSS, breach.reason, breach.figures)
 
 
 def _watch_standing(account: Account) -> None:
@@ -200,8 +172,8 @@ def _standing_problems(account: Account) -> Iterable[str]:
 
 
 def _note_standing(event: str, figures: Mapping[str, str]) -> None:
-    with transaction.atomic():
-        AgentStatus.objects.select_for_update().get(pk=1)
+    """Write it down; no row is locked, a process that was stopped may hold any: two at once meet in the sequence."""
+    with suppress(IntegrityError), transaction.atomic():
         transitions.append_event(
             aggregate_type="account",
             aggregate_id="1",
@@ -213,9 +185,10 @@ def _note_standing(event: str, figures: Mapping[str, str]) -> None:
 
 def _watch_errors() -> None:
     limit = settings.count("critical_errors")
-    since = _errors_count_since()
     counted = Q(aggregate_type="critical_error") | Q(type="saga.fail")
-    types = list(Event.objects.filter(counted, occurred_at__gte=since).values_list("type", flat=True))
+    since = timezone.now() - ERROR_WINDOW
+    found = Event.objects.filter(counted, _not_answered_yet(), occurred_at__gte=since)
+    types = list(found.values_list("type", flat=True))
     if len(types) < limit:
         return
     figures = {name: str(types.count(name)) for name in sorted(set(types))}
@@ -225,14 +198,14 @@ def _watch_errors() -> None:
     )
 
 
-def _errors_count_since() -> datetime:
-    released = KillSwitch.objects.filter(released_at__isnull=False).order_by("-released_at").first()
-    start = timezone.now() - ERROR_WINDOW
-    return max(start, released.released_at) if released and released.released_at else start
+def _not_answered_yet() -> Q:
+    """Leave out what a person had before him who released the switch.
 
-
-def _engaged_for(trigger: Trigger, figures: Mapping[str, str]) -> bool:
-    return KillSwitch.objects.filter(trigger=trigger, figures__contains=dict(figures)).exists()
+    By the log's order, not by times: after a clock was set back, all that is new would lie before the release.
+    """
+    events = Event.objects.filter(aggregate_type=kill_switch.AGGREGATE, type="kill_switch.released")
+    position = events.order_by("-sequence").values_list("position", flat=True).first()
+    return Q() if position is None else Q(position__gt=position)
 
 
 def _engage(trigger: Trigger, reason: str, figures: Mapping[str, str]) -> None:
