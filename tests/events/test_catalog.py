@@ -18,7 +18,10 @@ PROMISED = """
     trading-engine.order.submitted trading-engine.order.filled trading-engine.order.failed
     trading-engine.order.canceled trading-engine.position.opened trading-engine.position.closed
     risk.kill-switch.engaged risk.kill-switch.released risk.limit.breached
-    risk.safe-mode.entered risk.safe-mode.left
+    risk.safe-mode.entered risk.safe-mode.left risk.kill-switch.sender-fenced
+    orchestrator.schedule.disabled orchestrator.schedule.enabled orchestrator.sync.overdue
+    orchestrator.sync.recovered orchestrator.lock.stuck orchestrator.lock.freed orchestrator.disk.low
+    orchestrator.disk.recovered
     approval.requested approval.granted approval.rejected approval.expired
 """
 

@@ -31,6 +31,16 @@ DATA: dict[str, dict[str, Any]] = {
     "risk.safe-mode.entered": {"reason": "ai_failures", "failures": 3},
     "orchestrator.cycle.completed": {},
     "risk.safe-mode.left": {"actor": "safe_mode", "reason": "a model answered again"},
+    "risk.kill-switch.sender-fenced": {
+        "pid": 7, "application": "orchestrator worker 9", "heldSeconds": 12.3, "clientOrderId": "x-entry-0"},
+    "orchestrator.schedule.disabled": {"reason": "disabled: Trading cycle"},
+    "orchestrator.schedule.enabled": {"reason": "cycles start by themselves again"},
+    "orchestrator.sync.overdue": {"reason": "the account was not read for 151 s", "seconds": 151.0},
+    "orchestrator.sync.recovered": {"reason": "the account is read again"},
+    "orchestrator.lock.stuck": {"reason": "somebody holds book since 9 s", "lock": "book", "seconds": 9.0},
+    "orchestrator.lock.freed": {"reason": "no lock is held or waited for too long"},
+    "orchestrator.disk.low": {"reason": "512 MB free at /somewhere", "freeMegabytes": 512},
+    "orchestrator.disk.recovered": {"reason": "2048 MB free"},
 }  # fmt: skip
 
 

@@ -102,7 +102,8 @@ class Locks:
     @property
     def long_ones(self) -> tuple[Hold | Wait, ...]:
         """What is held or waited for past its bound, the longest first."""
-        found = [each for each in (*self.holds, *self.waits) if each.is_long]
+        entries: tuple[Hold | Wait, ...] = (*self.holds, *self.waits)
+        found = [each for each in entries if each.is_long]
         return tuple(sorted(found, key=lambda each: -each.seconds))
 
     def longest_hold(self, lock: str) -> float:

@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
-from trading.services import heartbeats, watchdog
+from trading.services import heartbeats, lookout, watchdog
 from trading.services.reconciliation import reconcile
 from trading.services.sweeping import Work, end_overdue, find_work
 from trading.tasks import revive
@@ -57,6 +57,7 @@ class Command(BaseCommand):
         heartbeats.beat("sweeper")
         end_overdue()
         watchdog.patrol()
+        lookout.look()
         now = time.monotonic()
         found = find_work()
         for work in found:
