@@ -11,10 +11,11 @@ from connectors.errors import ConnectorError
 from risk.models import KillSwitch
 from risk.services import switch
 from tests.factories import make_agent, make_engagement, make_equity, make_event, make_limits, make_order
-from tests.trading.outside import Outside
+from tests.trading.outside import COIN, Outside
 from tests.trading.scenes import ago, open_cycle, order_of, passed
 from trading.models import Event, Order
 from trading.services import daily_loss, kill_switch, sagas, watchdog
+from trading.services.lookout import Lookout
 from trading.services.portfolio import sync_portfolio
 from trading.services.settings import set_runtime_setting
 from trading.services.watchdog import Critical, report_critical
@@ -305,6 +306,25 @@ def test_blocked_account_engages_once_until_it_was_seen_in_order() -> None:
     assert switch.is_engaged()
     standing = Event.objects.filter(aggregate_type="account").order_by("sequence")
     assert [e.type for e in standing] == ["account.blocked", "account.cleared", "account.blocked"]
+
+
+def test_the_loss_limit_is_watched_while_no_cycle_runs(account: Outside) -> None:
+    """No schedule, no worker, no queue is there: the sweeper's own look finds the loss at the broker."""
+    make_limits(max_daily_loss_percent=Decimal("0.001"))
+    told_by_broker = account.venue.get("/v2/account")
+    while Decimal(told_by_broker["equity"]) >= Decimal(told_by_broker["last_equity"]) * Decimal("0.999"):
+        account.hold(COIN, "0.5")  # fees are lost, whatever the price does
+        account.sell_everything()
+        told_by_broker = account.venue.get("/v2/account")
+    assert engagement() is None
+    seconds = [1000.0]
+    watched = Lookout(clock=lambda: seconds[0], start=lambda look: look())
+    watched.look()
+
+    seconds[0] += 120
+    watched.look()
+
+    assert engagement() == ("daily_loss_limit", "watchdog")
 
 
 def test_healthy_account_engages_nothing(account: Outside) -> None:

@@ -45,6 +45,7 @@ SPECS: Mapping[str, Spec] = MappingProxyType(
         "model_tokens": Spec("Tokens by direction.", ("model", "direction")),
         "model_cost_usd": Spec("What the budgets were charged.", ("model",)),
         "switch_engagements": Spec("How often the kill switch was engaged.", ("trigger",)),
+        "senders_fenced": Spec("Processes that did not end a request in time and were cut off."),
     }
 )
 

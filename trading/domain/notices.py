@@ -299,7 +299,7 @@ def _schedule(data: Data) -> Notice:
         title,
         _words(data["reason"]),
         "Enable the schedule: console /admin/django_celery_beat/periodictask/, or `manage.py prepare` where it is"
-        " missing. Meanwhile the sweeper reads the account and watches its loss; nothing is decided, and no exit either.",
+        " missing. Meanwhile the sweeper reads the account and watches its loss; nothing is decided, no exit either.",
         Severity.WARNING,
     )
 

@@ -31,6 +31,7 @@ SCHEDULE = Condition("schedule", "schedule.disabled", "schedule.enabled")
 SYNC = Condition("sync", "sync.overdue", "sync.recovered")
 LOCKS = Condition("locks", "lock.stuck", "lock.freed")
 DISK = Condition("disk", "disk.low", "disk.recovered")
+ALL = (SCHEDULE, SYNC, LOCKS, DISK)
 
 
 def has_begun(condition: Condition) -> bool:

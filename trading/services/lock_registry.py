@@ -25,6 +25,7 @@ _TWO_NUMBERS: Mapping[int, str] = {EXITS_LOCK: EXITS, LOCK_CLASS: ALONE}
 BOUNDS: Mapping[str, float] = {SWITCH: 15.0, BOOK: 5.0, EXITS: 5.0, ROW: 5.0, TRANSACTION: 15.0}
 OTHER_BOUND = 15.0
 HELD_FOR_LIFE = frozenset({ALONE})  # by design: relay, consumer and notifier, as long as they run
+LOCK_KINDS = tuple(BOUNDS)  # of which figures are kept
 _TABLE = re.compile(r'(?:UPDATE|INTO|FROM)\s+"?(\w+)', re.IGNORECASE)
 _SQL = """
 SELECT l.locktype, l.classid::bigint, l.objid::bigint, l.objsubid, coalesce(c.relname, ''), l.mode, l.granted, l.pid,

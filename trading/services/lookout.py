@@ -114,17 +114,6 @@ def look_at_account() -> None:
         log.exception("lookout_failed")
 
 
-_lookout = Lookout()
-
-
-def look() -> None:
-    """Do one round of the sweeper's looks; whatever fails in it, the round goes on."""
-    try:
-        _lookout.look()
-    except Exception:
-        log.exception("lookout_failed")
-
-
 def _beside(work: Callable[[], None]) -> Thread:
     def run() -> None:
         try:
@@ -155,3 +144,14 @@ def _watch_disk() -> None:
         conditions.begin(conditions.DISK, reason=reason, free_megabytes=megabytes)
     elif free >= disk_space.LOW_ENDS_BYTES:
         conditions.end(conditions.DISK, reason=f"{megabytes} MB free")
+
+
+_lookout = Lookout()
+
+
+def look() -> None:
+    """Do one round of the sweeper's looks; whatever fails in it, the round goes on."""
+    try:
+        _lookout.look()
+    except Exception:
+        log.exception("lookout_failed")

@@ -174,6 +174,9 @@ def _switch(totals: Totals, window: Window) -> None:
     engaged = KillSwitch.objects.filter(engaged_at__gte=window.start, engaged_at__lt=window.end)
     for trigger in engaged.values_list("trigger", flat=True):
         totals.add("switch_engagements", [trigger])
+    for kind, *_ in window.events("kill_switch"):
+        if kind == "kill_switch.sender_fenced":
+            totals.add("senders_fenced", [])
 
 
 def _number(value: object) -> float:
@@ -199,4 +202,5 @@ def known_series(totals: Totals) -> Totals:
         totals.add("orders", [order_status], 0)
     for saga_status in SagaStatus:
         totals.add("sagas", [saga_status], 0)
+    totals.add("senders_fenced", [], 0)
     return totals
