@@ -61,6 +61,23 @@ def test_event_has_correlation_causation_and_its_place_in_the_aggregate() -> Non
     assert event["data"] == {"actor": "ann", "reason": "drill", "trigger": "operator"}
 
 
+@pytest.mark.parametrize(("order", "told"), [("", None), ("x-entry-0", "x-entry-0")])
+def test_a_sender_that_was_cut_off_is_published(order: str, told: str | None) -> None:
+    fenced = row(
+        "kill_switch.sender_fenced",
+        "kill_switch",
+        pid=7,
+        application="orchestrator worker 9",
+        held_seconds=12.5,
+        client_order_id=order,
+    )
+
+    event = cloud_event(fenced, source="urn:test")
+
+    assert problems(event) == []
+    assert (event["type"], event["data"]["clientOrderId"]) == ("risk.kill-switch.sender-fenced", told)
+
+
 @pytest.mark.parametrize(
     ("kind", "payload", "expected"),
     [

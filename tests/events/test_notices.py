@@ -152,6 +152,35 @@ def test_a_night_of_failing_cycles_is_a_message_each_half_hour(clock: Clock) -> 
     assert "- Aborted: deadline (30 times)\nSince 14:01 UTC." in NoticeMessage.objects.order_by("id")[1].body
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends", "title", "over"),
+    [
+        (
+            "schedule.disabled",
+            "schedule.enabled",
+            "no trading cycle starts by itself",
+            "cycles start by themselves",
+        ),
+        ("sync.overdue", "sync.recovered", "the account is not read, nobody", "the account is read again"),
+        ("lock.stuck", "lock.freed", "a lock is held or waited for too long", "no lock is held too long"),
+        ("disk.low", "disk.recovered", "the disk is nearly full", "the disk has room again"),
+    ],
+)
+def test_a_trouble_of_the_system_is_told_when_it_begins_and_when_it_is_over(
+    clock: Clock, begins: str, ends: str, title: str, over: str
+) -> None:
+    happen(f"orchestrator.{begins}")
+    first = told()
+    clock.tick(60)
+    happen(f"orchestrator.{ends}")
+
+    titles = told()
+
+    assert (len(first), len(titles)) == (1, 2)
+    assert title in titles[0]
+    assert over in titles[1]
+
+
 def test_its_end_is_told_once_and_at_once(clock: Clock) -> None:
     happen("orchestrator.cycle.completed")
     happen("orchestrator.cycle.failed")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django_celery_beat.models import PeriodicTask
 
+from orchestrator_project.management.commands.sweeper import Command
 from orchestrator_project.prepare import seed
 from tests.factories import make_agent, make_engagement
 from tests.risk.threads import THREAD_SECONDS
@@ -307,3 +308,19 @@ def test_what_fails_in_a_look_never_ends_the_round(monkeypatch: pytest.MonkeyPat
     make_agent()
 
     lookout.look()
+
+
+def test_each_round_of_the_sweeper_looks_with_the_switch_engaged_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_agent()
+    rounds = Rounds(nothing)
+    monkeypatch.setattr(lookout, "_lookout", rounds.lookout)
+    sweeper = Command()
+    sweeper._round({})
+    make_engagement()
+
+    rounds.clock.seconds += 120
+    sweeper._round({})
+
+    assert rounds.looks == 1
