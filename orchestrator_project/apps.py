@@ -2,6 +2,7 @@ import sys
 
 from django.apps import AppConfig
 
+from orchestrator_project.connection_names import name_connections
 from orchestrator_project.log import log_what_nobody_catches
 from orchestrator_project.process_name import is_service, process_name
 from orchestrator_project.traced import trace_process
@@ -15,6 +16,7 @@ class OrchestratorConfig(AppConfig):
 
     def ready(self) -> None:
         """Set up what a process needs to be seen, before it opens its first connection."""
+        name_connections()
         process = process_name(sys.argv)
         if is_service(process):
             log_what_nobody_catches()

@@ -20,11 +20,13 @@ from rest_framework.response import Response
 from connectors.errors import ConnectorError
 from orchestrator_project.doctor import processes, servers
 from orchestrator_project.doctor.examination import examine
-from orchestrator_project.doctor.finding import Answer, Check, Finding, Status, failed, ok
+from orchestrator_project.doctor.finding import Answer, Check, Finding, Status, failed, ok, warning
 from orchestrator_project.prepare import is_seeded
 from trading.api.serializers import ApiSerializer
 from trading.api.views.base import ApiView
 from trading.errors import NotConfiguredError
+from trading.services import disk_space
+from trading.services.lock_registry import kind_of, read_locks
 from trading.services.providers import current_providers
 
 LOOK_SECONDS = 2.5  # a wave of looks; there are three, so a probe is answered within 8 s
@@ -77,6 +79,29 @@ def _broker() -> Answer:
     return ok("answers")
 
 
+def _sync() -> Answer:
+    """Not ready where nobody reads the account: its loss is then nobody's either."""
+    return processes.sync(overdue=failed)
+
+
+def _locks() -> Answer:
+    """Say which lock is stuck, and not whose it is."""
+    stuck = {kind_of(entry.lock): entry.seconds for entry in reversed(read_locks().long_ones)}
+    if not stuck:
+        return ok("none is held too long")
+    return warning("; ".join(f"{name} for {seconds:.0f} s" for name, seconds in stuck.items()), "")
+
+
+def _disk() -> Answer:
+    """Where the database is ours it needs the room; elsewhere only our logs do."""
+    free = disk_space.free_bytes()
+    if free is None or free >= disk_space.LOW_BYTES:
+        return ok("has room")
+    if free < disk_space.FULL_BYTES and servers.postgres_is_embedded():
+        return failed("full: the database can take no more", "")
+    return warning("nearly full", "")
+
+
 def _seeds() -> Answer:
     return ok("the first rows are there") if is_seeded() else failed("the first rows are missing", "")
 
@@ -90,6 +115,10 @@ READY = (
     Check("broker", broker, needs=("database",)),
     Check("worker", workers, needs=("redis",)),
     Check("sweeper", processes.sweeper, needs=("migrations",)),
+    Check("schedule", processes.schedule_of_cycles, needs=("migrations",)),
+    Check("sync", _sync, needs=("migrations",)),
+    Check("locks", _locks, needs=("database",), late=Status.WARNING),
+    Check("disk", _disk, late=Status.WARNING),
 )
 STARTUP = (
     Check("database", _database),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from orchestrator_project.engines import EngineError, joined_engines
+from orchestrator_project.engines import EngineError, disk, joined_engines
 from orchestrator_project.environment import BadEnvironmentError, load_environment, near_misses
 from orchestrator_project.supervisor.warden import MARK
 
@@ -16,6 +16,7 @@ WITHOUT_ENGINES = frozenset(
     {"help", "version", "venue", "makemigrations", "collectstatic", "event_schemas", "openapi"}
 )
 WITHOUT_REDIS = frozenset({"kill_switch"})
+FAILED = 1
 BAD_START = 2
 embedded_engines: set[str] = set()  # what this process joined, for whoever supervises
 SIGNALLED = 128
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
             for name, url in (("DATABASE_URL", urls.database_url), ("REDIS_URL", urls.redis_url)):
                 if url is not None:
                     os.environ[name] = url
-            return _execute(argv)
+            return _execute_in_plain_words(argv, environment.orchestrator_home)
     except (BadEnvironmentError, EngineError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_START
@@ -59,6 +60,17 @@ def _warn_of_near_misses() -> None:
 
 def _leave(number: int, _: FrameType | None) -> None:
     raise SystemExit(SIGNALLED + number)
+
+
+def _execute_in_plain_words(argv: Sequence[str], home: Path) -> int:
+    """Execute; what fails because the disk is full says so in a sentence, with no traceback around it."""
+    try:
+        return _execute(argv)
+    except Exception as error:
+        if (words := disk.why_it_failed(home, error)) is None:
+            raise
+        sys.stderr.write(f"{words}\n")
+        return FAILED
 
 
 def _execute(argv: Sequence[str]) -> int:

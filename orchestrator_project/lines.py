@@ -172,6 +172,18 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "kill_switch.engaged": lambda p: f"KILL SWITCH ENGAGED by {p['actor']}: {p['reason']}",
     "clock.stepped": lambda p: f"CLOCK STEPPED: the {p['clock']}'s by {p['by_seconds']:+.1f} s",
     "kill_switch.released": lambda p: f"kill switch released by {p['actor']}: {p['reason']}",
+    "kill_switch.sender_fenced": lambda p: (
+        f"CUT OFF: {p['application']} did not end its request for {p['held_seconds']:.0f} s"
+        f" {p.get('client_order_id', '')}".rstrip()
+    ),
+    "schedule.disabled": lambda p: f"NO CYCLE STARTS BY ITSELF: {p['reason']}",
+    "schedule.enabled": lambda p: f"{p['reason']}",
+    "sync.overdue": lambda p: f"THE ACCOUNT IS NOT READ: {p['reason']}",
+    "sync.recovered": lambda p: f"{p['reason']}",
+    "lock.stuck": lambda p: f"A LOCK IS STUCK: {p['reason']}",
+    "lock.freed": lambda p: f"{p['reason']}",
+    "disk.low": lambda p: f"THE DISK IS NEARLY FULL: {p['reason']}",
+    "disk.recovered": lambda p: f"the disk has room again: {p['reason']}",
     "candidate.created": lambda p: f"candidate {p['symbol']} proposed by {p['source']}",
     "candidate.approve": lambda p: f"candidate {p['symbol']} approved by {p['actor']}",
     "candidate.reject": lambda p: f"candidate {p['symbol']} rejected by {p['actor']}: {p['reason']}",

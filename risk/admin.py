@@ -64,6 +64,11 @@ class RiskLimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
             "max_daily_loss_percent": "Largest daily loss (% of the previous close's equity)",
             "note": "Why",
         }
+        help_texts = {
+            "max_daily_loss_percent": "The day lasts from one session's close to the next: a weekend is part of"
+            " Monday's. Reaching it engages the kill switch; after a release it engages again at a quarter of the"
+            " limit more, under other limits, or on another day."
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -7,12 +7,13 @@ from django.conf import settings as django_settings
 from django.db import DatabaseError
 from django_celery_beat.models import PeriodicTask
 
+from orchestrator_project.doctor import locks
 from orchestrator_project.doctor.servers import postgres_is_embedded, valkey_is_embedded
 from orchestrator_project.environment_values import masked
 from risk.models import RiskLimits
 from trading.models import AgentStatus, RuntimeSetting
 
-TABLES = ("settings", "limits", "agent", "schedule")
+TABLES = ("settings", "limits", "agent", "schedule", "locks")
 
 
 def describe(facts: dict[str, Any]) -> None:
@@ -23,7 +24,7 @@ def describe(facts: dict[str, Any]) -> None:
     """
     facts |= {"environment": _environment(), "engines": _engines(), **dict.fromkeys(TABLES)}
     readers: dict[str, Callable[[], Any]] = dict(
-        zip(TABLES, (_settings, _limits, _agent, _schedule), strict=True)
+        zip(TABLES, (_settings, _limits, _agent, _schedule, locks.described), strict=True)
     )
     for name, read in readers.items():
         try:

@@ -8,7 +8,16 @@ from typing import Any
 
 from django.db import connection
 
-from orchestrator_project.doctor import configuration, machine, market, models, processes, records, servers
+from orchestrator_project.doctor import (
+    configuration,
+    locks,
+    machine,
+    market,
+    models,
+    processes,
+    records,
+    servers,
+)
 from orchestrator_project.doctor.finding import Answer, Check, Finding, Status
 from orchestrator_project.doctor.masking import masked
 
@@ -16,6 +25,7 @@ LIMIT_SECONDS = 10.0
 CHECKS: tuple[Check, ...] = (
     *machine.CHECKS,
     *servers.CHECKS,
+    *locks.CHECKS,
     *processes.CHECKS,
     *market.CHECKS,
     *models.CHECKS,

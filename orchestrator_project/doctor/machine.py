@@ -12,9 +12,10 @@ from packaging.markers import Marker
 
 from orchestrator_project.doctor.finding import Answer, Check, failed, ok, warning
 from orchestrator_project.engines.disk import NEEDED_BYTES
+from trading.services import disk_space
 
 OLDEST_PYTHON = (3, 11)
-COMFORT_BYTES = 1024**3
+COMFORT_BYTES = disk_space.LOW_BYTES
 MEGABYTE = 1024**2
 NAMED_AT_MOST = 5
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)(?:\s*;\s*([^\\]+?))?\s*\\?$", re.MULTILINE)

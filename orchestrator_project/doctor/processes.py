@@ -1,5 +1,6 @@
 """The processes of a running system, as far as they leave a sign: workers, beat, sweeper."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings as django_settings
@@ -11,9 +12,11 @@ from connectors.errors import ConfigurationError
 from orchestrator_project.celery import app
 from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
 from trading.domain.ages import TOLERANCE, is_fresh_age
-from trading.models import Cycle, Heartbeat, ParkedEvent
+from trading.models import AgentStatus, Cycle, Heartbeat, ParkedEvent
 from trading.services import notifying, outbox, settings
+from trading.services.lookout import GRACE_SECONDS, SILENT_INTERVALS
 from trading.services.relaying import PROCESS
+from trading.services.schedule import why_no_cycle_starts
 from trading.services.subscriptions import CONSUMER
 
 QUEUES = ("default", "analysis")
@@ -22,6 +25,7 @@ SWEEPER_MAX_AGE = timedelta(seconds=10)
 EVENTS_MAX_AGE = timedelta(seconds=30)  # they wait up to 15 s for a transport that is away
 LATE_EVENTS = timedelta(seconds=60)
 MISSED_INTERVALS = 3
+CLOCKS_DIFFER = timedelta(seconds=5)
 IN_CONSOLE = "in the console: System, Schedule"
 
 
@@ -50,6 +54,8 @@ def schedule() -> Answer:
     row = rows.get(settings.CYCLE_SCHEDULE)
     if row is None or row.interval is None:
         return failed(f"{settings.CYCLE_SCHEDULE!r} has no interval", "`manage.py prepare` adds it")
+    if (starts := schedule_of_cycles()).status is not Status.OK:
+        return starts
     if settings.MAINTENANCE_SCHEDULE not in rows:
         return warning(f"{settings.MAINTENANCE_SCHEDULE!r} is missing", "`manage.py prepare` adds it")
     if disabled := [name for name, each in rows.items() if not each.enabled]:
@@ -64,6 +70,44 @@ def schedule() -> Answer:
             "save cycle_interval once more (in the console: System, Settings): the schedule follows it",
         )
     return ok(f"a cycle every {every} s, maintenance {rows[settings.MAINTENANCE_SCHEDULE].interval}")
+
+
+def schedule_of_cycles() -> Answer:
+    """Look at whether trading cycles start by themselves."""
+    reason = why_no_cycle_starts()
+    if reason is None:
+        return ok("trading cycles start by themselves")
+    words = f"{reason}; no trading cycle starts by itself, and no exit is decided"
+    return warning(words, f"enable it {IN_CONSOLE}, or `manage.py prepare` where it is missing")
+
+
+def starts_by_itself() -> bool:
+    """Return whether trading cycles start by themselves."""
+    return why_no_cycle_starts() is None
+
+
+def sync(overdue: Callable[[str, str], Answer] = warning) -> Answer:
+    """Look at when the account was last read, by a cycle or by the sweeper itself (wall time).
+
+    Args:
+        overdue: what it is where that was too long ago.
+    """
+    read_at = AgentStatus.objects.filter(pk=1).values_list("positions_as_of", flat=True).first()
+    if read_at is None:
+        return ok("the account was not read yet")
+    age = timezone.now() - read_at
+    if age < -CLOCKS_DIFFER:
+        return warning(
+            f"the account was read {-age.total_seconds():.0f} s from now", "set the machine's clock by NTP"
+        )
+    bound = settings.seconds("cycle_interval") * SILENT_INTERVALS + GRACE_SECONDS
+    words = f"the account was last read {_ago(age)}"
+    if age.total_seconds() <= bound:
+        return ok(words)
+    return overdue(
+        f"{words}, by no cycle and not by the sweeper: nobody watches its loss",
+        f"see broker, sweeper and locks; where nothing runs {START}",
+    )
 
 
 def beat() -> Answer:
@@ -157,6 +201,7 @@ def _ago(age: timedelta) -> str:
 CHECKS = (
     Check("workers", workers, needs=("queue",)),
     Check("schedule", schedule, needs=("migrations",)),
+    Check("sync", sync, needs=("migrations",)),
     Check("beat", beat, needs=("migrations",)),
     Check("sweeper", sweeper, needs=("migrations",)),
     Check("relay", relay, needs=("migrations",)),

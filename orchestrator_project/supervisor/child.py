@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator_project.engines import disk
 from orchestrator_project.supervisor import warden
 from orchestrator_project.supervisor.logs import RotatingLog
 
@@ -101,8 +102,10 @@ class Child:
             self._pause = self._timing.first_pause
         self._start_at = now + self._pause
         self._log.mark(f"{self.spec.name} {what_happened}")
+        folder = self.spec.log.parent
+        why = f" ({disk.full_words(folder.parent)})" if disk.is_full(folder) else ""
         again = f"it is started again in {self._pause:g} s"
-        self._say(f"{self.spec.name} {what_happened}; {again} (log: {self.spec.log})")
+        self._say(f"{self.spec.name} {what_happened}{why}; {again} (log: {self.spec.log})")
         self._pause = min(self._pause * 2, self._timing.longest_pause)
 
 

@@ -1,5 +1,6 @@
 """Whether it lives, whether it can work, whether its start is done; asked by anybody."""
 
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -7,15 +8,20 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from connectors.errors import UnavailableError
 from orchestrator_project import health
 from orchestrator_project.doctor.finding import Check, ok
+from orchestrator_project.prepare import seed
 from tests.factories import make_agent
 from tests.risk.threads import at_once
+from tests.trading.lock_holders import held, hold_book
 from tests.trading.scenes import ago
 from tests.venue_process import VenueProcess
 from trading.models import Heartbeat, Strategy
+from trading.services import disk_space, lock_registry
+from trading.services.settings import CYCLE_SCHEDULE
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +57,9 @@ def test_ready_names_what_is_missing_with_time_and_reason(
     status, looks = checks("/health/ready")
 
     assert status == 503
-    assert list(looks) == ["database", "redis", "migrations", "broker", "worker", "sweeper"]
+    assert list(looks) == [
+        "database", "redis", "migrations", "broker", "worker", "sweeper", "schedule", "sync", "locks", "disk"
+    ]  # fmt: skip
     assert {name for name, look in looks.items() if not look["ok"]} == {"worker", "sweeper"}
     assert looks["sweeper"]["reason"] == "it has never run here"
     assert all(look["checkedAt"] and look["seconds"] >= 0 for look in looks.values())
@@ -79,6 +87,71 @@ def test_sweeper_that_stopped_is_seen(transactional_db: None, venue: VenueProces
 
     assert looks["sweeper"]["ok"] is False
     assert looks["sweeper"]["reason"].startswith("last sign of life 6")
+
+
+def test_a_schedule_that_is_disabled_is_said_and_no_failure(
+    transactional_db: None, venue: VenueProcess
+) -> None:
+    make_agent()
+    seed()
+    _, before = checks("/health/ready")
+    PeriodicTask.objects.filter(name=CYCLE_SCHEDULE).update(enabled=False)
+    health.ready.forget()
+
+    _, after = checks("/health/ready")
+
+    assert before["schedule"]["reason"] == "trading cycles start by themselves"
+    assert after["schedule"]["ok"] is True
+    assert after["schedule"]["reason"].startswith(
+        "disabled: Trading cycle; no trading cycle starts by itself"
+    )
+
+
+@pytest.mark.parametrize(("age", "is_ok"), [(140, True), (170, False)])
+def test_an_account_that_nobody_reads_makes_it_unready(
+    transactional_db: None, venue: VenueProcess, age: int, is_ok: bool
+) -> None:
+    make_agent(positions_as_of=ago(seconds=age))
+
+    _, looks = checks("/health/ready")
+
+    assert looks["sync"]["ok"] is is_ok
+    assert ("nobody watches its loss" in looks["sync"]["reason"]) is not is_ok
+
+
+def test_a_lock_that_is_stuck_is_said_without_saying_whose(
+    transactional_db: None, venue: VenueProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_agent()
+    monkeypatch.setattr(lock_registry, "BOUNDS", {"book": -1.0, "transaction": 1000.0})
+
+    with held(hold_book):
+        _, looks = checks("/health/ready")
+
+    assert looks["locks"]["ok"] is True
+    assert re.fullmatch(r"book for \d+ s", looks["locks"]["reason"])
+
+
+@pytest.mark.parametrize(
+    ("free", "embedded", "is_ok", "reason"),
+    [
+        (disk_space.LOW_BYTES, True, True, "has room"),
+        (disk_space.LOW_BYTES - 1, True, True, "nearly full"),
+        (disk_space.FULL_BYTES - 1, True, False, "full: the database can take no more"),
+        (disk_space.FULL_BYTES - 1, False, True, "nearly full"),
+        (None, True, True, "has room"),
+    ],
+)
+def test_a_disk_that_fills_up(
+    monkeypatch: pytest.MonkeyPatch, free: int | None, embedded: bool, is_ok: bool, reason: str
+) -> None:
+    monkeypatch.setattr(disk_space, "free_bytes", lambda: free)
+    monkeypatch.setattr(health.servers, "postgres_is_embedded", lambda: embedded)
+    monkeypatch.setattr(health, "READY", [check for check in health.READY if check.name == "disk"])
+
+    _, looks = checks("/health/ready")
+
+    assert (looks["disk"]["ok"], looks["disk"]["reason"]) == (is_ok, reason)
 
 
 def test_broker_is_asked_once_by_a_storm_of_probes(transactional_db: None, venue: VenueProcess) -> None:
@@ -122,8 +195,6 @@ def test_look_that_hangs_does_not_hold_the_probe(monkeypatch: pytest.MonkeyPatch
 
 
 def test_startup_is_done_with_the_first_rows(transactional_db: None) -> None:
-    from orchestrator_project.prepare import seed
-
     before, looks = checks("/health/startup")
     seed()
     health.startup.forget()

@@ -18,7 +18,10 @@ PROMISED = """
     trading-engine.order.submitted trading-engine.order.filled trading-engine.order.failed
     trading-engine.order.canceled trading-engine.position.opened trading-engine.position.closed
     risk.kill-switch.engaged risk.kill-switch.released risk.limit.breached
-    risk.safe-mode.entered risk.safe-mode.left
+    risk.safe-mode.entered risk.safe-mode.left risk.kill-switch.sender-fenced
+    orchestrator.schedule.disabled orchestrator.schedule.enabled orchestrator.sync.overdue
+    orchestrator.sync.recovered orchestrator.lock.stuck orchestrator.lock.freed orchestrator.disk.low
+    orchestrator.disk.recovered
     approval.requested approval.granted approval.rejected approval.expired
     orchestrator.clock.stepped
 """
@@ -57,6 +60,23 @@ def test_event_has_correlation_causation_and_its_place_in_the_aggregate() -> Non
         "0000000007",
     )
     assert event["data"] == {"actor": "ann", "reason": "drill", "trigger": "operator"}
+
+
+@pytest.mark.parametrize(("order", "told"), [("", None), ("x-entry-0", "x-entry-0")])
+def test_a_sender_that_was_cut_off_is_published(order: str, told: str | None) -> None:
+    fenced = row(
+        "kill_switch.sender_fenced",
+        "sender",
+        pid=7,
+        application="orchestrator worker 9",
+        held_seconds=12.5,
+        client_order_id=order,
+    )
+
+    event = cloud_event(fenced, source="urn:test")
+
+    assert problems(event) == []
+    assert (event["type"], event["data"]["clientOrderId"]) == ("risk.kill-switch.sender-fenced", told)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,16 @@ DATA: dict[str, dict[str, Any]] = {
                                    "machine": "host"},
     "orchestrator.cycle.completed": {},
     "risk.safe-mode.left": {"actor": "safe_mode", "reason": "a model answered again"},
+    "risk.kill-switch.sender-fenced": {
+        "pid": 7, "application": "orchestrator worker 9", "heldSeconds": 12.3, "clientOrderId": "x-entry-0"},
+    "orchestrator.schedule.disabled": {"reason": "disabled: Trading cycle"},
+    "orchestrator.schedule.enabled": {"reason": "cycles start by themselves again"},
+    "orchestrator.sync.overdue": {"reason": "the account was not read for 151 s", "seconds": 151.0},
+    "orchestrator.sync.recovered": {"reason": "the account is read again"},
+    "orchestrator.lock.stuck": {"reason": "somebody holds book since 9 s", "lock": "book", "seconds": 9.0},
+    "orchestrator.lock.freed": {"reason": "no lock is held or waited for too long"},
+    "orchestrator.disk.low": {"reason": "512 MB free at /somewhere", "freeMegabytes": 512},
+    "orchestrator.disk.recovered": {"reason": "2048 MB free"},
 }  # fmt: skip
 
 
@@ -142,6 +152,35 @@ def test_a_night_of_failing_cycles_is_a_message_each_half_hour(clock: Clock) -> 
     ]
     assert len(titles) == 9
     assert "- Aborted: deadline (30 times)\nSince 14:01 UTC." in NoticeMessage.objects.order_by("id")[1].body
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "title", "over"),
+    [
+        (
+            "schedule.disabled",
+            "schedule.enabled",
+            "no trading cycle starts by itself",
+            "cycles start by themselves",
+        ),
+        ("sync.overdue", "sync.recovered", "the account is not read, nobody", "the account is read again"),
+        ("lock.stuck", "lock.freed", "a lock is held or waited for too long", "no lock is held too long"),
+        ("disk.low", "disk.recovered", "the disk is nearly full", "the disk has room again"),
+    ],
+)
+def test_a_trouble_of_the_system_is_told_when_it_begins_and_when_it_is_over(
+    clock: Clock, begins: str, ends: str, title: str, over: str
+) -> None:
+    happen(f"orchestrator.{begins}")
+    first = told()
+    clock.tick(60)
+    happen(f"orchestrator.{ends}")
+
+    titles = told()
+
+    assert (len(first), len(titles)) == (1, 2)
+    assert title in titles[0]
+    assert over in titles[1]
 
 
 def test_its_end_is_told_once_and_at_once(clock: Clock) -> None:

@@ -24,6 +24,8 @@ WANTED = {
     "switch": "KillSwitchEngaged", "no cycle": "NoCycleCompleted", "heartbeat": "HeartbeatOld",
     "saga": "SagaFailed", "queue": "QueueGrowing", "provider": "ProviderDown", "relay": "RelayBehind",
     "budget": "ModelBudgetNearlyGone", "loss": "LossNearLimit",
+    "schedule": "ScheduleDisabled", "sync": "AccountNotRead", "lock": "LockStuck", "fenced": "SenderFenced",
+    "disk": "DiskNearlyFull",
 }  # fmt: skip
 
 

@@ -22,16 +22,28 @@ from pytest_django import Settings
 
 from ai.models import ModelPrice
 from orchestrator_project.doctor import Status, examine, machine, models, processes, records, servers
+from orchestrator_project.doctor import locks as doctor_locks
 from orchestrator_project.doctor.finding import Answer, Check, ok
 from orchestrator_project.engines import valkey
+from orchestrator_project.engines.disk import NEEDED_BYTES
 from orchestrator_project.environment import load_environment
+from orchestrator_project.management.commands import doctor as doctor_command
 from orchestrator_project.prepare import seed
 from risk.models import RiskLimits
 from tests.e2e.system import System, manage
-from tests.factories import make_cycle, make_engagement, make_heartbeat, make_model_call
+from tests.factories import (
+    make_agent,
+    make_cycle,
+    make_engagement,
+    make_event,
+    make_heartbeat,
+    make_model_call,
+)
 from tests.platform.conftest import ROOT
+from tests.trading.lock_holders import held, hold_book
 from tests.venue_process import VenueProcess
-from trading.models import Asset, RuntimeSetting, Strategy
+from trading.models import Asset, Event, RuntimeSetting, Strategy
+from trading.services import disk_space, lock_registry
 from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
 from trading.services.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
@@ -39,7 +51,8 @@ from trading.services.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 START = "start the system: `manage.py up`"
 EVERY_CHECK = (
     (
-        "python packages disk database migrations queue events workers schedule beat sweeper relay consumer notices"
+        "python packages disk database migrations queue events locks senders workers schedule sync beat sweeper relay"
+        " consumer notices"
         " broker account market_time prices news finnhub coingecko providers clock analyst"
         " budget settings assets strategies limits kill_switch"
     )
@@ -245,6 +258,7 @@ def test_a_disk_that_fills_up(tmp_path: Path) -> None:
     assert_says(machine.disk(tmp_path, comfort_bytes=plenty), "warning", "MB free", "ORCHESTRATOR_HOME")
     assert_says(machine.disk(tmp_path, needed_bytes=plenty), "failed", "MB free", "ORCHESTRATOR_HOME")
     assert_says(machine.disk(tmp_path / "none"), "failed", "not a folder", "ORCHESTRATOR_HOME")
+    assert disk_space.FULL_BYTES == NEEDED_BYTES  # what the notices and probes call full, no start accepts
 
 
 # The engines
@@ -306,7 +320,11 @@ def test_the_schedule(seeded: None) -> None:
 
     cycle.update(enabled=False)
     assert_says(processes.schedule(), "warning", "disabled: Trading cycle", "enable it in the console")
+    assert_says(processes.schedule(), "warning", "no trading cycle starts by itself", "manage.py prepare")
+    cycle.update(enabled=True, task="trading.maintain_cycle")
+    assert_says(processes.schedule(), "warning", "another task (trading.maintain_cycle)", "enable it in the")
 
+    cycle.update(task="trading.start_cycle")
     other = IntervalSchedule.objects.create(every=2, period=IntervalSchedule.MINUTES)
     cycle.update(enabled=True, interval=other)
     assert_says(processes.schedule(), "warning", "every 120 s, but the setting", "save cycle_interval")
@@ -316,6 +334,74 @@ def test_the_schedule(seeded: None) -> None:
 
     cycle.delete()
     assert_says(processes.schedule(), "failed", "'Trading cycle' has no interval", "manage.py prepare")
+
+
+def test_a_disabled_schedule_is_not_called_a_cycle_that_can_run(
+    prepared: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PeriodicTask.objects.filter(name=CYCLE_SCHEDULE).update(enabled=False)
+    monkeypatch.setattr(doctor_command, "examine", lambda: examine([Check("schedule", processes.schedule)]))
+
+    call_command("doctor")
+
+    words = capsys.readouterr().out
+    assert "WARNING  schedule     disabled: Trading cycle; no trading cycle starts by itself" in words
+    assert words.endswith(
+        "no cycle starts by itself: see WARNING schedule above (one started by hand would run)\n"
+    )
+    assert "a cycle can run" not in words
+
+
+@pytest.mark.parametrize(
+    ("age", "status", "words"),
+    [
+        (None, "ok", "not read yet"),
+        (149, "ok", "last read 2 min ago"),
+        (170, "warning", "nobody watches its loss"),
+        (-3600, "warning", "s from now"),
+    ],
+)
+def test_an_account_that_nobody_reads(db: None, age: int | None, status: str, words: str) -> None:
+    make_agent(positions_as_of=None if age is None else timezone.now() - timedelta(seconds=age))
+
+    answer = processes.sync()
+
+    assert (answer.status, words in answer.found) == (status, True), answer
+
+
+def test_locks_that_are_held_too_long_are_named_with_their_holder(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor_locks.locks() == ok("0 held, 0 waited for, none too long")
+    monkeypatch.setattr(lock_registry, "BOUNDS", dict.fromkeys(lock_registry.BOUNDS, -1.0))
+
+    with held(hold_book):
+        answer, described = doctor_locks.locks(), doctor_locks.described()
+
+    assert_says(answer, "warning", "holds book since 0 s", "stopped or paused?")
+    assert [words.startswith("orchestrator ") for words in described.values()] == [True, True]
+    assert {name.split()[0] for name in described} == {"book", "transaction"}
+    assert doctor_locks.described() == {"held or waited for": "none"}
+
+
+def test_senders_that_were_cut_off_are_remembered_for_an_hour(db: None) -> None:
+    assert doctor_locks.senders() == ok("none was cut off in the last hour")
+    fenced = make_event(
+        aggregate_type="sender",
+        aggregate_id="7-1",
+        type="kill_switch.sender_fenced",
+        payload={
+            "pid": 7,
+            "application": "orchestrator worker 9",
+            "held_seconds": 12.3,
+            "client_order_id": "x-entry-0",
+        },
+    )
+
+    assert_says(doctor_locks.senders(), "warning", "orchestrator worker 9 at", "manage.py reconcile")
+    assert "with x-entry-0" in doctor_locks.senders().found
+    Event.objects.filter(pk=fenced.pk).update(occurred_at=timezone.now() - timedelta(minutes=61))
+    assert doctor_locks.senders().status == "ok"
 
 
 @pytest.mark.parametrize(("age", "status"), [(60, "ok"), (359, "ok"), (400, "warning")])

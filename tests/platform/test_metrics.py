@@ -27,6 +27,7 @@ from tests.factories import (
     make_decision,
     make_engagement,
     make_equity,
+    make_event,
     make_heartbeat,
     make_model_call,
     make_order,
@@ -97,6 +98,7 @@ def test_what_happened_is_counted_once_however_often_it_is_read() -> None:
     traded()
     make_model_call(model="m", prompt_tokens=100, completion_tokens=7, charged_usd=Decimal("0.01"))
     make_engagement(trigger="daily_loss")
+    make_event(aggregate_type="sender", type="kill_switch.sender_fenced")
 
     until = timezone.now()
     count_new(until=until)
@@ -113,6 +115,7 @@ def test_what_happened_is_counted_once_however_often_it_is_read() -> None:
     assert found.counters["model_tokens"] == {("m", "prompt"): 100, ("m", "completion"): 7}
     assert found.counters["model_cost_usd"] == {("m",): 0.01}
     assert found.counters["switch_engagements"] == {("daily_loss",): 1}
+    assert found.counters["senders_fenced"] == {(): 1}
     assert found.histograms["cycle_seconds"]["analysis",].total == 3.5
     assert found.histograms["order_submit_seconds"][()].total == pytest.approx(0.3)
     assert found.histograms["order_fill_seconds"][()].total >= 2
@@ -173,6 +176,12 @@ def test_a_scrape_says_how_things_stand() -> None:
     assert value(found, "heartbeat_age_seconds", process="sweeper") >= 30
     assert value(found, "last_completed_cycle_age_seconds", type="analysis") >= 90
     assert value(found, "queue_length", queue="analysis") == 0
+    assert value(found, "schedule_enabled") == value(found, "lock_waiters") == 0
+    assert (
+        value(found, "lock_held_seconds", lock="switch") == value(found, "lock_wait_seconds", lock="row") == 0
+    )
+    assert value(found, "condition", condition="sync") == value(found, "senders_fenced_total") == 0
+    assert value(found, "disk_free_bytes") > 0
     assert value(found, "sagas_total", status="failed") == 0  # there before the first: an increase needs it
 
 

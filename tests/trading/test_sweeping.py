@@ -15,6 +15,7 @@ from tests.factories import (
 )
 from tests.trading.scenes import ago, change
 from trading.models import AIDecision, Approval, Cycle
+from trading.services import sweeping
 from trading.services.sweeping import Kind, Work, end_overdue, find_work
 
 pytestmark = pytest.mark.django_db
@@ -145,6 +146,27 @@ def test_approvals_nobody_answered_expire() -> None:
     assert Approval.objects.get(pk=late.pk).status == "expired"
     assert AIDecision.objects.get(pk=late.decision_id).reason == "approval_expired"
     assert Approval.objects.get(pk=open_still.pk).status == "requested"
+
+
+def test_approvals_that_expire_at_once_are_ended_some_a_round_the_oldest_first() -> None:
+    """Ten thousand of them kept one round, and all that comes after it in the round, for over a minute."""
+    cycle = make_cycle()
+    for number in range(sweeping.EXPIRED_A_ROUND * 2 + 50):
+        decision = make_decision(cycle=cycle, symbol=f"S{number}", status="awaiting_approval")
+        make_approval(decision=decision, expires_at=ago(seconds=1000 - number))
+    overdue = running(stage="executing", deadline_at=ago(seconds=1))
+
+    ended, left, oldest_first = [], [], []
+    for _ in range(3):
+        ended.append([cycle.pk for cycle in end_overdue()])
+        waiting = Approval.objects.filter(status="requested").values_list("expires_at", flat=True)
+        gone = Approval.objects.filter(status="expired").values_list("expires_at", flat=True)
+        left.append(len(waiting))
+        oldest_first.append(not waiting or max(gone) < min(waiting))
+
+    assert left == [sweeping.EXPIRED_A_ROUND + 50, 50, 0]
+    assert ended == [[overdue.pk], [], []]
+    assert oldest_first == [True, True, True]
 
 
 def test_engaged_switch_does_not_stop_the_sweeper() -> None:

@@ -46,6 +46,7 @@ SPECS: Mapping[str, Spec] = MappingProxyType(
         "model_cost_usd": Spec("What the budgets were charged.", ("model",)),
         "clock_steps": Spec("Steps of a clock that were noticed.", ("clock",)),
         "switch_engagements": Spec("How often the kill switch was engaged.", ("trigger",)),
+        "senders_fenced": Spec("Processes that did not end a request in time and were cut off."),
     }
 )
 

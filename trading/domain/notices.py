@@ -37,6 +37,11 @@ class Topic(enum.StrEnum):
     LIMITS = "limits"
     SAFE_MODE = "safe-mode"
     CLOCK = "clock"
+    SENDERS = "senders"
+    SCHEDULE = "schedule"
+    SYNC = "sync"
+    LOCKS = "locks"
+    DISK = "disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,11 @@ PACES: Mapping[Topic, Pace] = MappingProxyType(
         Topic.SAFE_MODE: Pace(gather=timedelta(0)),
         # Each step is told: who notices them sees to it that a clock without rest is not told all the time.
         Topic.CLOCK: Pace(gather=timedelta(0), quiet=timedelta(0)),
+        Topic.SENDERS: Pace(),
+        Topic.SCHEDULE: Pace(gather=timedelta(0)),
+        Topic.SYNC: Pace(gather=timedelta(0)),
+        Topic.LOCKS: Pace(gather=timedelta(0)),
+        Topic.DISK: Pace(gather=timedelta(0)),
     }
 )
 
@@ -287,6 +297,71 @@ def _clock_stepped(data: Data) -> Notice:
     )
 
 
+def _fenced(data: Data) -> Notice:
+    order = f", while it sent {data['clientOrderId']}" if data.get("clientOrderId") else ""
+    return Notice(
+        Topic.SENDERS,
+        "a process that did not end its request was cut off",
+        "{count} processes that did not end their requests were cut off",
+        _words(f"{data['application']} held the switch's lock for {data['heldSeconds']:.0f} s{order}"),
+        "Look at that order at the broker and in the console /admin/trading/order/, then `manage.py reconcile`."
+        " A process that is stopped goes on by itself; it can send nothing with what it held.",
+        Severity.WARNING,
+    )
+
+
+def _schedule(data: Data) -> Notice:
+    title = "no trading cycle starts by itself"
+    return Notice(
+        Topic.SCHEDULE,
+        title,
+        title,
+        _words(data["reason"]),
+        "Enable the schedule: console /admin/django_celery_beat/periodictask/, or `manage.py prepare` where it is"
+        " missing. Meanwhile the sweeper reads the account and watches its loss; nothing is decided, no exit either.",
+        Severity.WARNING,
+    )
+
+
+def _sync(data: Data) -> Notice:
+    title = "the account is not read, nobody watches its loss"
+    return Notice(
+        Topic.SYNC,
+        title,
+        title,
+        _words(data["reason"]),
+        "Look: `manage.py doctor` (broker, workers, locks). Is it our side: `manage.py kill_switch engage`, or the"
+        " console /admin/risk/killswitch/.",
+        Severity.FAILURE,
+    )
+
+
+def _lock(data: Data) -> Notice:
+    title = "a lock is held or waited for too long"
+    return Notice(
+        Topic.LOCKS,
+        title,
+        title + " ({count} times)",
+        _words(data["reason"]),
+        "Look: `manage.py doctor` says who holds it and who waits; is that process stopped or paused? Continue it or"
+        " end it. The kill switch works all the while: console /admin/risk/killswitch/.",
+        Severity.WARNING,
+    )
+
+
+def _disk(data: Data) -> Notice:
+    title = "the disk is nearly full"
+    return Notice(
+        Topic.DISK,
+        title,
+        title + " ({count} times)",
+        _words(data["reason"]),
+        "Free some space: when none is left PostgreSQL takes no writes and no order can leave. What grows is the"
+        " record: console /admin/trading/runtimesetting/, idle_cycles_kept.",
+        Severity.FAILURE,
+    )
+
+
 _BY_A_PERSON = ("stopped by ", "deadline, paused by ")  # services/steering.py writes them
 _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
     {
@@ -299,12 +374,31 @@ _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
         "risk.limit.breached": _limit,
         "risk.safe-mode.entered": _safe_mode,
         "orchestrator.clock.stepped": _clock_stepped,
+        "risk.kill-switch.sender-fenced": _fenced,
+        "orchestrator.schedule.disabled": _schedule,
+        "orchestrator.sync.overdue": _sync,
+        "orchestrator.lock.stuck": _lock,
+        "orchestrator.disk.low": _disk,
     }
 )
 _ENDS: Mapping[str, Topic] = MappingProxyType(
-    {"orchestrator.cycle.completed": Topic.CYCLES, "risk.safe-mode.left": Topic.SAFE_MODE}
+    {
+        "orchestrator.cycle.completed": Topic.CYCLES,
+        "risk.safe-mode.left": Topic.SAFE_MODE,
+        "orchestrator.schedule.enabled": Topic.SCHEDULE,
+        "orchestrator.sync.recovered": Topic.SYNC,
+        "orchestrator.lock.freed": Topic.LOCKS,
+        "orchestrator.disk.recovered": Topic.DISK,
+    }
 )
 _AGAIN: Mapping[Topic, str] = MappingProxyType(
-    {Topic.CYCLES: "cycles complete again", Topic.SAFE_MODE: "entries pass again"}
+    {
+        Topic.CYCLES: "cycles complete again",
+        Topic.SAFE_MODE: "entries pass again",
+        Topic.SCHEDULE: "trading cycles start by themselves again",
+        Topic.SYNC: "the account is read again",
+        Topic.LOCKS: "no lock is held too long any more",
+        Topic.DISK: "the disk has room again",
+    }
 )
 LISTENED_TO = (*_NOTICES, *_ENDS)

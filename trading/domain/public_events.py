@@ -209,6 +209,16 @@ _SPECS = (
     ),
     EventSpec("risk.kill-switch.released", "Trading may go on.", (_ACTOR, _REASON)),
     EventSpec(
+        "risk.kill-switch.sender-fenced",
+        "A process that did not end its request in time lost its database session, and with it the right to send.",
+        (
+            Field("pid", "its backend at the database", "pid", Kind.INTEGER),
+            Field("application", "the process, as it calls itself at the database", "application"),
+            Field("heldSeconds", "how long it had held the switch's lock", "held_seconds", Kind.NUMBER),
+            Field("clientOrderId", "the order it was sending", "client_order_id", optional=True),
+        ),
+    ),
+    EventSpec(
         "risk.safe-mode.entered",
         "No model answered several analyses in a row: exits only, until one does.",
         (_REASON, Field("failures", "how many analyses in a row", "failures", Kind.INTEGER)),
@@ -249,6 +259,30 @@ _SPECS = (
             Field("machine", "the machine that noticed", "machine"),
         ),
     ),
+    EventSpec("orchestrator.schedule.disabled", "No trading cycle starts by itself any more.", (_REASON,)),
+    EventSpec("orchestrator.schedule.enabled", "Trading cycles start by themselves again.", (_REASON,)),
+    EventSpec(
+        "orchestrator.sync.overdue",
+        "The account has not been read for two intervals, not by the sweeper either: nobody watches its loss.",
+        (_REASON, Field("seconds", "for how long", "seconds", Kind.NUMBER)),
+    ),
+    EventSpec("orchestrator.sync.recovered", "The account is read again.", (_REASON,)),
+    EventSpec(
+        "orchestrator.lock.stuck",
+        "A lock of the database is held, or waited for, longer than it should be.",
+        (
+            _REASON,
+            Field("lock", "its name: switch, book, row of a table, transaction, …", "lock"),
+            Field("seconds", "for how long", "seconds", Kind.NUMBER),
+        ),
+    ),
+    EventSpec("orchestrator.lock.freed", "No lock is held or waited for too long any more.", (_REASON,)),
+    EventSpec(
+        "orchestrator.disk.low",
+        "The disk of the state folder is nearly full.",
+        (_REASON, Field("freeMegabytes", "what is left", "free_megabytes", Kind.INTEGER)),
+    ),
+    EventSpec("orchestrator.disk.recovered", "The disk of the state folder has room again.", (_REASON,)),
 )
 CATALOG: Mapping[str, EventSpec] = MappingProxyType({spec.type: spec for spec in _SPECS})
 
@@ -279,8 +313,17 @@ _ALWAYS = MappingProxyType(
         "position.closed": "trading-engine.position.closed",
         "kill_switch.engaged": "risk.kill-switch.engaged",
         "kill_switch.released": "risk.kill-switch.released",
+        "kill_switch.sender_fenced": "risk.kill-switch.sender-fenced",
         "risk_limit.breached": "risk.limit.breached",
         "clock.stepped": "orchestrator.clock.stepped",
+        "schedule.disabled": "orchestrator.schedule.disabled",
+        "schedule.enabled": "orchestrator.schedule.enabled",
+        "sync.overdue": "orchestrator.sync.overdue",
+        "sync.recovered": "orchestrator.sync.recovered",
+        "lock.stuck": "orchestrator.lock.stuck",
+        "lock.freed": "orchestrator.lock.freed",
+        "disk.low": "orchestrator.disk.low",
+        "disk.recovered": "orchestrator.disk.recovered",
     }
 )
 # The same transition means something else from another status.

@@ -57,7 +57,13 @@ SPECS = MappingProxyType(
     {
         spec.name: spec
         for spec in (
-            _spec("cycle_interval", "60", ("10", "3600"), _S, "Time from one cycle's start to the next."),
+            _spec(
+                "cycle_interval",
+                "60",
+                ("10", "3600"),
+                _S,
+                "Time from one cycle's start to the next. After two without a sync the sweeper reads the account.",
+            ),
             _spec(
                 "cycle_deadline", "180", ("30", "900"), _S, "A cycle past it is aborted, never traded late."
             ),

@@ -1,10 +1,44 @@
 """When US stocks trade, by the calendar of the New York Stock Exchange."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 EXCHANGE = "XNYS"  # its market identifier code (ISO 10383)
+NEW_YORK = ZoneInfo("America/New_York")
+WEEKEND = (5, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class TradingDay:
+    """The time from one session's close to the next one's, named by the session in it (a date in New York).
+
+    A weekend or a holiday belongs to the session that comes after it. ``has_opened``: that session has begun.
+    """
+
+    session: date
+    has_opened: bool
+
+
+def trading_day(at: datetime) -> TradingDay:
+    """Return the trading day that ``at`` (aware) lies in; the minute of a close belongs to the next one.
+
+    Beyond what the calendar knows (20 years back, one ahead) it is the date in New York, weekends counted to
+    the Monday after them.
+    """
+    from exchange_calendars.errors import DateOutOfBounds, MinuteOutOfBounds
+    from pandas import Timestamp
+
+    try:
+        session = _calendar().minute_to_session(Timestamp(at).floor("min"), direction="next")
+        return TradingDay(session.date(), bool(_calendar().session_open(session) <= Timestamp(at)))
+    except (DateOutOfBounds, MinuteOutOfBounds, ValueError):
+        day = at.astimezone(NEW_YORK).date()
+        while day.weekday() in WEEKEND:
+            day += timedelta(days=1)
+        return TradingDay(day, has_opened=day == at.astimezone(NEW_YORK).date())
 
 
 def is_session(at: datetime) -> bool:

@@ -40,7 +40,7 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
     A person's approval lifts the threshold of confidence and what the mode asks for. Exits have a threshold of
     their own: whoever decides, a model or a publisher, must be sure of a sale too.
     """
-    coin = is_coin(decision.symbol)
+    coin, now = is_coin(decision.symbol), market_now()
     return OrderIntent(
         symbol=decision.symbol,
         reducing=decision.action == AIDecision.Action.SELL,

@@ -17,8 +17,10 @@ from risk.services import switch
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStatus
 from trading.models import AgentStatus, Approval, Cycle, Event, Heartbeat, Mode, Order, Position, Saga
 from trading.models.control import TradingStateChoice
-from trading.services import overview, settings
+from trading.services import conditions, disk_space, overview, settings
+from trading.services.lock_registry import LOCK_KINDS, read_locks
 from trading.services.provider_health import provider_health
+from trading.services.schedule import why_no_cycle_starts
 
 CYCLES_SEARCHED = 500
 MOST_COUNTED = 10_000
@@ -62,6 +64,12 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
         "model_cost_today_usd": Gauge("Charged to the day's budget since midnight UTC."),
         "model_budget_usd": Gauge("The day's budget."),
         "events_unpublished": Gauge("Events the relay has not published, counted up to 10,000."),
+        "schedule_enabled": Gauge("1 while trading cycles start by themselves."),
+        "condition": Gauge("1 from the beginning of a trouble of the system to its end.", ("condition",)),
+        "lock_held_seconds": Gauge("How long a lock is held, the longest of its name.", ("lock",)),
+        "lock_wait_seconds": Gauge("How long somebody waits for a lock, the longest of its name.", ("lock",)),
+        "lock_waiters": Gauge("Sessions that wait for a lock of the database."),
+        "disk_free_bytes": Gauge("What is left on the disk of the state folder."),
         "queue_length": Gauge("Messages that no worker has taken.", ("queue",)),
         "queue_unacknowledged": Gauge("Messages that a worker has and has not finished."),
         "provider_available": Gauge("1 where a provider may be asked: no breaker, no pause.", ("provider",)),
@@ -84,7 +92,7 @@ class Reading:
 
 def database_readings() -> list[Reading]:
     """Read what PostgreSQL knows."""
-    return [*_state(), *_account(), *_cycles(), *_work(), *_money_of_models(), *_outbox()]
+    return [*_state(), *_account(), *_cycles(), *_work(), *_money_of_models(), *_outbox(), *_itself()]
 
 
 def redis_readings() -> list[Reading]:
@@ -202,6 +210,20 @@ def _money_of_models() -> Iterator[Reading]:
     midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     yield Reading("model_cost_today_usd", float(ModelCall.objects.cost_since(midnight)))
     yield Reading("model_budget_usd", float(django_settings.ENVIRONMENT.ai_daily_budget_usd))
+
+
+def _itself() -> Iterator[Reading]:
+    """Read the system's own troubles."""
+    yield Reading("schedule_enabled", float(why_no_cycle_starts() is None))
+    for condition in conditions.ALL:
+        yield Reading("condition", float(conditions.has_begun(condition)), (condition.name,))
+    found = read_locks()
+    yield Reading("lock_waiters", len(found.waits))
+    for lock in LOCK_KINDS:
+        yield Reading("lock_held_seconds", found.longest_hold(lock), (lock,))
+        yield Reading("lock_wait_seconds", found.longest_wait(lock), (lock,))
+    if (free := disk_space.free_bytes()) is not None:
+        yield Reading("disk_free_bytes", free)
 
 
 def _outbox() -> Iterator[Reading]:

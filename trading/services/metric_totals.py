@@ -22,7 +22,7 @@ from trading.domain.metrics import Totals
 from trading.domain.statuses import CycleStatus, DecisionStatus, OrderStatus, SagaStatus
 from trading.models import AIDecision, Cycle, Event, MetricTotals, Order
 from trading.models.event import POSITIONS
-from trading.services import clock_watch
+from trading.services import clock_watch, senders
 
 # Longer than any transaction that writes events: what commits later than this after its time is not counted.
 SETTLED_AFTER = timedelta(seconds=20)
@@ -193,6 +193,8 @@ def _switch(totals: Totals, window: Window) -> None:
     engaged = KillSwitch.objects.filter(engaged_at__gte=window.start, engaged_at__lt=window.end)
     for trigger in engaged.values_list("trigger", flat=True):
         totals.add("switch_engagements", [trigger])
+    for _ in window.events(senders.AGGREGATE):
+        totals.add("senders_fenced", [])
 
 
 def _number(value: object) -> float:
@@ -227,4 +229,5 @@ def known_series(totals: Totals) -> Totals:
         totals.add("orders", [order_status], 0)
     for saga_status in SagaStatus:
         totals.add("sagas", [saga_status], 0)
+    totals.add("senders_fenced", [], 0)
     return totals

@@ -19,6 +19,7 @@ from trading.models import Order
 from trading.services import transitions
 
 log = structlog.get_logger(__name__)
+AGGREGATE = "sender"
 PATIENCE_SECONDS = ENDS_PROCESS_SECONDS + 2.0
 LOOK_PAUSE_SECONDS = 0.02
 
@@ -85,7 +86,7 @@ def _shut_out(session: Session, holds: Holds, report: SendersReport) -> None:
     log.critical("sender_fenced", application=session.application, pid=session.pid, orders=names)
     with transaction.atomic():
         transitions.append_event(
-            aggregate_type="sender",
+            aggregate_type=AGGREGATE,
             aggregate_id=f"{session.pid}-{session.began_at:%Y%m%dT%H%M%S%f}",
             event_type="kill_switch.sender_fenced",
             payload={

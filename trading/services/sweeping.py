@@ -22,6 +22,7 @@ from trading.services.waits import is_over, is_past, is_to_come
 
 FETCH_GRACE = timedelta(seconds=3)
 LOST_AFTER = timedelta(seconds=5)
+EXPIRED_A_ROUND = 100  # 0.7 s measured on a quiet machine
 
 
 class Kind(enum.StrEnum):
@@ -51,12 +52,19 @@ def find_work() -> list[Work]:
 
 
 def end_overdue() -> list[Cycle]:
-    """Abort cycles past their deadline, expire approvals nobody answered; return the cycles aborted."""
+    """Abort cycles past their deadline, expire approvals nobody answered; return the cycles aborted.
+
+    Of the approvals at most ``EXPIRED_A_ROUND`` in one call, the oldest first: the rest of the sweeper's round,
+    its sign of life among it, waits for this. What is left the next rounds take; an approval past its time
+    cannot be granted meanwhile.
+    """
     now = timezone.now()
     overdue = list(Cycle.objects.open().filter(Q(deadline_at__lte=now) | is_to_come("started_at", now)))
-    for approval in Approval.objects.overdue(now):
+    aborted = [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason=_why_late(cycle, now))]
+    late = Approval.objects.overdue(now).select_related("decision").order_by("expires_at", "pk")
+    for approval in late[:EXPIRED_A_ROUND]:
         approvals.expire(approval)
-    return [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason=_why_late(cycle, now))]
+    return aborted
 
 
 def _why_late(cycle: Cycle, now: datetime) -> str:

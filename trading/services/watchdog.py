@@ -1,18 +1,22 @@
 """The watchdog: engages the kill switch without a person, by the day's loss, the account or errors.
 
-Each cause engages once: the loss of one session, one spell of a blocked account, errors since the last
-release. A person who releases the switch is not overruled by the same facts; the gate still judges them.
+Each cause engages once: one day's loss under one version of the limits, until it is worse by a stated step
+(domain/loss_limit.py); one spell of a blocked account; errors since the last release. A person who releases
+the switch is not overruled by the same facts, but by worse ones; the gate judges them all the while.
 Call nothing here inside a transaction: the flag must be committed before the orders under way are awaited.
+
+No clock can make it blind: what is to be counted is counted also where a time lies ahead, as all do for a while
+after a clock was set back.
 """
 
 import enum
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -20,11 +24,10 @@ from connectors.base import Account
 from connectors.errors import ConnectorError
 from risk.models import KillSwitch
 from risk.services import switch
-from risk.services.limits import limits_in_force
 from trading.domain.ages import TOLERANCE, is_to_come
 from trading.domain.statuses import OrderStatus
 from trading.models import AgentStatus, Event, Order
-from trading.services import kill_switch, settings, transitions
+from trading.services import daily_loss, kill_switch, settings, transitions
 from trading.services.waits import is_past
 
 log = structlog.get_logger(__name__)
@@ -32,7 +35,6 @@ ACTOR = "watchdog"
 ERROR_WINDOW = timedelta(minutes=10)
 SYNC_PATIENCE = timedelta(minutes=3)
 GOOD_STANDING = "ACTIVE"
-HUNDRED = Decimal(100)
 
 
 class Trigger(enum.StrEnum):
@@ -115,43 +117,10 @@ def report_critical(*, kind: Critical, subject: str, detail: str, cycle_id: UUID
 
 
 def _watch_loss(account: Account) -> None:
-    """Engage at the limit, inclusive: realised and unrealised, because both are in the equity."""
-    limits, start = limits_in_force(), account.last_equity
-    if limits is None or start <= 0:
-        return
-    loss_percent = (start - account.equity) / start * HUNDRED
-    session = {"session_start_equity": str(start)}
-    if loss_percent < limits.max_daily_loss_percent or _engaged_for(Trigger.DAILY_LOSS, session):
-        return
-    figures = session | {
-        "equity": str(account.equity),
-        "daily_loss_percent": f"{loss_percent:.3f}",
-        "max_daily_loss_percent": str(limits.max_daily_loss_percent),
-        "limits_version": str(limits.version),
-    }
-    _record_breach(figures, day=str(start))
-    words = f"the day's loss is {loss_percent:.2f} %, the limit {limits.max_daily_loss_percent:.2f} %"
-    _engage(Trigger.DAILY_LOSS, words, figures)
-
-
-def _record_breach(figures: Mapping[str, str], *, day: str) -> None:
-    """Write down that the day's loss is past its limit, once a session; whether or not the switch is engaged."""
-    with transaction.atomic():
-        AgentStatus.objects.select_for_update().get(pk=1)
-        if Event.objects.filter(aggregate_type="risk_limit", aggregate_id=f"daily_loss:{day}").exists():
-            return
-        transitions.append_event(
-            aggregate_type="risk_limit",
-            aggregate_id=f"daily_loss:{day}",
-            event_type="risk_limit.breached",
-            payload={
-                "limit": "max_daily_loss_percent",
-                "scope": "account",
-                "value": figures["daily_loss_percent"],
-                "limit_value": figures["max_daily_loss_percent"],
-            },
-            cycle_id=None,
-        )
+    """Engage at the limit, inclusive, and again when a release did not answer what is so now."""
+    breach = daily_loss.breach(account, trigger=Trigger.DAILY_LOSS)
+    if breach is not None:
+        _engage(Trigger.DAILY_LOSS, breach.reason, breach.figures)
 
 
 def _watch_standing(account: Account) -> None:
@@ -181,8 +150,8 @@ def _standing_problems(account: Account) -> Iterable[str]:
 
 
 def _note_standing(event: str, figures: Mapping[str, str]) -> None:
-    with transaction.atomic():
-        AgentStatus.objects.select_for_update().get(pk=1)
+    """Write it down; no row is locked, a process that was stopped may hold any: two at once meet in the sequence."""
+    with suppress(IntegrityError), transaction.atomic():
         transitions.append_event(
             aggregate_type="account",
             aggregate_id="1",
@@ -220,10 +189,6 @@ def _errors_count_since() -> tuple[datetime, int]:
     # The clock stepped back since: its times come by a second time, and only the log tells what was before.
     release = Event.objects.filter(type="kill_switch.released").order_by("-position").first()
     return start, release.position if release else 0
-
-
-def _engaged_for(trigger: Trigger, figures: Mapping[str, str]) -> bool:
-    return KillSwitch.objects.filter(trigger=trigger, figures__contains=dict(figures)).exists()
 
 
 def _engage(trigger: Trigger, reason: str, figures: Mapping[str, str]) -> None:

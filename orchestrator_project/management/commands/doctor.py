@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from orchestrator_project.doctor import Examination, Status, examine
+from orchestrator_project.doctor.processes import starts_by_itself
 
 LABELS = {Status.OK: "ok", Status.WARNING: "WARNING", Status.FAILED: "FAILED", Status.OFF: "off"}
 
@@ -37,7 +38,16 @@ def _as_lines(examination: Examination) -> Iterator[str]:
         yield f"\n{section}:{'' if facts else ' not known'}"
         for name, value in (facts or {}).items():
             yield f"  {name} = {value}" if value else f"  {name} is not set"
-    yield "\n" + ("a cycle can run" if examination.ok else "a cycle could not run: see FAILED above")
+    yield f"\n{_last_words(examination)}"
+
+
+def _last_words(examination: Examination) -> str:
+    if not examination.ok:
+        return "a cycle could not run: see FAILED above"
+    looks = {finding.name: finding for finding in examination.findings}
+    if looks["schedule"].status is Status.WARNING and not starts_by_itself():
+        return "no cycle starts by itself: see WARNING schedule above (one started by hand would run)"
+    return "a cycle can run"
 
 
 def _as_object(examination: Examination) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
-from trading.services import clock_watch, heartbeats, watchdog
+from trading.services import clock_watch, heartbeats, lookout, watchdog
 from trading.services.guardian import Guardian
 from trading.services.reconciliation import reconcile
 from trading.services.sweeping import Work, end_overdue, find_work
@@ -62,6 +62,7 @@ class Command(BaseCommand):
         clock_watch.look()
         end_overdue()
         watchdog.patrol()
+        lookout.look()
         now = time.monotonic()
         found = find_work()
         for work in found:

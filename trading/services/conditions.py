@@ -1,0 +1,66 @@
+"""Troubles of the system itself that begin and end: written down once when each begins and once when it ends.
+
+What is published of them becomes a notice (domain/notices.py). The log alone remembers how it stood, so a restart
+says nothing twice. No row is locked: a process that was stopped may hold any; two that write at once meet in the
+sequence, and one of them has written it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from django.db import IntegrityError, transaction
+
+from trading.models import Event
+from trading.services.transitions import append_event
+
+log = structlog.get_logger(__name__)
+AGGREGATE = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A trouble by name, and the types of the events of its beginning and its end."""
+
+    name: str
+    begins: str
+    ends: str
+
+
+SCHEDULE = Condition("schedule", "schedule.disabled", "schedule.enabled")
+SYNC = Condition("sync", "sync.overdue", "sync.recovered")
+LOCKS = Condition("locks", "lock.stuck", "lock.freed")
+DISK = Condition("disk", "disk.low", "disk.recovered")
+ALL = (SCHEDULE, SYNC, LOCKS, DISK)
+
+
+def has_begun(condition: Condition) -> bool:
+    """Return whether it has begun and not ended, as written down."""
+    last = Event.objects.filter(aggregate_type=AGGREGATE, aggregate_id=condition.name)
+    return last.order_by("-sequence").values_list("type", flat=True).first() == condition.begins
+
+
+def begin(condition: Condition, *, reason: str, **facts: str | float) -> bool:
+    """Write down that it has begun, unless that is written; return whether this call did."""
+    return not has_begun(condition) and _write(condition, condition.begins, {"reason": reason[:500], **facts})
+
+
+def end(condition: Condition, *, reason: str) -> bool:
+    """Write down that it is over, where its beginning is written; return whether this call did."""
+    return has_begun(condition) and _write(condition, condition.ends, {"reason": reason[:500]})
+
+
+def _write(condition: Condition, event_type: str, payload: Mapping[str, str | float]) -> bool:
+    try:
+        with transaction.atomic():
+            append_event(
+                aggregate_type=AGGREGATE,
+                aggregate_id=condition.name,
+                event_type=event_type,
+                payload=payload,
+                cycle_id=None,
+            )
+    except IntegrityError:
+        return False
+    log.warning("condition", condition=condition.name, type=event_type, **payload)
+    return True
