@@ -41,6 +41,8 @@ class Environment(BaseModel):
     database_url: Annotated[str, BeforeValidator(values.database_url)] | None = Field(
         None, alias="DATABASE_URL", repr=False
     )
+    database_reserve_user: str | None = Field(None, alias="DATABASE_RESERVE_USER")
+    database_reserve_password: str | None = Field(None, alias="DATABASE_RESERVE_PASSWORD", repr=False)
     redis_url: Annotated[str, BeforeValidator(values.redis_url)] | None = Field(
         None, alias="REDIS_URL", repr=False
     )

@@ -17,6 +17,11 @@ WITHOUT_ENGINES = frozenset(
 )
 WITHOUT_REDIS = frozenset({"kill_switch"})
 BAD_START = 2
+FAILED = 1
+NO_DATABASE = (
+    "The database did not do it ({words}): what you asked for may not have been done. Once it answers, look with"
+    " `manage.py kill_switch status`. To stop trading without it, end the processes (stop `manage.py up`)."
+)
 embedded_engines: set[str] = set()  # what this process joined, for whoever supervises
 SIGNALLED = 128
 INTERRUPTED = SIGNALLED + signal.SIGINT
@@ -39,9 +44,12 @@ def main(argv: Sequence[str]) -> int:
         }
         embedded_engines.update(name for name, needed in needs.items() if needed)
         with joined_engines(environment.orchestrator_home, **needs) as urls:
-            for name, url in (("DATABASE_URL", urls.database_url), ("REDIS_URL", urls.redis_url)):
-                if url is not None:
-                    os.environ[name] = url
+            found = {
+                "DATABASE_URL": urls.database_url,
+                "DATABASE_RESERVE_USER": urls.reserve_user,
+                "REDIS_URL": urls.redis_url,
+            }
+            os.environ.update({name: value for name, value in found.items() if value is not None})
             return _execute(argv)
     except (BadEnvironmentError, EngineError) as error:
         sys.stderr.write(f"{error}\n")
@@ -63,6 +71,19 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 def _execute(argv: Sequence[str]) -> int:
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(list(argv))
+    from orchestrator_project.db import reserve
+
+    is_switch = argv[1:2] == ["kill_switch"]
+    if is_switch or argv[1:2] == ["sweeper"]:
+        reserve.use_always()
+    try:
+        execute_from_command_line(list(argv))
+    except OperationalError as error:
+        if not is_switch:
+            raise
+        words = " ".join(str(error).split())
+        sys.stderr.write(f"{NO_DATABASE.format(words=words)}\n")
+        return FAILED
     return 0

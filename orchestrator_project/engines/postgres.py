@@ -8,13 +8,14 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
-from psycopg2 import sql
 
-from orchestrator_project.engines import disk, privileges, processes
+from orchestrator_project.engines import disk, privileges, processes, roles
 from orchestrator_project.engines.errors import EngineError
 from orchestrator_project.engines.privileges import Account
 from orchestrator_project.engines.state import PostgresRecord
@@ -22,17 +23,22 @@ from orchestrator_project.engines.state import PostgresRecord
 NAME = "PostgreSQL"
 PROGRAM = "postgres"
 DATABASE = "orchestrator"
-USER = "postgres"
 SOCKET_FILE = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103  # bytes; macOS allows 103, Linux 107
 READY_TIMEOUT_SECONDS = 60.0  # crash recovery after a kill -9 replays the log first
 INITDB_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.02
 STOP_STEPS = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 2.0))  # fast, immediate, kill
+MAX_CONNECTIONS = 200
+RESERVED_CONNECTIONS = 8
+SUPERUSER_CONNECTIONS = 3
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",  # only names the socket file
-    "max_connections": "100",
+    # What `up` needs at most is in connections.py; the reserves are the switch's and the engine's own.
+    "max_connections": str(MAX_CONNECTIONS),
+    "reserved_connections": str(RESERVED_CONNECTIONS),
+    "superuser_reserved_connections": str(SUPERUSER_CONNECTIONS),
     "shared_buffers": "64MB",
     "jit": "off",
     "log_checkpoints": "off",
@@ -72,7 +78,7 @@ def start(home: Path, record: PostgresRecord | None) -> PostgresRecord:
     pid = processes.spawn_detached(argv, log=log, folder=data, account=account)
     _wait_until_ready(home, pid, folder, log, log_start)
     _make_database(folder)
-    url = f"postgresql://{USER}:@/{DATABASE}?host={quote(str(folder), safe='/')}"
+    url = f"postgresql://{roles.APPLICATION}:@/{DATABASE}?host={quote(str(folder), safe='/')}"
     return PostgresRecord(pid=pid, socket_folder=str(folder), url=url)
 
 
@@ -108,7 +114,14 @@ def _make_data(home: Path, data: Path, account: Account | None) -> None:
     unfinished.mkdir(mode=0o700)
     if account is not None:
         os.chown(unfinished, account.uid, account.gid)
-    command = [str(_install() / "bin" / "initdb"), "-D", str(unfinished), "-U", USER, "--auth=trust"]
+    command = [
+        str(_install() / "bin" / "initdb"),
+        "-D",
+        str(unfinished),
+        "-U",
+        roles.SUPERUSER,
+        "--auth=trust",
+    ]
     command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     try:
         done = subprocess.run(  # noqa: S603  (our own binaries and paths)
@@ -172,7 +185,9 @@ def _socket_folder(data: Path, record: PostgresRecord | None, account: Account |
 
 
 def _connect(folder: Path, database: str) -> "psycopg2.extensions.connection":
-    return psycopg2.connect(host=str(folder), port=5432, user=USER, dbname=database, connect_timeout=5)
+    return psycopg2.connect(
+        host=str(folder), port=5432, user=roles.SUPERUSER, dbname=database, connect_timeout=5
+    )
 
 
 def _wait_until_ready(home: Path, pid: int, folder: Path, log: Path, log_start: int) -> None:
@@ -194,12 +209,16 @@ def _wait_until_ready(home: Path, pid: int, folder: Path, log: Path, log_start: 
 
 
 def _make_database(folder: Path) -> None:
-    connection = _connect(folder, "postgres")
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-            if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-    finally:
-        connection.close()
+    """Make roles and database where they are missing, and hand over what an older version made."""
+    work: tuple[tuple[str, tuple[Callable[[roles.Connection], None], ...]], ...] = (
+        ("postgres", (roles.make_roles, partial(roles.make_database, name=DATABASE))),
+        (DATABASE, (roles.take_over,)),
+    )
+    for database, steps in work:
+        connection = _connect(folder, database)
+        try:
+            connection.autocommit = database != DATABASE
+            for step in steps:
+                step(connection)
+        finally:
+            connection.close()
