@@ -84,6 +84,9 @@ class Environment(BaseModel):
     orchestrator_home: Annotated[Path, BeforeValidator(values.state_folder)] = Field(
         PROJECT_FOLDER / ".orchestrator", alias="ORCHESTRATOR_HOME"
     )
+    orchestrator_metrics: Literal["local", "token"] = Field(
+        "local", alias="ORCHESTRATOR_METRICS", description="local or token"
+    )
     venue_data: Annotated[Path, BeforeValidator(values.data_folder)] | None = Field(None, alias="VENUE_DATA")
     apprise_urls: Annotated[tuple[str, ...], BeforeValidator(values.apprise_urls)] = Field(
         (), alias="APPRISE_URLS", repr=False

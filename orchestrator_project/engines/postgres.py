@@ -6,6 +6,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ NAME = "PostgreSQL"
 PROGRAM = "postgres"
 DATABASE = "orchestrator"
 SOCKET_FILE = ".s.PGSQL.5432"
+WORKING_FOLDER = Path("/proc/self/cwd")
 SOCKET_PATH_LIMIT = 103  # bytes; macOS allows 103, Linux 107
 READY_TIMEOUT_SECONDS = 60.0  # crash recovery after a kill -9 replays the log first
 INITDB_TIMEOUT_SECONDS = 60.0
@@ -63,17 +65,20 @@ def start(home: Path, record: PostgresRecord | None) -> PostgresRecord:
     """
     data = _data(home)
     account = privileges.account_for(data)
+    install, place = _install(), data
     if account is not None:
-        privileges.open_path(data, account)
-        privileges.open_programs(_install(), account)
+        if not privileges.open_programs(install, account, within=Path(sys.prefix)):
+            install = privileges.copied_programs(install)
+        if not privileges.open_path(data, account, within=home):
+            place = _working_folder(data)
     if not data.exists():
-        _make_data(home, data, account)
+        _make_data(home, data, account, install=install, place=place)
     _clear_leftovers(data)
     folder = _socket_folder(data, record, account)
     log = home / "logs" / "postgres.log"
     log_start = log.stat().st_size if log.exists() else 0
-    settings = SETTINGS | {"unix_socket_directories": str(folder)}
-    argv = [str(_install() / "bin" / "postgres"), "-D", str(data)]
+    settings = SETTINGS | {"unix_socket_directories": str(place if folder == data else folder)}
+    argv = [str(install / "bin" / "postgres"), "-D", str(place)]
     argv += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     pid = processes.spawn_detached(argv, log=log, folder=data, account=account)
     _wait_until_ready(home, pid, folder, log, log_start)
@@ -107,7 +112,23 @@ def _install() -> Path:
     return Path(spec.origin).parent / "pginstall"
 
 
-def _make_data(home: Path, data: Path, account: Account | None) -> None:
+def _working_folder(data: Path) -> Path:
+    """Return a name of the working folder that needs no way there.
+
+    Root can put the server into a folder whose parents its user may not pass; from there it reaches everything.
+
+    Raises:
+        EngineError: this system has no such name.
+    """
+    if not WORKING_FOLDER.exists():
+        raise EngineError(
+            f"PostgreSQL does not run as root, and its system user cannot pass the folders above {data}: run as an "
+            "ordinary user, or set ORCHESTRATOR_HOME to a folder in a place where others may pass."
+        )
+    return WORKING_FOLDER
+
+
+def _make_data(home: Path, data: Path, account: Account | None, *, install: Path, place: Path) -> None:
     """Build the data beside its place and move it there whole, so that no half of it is ever used."""
     unfinished = home / "postgres.new"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -115,9 +136,9 @@ def _make_data(home: Path, data: Path, account: Account | None) -> None:
     if account is not None:
         os.chown(unfinished, account.uid, account.gid)
     command = [
-        str(_install() / "bin" / "initdb"),
+        str(install / "bin" / "initdb"),
         "-D",
-        str(unfinished),
+        str(unfinished if place == data else place),
         "-U",
         roles.SUPERUSER,
         "--auth=trust",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg2
 import structlog
 from django.conf import settings
 from django.db.backends.postgresql import base
@@ -27,14 +28,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.is_of_reserve = False
         try:
             return super().get_new_connection(conn_params)
-        except base.Database.OperationalError as error:
+        except psycopg2.OperationalError as error:
             user, password = settings.DATABASE_RESERVE
             if not user or not reserve.is_allowed() or not reserve.is_refusal(str(error)):
                 raise
             refused = error
         try:
             given = super().get_new_connection(conn_params | {"user": user, "password": password or ""})
-        except base.Database.OperationalError as error:
+        except psycopg2.OperationalError as error:
             log.error("reserve_refused", error=str(error).strip())
             raise refused from None
         self.is_of_reserve = True
