@@ -25,9 +25,24 @@ def make_client() -> httpx.Client:
     """Return a client to be shared by all threads; replies come uncompressed, so size is size."""
     return httpx.Client(
         headers={"Accept-Encoding": "identity"},
-        event_hooks={"response": [_bound]},
-        follow_redirects=True,
+        event_hooks={"response": [_refuse_redirect, _bound]},
+        follow_redirects=False,
     )
+
+
+def _refuse_redirect(response: httpx.Response) -> None:
+    """End the call: its prompt goes to the address that was configured, and nowhere else.
+
+    Raises:
+        httpx.UnsupportedProtocol: the reply sends us on. Of the transport's errors the one that is no bad luck.
+    """
+    if response.is_redirect:
+        there = response.headers.get("Location", "")[:200]
+        raise httpx.UnsupportedProtocol(
+            f"the model's address answered {response.status_code}, a redirect to {there}, which is not followed:"
+            " set AI_API_BASE to the address itself",
+            request=response.request,
+        )
 
 
 def _bound(response: httpx.Response) -> None:

@@ -41,6 +41,8 @@ class Environment(BaseModel):
     database_url: Annotated[str, BeforeValidator(values.database_url)] | None = Field(
         None, alias="DATABASE_URL", repr=False
     )
+    database_reserve_user: str | None = Field(None, alias="DATABASE_RESERVE_USER")
+    database_reserve_password: str | None = Field(None, alias="DATABASE_RESERVE_PASSWORD", repr=False)
     redis_url: Annotated[str, BeforeValidator(values.redis_url)] | None = Field(
         None, alias="REDIS_URL", repr=False
     )
@@ -81,6 +83,9 @@ class Environment(BaseModel):
     )
     orchestrator_home: Annotated[Path, BeforeValidator(values.state_folder)] = Field(
         PROJECT_FOLDER / ".orchestrator", alias="ORCHESTRATOR_HOME"
+    )
+    orchestrator_metrics: Literal["local", "token"] = Field(
+        "local", alias="ORCHESTRATOR_METRICS", description="local or token"
     )
     venue_data: Annotated[Path, BeforeValidator(values.data_folder)] | None = Field(None, alias="VENUE_DATA")
     apprise_urls: Annotated[tuple[str, ...], BeforeValidator(values.apprise_urls)] = Field(

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 SECRETS = frozenset(
     {
+        "DATABASE_RESERVE_PASSWORD",
         "DJANGO_SECRET_KEY",
         "ALPACA_API_KEY",
         "ALPACA_SECRET_KEY",

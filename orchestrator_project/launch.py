@@ -18,6 +18,10 @@ WITHOUT_ENGINES = frozenset(
 WITHOUT_REDIS = frozenset({"kill_switch"})
 FAILED = 1
 BAD_START = 2
+NO_DATABASE = (
+    "The database did not do it ({words}): what you asked for may not have been done. Once it answers, look with"
+    " `manage.py kill_switch status`. To stop trading without it, end the processes (stop `manage.py up`)."
+)
 embedded_engines: set[str] = set()  # what this process joined, for whoever supervises
 SIGNALLED = 128
 INTERRUPTED = SIGNALLED + signal.SIGINT
@@ -40,9 +44,12 @@ def main(argv: Sequence[str]) -> int:
         }
         embedded_engines.update(name for name, needed in needs.items() if needed)
         with joined_engines(environment.orchestrator_home, **needs) as urls:
-            for name, url in (("DATABASE_URL", urls.database_url), ("REDIS_URL", urls.redis_url)):
-                if url is not None:
-                    os.environ[name] = url
+            found = {
+                "DATABASE_URL": urls.database_url,
+                "DATABASE_RESERVE_USER": urls.reserve_user,
+                "REDIS_URL": urls.redis_url,
+            }
+            os.environ.update({name: value for name, value in found.items() if value is not None})
             return _execute_in_plain_words(argv, environment.orchestrator_home)
     except (BadEnvironmentError, EngineError) as error:
         sys.stderr.write(f"{error}\n")
@@ -63,18 +70,31 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 
 def _execute_in_plain_words(argv: Sequence[str], home: Path) -> int:
-    """Execute; what fails because the disk is full says so in a sentence, with no traceback around it."""
+    """Execute; a full disk, and a database that does not do what the switch asks, are said in a sentence."""
     try:
         return _execute(argv)
     except Exception as error:
-        if (words := disk.why_it_failed(home, error)) is None:
+        words = disk.why_it_failed(home, error) or _why_no_switch(argv, error)
+        if words is None:
             raise
         sys.stderr.write(f"{words}\n")
         return FAILED
 
 
+def _why_no_switch(argv: Sequence[str], error: Exception) -> str | None:
+    from django.db import OperationalError
+
+    if argv[1:2] != ["kill_switch"] or not isinstance(error, OperationalError):
+        return None
+    return NO_DATABASE.format(words=" ".join(str(error).split()))
+
+
 def _execute(argv: Sequence[str]) -> int:
     from django.core.management import execute_from_command_line
 
+    from orchestrator_project.db import reserve
+
+    if argv[1:2] in (["kill_switch"], ["sweeper"]):
+        reserve.use_always()
     execute_from_command_line(list(argv))
     return 0

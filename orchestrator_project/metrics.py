@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -194,9 +195,11 @@ _trusted: dict[str, float] = {}  # hashes of tokens, and until when they need no
 
 @require_GET
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer a scrape: from this machine openly, from elsewhere with an API token."""
+    """Answer a scrape: from this machine openly unless it is set otherwise, from elsewhere with an API token."""
     if not (_is_local(request) or _has_token(request)):
-        refused = HttpResponse("an API token is needed from other machines\n", "text/plain", 401)
+        words = "an API token is needed"
+        where = "" if _needs_token() else " from other machines"
+        refused = HttpResponse(f"{words}{where}\n", "text/plain", 401)
         refused["WWW-Authenticate"] = "Token"
         return refused
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
@@ -204,12 +207,17 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _is_local(request: HttpRequest) -> bool:
     """Whether the peer is this machine itself, and no proxy that speaks for others."""
-    if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
+    if _needs_token() or "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
         return False
     try:
         return ip_address(request.META.get("REMOTE_ADDR") or "").is_loopback
     except ValueError:
         return False
+
+
+def _needs_token() -> bool:
+    """Whether everybody needs a token: equity is no business of every user of this machine."""
+    return bool(settings.ENVIRONMENT.orchestrator_metrics == "token")
 
 
 def _has_token(request: HttpRequest) -> bool:

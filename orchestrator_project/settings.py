@@ -29,7 +29,7 @@ def _engine_urls() -> tuple[str, str]:
     database = ENVIRONMENT.database_url or (known.postgres.url if known.postgres else None)
     redis = ENVIRONMENT.redis_url or (known.valkey.url if known.valkey else None)
     return (
-        database or "postgresql://postgres:@/orchestrator?host=/engines-not-started",
+        database or "postgresql://orchestrator:@/orchestrator?host=/engines-not-started",
         redis or "redis://127.0.0.1:1/0",
     )
 
@@ -64,6 +64,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "orchestrator_project.db.middleware.SwitchReserve",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -97,6 +98,9 @@ DATABASES: dict[str, Any] = {
     "default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)
 }
 DATABASES["default"]["OPTIONS"] = session_options(DATABASES["default"].get("OPTIONS", {}))
+# PostgreSQL's, and the switch's reserve where the server has one (orchestrator_project/db/reserve.py).
+DATABASES["default"]["ENGINE"] = "orchestrator_project.db.postgresql"
+DATABASE_RESERVE = (ENVIRONMENT.database_reserve_user, ENVIRONMENT.database_reserve_password)
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

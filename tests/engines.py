@@ -36,6 +36,7 @@ def _start() -> None:
     urls = _ending.enter_context(joined_engines(home, **needs))
     if urls.database_url:
         os.environ["DATABASE_URL"] = urls.database_url
+        os.environ["DATABASE_RESERVE_USER"] = urls.reserve_user or ""
     os.environ["REDIS_URL"] = _empty_database(urls.redis_url or os.environ["REDIS_URL"])
 
 

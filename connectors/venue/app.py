@@ -17,6 +17,7 @@ from connectors.venue import (
     routes_news,
     routes_trading,
     routes_venue,
+    strangers,
 )
 from connectors.venue.clock import ReplayClock
 from connectors.venue.context import VENUE, Venue
@@ -108,7 +109,12 @@ def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:
 def build_app(venue: Venue) -> web.Application:
     """Return the web application that serves ``venue``."""
     app = web.Application(
-        middlewares=[middleware.keep_log, middleware.inject_faults, middleware.admit],
+        middlewares=[
+            strangers.refuse_strangers,
+            middleware.keep_log,
+            middleware.inject_faults,
+            middleware.admit,
+        ],
         client_max_size=4 * 2**20,
     )
     app[VENUE] = venue

@@ -23,6 +23,7 @@ from connectors.venue.wire import stamp
 log = logging.getLogger("connectors.venue")
 
 DEFAULT_START = "2020-10-15T09:31"
+PRIVATE = 0o077  # state and address are its user's alone
 _SHUTDOWN_SECONDS = 0.5
 
 
@@ -71,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code: 0, or 2 for what it cannot run on."""
+    os.umask(PRIVATE)
     try:
         _check(options)
         venue = build_venue(_venue_options(options))
@@ -181,6 +183,9 @@ def _write_address(path: Path, url: str, venue: Venue) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         said = {"url": url, "pid": os.getpid(), "world": venue.world.name}
         draft.write_text(json.dumps(said | {"rate_limit": venue.limits.per_minute}))
+        if os.geteuid() == 0:  # in an ordinary user's folder, who must be able to read it
+            owner = path.parent.stat()
+            os.chown(draft, owner.st_uid, owner.st_gid)
         draft.replace(path)
     except OSError as error:
         raise VenueInputError(

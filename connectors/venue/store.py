@@ -35,7 +35,9 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "venue.sqlite3"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for known in folder.glob(f"{self._path.name}*"):  # an older version let everybody read it
+                known.chmod(0o600)
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=1.0)
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL")

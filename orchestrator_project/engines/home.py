@@ -13,7 +13,7 @@ def prepare_home(home: Path) -> Path:
         EngineError: it cannot be used; one sentence with the remedy.
     """
     try:
-        home.mkdir(mode=0o755, parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         home = home.resolve()
         if not os.access(home, os.W_OK | os.X_OK) or not home.is_dir():
             raise PermissionError(13, "no permission to write there")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator_project.engines import disk, postgres, valkey
+from orchestrator_project.engines import disk, postgres, roles, valkey
 from orchestrator_project.engines.errors import EngineError
 from orchestrator_project.engines.home import prepare_home
 from orchestrator_project.engines.locks import Usership, starting_or_stopping
@@ -22,6 +22,7 @@ class EngineUrls:
 
     database_url: str | None
     redis_url: str | None
+    reserve_user: str | None = None  # of the database, for when no other connection is left
 
 
 @contextmanager
@@ -115,6 +116,7 @@ def _start_missing(home: Path, *, need_database: bool, need_redis: bool) -> Engi
     return EngineUrls(
         database_url=state.postgres.url if need_database and state.postgres else None,
         redis_url=state.valkey.url if need_redis and state.valkey else None,
+        reserve_user=roles.RESERVE if need_database else None,
     )
 
 

@@ -6,15 +6,17 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
-from psycopg2 import sql
 
-from orchestrator_project.engines import disk, privileges, processes
+from orchestrator_project.engines import disk, privileges, processes, roles
 from orchestrator_project.engines.errors import EngineError
 from orchestrator_project.engines.privileges import Account
 from orchestrator_project.engines.state import PostgresRecord
@@ -22,17 +24,23 @@ from orchestrator_project.engines.state import PostgresRecord
 NAME = "PostgreSQL"
 PROGRAM = "postgres"
 DATABASE = "orchestrator"
-USER = "postgres"
 SOCKET_FILE = ".s.PGSQL.5432"
+WORKING_FOLDER = Path("/proc/self/cwd")
 SOCKET_PATH_LIMIT = 103  # bytes; macOS allows 103, Linux 107
 READY_TIMEOUT_SECONDS = 60.0  # crash recovery after a kill -9 replays the log first
 INITDB_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.02
 STOP_STEPS = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 2.0))  # fast, immediate, kill
+MAX_CONNECTIONS = 200
+RESERVED_CONNECTIONS = 8
+SUPERUSER_CONNECTIONS = 3
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",  # only names the socket file
-    "max_connections": "100",
+    # What `up` needs at most is in connections.py; the reserves are the switch's and the engine's own.
+    "max_connections": str(MAX_CONNECTIONS),
+    "reserved_connections": str(RESERVED_CONNECTIONS),
+    "superuser_reserved_connections": str(SUPERUSER_CONNECTIONS),
     "shared_buffers": "64MB",
     "jit": "off",
     "log_checkpoints": "off",
@@ -57,22 +65,25 @@ def start(home: Path, record: PostgresRecord | None) -> PostgresRecord:
     """
     data = _data(home)
     account = privileges.account_for(data)
+    install, place = _install(), data
     if account is not None:
-        privileges.open_path(data, account)
-        privileges.open_programs(_install(), account)
+        if not privileges.open_programs(install, account, within=Path(sys.prefix)):
+            install = privileges.copied_programs(install)
+        if not privileges.open_path(data, account, within=home):
+            place = _working_folder(data)
     if not data.exists():
-        _make_data(home, data, account)
+        _make_data(home, data, account, install=install, place=place)
     _clear_leftovers(data)
     folder = _socket_folder(data, record, account)
     log = home / "logs" / "postgres.log"
     log_start = log.stat().st_size if log.exists() else 0
-    settings = SETTINGS | {"unix_socket_directories": str(folder)}
-    argv = [str(_install() / "bin" / "postgres"), "-D", str(data)]
+    settings = SETTINGS | {"unix_socket_directories": str(place if folder == data else folder)}
+    argv = [str(install / "bin" / "postgres"), "-D", str(place)]
     argv += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     pid = processes.spawn_detached(argv, log=log, folder=data, account=account)
     _wait_until_ready(home, pid, folder, log, log_start)
     _make_database(folder)
-    url = f"postgresql://{USER}:@/{DATABASE}?host={quote(str(folder), safe='/')}"
+    url = f"postgresql://{roles.APPLICATION}:@/{DATABASE}?host={quote(str(folder), safe='/')}"
     return PostgresRecord(pid=pid, socket_folder=str(folder), url=url)
 
 
@@ -101,14 +112,37 @@ def _install() -> Path:
     return Path(spec.origin).parent / "pginstall"
 
 
-def _make_data(home: Path, data: Path, account: Account | None) -> None:
+def _working_folder(data: Path) -> Path:
+    """Return a name of the working folder that needs no way there.
+
+    Root can put the server into a folder whose parents its user may not pass; from there it reaches everything.
+
+    Raises:
+        EngineError: this system has no such name.
+    """
+    if not WORKING_FOLDER.exists():
+        raise EngineError(
+            f"PostgreSQL does not run as root, and its system user cannot pass the folders above {data}: run as an "
+            "ordinary user, or set ORCHESTRATOR_HOME to a folder in a place where others may pass."
+        )
+    return WORKING_FOLDER
+
+
+def _make_data(home: Path, data: Path, account: Account | None, *, install: Path, place: Path) -> None:
     """Build the data beside its place and move it there whole, so that no half of it is ever used."""
     unfinished = home / "postgres.new"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
     if account is not None:
         os.chown(unfinished, account.uid, account.gid)
-    command = [str(_install() / "bin" / "initdb"), "-D", str(unfinished), "-U", USER, "--auth=trust"]
+    command = [
+        str(install / "bin" / "initdb"),
+        "-D",
+        str(unfinished if place == data else place),
+        "-U",
+        roles.SUPERUSER,
+        "--auth=trust",
+    ]
     command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     try:
         done = subprocess.run(  # noqa: S603  (our own binaries and paths)
@@ -172,7 +206,9 @@ def _socket_folder(data: Path, record: PostgresRecord | None, account: Account |
 
 
 def _connect(folder: Path, database: str) -> "psycopg2.extensions.connection":
-    return psycopg2.connect(host=str(folder), port=5432, user=USER, dbname=database, connect_timeout=5)
+    return psycopg2.connect(
+        host=str(folder), port=5432, user=roles.SUPERUSER, dbname=database, connect_timeout=5
+    )
 
 
 def _wait_until_ready(home: Path, pid: int, folder: Path, log: Path, log_start: int) -> None:
@@ -194,12 +230,16 @@ def _wait_until_ready(home: Path, pid: int, folder: Path, log: Path, log_start: 
 
 
 def _make_database(folder: Path) -> None:
-    connection = _connect(folder, "postgres")
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-            if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-    finally:
-        connection.close()
+    """Make roles and database where they are missing, and hand over what an older version made."""
+    work: tuple[tuple[str, tuple[Callable[[roles.Connection], None], ...]], ...] = (
+        ("postgres", (roles.make_roles, partial(roles.make_database, name=DATABASE))),
+        (DATABASE, (roles.take_over,)),
+    )
+    for database, steps in work:
+        connection = _connect(folder, database)
+        try:
+            connection.autocommit = database != DATABASE
+            for step in steps:
+                step(connection)
+        finally:
+            connection.close()

@@ -3,6 +3,7 @@
 import logging
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from orchestrator_project.engines.errors import EngineError
 
 SYSTEM_USER = "embedded_postgres"
+PROGRAMS = Path("/var/cache/trading-orchestrator")
 USERADD_TRIES = 20
 USERADD_WAIT_SECONDS = 0.25
 
@@ -53,11 +55,18 @@ def keep_owner(path: Path) -> None:
         os.chown(path, owner.uid, owner.gid, follow_symlinks=False)  # never what a planted link points to
 
 
-def open_path(folder: Path, account: Account) -> None:
-    """Let ``account`` pass through the parents of ``folder``: adds o+x where it is missing, no more."""
+def open_path(folder: Path, account: Account, *, within: Path) -> bool:
+    """Let ``account`` pass through the parents of ``folder`` from ``within`` on: adds o+x where it is missing.
+
+    Folders above ``within`` are nobody's of ours and stay as they are. Returns whether the account can pass them, too.
+    """
+    ours, reachable = within.resolve(), True
     for parent in reversed(folder.resolve().parents):
         facts = parent.stat()
         if facts.st_mode & stat.S_IXOTH or facts.st_uid == account.uid:
+            continue
+        if parent != ours and ours not in parent.parents:
+            reachable = False
             continue
         parent.chmod(stat.S_IMODE(facts.st_mode) | stat.S_IXOTH)
         logger.warning(
@@ -65,15 +74,19 @@ def open_path(folder: Path, account: Account) -> None:
             "runs as must be able to pass through this folder.",
             parent,
         )
+    return reachable
 
 
-def open_programs(install: Path, account: Account) -> None:
-    """Let ``account`` run the programs below ``install``, which a strict umask may have kept to root."""
-    open_path(install, account)
+def open_programs(install: Path, account: Account, *, within: Path) -> bool:
+    """Let ``account`` run the programs below ``install``, which a strict umask may have kept to root.
+
+    Returns whether it can reach them (``open_path``).
+    """
+    reachable = open_path(install, account, within=within)
     program = install / "bin" / "postgres"
     wanted = stat.S_IXOTH | stat.S_IROTH
     if program.stat().st_mode & wanted == wanted and install.stat().st_mode & stat.S_IXOTH:
-        return
+        return reachable
     libraries = install.parent.parent / "embedded_postgres.libs"
     for root in (install.parent, libraries):
         for path in (root, *root.rglob("*")):
@@ -87,6 +100,46 @@ def open_programs(install: Path, account: Account) -> None:
         "runs as must be able to read its programs.",
         install.parent,
     )
+    return reachable
+
+
+def copied_programs(install: Path) -> Path:
+    """Return a copy of the programs below ``install`` in a place that everybody can reach, made where it is missing.
+
+    A program and its libraries find each other by their real paths, so no other name of the same place will do.
+
+    Raises:
+        EngineError: nothing can be written there.
+    """
+    place = PROGRAMS / f"{install.parent.name}-{(install / 'bin' / 'postgres').stat().st_mtime_ns:x}"
+    copy = place / install.parent.name / install.name
+    if copy.exists():
+        return copy
+    draft = PROGRAMS / f".{os.getpid()}"
+    try:
+        PROGRAMS.mkdir(mode=0o755, parents=True, exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(install, draft / install.parent.name / install.name, symlinks=True)
+        libraries = install.parent.parent / f"{install.parent.name}.libs"
+        if libraries.exists():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+        for folder in (PROGRAMS, draft, draft / install.parent.name):  # whatever the umask
+            folder.chmod(0o755)
+        draft.rename(place)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if copy.exists():  # another start was quicker
+            return copy
+        raise EngineError(
+            f"PostgreSQL does not run as root, its system user cannot reach {install}, and a copy in {PROGRAMS} "
+            f"could not be made ({error.strerror}): run as an ordinary user, or put the project where others may pass."
+        ) from None
+    logger.warning(
+        "Copied PostgreSQL's programs to %s: it does not run as root, and its system user cannot reach %s.",
+        place,
+        install,
+    )
+    return copy
 
 
 def _find_user() -> pwd.struct_passwd | None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from ai import gateway
 from ai.domain.answer import response_format
@@ -256,3 +257,20 @@ def test_looking_up_a_price_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_said_and_the_prompt_goes_nowhere_else(chat_server: ChatServer, status: int) -> None:
+    """Whoever answers at the configured address may not have prompts sent to another one."""
+    with ChatServer() as elsewhere:
+
+        async def moved(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+            return web.Response(status=status, headers={"Location": f"{elsewhere.api_base}/chat/completions"})
+
+        chat_server.handlers["moved"] = moved
+
+        with pytest.raises(ModelUnavailableError, match=f"{status}, a redirect .* is not followed"):
+            ask(chat_server, "moved")
+
+        assert elsewhere.requests == []
+        assert len(chat_server.requests) == 1

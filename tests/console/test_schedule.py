@@ -5,10 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from celery import Task
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from trading.models import Event
 from trading.services.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 
 Login = Callable[..., Client]
@@ -168,3 +171,66 @@ def test_other_tasks_may_change_their_interval(login: Login) -> None:
     assert answer.status_code == 302
     row.refresh_from_db()
     assert row.interval.every == 2
+
+
+def chosen(client: Client, action: str, *rows: PeriodicTask) -> Any:
+    posted = {"action": action, "_selected_action": [str(row.pk) for row in rows], "index": "0"}
+    return client.post(page_of("periodictask_changelist"), posted, follow=True)
+
+
+def recorded() -> list[tuple[str, str, str]]:
+    """Return what the log says of the schedule: the event, what it was about, and who did it."""
+    of_schedule = Event.objects.filter(aggregate_type="schedule").order_by("position")
+    return [(e.type, e.payload["name"], e.payload["actor"]) for e in of_schedule]
+
+
+def test_enabling_and_disabling_is_recorded_with_its_author(login: Login) -> None:
+    client = login()
+    actor = User.objects.get(pk=client.session["_auth_user_id"]).username
+    cycle = PeriodicTask.objects.get(name=CYCLE_SCHEDULE)
+
+    chosen(client, "disable_chosen", cycle)
+    disabled = PeriodicTask.objects.get(pk=cycle.pk).enabled
+    again = chosen(client, "disable_chosen", cycle)
+    chosen(client, "enable_chosen", cycle)
+
+    assert disabled is False
+    assert "nothing: they were so already" in again.content.decode()
+    assert PeriodicTask.objects.get(pk=cycle.pk).enabled
+    assert [(kind, who) for kind, _, who in recorded()] == [
+        ("schedule_row.disabled", actor),
+        ("schedule_row.enabled", actor),
+    ]
+
+
+def test_changing_and_deleting_is_recorded_with_its_author(login: Login) -> None:
+    client = login()
+    actor = User.objects.get(pk=client.session["_auth_user_id"]).username
+    hourly = PeriodicTask.objects.get(name=MAINTENANCE_SCHEDULE)
+
+    client.post(page_of("periodictask_add"), task_form())
+    client.post(
+        page_of("periodictask_change", hourly.pk),
+        task_form(name=hourly.name, enabled="", interval=hourly.interval_id),
+    )
+    client.post(page_of("intervalschedule_delete", hourly.interval_id), {"post": "yes"})
+
+    assert not PeriodicTask.objects.filter(name__in=[MAINTENANCE_SCHEDULE, "Extra"]).exists()
+    assert [kind for kind, _, _ in recorded()] == [
+        "schedule_row.added", "schedule_row.changed", "schedule_row.deleted", "schedule_row.deleted", "schedule_row.deleted",
+    ]  # fmt: skip
+    assert {who for _, _, who in recorded()} == {actor}
+    changed = Event.objects.get(type="schedule_row.changed").payload
+    assert changed["enabled"] == "False"
+
+
+def test_running_a_task_by_hand_is_recorded_with_its_author(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(Task, "apply_async", lambda task, **_: sent.append(task.name))
+
+    chosen(login(), "run_chosen", PeriodicTask.objects.get(name=MAINTENANCE_SCHEDULE))
+
+    assert sent == ["trading.start_cycle"]
+    assert [kind for kind, _, _ in recorded()] == ["schedule.run"]

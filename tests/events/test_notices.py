@@ -15,7 +15,7 @@ from tests.trading.outside import Outside
 from trading.domain import notices as domain
 from trading.domain.public_events import CATALOG
 from trading.models import HandledEvent, NoticeMessage, NoticeTopic
-from trading.services import cycles, kill_switch, notifying, outbox, steering
+from trading.services import cycles, kill_switch, notifying, outbox, signing, steering
 from trading.services.consuming import take
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +84,7 @@ def happen(kind: str, *, source: str = "", at: datetime | None = None, **data: A
         "time": (at or timezone.now()).isoformat(),
         "data": DATA[kind] | data,
     }
-    take(notifying.our_notices(), json.dumps(event))
+    take(notifying.our_notices(), json.dumps(signing.signed(event)))
 
 
 happen.number = 0  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ from trading.services.consuming import take
 from trading.services.outbox import our_source
 from trading.services.parking import replay
 from trading.services.portfolio import sync_portfolio
+from trading.services.signing import signed
 from trading.services.subscriptions import our_subscription
 
 
@@ -223,10 +224,20 @@ def test_proposal_that_no_model_could_make_is_parked(
 
 
 def test_our_own_decisions_do_not_come_back_as_proposals(listed: Outside) -> None:
-    receive(source=our_source())
+    ours = signed(proposal(1, data={"symbol": STOCK}, source=our_source()))
+
+    take(our_subscription(), json.dumps(ours))
 
     assert not TradeProposal.objects.exists()
     assert not HandledEvent.objects.exists()
+    assert not ParkedEvent.objects.exists()
+
+
+def test_proposal_in_our_name_is_parked(listed: Outside) -> None:
+    receive(source=our_source())
+
+    assert "signature is not" in ParkedEvent.objects.get().error
+    assert not TradeProposal.objects.exists()
 
 
 def test_parked_proposal_is_judged_again_when_replayed_and_says_by_whom(listed: Outside) -> None:

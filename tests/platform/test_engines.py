@@ -14,7 +14,14 @@ import psycopg2
 import pytest
 import redis
 
-from orchestrator_project.engines import EngineError, disk, ensure_running, joined_engines, valkey
+from orchestrator_project.engines import (
+    EngineError,
+    disk,
+    ensure_running,
+    joined_engines,
+    prepare_home,
+    valkey,
+)
 from orchestrator_project.engines.processes import is_alive
 from orchestrator_project.engines.state import read_state
 from orchestrator_project.ports import port_is_free
@@ -94,6 +101,12 @@ def test_secrets_are_private(home: Path) -> None:
         with pytest.raises(redis.AuthenticationError):
             redis.Redis(host="127.0.0.1", port=state.valkey.port, retry=valkey.NO_RETRY).ping()
     assert urls.redis_url == state.valkey.url
+
+
+def test_a_state_folder_that_we_make_is_private(home: Path) -> None:
+    made = prepare_home(home / "new")
+
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
 
 
 def test_engines_are_out_of_reach_of_the_terminal(home: Path) -> None:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
 from rest_framework.authtoken.models import Token
 
 from tests.factories import (
@@ -242,6 +243,18 @@ def test_it_is_open_to_this_machine_and_to_tokens(peer: str, headers: dict[str, 
     }
 
     assert Client(REMOTE_ADDR=peer, **sent).get("/metrics").status_code == status
+
+
+@database
+def test_this_machine_needs_a_token_where_it_is_set_so(settings: Settings) -> None:
+    """Equity is no business of every user of a shared machine."""
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"orchestrator_metrics": "token"})
+    token = Token.objects.create(user=make_user("prometheus")).key
+
+    openly = Client(REMOTE_ADDR="127.0.0.1").get("/metrics")
+    with_token = Client(REMOTE_ADDR="127.0.0.1", HTTP_AUTHORIZATION=f"Bearer {token}").get("/metrics")
+
+    assert (openly.status_code, with_token.status_code) == (401, 200)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import os
 import pwd
+import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -10,10 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator_project.engines import EngineError, joined_engines, postgres, privileges
+from orchestrator_project.engines import EngineError, ensure_running, joined_engines, postgres, privileges
 from orchestrator_project.engines.privileges import SYSTEM_USER, Account, account_for
+from orchestrator_project.engines.state import read_state
 from tests.platform.conftest import ROOT, state_pids
 from tests.platform.test_engines import query
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change users")
 NOBODY = pwd.getpwnam("nobody")
@@ -48,7 +52,7 @@ def test_folders_that_can_be_passed_already_are_left_alone(tmp_path: Path) -> No
     (folder / "data").mkdir(parents=True)
     folder.chmod(0o755)
 
-    privileges.open_path(folder / "data", Account(NOBODY.pw_uid, NOBODY.pw_gid))
+    privileges.open_path(folder / "data", Account(NOBODY.pw_uid, NOBODY.pw_gid), within=tmp_path)
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
 
@@ -62,11 +66,66 @@ def test_programs_kept_to_root_by_a_strict_umask_are_opened(tmp_path: Path) -> N
     program.touch(mode=0o700)
     library.touch(mode=0o600)
 
-    privileges.open_programs(install, Account(NOBODY.pw_uid, NOBODY.pw_gid))
+    privileges.open_programs(install, Account(NOBODY.pw_uid, NOBODY.pw_gid), within=tmp_path)
 
     assert stat.S_IMODE(program.stat().st_mode) == 0o705
     assert stat.S_IMODE(library.stat().st_mode) == 0o604
     assert stat.S_IMODE(libraries.stat().st_mode) & 0o005 == 0o005
+
+
+def modes_above(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Return mode and owner of every folder above."""
+    return {one: (one.stat().st_mode, one.stat().st_uid, one.stat().st_gid) for one in folder.parents}
+
+
+def pid_of_postgres(home: Path) -> int:
+    record = read_state(home).postgres
+    assert record is not None
+    return record.pid
+
+
+def test_folders_above_stay_closed_and_the_engine_runs(home: Path) -> None:
+    """Nothing outside the state folder changes, whoever may not pass."""
+    state = home / "closed" / "project" / ".orchestrator"
+    state.parent.mkdir(parents=True)
+    for folder in (home, home / "closed"):
+        folder.chmod(0o700)
+    before = modes_above(state)
+
+    try:
+        for _ in range(2):  # makes its data, then finds it
+            with joined_engines(state, need_redis=False) as urls:
+                assert psutil.Process(pid_of_postgres(state)).username() == SYSTEM_USER
+                query(urls.database_url, "CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS n")
+                os.kill(pid_of_postgres(state), signal.SIGKILL)
+                wait_until(lambda: ensure_running(state) == ["PostgreSQL"], what="a new server")
+                assert query(urls.database_url, "SELECT n FROM kept") == [(1,)]
+
+        assert modes_above(state) == before
+    finally:
+        postgres.stop(state)
+
+
+def test_programs_that_cannot_be_reached_are_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = home / "closed" / "venv"
+    original = postgres._install().parent
+    for name in (original.name, f"{original.name}.libs"):
+        shutil.copytree(original.parent / name, packages / name, symlinks=True)
+    monkeypatch.setattr(postgres, "_install", lambda: packages / original.name / "pginstall")
+    monkeypatch.setattr(sys, "prefix", str(packages))
+    monkeypatch.setattr(privileges, "PROGRAMS", home / "cache")
+    home.chmod(0o755)
+    packages.parent.chmod(0o700)
+
+    try:
+        with joined_engines(home / "state", need_redis=False) as urls:
+            assert query(urls.database_url, "SELECT 1") == [(1,)]
+            program = Path(psutil.Process(pid_of_postgres(home / "state")).exe())
+
+        assert program.is_relative_to(home / "cache")
+        assert stat.S_IMODE(packages.parent.stat().st_mode) == 0o700
+    finally:
+        postgres.stop(home / "state")
 
 
 def test_an_ordinary_users_data_stays_theirs_under_root(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ from typing import Any
 
 from celery import current_app
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 from django_celery_beat.admin import ClockedScheduleAdmin as BaseClockedScheduleAdmin
 from django_celery_beat.admin import CrontabScheduleAdmin as BaseCrontabScheduleAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BasePeriodicTaskAdmin
@@ -24,6 +27,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from trading.models import Cycle
+from trading.services import schedule_changes
 from trading.services.settings import CYCLE_SCHEDULE
 
 CRON_FIELDS: Mapping[str, str] = {
@@ -141,27 +145,85 @@ class IntervalForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         return given
 
 
+class RecordedAdmin(ModelAdmin):  # type: ignore[misc]  # untyped library
+    """A page of the schedule: whoever changes what is run, and when, is written down with the event."""
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        """Store the row and its event."""
+        facts = {name: str(form.cleaned_data.get(name)) for name in form.changed_data}
+        super().save_model(request, obj, form, change)
+        self._record(request, obj, "changed" if change else "added", **facts)
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Delete the row, and say who did."""
+        self._record_deletion(request, obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete the rows, and say of each who did."""
+        with transaction.atomic():
+            for row in queryset:
+                self._record_deletion(request, row)
+            super().delete_queryset(request, queryset)
+
+    def _record_deletion(self, request: HttpRequest, row: Model) -> None:
+        """Name the tasks that go with their schedule, too."""
+        going = [] if isinstance(row, PeriodicTask) else list(row.periodictask_set.all())  # type: ignore[attr-defined]  # every kind of schedule has it
+        for one in (*going, row):
+            self._record(request, one, "deleted")
+
+    def _record(self, request: HttpRequest, row: Model, what: str, **facts: str) -> None:
+        schedule_changes.record(row, what=what, actor=request.user.get_username(), **facts)
+
+
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(BasePeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]  # untyped libraries
-    """What beat starts, and when. The trading cycle's interval follows the setting ``cycle_interval``."""
+class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[misc]  # untyped library
+    """What beat starts, and when. The trading cycle's interval follows the setting ``cycle_interval``.
+
+    The library offers its own actions to everybody who may look; these need the permission to change.
+    """
 
     form = StyledPeriodicTaskForm
+    actions = ["enable_chosen", "disable_chosen", "run_chosen"]
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        """Have beat start them again."""
+        self._switch(request, chosen, on=True)
+
+    @admin.action(description="Disable: beat starts them no more", permissions=["change"])
+    def disable_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        """Keep beat from starting them."""
+        self._switch(request, chosen, on=False)
+
+    @admin.action(description="Run once, now", permissions=["change"])
+    def run_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        """Send them to the workers as beat would."""
+        with transaction.atomic():
+            for row in chosen:
+                self._record(request, row, "run")
+        self.run_tasks(request, chosen)
+
+    def _switch(self, request: HttpRequest, chosen: QuerySet[Any], *, on: bool) -> None:
+        names = schedule_changes.switch(chosen, on=on, actor=request.user.get_username())
+        said = ", ".join(names) or "nothing: they were so already"
+        messages.success(request, f"{'Enabled' if on else 'Disabled'}: {said}.")
 
 
 @admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(BaseCrontabScheduleAdmin, ModelAdmin):  # type: ignore[misc]  # untyped libraries
+class CrontabScheduleAdmin(BaseCrontabScheduleAdmin, RecordedAdmin):  # type: ignore[misc]  # untyped library
     """Schedules by the clock."""
 
     form = CrontabForm
 
 
 @admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(BaseClockedScheduleAdmin, ModelAdmin):  # type: ignore[misc]  # untyped libraries
+class ClockedScheduleAdmin(BaseClockedScheduleAdmin, RecordedAdmin):  # type: ignore[misc]  # untyped library
     """Schedules for one moment."""
 
 
 @admin.register(IntervalSchedule)
-class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]  # untyped library
+class IntervalScheduleAdmin(RecordedAdmin):
     """Schedules by interval."""
 
     form = IntervalForm

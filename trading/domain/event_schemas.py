@@ -7,6 +7,7 @@ from trading.domain.public_events import CATALOG, SEQUENCE_DIGITS, URN, EventSpe
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ENVELOPE = f"{URN}:schema:envelope:v1"
+OPTIONAL = ("correlationid", "causationid", "signature")
 PROPOSAL = f"{URN}:schema:ai-decision.decision.generated.proposal:v1"
 
 
@@ -53,6 +54,10 @@ def envelope_schema() -> dict[str, Any]:
         },
         "correlationid": {**text, "description": "the cycle's id"},
         "causationid": {**text, "description": "the event or message that caused it"},
+        "signature": {
+            **text,
+            "description": "by which this installation knows its own events; nobody else can check it",
+        },
         "data": {"type": "object"},
     }
     return {
@@ -61,7 +66,7 @@ def envelope_schema() -> dict[str, Any]:
         "title": "CloudEvents 1.0 envelope",
         "type": "object",
         "properties": properties,
-        "required": [name for name in properties if name not in ("correlationid", "causationid")],
+        "required": [name for name in properties if name not in OPTIONAL],
         "additionalProperties": False,
     }
 

@@ -16,13 +16,15 @@ from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
-from trading.domain.incoming import IncomingEvent, name_of, parse_event
+from trading.domain.incoming import LONGEST_BODY, IncomingEvent, name_of, parse_event
 from trading.errors import BadEventError
 from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent
 from trading.services.causes import caused_by
+from trading.services.signing import is_genuine
 from trading.services.sweeping import Work
 from trading.services.waits import is_past
 
@@ -32,6 +34,13 @@ Reread = Callable[[str, str, range], Mapping[int, Mapping[str, Any]]]
 REMEMBERED = timedelta(days=30)
 TRANSIENT = (OperationalError, InterfaceError, ConnectorError)
 MOST_REREAD = 1_000
+PARKED_KEPT = 1_000
+PARKED_SLICE = 1_000
+KEPT_OF_TOO_LONG = 4_000
+FORGED = (
+    "source: is this installation, but its signature is not: somebody else published it in our name, or it was"
+    " published before events were signed, or with another DJANGO_SECRET_KEY"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ class Subscription:
             returns what follows; it raises ``BadEventError`` for what can never be taken.
         ignored_source: whose events are none of our business: ours.
         only_source: whose events alone are our business, "" where everybody's are.
+        own_source: who we are, "" where that does not matter: what claims to be ours and is not signed by us is
+            parked, and has no effect.
         ordered: hold gaps; for a consumer that subscribes to all types of its aggregates.
         patience: how long an earlier event is waited for.
         reread: asks a source's log, if it can, for events of an aggregate by sequence.
@@ -53,6 +64,7 @@ class Subscription:
     handlers: Mapping[str, Handler]
     ignored_source: str = ""
     only_source: str = ""
+    own_source: str = ""
     ordered: bool = False
     patience: timedelta = field(default=timedelta(seconds=10))
     reread: Reread | None = None
@@ -68,6 +80,9 @@ def take(subscription: Subscription, text: str) -> list[Work]:
         event = parse_event(text)
     except BadEventError as error:
         park(subscription.consumer, text, str(error))
+        return []
+    if event.source == subscription.own_source and not is_genuine(text):
+        park(subscription.consumer, text, FORGED, is_of_its_source=False)
         return []
     if event.source == subscription.ignored_source or subscription.only_source not in ("", event.source):
         return []
@@ -161,10 +176,15 @@ def _park_in_turn(subscription: Subscription, event: IncomingEvent, text: str, e
     return []
 
 
-def park(consumer: str, text: str, error: str) -> None:
-    """Put a message that cannot be taken where a person sees it; its repeats are dropped from now on."""
+def park(consumer: str, text: str, error: str, *, is_of_its_source: bool = True) -> None:
+    """Put a message that cannot be taken where a person sees it; its repeats are dropped from now on.
+
+    Args:
+        is_of_its_source: False where the message has somebody else's name, who must not lose an event by it.
+    """
     source, event_id, kind = name_of(text)
-    event_id = event_id or f"sha256:{sha256(text.encode(errors='replace')).hexdigest()}"
+    if not event_id or not is_of_its_source:
+        event_id = f"sha256:{sha256(text.encode(errors='replace')).hexdigest()}"
     with transaction.atomic():
         _, is_new = HandledEvent.objects.get_or_create(
             consumer=consumer,
@@ -178,10 +198,27 @@ def park(consumer: str, text: str, error: str) -> None:
                 source=source,
                 event_id=event_id,
                 type=kind[:80],
-                body=text.replace("\x00", "�"),
+                body=_kept(text),
                 error=error.replace("\x00", "�")[:500],
             )
+            _forget_parked()
             log.error("event_parked", consumer=consumer, source=source, event_id=event_id, error=error[:500])
+
+
+def _kept(text: str) -> str:
+    """Return what is stored of a message; of one that is too long to be taken ever, the beginning."""
+    if len(text) > LONGEST_BODY:
+        text = f"{text[:KEPT_OF_TOO_LONG]} … (it had {len(text)} characters)"
+    return text.replace("\x00", "�")
+
+
+def _forget_parked() -> int:
+    """Keep the newest parked messages, and none for ever: whoever can publish must not fill the disk."""
+    newest = ParkedEvent.objects.order_by("-parked_at", "-pk").values_list("pk", flat=True)
+    surplus = list(newest[PARKED_KEPT : PARKED_KEPT + PARKED_SLICE])
+    old = Q(pk__in=surplus) | Q(parked_at__lt=timezone.now() - REMEMBERED)
+    deleted, _ = ParkedEvent.objects.filter(old).delete()
+    return deleted
 
 
 def _hold(subscription: Subscription, event: IncomingEvent, sequence: int, text: str) -> None:
@@ -226,4 +263,4 @@ def forget_old() -> int:
     before = timezone.now() - REMEMBERED
     handled, _ = HandledEvent.objects.filter(handled_at__lt=before).delete()
     streams, _ = EventStream.objects.filter(updated_at__lt=before).delete()
-    return handled + streams
+    return handled + streams + _forget_parked()

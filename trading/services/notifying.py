@@ -63,7 +63,9 @@ class Standing:
 
 def our_notices() -> Subscription:
     """Return what the notifier does with events: ours alone are told, whoever else publishes."""
-    return Subscription(consumer=CONSUMER, handlers={"*": note}, only_source=our_source())
+    return Subscription(
+        consumer=CONSUMER, handlers={"*": note}, only_source=(us := our_source()), own_source=us
+    )
 
 
 def note(event: IncomingEvent) -> Sequence[Work]:

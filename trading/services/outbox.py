@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from trading.domain.public_events import URN, LogRow, cloud_event
 from trading.models import AgentStatus, Event
+from trading.services.signing import signed
 
 COUNTED_AT_MOST = 100_000
 
@@ -33,7 +34,7 @@ def our_source() -> str:
 
 
 def published_form(event: Event, *, source: str) -> dict[str, Any]:
-    """Return a row of the log as the CloudEvent it is published as.
+    """Return a row of the log as the CloudEvent it is published as, signed.
 
     Raises:
         ValueError: the row stays inside.
@@ -51,7 +52,7 @@ def published_form(event: Event, *, source: str) -> dict[str, Any]:
         causation_id=event.causation_id,
         occurred_at=event.occurred_at,
     )
-    return cloud_event(row, source=source)
+    return signed(cloud_event(row, source=source))
 
 
 def next_batch(size: int) -> list[Event]:

@@ -36,4 +36,6 @@ TOPICS = tuple(HANDLERS)
 
 def our_subscription() -> Subscription:
     """Return what ``consume_events`` does with events; ours are ignored, we know them."""
-    return Subscription(consumer=CONSUMER, handlers=HANDLERS, ignored_source=our_source())
+    return Subscription(
+        consumer=CONSUMER, handlers=HANDLERS, ignored_source=(us := our_source()), own_source=us
+    )

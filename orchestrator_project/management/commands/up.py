@@ -1,4 +1,3 @@
-import os
 import sys
 import threading
 from argparse import ArgumentTypeError
@@ -11,6 +10,7 @@ from django.db import connection
 
 from ai.builtin import LABEL as ANALYST_LABEL
 from orchestrator_project.bootstrap import first_steps
+from orchestrator_project.connections import MOST_WORKERS, default_workers, needed, offered
 from orchestrator_project.engines import ensure_running
 from orchestrator_project.launch import BAD_START, embedded_engines
 from orchestrator_project.lines import EventTail
@@ -21,6 +21,11 @@ from orchestrator_project.supervisor import AlreadyRunningError, Supervisor, onl
 from trading.services.modes import current_mode
 from trading.services.providers import PAPER, REPLAY, SYNTHETIC
 
+WORKERS_HELP = f"child processes (default: one for each core, {MOST_WORKERS} at most)"
+FEW_CONNECTIONS = (
+    "the database has {offered} connections for us, and up to {needed} may be wanted: raise its max_connections, or"
+    " start with fewer --workers; when none is left, work is refused until one is free"
+)
 PORT_TAKEN = (
     "port {port} is taken: choose another with `manage.py up --port {other}` (or `make demo PORT={other}`)"
 )
@@ -31,7 +36,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=_port, default=8000, help="of the console (default: 8000)")
-        parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 2, help="child processes")
+        parser.add_argument("--workers", type=_positive, default=default_workers(), help=WORKERS_HELP)
         parser.add_argument("--no-venue", action="store_true", help="without the local venue")
         parser.add_argument("--venue-speed", default="1.0", help="market seconds per second (default: 1)")
 
@@ -48,6 +53,8 @@ class Command(BaseCommand):
         if not port_is_free("127.0.0.1", port):
             raise CommandError(PORT_TAKEN.format(port=port, other=port + 1), returncode=BAD_START)
         self._announce(port, prepare())
+        if (most := needed(options["workers"])) > (has := offered()):
+            self._say(FEW_CONNECTIONS.format(offered=has, needed=most))
         tail = EventTail(self._say)
 
         def watch() -> None:

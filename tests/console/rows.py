@@ -1,0 +1,84 @@
+"""One real row of every model that the console has a page of: a page that is new here needs its line."""
+
+from collections.abc import Callable, Mapping
+
+from django.contrib.auth.models import Group, User
+from django.db.models import Model
+from django.utils import timezone
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from ai.models import ModelPrice
+from risk.models import RiskLimits
+from tests import factories as make
+from trading.models import (
+    AgentStatus,
+    BarHistory,
+    EventStream,
+    HandledEvent,
+    HeldEvent,
+    NoticeTopic,
+    RuntimeSetting,
+    StrategyVersion,
+)
+from trading.services.sealing import sealed
+from trading.services.settings import CYCLE_SCHEDULE
+
+
+def _stored(row: Model) -> Model:
+    row.save()
+    return row
+
+
+ROWS: Mapping[str, Callable[[], Model]] = {
+    "ai.modelcall": lambda: make.make_model_call(),
+    "ai.modelprice": lambda: ModelPrice.objects.create(
+        model="openai/gpt-4o-mini", input_usd_per_million=1, output_usd_per_million=2
+    ),
+    "auth.group": lambda: Group.objects.get(name="viewer"),
+    "auth.user": lambda: User.objects.get(username="admin"),
+    "django_celery_beat.clockedschedule": lambda: ClockedSchedule.objects.create(clocked_time=timezone.now()),
+    "django_celery_beat.crontabschedule": lambda: CrontabSchedule.objects.create(minute="5"),
+    "django_celery_beat.intervalschedule": lambda: IntervalSchedule.objects.create(every=7, period="hours"),
+    "django_celery_beat.periodictask": lambda: PeriodicTask.objects.get(name=CYCLE_SCHEDULE),
+    "risk.killswitch": lambda: make.make_engagement(),
+    "risk.riskcheck": lambda: make.make_risk_check(),
+    "risk.risklimits": lambda: RiskLimits.objects.latest("version"),
+    "risk.riskreservation": lambda: make.make_reservation(),
+    "trading.agentstatus": lambda: AgentStatus.objects.get(pk=1),
+    "trading.aidecision": lambda: make.make_decision(status="stored"),
+    "trading.approval": lambda: make.make_approval(decision=make.make_decision(status="awaiting_approval")),
+    "trading.asset": lambda: make.make_asset("TSLA"),
+    "trading.barhistory": lambda: BarHistory.objects.create(
+        symbol="TSLA", market_date=timezone.now().date(), fetched_at=timezone.now()
+    ),
+    "trading.cycle": lambda: make.make_cycle(),
+    "trading.decisionrecord": lambda: _stored(sealed({})),
+    "trading.equitysnapshot": lambda: make.make_equity(),
+    "trading.event": lambda: make.make_event(),
+    "trading.eventstream": lambda: EventStream.objects.create(
+        consumer="test", source="urn:x", aggregate="order/1", last_sequence=1
+    ),
+    "trading.fill": lambda: make.make_fill(),
+    "trading.handledevent": lambda: HandledEvent.objects.create(
+        consumer="test", source="urn:x", event_id="1"
+    ),
+    "trading.heartbeat": lambda: make.make_heartbeat(),
+    "trading.heldevent": lambda: HeldEvent.objects.create(
+        consumer="test", source="urn:x", aggregate="order/1", sequence=3, body="{}"
+    ),
+    "trading.marketsnapshot": lambda: make.make_snapshot(),
+    "trading.noticemessage": lambda: make.make_notice(),
+    "trading.noticetopic": lambda: NoticeTopic.objects.create(topic="approvals"),
+    "trading.order": lambda: make.make_order(),
+    "trading.parkedevent": lambda: make.make_parked_event(),
+    "trading.position": lambda: make.make_position("TSLA"),
+    "trading.runtimesetting": lambda: RuntimeSetting.objects.get(pk="price_max_age"),
+    "trading.saga": lambda: make.make_saga(),
+    "trading.strategy": lambda: make.make_strategy(),
+    "trading.strategyversion": lambda: StrategyVersion.objects.create(
+        strategy=make.make_strategy(), version=7, content={}, author="ann"
+    ),
+    "trading.trade": lambda: make.make_trade(),
+    "trading.tradeproposal": lambda: make.make_proposal(),
+    "trading.universecandidate": lambda: make.make_candidate(symbol="TSLA"),
+}
