@@ -33,7 +33,7 @@ class OneThreadHandler(ASGIHandler):
 
 django.setup(set_prefix=False)
 import_module("orchestrator_project.urls")  # all that a request needs, before what is there is set aside
-application = LentThreads(OneThreadHandler())
+application = LentThreads(OneThreadHandler(), refusal=import_module("orchestrator_project.refusals").refusal)
 # What was loaded stays for good: the collector need not look through it again in the middle of a request.
 gc.collect()
 gc.freeze()

@@ -60,6 +60,8 @@ def _web(port: int) -> tuple[str, ...]:
     return (
         *server,
         *address,
+        "--http",
+        f"{PROJECT}.connections:BoundedProtocol",
         "--no-access-log",
         "--log-level",
         "warning",
