@@ -97,6 +97,7 @@ NAVIGATION = [
         "items": [
             _table("Users", "person", "auth_user"),
             _table("Groups", "group", "auth_group"),
+            _table("API tokens", "key", "trading_apitoken"),
         ],
     },
 ]
