@@ -108,6 +108,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "paper accounts only",
     "SITE_SYMBOL": "candlestick_chart",
     "SITE_URL": None,
+    "LOGIN": {"form": "orchestrator_project.login.LoginForm"},
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",

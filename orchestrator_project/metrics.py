@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 
 from trading.domain.metrics import SPECS, Histogram, Totals
 from trading.services.callers import user_of_token
+from trading.services.login_limits import seconds_after_wrong_token
 from trading.services.metric_readings import (
     GAUGES,
     Reading,
@@ -198,6 +199,11 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not (_is_local(request) or _has_token(request)):
         refused = HttpResponse("an API token is needed from other machines\n", "text/plain", 401)
         refused["WWW-Authenticate"] = "Token"
+        if "Authorization" in request.headers:
+            wait = seconds_after_wrong_token(request.META.get("REMOTE_ADDR") or "")
+            if wait:
+                refused.status_code = 429
+                refused["Retry-After"] = str(wait)
         return refused
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 

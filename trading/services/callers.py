@@ -21,7 +21,7 @@ BY_TOKEN = Prepared(
     "varchar",
     f"SELECT {', '.join(f'person.{field}' for field in _FIELDS)} FROM api_tokens token"  # noqa: S608 - names of columns
     " JOIN auth_user person ON person.id = token.user_id WHERE token.digest = $1"
-    " AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > now())",
+    " AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > clock_timestamp())",
 )
 # Passes over a row that somebody else holds: who asks for the kill switch waits for nobody.
 NOTE_USE = Prepared(
