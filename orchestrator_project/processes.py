@@ -62,6 +62,7 @@ def _web(port: int) -> tuple[str, ...]:
         *address,
         "--http",
         f"{PROJECT}.connections:BoundedProtocol",
+        "--no-proxy-headers",  # asgi.py knows whom to trust
         "--no-access-log",
         "--log-level",
         "warning",
