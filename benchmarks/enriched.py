@@ -408,13 +408,12 @@ def main() -> int:
     """Measure and print; return 1 when a limit was passed."""
     rows = int(sys.argv[1].replace("_", "")) if len(sys.argv) > 1 else 1_000_000
     with filled(rows, Path(sys.argv[2]) if len(sys.argv) > 2 else None) as cursor:
-        from rest_framework.authtoken.models import Token
-
         from tests.factories import make_user
         from trading.services.settings import set_runtime_setting
+        from trading.services.tokens import issue_token
 
         set_runtime_setting(name="limit_api", value="1000000", actor="benchmark")
-        token = Token.objects.create(user=make_user(uuid4().hex, group="viewer")).key
+        token = issue_token(user=make_user(uuid4().hex, group="viewer")).text
         stack = Stack(token)
         gc.collect()
         gc.freeze()

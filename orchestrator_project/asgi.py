@@ -6,10 +6,12 @@ from importlib import import_module
 
 import django
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from orchestrator_project.proxies import behind_proxies
 from orchestrator_project.threads import LentThreads
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
@@ -33,7 +35,10 @@ class OneThreadHandler(ASGIHandler):
 
 django.setup(set_prefix=False)
 import_module("orchestrator_project.urls")  # all that a request needs, before what is there is set aside
-application = LentThreads(OneThreadHandler())
+application = behind_proxies(
+    LentThreads(OneThreadHandler(), refusal=import_module("orchestrator_project.refusals").refusal),
+    settings.ENVIRONMENT.trusted_proxies,
+)
 # What was loaded stays for good: the collector need not look through it again in the middle of a request.
 gc.collect()
 gc.freeze()

@@ -97,6 +97,7 @@ NAVIGATION = [
         "items": [
             _table("Users", "person", "auth_user"),
             _table("Groups", "group", "auth_group"),
+            _table("API tokens", "key", "trading_apitoken"),
         ],
     },
 ]
@@ -107,6 +108,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "paper accounts only",
     "SITE_SYMBOL": "candlestick_chart",
     "SITE_URL": None,
+    "LOGIN": {"form": "orchestrator_project.login.LoginForm"},
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",

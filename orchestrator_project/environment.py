@@ -54,6 +54,12 @@ class Environment(BaseModel):
     django_allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(values.comma_separated)] = Field(
         ("127.0.0.1", "localhost", "[::1]"), alias="DJANGO_ALLOWED_HOSTS"
     )
+    django_public_url: Annotated[str, BeforeValidator(values.public_url)] | None = Field(
+        None, alias="DJANGO_PUBLIC_URL"
+    )
+    django_trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(values.networks)] = Field(
+        (), alias="DJANGO_TRUSTED_PROXIES"
+    )
     alpaca_api_key: str | None = Field(None, alias="ALPACA_API_KEY", repr=False)
     alpaca_secret_key: str | None = Field(None, alias="ALPACA_SECRET_KEY", repr=False)
     alpaca_trading_url: Annotated[str, BeforeValidator(values.paper_address)] | None = Field(
@@ -100,6 +106,11 @@ class Environment(BaseModel):
             _alias(name).startswith(REAL_MARKET_PREFIXES) and getattr(self, name) is not None
             for name in type(self).model_fields
         )
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]:
+        """Whose word counts on who asks, and whether by TLS: this machine's where a public address is named alone."""
+        return self.django_trusted_proxies or (("127.0.0.1", "::1") if self.django_public_url else ())
 
     def masked(self) -> list[tuple[str, str]]:
         """Return every name with its value for people to read, secrets masked."""

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -65,6 +65,32 @@ def web_url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(form)
     return value.rstrip("/")
+
+
+def public_url(value: str) -> str:
+    """Read the address at which people reach the console through a proxy that speaks TLS: an origin."""
+    form = "an https:// address without path, e.g. https://trading.example.com"
+    parts = _split(value, form)
+    if (
+        parts.scheme != "https"
+        or not parts.hostname
+        or parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError(form)
+    if "@" in parts.netloc or "*" in parts.netloc:
+        raise ValueError(form)
+    return f"https://{parts.netloc.lower()}"
+
+
+def networks(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Read a list of addresses and networks."""
+    items = comma_separated(value)
+    try:
+        return tuple(str(ip_network(item)) if "/" in item else str(ip_address(item)) for item in items)
+    except ValueError:
+        raise ValueError("addresses or networks separated by commas, e.g. 127.0.0.1,172.16.0.0/12") from None
 
 
 def provider_url(value: str) -> str:

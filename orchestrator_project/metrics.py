@@ -25,9 +25,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
-from rest_framework.authtoken.models import Token
 
 from trading.domain.metrics import SPECS, Histogram, Totals
+from trading.services.callers import user_of_token
+from trading.services.login_limits import seconds_after_wrong_token
 from trading.services.metric_readings import (
     GAUGES,
     Reading,
@@ -201,6 +202,11 @@ def metrics(request: HttpRequest) -> HttpResponse:
         where = "" if _needs_token() else " from other machines"
         refused = HttpResponse(f"{words}{where}\n", "text/plain", 401)
         refused["WWW-Authenticate"] = "Token"
+        if "Authorization" in request.headers:
+            wait = seconds_after_wrong_token(request.META.get("REMOTE_ADDR") or "")
+            if wait:
+                refused.status_code = 429
+                refused["Retry-After"] = str(wait)
         return refused
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 
@@ -227,9 +233,10 @@ def _has_token(request: HttpRequest) -> bool:
         return False
     digest = hashlib.sha256(key.strip().encode()).hexdigest()
     try:
-        is_known = Token.objects.filter(key=key.strip(), user__is_active=True).exists()
+        user = user_of_token(key.strip())
     except (DatabaseError, InterfaceError):
         return _trusted.get(digest, 0.0) > monotonic()
+    is_known = user is not None and user.is_active
     if is_known:
         _trusted[digest] = monotonic() + TOKEN_TRUSTED_SECONDS
     else:

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.views.generic import View
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 
@@ -44,7 +44,7 @@ class DocsView(LoginRequiredMixin, View):
 
     def get(self, request: Any) -> HttpResponse:
         """Answer the page."""
-        page = SpectacularSwaggerView.as_view(
+        page = SpectacularSwaggerSplitView.as_view(
             url_name="openapi", permission_classes=(IsAuthenticated,), throttle_classes=()
         )
         response: HttpResponse = page(request)

@@ -37,7 +37,7 @@ RUNS = ["engage_killswitch", "set_mode", "answer_approval", "run_cycle", "replay
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],
     "operator": ["view", *RUNS],
-    "risk officer": ["view", *RUNS, "release_killswitch"],
+    "risk officer": ["view", *RUNS, "release_killswitch", "revoke_apitoken"],
 }
 
 

@@ -60,6 +60,9 @@ def _web(port: int) -> tuple[str, ...]:
     return (
         *server,
         *address,
+        "--http",
+        f"{PROJECT}.connections:BoundedProtocol",
+        "--no-proxy-headers",  # asgi.py knows whom to trust
         "--no-access-log",
         "--log-level",
         "warning",

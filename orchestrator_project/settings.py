@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.urls import reverse_lazy
@@ -40,6 +41,10 @@ EVENTS_URL = ENVIRONMENT.events_url or REDIS_URL
 SECRET_KEY = ENVIRONMENT.django_secret_key or stored_secret_key(ENVIRONMENT.orchestrator_home)
 DEBUG = ENVIRONMENT.django_debug
 ALLOWED_HOSTS = list(ENVIRONMENT.django_allowed_hosts)
+PUBLIC_URL = ENVIRONMENT.django_public_url
+if PUBLIC_URL:
+    ALLOWED_HOSTS.append(urlsplit(PUBLIC_URL).hostname or "")
+    CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
     "unfold",
@@ -54,7 +59,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django_celery_beat",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "risk",
@@ -66,9 +70,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "orchestrator_project.db.middleware.SwitchReserve",
     "django.middleware.security.SecurityMiddleware",
+    "orchestrator_project.policy.ContentPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "orchestrator_project.hosts.HostsChecked",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -108,6 +113,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+SESSION_COOKIE_AGE = 24 * 60 * 60  # seconds, from the login; a change of password ends it, too
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL is not None
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -121,7 +128,12 @@ USE_I18N = False
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect, nothing to forget
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-SILENCED_SYSTEM_CHECKS: list[str] = []
+SECURE_HSTS_SECONDS = 30 * 24 * 60 * 60 if PUBLIC_URL else 0
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # other names below the public one are not ours to decide about
+    "security.W021",  # nor is a browser's list for ever
+    *(["security.W008"] if PUBLIC_URL else []),  # the proxy redirects; scripts and scrapers ask behind it
+]
 
 register_secrets(os.environ, (DATABASE_URL, REDIS_URL, ENVIRONMENT.events_url))
 register_secrets({"SECRET_KEY": SECRET_KEY}, ENVIRONMENT.apprise_urls)

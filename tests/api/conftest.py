@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from orchestrator_project.prepare import seed
 from tests.api.server import Server, running_server
 from tests.factories import make_user
+from trading.services.tokens import issue_token
 
 GROUPS = ("viewer", "operator", "risk officer")
 Api = Callable[[str], APIClient]
@@ -27,7 +27,7 @@ def api(prepared: None) -> Api:
     def _api(group: str) -> APIClient:
         user = make_user(group=group if group in GROUPS else "", is_superuser=group == "superuser")
         client = APIClient(raise_request_exception=False)
-        client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+        client.credentials(HTTP_AUTHORIZATION=f"Token {issue_token(user=user).text}")
         return client
 
     return _api

@@ -30,8 +30,8 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """Run the web process while the block runs."""
+def running_server(**settings_of_its_own: str) -> Iterator[Server]:
+    """Run the web process while the block runs, with further names in its environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -40,7 +40,7 @@ def running_server() -> Iterator[Server]:
         spec for spec in process_specs(home=home, port=port, workers=1, venue=None) if spec.name == "web"
     )
     log = home / "web-under-test.log"
-    process = forked.start(spec.argv, env=environment(), log=log)
+    process = forked.start(spec.argv, env=environment() | settings_of_its_own, log=log)
     url = f"http://127.0.0.1:{port}"
 
     def serves() -> bool:

@@ -2,10 +2,10 @@
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from rest_framework.authtoken.models import Token
 
 from tests.factories import make_user
 from trading.services.callers import may, user_of_token
+from trading.services.tokens import issue_token
 
 pytestmark = pytest.mark.usefixtures("prepared")
 GRANTED = "set_mode"
@@ -45,7 +45,7 @@ def test_permissions_are_as_django_says(make: object) -> None:
 
 def test_token_is_its_users_and_no_other_is_anybodys() -> None:
     user = make_user(group="viewer")
-    key = Token.objects.create(user=user).key
+    key = issue_token(user=user).text
 
     assert user_of_token(key) == user
     assert [user_of_token(other) for other in ("", key[:-1], f"{key}0", "0" * 40)] == [None] * 4

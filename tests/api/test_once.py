@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from orchestrator_project.prepare import seed
@@ -18,6 +17,7 @@ from trading.models import Cycle, RequestKey
 from trading.services import request_keys
 from trading.services.maintenance import prune
 from trading.services.request_keys import Claim
+from trading.services.tokens import issue_token
 
 KEY = "HTTP_IDEMPOTENCY_KEY"
 
@@ -27,11 +27,11 @@ def operator(transactional_db: None) -> Callable[[], APIClient]:
     """Return a function that gives a client of the same operator, for a thread each."""
     seed()
     make_asset("AAPL")
-    token = Token.objects.create(user=make_user(group="operator"))
+    token = issue_token(user=make_user(group="operator"))
 
     def _client() -> APIClient:
         client = APIClient(raise_request_exception=False)
-        client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+        client.credentials(HTTP_AUTHORIZATION=f"Token {token.text}")
         return client
 
     return _client
@@ -117,9 +117,7 @@ def test_order_of_names_makes_no_other_request(operator: Any) -> None:
 
 def test_key_of_another_user_is_another_key(operator: Any) -> None:
     other = APIClient()
-    other.credentials(
-        HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=make_user(group='operator')).key}"
-    )
+    other.credentials(HTTP_AUTHORIZATION=f"Token {issue_token(user=make_user(group='operator')).text}")
     start(operator(), "shared")
 
     assert start(other, "shared").status_code == 409

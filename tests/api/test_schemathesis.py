@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from rest_framework.authtoken.models import Token
 
 from orchestrator_project.openapi import FILE
 from orchestrator_project.prepare import seed
@@ -19,6 +18,7 @@ from tests.factories import make_approval, make_asset, make_decision, make_saga,
 from tests.trading.outside import STOCK
 from tests.venue_process import VenueProcess
 from trading.services.settings import set_runtime_setting
+from trading.services.tokens import issue_token
 
 OFFICER = "risk officer"
 USERS = ("", "viewer", "operator", OFFICER)
@@ -89,8 +89,8 @@ def test_server_does_what_its_document_says(
 ) -> None:
     options = ["--exclude-path", READY]
     if group:
-        token = Token.objects.create(user=make_user(group=group))
-        options += ["--header", f"Authorization: Token {token.key}"]
+        token = issue_token(user=make_user(group=group))
+        options += ["--header", f"Authorization: Token {token.text}"]
 
     if group == OFFICER:
         run(server, tmp_path, *options, "--phases", "coverage,fuzzing", ids=world)

@@ -15,10 +15,9 @@ from uuid import uuid4
 import psycopg2
 import pytest
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
+from orchestrator_project.lanes import THREADS
 from orchestrator_project.prepare import seed
-from orchestrator_project.threads import THREADS
 from tests.api.server import Server
 from tests.e2e.system import environment
 from tests.factories import make_event, make_user
@@ -27,6 +26,7 @@ from tests.waiting import wait_until
 from trading.api.views import stream
 from trading.models import Event
 from trading.services.event_stream import Place, events_after, newest_place
+from trading.services.tokens import issue_token
 
 NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 
@@ -35,7 +35,7 @@ NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 def token(transactional_db: None) -> str:
     """The token of a viewer."""
     seed()
-    return Token.objects.create(user=make_user(group="viewer")).key
+    return issue_token(user=make_user(group="viewer")).text
 
 
 class Listener:
@@ -106,7 +106,7 @@ def test_more_streams_than_threads_leave_the_server_free(server: Server, token: 
 
 
 def test_stream_is_for_who_may_see_events(server: Server, token: str) -> None:
-    nobody = Token.objects.create(user=make_user()).key
+    nobody = issue_token(user=make_user()).text
 
     assert server.get("/events/stream").status_code == 401
     assert server.get("/events/stream", token=nobody).status_code == 403

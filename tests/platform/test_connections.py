@@ -11,9 +11,8 @@ import httpx
 import psycopg2
 import pytest
 from django.contrib.auth.models import User
-from rest_framework.authtoken.models import Token
 
-from orchestrator_project import connections
+from orchestrator_project.db import connection_count
 from orchestrator_project.engines import joined_engines, postgres, roles
 from orchestrator_project.ports import port_is_free
 from orchestrator_project.prepare import seed
@@ -21,6 +20,7 @@ from risk.models import KillSwitch
 from tests.e2e.system import environment, manage
 from tests.platform.conftest import ROOT
 from tests.waiting import wait_until
+from trading.services.tokens import issue_token
 
 MOST_TRIES = 400
 
@@ -94,7 +94,7 @@ def owners(url: str | None) -> list[object]:
 def test_a_whole_system_finds_room_on_a_large_machine(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     for cores in (2, 48, 192):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        most = connections.needed(connections.default_workers())
+        most = connection_count.needed(connection_count.default_workers())
         assert (
             most <= postgres.MAX_CONNECTIONS - postgres.RESERVED_CONNECTIONS - postgres.SUPERUSER_CONNECTIONS
         )
@@ -170,7 +170,7 @@ def reserve() -> str:
 def web(transactional_db: None, tmp_path: Path) -> Iterator[Web]:
     """A web process that has no connection of its own yet."""
     seed()
-    token = Token.objects.create(user=User.objects.get(username="admin")).key
+    token = issue_token(user=User.objects.get(username="admin")).text
     port = next(port for port in range(8700, 8800) if port_is_free("127.0.0.1", port))
     command = [sys.executable, "-m", "uvicorn", "orchestrator_project.asgi:application", "--port", str(port)]
     with (tmp_path / "web.log").open("w") as log:

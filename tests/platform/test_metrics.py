@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
-from rest_framework.authtoken.models import Token
 
 from tests.factories import (
     make_agent,
@@ -40,6 +39,7 @@ from trading.domain.metrics import MOST_LABEL_SETS, SPECS, Totals
 from trading.models import MetricTotals
 from trading.services import metric_totals, transitions
 from trading.services.metric_totals import count_new
+from trading.services.tokens import issue_token
 
 ROOT = Path(__file__).resolve().parents[2]
 GROWING = ("events", "ai_decisions", "orders", "fills", "trades", "model_calls", "cycles", "sagas",
@@ -237,7 +237,7 @@ def _scanned(plan: object) -> Iterator[str]:
 )
 def test_it_is_open_to_this_machine_and_to_tokens(peer: str, headers: dict[str, str], status: int) -> None:
     is_gone = any("left" in text for text in headers.values())
-    token = Token.objects.create(user=make_user("prometheus", is_active=not is_gone)).key
+    token = issue_token(user=make_user("prometheus", is_active=not is_gone)).text
     sent = {
         name: text.format(token=token).removesuffix(" of somebody who left") for name, text in headers.items()
     }
@@ -249,7 +249,7 @@ def test_it_is_open_to_this_machine_and_to_tokens(peer: str, headers: dict[str, 
 def test_this_machine_needs_a_token_where_it_is_set_so(settings: Settings) -> None:
     """Equity is no business of every user of a shared machine."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"orchestrator_metrics": "token"})
-    token = Token.objects.create(user=make_user("prometheus")).key
+    token = issue_token(user=make_user("prometheus")).text
 
     openly = Client(REMOTE_ADDR="127.0.0.1").get("/metrics")
     with_token = Client(REMOTE_ADDR="127.0.0.1", HTTP_AUTHORIZATION=f"Bearer {token}").get("/metrics")

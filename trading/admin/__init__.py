@@ -15,6 +15,7 @@ from trading.admin import (
     sagas,
     schedule,
     settings,
+    tokens,
     universe,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "sagas",
     "schedule",
     "settings",
+    "tokens",
     "universe",
 ]

@@ -1,17 +1,13 @@
-"""Operators and their groups in the console's style.
-
-API tokens have no page: a list of them would show the keys. ``manage.py api_token`` prints one.
-"""
+"""Operators and their groups in the console's style."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
-from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-for plain in (User, Group, TokenProxy):
+for plain in (User, Group):
     admin.site.unregister(plain)
 
 

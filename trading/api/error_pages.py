@@ -12,35 +12,35 @@ from trading.api.urls import ROOTS
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django refused before any view."""
-    if _is_rest(request):
+    if is_rest(request.path_info):
         return _problem(status.HTTP_400_BAD_REQUEST, "The request was refused before it was looked at.")
     return defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what nobody may do."""
-    if _is_rest(request):
+    if is_rest(request.path_info):
         return _problem(status.HTTP_403_FORBIDDEN, "It is not allowed.")
     return defaults.permission_denied(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer an address that no view has."""
-    if _is_rest(request):
+    if is_rest(request.path_info):
         return _problem(status.HTTP_404_NOT_FOUND, f"There is nothing at {request.path}.")
     return defaults.page_not_found(request, exception or Http404())
 
 
 def broken(request: HttpRequest) -> HttpResponse:
     """Answer what no view caught."""
-    if _is_rest(request):
+    if is_rest(request.path_info):
         return _problem(status.HTTP_500_INTERNAL_SERVER_ERROR, "It was logged.")
     return defaults.server_error(request)
 
 
-def _is_rest(request: HttpRequest) -> bool:
+def is_rest(path: str) -> bool:
     """Return whether an address belongs to the API, although no view of it was reached."""
-    return request.path_info.strip("/").split("/")[0] in ROOTS
+    return path.strip("/").split("/")[0] in ROOTS
 
 
 def _problem(status_code: int, detail: str) -> HttpResponse:

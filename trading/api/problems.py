@@ -22,6 +22,7 @@ KINDS: Mapping[int, tuple[str, str]] = {
     403: ("not-permitted", "You may not do this"),
     404: ("not-found", "There is nothing here"),
     405: ("method-not-allowed", "This cannot be done here"),
+    408: ("too-slow", "The request came too slowly"),
     409: ("conflict", "It cannot be done now"),
     413: ("too-large", "The body is too large"),
     415: ("unsupported-media-type", "Only JSON is read"),

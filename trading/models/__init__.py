@@ -1,5 +1,6 @@
 """The trading room's tables."""
 
+from trading.models.api_token import ApiToken
 from trading.models.control import AgentStatus, Approval, Heartbeat, Mode, RuntimeSetting
 from trading.models.cycle import Cycle
 from trading.models.decision import AIDecision
@@ -25,6 +26,7 @@ from trading.models.subscription import EventStream, HandledEvent, HeldEvent, Pa
 __all__ = [
     "AIDecision",
     "AgentStatus",
+    "ApiToken",
     "Approval",
     "Asset",
     "BarHistory",

@@ -16,6 +16,8 @@ from trading.services.portfolio import sync_portfolio
 from trading.services.reconciliation import reconcile
 from trading.services.request_keys import prune_keys
 from trading.services.retention import forget_idle_cycles
+from trading.services.sessions import forget_old_sessions
+from trading.services.tokens import forget_old_tokens
 
 SNAPSHOTS_KEPT = timedelta(days=7)
 LEASE = timedelta(minutes=2)
@@ -44,7 +46,8 @@ def maintain(cycle_id: UUID) -> bool:
 def prune() -> int:
     """Delete old cycles that led to no order, and what nothing reads any more; return how many rows and cycles.
 
-    That is snapshots, request keys, what is remembered of handled events, and notices.
+    That is snapshots, request keys, what is remembered of handled events, notices, sessions and tokens that ended.
     """
     deleted, _ = MarketSnapshot.objects.filter(fetched_at__lt=timezone.now() - SNAPSHOTS_KEPT).delete()
-    return deleted + forget_idle_cycles() + prune_keys() + consuming.forget_old() + notifying.forget_old()
+    deleted += forget_idle_cycles() + prune_keys() + consuming.forget_old() + notifying.forget_old()
+    return deleted + forget_old_sessions() + forget_old_tokens()

@@ -10,7 +10,7 @@ from django.db import connection
 
 from ai.builtin import LABEL as ANALYST_LABEL
 from orchestrator_project.bootstrap import first_steps
-from orchestrator_project.connections import MOST_WORKERS, default_workers, needed, offered
+from orchestrator_project.db.connection_count import MOST_WORKERS, default_workers, needed, offered
 from orchestrator_project.engines import ensure_running
 from orchestrator_project.launch import BAD_START, embedded_engines
 from orchestrator_project.lines import EventTail

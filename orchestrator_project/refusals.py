@@ -1,0 +1,13 @@
+"""What is said to a request that goes no further than the door: a problem at the API's addresses, a line elsewhere."""
+
+import orjson
+
+from trading.api.error_pages import is_rest
+from trading.api.problems import MEDIA_TYPE, problem_body
+
+
+def refusal(path: str, status: int, detail: str) -> tuple[str, bytes]:
+    """Return the media type and the body."""
+    if is_rest(path):
+        return MEDIA_TYPE, orjson.dumps(problem_body(status, detail))
+    return "text/plain; charset=utf-8", f"{detail}\n".encode()
