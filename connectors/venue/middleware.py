@@ -36,6 +36,7 @@ async def keep_log(request: web.Request, handler: Handler) -> web.StreamResponse
         "market_time": stamp(venue.clock.now()),
         "client_order_id": await _client_order_id(request),
         "order": await _told_of_order(request),
+        "whole": time.monotonic(),  # when its last byte was read
         "status": None,
         "fault": None,
     }
