@@ -1,11 +1,10 @@
 """A trading floor for tests of stopped processes: real processes, a fan-out of orders, and judges at the venue."""
 
-import json
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import psutil
 import redis
 import requests
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from connectors.throttle.shared import PREFIX
@@ -22,9 +22,9 @@ from orchestrator_project.ports import port_is_free
 from orchestrator_project.prepare import seed
 from risk.errors import SwitchStateError
 from tests.e2e.system import System, environment
-from tests.factories import make_limits, make_strategy, make_user
+from tests.factories import make_cycle, make_limits, make_strategy, make_user
 from tests.trading.outside import ORDERS, Outside
-from tests.trading.scenes import forget_prices, open_cycle, wish
+from tests.trading.scenes import forget_prices, price_of, wish
 from tests.waiting import wait_until
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Saga
 from trading.services import cycles, kill_switch
@@ -33,6 +33,7 @@ from trading.services.portfolio import sync_portfolio
 from trading.tasks import risk_and_execute
 
 LIMIT_KEY = "alpaca trading"
+LIMIT, RESERVE = 200, 25  # by default: requests in a minute, and those kept for orders
 FLATTEN_MARK = "-flatten-"
 
 
@@ -79,9 +80,7 @@ class Floor:
 
     def fan_out(self, symbols: Iterable[str]) -> list[AIDecision]:
         """Open a cycle that buys these symbols and give every decision to the worker."""
-        cycle = open_cycle(symbols=list(symbols))
-        strategy = make_strategy(size_percent=Decimal(1))
-        decisions = [wish(symbol, cycle=cycle, strategy=strategy) for symbol in symbols]
+        decisions = next_cycle(symbols, "buy")
         for decision in decisions:
             risk_and_execute.delay(str(decision.pk))
         return decisions
@@ -126,20 +125,17 @@ class Floor:
             if first.get(symbol, within + 1) > within
         ]
 
-    def use_up_the_minute(self) -> int:
-        """Fill our own limiter's window up to what is kept for orders; return how many were put in."""
+    def use_up_the_minute(self) -> None:
+        """Fill our own limiter's window up to what is kept for orders: a minute without reads."""
         with redis.Redis.from_url(settings.REDIS_URL) as client:
             keys = [k.decode() for k in client.scan_iter(f"{PREFIX}:{{{LIMIT_KEY}:*window")]
             assert keys, "no request has been counted yet"
             seconds, micros = client.time()
-            (key,) = keys
-            missing = 200 - 25 - int(client.zcard(key))
             now = seconds * 1_000_000 + micros
-            members = {f"chaos-{now}-{n}": now for n in range(max(missing, 0))}
-            if members:
-                client.zadd(key, members)
-                client.pexpire(key, 70_000)
-            return len(members)
+            members = {f"chaos-{n}": now for n in range(LIMIT - RESERVE)}
+            client.delete(*keys)  # what is older would free its slots one by one
+            client.zadd(keys[0], members)
+            client.pexpire(keys[0], 70_000)
 
     def free_the_minute(self) -> None:
         """Forget what was counted."""
@@ -189,21 +185,25 @@ def opened_floor(outside: Outside, *, workers: int = 4) -> Iterator[Floor]:
         floor.close()
 
 
+def next_cycle(symbols: Iterable[str], action: str) -> list[AIDecision]:
+    """Open the next cycle and write its decisions, each for a hundredth of the equity, all at once.
+
+    An open cycle without a decision would be completed by whoever sweeps.
+    """
+    chosen, now = list(symbols), timezone.now()
+    Cycle.objects.open().update(status="completed", stage="ended", ended_at=now)
+    sync_portfolio(None)
+    for symbol in chosen:
+        price_of(symbol)
+    strategy, deadline = make_strategy(size_percent=Decimal(1)), now + timedelta(hours=1)
+    with transaction.atomic():
+        cycle = make_cycle(status="running", stage="executing", symbols=chosen, deadline_at=deadline)
+        return [wish(symbol, action, cycle=cycle, strategy=strategy) for symbol in chosen]
+
+
 def slow_orders(outside: Outside, seconds: float) -> str:
     """Let the venue take so long over every order; return the fault's id."""
     return outside.venue.fault(kind="latency", route=ORDERS, seconds=seconds)
-
-
-def monotonic_words(moment: float) -> str:
-    """Say a moment of the monotonic clock beside the wall's."""
-    wall = time.time() - (time.monotonic() - moment)
-    return f"{moment:.3f} ({time.strftime('%H:%M:%S', time.gmtime(wall))} UTC)"
-
-
-def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Append one line of a long run's record, outside the repository."""
-    with (folder / "facts.jsonl").open("a") as file:
-        file.write(json.dumps(facts, default=str) + "\n")
 
 
 def engage_environment() -> dict[str, str]:

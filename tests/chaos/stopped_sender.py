@@ -42,12 +42,8 @@ class Passage:
             if event == "return" and is_apply and argument is True:
                 self._is_inside = frame.f_locals.get("event") == "submit"
             return self.trace if is_apply or _place(code) else None
-        if (
-            event == "return"
-            and code.co_name == "request"
-            and code.co_filename.endswith("urllib3/connection.py")
-        ):
-            self._is_over = True
+        if event == "return" and code.co_name == "request" and frame.f_locals.get("method") == "POST":
+            self._is_over = code.co_filename.endswith("urllib3/connection.py")
         place = _place(code)
         if place is None:
             return None

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -21,20 +20,20 @@ from typing import Any
 
 import psutil
 import pytest
-from django.utils import timezone
 
 from tests import forked
 from tests.chaos.conftest import Length, Say
 from tests.chaos.engaging import LOADING_SECONDS
-from tests.chaos.floor import engage_environment
+from tests.chaos.floor import engage_environment, next_cycle
 from tests.chaos.monitors import moment_of
 from tests.chaos.stopping import Stops, is_stopped, stops
-from tests.factories import make_cycle, make_limits
+from tests.factories import make_limits
 from tests.trading.outside import Outside
-from tests.trading.scenes import advanced_to_its_end, forget_prices, passed
+from tests.trading.scenes import advanced_to_its_end, forget_prices
 from tests.waiting import wait_until
 from trading.domain.statuses import OrderStatus
-from trading.models import Cycle, Order, Saga
+from trading.models import Order, Saga
+from trading.services import execution
 from trading.services.portfolio import sync_portfolio
 from trading.services.settings import set_runtime_setting
 
@@ -112,9 +111,12 @@ class Stage:
         self.symbols = [one["symbol"] for one in listed if one["fractionable"]]
         self._number = 0
 
-    def lines(self) -> list[str]:
+    def lines(self, side: str) -> list[str]:
         """Return the lines of the region, in the order in which a sender passes them."""
-        sender = self._send(self._passed([self.symbols[-1]], "buy")[0], self.symbols[-1], None)
+        symbol = self.symbols[-1]
+        if side == "sell":
+            self.outside.hold(symbol, HELD)
+        sender = self._send(self._passed([symbol], side)[0], symbol, None)
         sender.process.join(LOADING_SECONDS)
         told = json.loads(sender.record.read_text())
         assert len(told["passed"]) > 20, f"the region was not found: {self._log(sender)}"
@@ -142,13 +144,12 @@ class Stage:
 
     def _passed(self, symbols: Iterable[str], side: str) -> list[Saga]:
         """Return sagas that passed the gate, in a cycle of their own: the next one."""
-        now = timezone.now()
-        Cycle.objects.open().update(status="completed", stage="ended", ended_at=now)
-        make_cycle(
-            status="running", stage="executing", symbols=list(symbols), deadline_at=now + timedelta(hours=1)
-        )
-        sync_portfolio(None)
-        return [passed(symbol, side, size_percent=1) for symbol in symbols]
+        decisions = next_cycle(symbols, side)
+        for decision in decisions:
+            execution.execute_decision(decision.pk)
+        sagas = Saga.objects.filter(decision__in=decisions).select_related("order", "decision")
+        found = {saga.order.symbol: saga for saga in sagas}
+        return [found[decision.symbol] for decision in decisions]
 
     def _send(self, saga: Saga, symbol: str, line: str | None) -> Sender:
         self._number += 1
@@ -260,9 +261,10 @@ def spread(lines: Sequence[str], count: int, *, offset: float = 0.0) -> list[str
     return [lines[int((n + offset) * step)] for n in range(count - 2)] + list(lines[-2:])
 
 
-def _report(tally: Tally, lines: Sequence[str], say: Say) -> None:
+def _report(tally: Tally, lines: dict[str, list[str]], say: Say) -> None:
+    every = len({line for known in lines.values() for line in known})
     say(
-        f"stopped senders: {tally.stops} stops on {len(tally.lines)} of {len(lines)} lines, {tally.missed} not reached,"
+        f"stopped senders: {tally.stops} stops on {len(tally.lines)} of {every} lines, {tally.missed} not reached,"
         f" {tally.taken_over} taken over, {tally.killed} ended by their timer, {len(tally.findings)} findings"
     )
     for kind in ("posted", "doubled", "sold twice", "short"):
@@ -275,17 +277,19 @@ def test_a_stopped_sender_never_posts_what_is_no_longer_its_to_post(
     trading_account: Outside, tmp_path: Path, length: Length, say: Say
 ) -> None:
     stage = Stage(trading_account, tmp_path, LONG if length.is_long else QUICK)
-    lines = stage.lines()
+    lines = {side: stage.lines(side) for side in ("buy", "sell")}
     tally, chance = Tally(), random.Random(length.seed)
     if not length.is_long:
-        stage.play(spread(lines, BATCH[False]), "buy", tally, chance)
-        stage.play(spread(lines, BATCH[False], offset=0.5), "sell", tally, chance)
+        for side, offset in (("buy", 0.0), ("sell", 0.5)):
+            stage.play(spread(lines[side], BATCH[False], offset=offset), side, tally, chance)
     else:
         wanted = 200 if length.stops is None else length.stops
         number = length.first
         while tally.stops < wanted:
-            batch = [lines[(number + n) % len(lines)] for n in range(BATCH[True])]
-            stage.play(batch, "sell" if (number // BATCH[True]) % 2 else "buy", tally, chance)
+            side = "sell" if (number // BATCH[True]) % 2 else "buy"
+            first = number // (2 * BATCH[True]) * BATCH[True]
+            batch = [lines[side][(first + n) % len(lines[side])] for n in range(BATCH[True])]
+            stage.play(batch, side, tally, chance)
             number += BATCH[True]
             say(f"stopped senders: {tally.stops} stops, go on with --chaos-first {number}")
 
