@@ -112,7 +112,8 @@ class Arena:
         (self.home / "venue.json").write_text(
             json.dumps({"url": self.venue.url, "pid": 0, "world": "synthetic"})
         )
-        self.manage("prepare")
+        done = self.manage("prepare")
+        assert done.returncode == 0, f"prepare: {done.stderr[-2000:]}"
         for name, value in SETTINGS.items():
             self.execute("UPDATE runtime_settings SET value = %s WHERE name = %s", value, name)
         self.execute("UPDATE django_celery_beat_intervalschedule SET every = 10 WHERE every = 60")

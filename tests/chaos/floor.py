@@ -25,6 +25,7 @@ from tests.e2e.system import System, environment
 from tests.factories import make_cycle, make_limits, make_strategy, make_user
 from tests.trading.outside import ORDERS, Outside
 from tests.trading.scenes import forget_prices, price_of, wish
+from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Saga
 from trading.services import cycles, kill_switch
@@ -101,17 +102,11 @@ class Floor:
 
     def posts(self, *, after: float = 0.0) -> list[dict[str, Any]]:
         """Return our order requests that were whole after a moment of the monotonic clock, oldest first."""
-        found = self.venue.requests(method="POST", path="/v2/orders")
-        return [p for p in found if p["client_order_id"] and p["whole"] > after]
+        return posts_of(self.venue, after=after)
 
     def late(self, returned: float) -> list[str]:
-        """Return the orders, flatten's apart, whose requests left, or were completed, after the switch had returned."""
-        return [
-            f"{p['client_order_id']} ({p['order']['side']} {p['order']['symbol']}) began at {p['monotonic']:.3f}, whole"
-            f" {p['whole'] - returned:.3f} s after engage had returned"
-            for p in self.posts(after=returned)
-            if FLATTEN_MARK not in p["client_order_id"]
-        ]
+        """Return the orders, flatten's apart, whose requests left, or were completed, after a switch's return."""
+        return late_requests(self.venue, returned)
 
     def not_sold(self, held: Iterable[str], began: float, *, within: float) -> list[str]:
         """Return the positions that nobody has asked to sell within so many seconds of a moment."""
@@ -165,6 +160,22 @@ class Floor:
         with suppress(OSError):
             return requests.get(f"{self.url}/health/live", timeout=2).status_code == 200
         return False
+
+
+def posts_of(venue: VenueProcess, *, after: float) -> list[dict[str, Any]]:
+    """Return our order requests that were whole after a moment of the monotonic clock, oldest first."""
+    found = venue.requests(method="POST", path="/v2/orders")
+    return [post for post in found if post["client_order_id"] and post["whole"] > after]
+
+
+def late_requests(venue: VenueProcess, returned: float) -> list[str]:
+    """Return the orders, flatten's apart, whose requests were whole after a switch had returned."""
+    return [
+        f"{p['client_order_id']} ({p['order']['side']} {p['order']['symbol']}) began at {p['monotonic']:.3f}, whole"
+        f" {p['whole'] - returned:.3f} s after engage had returned"
+        for p in posts_of(venue, after=returned)
+        if FLATTEN_MARK not in p["client_order_id"]
+    ]
 
 
 @contextmanager

@@ -6,6 +6,8 @@
 import json
 import sys
 
+READY = "the second worker sweeps"
+
 
 def main(shortened: dict[str, float]) -> None:
     """Sweep."""
@@ -22,6 +24,7 @@ def main(shortened: dict[str, float]) -> None:
     shorten(shortened)
     if shortened:
         sweeper.REVIVE_AGAIN_SECONDS = 1.0
+    sys.stdout.write(f"{READY}\n")
     call_command("sweeper")
 
 

@@ -1,7 +1,8 @@
 """A sender that stops itself on a line between the claim of an order and the last byte of its request.
 
 ``python -m tests.chaos.stopped_sender TASK`` (JSON) advances one saga with the product's code. On its first time on
-the line it is to stop on, it sends itself SIGSTOP; without a line it writes down every line that it passes.
+the line it is to stop on, it sends itself SIGSTOP; without a line it writes down every line that it passes. As
+``naive`` it sends as one would write it first: the claim proves that it may, so it stops right after that.
 """
 
 import json
@@ -9,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("connectors/", "risk/services/")  # with what is below them
 FILES = ("trading/services/submission.py",)
 LIBRARY_SENDS = {("client.py", "send"), ("connection.py", "request")}  # http.client's and urllib3's
-SHORTENED = ("REQUEST_LEASE", "INTENT_MAX_AGE", "QUIET")
+NAIVE = "naive"  # in place of a line
 
 
 class Passage:
@@ -83,6 +84,28 @@ def shorten(seconds: dict[str, float]) -> None:
                     setattr(module, constant, value)
 
 
+def send_without_a_proof(order: Any) -> None:
+    """Claim, and post whatever has happened between: what a sender was that asks nobody again."""
+    from connectors.base import AssetClass, OrderRequest, Side, TimeInForce
+    from trading.services import transitions
+    from trading.services.providers import current_providers
+    from trading.services.submission import REQUEST_LEASE
+
+    now = datetime.now(UTC)
+    changes = {"lease_until": now + REQUEST_LEASE, "submitted_at": now}
+    assert transitions.apply(order, "submit", changes=changes)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    request = OrderRequest(
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        asset_class=AssetClass.STOCK,
+        side=Side(order.side),
+        quantity=order.quantity,
+        time_in_force=TimeInForce(order.time_in_force),
+    )
+    current_providers().broker.submit_order(request)
+
+
 def main(task: dict[str, Any]) -> None:
     """Advance the saga; write down what was passed."""
     import django
@@ -101,6 +124,9 @@ def main(task: dict[str, Any]) -> None:
     Order.objects.filter(pk=saga.order_id).update(
         created_at=timezone.now()
     )  # the wait for a process is not its age
+    if task["line"] == NAIVE:
+        send_without_a_proof(Order.objects.get(pk=saga.order_id))
+        return
     passage = Passage(task["line"])
     sys.settrace(passage.trace)
     try:

@@ -26,6 +26,7 @@ from tests.chaos.conftest import Length, Say
 from tests.chaos.engaging import LOADING_SECONDS
 from tests.chaos.floor import engage_environment, next_cycle
 from tests.chaos.monitors import moment_of
+from tests.chaos.second_worker import READY
 from tests.chaos.stopping import Stops, is_stopped, stops
 from tests.factories import make_limits
 from tests.trading.outside import Outside
@@ -39,7 +40,7 @@ from trading.services.settings import set_runtime_setting
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60_000)]
 CONCLUDED = (OrderStatus.FAILED, OrderStatus.EXPIRED, OrderStatus.CANCELED, OrderStatus.REJECTED)
-BATCH = {True: 10, False: 8}
+BATCH = {True: 10, False: 10}  # senders at once
 HELD = Decimal(3)
 
 
@@ -71,6 +72,7 @@ class Sender:
     line: str | None
     process: ForkServerProcess
     record: Path
+    side: str
     seconds: float = 0.0
     stopped_at: float | None = None
     concluded: tuple[str, float] | None = None  # its order's status, and when another worker had written it
@@ -109,6 +111,7 @@ class Stage:
         forget_prices()
         listed = outside.venue.get("/v2/assets?asset_class=us_equity&status=active")
         self.symbols = [one["symbol"] for one in listed if one["fractionable"]]
+        self.awaits_takeover = 0.0  # seconds for which a sender stands still until its order is concluded
         self._number = 0
 
     def lines(self, side: str) -> list[str]:
@@ -116,30 +119,37 @@ class Stage:
         symbol = self.symbols[-1]
         if side == "sell":
             self.outside.hold(symbol, HELD)
-        sender = self._send(self._passed([symbol], side)[0], symbol, None)
+        sender = self._send(self._passed([symbol], side)[0], symbol, None, side)
         sender.process.join(LOADING_SECONDS)
         told = json.loads(sender.record.read_text())
         assert len(told["passed"]) > 20, f"the region was not found: {self._log(sender)}"
         return list(told["passed"])
 
-    def play(self, lines: Sequence[str], side: str, tally: Tally, chance: random.Random) -> None:
-        """Stop one sender on each line, let another worker take over, let them go on, and judge."""
-        symbols = self.symbols[: len(lines)]
-        if side == "sell":
-            for symbol in symbols:
-                self.outside.hold(symbol, HELD)
-            sync_portfolio(None)
-        sagas = self._passed(symbols, side)
+    def begin_one(self, line: str) -> Sender:
+        """Start one sender of a new order, which will stop on a line."""
+        symbol = self.symbols[0]
+        return self._send(self._passed([symbol], "buy")[0], symbol, line, "buy")
+
+    def play(self, wanted: Sequence[tuple[str, str]], tally: Tally, chance: random.Random) -> None:
+        """Stop one sender on each line of a side, let another worker take over, let them go on, and judge."""
+        plan = [(symbol, *one) for symbol, one in zip(self.symbols, wanted, strict=False)]
+        for symbol in [symbol for symbol, side, _ in plan if side == "sell"]:
+            self.outside.hold(symbol, HELD)
+        sagas = {}
+        for group in ("buy", "sell"):
+            symbols = [symbol for symbol, side, _ in plan if side == group]
+            sagas |= dict(zip(symbols, self._passed(symbols, group) if symbols else [], strict=True))
         began = time.monotonic()
-        senders = [self._send(*one) for one in zip(sagas, symbols, lines, strict=True)]
+        senders = [self._send(sagas[symbol], symbol, line, side) for symbol, side, line in plan]
         with stops() as standing, self._second_worker():
             for sender in senders:
                 self._wait_for_the_stop(sender, standing)
+            for sender in senders:
                 low, high = self.pace.stop_seconds
                 sender.seconds = math.exp(chance.uniform(math.log(low), math.log(high)))
-            self._wait_until_all_went_on(senders, standing, side)
+            self._wait_until_all_went_on(senders, standing)
             self._end(senders, tally)
-        tally.findings += self._judged(senders, side, began, tally)
+        tally.findings += self._judged(senders, began, tally)
         self._clean()
 
     def _passed(self, symbols: Iterable[str], side: str) -> list[Saga]:
@@ -151,19 +161,22 @@ class Stage:
         found = {saga.order.symbol: saga for saga in sagas}
         return [found[decision.symbol] for decision in decisions]
 
-    def _send(self, saga: Saga, symbol: str, line: str | None) -> Sender:
+    def _send(self, saga: Saga, symbol: str, line: str | None, side: str) -> Sender:
         self._number += 1
         record = self.folder / f"sender-{self._number}.json"
         task = {"saga": str(saga.pk), "line": line, "record": str(record), "shortened": self.pace.shortened}
         argv = [sys.executable, "-m", "tests.chaos.stopped_sender", json.dumps(task)]
         process = forked.start(argv, env=engage_environment(), log=record.with_suffix(".log"))
-        return Sender(symbol, saga, line, process, record)
+        return Sender(symbol, saga, line, process, record, side)
 
     @contextmanager
     def _second_worker(self) -> Iterator[None]:
         argv = [sys.executable, "-m", "tests.chaos.second_worker", json.dumps(self.pace.shortened)]
-        process = forked.start(argv, env=engage_environment(), log=self.folder / "second.log")
+        self._number += 1
+        log = self.folder / f"second-{self._number}.log"
+        process = forked.start(argv, env=engage_environment(), log=log)
         try:
+            wait_until(lambda: log.exists() and READY in log.read_text(), seconds=LOADING_SECONDS, what=READY)
             yield
         finally:
             process.terminate()
@@ -179,22 +192,24 @@ class Stage:
             sender.stopped_at = time.monotonic()
             standing.stop(sender.symbol, [psutil.Process(sender.pid)])
 
-    def _wait_until_all_went_on(self, senders: list[Sender], standing: Stops, side: str) -> None:
+    def _wait_until_all_went_on(self, senders: list[Sender], standing: Stops) -> None:
         """Meanwhile do what the next cycle does with a symbol whose order was concluded: trade it again."""
+        began = time.monotonic()
         waiting = [sender for sender in senders if sender.stopped_at is not None]
         while waiting:
             for sender in list(waiting):
-                self._look(sender, side)
-                if time.monotonic() >= (sender.stopped_at or 0) + sender.seconds:
+                self._look(sender)
+                is_awaited = sender.concluded is None and time.monotonic() < began + self.awaits_takeover
+                if time.monotonic() >= began + sender.seconds and not is_awaited:
                     standing.go_on(sender.symbol)
                     waiting.remove(sender)
             time.sleep(0.1)
 
-    def _look(self, sender: Sender, side: str) -> None:
+    def _look(self, sender: Sender) -> None:
         status = Order.objects.values_list("status", flat=True).get(pk=sender.saga.order_id)
         if sender.concluded is None and status in CONCLUDED:
             sender.concluded = (status, time.monotonic())
-            sender.again = advanced_to_its_end(self._passed([sender.symbol], side)[0].pk)
+            sender.again = advanced_to_its_end(self._passed([sender.symbol], sender.side)[0].pk)
 
     def _end(self, senders: list[Sender], tally: Tally) -> None:
         """Wait for the senders and for every saga to end."""
@@ -206,7 +221,7 @@ class Stage:
             tally.killed += sender.process.exitcode == -signal.SIGALRM
         wait_until(lambda: not Saga.objects.open().exists(), seconds=150, what="the end of all sagas")
 
-    def _judged(self, senders: list[Sender], side: str, began: float, tally: Tally) -> list[str]:
+    def _judged(self, senders: list[Sender], began: float, tally: Tally) -> list[str]:
         log = [
             p for p in self.outside.venue.requests(method="POST", path="/v2/orders") if p["client_order_id"]
         ]
@@ -218,13 +233,15 @@ class Stage:
             tally.taken_over += sender.concluded is not None
             if sender.stopped_at is not None and sender.line:
                 tally.lines.add(sender.line)
-            words = self._words(sender, log, side)
+            words = self._words(sender, log)
             tally.posted_late += len(words) > 0
-            found += [f"{side} {sender.symbol}, pid {sender.pid}, {sender.line}: {word}" for word in words]
+            found += [
+                f"{sender.side} {sender.symbol}, pid {sender.pid}, {sender.line}: {word}" for word in words
+            ]
         short = [p["symbol"] for p in self.outside.venue.get("/v2/positions") if Decimal(p["qty"]) < 0]
         return found + [f"{symbol} is short" for symbol in short]
 
-    def _words(self, sender: Sender, log: list[dict[str, Any]], side: str) -> list[str]:
+    def _words(self, sender: Sender, log: list[dict[str, Any]]) -> list[str]:
         order = Order.objects.get(pk=sender.saga.order_id)
         mine = [post for post in log if post["client_order_id"] == order.client_order_id]
         found = []
@@ -240,9 +257,9 @@ class Stage:
                     f"posted {late:.1f} s after another worker had concluded it {sender.concluded[0]}"
                 )
         every = [p for p in log if p["order"]["symbol"] == sender.symbol]
-        names = {p["client_order_id"] for p in every if side == "sell" or p["status"] == 200}
+        names = {p["client_order_id"] for p in every if sender.side == "sell" or p["status"] == 200}
         if len(names) > 1:
-            what = "sold twice" if side == "sell" else "doubled"
+            what = "sold twice" if sender.side == "sell" else "doubled"
             found.append(f"{what}: {sorted(names)}, answers {[p['status'] for p in every]}")
         return found
 
@@ -280,16 +297,17 @@ def test_a_stopped_sender_never_posts_what_is_no_longer_its_to_post(
     lines = {side: stage.lines(side) for side in ("buy", "sell")}
     tally, chance = Tally(), random.Random(length.seed)
     if not length.is_long:
-        for side, offset in (("buy", 0.0), ("sell", 0.5)):
-            stage.play(spread(lines[side], BATCH[False], offset=offset), side, tally, chance)
+        half = BATCH[False] // 2
+        chosen = [
+            (side, line) for side in lines for line in spread(lines[side], half, offset=chance.random())
+        ]
+        stage.play(chosen, tally, chance)
     else:
-        wanted = 200 if length.stops is None else length.stops
-        number = length.first
+        every = [(side, line) for side in lines for line in lines[side]]
+        chance.shuffle(every)
+        number, wanted = length.first, 200 if length.stops is None else length.stops
         while tally.stops < wanted:
-            side = "sell" if (number // BATCH[True]) % 2 else "buy"
-            first = number // (2 * BATCH[True]) * BATCH[True]
-            batch = [lines[side][(first + n) % len(lines[side])] for n in range(BATCH[True])]
-            stage.play(batch, side, tally, chance)
+            stage.play([every[(number + n) % len(every)] for n in range(BATCH[True])], tally, chance)
             number += BATCH[True]
             say(f"stopped senders: {tally.stops} stops, go on with --chaos-first {number}")
 

@@ -143,7 +143,7 @@ def _engage(floor: Floor, trial: Trial, engager: Engager, standing: Stops, own: 
         _stop(floor, trial, standing)
     bound = ENGAGE_SECONDS + (FLATTEN_SECONDS + CONFIRM_SECONDS if trial.flatten else 0)
     outcome = Outcome(trial, engager.wait(bound + PATIENCE_SECONDS), stopped=standing.count)
-    outcome.findings += _judged(outcome.engagement, bound, standing)
+    outcome.findings += judged(outcome.engagement, bound, standing)
     if trial.flatten:
         outcome.findings += _unsold(floor, held, outcome.engagement.began)
     time.sleep(max(0.0, stopped_at + trial.seconds - time.monotonic()))
@@ -176,7 +176,8 @@ def _by_work(children: list[psutil.Process]) -> list[psutil.Process]:
     return sorted(children, key=connections, reverse=True)
 
 
-def _judged(engagement: Engagement, bound: float, standing: Stops) -> list[str]:
+def judged(engagement: Engagement, bound: float, standing: Stops) -> list[str]:
+    """Return what is wrong with how an engagement went, as far as its caller sees it."""
     if engagement.error:
         return [engagement.words()]
     if engagement.took is None or engagement.took > bound:
