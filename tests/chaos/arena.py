@@ -261,7 +261,7 @@ def _children(process: ForkServerProcess) -> list[psutil.Process]:
 
 
 @contextmanager
-def opened_arena(*, workers: int, is_stepped: bool, **venue: float) -> Iterator[Arena]:
+def opened_arena(*, workers: int, is_stepped: bool, **venue: Any) -> Iterator[Arena]:
     """Give a system that runs, with engines and a venue of its own, and its assets known; end all of it.
 
     Args:

@@ -135,7 +135,7 @@ class Stage:
         plan = [(symbol, *one) for symbol, one in zip(self.symbols, wanted, strict=False)]
         for symbol in [symbol for symbol, side, _ in plan if side == "sell"]:
             self.outside.hold(symbol, HELD)
-        sagas = {}
+        sagas: dict[str, Saga] = {}
         for group in ("buy", "sell"):
             symbols = [symbol for symbol, side, _ in plan if side == group]
             sagas |= dict(zip(symbols, self._passed(symbols, group) if symbols else [], strict=True))
