@@ -1,4 +1,4 @@
-"""The replay clock: market time as a function of real time, with pause and jumps forward."""
+"""The replay clock: market time as a function of real time, with pause, jumps forward and steps."""
 
 import time
 from collections.abc import Callable
@@ -70,6 +70,10 @@ class ReplayClock:
         if seconds < 0:
             raise ValueError("the clock only moves forward")
         self._anchor(self._timeline.advance(self.now(), seconds))
+
+    def step(self, seconds: float) -> None:
+        """Set the clock by ``seconds``, back where negative: a broker whose own clock was wrong."""
+        self._anchor(min(self.now() + seconds, self._timeline.end))
 
     def pause(self) -> None:
         """Stop market time."""

@@ -19,6 +19,7 @@ Kind = Literal[
     "reset_before",
     "reset_after",
     "truncate",
+    "alter",
     "stale_price",
     "missing_symbol",
     "zero_price",
@@ -30,7 +31,7 @@ Kind = Literal[
     "disconnect_stream",
 ]
 TRANSPORT_KINDS = frozenset(
-    {"latency", "rate_limit", "error", "hang", "drip", "reset_before", "reset_after", "truncate"}
+    {"latency", "rate_limit", "error", "hang", "drip", "reset_before", "reset_after", "truncate", "alter"}
 )
 PRICE_KINDS = frozenset({"stale_price", "missing_symbol", "zero_price", "wrong_price"})
 
@@ -48,7 +49,9 @@ class FaultSpec(BaseModel):
         fraction: of the quantity, for partial_fill; of the price, for wrong_price.
         symbols: only these; None: all.
         probability: of a hit on each matching request.
-        body: the reply's body (error, rate_limit), or the model's answer (content).
+        body: the reply's body (error, rate_limit), the model's answer (content), or the fields of a true reply
+            that are told otherwise (alter), e.g. ``{"qty": null}``.
+        rows: of a reply that is a list, for alter: the rows of these symbols; None: all.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -63,6 +66,7 @@ class FaultSpec(BaseModel):
     probability: float = Field(default=1.0, ge=0, le=1)
     fraction: float = Field(default=0.5, gt=0, lt=1)
     body: object = None
+    rows: list[str] | None = None
 
     @field_validator("route")
     @classmethod
@@ -144,6 +148,22 @@ class Faults:
             rule.hits += 1
             return spec
         return None
+
+
+def altered(spec: FaultSpec, reply: object) -> object:
+    """Return a reply's JSON with the rule's fields laid over it, or over its rows; anything else as it is."""
+    fields = spec.body if isinstance(spec.body, dict) else {}
+    if isinstance(reply, dict):
+        return reply | fields
+    if not isinstance(reply, list):
+        return reply
+    return [row | fields if _is_meant(spec, row) else row for row in reply]
+
+
+def _is_meant(spec: FaultSpec, row: object) -> bool:
+    if not isinstance(row, dict):
+        return False
+    return spec.rows is None or _plain(str(row.get("symbol"))) in {_plain(name) for name in spec.rows}
 
 
 def _is_about(spec: FaultSpec, symbols: Collection[str]) -> bool:

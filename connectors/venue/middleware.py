@@ -12,7 +12,7 @@ from aiohttp import web
 
 from connectors.venue.context import VENUE, Venue
 from connectors.venue.errors import ApiError
-from connectors.venue.faults import TRANSPORT_KINDS, FaultSpec
+from connectors.venue.faults import TRANSPORT_KINDS, FaultSpec, altered
 from connectors.venue.wire import stamp
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -32,8 +32,11 @@ async def keep_log(request: web.Request, handler: Handler) -> web.StreamResponse
         "path": request.path,
         "query": {k: v for k, v in request.query.items() if k not in _SECRET_PARAMETERS},
         "at": stamp(time.time()),
+        "monotonic": time.monotonic(),  # of this machine: comparable with its other processes, whatever steps
         "market_time": stamp(venue.clock.now()),
         "client_order_id": await _client_order_id(request),
+        "order": await _told_of_order(request),
+        "whole": time.monotonic(),  # when its last byte was read
         "status": None,
         "fault": None,
     }
@@ -66,6 +69,12 @@ async def _order_body(request: web.Request) -> Mapping[str, object]:
 async def _client_order_id(request: web.Request) -> str | None:
     given = (await _order_body(request)).get("client_order_id", request.query.get("client_order_id"))
     return None if given is None else str(given)
+
+
+async def _told_of_order(request: web.Request) -> dict[str, str] | None:
+    """Return symbol, side and quantity of a new order as it was written, None for other requests."""
+    body = await _order_body(request)
+    return {name: str(body.get(name)) for name in ("symbol", "side", "qty")} if body else None
 
 
 @web.middleware
@@ -105,6 +114,8 @@ async def _strike(spec: FaultSpec, request: web.Request, handler: Handler) -> we
     response = await handler(request)
     if spec.kind == "reset_after":
         return _reset(request)
+    if spec.kind == "alter":
+        return _told_otherwise(spec, response)
     return await _mangle(spec, request, response)
 
 
@@ -131,6 +142,15 @@ def _reset(request: web.Request) -> web.Response:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
     return web.Response(status=499)
+
+
+def _told_otherwise(spec: FaultSpec, response: web.StreamResponse) -> web.StreamResponse:
+    """Return the true reply with some of its fields changed; one that refuses stays as it is."""
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return response
+    if response.status >= 300 or not response.body:
+        return response
+    return web.json_response(altered(spec, json.loads(response.body)), status=response.status)
 
 
 async def _mangle(spec: FaultSpec, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:

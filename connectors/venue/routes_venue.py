@@ -24,6 +24,8 @@ class ClockCommand(BaseModel):
         speed: market seconds per real second.
         to: jump forward to an RFC 3339 time, or to ``open``, ``close`` (the next) or ``end`` (of the data).
         advance: seconds of running time to skip; closed hours do not count.
+        step: seconds by which the clock is set, back where negative; what has happened stays, and orders are
+            stamped later than all before.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -32,6 +34,7 @@ class ClockCommand(BaseModel):
     speed: float | None = Field(default=None, gt=0)
     to: str | None = None
     advance: float | None = Field(default=None, ge=0)
+    step: float | None = None
 
 
 @routes.get("/venue/health")
@@ -131,7 +134,7 @@ async def get_requests(request: web.Request) -> web.Response:
 
 @routes.post("/venue/clock")
 async def post_clock(request: web.Request) -> web.Response:
-    """Pause, resume, speed up or move the clock; forward only."""
+    """Pause, resume, speed up or move the clock, forward only; or step it."""
     venue = venue_of(request)
     try:
         command = ClockCommand.model_validate_json(await request.read())
@@ -159,6 +162,8 @@ def _move(venue: Venue, command: ClockCommand) -> None:
         clock.jump(timeline.end if moment >= FAR_FUTURE else moment)
     if command.advance is not None:
         clock.skip(command.advance)
+    if command.step is not None:
+        clock.step(command.step)
     if command.paused is False:
         clock.resume()
 

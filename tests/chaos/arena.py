@@ -2,25 +2,32 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import psycopg2
 import redis
+from celery import Celery
 
-from orchestrator_project.engines import EngineError, ensure_running
+from orchestrator_project.engines import EngineError, ensure_running, joined_engines, processes
 from orchestrator_project.engines.state import EngineState, read_state
 from orchestrator_project.ports import port_is_free
 from orchestrator_project.processes import process_specs
 from orchestrator_project.supervisor import ProcessSpec
 from tests import forked
+from tests.chaos.stepping import BROKER, DATABASE, MACHINE, SteppedClock, clocks
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
@@ -55,13 +62,24 @@ class Arena:
     Args:
         home: an empty folder of its own.
         urls: of the engines, which the caller has joined in ``home``.
+        clock: the wall clock that the processes see, so that it can be stepped; None: the machine's.
     """
 
-    def __init__(self, home: Path, urls: tuple[str, str], venue: VenueProcess, *, workers: int = 2) -> None:
+    def __init__(
+        self,
+        home: Path,
+        urls: tuple[str, str],
+        venue: VenueProcess,
+        *,
+        workers: int = 2,
+        clock: SteppedClock | None = None,
+    ) -> None:
         self.home = home
+        self._clock = clock
         self.database_url, self.redis_url = urls
         self.venue = venue
         self.revivals = 0
+        self.wall: dict[str, SteppedClock] = {}  # of each group of processes, where it can be stepped
         self._specs = {
             spec.name: replace(spec, env=self.environment())
             for spec in process_specs(home=home, port=_free_port(), workers=workers, venue=None)
@@ -88,14 +106,15 @@ class Arena:
             "AI_API_KEY": "none",
             "PYTHONUNBUFFERED": "1",
         }
-        return {**os.environ, **ours}
+        return {**os.environ, **ours, **(self._clock.environment() if self._clock else {})}
 
     def start(self) -> None:
         """Prepare the database, start everything, and wait until both workers take tasks."""
         (self.home / "venue.json").write_text(
             json.dumps({"url": self.venue.url, "pid": 0, "world": "synthetic"})
         )
-        self.manage("prepare")
+        done = self.manage("prepare")
+        assert done.returncode == 0, f"prepare: {done.stderr[-2000:]}"
         for name, value in SETTINGS.items():
             self.execute("UPDATE runtime_settings SET value = %s WHERE name = %s", value, name)
         self.execute("UPDATE django_celery_beat_intervalschedule SET every = 10 WHERE every = 60")
@@ -137,6 +156,16 @@ class Arena:
                 return False
             _kill(children[number % len(children)])
         return True
+
+    def tree(self, name: str) -> list[psutil.Process]:
+        """Return a process with its children, or an engine with its own; empty where it does not run."""
+        if name in ENGINES:
+            state = read_state(self.home)
+            record = state.postgres if name == POSTGRES else state.valkey
+            return _tree(record.pid) if record is not None else []
+        with self._guard:
+            process = self._running.get(name)
+            return _tree(process.pid) if process is not None else []
 
     def hold_all(self, names: tuple[str, ...]) -> None:
         """Kill these processes and start them again only when ``go_on`` is called with them."""
@@ -194,7 +223,9 @@ class Arena:
     def _start_one(self, name: str) -> None:
         spec: ProcessSpec = self._specs[name]
         spec.log.parent.mkdir(parents=True, exist_ok=True)
-        self._running[name] = forked.start(spec.argv, env=spec.env, log=spec.log)
+        self._running[name] = forked.start(
+            spec.argv, env=spec.env, log=spec.log, is_loaded=self._clock is None
+        )
 
     def _watch(self) -> None:
         """Do what ``manage.py up`` does: engines and processes that died are started again."""
@@ -226,6 +257,61 @@ class Arena:
 def _children(process: ForkServerProcess) -> list[psutil.Process]:
     try:
         return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+@contextmanager
+def opened_arena(*, workers: int, is_stepped: bool, **venue: Any) -> Iterator[Arena]:
+    """Give a system that runs, with engines and a venue of its own, and its assets known; end all of it.
+
+    Args:
+        is_stepped: each group of processes gets a wall clock that can be stepped; else there are none.
+        venue: further options of the venue.
+    """
+    home = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
+    home.chmod(0o755)  # the database's user reads its clock
+    wall = clocks(home) if is_stepped else {}
+    environments = {name: clock.environment() for name, clock in wall.items()}
+    engine = processes.engine_environment() | environments.get(DATABASE, {})
+    broker = environments.get(BROKER, {})
+    with ExitStack() as ending:
+        ending.callback(shutil.rmtree, home, ignore_errors=True)
+        ending.enter_context(patch.object(processes, "engine_environment", lambda: engine))
+        urls = ending.enter_context(joined_engines(home))
+        assert urls.database_url
+        assert urls.redis_url
+        market = VenueProcess(
+            seed=11, speed=6, fill_latency=0.1, before_start=lambda: os.environ.update(broker), **venue
+        )
+        ending.enter_context(market)
+        addresses = (urls.database_url, urls.redis_url)
+        arena = Arena(home, addresses, market, workers=workers, clock=wall.get(MACHINE))
+        ending.callback(arena.stop)
+        arena.start()
+        list_assets(arena)
+        arena.wall = wall
+        yield arena
+
+
+def list_assets(arena: Arena) -> None:
+    """Have the assets listed by a maintenance cycle, asked for until it is not behind another."""
+    listed = "SELECT 1 FROM assets LIMIT 1"
+    asked = "SELECT 1 FROM cycles WHERE cycle_type = 'maintenance' AND status IN ('running', 'completed')"
+    with Celery(broker=arena.redis_url, set_as_current=False) as client:
+
+        def done() -> bool:
+            if not arena.rows(asked):
+                client.send_task("trading.start_cycle", ["maintenance"], queue="default", expires=2)
+            return bool(arena.rows(listed))
+
+        wait_until(done, seconds=60, what="the assets")
+
+
+def _tree(pid: int | None) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 

@@ -23,6 +23,8 @@ class Length:
     seconds: float
     pause: float
     trials: int
+    first: int
+    stops: int | None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos")
     group.addoption("--chaos-seed", type=int, default=None, help="repeat the choices of a run")
     group.addoption("--chaos-kills", type=int, default=None, help="how many kills")
+    group.addoption("--chaos-stops", type=int, default=None, help="how many trials with stopped processes")
+    group.addoption("--chaos-first", type=int, default=0, help="the number of the first of them: to go on")
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +49,8 @@ def length(request: pytest.FixtureRequest) -> Length:
         seconds=2_100.0 if is_long else 70.0,
         pause=1.2 if is_long else 0.5,
         trials=200 if is_long else 25,
+        first=int(request.config.getoption("--chaos-first", default=0)),
+        stops=request.config.getoption("--chaos-stops", default=None),
     )
 
 

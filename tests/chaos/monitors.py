@@ -7,7 +7,7 @@ system that has nothing left to do; ``LimitSampler`` and ``orders_after`` judge 
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -50,6 +50,7 @@ class Monitors:
     """The judges of one database and one venue."""
 
     def __init__(self, database_url: str, venue: VenueProcess) -> None:
+        self.spans_a_step: Callable[[datetime, datetime], bool] = lambda began, ended: False
         self.database_url = database_url
         self.venue = venue
 
@@ -162,7 +163,7 @@ class Monitors:
         return found + [f"{kind} {pk}: its published events have gaps" for kind, pk in gaps]
 
     def cycles(self) -> list[str]:
-        """Every cycle ended, within its deadline."""
+        """Every cycle ended, within its deadline, or a clock was stepped meanwhile: then its times say nothing."""
         late = self._rows(
             "SELECT id, status, started_at, deadline_at, ended_at FROM cycles WHERE ended_at IS NULL"
             " OR ended_at > deadline_at + make_interval(secs => %s)",

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from risk.services.locks import BOOK_LOCK, SWITCH_LOCK
 from tests.chaos.arena import Arena
+from tests.chaos.freezing import Freezer
 from tests.chaos.monitors import Monitors
 
 ORDERS = "POST /v2/orders"
@@ -85,8 +86,11 @@ SLOW = {
 class Storm:
     """Kills and faults chosen by a seed; ``exceeded`` collects what the sampling judge saw."""
 
-    def __init__(self, arena: Arena, monitors: Monitors, *, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, arena: Arena, monitors: Monitors, *, seed: int, say: Callable[[str], None], freezer: Freezer
+    ) -> None:
         self.arena = arena
+        self.freezer = freezer
         self.monitors = monitors
         self.kills: Counter[str] = Counter()
         self.exceeded: list[str] = []
@@ -103,8 +107,8 @@ class Storm:
         """How many kills there were."""
         return sum(self.kills.values())
 
-    def rage(self, *, kills: int, seconds: float, pause: float, engage_every: int) -> None:
-        """Kill until ``kills`` are reached or the time is up.
+    def rage(self, *, kills: int, stops: int, seconds: float, pause: float, engage_every: int) -> None:
+        """Kill and stop until both numbers are reached or the time is up.
 
         Args:
             pause: seconds between two kills, on average.
@@ -113,8 +117,8 @@ class Storm:
         for rule in WEATHER:
             self.arena.venue.fault(**rule)
         began = time.monotonic()
-        with self._beside(self._sample), self._beside(self._duplicate):
-            while self.total < kills and time.monotonic() - began < seconds:
+        with self._beside(self._sample), self._beside(self._duplicate), self._beside(self._freeze):
+            while (self.total < kills or self.freezer.total < stops) and time.monotonic() - began < seconds:
                 before = self.total
                 self._strike()
                 self._over.wait(pause * self._chance.uniform(0.4, 1.6))
@@ -124,7 +128,7 @@ class Storm:
     def _after_kill(self, before: int, began: float, engage_every: int) -> None:
         if self.total // 10 > before // 10:
             self._say(
-                f"chaos: {self.total} kills in {time.monotonic() - began:.0f} s,"
+                f"chaos: {self.total} kills, {self.freezer.total} stops in {time.monotonic() - began:.0f} s,"
                 f" {self.arena.venue.state_report()['orders']} orders at the venue,"
                 f" {self.samples} samples, {len(self.exceeded)} over a limit"
             )
@@ -212,6 +216,9 @@ class Storm:
             with contextlib.suppress(*NEVER_MIND):
                 self.exceeded += self.monitors.exceeded()
                 self.samples += 1
+
+    def _freeze(self) -> None:
+        self.freezer.work(self._over)
 
     def _duplicate(self) -> None:
         """Deliver messages a second time, and start cycles beside beat."""

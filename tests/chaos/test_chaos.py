@@ -1,27 +1,25 @@
 """The running system under kill -9 and a hostile venue; at rest every promise must hold."""
 
-import contextlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg2
 import pytest
-from celery import Celery
 
-from orchestrator_project.engines import joined_engines
-from tests.chaos.arena import Arena
+from tests.chaos.arena import Arena, opened_arena
 from tests.chaos.conftest import Length, Say
+from tests.chaos.freezing import Freezer, Pace
 from tests.chaos.monitors import Monitors
+from tests.chaos.stepping import why_not
 from tests.chaos.storm import Storm
-from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(4_500)
 WORKING = ("worker", "analyst", "sweeper", "listener", "relay", "consumer")
+# Stops of up to 60 s, three at once; the clocks of database and processes step each two minutes.
+FREEZING = {True: Pace(60.0, 3, 120.0), False: Pace(4.0, 2)}
 REST = (
     "SELECT (SELECT count(*) FROM cycles WHERE ended_at IS NULL),"
     " (SELECT count(*) FROM sagas WHERE status IN ('running', 'compensating')),"
@@ -38,34 +36,11 @@ RESTAMP = (
 
 
 @pytest.fixture
-def arena() -> Iterator[Arena]:
-    """The system, started, with its first assets known."""
-    home = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
-    with contextlib.ExitStack() as ending:
-        ending.callback(shutil.rmtree, home, ignore_errors=True)
-        urls = ending.enter_context(joined_engines(home))
-        venue = ending.enter_context(VenueProcess(seed=11, speed=6, fill_latency=0.1, partial_rate=0.1))
-        assert urls.database_url
-        assert urls.redis_url
-        arena = Arena(home, (urls.database_url, urls.redis_url), venue, workers=4)
-        ending.callback(arena.stop)
-        arena.start()
-        _list_assets(arena)
+def arena(length: Length) -> Iterator[Arena]:
+    """The system, started; in the long form with clocks that can be stepped, where there is a compiler."""
+    is_stepped = length.is_long and not why_not()
+    with opened_arena(workers=4, is_stepped=is_stepped, partial_rate=0.1) as arena:
         yield arena
-
-
-def _list_assets(arena: Arena) -> None:
-    """Have the assets listed by a maintenance cycle, asked for until it is not behind another."""
-    listed = "SELECT 1 FROM assets LIMIT 1"
-    asked = "SELECT 1 FROM cycles WHERE cycle_type = 'maintenance' AND status IN ('running', 'completed')"
-    with Celery(broker=arena.redis_url, set_as_current=False) as client:
-
-        def done() -> bool:
-            if not arena.rows(asked):
-                client.send_task("trading.start_cycle", ["maintenance"], queue="default", expires=2)
-            return bool(arena.rows(listed))
-
-        wait_until(done, seconds=60, what="the assets")
 
 
 def come_to_rest(arena: Arena, *, patient: bool) -> None:
@@ -102,13 +77,17 @@ def test_whatever_is_killed_nothing_is_doubled_lost_exceeded_or_leaked(
     arena: Arena, length: Length, say: Say
 ) -> None:
     monitors = Monitors(arena.database_url, arena.venue)
-    storm = Storm(arena, monitors, seed=length.seed, say=say)
+    freezer = Freezer(arena, FREEZING[length.is_long], length.seed, arena.wall)
+    monitors.spans_a_step = freezer.spans_a_step
+    storm = Storm(arena, monitors, seed=length.seed, say=say, freezer=freezer)
     wait_until(lambda: arena.venue.state_report()["orders"], seconds=90, what="the first order at the venue")
+    stops = (300 if length.is_long else 4) if length.stops is None else length.stops
     say(f"chaos: seed {length.seed} (--chaos-seed {length.seed} repeats it), {length.kills} kills wanted")
     began = time.monotonic()
 
     storm.rage(
         kills=length.kills,
+        stops=stops,
         seconds=length.seconds,
         pause=length.pause,
         engage_every=50 if length.is_long else 8,
@@ -127,6 +106,7 @@ def test_whatever_is_killed_nothing_is_doubled_lost_exceeded_or_leaked(
     assert storm.exceeded == []
     assert storm.after_engage == []
     assert storm.total >= min(length.kills, 500 if length.is_long else 12)
+    assert freezer.total >= stops
     assert storm.samples > 0
 
 
@@ -138,6 +118,10 @@ def _report(storm: Storm, monitors: Monitors, seconds: float, findings: list[str
         for name in ("doubled", "lost", "leaked")
     }
     say(f"chaos: {storm.total} kills in {seconds:.0f} s: {dict(storm.kills.most_common())}")
+    freezer = storm.freezer
+    say(
+        f"chaos: {freezer.total} stops: {dict(freezer.stopped.most_common())}, {len(freezer.steps)} steps of the clocks"
+    )
     say(
         f"chaos: cycles {cycles}, {len(orders)} orders at the venue, {storm.samples} samples of the limits,"
         f" {storm.engagements} engagements, engines revived {arena.revivals} times"

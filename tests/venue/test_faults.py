@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.venue.client import COIN, STOCK, Client
+from tests.venue.client import COIN, OTHER_STOCK, STOCK, Client
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
@@ -249,6 +249,42 @@ def test_rule_that_makes_no_sense_is_refused(venue: VenueProcess, rule: dict[str
     """Lesson 30: unknown keys are not dropped in silence."""
     with pytest.raises(RuntimeError, match="400"):
         venue.fault(**rule)
+
+
+def test_rows_of_a_true_reply_are_told_otherwise(venue: VenueProcess, client: Client) -> None:
+    for symbol in (STOCK, OTHER_STOCK):
+        client.filled(symbol, qty="2")
+    venue.fault(kind="alter", route="GET /v2/positions", rows=[STOCK], body={"qty": None}, times=1)
+
+    told = {row["symbol"]: row["qty"] for row in client.get("/v2/positions")}
+    true = {row["symbol"]: row["qty"] for row in client.get("/v2/positions")}
+
+    assert (told[STOCK], told[OTHER_STOCK]) == (None, true[OTHER_STOCK])
+    assert true[STOCK] is not None
+
+
+def test_a_true_reply_is_told_otherwise_and_a_refusal_is_not(venue: VenueProcess, client: Client) -> None:
+    venue.fault(kind="alter", route="GET /v2/account", body={"equity": "1"})
+    venue.fault(kind="alter", route="/v2/orders*", body={"message": "well done"})
+
+    account = client.get("/v2/account")
+    refusal = client.send("GET", "/v2/orders/unknown")
+
+    assert (account["equity"], account["status"]) == ("1", "ACTIVE")
+    assert (refusal.status_code, "not found" in refusal.text) == (404, True)
+
+
+def test_the_log_says_when_a_request_came_by_the_clock_that_never_steps(
+    venue: VenueProcess, client: Client
+) -> None:
+    before = time.monotonic()
+    client.post_order(STOCK, qty="3", client_order_id="logged-1")
+    after = time.monotonic()
+
+    (entry,) = venue.requests(client_order_id="logged-1", method="POST")
+
+    assert before <= entry["monotonic"] <= entry["whole"] <= after
+    assert entry["order"] == {"symbol": STOCK, "side": "buy", "qty": "3"}
 
 
 def test_real_rate_limit_counts_trading_and_data_apart() -> None:

@@ -1,6 +1,6 @@
 """Sessions and the replay clock."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,9 @@ from connectors.venue.errors import VenueInputError
 from connectors.venue.timeline import FAR_FUTURE, Timeline, build_timeline, parse_start
 from connectors.venue.wire import NEW_YORK
 from connectors.venue.world.loader import load_world
+from tests.venue.client import STOCK, Client
 from tests.venue.tiny import COIN_HEADER, tiny_world, write_csv
+from tests.venue_process import VenueProcess
 
 
 def at(text: str) -> float:
@@ -155,3 +157,18 @@ def test_start_without_a_zone_is_new_york_time() -> None:
 def test_start_that_cannot_be_read_says_what_was_expected() -> None:
     with pytest.raises(VenueInputError, match=r"'soon' \(--start\) cannot be read; expected a time such as"):
         parse_start("soon")
+
+
+def test_clock_that_is_set_back_shows_earlier_times_and_stamps_later_ones(
+    venue: VenueProcess, client: Client
+) -> None:
+    venue.clock(paused=True)
+    first = client.order(STOCK, qty="1")
+    before = venue.state_report()["market_time"]
+
+    venue.clock(step=-85)
+
+    shown = client.get("/v2/clock")["timestamp"]
+    second = client.order(STOCK, qty="1")
+    assert datetime.fromisoformat(before) - datetime.fromisoformat(shown) == timedelta(seconds=85)
+    assert second["submitted_at"] > first["submitted_at"]
