@@ -175,11 +175,12 @@ def _distrust() -> None:
     """
     now = timezone.now()
     old = now - CLOCK_MAX_AGE - timedelta(seconds=1)
-    # A row that is held just now is a sync's, which brings a new reading; nobody is waited for here.
+    # A row that is held just now is a sync's, which brings a new reading. The sweeper waits for nobody here.
     agent = AgentStatus.objects.select_for_update(skip_locked=True).filter(pk=1, market_time_read_at__gt=old)
     for row in agent:
         AgentStatus.objects.filter(pk=row.pk).update(market_time_read_at=old)
-    SymbolLook.objects.filter(looked_at__gt=now).update(looked_at=now)
+    ahead = SymbolLook.objects.select_for_update(skip_locked=True).filter(looked_at__gt=now)
+    SymbolLook.objects.filter(pk__in=[row.pk for row in ahead]).update(looked_at=now)
 
 
 def _text(moment: float) -> str:
