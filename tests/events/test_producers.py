@@ -10,7 +10,16 @@ from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, change, passed, wish
 from trading.domain.public_events import CATALOG, public_type
 from trading.models import Approval, Cycle, Event, Saga
-from trading.services import approvals, compensation, cycles, execution, kill_switch, pausing, safe_mode
+from trading.services import (
+    approvals,
+    clock_watch,
+    compensation,
+    cycles,
+    execution,
+    kill_switch,
+    pausing,
+    safe_mode,
+)
 from trading.services.outcomes import created_event
 from trading.services.portfolio import sync_portfolio
 
@@ -75,11 +84,17 @@ def ways_of_an_order(account: Outside) -> None:
     kill_switch.release(actor="ann", reason="looked at it")
 
 
+def ways_of_a_clock() -> None:
+    for seconds in (0, 60):
+        clock_watch.market_told(timezone.now() - timedelta(seconds=seconds), may_jump=True)
+
+
 def test_every_type_of_the_catalog_is_written_by_its_service(account: Outside) -> None:
     ways_of_a_cycle()
     ways_of_an_approval()
     ways_of_an_order(account)
     ways_of_a_limit(account)
+    ways_of_a_clock()
 
     rows = Event.objects.filter(public_sequence__isnull=False)
     produced = {public_type(row.type, row.payload) for row in rows}
