@@ -2,7 +2,7 @@
 
 uvicorn waits without end for the rest of a header, and keeps a connection whose client never reads. Here what is half
 sent has a deadline, and beyond a number of such connections the one that has waited longest is closed for the newest:
-two thousand of them take neither the descriptors nor the memory, and a request that is sent whole is served.
+thousands of them take neither the descriptors nor the memory, and a request that is sent whole is served.
 ``--http orchestrator_project.connections:BoundedProtocol`` puts this into uvicorn.
 """
 
@@ -26,7 +26,8 @@ LARGEST_MESSAGE = (
 )
 DESCRIPTORS_WANTED = 4096
 DESCRIPTORS_KEPT = 150  # for the database, Redis, logs and files
-MOST_CONNECTIONS = 1000
+MOST_CONNECTIONS = 3000
+OF_THEM_HALF_SENT = 5 / 6
 
 
 def connection_limit() -> int:
@@ -47,7 +48,7 @@ class Door:
         self._connections = connections
         self._loop = loop
         self._most = connection_limit()
-        self._most_half_sent = self._most // 2
+        self._most_half_sent = int(self._most * OF_THEM_HALF_SENT)
         self._closed_since_look = 0
         loop.call_later(LOOK_SECONDS, self._look)
 

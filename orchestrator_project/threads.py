@@ -8,6 +8,7 @@ holds none. An event stream gives its thread back as soon as it begins to stream
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
@@ -98,7 +99,8 @@ class LentThreads:
             headers.append((b"retry-after", str(refused.retry_after).encode()))
         await send({"type": "http.response.start", "status": refused.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": True})
-        await drop_the_rest(receive)
+        if refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            await drop_the_rest(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

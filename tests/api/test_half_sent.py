@@ -3,13 +3,16 @@
 import json
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 from django.contrib.auth.models import User
+from django.db import connection
 
 from orchestrator_project.bodies import LARGEST
-from orchestrator_project.connections import LARGEST_HEADER, connection_limit
+from orchestrator_project.connections import LARGEST_HEADER, OF_THEM_HALF_SENT, connection_limit
+from orchestrator_project.lanes import THREADS
 from orchestrator_project.prepare import seed
 from risk.services import switch
 from tests.api.half_sent import (
@@ -23,6 +26,7 @@ from tests.api.half_sent import (
     temporary_files,
 )
 from tests.api.server import Server
+from tests.e2e.system import held
 from tests.factories import make_user
 from tests.waiting import wait_until
 from trading.api.media import LARGEST_BODY
@@ -99,7 +103,7 @@ def test_half_sent_requests_do_not_keep_the_switch(
 def test_more_half_sent_requests_than_there_may_be_connections_close_the_oldest(
     server: Server, token: str
 ) -> None:
-    count = connection_limit() // 2 + 100
+    count = int(connection_limit() * OF_THEM_HALF_SENT) + 50
     with half_sent(server.url, HALF_BODY, count) as held:
         engage_by_rest(server, token)
 
@@ -203,3 +207,28 @@ def test_client_that_does_not_read_holds_no_thread(server: Server, token: str) -
     finally:
         for connection in unread:
             connection.close()
+
+
+def test_slow_views_do_not_keep_the_switch(server: Server, token: str, username: str) -> None:
+    with ThreadPoolExecutor(THREADS + 4) as clients:
+        with held("LOCK TABLE universe_candidates IN ACCESS EXCLUSIVE MODE"):
+            slow = [
+                clients.submit(server.get, "/universe/candidates", token=token) for _ in range(THREADS + 4)
+            ]
+            wait_until(lambda: waiting_for_the_table() >= THREADS, what="every common thread is at work")
+            engage_by_rest(server, token)
+            console = logged_in(server, username).get(
+                f"{server.url}/admin/risk/killswitch/engage/", timeout=30
+            )
+            assert not any(each.done() for each in slow)
+        assert [each.result(60).status_code for each in slow] == [200] * len(slow)
+
+    assert console.status_code == 200
+
+
+def waiting_for_the_table() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'universe_candidates'::regclass"
+        )
+        return int(cursor.fetchone()[0])
