@@ -22,6 +22,7 @@ from trading.models import (
 )
 from trading.services.sealing import sealed
 from trading.services.settings import CYCLE_SCHEDULE
+from trading.services.tokens import issue_token
 
 
 def _stored(row: Model) -> Model:
@@ -46,6 +47,7 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "risk.riskreservation": lambda: make.make_reservation(),
     "trading.agentstatus": lambda: AgentStatus.objects.get(pk=1),
     "trading.aidecision": lambda: make.make_decision(status="stored"),
+    "trading.apitoken": lambda: issue_token(user=User.objects.get(username="admin")).row,
     "trading.approval": lambda: make.make_approval(decision=make.make_decision(status="awaiting_approval")),
     "trading.asset": lambda: make.make_asset("TSLA"),
     "trading.barhistory": lambda: BarHistory.objects.create(
