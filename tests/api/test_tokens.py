@@ -120,7 +120,7 @@ def test_only_who_may_revokes_in_the_console(group: str, is_revoked: bool) -> No
     console.force_login(make_user(group=group))
 
     answer = console.post(
-        "/admin/trading/apitoken/", {"action": "revoke", "_selected_action": [str(token.row.pk)]}
+        "/admin/trading/apitoken/", {"action": "revoke_selected", "_selected_action": [str(token.row.pk)]}
     )
 
     assert answer.status_code in (200, 302)

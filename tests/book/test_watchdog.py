@@ -398,7 +398,7 @@ def test_order_without_an_outcome_past_its_time_is_counted_once() -> None:
     assert [e.aggregate_id for e in errors] == [f"outcome_unknown:{lost.pk}"]
 
 
-@pytest.mark.parametrize(("minutes", "count"), [(2, 0), (4, 1), (-2, 0), (-120, 1), (None, 0)])
+@pytest.mark.parametrize(("minutes", "count"), [(2, 0), (4, 1), (-2, 1), (-120, 1), (None, 0)])
 def test_account_that_cannot_be_read_counts_once_in_three_minutes(
     account: Outside, minutes: int | None, count: int
 ) -> None:

@@ -15,7 +15,6 @@ import requests
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from connectors.throttle.shared import PREFIX
 from orchestrator_project.ports import port_is_free
@@ -31,6 +30,7 @@ from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Saga
 from trading.services import cycles, kill_switch
 from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
+from trading.services.tokens import issue_token
 from trading.tasks import risk_and_execute
 
 LIMIT_KEY = "alpaca trading"
@@ -51,7 +51,7 @@ class Floor:
         self.home = Path(tempfile.mkdtemp(prefix="floor-", dir=settings.ENVIRONMENT.orchestrator_home))
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self.token = str(Token.objects.create(user=make_user(is_superuser=True)).key)
+        self.token = issue_token(user=make_user(is_superuser=True)).text
         self.system = System(self.home, workers=workers, also=frozenset({"web"}), port=port)
         self.system.start()
         self.system.start_one("web")

@@ -53,7 +53,7 @@ OFFICER = OPERATOR | {
     ("trading.universecandidate", "reject_chosen"),
     ("trading.universecandidate", "watch_chosen"),
     ("trading.universecandidate", "unwatch_chosen"),
-    ("trading.apitoken", "revoke"),
+    ("trading.apitoken", "revoke_selected"),
 }
 MAY: dict[str, set[tuple[str, str]]] = {
     "nobody": set(),

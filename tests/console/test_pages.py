@@ -87,8 +87,10 @@ def test_every_table_of_our_rooms_has_a_page() -> None:
     ours = {m for m in admin.site._registry if m._meta.app_label in ("trading", "risk", "ai")}
     tables = {m for m in apps.get_models() if m._meta.app_label in ("trading", "risk", "ai")}
 
-    # Shown with their saga and cycle; the keys of requests are the API's own, what metrics have counted is at /metrics.
-    assert tables - ours == {models.SagaStep, models.SymbolLook, models.RequestKey, models.MetricTotals}
+    # Shown with their saga, cycle and engagement; the keys of requests are the API's own, what metrics have counted is
+    # at /metrics.
+    elsewhere = {models.SagaStep, models.SymbolLook, models.SwitchFollowUp}
+    assert tables - ours == elsewhere | {models.RequestKey, models.MetricTotals}
 
 
 @pytest.mark.parametrize("model", TABLES, ids=by_name)

@@ -180,7 +180,7 @@ def chosen(client: Client, action: str, *rows: PeriodicTask) -> Any:
 
 def recorded() -> list[tuple[str, str, str]]:
     """Return what the log says of the schedule: the event, what it was about, and who did it."""
-    of_schedule = Event.objects.filter(aggregate_type="schedule").order_by("position")
+    of_schedule = Event.objects.filter(aggregate_type="schedule_row").order_by("position")
     return [(e.type, e.payload["name"], e.payload["actor"]) for e in of_schedule]
 
 
@@ -232,4 +232,4 @@ def test_running_a_task_by_hand_is_recorded_with_its_author(
     chosen(login(), "run_chosen", PeriodicTask.objects.get(name=MAINTENANCE_SCHEDULE))
 
     assert sent == ["trading.start_cycle"]
-    assert [kind for kind, _, _ in recorded()] == ["schedule.run"]
+    assert [kind for kind, _, _ in recorded()] == ["schedule_row.run"]

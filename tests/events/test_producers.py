@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from connectors.errors import UnavailableError
+from risk.services.holders import Session
 from tests.factories import make_agent, make_limits, make_user
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, change, passed, wish
@@ -14,11 +15,13 @@ from trading.services import (
     approvals,
     clock_watch,
     compensation,
+    conditions,
     cycles,
     execution,
     kill_switch,
     pausing,
     safe_mode,
+    senders,
 )
 from trading.services.outcomes import created_event
 from trading.services.portfolio import sync_portfolio
@@ -89,12 +92,29 @@ def ways_of_a_clock() -> None:
         clock_watch.market_told(timezone.now() - timedelta(seconds=seconds), may_jump=True)
 
 
+def ways_of_a_sender() -> None:
+    senders.note_shut_out(Session(7, "orchestrator worker 7", timezone.now(), None), ["x-entry-0"])
+
+
+def ways_of_the_system() -> None:
+    facts: dict[str, dict[str, str | float]] = {
+        "sync": {"seconds": 190.0},
+        "locks": {"lock": "book", "seconds": 7.5},
+        "disk": {"free_megabytes": 812},
+    }
+    for condition in conditions.ALL:
+        conditions.begin(condition, reason="it began", **facts.get(condition.name, {}))
+        conditions.end(condition, reason="it is over")
+
+
 def test_every_type_of_the_catalog_is_written_by_its_service(account: Outside) -> None:
     ways_of_a_cycle()
     ways_of_an_approval()
     ways_of_an_order(account)
     ways_of_a_limit(account)
     ways_of_a_clock()
+    ways_of_a_sender()
+    ways_of_the_system()
 
     rows = Event.objects.filter(public_sequence__isnull=False)
     produced = {public_type(row.type, row.payload) for row in rows}

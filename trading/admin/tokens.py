@@ -18,7 +18,7 @@ class ApiTokenAdmin(RecordAdmin):
     list_select_related = ["user"]
     search_fields = ["prefix", "user__username"]
     exclude = ["digest"]
-    actions = ["revoke"]
+    actions = ["revoke_selected"]
 
     @labelled(
         description="state", colours={"in force": "success", "expired": "default", "revoked": "default"}
@@ -34,7 +34,7 @@ class ApiTokenAdmin(RecordAdmin):
         return request.user.has_perm("trading.revoke_apitoken")
 
     @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: "QuerySet[ApiToken]") -> None:
+    def revoke_selected(self, request: HttpRequest, queryset: "QuerySet[ApiToken]") -> None:
         """End them at once."""
         revoked = [
             token for token in queryset if revoke_token(token=token, actor=request.user.get_username())

@@ -83,7 +83,12 @@ def _shut_out(session: Session, holds: Holds, report: SendersReport) -> None:
         Order.objects.filter(pk=order.pk, status=OrderStatus.SUBMITTING).update(lease_until=None)
     names = [order.client_order_id for order in at]
     report.shut_out.append(words)
-    log.critical("sender_fenced", application=session.application, pid=session.pid, orders=names)
+    note_shut_out(session, names)
+
+
+def note_shut_out(session: Session, orders: list[str]) -> None:
+    """Say that a sender was shut out, with the orders it was at by client_order_id; once for each session."""
+    log.critical("sender_fenced", application=session.application, pid=session.pid, orders=orders)
     with transaction.atomic():
         transitions.append_event(
             aggregate_type=AGGREGATE,
@@ -93,7 +98,7 @@ def _shut_out(session: Session, holds: Holds, report: SendersReport) -> None:
                 "pid": session.pid,
                 "application": session.application,
                 "held_seconds": round(PATIENCE_SECONDS, 1),
-                "client_order_id": names[0] if names else "",
+                "client_order_id": orders[0] if orders else "",
             },
             cycle_id=None,
         )

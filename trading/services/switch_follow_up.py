@@ -40,7 +40,7 @@ def follow_up_of(engagement: KillSwitch) -> SwitchFollowUp:
 
 def not_done(engagement: KillSwitch) -> list[str]:
     """Return what of an engagement in force is not done yet, in words; the sweeper is at it."""
-    done = follow_up_of(engagement)
+    done = SwitchFollowUp.objects.filter(pk=engagement.pk).first() or SwitchFollowUp(pk=engagement.pk)
     owed = [
         (done.announced_at is None, "status and event say it"),
         (done.senders_ended_at is None, "wait for the orders that were leaving"),
