@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth import hashers
 from django.db import connection
 
+from connectors import departure
 from connectors.throttle.shared import PREFIX
 from tests.events.validity import problems_of_the_log
 from tests.venue_process import VenueProcess
@@ -43,6 +44,12 @@ def quick_passwords() -> None:
     settings.PASSWORD_HASHERS = [f"{__name__}.{QuickPBKDF2.__name__}"]
     hashers.get_hashers.cache_clear()
     hashers.get_hashers_by_algorithm.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_kernel() -> None:
+    """Let a machine that stands still for seconds not end the suite's own process in the middle of an order."""
+    departure.ENDS_PROCESS_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")

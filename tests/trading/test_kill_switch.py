@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 
 import pytest
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from connectors.alpaca import mapping
 from connectors.base import BrokerOrder
@@ -327,6 +327,23 @@ def test_engagement_and_release_that_nobody_has_said_are_said_in_order(account: 
 
     assert switch_events() == ["kill_switch.engaged", "kill_switch.released", "kill_switch.engaged"]
     assert AgentStatus.objects.get().trading_state == "halted"
+
+
+def test_connection_that_had_died_does_not_stop_the_switch(threaded_account: Outside) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+
+    def end_it() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    with beside(end_it):
+        pass
+
+    report = engage(actor="ada", reason="odd fills")
+
+    assert (switch.is_engaged(), report.already_engaged, report.problems) == (True, False, [])
 
 
 def test_engaging_within_a_transaction_is_refused(threaded_account: Outside) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError, connection
 
 from risk.errors import SwitchStateError
 from risk.models import KillSwitch
@@ -124,11 +124,17 @@ def release(*, actor: str, reason: str) -> KillSwitch:
 def _commit(
     *, actor: str, reason: str, trigger: str, figures: Mapping[str, str], flatten: bool
 ) -> EngageReport:
+    is_new_connection = False
     while True:
         try:
             engagement = switch.commit_flag(
                 actor=actor, trigger=trigger, reason=reason, figures=figures, flatten=flatten
             )
+        except (OperationalError, InterfaceError):
+            if is_new_connection or connection.in_atomic_block:
+                raise
+            is_new_connection = True  # the one we had may have died long ago; what it did is seen by the next
+            connection.close()
         except SwitchStateError:
             current = switch.current_engagement()
             if current is None:  # released in the moment between
@@ -139,8 +145,9 @@ def _commit(
             except SwitchStateError:
                 continue
             return EngageReport(current, already_engaged=True)
-        log.critical("kill_switch_engaged", actor=actor, reason=reason, trigger=trigger, flatten=flatten)
-        return EngageReport(engagement, already_engaged=False)
+        else:
+            log.critical("kill_switch_engaged", actor=actor, reason=reason, trigger=trigger, flatten=flatten)
+            return EngageReport(engagement, already_engaged=False)
 
 
 def _part(report: EngageReport, name: str, do: Callable[[], object]) -> None:
@@ -148,6 +155,7 @@ def _part(report: EngageReport, name: str, do: Callable[[], object]) -> None:
     try:
         do()
     except Exception as error:  # noqa: BLE001 - whatever it is, the other parts come next
+        connection.close_if_unusable_or_obsolete()
         log.critical(
             "engage_part_failed", part=name, error_type=type(error).__name__, error=str(error).strip()
         )
