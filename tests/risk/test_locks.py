@@ -3,8 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
@@ -12,28 +10,10 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from risk.services import holders, locks
 from risk.services.holders import Silence, end_session
-from tests.risk.threads import THREAD_SECONDS, at_once, beside, wait_for_blocked
+from tests.risk.threads import THREAD_SECONDS, at_once, beside, held_beside, wait_for_blocked
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@contextmanager
-def sender() -> Iterator[threading.Event]:
-    """Hold the switch's shared lock in a thread, silently, until the event is set."""
-    inside, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with locks.switch_shared():
-            inside.set()
-            done.wait(THREAD_SECONDS)
-
-    with beside(hold):
-        try:
-            assert inside.wait(THREAD_SECONDS)
-            yield done
-        finally:
-            done.set()
 
 
 def nobody_holds() -> bool:
@@ -51,7 +31,7 @@ def test_shared_holders_do_not_wait_for_each_other() -> None:
 
 
 def test_sender_is_seen_until_it_ends() -> None:
-    with sender():
+    with held_beside(locks.switch_shared):
         seen = list(holders.holders().values())
 
     assert [(held.is_sender, held.is_selling_all) for held in seen] == [(True, False)]
@@ -114,9 +94,7 @@ def test_ended_session_has_nothing_and_can_say_nothing_any_more() -> None:
 
 
 def test_giving_back_a_lock_that_went_with_its_session_is_no_error() -> None:
-    with beside(lambda: None):
-        pass
-    with sender() as done:
+    with held_beside(locks.switch_shared) as done:
         [session] = holders.holders()
         end_session(session)
         done.set()  # leaving the block raises in the thread, were it an error
@@ -238,17 +216,10 @@ def test_one_at_a_time_is_at_an_order_and_others_are_at_others() -> None:
 
 
 def test_attempt_is_seen_by_the_key_of_its_order() -> None:
-    order_id, inside, done = uuid4(), threading.Event(), threading.Event()
+    order_id = uuid4()
 
-    def hold() -> None:
-        with locks.attempt_alone(order_id):
-            inside.set()
-            done.wait(THREAD_SECONDS)
-
-    with beside(hold):
-        assert inside.wait(THREAD_SECONDS)
+    with held_beside(lambda: locks.attempt_alone(order_id)):
         [held] = holders.holders().values()
-        done.set()
 
     assert held.attempts == {locks.attempt_key(order_id)}
 

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TypeVar
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from tests.waiting import wait_until
 
@@ -49,6 +49,24 @@ def beside(work: Callable[[], T]) -> Iterator[Future[T]]:
         future = pool.submit(begin)
         yield future
         future.result(THREAD_SECONDS)
+
+
+@contextmanager
+def held_beside(hold: Callable[[], AbstractContextManager[object]]) -> Iterator[threading.Event]:
+    """Hold something in a thread of its own, which says nothing, during the block; the event ends it earlier."""
+    inside, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with suppress(DatabaseError, InterfaceError), hold():
+            inside.set()
+            done.wait(THREAD_SECONDS)
+
+    with beside(work):
+        try:
+            assert inside.wait(THREAD_SECONDS)
+            yield done
+        finally:
+            done.set()
 
 
 def blocked_backends() -> int:

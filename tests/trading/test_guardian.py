@@ -1,8 +1,6 @@
 """Whoever engaged may die in any line: the guardian goes on until everything that was asked for is done."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from decimal import Decimal
 
 import pytest
@@ -14,7 +12,7 @@ from connectors.base import BrokerPosition
 from connectors.wire import Fields
 from risk.services import locks, switch
 from tests.factories import make_engagement, make_order
-from tests.risk.threads import THREAD_SECONDS, beside
+from tests.risk.threads import beside, held_beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago
 from tests.trading.test_kill_switch import stopped_sender
@@ -37,22 +35,9 @@ def guard(now: list[float]) -> Guardian:
     return Guardian(clock=lambda: now[0])
 
 
-@contextmanager
-def stopped_seller() -> Iterator[None]:
+def stopped_seller() -> AbstractContextManager[object]:
     """Somebody has the turn to sell everything, and says nothing any more."""
-    inside, ended = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with locks.flatten_alone():
-            inside.set()
-            ended.wait(THREAD_SECONDS)
-
-    with beside(hold):
-        try:
-            assert inside.wait(THREAD_SECONDS)
-            yield
-        finally:
-            ended.set()
+    return held_beside(locks.flatten_alone)
 
 
 def done() -> SwitchFollowUp:

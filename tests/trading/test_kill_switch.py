@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 
 import pytest
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import connection, transaction
 
 from connectors.alpaca import mapping
 from connectors.base import BrokerOrder
@@ -16,7 +16,7 @@ from risk.errors import SwitchStateError
 from risk.models import KillSwitch
 from risk.services import holders, locks, switch
 from tests.factories import make_agent, make_engagement, make_order
-from tests.risk.threads import THREAD_SECONDS, at_once, beside
+from tests.risk.threads import THREAD_SECONDS, at_once, beside, held_beside
 from tests.trading.outside import COIN, ORDERS, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, events_of, open_cycle, order_of, passed
 from tests.waiting import wait_until
@@ -208,40 +208,26 @@ def test_no_request_arrives_after_engage_has_returned(threaded_account: Outside)
 
 
 @contextmanager
-def stopped_sender(order: Order) -> Iterator[None]:
+def _sending(order: Order) -> Iterator[None]:
+    with locks.attempt_alone(order.pk), locks.switch_shared():
+        yield
+
+
+def stopped_sender(order: Order) -> AbstractContextManager[object]:
     """A sender that has claimed the order and says nothing any more, as a process that was stopped."""
-    inside, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with locks.attempt_alone(order.pk), locks.switch_shared():
-            inside.set()
-            done.wait(THREAD_SECONDS)
-
-    with beside(hold):
-        try:
-            assert inside.wait(THREAD_SECONDS)
-            yield
-        finally:
-            done.set()
+    return held_beside(lambda: _sending(order))
 
 
 @contextmanager
-def held_status_row() -> Iterator[None]:
+def _status_row() -> Iterator[None]:
+    with transaction.atomic():
+        AgentStatus.objects.select_for_update().get(pk=1)
+        yield
+
+
+def held_status_row() -> AbstractContextManager[object]:
     """A transaction that holds the agent's row and is never ended, as of a process that was stopped."""
-    inside, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with suppress(DatabaseError, InterfaceError), transaction.atomic():
-            AgentStatus.objects.select_for_update().get(pk=1)
-            inside.set()
-            done.wait(THREAD_SECONDS)
-
-    with beside(hold):
-        try:
-            assert inside.wait(THREAD_SECONDS)
-            yield
-        finally:
-            done.set()
+    return held_beside(_status_row)
 
 
 @pytest.fixture

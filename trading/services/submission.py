@@ -116,7 +116,7 @@ def _attempt(order: Order, available: Decimal | None) -> bool:
             return False
         _read(lambda: record_broker_order(order, told))
     except StaleAttemptError as reason:
-        _log_stale(order, reason)
+        _log("attempt_stale", order, reason)
         return False
     except DuplicateOrderError:
         return _give_back(order, again=True)  # the next try looks it up and adopts it
@@ -139,23 +139,11 @@ def _attempt(order: Order, available: Decimal | None) -> bool:
     return False
 
 
-def _log(event: str, order: Order, error: ConnectorError) -> None:
+def _log(event: str, order: Order, error: ConnectorError | StaleAttemptError) -> None:
     log_failure(
         event,
         error=error,
-        operation=error.operation,
-        state=order.status,
-        cycle_id=order.cycle_id,
-        symbol=order.symbol,
-        client_order_id=order.client_order_id,
-    )
-
-
-def _log_stale(order: Order, reason: StaleAttemptError) -> None:
-    log_failure(
-        "attempt_stale",
-        error=reason,
-        operation="submit_order",
+        operation=error.operation if isinstance(error, ConnectorError) else "submit_order",
         state=order.status,
         cycle_id=order.cycle_id,
         symbol=order.symbol,
