@@ -16,7 +16,8 @@ from trading.models import AIDecision, BarHistory, MarketSnapshot, Order
 from trading.services import approvals, fetching
 from trading.services.execution import execute_decision
 from trading.services.gate_preview import preview_all
-from trading.services.price_facts import price_facts
+from trading.services.market_time import market_now
+from trading.services.price_facts import latest_snapshot, latest_snapshots, price_facts
 from trading.services.settings import set_runtime_setting
 
 NOON = datetime(2020, 10, 15, 16, tzinfo=UTC)  # a Thursday, and a session
@@ -248,3 +249,27 @@ def test_preview_says_it_before_the_click(account: Outside) -> None:
     verdict = preview_all([row])[row.pk].verdict
 
     assert verdict.reason == "implausible_price"
+
+
+def test_price_from_before_the_market_clock_went_back_gives_way_to_those_of_now(account: Outside) -> None:
+    decision = wish(STOCK)
+    now = market_now()
+    assert now is not None
+    before = make_snapshot(symbol=STOCK, quoted_at=now + timedelta(hours=2))
+
+    found = latest_snapshot(STOCK)
+
+    assert found is not None
+    assert (found.cycle_id, found.pk != before.pk) == (decision.cycle_id, True)
+    assert latest_snapshots({STOCK}) == {STOCK: found}
+    assert execute_decision(decision.pk) is not None
+
+
+def test_price_that_is_only_known_from_the_future_is_told_as_it_is(account: Outside) -> None:
+    open_cycle()
+    now = market_now()
+    assert now is not None
+    only = make_snapshot(symbol=COIN, quoted_at=now + timedelta(hours=2))
+
+    assert latest_snapshot(COIN) == only
+    assert latest_snapshots({COIN}) == {COIN: only}

@@ -16,8 +16,9 @@ from trading.domain.ages import in_force, is_fresh
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import CycleStatus, DecisionStatus
 from trading.domain.symbols import is_coin
-from trading.models import AgentStatus, AIDecision, Approval, MarketSnapshot, Mode, Order, Position, Saga
+from trading.models import AgentStatus, AIDecision, Approval, Mode, Order, Position, Saga
 from trading.services import gate_inputs, settings, transitions
+from trading.services.price_facts import latest_snapshot
 from trading.services.saga_steps import create_steps
 from trading.services.spans import stage
 from trading.services.waits import is_over
@@ -115,7 +116,7 @@ def _pass_gate(decision: AIDecision) -> UUID | None:
 
     The gate reads the mode again under the lock: one that was set since is obeyed, with a denial.
     """
-    snapshot = MarketSnapshot.objects.filter(symbol=decision.symbol).order_by("-quoted_at").first()
+    snapshot = latest_snapshot(decision.symbol)
     with stage("gate", symbol=decision.symbol), transaction.atomic():
         locks.lock_book()
         if decision.approved and _answer_expired(decision):  # the lock may have been waited for

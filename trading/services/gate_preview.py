@@ -13,6 +13,7 @@ from risk.models import RiskCheck, RiskLimits
 from trading.domain.headroom import Headroom, LimitFigures, closest, headrooms
 from trading.models import AIDecision, MarketSnapshot, Position
 from trading.services import gate_inputs
+from trading.services.price_facts import latest_snapshots
 
 ZERO = Decimal(0)
 
@@ -67,12 +68,6 @@ def rooms_of(check: RiskCheck) -> tuple[Headroom, ...]:
         return ()
     limits = RiskLimits.objects.filter(pk=check.limits_version).first()
     return _rooms(check.figures, limits, check.notional if check.allowed else ZERO)
-
-
-def latest_snapshots(symbols: set[str]) -> dict[str, MarketSnapshot]:
-    """Return the latest price of each symbol, as the gate would read it."""
-    rows = MarketSnapshot.objects.filter(symbol__in=symbols).order_by("symbol", "-quoted_at")
-    return {row.symbol: row for row in rows.distinct("symbol")}
 
 
 def _rooms(figures: object, limits: RiskLimits | None, notional: Decimal) -> tuple[Headroom, ...]:

@@ -4,11 +4,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.db.models import QuerySet
+
 from risk.domain.types import PriceBand, PriceFacts, Reference
 from trading.domain.prices import age_problem, daily_volatility, is_opening
 from trading.domain.symbols import is_coin
 from trading.models import BarHistory, MarketSnapshot
 from trading.services import settings
+from trading.services.market_time import market_now
 
 RECENT = timedelta(hours=2)
 RECENT_PRICES = 5
@@ -30,6 +33,31 @@ class _History(NamedTuple):
 
     closes: list[tuple[date, Decimal]]
     is_whole: bool
+
+
+def latest_snapshot(symbol: str) -> MarketSnapshot | None:
+    """Return the latest price of a symbol, whatever cycle fetched it.
+
+    One from further ahead than any price is allowed to be was stored before the market's clock went back: it gives
+    way to those of now, for else nothing would be traded until the market comes by that time again.
+    """
+    seen = MarketSnapshot.objects.filter(symbol=symbol).order_by("-quoted_at")
+    return _of_now(seen).first() or seen.first()
+
+
+def latest_snapshots(symbols: set[str]) -> dict[str, MarketSnapshot]:
+    """Return the latest price of each symbol, as ``latest_snapshot`` does."""
+    seen = (
+        MarketSnapshot.objects.filter(symbol__in=symbols).order_by("symbol", "-quoted_at").distinct("symbol")
+    )
+    found = {row.symbol: row for row in _of_now(seen)}
+    missing = symbols - found.keys()
+    return found | {row.symbol: row for row in seen.filter(symbol__in=missing)} if missing else found
+
+
+def _of_now(seen: QuerySet[MarketSnapshot]) -> QuerySet[MarketSnapshot]:
+    now, ahead = market_now(), timedelta(seconds=settings.seconds("price_max_age"))
+    return seen if now is None else seen.filter(quoted_at__lte=now + ahead)
 
 
 def price_facts(snapshot: MarketSnapshot, now: datetime) -> PriceFacts:
