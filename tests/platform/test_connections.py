@@ -2,25 +2,24 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psycopg2
 import pytest
-from django.contrib.auth.models import User
 
 from orchestrator_project.db import connection_count
-from orchestrator_project.engines import joined_engines, postgres, roles
+from orchestrator_project.engines import joined_engines, postgres, roles, valkey
 from orchestrator_project.ports import port_is_free
-from orchestrator_project.prepare import seed
-from risk.models import KillSwitch
-from tests.e2e.system import environment, manage
 from tests.platform.conftest import ROOT
 from tests.waiting import wait_until
-from trading.services.tokens import issue_token
 
 MOST_TRIES = 400
 
@@ -100,51 +99,122 @@ def test_a_whole_system_finds_room_on_a_large_machine(monkeypatch: pytest.Monkey
         )
 
 
-@pytest.mark.django_db(transaction=True)
-class TestFullServer:
-    """Every connection that an ordinary role may have is taken, by others of the same role."""
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """A server of its own, of which every connection that an ordinary role may have can be taken."""
 
-    def test_switch_is_engaged_by_command_and_says_how_it_stands(self, full: None, reserve: str) -> None:
-        other = manage("mode")
-        engaged = manage("kill_switch", "engage", "--reason", "no room", "--json")
-        status = manage("kill_switch", "status")
+    url: str
+    environment: dict[str, str]
 
-        assert other.returncode != 0
-        assert "connection slots are reserved" in other.stderr
-        assert '"engaged": true' in engaged.stdout, engaged.stderr
-        assert "engaged: True" in status.stdout
+    def manage(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command on it."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
-    def test_switch_is_engaged_by_rest_with_its_token(self, web: "Web", full: None, reserve: str) -> None:
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Take every connection that our role gets."""
+        held = []
+        try:
+            with contextlib.suppress(psycopg2.OperationalError):
+                for _ in range(MOST_TRIES):
+                    held.append(psycopg2.connect(self.url))
+            assert 90 < len(held) < MOST_TRIES
+            yield
+        finally:
+            for connection in held:
+                connection.close()
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Iterator[Crowded]:
+    """The other tests' server must not be without a connection: this one is nobody else's."""
+    home = Path(tempfile.mkdtemp(prefix="home-", dir="/tmp")).resolve()
+    try:
+        with joined_engines(home) as urls:
+            assert urls.database_url is not None
+            assert urls.reserve_user is not None
+            environment = {
+                **os.environ,
+                "ORCHESTRATOR_HOME": str(home),
+                "DATABASE_URL": urls.database_url,
+                "DATABASE_RESERVE_USER": urls.reserve_user,
+                "REDIS_URL": str(urls.redis_url),
+                "PYTHONUNBUFFERED": "1",
+            }
+            server = Crowded(urls.database_url, environment)
+            prepared = server.manage("prepare")
+            assert prepared.returncode == 0, prepared.stderr
+            yield server
+    finally:
+        valkey.stop(home)
+        postgres.stop(home)
+        shutil.rmtree(home)
+
+
+def engagements(server: Crowded) -> object:
+    return rows(server.url, "SELECT count(*) FROM kill_switch WHERE released_at IS NULL")[0][0]
+
+
+@pytest.fixture(autouse=True)
+def released(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Release the switch of the crowded server after a test of it."""
+    yield
+    if "crowded" in request.fixturenames:
+        request.getfixturevalue("crowded").manage("kill_switch", "release", "--reason", "the test is over")
+
+
+def test_switch_is_engaged_by_command_and_says_how_it_stands(crowded: Crowded) -> None:
+    with crowded.full():
+        other = crowded.manage("mode")
+        engaged = crowded.manage("kill_switch", "engage", "--reason", "no room", "--json")
+        status = crowded.manage("kill_switch", "status")
+
+    assert other.returncode != 0
+    assert "connection slots are reserved" in other.stderr
+    assert '"engaged": true' in engaged.stdout, engaged.stderr
+    assert "engaged: True" in status.stdout
+
+
+def test_without_a_reserve_the_command_says_so_in_one_line(crowded: Crowded) -> None:
+    with crowded.full():
+        engaged = crowded.manage("kill_switch", "engage", DATABASE_RESERVE_USER="")
+
+    assert engaged.returncode == 1
+    (line,) = engaged.stderr.strip().splitlines()
+    assert "connection slots are reserved" in line
+    assert "manage.py kill_switch status" in line
+    assert engagements(crowded) == 0
+
+
+def test_switch_is_engaged_by_rest_with_its_token(crowded: Crowded, web: "Web") -> None:
+    with crowded.full():
         refused = web.get("/api/mode")
         engaged = web.post("/api/kill-switch", {"action": "engage", "reason": "no room"})
         stranger = web.post("/api/kill-switch", {"action": "release", "reason": "x"}, token="0" * 40)
 
-        assert refused.status_code == 503
-        assert engaged.status_code == 200, engaged.text
-        assert stranger.status_code == 401
+    assert refused.status_code == 503
+    assert engaged.status_code == 200, engaged.text
+    assert stranger.status_code == 401
 
-    def test_reserve_is_given_back_after_each_request(self, web: "Web", full: None, reserve: str) -> None:
+
+def test_reserve_is_given_back_after_each_request(crowded: Crowded, web: "Web") -> None:
+    with crowded.full():
         for _ in range(3 * postgres.RESERVED_CONNECTIONS):
             assert web.get("/api/kill-switch").status_code == 200
 
         assert web.get("/api/mode").status_code == 503
 
-    def test_without_a_reserve_the_command_says_so_in_one_line(
-        self, full: None, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("DATABASE_RESERVE_USER", "")
-
-        engaged = manage("kill_switch", "engage")
-
-        assert engaged.returncode == 1
-        (line,) = engaged.stderr.strip().splitlines()
-        assert "connection slots are reserved" in line
-        assert "manage.py kill_switch status" in line
-        assert not KillSwitch.objects.exists()
-
 
 class Web:
-    """The web process on the test's database, with a person's token."""
+    """The web process on the crowded server, with a person's token."""
 
     def __init__(self, port: int, token: str) -> None:
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
@@ -156,49 +226,24 @@ class Web:
     def post(self, path: str, body: dict[str, str], *, token: str = "") -> httpx.Response:
         return self._client.post(path, json=body, headers={"Authorization": f"Token {token or self._token}"})
 
-
-@pytest.fixture
-def reserve() -> str:
-    """The reserve's role; a server that was given from outside may have none."""
-    user = os.environ.get("DATABASE_RESERVE_USER")
-    if not user:
-        pytest.skip("this server has no reserve: DATABASE_RESERVE_USER is not set")
-    return user
+    def answers(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return self._client.get("/health/live").status_code == 200
+        return False
 
 
 @pytest.fixture
-def web(transactional_db: None, tmp_path: Path) -> Iterator[Web]:
+def web(crowded: Crowded, tmp_path: Path) -> Iterator[Web]:
     """A web process that has no connection of its own yet."""
-    seed()
-    token = issue_token(user=User.objects.get(username="admin")).text
+    token = crowded.manage("api_token", "admin").stdout.strip()
     port = next(port for port in range(8700, 8800) if port_is_free("127.0.0.1", port))
     command = [sys.executable, "-m", "uvicorn", "orchestrator_project.asgi:application", "--port", str(port)]
     with (tmp_path / "web.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=ROOT, env=crowded.environment, stdout=log, stderr=log)
     web = Web(port, token)
-
-    def answers() -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return web._client.get("/health/live").status_code == 200
-        return False
-
-    wait_until(answers, seconds=90, what="the web process")
-    yield web
-    process.kill()
-    process.wait(30)
-
-
-@pytest.fixture
-def full(transactional_db: None) -> Iterator[None]:
-    """Take every connection that our role gets."""
-    seed()
-    held = []
     try:
-        with contextlib.suppress(psycopg2.OperationalError):
-            for _ in range(MOST_TRIES):
-                held.append(psycopg2.connect(environment()["DATABASE_URL"]))
-        assert 90 < len(held) < MOST_TRIES
-        yield
+        wait_until(web.answers, seconds=90, what="the web process")
+        yield web
     finally:
-        for connection in held:
-            connection.close()
+        process.kill()
+        process.wait(30)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from risk.services import locks
 from tests.factories import make_agent
@@ -54,20 +54,20 @@ def test_each_lock_has_its_name_its_holder_and_its_age(
     assert found.longest_hold(name) == mine[0].seconds
 
 
-def test_who_waits_for_the_switch_and_behind_whom() -> None:
-    def engage() -> None:
-        with locks.switch_exclusive():
-            pass
+def test_who_waits_for_the_book_and_behind_whom() -> None:
+    def judge() -> None:
+        with transaction.atomic():
+            locks.lock_book()
 
-    with held(hold_switch) as may_go, beside(engage):
+    with held(hold_book) as may_go, beside(judge):
         wait_for_blocked()
         found = read_locks()
         may_go.set()
 
-    (hold,), (wait,) = found.holds, found.waits
-    assert (wait.lock, wait.blocked_by) == ("switch", (hold.session,))
-    assert found.longest_wait("switch") == wait.seconds
-    assert "waits for switch since 0 s, behind orchestrator " in words_of(wait)
+    (hold,), (wait,) = [entry for entry in found.holds if entry.lock == "book"], found.waits
+    assert (wait.lock, wait.blocked_by) == ("book", (hold.session,))
+    assert found.longest_wait("book") == wait.seconds
+    assert "waits for book since 0 s, behind orchestrator " in words_of(wait)
 
 
 def test_a_row_that_somebody_waits_for_has_its_tables_name() -> None:
