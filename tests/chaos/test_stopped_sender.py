@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
+from connectors.departure import LAST_BYTE_SECONDS
 from tests import forked
 from tests.chaos.conftest import Length, Say
 from tests.chaos.engaging import LOADING_SECONDS
@@ -56,7 +57,7 @@ class Pace:
     @property
     def oldest(self) -> float:
         """The age at which a request may begin at the latest: proved young, then bounded."""
-        return self.age + self.order_timeout + 1.0
+        return self.age + max(self.order_timeout, LAST_BYTE_SECONDS) + 1.0
 
 
 LONG = Pace({}, 10, 60.0, (1.0, 180.0))

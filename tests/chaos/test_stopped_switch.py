@@ -98,6 +98,14 @@ def drawn(seed: int, number: int) -> Trial:
     )
 
 
+@pytest.fixture(autouse=True)
+def time_of_a_crowded_machine(length: Length, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold the bounds to the second in the long form; in the short one tell a wait without end from a slow machine."""
+    if not length.is_long:
+        for name in ("ENGAGE_SECONDS", "FLATTEN_SECONDS"):
+            monkeypatch.setattr(f"{__name__}.{name}", 60.0)
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a trial showed; ``findings`` is what breaks a promise."""
