@@ -150,7 +150,7 @@ def test_lock_is_given_back_when_the_request_fails() -> None:
 
     with beside(fail):
         pass
-    assert nobody_holds()
+    wait_until(nobody_holds, what="the lock is given back")
 
 
 def test_lock_that_was_granted_to_an_interrupted_caller_ends_with_its_session(
@@ -170,7 +170,7 @@ def test_lock_that_was_granted_to_an_interrupted_caller_ends_with_its_session(
 
     with beside(take) as taking:
         assert taking.result(THREAD_SECONDS)
-    assert nobody_holds()
+    wait_until(nobody_holds, what="the session ends, and its lock")
 
 
 def test_soft_limit_is_held_off_until_the_lock_is_given_back() -> None:
