@@ -423,7 +423,11 @@ def test_cancels_are_repeated_until_the_broker_confirms(account: Outside) -> Non
     assert report.remaining_orders == [order_of(saga).client_order_id]
     assert kill_switch.remaining().open_orders == [order_of(saga).client_order_id]
 
-    Guardian().look()
+    now = [0.0]
+    guard = Guardian(clock=lambda: now[0])
+    guard.look()
+    now[0] += 60
+    guard.look()
 
     assert order_of(saga).status == "canceled"
     assert kill_switch.remaining().open_orders == []

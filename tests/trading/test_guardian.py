@@ -1,5 +1,6 @@
 """Whoever engaged may die in any line: the guardian goes on until everything that was asked for is done."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from decimal import Decimal
 
@@ -40,6 +41,18 @@ def stopped_seller() -> AbstractContextManager[object]:
     return held_beside(locks.flatten_alone)
 
 
+@pytest.fixture
+def later(guard: Guardian, now: list[float]) -> Callable[[], None]:
+    """Look when whoever engaged has had his turn, and each time a minute later."""
+
+    def look() -> None:
+        guard.look()
+        now[0] += 60
+        guard.look()
+
+    return look
+
+
 def done() -> SwitchFollowUp:
     return SwitchFollowUp.objects.get()
 
@@ -50,12 +63,14 @@ def test_nothing_to_guard_asks_nobody(account: Outside, guard: Guardian) -> None
     assert account.requests() == []
 
 
-def test_flag_alone_is_taken_to_its_end(account: Outside, guard: Guardian) -> None:
+def test_flag_alone_is_taken_to_its_end(account: Outside, guard: Guardian, later: Callable[[], None]) -> None:
     account.fill_never()
     account.place(STOCK, "1", client_order_id="guarded")
     make_engagement()
 
     guard.look()
+    assert account.order("guarded")["status"] == "new"  # whoever engaged has his turn first
+    later()
 
     assert account.order("guarded")["status"] == "canceled"
     assert all((done().announced_at, done().senders_ended_at, done().cancelled_at))
@@ -65,7 +80,7 @@ def test_flag_alone_is_taken_to_its_end(account: Outside, guard: Guardian) -> No
 
 
 def test_sale_that_was_asked_for_goes_on_until_nothing_is_held(
-    account: Outside, guard: Guardian, now: list[float]
+    account: Outside, later: Callable[[], None]
 ) -> None:
     account.hold(STOCK, "2")
     account.hold(COIN, "0.5")
@@ -73,29 +88,26 @@ def test_sale_that_was_asked_for_goes_on_until_nothing_is_held(
     account.venue.fault(kind="error", route="GET /v2/positions", times=1)
     make_engagement(flatten_by="ada")
 
-    guard.look()
+    later()
     assert (account.posts(), done().flattened_at) == ([], None)
     assert "not known" in done().problems[0]
-    now[0] += 60
-    guard.look()
+    later()
 
     wait_until(lambda: not account.positions(), what="everything is sold")
-    now[0] += 60
-    guard.look()
+    later()
     assert done().flattened_at is not None
     assert len(account.posts()) == 2
     assert not Position.objects.exists()
 
 
-def test_what_fills_after_the_sale_is_sold_too(account: Outside, guard: Guardian, now: list[float]) -> None:
+def test_what_fills_after_the_sale_is_sold_too(account: Outside, later: Callable[[], None]) -> None:
     make_engagement(flatten_by="ada")
-    guard.look()
+    later()
     assert done().flattened_at is not None
     account.hold(STOCK, "2")
     sync_portfolio(None)
 
-    now[0] += 60
-    guard.look()
+    later()
 
     wait_until(lambda: not account.positions(), what="everything is sold")
 
@@ -201,7 +213,7 @@ def test_stopped_sender_is_shut_out_without_any_engagement(
 
 
 def test_step_that_fails_keeps_no_other_from_its_turn(
-    account: Outside, guard: Guardian, monkeypatch: pytest.MonkeyPatch
+    account: Outside, later: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ValueError("a bug")
@@ -212,7 +224,7 @@ def test_step_that_fails_keeps_no_other_from_its_turn(
     account.place(STOCK, "1", client_order_id="guarded-although")
     make_engagement()
 
-    guard.look()
+    later()
 
     assert account.order("guarded-although")["status"] == "canceled"
 

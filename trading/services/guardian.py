@@ -26,6 +26,7 @@ from trading.services.following import record_sales
 from trading.services.senders import shut_out_silent
 
 log = structlog.get_logger(__name__)
+CALLERS_TURN_SECONDS = 5.0  # whoever engaged does these things first, and can say what was done
 CANCEL_AGAIN_SECONDS = 15.0
 CANCEL_SECONDS = 10.0
 FLATTEN_SECONDS = 20.0
@@ -41,7 +42,7 @@ class Guardian:
     _engagement: UUID | None = None
     _before: frozenset[Session] | None = None
     _cancel_at: float = 0.0
-    _flatten_at: float = 0.0
+    _flatten_at: float | None = None
     _passes: int = 0
 
     def look(self) -> None:
@@ -71,7 +72,7 @@ class Guardian:
             return
         if engagement.pk != self._engagement:
             self._engagement, self._before, self._passes = engagement.pk, None, 0
-            self._cancel_at = self._flatten_at = 0.0
+            self._cancel_at, self._flatten_at = self.clock() + CALLERS_TURN_SECONDS, None
         done = switch_follow_up.follow_up_of(engagement)
         if done.senders_ended_at is None:
             self._await_senders(engagement)
@@ -103,6 +104,8 @@ class Guardian:
             self._cancel_at = self.clock() + 1.0
 
     def _flatten(self, engagement: KillSwitch) -> None:
+        if self._flatten_at is None:
+            self._flatten_at = self.clock() + CALLERS_TURN_SECONDS
         if self.clock() < self._flatten_at:
             return
         report = flatten_positions(engagement, within_seconds=FLATTEN_SECONDS)
