@@ -1,7 +1,8 @@
 """From Alpaca's trading answers to our value types; pure functions.
 
 Each raises ``UnavailableError`` naming the field it could not read: a position or an order that cannot be
-understood must stop its reader, not be left out.
+understood must stop its reader, not be left out. What stops trading reads row by row instead, and
+names what it could not read (``unreadable_row``): one odd row must not keep all others from being cancelled or sold.
 """
 
 from collections.abc import Mapping

@@ -13,8 +13,7 @@ from risk.services import switch
 from trading.admin.base import RecordAdmin, labelled
 from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, posted, require
 from trading.services import kill_switch, switch_follow_up
-from trading.services.flatten import flatten_positions
-from trading.services.following import record_sales
+from trading.services.stopping import sell_everything, stop_trading
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
 PAGE = "admin:risk_killswitch_changelist"
@@ -85,7 +84,7 @@ class KillSwitchAdmin(RecordAdmin):
         require(request, ENGAGE)
         form = ReasonForm(posted(request), initial={"reason": BY_HAND})
         if form.is_valid():
-            report = kill_switch.engage(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
+            report = stop_trading(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
             _tell_engaged(request, report)
             return redirect(PAGE)
         page = FormPage(
@@ -120,12 +119,10 @@ class KillSwitchAdmin(RecordAdmin):
         form = ConfirmForm(posted(request))
         if form.is_valid():
             try:
-                switch.ask_to_flatten(engagement, actor=request.user.get_username())
+                report = sell_everything(engagement, actor=request.user.get_username())
             except SwitchStateError as error:
                 messages.warning(request, f"Nothing was done: {error}.")
                 return redirect(PAGE)
-            report = flatten_positions(engagement)
-            record_sales()
             sold = ", ".join(report.ordered) or "nothing"
             messages.success(request, f"Ordered to be sold: {sold}.")
             if not report.is_done:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from risk.errors import SwitchStateError
 from risk.services import switch
 from trading.services import flatten, kill_switch, switch_follow_up
-from trading.services.following import record_sales
+from trading.services.stopping import stop_trading
 
 
 class Command(BaseCommand):
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
     def _engage(self, options: dict[str, Any]) -> dict[str, Any]:
         reason = options["reason"] or "engaged from the command line"
-        report = kill_switch.engage(actor=_actor(), reason=reason, flatten=options["flatten"])
+        report = stop_trading(actor=_actor(), reason=reason, flatten=options["flatten"])
         facts: dict[str, Any] = {
             "engaged": True,
             "already_engaged": report.already_engaged,
@@ -47,7 +47,6 @@ class Command(BaseCommand):
             "unprotected_positions": report.unprotected_positions,
         }
         if options["flatten"]:
-            record_sales()
             sold = report.flattening or flatten.FlattenReport()
             facts["flatten_ordered"] = sold.ordered
             facts["remaining_positions"] = _held(sold.remaining)

@@ -24,7 +24,7 @@ from trading.models import Mode
 from trading.models.control import TradingStateChoice
 from trading.services import control, kill_switch, modes
 from trading.services.flatten import FlattenReport
-from trading.services.following import record_sales
+from trading.services.stopping import stop_trading
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
 
@@ -162,14 +162,13 @@ class KillSwitchView(ApiView):
 
 
 def _engage(actor: str, reason: str, *, flatten: bool) -> dict[str, Any]:
-    report = kill_switch.engage(actor=actor, reason=reason, flatten=flatten)
+    report = stop_trading(actor=actor, reason=reason, flatten=flatten)
     done: dict[str, Any] = {
         "already_engaged": report.already_engaged,
         "cancel_requested": report.cancel_requested,
         "problems": report.problems,
     }
     if flatten:
-        record_sales()
         sold = report.flattening or FlattenReport()
         done |= {"flatten_ordered": sold.ordered, "problems": report.problems + sold.problems}
     return done
