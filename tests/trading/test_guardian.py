@@ -19,11 +19,12 @@ from tests.trading.scenes import ago
 from tests.trading.test_kill_switch import stopped_sender
 from tests.waiting import wait_until
 from trading.models import Order, Position, SwitchFollowUp
-from trading.services import flatten, guardian, senders
+from trading.services import flatten, guardian, kill_switch, senders
 from trading.services.flatten import flatten_positions
 from trading.services.guardian import Guardian
 from trading.services.portfolio import sync_portfolio
 from trading.services.providers import current_providers
+from trading.services.stopping import stop_trading
 
 
 @pytest.fixture
@@ -147,6 +148,28 @@ def test_row_that_cannot_be_read_is_named_and_the_others_are_sold(
 
 def test_sale_takes_no_turn_behind_a_used_up_limit(account: Outside) -> None:
     account.hold(STOCK, "2")
+    use_up_the_limit()
+
+    report = flatten_positions(make_engagement())
+
+    assert report.ordered == [STOCK]
+
+
+def test_record_of_the_sale_takes_no_turn_behind_a_used_up_limit(account: Outside) -> None:
+    for symbol in (STOCK, OTHER_STOCK):
+        account.hold(symbol, "2")
+    sync_portfolio(None)
+    use_up_the_limit()
+
+    report = stop_trading(actor="ada", reason="enough", flatten=True)
+
+    assert (report.problems, report.unprotected_positions) == ([], [])
+    assert kill_switch.remaining() == kill_switch.Remaining(open_orders=[], unprotected_positions=[])
+    sales = Order.objects.filter(purpose="flatten")
+    assert [(o.status, o.fills.count()) for o in sales] == [("filled", 1)] * 2
+
+
+def use_up_the_limit() -> None:
     throttle = next(t for t in current_providers().throttles if t.provider == "alpaca trading")
     with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         seconds, _ = client.time()
@@ -154,10 +177,6 @@ def test_sale_takes_no_turn_behind_a_used_up_limit(account: Outside) -> None:
             f"other-{number}": (seconds + 30) * 1_000_000 for number in range(throttle.limits.requests + 50)
         }
         client.zadd(throttle._keys[0], late)
-
-    report = flatten_positions(make_engagement())
-
-    assert report.ordered == [STOCK]
 
 
 def test_two_who_sell_everything_take_turns_and_sell_once(threaded_account: Outside) -> None:

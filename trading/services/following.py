@@ -4,14 +4,16 @@ from contextlib import suppress
 from uuid import UUID
 
 from django.db import DatabaseError
+from django.utils import timezone
 
+from connectors.base import Broker
 from connectors.errors import ConnectorError
 from risk.services import locks
 from trading.domain.order_ids import Purpose
 from trading.errors import TradingError
 from trading.models import Order
-from trading.services.order_truth import record_broker_order
-from trading.services.portfolio import sync_portfolio
+from trading.services.order_truth import record_broker_order, record_told
+from trading.services.portfolio import submitted_after, sync_portfolio
 from trading.services.providers import current_providers
 from trading.services.submission import submit_order
 
@@ -21,16 +23,33 @@ RECORD_PATIENCE_SECONDS = 1.0
 def record_sales() -> None:
     """Write down how the orders to flatten stand, and what is held then, as far as it can be done now.
 
-    Whoever was stopped with the book in hand must not keep us: what cannot be done now is done by ``follow_order``.
+    It asks as the switch does, so a used up limit of ours does not delay it: one request for all orders, one for all
+    fills, then a sync of one look. Whoever was stopped with the book in hand must not keep us: what cannot be done
+    now is done by ``follow_order``.
     """
     with suppress(ConnectorError, TradingError, DatabaseError):
         broker = current_providers().switch_broker
-        for order in Order.objects.open().filter(purpose=Purpose.FLATTEN, broker_order_id__isnull=False):
-            told = broker.order(order.broker_order_id or "")
-            if told is not None:
-                record_broker_order(order, told)
+        _record_open_sales(broker)
         with locks.patience(RECORD_PATIENCE_SECONDS):
-            sync_portfolio(None)
+            sync_portfolio(None, looks=1, broker=broker)
+
+
+def _record_open_sales(broker: Broker) -> None:
+    selling = {
+        order.broker_order_id: order
+        for order in Order.objects.open().filter(purpose=Purpose.FLATTEN, broker_order_id__isnull=False)
+    }
+    if not selling:
+        return
+    since = submitted_after(
+        broker.clock(), min(order.created_at for order in selling.values()), timezone.now()
+    )
+    listed = [told for told in broker.orders(open_only=False, after=since) if told.broker_order_id in selling]
+    news = [told for told in listed if told.filled_quantity > selling[told.broker_order_id].filled_quantity]
+    fills = broker.fills(after=since) if news else []
+    for told in listed:
+        theirs = [fill for fill in fills if fill.broker_order_id == told.broker_order_id]
+        record_told(selling[told.broker_order_id], told, theirs)
 
 
 def follow_order(order_id: UUID) -> Order:

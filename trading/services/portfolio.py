@@ -17,7 +17,7 @@ from trading.errors import WorldMismatchError
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.models.portfolio import next_in_order
 from trading.services import clock_watch, stages, sync_order, transitions, watchdog
-from trading.services.providers import Providers, current_providers
+from trading.services.providers import current_providers
 
 SYNCED = "position_synced"
 MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster
@@ -75,7 +75,9 @@ class PortfolioTruth:
     is_stored: bool = False
 
 
-def sync_portfolio(cycle_id: UUID | None, *, looks: int = LOOKS) -> PortfolioTruth:
+def sync_portfolio(
+    cycle_id: UUID | None, *, looks: int = LOOKS, broker: Broker | None = None
+) -> PortfolioTruth:
     """Ask the broker for clock, account and positions and store them; return what it said.
 
     An answer older than what is stored already changes nothing, and says so (``is_stored``).
@@ -83,6 +85,7 @@ def sync_portfolio(cycle_id: UUID | None, *, looks: int = LOOKS) -> PortfolioTru
     Args:
         looks: how often to look at most while orders fill under our eyes; with one, such a fill may count
             twice until the next sync, never not at all.
+        broker: whom to ask, the same account; the ordinary one where not said.
 
     Raises:
         WorldMismatchError: it is another account than the one this database belongs to.
@@ -90,7 +93,7 @@ def sync_portfolio(cycle_id: UUID | None, *, looks: int = LOOKS) -> PortfolioTru
     """
     providers = current_providers()
     try:
-        truth = _ask(providers, looks)
+        truth = _ask(broker or providers.broker, looks)
     except ConnectorError as error:
         watchdog.sync_failed(error)
         raise
@@ -194,13 +197,19 @@ def _hand_over(known: tuple[KnownOrder, ...]) -> None:
             )
 
 
-def _ask(providers: Providers, looks: int) -> PortfolioTruth:
+def submitted_after(clock: MarketClock, created_at: datetime, now: datetime) -> datetime:
+    """Return the broker's time before which an order we made at ``created_at`` (wall time) was not submitted.
+
+    Where a clock stepped back since, an order seems to come from the future, and may have been submitted before.
+    """
+    return clock.now - max(now - created_at, timedelta(0)) - MARGIN
+
+
+def _ask(broker: Broker, looks: int) -> PortfolioTruth:
     known = known_orders()  # before the place is taken: see there
     sequence, asked_at = sync_order.take_place(), timezone.now()
-    broker = providers.broker
     clock = broker.clock()
-    # Where a clock stepped back since, an order seems to come from the future: it is asked for alone then.
-    since = clock.now - max(asked_at - _oldest(known, asked_at), timedelta(0)) - MARGIN
+    since = submitted_after(clock, _oldest(known, asked_at), asked_at)  # what it misses is asked for alone
     fills = _with_fills(broker, known, since)
     for look in range(1, looks + 1):
         included = fills  # told before the positions: what they include at least

@@ -16,6 +16,7 @@ def stop_trading(*, actor: str, reason: str, flatten: bool = False) -> kill_swit
     report = kill_switch.engage(actor=actor, reason=reason, flatten=flatten)
     if flatten:
         record_sales()
+        report.unprotected_positions = kill_switch.remaining().unprotected_positions
     return report
 
 
