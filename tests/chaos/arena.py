@@ -23,11 +23,11 @@ from celery import Celery
 
 from orchestrator_project.engines import EngineError, ensure_running, joined_engines, processes
 from orchestrator_project.engines.state import EngineState, read_state
-from orchestrator_project.ports import port_is_free
 from orchestrator_project.processes import process_specs
 from orchestrator_project.supervisor import ProcessSpec
 from tests import forked
 from tests.chaos.stepping import BROKER, DATABASE, MACHINE, SteppedClock, clocks
+from tests.ports import free_port
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
@@ -82,7 +82,7 @@ class Arena:
         self.wall: dict[str, SteppedClock] = {}  # of each group of processes, where it can be stepped
         self._specs = {
             spec.name: replace(spec, env=self.environment())
-            for spec in process_specs(home=home, port=_free_port(), workers=workers, venue=None)
+            for spec in process_specs(home=home, port=free_port(), workers=workers, venue=None)
         }
         self._running: dict[str, ForkServerProcess] = {}
         self._guard = threading.Lock()
@@ -321,10 +321,3 @@ def _kill(process: psutil.Process) -> None:
         process.send_signal(signal.SIGKILL)
     except psutil.NoSuchProcess:
         return
-
-
-def _free_port() -> int:
-    for port in range(18_000, 19_900):
-        if port_is_free("127.0.0.1", port):
-            return port
-    raise RuntimeError("no free port")

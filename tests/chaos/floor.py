@@ -17,11 +17,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from connectors.throttle.shared import PREFIX
-from orchestrator_project.ports import port_is_free
 from orchestrator_project.prepare import seed
 from risk.errors import SwitchStateError
 from tests.e2e.system import System, environment
 from tests.factories import make_cycle, make_limits, make_strategy, make_user
+from tests.ports import free_port
 from tests.trading.outside import ORDERS, Outside
 from tests.trading.scenes import forget_prices, price_of, wish
 from tests.venue_process import VenueProcess
@@ -49,7 +49,7 @@ class Floor:
         self.outside = outside
         self.venue = outside.venue
         self.home = Path(tempfile.mkdtemp(prefix="floor-", dir=settings.ENVIRONMENT.orchestrator_home))
-        port = _free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.token = issue_token(user=make_user(is_superuser=True)).text
         self.system = System(self.home, workers=workers, also=frozenset({"web"}), port=port)
@@ -226,10 +226,3 @@ def engage_environment() -> dict[str, str]:
 def _purge() -> None:
     with redis.Redis.from_url(settings.REDIS_URL) as queue:
         queue.delete("default")
-
-
-def _free_port() -> int:
-    for port in range(16_000, 17_900):
-        if port_is_free("127.0.0.1", port):
-            return port
-    raise RuntimeError("no free port")

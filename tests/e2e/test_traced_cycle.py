@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from tests.ai.chat_server import ChatServer
 from tests.e2e.system import System
 from tests.e2e.truth import wait_for_end
 from tests.otlp import Collector, SeenSpan
+from tests.ports import free_port
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading import tasks
@@ -107,12 +107,6 @@ def told(seeded: None, market: VenueProcess) -> Iterator[Told]:
             collector.spans(),
         )
     shutil.rmtree(home, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _page(port: int) -> bool:

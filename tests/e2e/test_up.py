@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from orchestrator_project.engines.state import read_state
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)  # each waits for several starts, with deadlines of their own
@@ -32,7 +33,7 @@ class Up:
 
     def __init__(self, home: Path, *arguments: str, **environment: str) -> None:
         self.home = home
-        self.port = _free_port()
+        self.port = free_port()
         self._output = (home.parent / f"{home.name}.out").open("w+")
         keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
         self.process = subprocess.Popen(
@@ -82,12 +83,6 @@ def _home_of(process: psutil.Process) -> str | None:
         return process.environ().get("ORCHESTRATOR_HOME") or str(Path(process.cwd()).parent)
     except psutil.Error:
         return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -3,23 +3,16 @@
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 from connectors.errors import UnavailableError
 from connectors.events import EventBus
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the wrapper in /usr/sbin wants to be another user
-
-
-def free_port() -> int:
-    """Return a loopback port nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def missing() -> str:
