@@ -111,9 +111,9 @@ def _measure(chat: Chat, api_base: str) -> int:
 
 def _one_cycle(number: int, chat: Chat, watch: Watch) -> tuple[str, bool]:
     from tests.e2e.system import run_cycle_json
+    from trading.core import settings
     from trading.domain.symbols import is_coin
     from trading.models import DecisionRecord, Event
-    from trading.services import settings
 
     before = chat.calls
     chat.most = 0

@@ -152,7 +152,7 @@ def served(token: str) -> Iterator[Server]:
 
 def statement(wanted: Any, position: Any) -> tuple[str, list[Any]]:
     """Return the page as one statement, as a person would write it who knows the indexes."""
-    from trading.services.decision_rows import LINKED, columns
+    from trading.core.decision_rows import LINKED, columns
     from trading.services.enriched import keys_statement
 
     keys, values = keys_statement(wanted, position=position, limit=50)
@@ -409,7 +409,7 @@ def main() -> int:
     rows = int(sys.argv[1].replace("_", "")) if len(sys.argv) > 1 else 1_000_000
     with filled(rows, Path(sys.argv[2]) if len(sys.argv) > 2 else None) as cursor:
         from tests.factories import make_user
-        from trading.services.settings import set_runtime_setting
+        from trading.core.settings import set_runtime_setting
         from trading.services.tokens import issue_token
 
         set_runtime_setting(name="limit_api", value="1000000", actor="benchmark")

@@ -151,9 +151,9 @@ def _decision(asset: Any, action: str, *, running: bool) -> tuple[Any, Any]:
     """Return a decision that may trade, with its price, in a cycle of its own."""
     from django.utils import timezone
 
+    from trading.core.providers import current_providers
     from trading.models import AgentStatus, AIDecision, Cycle, MarketSnapshot, Strategy
     from trading.services.market_time import market_now
-    from trading.services.providers import current_providers
 
     AgentStatus.objects.update(mode="autonomous")
     symbol = asset.pk

@@ -26,8 +26,8 @@ def main() -> int:
         from tests.e2e.system import System
         from tests.otlp import Collector
         from tests.waiting import wait_until
+        from trading.core.settings import CYCLE_SCHEDULE, set_runtime_setting
         from trading.models import AgentStatus
-        from trading.services.settings import CYCLE_SCHEDULE, set_runtime_setting
 
         AgentStatus.objects.update(mode="autonomous")
         schedule = PeriodicTask.objects.filter(name=CYCLE_SCHEDULE)

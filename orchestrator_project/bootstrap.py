@@ -8,14 +8,14 @@ from django.db import connection
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
+from trading.core.providers import current_providers
+from trading.core.trace_spans import note_cycle, stage
 from trading.domain.ages import TOLERANCE
 from trading.errors import CycleRunningError, NotConfiguredError
 from trading.models import Asset
 from trading.services.assets import refresh_assets
 from trading.services.cycles import start_cycle
 from trading.services.portfolio import sync_portfolio
-from trading.services.providers import current_providers
-from trading.services.spans import note_cycle, stage
 from trading.tasks import launch
 
 PATIENCE = timedelta(seconds=60)

@@ -24,10 +24,10 @@ from orchestrator_project.doctor.finding import Answer, Check, Finding, Status, 
 from orchestrator_project.prepare import is_seeded
 from trading.api.serializers import ApiSerializer
 from trading.api.views.base import ApiView
+from trading.core.providers import current_providers
 from trading.errors import NotConfiguredError
 from trading.services import disk_space
 from trading.services.lock_registry import kind_of, read_locks
-from trading.services.providers import current_providers
 
 LOOK_SECONDS = 2.5  # a wave of looks; there are three, so a probe is answered within 8 s
 PROBE_KEPT_SECONDS = 2.0

@@ -13,9 +13,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from orchestrator_project.session_limits import unlimited_statements
 from risk.models import RiskLimits
+from trading.core import settings, stages
 from trading.domain.runtime_settings import SPECS
 from trading.models import AgentStatus, RuntimeSetting, Strategy
-from trading.services import settings, stages
 
 FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"

@@ -12,7 +12,7 @@ from django.db import connection
 
 SERVER_SIDE = MappingProxyType(
     {
-        # Statements that are prepared (trading/services/prepared.py) are planned once: by its estimates the
+        # Statements that are prepared (trading/core/prepared_statements.py) are planned once: by its estimates the
         # server would rather plan a dozen joins anew each time, which takes twice as long as they do.
         "plan_cache_mode": "force_generic_plan",
         "lock_timeout": "15s",  # a holder that was stopped loses its session before

@@ -8,7 +8,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, connection
 
 from connectors.errors import ConnectorError
-from trading.services.single import only_one
+from trading.core.process_lock import only_one
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 0.5

@@ -11,9 +11,9 @@ from celery import current_task
 from celery.exceptions import Reject
 from django.db import Error, InterfaceError, OperationalError, connections
 
-from trading.services.causes import caused_by
-from trading.services.correlation import correlation_ids
-from trading.services.spans import stage
+from trading.core.causation import caused_by
+from trading.core.correlation import correlation_ids
+from trading.core.trace_spans import stage
 
 P = ParamSpec("P")
 log = structlog.get_logger(__name__)

@@ -15,6 +15,12 @@ from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
 from connectors.errors import ConnectorError, UnavailableError
+from trading.core import cycle_log
+from trading.core.correlation import correlation_ids
+from trading.core.failures import log_failure
+from trading.core.providers import current_providers
+from trading.core.trace_spans import context_of_cycle, note_cycle, stage
+from trading.core.work import Kind, Work
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError, TradingError
 from trading.models import Cycle, Saga
@@ -30,12 +36,7 @@ from trading.services import (
     sagas,
 )
 from trading.services.analysis import analyse_cycle
-from trading.services.correlation import correlation_ids
-from trading.services.failures import log_failure
-from trading.services.providers import current_providers
-from trading.services.spans import context_of_cycle, note_cycle, stage
 from trading.services.submission import UNSENT
-from trading.services.sweeping import Kind, Work
 from trading.task_base import resilient
 
 log = structlog.get_logger(__name__)
@@ -91,7 +92,7 @@ def _guarded(cycle_id: str, operation: str, work: Callable[[], object]) -> None:
         raise
     except Exception as error:
         log.exception("fetch_failed", cycle_id=cycle_id, operation=operation)
-        cycles.record_error(UUID(cycle_id), operation=operation, error=error)
+        cycle_log.record_error(UUID(cycle_id), operation=operation, error=error)
 
 
 @shared_task(name="trading.fetch_stocks", soft_time_limit=20, time_limit=30)

@@ -15,12 +15,13 @@ from django.utils import timezone
 from connectors.base import Account, QuoteSource
 from connectors.errors import ConnectorError, RejectedError
 from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
+from trading.core import settings
+from trading.core.provider_health import in_words, provider_health
+from trading.core.providers import ALPACA_TRADING, current_providers, venue_file
 from trading.domain.ages import is_fresh
 from trading.errors import NotConfiguredError
 from trading.models import AgentStatus, Asset
-from trading.services import clock_watch, settings
-from trading.services.provider_health import in_words, provider_health
-from trading.services.providers import ALPACA_TRADING, current_providers, venue_file
+from trading.services import clock_watch
 
 ACTIVE = "ACTIVE"
 STOCK, COIN = "AAPL", "BTC/USD"

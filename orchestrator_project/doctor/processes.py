@@ -11,9 +11,10 @@ from connectors import notices as services
 from connectors.errors import ConfigurationError
 from orchestrator_project.celery import app
 from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
+from trading.core import settings
 from trading.domain.ages import TOLERANCE, is_fresh_age
 from trading.models import AgentStatus, Cycle, Heartbeat, ParkedEvent
-from trading.services import notifying, outbox, settings
+from trading.services import notifying, outbox
 from trading.services.lookout import GRACE_SECONDS, SILENT_INTERVALS
 from trading.services.relaying import PROCESS
 from trading.services.schedule import why_no_cycle_starts

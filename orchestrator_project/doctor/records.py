@@ -8,11 +8,11 @@ from django.utils import timezone
 from orchestrator_project.doctor.finding import START, Answer, Check, failed, ok, warning
 from risk.models import RiskLimits
 from risk.services import switch
+from trading.core import settings
 from trading.domain.ages import is_fresh_age
 from trading.domain.runtime_settings import SPECS
 from trading.errors import SettingError
 from trading.models import Asset, Strategy
-from trading.services import settings
 
 ASSETS_MAX_AGE = timedelta(hours=25)  # listed at the start and by each maintenance cycle, which is hourly
 

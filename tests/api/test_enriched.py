@@ -17,9 +17,9 @@ from orchestrator_project.openapi import document
 from tests import factories
 from tests.api.conftest import Api
 from tests.api.test_skeleton import named, problem
+from trading.core import stages
+from trading.core.decision_rows import OLDER
 from trading.models import AIDecision
-from trading.services import stages
-from trading.services.decision_rows import OLDER
 from trading.services.timeline import timeline_of
 
 PATH = "/api/ai-decisions/enriched"

@@ -19,9 +19,9 @@ from tests.risk.threads import at_once
 from tests.trading.lock_holders import held, hold_book
 from tests.trading.scenes import ago
 from tests.venue_process import VenueProcess
+from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import Heartbeat, Strategy
 from trading.services import disk_space, lock_registry
-from trading.services.settings import CYCLE_SCHEDULE
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 
 from tests.api.conftest import Api
 from tests.factories import make_candidate, make_decision, make_event, make_order
+from trading.core.settings import set_runtime_setting
 from trading.models import Event, Order
-from trading.services.settings import set_runtime_setting
 
 
 def problem(response: Any, status: int) -> dict[str, Any]:

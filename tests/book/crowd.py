@@ -13,11 +13,12 @@ from uuid6 import uuid7
 from connectors.errors import ConnectorError
 from tests.factories import make_cycle, make_decision, make_snapshot, make_strategy
 from tests.trading.scenes import ago
+from trading.core import providers
+from trading.core.providers import current_providers
 from trading.errors import TradingError
 from trading.models import AIDecision, Asset, Cycle, Saga
-from trading.services import execution, providers, sagas
+from trading.services import execution, sagas
 from trading.services.market_time import market_now
-from trading.services.providers import current_providers
 
 SYMBOLS = 140
 PROCESSES = multiprocessing.get_context("fork")

@@ -37,9 +37,10 @@ from tests.factories import (
     make_strategy,
 )
 from tests.trading.scenes import wrong_stages
+from trading.core import transitions
 from trading.domain.statuses import OPEN_ORDER
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Position, Saga
-from trading.services import execution, portfolio, sync_order, transitions
+from trading.services import execution, portfolio, sync_order
 from trading.services.portfolio import KnownOrder, PortfolioTruth
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA")

@@ -13,12 +13,12 @@ from risk.services import switch
 from tests.factories import make_agent, make_engagement, make_equity, make_event, make_limits, make_order
 from tests.trading.outside import COIN, Outside
 from tests.trading.scenes import ago, open_cycle, order_of, passed
+from trading.core.settings import set_runtime_setting
 from trading.models import Event, Order
 from trading.services import daily_loss, kill_switch, sagas, watchdog
 from trading.services.guardian import Guardian
 from trading.services.lookout import Lookout
 from trading.services.portfolio import sync_portfolio
-from trading.services.settings import set_runtime_setting
 from trading.services.watchdog import Critical, report_critical
 
 pytestmark = pytest.mark.django_db

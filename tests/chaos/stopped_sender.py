@@ -39,7 +39,7 @@ class Passage:
         if self._is_over:
             return None
         if not self._is_inside:
-            is_apply = code.co_name == "apply" and code.co_filename.endswith("services/transitions.py")
+            is_apply = code.co_name == "apply" and code.co_filename.endswith("core/transitions.py")
             if event == "return" and is_apply and argument is True:
                 self._is_inside = frame.f_locals.get("event") == "submit"
             return self.trace if is_apply or _place(code) else None
@@ -87,8 +87,8 @@ def shorten(seconds: dict[str, float]) -> None:
 def send_without_a_proof(order: Any) -> None:
     """Claim, and post whatever has happened between: what a sender was that asks nobody again."""
     from connectors.base import AssetClass, OrderRequest, Side, TimeInForce
-    from trading.services import transitions
-    from trading.services.providers import current_providers
+    from trading.core import transitions
+    from trading.core.providers import current_providers
     from trading.services.submission import REQUEST_LEASE
 
     now = datetime.now(UTC)
@@ -113,8 +113,8 @@ def main(task: dict[str, Any]) -> None:
     django.setup()
     from django.utils import timezone
 
+    from trading.core.providers import current_providers
     from trading.models import Order, Saga
-    from trading.services.providers import current_providers
     from trading.services.sagas import advance_saga
     from trading.tasks import HERE  # noqa: F401 - a worker has loaded its tasks
 

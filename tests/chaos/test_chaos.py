@@ -30,7 +30,7 @@ REST = (
 
 # By the product's own rules: how many decisions' stages, kept as things happened, are not what the facts say at rest.
 RESTAMP = (
-    "from trading.models import AIDecision; from trading.services.stages import restamp;"
+    "from trading.models import AIDecision; from trading.core.stages import restamp;"
     " print(restamp(AIDecision.objects.values_list('pk', flat=True)))"
 )
 

@@ -22,11 +22,12 @@ from tests.factories import make_strategy
 from tests.risk.threads import at_once, beside
 from tests.trading.outside import ORDERS, STOCK, Outside
 from tests.trading.scenes import open_cycle, order_of, passed, wish
+from trading.core import transitions
+from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import CycleStatus
 from trading.models import AIDecision, Cycle, MarketSnapshot, Order
-from trading.services import cycles, execution, gate_inputs, kill_switch, transitions
-from trading.services.providers import current_providers
+from trading.services import cycles, execution, gate_inputs, kill_switch
 from trading.services.submission import submit_order
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -33,11 +33,11 @@ from tests.factories import make_limits
 from tests.trading.outside import Outside
 from tests.trading.scenes import advanced_to_its_end, forget_prices
 from tests.waiting import wait_until
+from trading.core.settings import set_runtime_setting
 from trading.domain.statuses import OrderStatus
 from trading.models import Order, Saga
 from trading.services import execution
 from trading.services.portfolio import sync_portfolio
-from trading.services.settings import set_runtime_setting
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60_000)]
 CONCLUDED = (OrderStatus.FAILED, OrderStatus.EXPIRED, OrderStatus.CANCELED, OrderStatus.REJECTED)

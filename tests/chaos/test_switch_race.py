@@ -21,11 +21,11 @@ from tests.e2e.system import environment
 from tests.trading.outside import ORDERS, STOCK, Outside
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
+from trading.core.settings import set_runtime_setting
 from trading.domain.order_ids import Purpose
 from trading.models import Order
 from trading.services import kill_switch
 from trading.services.attempts import Attempt, SwitchEngagedError
-from trading.services.settings import set_runtime_setting
 from trading.services.submission import REQUEST_LEASE, post_order
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1_200)]

@@ -10,6 +10,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from ai.models import ModelPrice
 from risk.models import RiskLimits
 from tests import factories as make
+from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import (
     AgentStatus,
     BarHistory,
@@ -21,7 +22,6 @@ from trading.models import (
     StrategyVersion,
 )
 from trading.services.sealing import sealed
-from trading.services.settings import CYCLE_SCHEDULE
 from trading.services.tokens import issue_token
 
 

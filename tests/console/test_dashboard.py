@@ -16,11 +16,11 @@ from connectors.errors import UnavailableError
 from tests import factories
 from tests.venue_process import VenueProcess
 from trading.admin.chart import line_chart
+from trading.core.providers import current_providers
 from trading.domain.statuses import CycleStatus, DecisionStatus, OrderStatus, SagaStatus
 from trading.labels import COLOURS, colour_of
 from trading.models import EquitySnapshot, SagaStep
 from trading.services import overview
-from trading.services.providers import current_providers
 from trading.templatetags import console as tags
 
 INDEX = reverse("admin:index")

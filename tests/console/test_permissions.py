@@ -24,8 +24,8 @@ from tests.factories import (
 )
 from tests.trading.outside import STOCK
 from tests.venue_process import VenueProcess
+from trading.core.modes import current_mode
 from trading.models import Approval, Mode, RuntimeSetting, Strategy, UniverseCandidate
-from trading.services.modes import current_mode
 
 LIMITS = {
     "max_position_percent": "8",

@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from trading.core.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 from trading.models import Event
-from trading.services.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 
 Login = Callable[..., Client]
 EVERY_HOUR = {

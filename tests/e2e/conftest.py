@@ -14,10 +14,10 @@ from orchestrator_project.prepare import seed
 from tests.e2e import report
 from tests.e2e.system import System
 from tests.venue_process import VenueProcess
+from trading.core.settings import set_runtime_setting
 from trading.models import AgentStatus, Mode
 from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
-from trading.services.settings import set_runtime_setting
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,10 +22,10 @@ from tests.e2e.truth import assert_books_agree, wait_for_end, wait_for_rest
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading import tasks
+from trading.core.settings import set_runtime_setting
 from trading.domain.statuses import CycleStage, CycleStatus
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Event, MarketSnapshot, Mode, Order, Saga
 from trading.services.cycles import start_cycle
-from trading.services.settings import set_runtime_setting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BROKER = r"^(GET|POST|DELETE) /v2/(account|clock|positions|orders)"

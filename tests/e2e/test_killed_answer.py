@@ -21,10 +21,10 @@ from tests.trading.outside import STOCK
 from tests.trading.scenes import ago, change, forget_prices, wish
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
+from trading.core.settings import set_runtime_setting
 from trading.domain.statuses import DecisionStatus
 from trading.models import AIDecision, Approval, Order
 from trading.services.portfolio import sync_portfolio
-from trading.services.settings import set_runtime_setting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

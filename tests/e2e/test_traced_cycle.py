@@ -25,9 +25,9 @@ from tests.ports import free_port
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading import tasks
+from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import Asset, Cycle, Saga
 from trading.services.cycles import start_cycle
-from trading.services.settings import CYCLE_SCHEDULE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = "sk-test-0f-the-model-and-nobody-else"

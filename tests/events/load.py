@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from connectors.errors import UnavailableError
 from connectors.events import EventBus
-from trading.services import transitions
+from trading.core import transitions
 
 AGGREGATES = 12
 OUTSIDE = "urn:test:decision-service"

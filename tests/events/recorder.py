@@ -24,11 +24,11 @@ def main() -> None:
     from django.db import connection
 
     from connectors.events import open_queue
+    from trading.core.process_lock import only_one
+    from trading.core.work import Work
     from trading.domain.incoming import IncomingEvent
     from trading.services.consuming import Subscription, give_up_gaps, take
     from trading.services.outbox import reread
-    from trading.services.single import only_one
-    from trading.services.sweeping import Work
 
     def note(event: IncomingEvent) -> list[Work]:
         with connection.cursor() as cursor:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from tests.events.load import write_event
+from trading.core.work import Work
 from trading.domain.incoming import IncomingEvent
 from trading.errors import BadEventError
 from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent
 from trading.services import consuming, outbox
 from trading.services.consuming import Subscription, give_up_gaps, take
-from trading.services.sweeping import Work
 
 pytestmark = pytest.mark.django_db
 

@@ -9,6 +9,7 @@ from risk.services.holders import Session
 from tests.factories import make_agent, make_limits, make_user
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, change, passed, wish
+from trading.core import cycle_log
 from trading.domain.public_events import CATALOG, public_type
 from trading.models import Approval, Cycle, Event, Saga
 from trading.services import (
@@ -34,7 +35,7 @@ def started() -> Cycle:
 def ways_of_a_cycle() -> None:
     cycles.fail_cycle(started(), reason="broken")
     cycle = started()
-    cycles.record_model_switch(
+    cycle_log.record_model_switch(
         cycle.pk, strategy="S", from_model="a", to_model="b", cause="timeout", detail="slow", batches=3
     )
     cycles.abort_cycle(cycle, reason="deadline")

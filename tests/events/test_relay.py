@@ -26,10 +26,10 @@ from tests.events.processes import Processes
 from tests.events.validity import FOLDER, problems
 from tests.factories import make_heartbeat, make_parked_event
 from tests.waiting import wait_until
+from trading.core.process_lock import only_one
 from trading.models import Event, Heartbeat
 from trading.services import outbox
 from trading.services.relaying import Relay
-from trading.services.single import only_one
 from trading.services.subscriptions import CONSUMER
 
 QUEUE = "test.reader"

@@ -35,9 +35,10 @@ from tests.factories import (
     make_saga,
     make_user,
 )
+from trading.core import transitions
 from trading.domain.metrics import MOST_LABEL_SETS, SPECS, Totals
 from trading.models import MetricTotals
-from trading.services import metric_totals, transitions
+from trading.services import metric_totals
 from trading.services.metric_totals import count_new
 from trading.services.tokens import issue_token
 

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from risk.services import locks
 from tests.risk.threads import THREAD_SECONDS, beside
+from trading.core.process_lock import only_one
 from trading.models import AgentStatus
-from trading.services.single import only_one
 
 
 @contextmanager

@@ -14,15 +14,15 @@ from risk.models import RiskReservation
 from tests.factories import make_approval, make_asset, make_cycle, make_decision, make_snapshot, make_strategy
 from tests.trading.outside import STOCK
 from tests.waiting import wait_until
+from trading.core.decision_rows import facts_of, rows_of
+from trading.core.providers import current_providers
 from trading.domain.stage_keys import stage_key
 from trading.domain.symbols import is_coin
 from trading.models import AIDecision, Cycle, Event, Order, Saga
 from trading.services import execution, sagas
 from trading.services.attempts import Attempt
-from trading.services.decision_rows import facts_of, rows_of
 from trading.services.market_time import market_now
 from trading.services.portfolio import sync_portfolio
-from trading.services.providers import current_providers
 from trading.services.submission import post_order
 
 

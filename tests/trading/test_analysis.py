@@ -14,13 +14,14 @@ from orchestrator_project.lines import line_of
 from tests.factories import make_cycle, make_decision, make_position, make_snapshot, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
+from trading.core import cycle_log
+from trading.core.settings import set_runtime_setting
 from trading.domain.statuses import CycleStage
 from trading.models import AgentStatus, AIDecision, Cycle, Event, Strategy
 from trading.services import cycles, fetching
 from trading.services.analysis import analyse_cycle
 from trading.services.market_time import market_now
 from trading.services.portfolio import sync_portfolio
-from trading.services.settings import set_runtime_setting
 
 CHAT = "POST /ai/v1/chat/completions"
 ALL = [STOCK, OTHER_STOCK, COIN]
@@ -204,7 +205,7 @@ def test_skipped_symbol_says_what_every_source_answered(cycle: Cycle, model: Any
     """Lesson 13."""
     cycle.snapshots.all().delete()
     words = "alpaca: stale, 120 s old; finnhub: no positive price"
-    cycles.record_step(cycle.pk, "stocks", reasons={STOCK: ["stale_price", words]})
+    cycle_log.record_step(cycle.pk, "stocks", reasons={STOCK: ["stale_price", words]})
 
     analyse_cycle(cycle.pk)
 

@@ -13,12 +13,13 @@ from tests.factories import make_agent, make_approval, make_engagement, make_use
 from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
+from trading.core.settings import set_runtime_setting
+from trading.core.work import Kind, Work
 from trading.domain.statuses import DecisionStatus
 from trading.models import AIDecision, Approval, Event, MarketSnapshot, Order, Saga
 from trading.services import approvals, execution, sagas
 from trading.services.approvals import Outcome
-from trading.services.settings import set_runtime_setting
-from trading.services.sweeping import Kind, Work, find_work
+from trading.services.sweeping import find_work
 from trading.services.timeline import timeline_of
 
 

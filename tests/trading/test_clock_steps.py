@@ -41,6 +41,9 @@ from tests.trading.scenes import (
     reservation_of,
     wish,
 )
+from trading.core.settings import set_runtime_setting
+from trading.core.waits import is_past
+from trading.core.work import Kind, Work
 from trading.domain.notices import Notice, Severity, Topic
 from trading.domain.statuses import CycleStage
 from trading.errors import SlotTakenError
@@ -79,10 +82,8 @@ from trading.services import (
 from trading.services.portfolio import sync_portfolio
 from trading.services.request_keys import Claim
 from trading.services.sagas import advance_saga
-from trading.services.settings import set_runtime_setting
 from trading.services.submission import submit_order
-from trading.services.sweeping import Kind, Work, end_overdue, find_work
-from trading.services.waits import is_past
+from trading.services.sweeping import end_overdue, find_work
 
 STEPS = [
     7200,

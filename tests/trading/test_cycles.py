@@ -18,6 +18,7 @@ from tests.factories import (
 )
 from tests.risk.threads import at_once, beside, wait_for_blocked
 from tests.trading.scenes import ago, change, events_of
+from trading.core import cycle_log
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, SlotTakenError
 from trading.models import AgentStatus, AIDecision, Cycle
@@ -251,7 +252,7 @@ def test_metrics_and_report_count_what_happened() -> None:
     make_decision(cycle=cycle, symbol="B", status="held", action="hold", reason="hold")
     make_decision(cycle=cycle, symbol="C", status="denied", reason="stale_price")
     make_decision(cycle=cycle, symbol="D", status="denied", reason="stale_price")
-    cycles.record_error(cycle.pk, operation="quotes alpaca", error=ValueError("x" * 900), symbol="D")
+    cycle_log.record_error(cycle.pk, operation="quotes alpaca", error=ValueError("x" * 900), symbol="D")
 
     cycles.complete_cycle(Cycle.objects.get())
 

@@ -30,6 +30,7 @@ from tests.factories import (
 )
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change
+from trading.core.settings import set_runtime_setting
 from trading.errors import RecordError
 from trading.models import AIDecision, BarHistory, Cycle, DecisionRecord
 from trading.services.analysis import analyse_cycle
@@ -38,7 +39,6 @@ from trading.services.market_time import market_now
 from trading.services.portfolio import sync_portfolio
 from trading.services.questions import read_scene
 from trading.services.sealing import unsealed
-from trading.services.settings import set_runtime_setting
 
 ALL = [STOCK, OTHER_STOCK, COIN]
 NUMBER = st.decimals(min_value=-(10**12), max_value=10**12, places=9)

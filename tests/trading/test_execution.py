@@ -14,6 +14,7 @@ from tests.factories import make_agent, make_engagement, make_strategy
 from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
+from trading.core.settings import set_runtime_setting
 from trading.models import (
     AgentStatus,
     AIDecision,
@@ -28,7 +29,6 @@ from trading.services import cycles, execution
 from trading.services.execution import execute_decision
 from trading.services.portfolio import sync_portfolio
 from trading.services.reconciliation import reconcile
-from trading.services.settings import set_runtime_setting
 
 SESSION, NIGHT = datetime(2020, 10, 15, 15, tzinfo=UTC), datetime(2020, 10, 15, 22, tzinfo=UTC)
 

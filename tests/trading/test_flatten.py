@@ -8,10 +8,10 @@ from risk.models import KillSwitch
 from tests.factories import make_agent, make_engagement
 from tests.trading.outside import COIN, ORDERS, STOCK, Outside
 from tests.waiting import wait_until
+from trading.core.settings import set_runtime_setting
 from trading.models import Order
 from trading.services.flatten import flatten_positions
 from trading.services.reconciliation import reconcile
-from trading.services.settings import set_runtime_setting
 
 
 @pytest.fixture

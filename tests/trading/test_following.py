@@ -5,11 +5,12 @@ import pytest
 from tests.factories import make_engagement
 from tests.trading.outside import STOCK, Outside
 from tests.waiting import wait_until
+from trading.core.work import Kind, Work
 from trading.models import Order, Position
 from trading.services.flatten import flatten_positions
 from trading.services.following import follow_order
 from trading.services.portfolio import sync_portfolio
-from trading.services.sweeping import Kind, Work, find_work
+from trading.services.sweeping import find_work
 
 
 @pytest.fixture

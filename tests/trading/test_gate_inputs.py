@@ -24,9 +24,9 @@ from tests.factories import (
 )
 from tests.risk.threads import beside
 from tests.trading.scenes import ago
+from trading.core.settings import set_runtime_setting
 from trading.models import Position
 from trading.services import gate_inputs
-from trading.services.settings import set_runtime_setting
 
 NANO = Decimal("0.000000001")
 

@@ -18,12 +18,12 @@ from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago
 from tests.trading.test_kill_switch import stopped_sender
 from tests.waiting import wait_until
+from trading.core.providers import current_providers
 from trading.models import Order, Position, SwitchFollowUp
 from trading.services import flatten, guardian, kill_switch, senders
 from trading.services.flatten import flatten_positions
 from trading.services.guardian import Guardian
 from trading.services.portfolio import sync_portfolio
-from trading.services.providers import current_providers
 from trading.services.stopping import stop_trading
 
 

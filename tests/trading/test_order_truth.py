@@ -14,9 +14,9 @@ from tests.factories import make_order
 from tests.risk.threads import at_once
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
+from trading.core.providers import current_providers
 from trading.models import Fill, Order
 from trading.services.order_truth import record_broker_order, record_fills
-from trading.services.providers import current_providers
 from trading.services.submission import submit_order
 
 S = BrokerOrderStatus

@@ -12,9 +12,9 @@ from risk.models import RiskReservation
 from tests.trading.outside import ORDERS, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, order_of, passed, reservation_of
 from tests.waiting import wait_until
+from trading.core.settings import set_runtime_setting
 from trading.models import AIDecision, Order, Saga, Trade
 from trading.services.sagas import advance_saga
-from trading.services.settings import set_runtime_setting
 
 TEN_MINUTES = timedelta(minutes=10)
 

@@ -10,13 +10,14 @@ from tests.factories import make_cycle, make_decision
 from tests.trading.outside import Outside
 from tests.trading.scenes import ago, change, passed, wish
 from trading import tasks
+from trading.core.settings import set_runtime_setting
+from trading.core.work import Kind, Work
 from trading.domain.statuses import CycleStage
 from trading.models import AIDecision, Cycle, Event, Order
 from trading.services import fetching
 from trading.services.execution import execute_decision
 from trading.services.pausing import pause_cycle, pause_if_broker_is_down, resume_cycle
-from trading.services.settings import set_runtime_setting
-from trading.services.sweeping import Kind, Work, end_overdue, find_work
+from trading.services.sweeping import end_overdue, find_work
 
 DOWN = UnavailableError("alpaca", "clock", "HTTP 503")
 BROKER = r"^(GET|POST) /v2/(account|clock|positions|orders)"

@@ -12,13 +12,13 @@ from tests.factories import make_agent, make_position
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago, change
 from tests.waiting import wait_until
+from trading.core.providers import current_providers
 from trading.errors import NotConfiguredError, WorldMismatchError
 from trading.models import AgentStatus, EquitySnapshot, Event, Position
 from trading.services import gate_inputs, portfolio
 from trading.services.live_state import LiveState, Source, account_state, positions_state
 from trading.services.market_time import market_now, stocks_trade_now
 from trading.services.portfolio import sync_portfolio
-from trading.services.providers import current_providers
 
 pytestmark = pytest.mark.django_db
 

@@ -11,6 +11,7 @@ from risk.models import RiskCheck, RiskReservation
 from tests.factories import make_approval, make_snapshot, make_user
 from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, open_cycle, price_of, wish
+from trading.core.settings import set_runtime_setting
 from trading.domain.prices import daily_volatility, is_opening
 from trading.models import AIDecision, BarHistory, MarketSnapshot, Order
 from trading.services import approvals, fetching
@@ -18,7 +19,6 @@ from trading.services.execution import execute_decision
 from trading.services.gate_preview import preview_all
 from trading.services.market_time import market_now
 from trading.services.price_facts import latest_snapshot, latest_snapshots, price_facts
-from trading.services.settings import set_runtime_setting
 
 NOON = datetime(2020, 10, 15, 16, tzinfo=UTC)  # a Thursday, and a session
 THURSDAY = NOON.date()

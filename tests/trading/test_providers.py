@@ -9,10 +9,10 @@ from pytest_django import Settings
 
 from connectors.errors import ConfigurationError
 from tests.trading.outside import Outside
+from trading.core import providers
+from trading.core.providers import current_providers, venue_file
+from trading.core.settings import set_runtime_setting
 from trading.errors import NotConfiguredError
-from trading.services import providers
-from trading.services.providers import current_providers, venue_file
-from trading.services.settings import set_runtime_setting
 
 pytestmark = pytest.mark.django_db
 KEYS = {"alpaca_api_key": "key-of-a-test", "alpaca_secret_key": "secret-of-a-test"}

@@ -11,9 +11,9 @@ from tests.factories import make_order, make_position
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from tests.waiting import wait_until
+from trading.core.settings import set_runtime_setting
 from trading.models import Event, Fill, Order, Position, Trade
 from trading.services.reconciliation import reconcile
-from trading.services.settings import set_runtime_setting
 from trading.services.submission import submit_order
 
 NOTHING: list[str] = []

@@ -22,11 +22,12 @@ from tests.trading.scenes import (
     reservation_of,
 )
 from tests.waiting import wait_until
+from trading.core import transitions
+from trading.core.settings import set_runtime_setting
 from trading.models import AIDecision, Cycle, Order, Position, Saga, Trade
-from trading.services import order_truth, sagas, transitions
+from trading.services import order_truth, sagas
 from trading.services.cycles import complete_cycle
 from trading.services.sagas import advance_saga
-from trading.services.settings import set_runtime_setting
 from trading.services.submission import submit_order
 
 

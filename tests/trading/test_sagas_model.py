@@ -32,13 +32,15 @@ from risk.models import KillSwitch, RiskReservation
 from tests.factories import make_agent, make_decision, make_limits, make_order, make_reservation, make_saga
 from tests.trading.model_broker import OPEN, ModelBroker, S
 from tests.trading.scenes import wrong_stages
+from trading.core import providers, stages
+from trading.core.settings import set_runtime_setting
+from trading.core.work import Kind
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
 from trading.models import AIDecision, Event, Order, Position, Saga, SagaStep, Trade
-from trading.services import providers, saga_steps, stages
+from trading.services import saga_steps
 from trading.services.reconciliation import reconcile
 from trading.services.sagas import advance_saga, settle_order
-from trading.services.settings import set_runtime_setting
-from trading.services.sweeping import Kind, find_work
+from trading.services.sweeping import find_work
 
 QUANTITY = Decimal(10)
 UNTRADED = ("rejected", "expired", "failed")

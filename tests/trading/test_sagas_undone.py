@@ -18,12 +18,13 @@ from tests.trading.scenes import (
     reservation_of,
 )
 from tests.waiting import wait_until
+from trading.core.settings import set_runtime_setting
+from trading.core.work import Kind, Work
 from trading.models import AIDecision, Event, Position, Saga, Trade
 from trading.services.reconciliation import reconcile
 from trading.services.sagas import advance_saga, settle_order
-from trading.services.settings import set_runtime_setting
 from trading.services.submission import submit_order
-from trading.services.sweeping import Kind, Work, find_work
+from trading.services.sweeping import find_work
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from tests.factories import make_agent
+from trading.core import modes, settings
 from trading.errors import SettingError
 from trading.models import Event, RuntimeSetting
-from trading.services import modes, settings
 
 pytestmark = pytest.mark.django_db
 

@@ -16,11 +16,11 @@ from tests import factories
 from tests.risk.threads import beside, wait_for_blocked
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, ago, change, passed, wrong_stages
+from trading.core import stages
 from trading.domain.stage_keys import EXIT_OPEN, KEYS, UNJUDGED, key_without_order, keys_with
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.domain.timeline import StageName, StageStatus
 from trading.models import AIDecision
-from trading.services import stages
 from trading.services.enriched import DecisionFilter, decision_page
 from trading.services.portfolio import sync_portfolio
 from trading.services.timeline import timelines_for

@@ -12,11 +12,11 @@ from risk.services import switch
 from tests.factories import make_engagement, make_order
 from tests.trading.outside import LOOK_UP, ORDERS, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
+from trading.core.settings import set_runtime_setting
 from trading.domain.order_ids import Purpose, client_order_id, flatten_base
 from trading.models import Order
 from trading.services import attempts, submission
 from trading.services.attempts import Attempt, StaleAttemptError, SwitchEngagedError
-from trading.services.settings import set_runtime_setting
 from trading.services.submission import post_order, submit_order
 
 pytestmark = pytest.mark.usefixtures("account")

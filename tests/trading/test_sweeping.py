@@ -14,9 +14,10 @@ from tests.factories import (
     make_saga,
 )
 from tests.trading.scenes import ago, change
+from trading.core.work import Kind, Work
 from trading.models import AIDecision, Approval, Cycle
 from trading.services import sweeping
-from trading.services.sweeping import Kind, Work, end_overdue, find_work
+from trading.services.sweeping import end_overdue, find_work
 
 pytestmark = pytest.mark.django_db
 

@@ -19,11 +19,12 @@ from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import passed, wish
 from tests.waiting import wait_until
 from trading import tasks
+from trading.core.settings import set_runtime_setting
+from trading.core.work import Kind, Work
 from trading.domain.statuses import CycleStatus
 from trading.models import AIDecision, Cycle, MarketSnapshot, Order
 from trading.services import cycles, fetching, headlines
-from trading.services.settings import set_runtime_setting
-from trading.services.sweeping import Kind, Work, find_work
+from trading.services.sweeping import find_work
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from tests.factories import make_cycle, make_decision, make_order, make_saga
 from tests.risk.threads import at_once
 from tests.trading.rebuilding import rebuilt_statuses, stored_statuses
 from tests.trading.scenes import ago, events_of
+from trading.core import cycle_log, transitions
 from trading.errors import InvalidTransitionError
 from trading.models import AIDecision, Cycle, Event, Order, Saga
-from trading.services import cycles, transitions
+from trading.services import cycles
 
 
 @pytest.mark.django_db
@@ -104,8 +105,8 @@ def test_sequences_have_no_gap_under_concurrency() -> None:
 
     def work(number: int) -> None:
         for turn in range(5):
-            cycles.record_step(cycle.pk, "test", number=number, turn=turn)
-            cycles.record_error(cycle.pk, operation=f"{number}.{turn}", error=RuntimeError("x"))
+            cycle_log.record_step(cycle.pk, "test", number=number, turn=turn)
+            cycle_log.record_error(cycle.pk, operation=f"{number}.{turn}", error=RuntimeError("x"))
             transitions.apply(Order.objects.get(pk=order.pk), "submit")
 
     at_once(8, work)

@@ -20,11 +20,11 @@ from tests.factories import (
     make_order,
     make_position,
 )
+from trading.core.settings import set_runtime_setting
 from trading.domain.universe import cycles_until_seen
 from trading.domain.universe_record import read_record
 from trading.models import Asset, Cycle, Position, SymbolLook, UniverseCandidate
 from trading.services import cycles
-from trading.services.settings import set_runtime_setting
 from trading.services.universe import choose_universe, last_universe, standings
 
 pytestmark = pytest.mark.django_db

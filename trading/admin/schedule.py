@@ -26,9 +26,9 @@ from django_celery_beat.models import (
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import Cycle
 from trading.services import schedule_changes
-from trading.services.settings import CYCLE_SCHEDULE
 
 CRON_FIELDS: Mapping[str, str] = {
     "minute": "minutes from 0 to 59, e.g. 0, */15 or 0,30, or * for every one",

@@ -9,10 +9,10 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from trading.admin.base import ConsoleAdmin
+from trading.core.settings import set_runtime_setting
 from trading.domain.runtime_settings import SPECS
 from trading.errors import SettingError
 from trading.models import RuntimeSetting
-from trading.services.settings import set_runtime_setting
 
 
 class RuntimeSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone

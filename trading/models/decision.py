@@ -33,7 +33,7 @@ class AIDecision(models.Model):
     ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
     with the strategy in the version it names; the database refuses to change what was decided once there is a
     record. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, which
-    services/stages.py keeps.
+    core/stages.py keeps.
     """
 
     class Action(models.TextChoices):
@@ -112,7 +112,7 @@ class AIDecision(models.Model):
             ),
             # Read by the console, filtered by status.
             models.Index(fields=["status", "-created_at", "-id"], name="decisions_by_status"),
-            # Read by services/stages.py: whose exit a sale or a sync may settle.
+            # Read by core/stages.py: whose exit a sale or a sync may settle.
             models.Index(fields=["symbol"], name="decisions_exit_open", condition=Q(stages__in=EXIT_OPEN)),
             # Read by the universe: what wanted to trade with high confidence.
             models.Index(

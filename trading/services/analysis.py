@@ -14,18 +14,11 @@ from django.utils import timezone
 from ai.domain.types import AnalysisQuestion, HoldReason
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
+from trading.core import cycle_log, settings, stages
+from trading.core.causation import caused_by
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
-from trading.services import (
-    cycles,
-    decision_records,
-    proposals,
-    safe_mode,
-    settings,
-    stages,
-    strategies,
-)
-from trading.services.causes import caused_by
+from trading.services import cycles, decision_records, proposals, safe_mode, strategies
 from trading.services.outcomes import apply_proposal, created_event, not_traded
 from trading.services.questions import Scene, Skip, question_for, read_scene
 
@@ -88,7 +81,7 @@ def _inquiries(scene: Scene) -> list[Inquiry]:
     if left_out:
         named = ", ".join(left_out[:NONSENSE_SHOWN]) + (" …" if len(left_out) > NONSENSE_SHOWN else "")
         nobody = f"no active strategy looks at {len(left_out)} symbols: {named}"
-        cycles.record_warning(scene.cycle.pk, operation="analyse", message=nobody)
+        cycle_log.record_warning(scene.cycle.pk, operation="analyse", message=nobody)
     return [_inquiry(scene, strategy, symbols) for strategy, symbols in shares.items()]
 
 
@@ -136,7 +129,7 @@ def _analysis_settings(give_up_at: float) -> AnalysisSettings:
 
 def _report(cycle: Cycle, strategy: Strategy, result: AnalysisResult) -> None:
     for switch in result.switches:
-        cycles.record_model_switch(
+        cycle_log.record_model_switch(
             cycle.pk,
             strategy=strategy.name,
             from_model=switch.from_model,
@@ -146,16 +139,16 @@ def _report(cycle: Cycle, strategy: Strategy, result: AnalysisResult) -> None:
             batches=switch.batches,
         )
     for warning in result.warnings:
-        cycles.record_warning(cycle.pk, operation="analyse", message=warning)
+        cycle_log.record_warning(cycle.pk, operation="analyse", message=warning)
     if result.failed:
         failure = RuntimeError(f"{strategy.name}: {result.failure}")
-        cycles.record_error(cycle.pk, operation="analyse", error=failure)
+        cycle_log.record_error(cycle.pk, operation="analyse", error=failure)
     odd = [f"{s}: {hold.detail}" for s, hold in result.holds.items() if hold.reason in NONSENSE]
     for line in odd[:NONSENSE_SHOWN]:
-        cycles.record_warning(cycle.pk, operation="analyse", message=f"hold, no usable answer for {line}")
+        cycle_log.record_warning(cycle.pk, operation="analyse", message=f"hold, no usable answer for {line}")
     if len(odd) > NONSENSE_SHOWN:
         rest = f"no usable answer for {len(odd) - NONSENSE_SHOWN} more symbols, see their decisions"
-        cycles.record_warning(cycle.pk, operation="analyse", message=rest)
+        cycle_log.record_warning(cycle.pk, operation="analyse", message=rest)
 
 
 def _decide(scene: Scene, inquiry: Inquiry, result: AnalysisResult | None) -> Iterator[AIDecision]:
@@ -210,7 +203,7 @@ def _store(
         stages.stamp_new(rows)
         AIDecision.objects.bulk_create(rows)
         Event.objects.bulk_create(created_event(row) for row in rows)
-        cycles.record_step(cycle.pk, "analysis", **_summary(rows), seconds=_seconds(began))
+        cycle_log.record_step(cycle.pk, "analysis", **_summary(rows), seconds=_seconds(began))
     return _pending(rows)
 
 

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings as django_settings
 
 from connectors.throttle.shared import connect
-from trading.services import settings
+from trading.core import settings
 
 log = structlog.get_logger(__name__)
 PREFIX = "api-requests"

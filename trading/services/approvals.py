@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from connectors.base import Quote
 from risk.models import RiskCheck
+from trading.core import transitions
 from trading.domain.statuses import DecisionStatus
 from trading.models import AIDecision, Approval, Saga
-from trading.services import execution, transitions
+from trading.services import execution
 from trading.services.repricing import FreshQuotes, fresh_quotes, store_quote
 
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from connectors.base import Asset as BrokerAsset
 from connectors.base import AssetClass, BarSource
 from connectors.errors import ConnectorError
+from trading.core.providers import current_providers
+from trading.core.waits import is_to_come
 from trading.models import Asset
-from trading.services.providers import current_providers
-from trading.services.waits import is_to_come
 
 VOLUME_BATCH = 200
 VOLUME_WINDOW = timedelta(days=7)

@@ -5,10 +5,10 @@ from decimal import Decimal
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from trading.core import stages
 from trading.domain.profit import Execution, cost_per_unit, realised_pnl
 from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Position, Trade
-from trading.services import stages
 
 
 def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:

@@ -9,7 +9,7 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import DatabaseError
 
-from trading.services.prepared import Prepared
+from trading.core.prepared_statements import Prepared
 from trading.services.tokens import digest_of
 
 log = structlog.get_logger(__name__)

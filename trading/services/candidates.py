@@ -7,10 +7,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from trading.core import transitions
 from trading.domain.statuses import CandidateStatus
 from trading.errors import CandidateError
 from trading.models import UniverseCandidate
-from trading.services import transitions
 from trading.services.universe import unknown_symbols
 
 MOST_OF_A_REASON = 500

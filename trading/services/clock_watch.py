@@ -13,9 +13,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 from uuid6 import uuid7
 
+from trading.core import transitions
 from trading.domain.clocks import Clock, Offsets, Step, market_step, steps_between
 from trading.models import AgentStatus, Event, SymbolLook
-from trading.services import transitions
 from trading.services.market_time import CLOCK_MAX_AGE
 
 log = structlog.get_logger(__name__)

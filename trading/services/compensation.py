@@ -10,9 +10,10 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from risk.services import book as risk_book
+from trading.core import transitions
 from trading.domain.statuses import DecisionStatus, OrderStatus
 from trading.models import Order, Saga, SagaStep
-from trading.services import kill_switch, saga_steps, transitions
+from trading.services import kill_switch, saga_steps
 
 log = structlog.get_logger(__name__)
 TRIGGER = "compensation_failed"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import structlog
 from django.db import IntegrityError, transaction
 
+from trading.core.transitions import append_event
 from trading.models import Event
-from trading.services.transitions import append_event
 
 log = structlog.get_logger(__name__)
 AGGREGATE = "watch"

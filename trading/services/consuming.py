@@ -20,13 +20,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
+from trading.core.causation import caused_by
+from trading.core.waits import is_past
+from trading.core.work import Work
 from trading.domain.incoming import LONGEST_BODY, IncomingEvent, name_of, parse_event
 from trading.errors import BadEventError
 from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent
-from trading.services.causes import caused_by
 from trading.services.signing import is_genuine
-from trading.services.sweeping import Work
-from trading.services.waits import is_past
 
 log = structlog.get_logger(__name__)
 Handler = Callable[[IncomingEvent], Sequence[Work]]

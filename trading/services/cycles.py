@@ -12,17 +12,16 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from risk.services import switch
+from trading.core import settings, transitions
+from trading.core.trace_spans import traceparent
+from trading.core.waits import is_over
 from trading.domain.ages import SLACK, in_force
 from trading.domain.slots import slot_of
 from trading.domain.statuses import CycleStage, DecisionStatus, OrderStatus
 from trading.errors import CycleRunningError, SlotTakenError
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
-from trading.services import settings, transitions
-from trading.services.failures import log_failure
 from trading.services.market_time import latest_market_time
-from trading.services.spans import traceparent
 from trading.services.universe import Universe, choose_universe, mark_looked_at
-from trading.services.waits import is_over
 
 log = structlog.get_logger(__name__)
 FINISH_LEASE = timedelta(seconds=30)
@@ -136,60 +135,6 @@ def _free_slot(cycle: Cycle) -> None:
 
 def _default_universe(cycle_type: str) -> Universe:
     return choose_universe() if cycle_type == Cycle.Type.ANALYSIS else Universe([], {})
-
-
-def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
-    """Append a step's outcome to the cycle's events, and to the log."""
-    log.info("cycle_step", cycle_id=str(cycle_id), step=step, seconds=facts.get("seconds"))
-    _append_event(cycle_id, f"cycle.step.{step}", **facts)
-
-
-def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
-    """Append what the operator should know although nothing failed."""
-    log.warning("cycle_warning", cycle_id=str(cycle_id), operation=operation, message=message)
-    _append_event(cycle_id, "cycle.warning", operation=operation, message=message[:500])
-
-
-def record_model_switch(cycle_id: UUID, **facts: Any) -> None:
-    """Append that models of a fallback chain were changed, and why."""
-    log.warning("model_switched", cycle_id=str(cycle_id), **facts)
-    _append_event(cycle_id, "cycle.model_switched", **(facts | {"detail": str(facts["detail"])[:500]}))
-
-
-def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol: str = "") -> None:
-    """Add an error to the cycle's own list, its events and the log; nobody has to look for it."""
-    entry = {
-        "operation": operation,
-        "type": type(error).__name__,
-        "message": str(error)[:500],
-        "symbol": symbol,
-        "at": timezone.now().isoformat(),
-    }
-    with transaction.atomic():
-        cycle = Cycle.objects.select_for_update().get(pk=cycle_id)
-        log_failure(
-            "cycle_error",
-            error=error,
-            operation=operation,
-            state=f"{cycle.status}, {cycle.stage}",
-            cycle_id=cycle_id,
-            symbol=symbol,
-        )
-        cycle.errors.append(entry)
-        cycle.save(update_fields=["errors"])
-        _append_event(cycle_id, "cycle.error", **entry)
-
-
-def _append_event(cycle_id: UUID, event_type: str, **facts: Any) -> None:
-    with transaction.atomic():
-        Cycle.objects.select_for_update().only("pk").get(pk=cycle_id)
-        transitions.append_event(
-            aggregate_type="cycle",
-            aggregate_id=str(cycle_id),
-            event_type=event_type,
-            payload=facts,
-            cycle_id=cycle_id,
-        )
 
 
 def move_stage(

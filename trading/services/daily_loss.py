@@ -14,9 +14,9 @@ from django.db import IntegrityError, transaction
 from connectors.base import Account
 from risk.models import KillSwitch
 from risk.services.limits import limits_in_force
+from trading.core import transitions
 from trading.domain.loss_limit import AnsweredLoss, DayLoss, engages
 from trading.models import EquitySnapshot, Event
-from trading.services import transitions
 from trading.services.exchange_calendar import TradingDay, trading_day
 from trading.services.market_time import latest_market_time
 

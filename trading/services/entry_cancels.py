@@ -9,11 +9,11 @@ from django.utils import timezone
 from connectors.base import Broker, OpenOrders, Side
 from connectors.errors import ConnectorError, RejectedError
 from connectors.transport import time_limit
+from trading.core.providers import current_providers
 from trading.domain.ages import in_force
 from trading.errors import NotConfiguredError
 from trading.models import Order
 from trading.services.order_truth import record_broker_order
-from trading.services.providers import current_providers
 from trading.services.submission import REQUEST_LEASE
 
 log = structlog.get_logger(__name__)

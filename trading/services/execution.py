@@ -12,16 +12,17 @@ from django.utils import timezone
 from risk.models import RiskReservation
 from risk.services import book as risk_book
 from risk.services import locks
+from trading.core import settings, transitions
+from trading.core.trace_spans import stage
+from trading.core.waits import is_over
 from trading.domain.ages import in_force, is_fresh
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import CycleStatus, DecisionStatus
 from trading.domain.symbols import is_coin
 from trading.models import AgentStatus, AIDecision, Approval, Mode, Order, Position, Saga
-from trading.services import gate_inputs, settings, transitions
+from trading.services import gate_inputs
 from trading.services.price_facts import latest_snapshot
 from trading.services.saga_steps import create_steps
-from trading.services.spans import stage
-from trading.services.waits import is_over
 
 CLAIM_LEASE = timedelta(seconds=45)
 

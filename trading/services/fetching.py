@@ -13,13 +13,15 @@ from ai.domain.indicators import compute_indicators
 from connectors.base import Bar, BarSource, Quote
 from connectors.errors import ConnectorError, UnavailableError
 from connectors.retry import call_with_retry
+from trading.core import cycle_log, settings
+from trading.core.providers import current_providers
 from trading.domain.ages import TOLERANCE
 from trading.domain.prices import age_problem
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
 from trading.errors import WorldMismatchError
 from trading.models import Cycle, MarketSnapshot
-from trading.services import cycles, settings
+from trading.services import cycles
 from trading.services.bar_history import bars_up_to_now
 from trading.services.pausing import pause_cycle
 from trading.services.portfolio import sync_portfolio
@@ -32,7 +34,6 @@ from trading.services.prices import (
     collect,
     disagreement_words,
 )
-from trading.services.providers import current_providers
 
 STOCKS_PER_REQUEST = 50
 CACHED, SOURCE_LENGTH = "cached ", 20
@@ -70,7 +71,7 @@ def fetch_stocks(cycle_id: UUID, symbols: Sequence[str], *, batch_count: int) ->
     providers = current_providers()
     clock = MarketTime(providers.broker)
     if clock.stocks_closed():
-        cycles.record_step(
+        cycle_log.record_step(
             cycle_id, "stocks", count=0, missing=[], sources=[], seconds=0.0, skipped="market_closed"
         )
         return 0
@@ -96,15 +97,15 @@ def fetch_account(cycle_id: UUID) -> None:
             attempt_seconds=ATTEMPT_SECONDS,
         )
     except ConnectorError as error:
-        cycles.record_error(cycle_id, operation="sync_account", error=error)
+        cycle_log.record_error(cycle_id, operation="sync_account", error=error)
         if isinstance(error, UnavailableError):  # without the account nothing can be judged: wait for it
             pause_cycle(cycle_id, error=error, stages=[CycleStage.FETCHING])
         return
     except WorldMismatchError as error:  # nothing may be decided, still less ordered, on another account
-        cycles.record_error(cycle_id, operation="sync_account", error=error)
+        cycle_log.record_error(cycle_id, operation="sync_account", error=error)
         cycles.fail_cycle(Cycle.objects.get(pk=cycle_id), reason=str(error)[:500])
         return
-    cycles.record_step(
+    cycle_log.record_step(
         cycle_id,
         "account",
         equity=str(truth.account.equity),
@@ -132,7 +133,7 @@ def _fetch(
     cached = _reuse(cycle_id, [s for s in symbols if s not in prices.usable], clock)
     found = prices.usable.keys() | {row.symbol for row in cached}
     missing = {s: gap for s, gap in prices.missing(symbols).items() if s not in found}
-    cycles.record_step(
+    cycle_log.record_step(
         cycle_id,
         step,
         count=len(found),
@@ -154,7 +155,7 @@ def _store(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) ->
             row.second_source, row.second_price = second.source, second.price
             row.second_quoted_at = second.quoted_at
         if row.warning:
-            cycles.record_warning(cycle_id, operation="prices", message=f"{symbol}: {row.warning}")
+            cycle_log.record_warning(cycle_id, operation="prices", message=f"{symbol}: {row.warning}")
         rows.append(row)
     MarketSnapshot.objects.bulk_create(
         rows,
@@ -189,7 +190,7 @@ def _bars(
     try:
         return bars_up_to_now(source, quotes, remaining_seconds)
     except ConnectorError as error:
-        cycles.record_error(cycle_id, operation="daily_bars", error=error)
+        cycle_log.record_error(cycle_id, operation="daily_bars", error=error)
         return {}
 
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from connectors.errors import ConnectorError
+from trading.core import cycle_log
 from trading.errors import TradingError
 from trading.models import Cycle
 from trading.services import cycles
@@ -20,5 +21,5 @@ def finish_cycle(cycle_id: UUID) -> bool:
     try:
         sync_portfolio(cycle.pk)
     except (ConnectorError, TradingError) as error:
-        cycles.record_error(cycle.pk, operation="final_sync", error=error)
+        cycle_log.record_error(cycle.pk, operation="final_sync", error=error)
     return cycles.complete_cycle(Cycle.objects.get(pk=cycle.pk))

@@ -18,12 +18,13 @@ from connectors.transport import time_limit
 from risk.models import KillSwitch
 from risk.services import locks
 from risk.services.holders import Silence
+from trading.core import transitions
+from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose, client_order_id, flatten_base
 from trading.domain.symbols import is_coin
 from trading.errors import NotConfiguredError, TradingError
 from trading.models import Order
-from trading.services import senders, transitions
-from trading.services.providers import current_providers
+from trading.services import senders
 from trading.services.submission import UNSENT, submit_order
 
 READ_KEPT_SECONDS = 2.0

@@ -9,12 +9,12 @@ from django.utils import timezone
 from connectors.base import Broker
 from connectors.errors import ConnectorError
 from risk.services import locks
+from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose
 from trading.errors import TradingError
 from trading.models import Order
 from trading.services.order_truth import record_broker_order, record_told
 from trading.services.portfolio import submitted_after, sync_portfolio
-from trading.services.providers import current_providers
 from trading.services.submission import submit_order
 
 RECORD_PATIENCE_SECONDS = 1.0

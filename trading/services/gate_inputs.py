@@ -9,6 +9,7 @@ from risk.domain.limits import StrategyLimits
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
+from trading.core import settings
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.symbols import is_coin
@@ -23,7 +24,6 @@ from trading.models import (
     Position,
     Strategy,
 )
-from trading.services import settings
 from trading.services.market_time import market_now, stocks_trade_now
 from trading.services.price_facts import price_facts
 

@@ -15,11 +15,12 @@ from connectors.errors import ConnectorError
 from risk.models import KillSwitch
 from risk.services import switch
 from risk.services.holders import Session, Silence, holders
+from trading.core import settings
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.errors import TradingError
 from trading.models import Order, Position, SwitchFollowUp
-from trading.services import settings, switch_follow_up
+from trading.services import switch_follow_up
 from trading.services.entry_cancels import cancel_open_entries
 from trading.services.flatten import FlattenReport, flatten_positions
 from trading.services.following import record_sales

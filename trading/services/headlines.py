@@ -8,13 +8,13 @@ from django.utils import timezone
 
 from connectors.base import Headline, NewsSource
 from connectors.errors import ConnectorError
+from trading.core import cycle_log, settings
+from trading.core.providers import current_providers
 from trading.domain.news import Story, in_turn, merged
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
 from trading.models import Cycle, Position, Strategy
-from trading.services import cycles, settings
 from trading.services.market_time import market_now
-from trading.services.providers import current_providers
 
 LOOKBACK = timedelta(hours=24)
 MAX_HEADLINES = 100
@@ -46,7 +46,7 @@ def fetch_headlines(cycle_id: UUID, symbols: Sequence[str], keywords: Sequence[s
     rows = [_row(story) for story in merged(found)[:MAX_HEADLINES]]
     Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING).update(headlines=rows)
     seconds = round((timezone.now() - began).total_seconds(), 3)
-    cycles.record_step(cycle_id, "news", count=len(rows), seconds=seconds)
+    cycle_log.record_step(cycle_id, "news", count=len(rows), seconds=seconds)
     return len(rows)
 
 
@@ -65,7 +65,7 @@ def _stories(
     try:
         told = source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords)
     except ConnectorError as error:
-        cycles.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
+        cycle_log.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
         return []
     return [_story(item) for item in told]
 

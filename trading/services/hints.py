@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from trading.core.work import Kind, Work
 from trading.domain.statuses import OPEN_SAGA
 from trading.models import Order, Saga
-from trading.services.sweeping import Kind, Work
 
 
 def work_on(client_order_id: str, *, told_filled: Decimal | None = None) -> list[Work]:

@@ -13,8 +13,8 @@ from typing import Any
 from django.db import connection
 
 from risk.services.locks import ATTEMPT_LOCKS, BOOK_LOCK, FLATTEN_LOCK, SWITCH_LOCK
-from trading.services.single import LOCK_CLASS
-from trading.services.stages import EXITS_LOCK
+from trading.core.process_lock import LOCK_CLASS
+from trading.core.stages import EXITS_LOCK
 
 SWITCH, BOOK, EXITS, ALONE = "switch", "book", "exits of a symbol", "works alone"
 FLATTEN, ATTEMPT = "sale of everything", "an order"

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
+from trading.core import cycle_log
 from trading.domain.statuses import CycleStage
 from trading.errors import TradingError
 from trading.models import Cycle, MarketSnapshot
@@ -37,9 +38,9 @@ def maintain(cycle_id: UUID) -> bool:
         try:
             part()
         except (ConnectorError, TradingError) as error:
-            cycles.record_error(cycle_id, operation=operation, error=error)
+            cycle_log.record_error(cycle_id, operation=operation, error=error)
         else:
-            cycles.record_step(cycle_id, operation)
+            cycle_log.record_step(cycle_id, operation)
     return cycles.complete_cycle(Cycle.objects.get(pk=cycle_id))
 
 

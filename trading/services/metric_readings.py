@@ -14,12 +14,13 @@ from redis.retry import Retry
 
 from ai.models import ModelCall
 from risk.services import switch
+from trading.core import settings
+from trading.core.provider_health import provider_health
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStatus
 from trading.models import AgentStatus, Approval, Cycle, Event, Heartbeat, Mode, Order, Position, Saga
 from trading.models.control import TradingStateChoice
-from trading.services import conditions, disk_space, overview, settings
+from trading.services import conditions, disk_space, overview
 from trading.services.lock_registry import LOCK_KINDS, read_locks
-from trading.services.provider_health import provider_health
 from trading.services.schedule import why_no_cycle_starts
 
 CYCLES_SEARCHED = 500

@@ -19,6 +19,8 @@ from django.utils.crypto import salted_hmac
 from connectors import notices
 from connectors.errors import ConnectorError
 from connectors.redaction import redact
+from trading.core.waits import is_over
+from trading.core.work import Work
 from trading.domain.ages import in_force
 from trading.domain.backoff import backoff_seconds
 from trading.domain.incoming import IncomingEvent
@@ -37,8 +39,6 @@ from trading.domain.notices import (
 from trading.models import NoticeMessage, NoticeTopic
 from trading.services.consuming import Subscription
 from trading.services.outbox import our_source
-from trading.services.sweeping import Work
-from trading.services.waits import is_over
 
 log = structlog.get_logger(__name__)
 CONSUMER = "notify"

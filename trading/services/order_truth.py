@@ -9,11 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
+from trading.core import stages, transitions
+from trading.core.providers import current_providers
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
-from trading.services import stages, transitions
-from trading.services.providers import current_providers
 
 EVENT_OF = MappingProxyType(
     {

@@ -6,13 +6,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from trading.core.causation import caused_by
+from trading.core.work import Work
 from trading.domain.incoming import parse_event
 from trading.errors import BadEventError
 from trading.models import HandledEvent, ParkedEvent
-from trading.services.causes import caused_by
 from trading.services.consuming import TRANSIENT
 from trading.services.subscriptions import CONSUMER, our_subscription
-from trading.services.sweeping import Work
 
 
 @dataclass(frozen=True, slots=True)

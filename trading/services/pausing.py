@@ -13,13 +13,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from connectors.errors import UnavailableError
+from trading.core import settings, transitions
+from trading.core.failures import log_failure
+from trading.core.providers import current_providers
+from trading.core.waits import is_over
 from trading.domain.statuses import CycleStage, CycleStatus
 from trading.models import Cycle
-from trading.services import settings, transitions
-from trading.services.failures import log_failure
 from trading.services.portfolio import sync_portfolio
-from trading.services.providers import current_providers
-from trading.services.waits import is_over
 
 REASON = "broker_unavailable"
 MAY_PAUSE = (CycleStage.FETCHING, CycleStage.EXECUTING)

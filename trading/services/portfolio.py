@@ -12,12 +12,13 @@ from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, Market
 from connectors.errors import ConnectorError
 from risk.services import book as risk_book
 from risk.services import locks
+from trading.core import stages, transitions
+from trading.core.providers import current_providers
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.models.portfolio import next_in_order
-from trading.services import clock_watch, stages, sync_order, transitions, watchdog
-from trading.services.providers import current_providers
+from trading.services import clock_watch, sync_order, watchdog
 
 SYNCED = "position_synced"
 MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from django.db.models import QuerySet
 
 from risk.domain.types import PriceBand, PriceFacts, Reference
+from trading.core import settings
 from trading.domain.prices import age_problem, daily_volatility, is_opening
 from trading.domain.symbols import is_coin
 from trading.models import BarHistory, MarketSnapshot
-from trading.services import settings
 from trading.services.market_time import market_now
 
 RECENT = timedelta(hours=2)

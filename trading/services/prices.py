@@ -16,8 +16,8 @@ from connectors.base import Broker, MarketClock, Quote, QuoteSource
 from connectors.errors import ConnectorError
 from connectors.retry import call_with_retry
 from connectors.throttle.shared import PREFIX, connect
+from trading.core import cycle_log, settings
 from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
-from trading.services import cycles, settings
 from trading.services.market_time import market_now, stocks_trade_now
 
 FALLBACK_QUOTES_PER_CYCLE = 30
@@ -144,7 +144,7 @@ def _ask(
             base_seconds=RETRY_BASE_SECONDS,
         )
     except ConnectorError as error:
-        cycles.record_error(cycle_id, operation=f"quotes {source.name}", error=error)
+        cycle_log.record_error(cycle_id, operation=f"quotes {source.name}", error=error)
         prices.note(symbols, source.name, error.detail[:120])
         return
     problems = time_problems(quotes, clock)

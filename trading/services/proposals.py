@@ -17,14 +17,15 @@ from django.utils import timezone
 from ai.domain.answer import parse_answer
 from ai.domain.types import Action, Proposal
 from risk.services import switch
+from trading.core import settings
+from trading.core.providers import current_providers
 from trading.domain.ages import SLACK
 from trading.domain.incoming import IncomingEvent
 from trading.domain.statuses import DecisionStatus
 from trading.errors import BadEventError, CycleRunningError, NotConfiguredError
 from trading.models import AIDecision, Cycle, Strategy, TradeProposal, UniverseCandidate
-from trading.services import cycles, settings, strategies
+from trading.services import cycles, strategies
 from trading.services.outcomes import apply_proposal, not_traded
-from trading.services.providers import current_providers
 from trading.services.questions import Scene
 from trading.services.universe import unknown_symbols
 

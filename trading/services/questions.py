@@ -9,6 +9,7 @@ from typing import Any
 from ai.domain.indicators import Indicators
 from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
 from connectors.keywords import matched
+from trading.core import settings
 from trading.domain.prices import Missing, NoPrice, age_problem
 from trading.domain.symbols import is_coin
 from trading.models import (
@@ -20,7 +21,6 @@ from trading.models import (
     Position,
     Strategy,
 )
-from trading.services import settings
 from trading.services.gaps import gaps_of
 from trading.services.market_time import market_now, stocks_trade_now
 from trading.services.sealing import sealed

@@ -12,15 +12,15 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from connectors.base import BrokerFill, BrokerOrder
+from trading.core import transitions
+from trading.core.providers import current_providers
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
 from trading.models import AgentStatus, Order, Position, Saga
-from trading.services import transitions
 from trading.services.booking import book_trade, sold_unit_cost, unbooked_strangers
 from trading.services.order_truth import record_broker_order, record_fills, record_told
 from trading.services.portfolio import sync_portfolio
-from trading.services.providers import current_providers
 from trading.services.sagas import settle_order
 from trading.services.submission import REQUEST_LEASE
 

@@ -1,6 +1,6 @@
 """Takes what is in the outbox to the transport: at least once, per aggregate in order.
 
-One relay publishes at a time (services/single.py). A crash between publishing and marking publishes the batch's rest
+One relay publishes at a time (core/process_lock.py). A crash between publishing and marking publishes the batch's rest
 again, with the same ids; consumers drop repeats.
 """
 
@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import structlog
 
+from trading.core import heartbeats
 from trading.models import Event
-from trading.services import heartbeats, outbox
+from trading.services import outbox
 
 log = structlog.get_logger(__name__)
 PROCESS = "relay"

@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from connectors.base import Quote, QuoteSource
 from connectors.errors import ConnectorError
+from trading.core import transitions
+from trading.core.providers import current_providers
 from trading.domain.symbols import is_coin
 from trading.errors import NotConfiguredError
 from trading.models import MarketSnapshot
-from trading.services import transitions
 from trading.services.prices import MarketTime, time_problems
-from trading.services.providers import current_providers
 
 BUDGET_SECONDS = (
     5.0  # the adapters' own total for one request: a source that hangs leaves no time for the next

@@ -10,8 +10,8 @@ from uuid import uuid4
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from trading.core.waits import is_over
 from trading.models import RequestKey
-from trading.services.waits import is_over
 
 LEASE = timedelta(minutes=5)  # longer than engaging and flattening may take
 KEPT = timedelta(hours=24)

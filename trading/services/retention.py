@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from ai.models import ModelCall
 from risk.models import RiskCheck, RiskReservation
+from trading.core import settings
 from trading.domain.statuses import OPEN_CYCLE
 from trading.models import AIDecision, Approval, Cycle, DecisionRecord, Event, Order, TradeProposal
-from trading.services import settings
 
 log = structlog.get_logger(__name__)
 

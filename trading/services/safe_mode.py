@@ -8,8 +8,8 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
+from trading.core import transitions
 from trading.models import AgentStatus, Event
-from trading.services import transitions
 
 log = structlog.get_logger(__name__)
 FAILURES_TO_REDUCE = 3

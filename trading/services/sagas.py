@@ -16,18 +16,19 @@ from structlog.contextvars import bound_contextvars
 
 from connectors.errors import RejectedError
 from risk.services import switch
+from trading.core import transitions
+from trading.core.failures import log_failure
+from trading.core.providers import current_providers
+from trading.core.trace_spans import stage
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.errors import TradingError
 from trading.models import Order, Saga, SagaStep
-from trading.services import compensation, saga_steps, transitions
+from trading.services import compensation, saga_steps
 from trading.services.booking import book_trade
-from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
 from trading.services.portfolio import SYNCED, includes, note_end, sync_portfolio
-from trading.services.providers import current_providers
-from trading.services.spans import stage
 from trading.services.submission import UNSENT, submit_order
 
 log = structlog.get_logger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import Cycle
-from trading.services.settings import CYCLE_SCHEDULE
 
 START_TASK = "trading.start_cycle"
 

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Model
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from trading.services import transitions
+from trading.core import transitions
 
 AGGREGATE = "schedule_row"
 

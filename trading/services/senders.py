@@ -14,9 +14,9 @@ from django.db import transaction
 from connectors.departure import ENDS_PROCESS_SECONDS
 from risk.services.holders import Holds, Session, Silence, end_session, holders
 from risk.services.locks import attempt_key
+from trading.core import transitions
 from trading.domain.statuses import OrderStatus
 from trading.models import Order
-from trading.services import transitions
 
 log = structlog.get_logger(__name__)
 AGGREGATE = "sender"

@@ -7,10 +7,11 @@ deadline the sweeper aborts it like any other, and the next cycle starts.
 from django.db.models import Q
 from django.utils import timezone
 
+from trading.core import cycle_log, transitions
 from trading.domain.statuses import CycleStage, CycleStatus
 from trading.errors import CycleStateError
 from trading.models import Cycle
-from trading.services import cycles, pausing, transitions
+from trading.services import cycles, pausing
 
 PAUSED_BY = "paused by"
 STOPPED_BY = "stopped by"
@@ -54,7 +55,7 @@ def pause(*, actor: str, reason: str = "") -> Cycle:
         waiting = Cycle.objects.filter(pk=cycle.pk, status=CycleStatus.PAUSED, lease_until__isnull=False)
         if not waiting.update(lease_until=None, reason=words):
             raise CycleStateError("the cycle changed in this moment; look at it again")
-        cycles.record_step(cycle.pk, "held", actor=actor, reason=words)
+        cycle_log.record_step(cycle.pk, "held", actor=actor, reason=words)
         cycle.lease_until, cycle.reason = None, words
         return cycle
     if cycle.cycle_type == Cycle.Type.MAINTENANCE or cycle.stage not in pausing.MAY_PAUSE:

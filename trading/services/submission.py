@@ -29,6 +29,10 @@ from connectors.errors import (
     UnavailableError,
 )
 from risk.services import locks, switch
+from trading.core import settings, transitions
+from trading.core.failures import log_failure
+from trading.core.providers import current_providers
+from trading.core.trace_spans import stage
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.backoff import backoff_seconds
 from trading.domain.order_ids import Purpose
@@ -36,7 +40,6 @@ from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.models import Order
 from trading.models.order import SideChoice
-from trading.services import settings, transitions
 from trading.services.attempts import (
     INTENT_MAX_AGE,
     Attempt,
@@ -45,10 +48,7 @@ from trading.services.attempts import (
     SwitchReleasedError,
     require_door,
 )
-from trading.services.failures import log_failure
 from trading.services.order_truth import record_broker_order
-from trading.services.providers import current_providers
-from trading.services.spans import stage
 
 T = TypeVar("T")
 REQUEST_LEASE = timedelta(seconds=30)  # longer than a look-up and a request, 10 s each in total

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from trading.core.work import Work
 from trading.domain.incoming import IncomingEvent
 from trading.errors import BadEventError
 from trading.services import hints, proposals
 from trading.services.consuming import Handler, Subscription
 from trading.services.outbox import our_source
-from trading.services.sweeping import Work
 
 CONSUMER = "consume_events"
 QUEUE = f"orchestrator.{CONSUMER}"

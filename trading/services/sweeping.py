@@ -4,46 +4,24 @@ It reads only PostgreSQL, so that it works when Redis is gone or was emptied. Wh
 back as ``Work``; its caller enqueues it, or runs it here when the queue cannot be reached.
 """
 
-import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db.models import F, Q
 from django.utils import timezone
 
+from trading.core import settings
+from trading.core.waits import is_over, is_past, is_to_come
+from trading.core.work import Kind, Work
 from trading.domain.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
-from trading.services import approvals, clock_watch, cycles, pausing, settings
+from trading.services import approvals, clock_watch, cycles, pausing
 from trading.services.execution import CLAIM_LEASE
-from trading.services.waits import is_over, is_past, is_to_come
 
 FETCH_GRACE = timedelta(seconds=3)
 LOST_AFTER = timedelta(seconds=5)
 EXPIRED_A_ROUND = 100  # 0.7 s measured on a quiet machine
-
-
-class Kind(enum.StrEnum):
-    """Which task takes a piece of work up again."""
-
-    ANALYSE = "analyse"
-    MAINTAIN = "maintain"
-    EXECUTE = "risk_and_execute"
-    ADVANCE = "advance_saga"
-    FINISH = "finish_cycle"
-    RESUME = "resume_cycle"
-    SETTLE = "settle_order"
-    FOLLOW = "follow_order"
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A piece of work that nobody seems to be doing."""
-
-    kind: Kind
-    id: UUID
 
 
 def find_work() -> list[Work]:

@@ -6,8 +6,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from risk.models import KillSwitch
+from trading.core import transitions
 from trading.models import AgentStatus, SwitchFollowUp
-from trading.services import transitions
 
 log = structlog.get_logger(__name__)
 AGGREGATE = "kill_switch"

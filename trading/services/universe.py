@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import F, Min, Q
 from django.utils import timezone
 
+from trading.core import settings
 from trading.domain.symbols import EXPECTED, is_coin, is_symbol
 from trading.domain.universe import HIGH_CONFIDENCE, Candidate, Reason, Selection, select_universe
 from trading.domain.universe_record import Record, UniverseClass, UniverseLine, read_record, record_of
@@ -22,7 +23,6 @@ from trading.models import (
     UniverseCandidate,
 )
 from trading.models.market import AssetClassChoice
-from trading.services import settings
 from trading.services.market_time import latest_market_time
 
 LOOK_BACK = timedelta(hours=24)

@@ -24,11 +24,12 @@ from connectors.base import Account
 from connectors.errors import ConnectorError
 from risk.models import KillSwitch
 from risk.services import switch
+from trading.core import settings, transitions
+from trading.core.waits import is_past
 from trading.domain.ages import TOLERANCE, is_to_come
 from trading.domain.statuses import OrderStatus
 from trading.models import AgentStatus, Event, Order
-from trading.services import daily_loss, kill_switch, settings, transitions
-from trading.services.waits import is_past
+from trading.services import daily_loss, kill_switch
 
 log = structlog.get_logger(__name__)
 ACTOR = "watchdog"

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from trading.core import modes
 from trading.models import Mode
-from trading.services import modes
 
 
 class Command(BaseCommand):

@@ -9,12 +9,12 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 
 from orchestrator_project.celery import app
+from trading.core.trace_spans import note_cycle, stage
 from trading.domain.statuses import CycleStatus
 from trading.domain.symbols import EXPECTED, parse_symbols
 from trading.errors import CycleRunningError, SymbolsError
 from trading.models import Asset, Cycle
 from trading.services.cycles import CycleReport, report, start_cycle
-from trading.services.spans import note_cycle, stage
 from trading.services.universe import checked_symbols
 from trading.tasks import launch
 

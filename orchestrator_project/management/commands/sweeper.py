@@ -8,11 +8,13 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
 from connectors.errors import ConnectorError
+from trading.core import heartbeats
+from trading.core.work import Work
 from trading.errors import TradingError
-from trading.services import clock_watch, heartbeats, lookout, watchdog
+from trading.services import clock_watch, lookout, watchdog
 from trading.services.guardian import Guardian
 from trading.services.reconciliation import reconcile
-from trading.services.sweeping import Work, end_overdue, find_work
+from trading.services.sweeping import end_overdue, find_work
 from trading.tasks import revive
 
 log = structlog.get_logger(__name__)

@@ -18,8 +18,8 @@ from orchestrator_project.ports import port_is_free
 from orchestrator_project.prepare import FIRST_OPERATOR, prepare
 from orchestrator_project.processes import process_specs
 from orchestrator_project.supervisor import AlreadyRunningError, Supervisor, only_one
-from trading.services.modes import current_mode
-from trading.services.providers import PAPER, REPLAY, SYNTHETIC
+from trading.core.modes import current_mode
+from trading.core.providers import PAPER, REPLAY, SYNTHETIC
 
 WORKERS_HELP = f"child processes (default: one for each core, {MOST_WORKERS} at most)"
 FEW_CONNECTIONS = (

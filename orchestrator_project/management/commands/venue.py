@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from connectors.venue import cli
-from trading.services.providers import venue_file
+from trading.core.providers import venue_file
 
 
 class Command(BaseCommand):

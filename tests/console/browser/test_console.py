@@ -17,8 +17,8 @@ from tests.factories import (
     make_equity,
     make_position,
 )
+from trading.core.modes import current_mode
 from trading.models import AIDecision
-from trading.services.modes import current_mode
 
 Enter = Callable[[str], Page]
 

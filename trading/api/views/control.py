@@ -20,9 +20,10 @@ from trading.api.serializers import (
 )
 from trading.api.views.base import ApiView
 from trading.api.views.live import LiveStateSerializer
+from trading.core import modes
 from trading.models import Mode
 from trading.models.control import TradingStateChoice
-from trading.services import control, kill_switch, modes
+from trading.services import control, kill_switch
 from trading.services.flatten import FlattenReport
 from trading.services.stopping import stop_trading
 

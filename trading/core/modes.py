@@ -2,9 +2,9 @@
 
 from django.db import transaction
 
+from trading.core import transitions
 from trading.errors import SettingError
 from trading.models import AgentStatus, Mode
-from trading.services import transitions
 
 
 def current_mode() -> str:

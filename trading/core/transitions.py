@@ -8,11 +8,11 @@ import structlog
 from django.db import models, transaction
 from django.db.models import Max
 
+from trading.core import stages
+from trading.core.causation import current_cause
 from trading.domain.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
-from trading.services import stages
-from trading.services.causes import current_cause
 
 log = structlog.get_logger(__name__)
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import redis
 
 from connectors.throttle.shared import Health
+from trading.core.providers import current_providers
 from trading.errors import NotConfiguredError
-from trading.services.providers import current_providers
 
 
 @dataclass(frozen=True, slots=True)

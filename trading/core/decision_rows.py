@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from trading.core.prepared_statements import Prepared
 from trading.domain.order_ids import Purpose
 from trading.domain.timeline import ApprovalFacts, ExitFacts, GateFacts, OrderFacts, TimelineFacts
-from trading.services.prepared import Prepared
 
 ZERO = Decimal(0)
 

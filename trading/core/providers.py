@@ -10,8 +10,8 @@ from django.conf import settings
 
 from connectors.base import BarSource, Broker, NewsSource, QuoteSource
 from connectors.throttle.shared import Limits, SharedThrottle, connect
+from trading.core import settings as runtime_settings
 from trading.errors import NotConfiguredError
-from trading.services import settings as runtime_settings
 
 VENUE_KEY = "venue"
 SWITCH_RESERVE = 20  # requests: orders and positions read, fifteen positions sold

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from trading.core.decision_rows import facts_of, rows_of
 from trading.domain.stage_keys import EXIT_OPEN, key_without_order, stage_key
 from trading.domain.statuses import DecisionStatus
 from trading.models import AIDecision
-from trading.services.decision_rows import facts_of, rows_of
 
 EXITS_LOCK = 0x7472_0001
 BEFORE_THE_ORDER = (

@@ -1,0 +1,1 @@
+"""What every subject stands on: status changes, the event log, settings, providers, work items."""

@@ -1,0 +1,68 @@
+"""What happens within a cycle, for whoever asks why: its events, and the log."""
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from trading.core import transitions
+from trading.core.failures import log_failure
+from trading.models import Cycle
+
+log = structlog.get_logger(__name__)
+
+
+def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
+    """Append a step's outcome to the cycle's events, and to the log."""
+    log.info("cycle_step", cycle_id=str(cycle_id), step=step, seconds=facts.get("seconds"))
+    _append_event(cycle_id, f"cycle.step.{step}", **facts)
+
+
+def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
+    """Append what the operator should know although nothing failed."""
+    log.warning("cycle_warning", cycle_id=str(cycle_id), operation=operation, message=message)
+    _append_event(cycle_id, "cycle.warning", operation=operation, message=message[:500])
+
+
+def record_model_switch(cycle_id: UUID, **facts: Any) -> None:
+    """Append that models of a fallback chain were changed, and why."""
+    log.warning("model_switched", cycle_id=str(cycle_id), **facts)
+    _append_event(cycle_id, "cycle.model_switched", **(facts | {"detail": str(facts["detail"])[:500]}))
+
+
+def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol: str = "") -> None:
+    """Add an error to the cycle's own list, its events and the log; nobody has to look for it."""
+    entry = {
+        "operation": operation,
+        "type": type(error).__name__,
+        "message": str(error)[:500],
+        "symbol": symbol,
+        "at": timezone.now().isoformat(),
+    }
+    with transaction.atomic():
+        cycle = Cycle.objects.select_for_update().get(pk=cycle_id)
+        log_failure(
+            "cycle_error",
+            error=error,
+            operation=operation,
+            state=f"{cycle.status}, {cycle.stage}",
+            cycle_id=cycle_id,
+            symbol=symbol,
+        )
+        cycle.errors.append(entry)
+        cycle.save(update_fields=["errors"])
+        _append_event(cycle_id, "cycle.error", **entry)
+
+
+def _append_event(cycle_id: UUID, event_type: str, **facts: Any) -> None:
+    with transaction.atomic():
+        Cycle.objects.select_for_update().only("pk").get(pk=cycle_id)
+        transitions.append_event(
+            aggregate_type="cycle",
+            aggregate_id=str(cycle_id),
+            event_type=event_type,
+            payload=facts,
+            cycle_id=cycle_id,
+        )
