@@ -152,8 +152,8 @@ def _decision(asset: Any, action: str, *, running: bool) -> tuple[Any, Any]:
     from django.utils import timezone
 
     from trading.core.providers import current_providers
+    from trading.market.market_time import market_now
     from trading.models import AgentStatus, AIDecision, Cycle, MarketSnapshot, Strategy
-    from trading.services.market_time import market_now
 
     AgentStatus.objects.update(mode="autonomous")
     symbol = asset.pk

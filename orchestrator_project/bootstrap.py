@@ -12,8 +12,8 @@ from trading.core.providers import current_providers
 from trading.core.trace_spans import note_cycle, stage
 from trading.domain.ages import TOLERANCE
 from trading.errors import CycleRunningError, NotConfiguredError
+from trading.market.assets import refresh_assets
 from trading.models import Asset
-from trading.services.assets import refresh_assets
 from trading.services.cycles import start_cycle
 from trading.services.portfolio import sync_portfolio
 from trading.tasks import launch

@@ -15,7 +15,7 @@ from connectors.throttle.shared import PREFIX
 from tests.events.validity import problems_of_the_log
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
-from trading.services import clock_watch
+from trading.market import clock_watch
 
 WRITES_EVENTS = frozenset({"trading", "events", "e2e", "book"})
 

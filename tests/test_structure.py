@@ -31,7 +31,7 @@ def test_one_function_posts_orders() -> None:
     """Lesson 33."""
     callers = {file for file in _callers_of("submit_order") if not file.startswith("connectors/venue/")}
 
-    assert callers == {"trading/services/submission.py"}
+    assert callers == {"trading/orders/submission.py"}
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)

@@ -23,20 +23,11 @@ from trading.core.trace_spans import context_of_cycle, note_cycle, stage
 from trading.core.work import Kind, Work
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError, TradingError
+from trading.market import headlines
 from trading.models import Cycle, Saga
-from trading.services import (
-    cycles,
-    execution,
-    fetching,
-    finishing,
-    following,
-    headlines,
-    maintenance,
-    pausing,
-    sagas,
-)
+from trading.orders.submission import UNSENT
+from trading.services import cycles, execution, fetching, finishing, following, maintenance, pausing, sagas
 from trading.services.analysis import analyse_cycle
-from trading.services.submission import UNSENT
 from trading.task_base import resilient
 
 log = structlog.get_logger(__name__)

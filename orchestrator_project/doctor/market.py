@@ -20,8 +20,8 @@ from trading.core.provider_health import in_words, provider_health
 from trading.core.providers import ALPACA_TRADING, current_providers, venue_file
 from trading.domain.ages import is_fresh
 from trading.errors import NotConfiguredError
+from trading.market import clock_watch
 from trading.models import AgentStatus, Asset
-from trading.services import clock_watch
 
 ACTIVE = "ACTIVE"
 STOCK, COIN = "AAPL", "BTC/USD"

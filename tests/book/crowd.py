@@ -16,9 +16,9 @@ from tests.trading.scenes import ago
 from trading.core import providers
 from trading.core.providers import current_providers
 from trading.errors import TradingError
+from trading.market.market_time import market_now
 from trading.models import AIDecision, Asset, Cycle, Saga
 from trading.services import execution, sagas
-from trading.services.market_time import market_now
 
 SYMBOLS = 140
 PROCESSES = multiprocessing.get_context("fork")

@@ -15,11 +15,12 @@ from tests.trading.outside import COIN, Outside
 from tests.trading.scenes import ago, open_cycle, order_of, passed
 from trading.core.settings import set_runtime_setting
 from trading.models import Event, Order
-from trading.services import daily_loss, kill_switch, sagas, watchdog
+from trading.safety import daily_loss, kill_switch, watchdog
+from trading.safety.watchdog import Critical, report_critical
+from trading.services import sagas
 from trading.services.guardian import Guardian
 from trading.services.lookout import Lookout
 from trading.services.portfolio import sync_portfolio
-from trading.services.watchdog import Critical, report_critical
 
 pytestmark = pytest.mark.django_db
 

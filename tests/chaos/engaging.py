@@ -115,7 +115,7 @@ def _engage(way: str, url: str, *, flatten: bool) -> dict[str, Any]:
         reply.raise_for_status()
         return dict(reply.json())
     if way == WATCHDOG:
-        from trading.services import watchdog
+        from trading.safety import watchdog
 
         kind = watchdog.Critical.COMPENSATION_FAILED
         new = watchdog.report_critical(kind=kind, subject=f"chaos-{time.monotonic()}", detail="chaos")

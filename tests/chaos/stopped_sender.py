@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("connectors/", "risk/services/")  # with what is below them
-FILES = ("trading/services/submission.py",)
+FILES = ("trading/orders/submission.py",)
 LIBRARY_SENDS = {("client.py", "send"), ("connection.py", "request")}  # http.client's and urllib3's
 NAIVE = "naive"  # in place of a line
 
@@ -89,7 +89,7 @@ def send_without_a_proof(order: Any) -> None:
     from connectors.base import AssetClass, OrderRequest, Side, TimeInForce
     from trading.core import transitions
     from trading.core.providers import current_providers
-    from trading.services.submission import REQUEST_LEASE
+    from trading.orders.submission import REQUEST_LEASE
 
     now = datetime.now(UTC)
     changes = {"lease_until": now + REQUEST_LEASE, "submitted_at": now}

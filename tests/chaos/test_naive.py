@@ -27,8 +27,9 @@ from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import CycleStatus
 from trading.models import AIDecision, Cycle, MarketSnapshot, Order
-from trading.services import cycles, execution, gate_inputs, kill_switch
-from trading.services.submission import submit_order
+from trading.orders.submission import submit_order
+from trading.safety import kill_switch
+from trading.services import cycles, execution, gate_inputs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WISHES = 8

@@ -20,7 +20,7 @@ from tests.chaos.test_stopped_sender import QUICK, Stage, Tally
 from tests.chaos.test_stopped_switch import ENGAGE_SECONDS, LEAKED, judged, session_that_holds
 from tests.trading.outside import Outside
 from tests.waiting import wait_until
-from trading.services import kill_switch
+from trading.safety import kill_switch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -24,9 +24,9 @@ from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
 from trading.domain.order_ids import Purpose
 from trading.models import Order
-from trading.services import kill_switch
-from trading.services.attempts import Attempt, SwitchEngagedError
-from trading.services.submission import REQUEST_LEASE, post_order
+from trading.orders.attempts import Attempt, SwitchEngagedError
+from trading.orders.submission import REQUEST_LEASE, post_order
+from trading.safety import kill_switch
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1_200)]
 SUBMITTERS = 8

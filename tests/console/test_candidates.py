@@ -12,8 +12,8 @@ from tests.console.test_forms import messages_after
 from tests.factories import make_asset, make_candidate, make_cycle
 from trading.domain.universe import Candidate, Reason, select_universe
 from trading.domain.universe_record import record_of
+from trading.market.universe import LONG_AGO
 from trading.models import Event, UniverseCandidate
-from trading.services.universe import LONG_AGO
 
 LIST = "/admin/trading/universecandidate/"
 Login = Callable[..., Client]

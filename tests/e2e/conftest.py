@@ -15,8 +15,8 @@ from tests.e2e import report
 from tests.e2e.system import System
 from tests.venue_process import VenueProcess
 from trading.core.settings import set_runtime_setting
+from trading.market.assets import refresh_assets
 from trading.models import AgentStatus, Mode
-from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
 
 

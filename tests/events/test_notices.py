@@ -15,7 +15,8 @@ from tests.trading.outside import Outside
 from trading.domain import notices as domain
 from trading.domain.public_events import CATALOG
 from trading.models import HandledEvent, NoticeMessage, NoticeTopic
-from trading.services import cycles, kill_switch, notifying, outbox, signing, steering
+from trading.safety import kill_switch
+from trading.services import cycles, notifying, outbox, signing, steering
 from trading.services.consuming import take
 
 pytestmark = pytest.mark.django_db

@@ -11,19 +11,10 @@ from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, change, passed, wish
 from trading.core import cycle_log
 from trading.domain.public_events import CATALOG, public_type
+from trading.market import clock_watch
 from trading.models import Approval, Cycle, Event, Saga
-from trading.services import (
-    approvals,
-    clock_watch,
-    compensation,
-    conditions,
-    cycles,
-    execution,
-    kill_switch,
-    pausing,
-    safe_mode,
-    senders,
-)
+from trading.safety import kill_switch, senders
+from trading.services import approvals, compensation, conditions, cycles, execution, pausing, safe_mode
 from trading.services.outcomes import created_event
 from trading.services.portfolio import sync_portfolio
 

@@ -20,10 +20,10 @@ from tests.factories import (
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, open_cycle
 from trading.domain.statuses import CycleStage
+from trading.market.assets import refresh_assets
 from trading.models import AIDecision, Cycle, Event, HandledEvent, Order, ParkedEvent, TradeProposal
 from trading.services import cycles, execution, fetching, proposals
 from trading.services.analysis import analyse_cycle
-from trading.services.assets import refresh_assets
 from trading.services.consuming import take
 from trading.services.outbox import our_source
 from trading.services.parking import replay

@@ -18,12 +18,12 @@ from trading.core.decision_rows import facts_of, rows_of
 from trading.core.providers import current_providers
 from trading.domain.stage_keys import stage_key
 from trading.domain.symbols import is_coin
+from trading.market.market_time import market_now
 from trading.models import AIDecision, Cycle, Event, Order, Saga
+from trading.orders.attempts import Attempt
+from trading.orders.submission import post_order
 from trading.services import execution, sagas
-from trading.services.attempts import Attempt
-from trading.services.market_time import market_now
 from trading.services.portfolio import sync_portfolio
-from trading.services.submission import post_order
 
 
 def ago(**units: float) -> Any:

@@ -17,10 +17,10 @@ from tests.trading.scenes import ago, change, events_of
 from trading.core import cycle_log
 from trading.core.settings import set_runtime_setting
 from trading.domain.statuses import CycleStage
+from trading.market.market_time import market_now
 from trading.models import AgentStatus, AIDecision, Cycle, Event, Strategy
 from trading.services import cycles, fetching
 from trading.services.analysis import analyse_cycle
-from trading.services.market_time import market_now
 from trading.services.portfolio import sync_portfolio
 
 CHAT = "POST /ai/v1/chat/completions"

@@ -7,8 +7,8 @@ import pytest
 from connectors.errors import ConnectorError
 from tests.factories import make_asset
 from tests.trading.outside import COIN, STOCK, WHOLE_STOCK, Outside
+from trading.market.assets import refresh_assets
 from trading.models import Asset
-from trading.services.assets import refresh_assets
 
 
 def test_every_listed_asset_is_stored_with_its_sizes_and_volume(account: Outside) -> None:

@@ -47,6 +47,7 @@ from trading.core.work import Kind, Work
 from trading.domain.notices import Notice, Severity, Topic
 from trading.domain.statuses import CycleStage
 from trading.errors import SlotTakenError
+from trading.market import assets
 from trading.models import (
     AgentStatus,
     Approval,
@@ -60,15 +61,15 @@ from trading.models import (
     Saga,
     Trade,
 )
+from trading.orders.submission import submit_order
+from trading.safety import kill_switch, watchdog
 from trading.services import (
     analysis,
     approvals,
-    assets,
     cycles,
     execution,
     fetching,
     gate_inputs,
-    kill_switch,
     maintenance,
     metric_readings,
     notifying,
@@ -77,12 +78,10 @@ from trading.services import (
     request_keys,
     sagas,
     sync_order,
-    watchdog,
 )
 from trading.services.portfolio import sync_portfolio
 from trading.services.request_keys import Claim
 from trading.services.sagas import advance_saga
-from trading.services.submission import submit_order
 from trading.services.sweeping import end_overdue, find_work
 
 STEPS = [

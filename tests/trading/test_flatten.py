@@ -10,7 +10,7 @@ from tests.trading.outside import COIN, ORDERS, STOCK, Outside
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
 from trading.models import Order
-from trading.services.flatten import flatten_positions
+from trading.safety.flatten import flatten_positions
 from trading.services.reconciliation import reconcile
 
 

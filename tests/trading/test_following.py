@@ -7,7 +7,7 @@ from tests.trading.outside import STOCK, Outside
 from tests.waiting import wait_until
 from trading.core.work import Kind, Work
 from trading.models import Order, Position
-from trading.services.flatten import flatten_positions
+from trading.safety.flatten import flatten_positions
 from trading.services.following import follow_order
 from trading.services.portfolio import sync_portfolio
 from trading.services.sweeping import find_work

@@ -20,8 +20,9 @@ from tests.trading.test_kill_switch import stopped_sender
 from tests.waiting import wait_until
 from trading.core.providers import current_providers
 from trading.models import Order, Position, SwitchFollowUp
-from trading.services import flatten, guardian, kill_switch, senders
-from trading.services.flatten import flatten_positions
+from trading.safety import flatten, kill_switch, senders
+from trading.safety.flatten import flatten_positions
+from trading.services import guardian
 from trading.services.guardian import Guardian
 from trading.services.portfolio import sync_portfolio
 from trading.services.stopping import stop_trading

@@ -21,10 +21,11 @@ from tests.trading.outside import COIN, ORDERS, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, events_of, open_cycle, order_of, passed
 from tests.waiting import wait_until
 from trading.models import AgentStatus, Event, Order, SwitchFollowUp
-from trading.services import sagas, senders
+from trading.orders.submission import submit_order
+from trading.safety import senders
+from trading.safety.kill_switch import engage, release
+from trading.services import sagas
 from trading.services.guardian import Guardian
-from trading.services.kill_switch import engage, release
-from trading.services.submission import submit_order
 
 
 def switch_events() -> list[str]:

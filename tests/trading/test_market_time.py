@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from tests.factories import make_agent
-from trading.services.market_time import stocks_trade_now
+from trading.market.market_time import stocks_trade_now
 
 SILENCE = timedelta(minutes=10)
 OPEN, CLOSE = datetime(2020, 10, 15, 13, 30, tzinfo=UTC), datetime(2020, 10, 15, 20, tzinfo=UTC)

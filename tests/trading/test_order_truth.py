@@ -16,8 +16,8 @@ from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from trading.core.providers import current_providers
 from trading.models import Fill, Order
-from trading.services.order_truth import record_broker_order, record_fills
-from trading.services.submission import submit_order
+from trading.orders.execution_reports import record_broker_order, record_fills
+from trading.orders.submission import submit_order
 
 S = BrokerOrderStatus
 

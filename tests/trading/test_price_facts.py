@@ -13,12 +13,12 @@ from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, open_cycle, price_of, wish
 from trading.core.settings import set_runtime_setting
 from trading.domain.prices import daily_volatility, is_opening
+from trading.market.market_time import market_now
+from trading.market.price_facts import latest_snapshot, latest_snapshots, price_facts
 from trading.models import AIDecision, BarHistory, MarketSnapshot, Order
 from trading.services import approvals, fetching
 from trading.services.execution import execute_decision
 from trading.services.gate_preview import preview_all
-from trading.services.market_time import market_now
-from trading.services.price_facts import latest_snapshot, latest_snapshots, price_facts
 
 NOON = datetime(2020, 10, 15, 16, tzinfo=UTC)  # a Thursday, and a session
 THURSDAY = NOON.date()

@@ -13,8 +13,8 @@ from tests.trading.scenes import ago, change, events_of
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
 from trading.models import Event, Fill, Order, Position, Trade
+from trading.orders.submission import submit_order
 from trading.services.reconciliation import reconcile
-from trading.services.submission import submit_order
 
 NOTHING: list[str] = []
 

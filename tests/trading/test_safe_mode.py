@@ -10,7 +10,8 @@ from tests.factories import make_agent, make_cycle, make_event
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import wish
 from trading.models import AgentStatus, Event
-from trading.services import execution, kill_switch, safe_mode
+from trading.safety import kill_switch
+from trading.services import execution, safe_mode
 from trading.services.overview import standing
 from trading.services.portfolio import sync_portfolio
 

@@ -25,10 +25,11 @@ from tests.waiting import wait_until
 from trading.core import transitions
 from trading.core.settings import set_runtime_setting
 from trading.models import AIDecision, Cycle, Order, Position, Saga, Trade
-from trading.services import order_truth, sagas
+from trading.orders import execution_reports
+from trading.orders.submission import submit_order
+from trading.services import sagas
 from trading.services.cycles import complete_cycle
 from trading.services.sagas import advance_saga
-from trading.services.submission import submit_order
 
 
 @pytest.fixture(autouse=True)
@@ -288,7 +289,7 @@ POINTS = [
     (sagas.compensation, "release"),
     (sagas.saga_steps, "begin"),
     (sagas.saga_steps, "end"),
-    (order_truth, "record_fills"),
+    (execution_reports, "record_fills"),
     (transitions, "append_event"),
 ]
 

@@ -21,9 +21,9 @@ from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Kind, Work
 from trading.models import AIDecision, Event, Position, Saga, Trade
+from trading.orders.submission import submit_order
 from trading.services.reconciliation import reconcile
 from trading.services.sagas import advance_saga, settle_order
-from trading.services.submission import submit_order
 from trading.services.sweeping import find_work
 
 

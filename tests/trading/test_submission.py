@@ -15,9 +15,9 @@ from tests.trading.scenes import ago, change, events_of
 from trading.core.settings import set_runtime_setting
 from trading.domain.order_ids import Purpose, client_order_id, flatten_base
 from trading.models import Order
-from trading.services import attempts, submission
-from trading.services.attempts import Attempt, StaleAttemptError, SwitchEngagedError
-from trading.services.submission import post_order, submit_order
+from trading.orders import attempts, submission
+from trading.orders.attempts import Attempt, StaleAttemptError, SwitchEngagedError
+from trading.orders.submission import post_order, submit_order
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("account")
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let the pauses between attempts pass at once; return how long they would have been."""
     pauses: list[float] = []
-    monkeypatch.setattr("trading.services.submission.time.sleep", pauses.append)
+    monkeypatch.setattr("trading.orders.submission.time.sleep", pauses.append)
     return pauses
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.factories import make_asset, make_position
 from trading.core.settings import set_runtime_setting
 from trading.errors import SymbolsError
-from trading.services.universe import checked_symbols, choose_universe
+from trading.market.universe import checked_symbols, choose_universe
 
 pytestmark = pytest.mark.django_db
 

@@ -21,9 +21,9 @@ from trading.admin.universe_page import SEATS, uuid_of
 from trading.domain.universe_record import UniverseLine
 from trading.errors import CandidateError
 from trading.labels import words_of
+from trading.market.universe import Standing, last_universe, standings
 from trading.models import UniverseCandidate
 from trading.services import candidates
-from trading.services.universe import Standing, last_universe, standings
 
 CHANGE = "trading.change_universecandidate"
 PAGE = "admin:trading_universecandidate_changelist"

@@ -10,8 +10,8 @@ from django.utils import timezone
 from trading.core import transitions
 from trading.domain.statuses import CandidateStatus
 from trading.errors import CandidateError
+from trading.market.universe import unknown_symbols
 from trading.models import UniverseCandidate
-from trading.services.universe import unknown_symbols
 
 MOST_OF_A_REASON = 500
 SYMBOL_LENGTH = 32

@@ -13,7 +13,8 @@ from risk.services import book as risk_book
 from trading.core import transitions
 from trading.domain.statuses import DecisionStatus, OrderStatus
 from trading.models import Order, Saga, SagaStep
-from trading.services import kill_switch, saga_steps
+from trading.safety import kill_switch
+from trading.services import saga_steps
 
 log = structlog.get_logger(__name__)
 TRIGGER = "compensation_failed"

@@ -5,7 +5,8 @@ from typing import Any
 
 from risk.services import switch
 from trading.models import AgentStatus
-from trading.services import kill_switch, overview, switch_follow_up
+from trading.safety import kill_switch, switch_follow_up
+from trading.services import overview
 from trading.services.live_state import live_state
 
 

@@ -19,9 +19,9 @@ from trading.domain.ages import SLACK, in_force
 from trading.domain.slots import slot_of
 from trading.domain.statuses import CycleStage, DecisionStatus, OrderStatus
 from trading.errors import CycleRunningError, SlotTakenError
+from trading.market.market_time import latest_market_time
+from trading.market.universe import Universe, choose_universe, mark_looked_at
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
-from trading.services.market_time import latest_market_time
-from trading.services.universe import Universe, choose_universe, mark_looked_at
 
 log = structlog.get_logger(__name__)
 FINISH_LEASE = timedelta(seconds=30)

@@ -20,12 +20,8 @@ from trading.domain.prices import age_problem
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
 from trading.errors import WorldMismatchError
-from trading.models import Cycle, MarketSnapshot
-from trading.services import cycles
-from trading.services.bar_history import bars_up_to_now
-from trading.services.pausing import pause_cycle
-from trading.services.portfolio import sync_portfolio
-from trading.services.prices import (
+from trading.market.bar_history import bars_up_to_now
+from trading.market.prices import (
     ATTEMPT_SECONDS,
     FALLBACK_QUOTES_PER_CYCLE,
     Chain,
@@ -34,6 +30,10 @@ from trading.services.prices import (
     collect,
     disagreement_words,
 )
+from trading.models import Cycle, MarketSnapshot
+from trading.services import cycles
+from trading.services.pausing import pause_cycle
+from trading.services.portfolio import sync_portfolio
 
 STOCKS_PER_REQUEST = 50
 CACHED, SOURCE_LENGTH = "cached ", 20

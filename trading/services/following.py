@@ -13,9 +13,9 @@ from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose
 from trading.errors import TradingError
 from trading.models import Order
-from trading.services.order_truth import record_broker_order, record_told
+from trading.orders.execution_reports import record_broker_order, record_told
+from trading.orders.submission import submit_order
 from trading.services.portfolio import submitted_after, sync_portfolio
-from trading.services.submission import submit_order
 
 RECORD_PATIENCE_SECONDS = 1.0
 

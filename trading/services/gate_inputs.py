@@ -13,6 +13,8 @@ from trading.core import settings
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.symbols import is_coin
+from trading.market.market_time import market_now, stocks_trade_now
+from trading.market.price_facts import price_facts
 from trading.models import (
     AgentStatus,
     AIDecision,
@@ -24,8 +26,6 @@ from trading.models import (
     Position,
     Strategy,
 )
-from trading.services.market_time import market_now, stocks_trade_now
-from trading.services.price_facts import price_facts
 
 EQUITY_MAX_AGE = timedelta(minutes=5)
 STOCK_STEP = Decimal("0.000000001")

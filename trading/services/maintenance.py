@@ -10,9 +10,9 @@ from connectors.errors import ConnectorError
 from trading.core import cycle_log
 from trading.domain.statuses import CycleStage
 from trading.errors import TradingError
+from trading.market.assets import refresh_assets
 from trading.models import Cycle, MarketSnapshot
 from trading.services import consuming, cycles, notifying
-from trading.services.assets import refresh_assets
 from trading.services.portfolio import sync_portfolio
 from trading.services.reconciliation import reconcile
 from trading.services.request_keys import prune_keys

@@ -20,9 +20,10 @@ from trading.domain.ages import is_to_come
 from trading.domain.clocks import Clock
 from trading.domain.metrics import Totals
 from trading.domain.statuses import CycleStatus, DecisionStatus, OrderStatus, SagaStatus
+from trading.market import clock_watch
 from trading.models import AIDecision, Cycle, Event, MetricTotals, Order
 from trading.models.event import POSITIONS
-from trading.services import clock_watch, senders
+from trading.safety import senders
 
 # Longer than any transaction that writes events: what commits later than this after its time is not counted.
 SETTLED_AFTER = timedelta(seconds=20)

@@ -20,6 +20,7 @@ from risk.models import KillSwitch, RiskLimits
 from risk.services import book, switch
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import Purpose
+from trading.market.market_time import market_now
 from trading.models import (
     AgentStatus,
     AIDecision,
@@ -31,7 +32,6 @@ from trading.models import (
     Order,
     Position,
 )
-from trading.services.market_time import market_now
 
 STALE_AFTER = timedelta(minutes=5)
 SYNTHETIC = "synthetic"

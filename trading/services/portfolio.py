@@ -16,9 +16,11 @@ from trading.core import stages, transitions
 from trading.core.providers import current_providers
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
+from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.models.portfolio import next_in_order
-from trading.services import clock_watch, sync_order, watchdog
+from trading.safety import watchdog
+from trading.services import sync_order
 
 SYNCED = "position_synced"
 MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster

@@ -23,11 +23,11 @@ from trading.domain.ages import SLACK
 from trading.domain.incoming import IncomingEvent
 from trading.domain.statuses import DecisionStatus
 from trading.errors import BadEventError, CycleRunningError, NotConfiguredError
+from trading.market.universe import unknown_symbols
 from trading.models import AIDecision, Cycle, Strategy, TradeProposal, UniverseCandidate
 from trading.services import cycles, strategies
 from trading.services.outcomes import apply_proposal, not_traded
 from trading.services.questions import Scene
-from trading.services.universe import unknown_symbols
 
 log = structlog.get_logger(__name__)
 TRIGGER = "proposal"

@@ -12,6 +12,7 @@ from connectors.keywords import matched
 from trading.core import settings
 from trading.domain.prices import Missing, NoPrice, age_problem
 from trading.domain.symbols import is_coin
+from trading.market.market_time import market_now, stocks_trade_now
 from trading.models import (
     BarHistory,
     Cycle,
@@ -22,7 +23,6 @@ from trading.models import (
     Strategy,
 )
 from trading.services.gaps import gaps_of
-from trading.services.market_time import market_now, stocks_trade_now
 from trading.services.sealing import sealed
 
 HUNDRED = Decimal(100)

@@ -14,8 +14,8 @@ from trading.core import transitions
 from trading.core.providers import current_providers
 from trading.domain.symbols import is_coin
 from trading.errors import NotConfiguredError
+from trading.market.prices import MarketTime, time_problems
 from trading.models import MarketSnapshot
-from trading.services.prices import MarketTime, time_problems
 
 BUDGET_SECONDS = (
     5.0  # the adapters' own total for one request: a source that hangs leaves no time for the next

@@ -25,11 +25,11 @@ from trading.domain.order_ids import Purpose
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.errors import TradingError
 from trading.models import Order, Saga, SagaStep
+from trading.orders.execution_reports import record_broker_order
+from trading.orders.submission import UNSENT, submit_order
 from trading.services import compensation, saga_steps
 from trading.services.booking import book_trade
-from trading.services.order_truth import record_broker_order
 from trading.services.portfolio import SYNCED, includes, note_end, sync_portfolio
-from trading.services.submission import UNSENT, submit_order
 
 log = structlog.get_logger(__name__)
 POLL_INTERVAL = timedelta(seconds=3)

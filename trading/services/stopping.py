@@ -2,8 +2,8 @@
 
 from risk.models import KillSwitch
 from risk.services import switch
-from trading.services import kill_switch
-from trading.services.flatten import FlattenReport, flatten_positions
+from trading.safety import kill_switch
+from trading.safety.flatten import FlattenReport, flatten_positions
 from trading.services.following import record_sales
 
 

@@ -15,8 +15,9 @@ from trading.core.waits import is_over, is_past, is_to_come
 from trading.core.work import Kind, Work
 from trading.domain.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
+from trading.market import clock_watch
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
-from trading.services import approvals, clock_watch, cycles, pausing
+from trading.services import approvals, cycles, pausing
 from trading.services.execution import CLAIM_LEASE
 
 FETCH_GRACE = timedelta(seconds=3)

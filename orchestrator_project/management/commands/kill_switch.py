@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from risk.errors import SwitchStateError
 from risk.services import switch
-from trading.services import flatten, kill_switch, switch_follow_up
+from trading.safety import flatten, kill_switch, switch_follow_up
 from trading.services.stopping import stop_trading
 
 

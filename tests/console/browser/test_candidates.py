@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 from tests.factories import make_asset, make_candidate, make_cycle
 from trading.domain.universe import Candidate, Reason, select_universe
 from trading.domain.universe_record import record_of
+from trading.market.universe import LONG_AGO
 from trading.models import UniverseCandidate
-from trading.services.universe import LONG_AGO
 
 Enter = Callable[[str], Page]
 

@@ -23,8 +23,9 @@ from trading.api.views.live import LiveStateSerializer
 from trading.core import modes
 from trading.models import Mode
 from trading.models.control import TradingStateChoice
-from trading.services import control, kill_switch
-from trading.services.flatten import FlattenReport
+from trading.safety import kill_switch
+from trading.safety.flatten import FlattenReport
+from trading.services import control
 from trading.services.stopping import stop_trading
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"

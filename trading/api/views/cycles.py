@@ -18,10 +18,10 @@ from trading.api.serializers import ListQuery, RowSerializer, StrictCharField, S
 from trading.api.views.base import ApiView, ListView, columns_of
 from trading.domain.statuses import CycleStatus
 from trading.errors import CycleRunningError, CycleStateError, NotConfiguredError, SymbolsError
+from trading.market.universe import checked_symbols
 from trading.models import Cycle
 from trading.services import cycles, listings, steering
 from trading.services.keyset import Order
-from trading.services.universe import checked_symbols
 
 VIEW, RUN = "trading.view_cycle", "trading.run_cycle"
 MOST_SYMBOLS = 140

@@ -23,9 +23,9 @@ from risk.models import KillSwitch
 from risk.services import switch
 from trading.domain.order_ids import Purpose
 from trading.models import Order, Position
-from trading.services import senders, switch_follow_up
-from trading.services.entry_cancels import cancel_open_entries
-from trading.services.flatten import FlattenReport, flatten_positions
+from trading.safety import senders, switch_follow_up
+from trading.safety.entry_cancels import cancel_open_entries
+from trading.safety.flatten import FlattenReport, flatten_positions
 
 log = structlog.get_logger(__name__)
 CANCEL_SECONDS = 4.0

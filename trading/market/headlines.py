@@ -13,8 +13,8 @@ from trading.core.providers import current_providers
 from trading.domain.news import Story, in_turn, merged
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
+from trading.market.market_time import market_now
 from trading.models import Cycle, Position, Strategy
-from trading.services.market_time import market_now
 
 LOOKBACK = timedelta(hours=24)
 MAX_HEADLINES = 100

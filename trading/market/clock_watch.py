@@ -15,8 +15,8 @@ from uuid6 import uuid7
 
 from trading.core import transitions
 from trading.domain.clocks import Clock, Offsets, Step, market_step, steps_between
+from trading.market.market_time import CLOCK_MAX_AGE
 from trading.models import AgentStatus, Event, SymbolLook
-from trading.services.market_time import CLOCK_MAX_AGE
 
 log = structlog.get_logger(__name__)
 AGGREGATE, STEPPED = "clock", "clock.stepped"

@@ -40,7 +40,7 @@ from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.models import Order
 from trading.models.order import SideChoice
-from trading.services.attempts import (
+from trading.orders.attempts import (
     INTENT_MAX_AGE,
     Attempt,
     StaleAttemptError,
@@ -48,7 +48,7 @@ from trading.services.attempts import (
     SwitchReleasedError,
     require_door,
 )
-from trading.services.order_truth import record_broker_order
+from trading.orders.execution_reports import record_broker_order
 
 T = TypeVar("T")
 REQUEST_LEASE = timedelta(seconds=30)  # longer than a look-up and a request, 10 s each in total

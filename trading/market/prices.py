@@ -18,7 +18,7 @@ from connectors.retry import call_with_retry
 from connectors.throttle.shared import PREFIX, connect
 from trading.core import cycle_log, settings
 from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
-from trading.services.market_time import market_now, stocks_trade_now
+from trading.market.market_time import market_now, stocks_trade_now
 
 FALLBACK_QUOTES_PER_CYCLE = 30
 FALLBACK_SHARE_SECONDS = 900

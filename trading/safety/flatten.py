@@ -24,8 +24,8 @@ from trading.domain.order_ids import Purpose, client_order_id, flatten_base
 from trading.domain.symbols import is_coin
 from trading.errors import NotConfiguredError, TradingError
 from trading.models import Order
-from trading.services import senders
-from trading.services.submission import UNSENT, submit_order
+from trading.orders.submission import UNSENT, submit_order
+from trading.safety import senders
 
 READ_KEPT_SECONDS = 2.0
 CONFIRM_SECONDS = 5.0

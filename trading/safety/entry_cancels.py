@@ -13,8 +13,8 @@ from trading.core.providers import current_providers
 from trading.domain.ages import in_force
 from trading.errors import NotConfiguredError
 from trading.models import Order
-from trading.services.order_truth import record_broker_order
-from trading.services.submission import REQUEST_LEASE
+from trading.orders.execution_reports import record_broker_order
+from trading.orders.submission import REQUEST_LEASE
 
 log = structlog.get_logger(__name__)
 CONFIRM_SECONDS = 2.0

@@ -29,7 +29,7 @@ from trading.core.waits import is_past
 from trading.domain.ages import TOLERANCE, is_to_come
 from trading.domain.statuses import OrderStatus
 from trading.models import AgentStatus, Event, Order
-from trading.services import daily_loss, kill_switch
+from trading.safety import daily_loss, kill_switch
 
 log = structlog.get_logger(__name__)
 ACTOR = "watchdog"

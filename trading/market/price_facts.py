@@ -10,8 +10,8 @@ from risk.domain.types import PriceBand, PriceFacts, Reference
 from trading.core import settings
 from trading.domain.prices import age_problem, daily_volatility, is_opening
 from trading.domain.symbols import is_coin
+from trading.market.market_time import market_now
 from trading.models import BarHistory, MarketSnapshot
-from trading.services.market_time import market_now
 
 RECENT = timedelta(hours=2)
 RECENT_PRICES = 5

@@ -16,9 +16,9 @@ from risk.models import KillSwitch
 from risk.services.limits import limits_in_force
 from trading.core import transitions
 from trading.domain.loss_limit import AnsweredLoss, DayLoss, engages
+from trading.market.exchange_calendar import TradingDay, trading_day
+from trading.market.market_time import latest_market_time
 from trading.models import EquitySnapshot, Event
-from trading.services.exchange_calendar import TradingDay, trading_day
-from trading.services.market_time import latest_market_time
 
 log = structlog.get_logger(__name__)
 AGGREGATE = "risk_limit"

@@ -13,6 +13,7 @@ from trading.domain.symbols import EXPECTED, is_coin, is_symbol
 from trading.domain.universe import HIGH_CONFIDENCE, Candidate, Reason, Selection, select_universe
 from trading.domain.universe_record import Record, UniverseClass, UniverseLine, read_record, record_of
 from trading.errors import SymbolsError
+from trading.market.market_time import latest_market_time
 from trading.models import (
     AIDecision,
     Asset,
@@ -23,7 +24,6 @@ from trading.models import (
     UniverseCandidate,
 )
 from trading.models.market import AssetClassChoice
-from trading.services.market_time import latest_market_time
 
 LOOK_BACK = timedelta(hours=24)
 SEED = 0  # of ties between candidates that are equal in score, priority and waiting time

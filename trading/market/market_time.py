@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from trading.domain.ages import is_fresh_age
+from trading.market.exchange_calendar import is_session
 from trading.models import AgentStatus
-from trading.services.exchange_calendar import is_session
 
 CLOCK_MAX_AGE = timedelta(minutes=5)
 

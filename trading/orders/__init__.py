@@ -1,0 +1,1 @@
+"""One order at the broker: its attempts, its submission, and what the broker reports of it."""

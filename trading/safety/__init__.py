@@ -1,0 +1,1 @@
+"""What stops trading: the kill switch and what follows it, the sale of everything, the watchdog."""
