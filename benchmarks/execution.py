@@ -107,8 +107,8 @@ def durable_gate(number: int = 0) -> Call:
 
     from risk.services import book as risk_book
     from risk.services import locks
+    from trading.execution import gate_inputs
     from trading.models import Asset
-    from trading.services import gate_inputs
 
     decision, snapshot = _decision(Asset.objects.filter(asset_class="crypto")[number], "buy", running=False)
 
@@ -129,8 +129,8 @@ def durable_gate(number: int = 0) -> Call:
 
 def whole_saga() -> Call:
     """Return: claim, judge, post, confirm, sync; a buy and then the sale of the same coin."""
+    from trading.execution import decision_execution, sagas
     from trading.models import Asset
-    from trading.services import execution, sagas
 
     coin = Asset.objects.filter(asset_class="crypto").order_by("-dollar_volume").first()
     actions = ["buy", "sell"]
@@ -139,7 +139,7 @@ def whole_saga() -> Call:
         action = actions[0]
         actions.reverse()
         decision, _ = _decision(coin, action, running=True)
-        saga_id = execution.execute_decision(decision.pk)
+        saga_id = decision_execution.execute_decision(decision.pk)
         assert saga_id is not None, type(decision).objects.get(pk=decision.pk).reason
         while sagas.advance_saga(saga_id).ended_at is None:
             pass

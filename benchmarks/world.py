@@ -34,8 +34,8 @@ def measured_world() -> Iterator[None]:
         venue = ending.enter_context(VenueProcess(fill_latency=0))
         address = {"url": venue.url, "pid": venue.pid, "world": "synthetic:7"}
         (home / "venue.json").write_text(json.dumps(address))
+        from trading.execution.portfolio import sync_portfolio
         from trading.market.assets import refresh_assets
-        from trading.services.portfolio import sync_portfolio
 
         sync_portfolio(None)
         refresh_assets()

@@ -10,12 +10,12 @@ from django.utils import timezone
 from connectors.errors import ConnectorError
 from trading.core.providers import current_providers
 from trading.core.trace_spans import note_cycle, stage
+from trading.cycle.cycles import start_cycle
 from trading.domain.ages import TOLERANCE
 from trading.errors import CycleRunningError, NotConfiguredError
+from trading.execution.portfolio import sync_portfolio
 from trading.market.assets import refresh_assets
 from trading.models import Asset
-from trading.services.cycles import start_cycle
-from trading.services.portfolio import sync_portfolio
 from trading.tasks import launch
 
 PATIENCE = timedelta(seconds=60)

@@ -19,6 +19,7 @@ from ai.models import ModelCall
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import OPEN_CYCLE, CycleStage
+from trading.execution.sync_sequence import take_place
 from trading.models import (
     AgentStatus,
     AIDecision,
@@ -41,7 +42,6 @@ from trading.models import (
     TradeProposal,
     UniverseCandidate,
 )
-from trading.services.sync_order import take_place
 
 _numbers = itertools.count(1)
 SOURCE = "broker_live"

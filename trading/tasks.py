@@ -21,12 +21,14 @@ from trading.core.failures import log_failure
 from trading.core.providers import current_providers
 from trading.core.trace_spans import context_of_cycle, note_cycle, stage
 from trading.core.work import Kind, Work
+from trading.cycle import cycles, fetching, finishing, pausing
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError, TradingError
+from trading.execution import decision_execution, sagas, unattended_orders
 from trading.market import headlines
 from trading.models import Cycle, Saga
 from trading.orders.submission import UNSENT
-from trading.services import cycles, execution, fetching, finishing, following, maintenance, pausing, sagas
+from trading.services import maintenance
 from trading.services.analysis import analyse_cycle
 from trading.task_base import resilient
 
@@ -198,7 +200,7 @@ def execute_here(decision_id: str) -> None:
     """Execute a decision; a broker that turns out to be down pauses its cycle."""
     saga_id = None
     try:
-        saga_id = execution.execute_decision(UUID(decision_id))
+        saga_id = decision_execution.execute_decision(UUID(decision_id))
     except (ConnectorError, TradingError) as error:
         log.warning("execution_waits", decision_id=decision_id, error=str(error))
     except (OperationalError, InterfaceError):
@@ -241,7 +243,7 @@ def settle_here(order_id: str) -> None:
 def follow_here(order_id: str) -> None:
     """Follow an order without a saga; what the broker cannot say now is asked again later."""
     try:
-        following.follow_order(UUID(order_id))
+        unattended_orders.follow_order(UUID(order_id))
     except (ConnectorError, TradingError) as error:
         log.warning("lone_order_waits", order_id=order_id, error=str(error))
 

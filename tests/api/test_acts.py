@@ -13,8 +13,8 @@ from tests.factories import make_agent, make_approval, make_cycle
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import wish
 from tests.venue_process import VenueProcess
+from trading.cycle import cycle_control
 from trading.models import Approval, Cycle, Order
-from trading.services import steering
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_resumed_fetching_is_fetched_again(
 
 def test_resume_while_the_broker_is_away_says_so(api: Api, market: Outside) -> None:
     make_cycle(status="running")
-    steering.pause(actor="ada")
+    cycle_control.pause(actor="ada")
     market.venue.fault(kind="error", status=503, route=r"^(GET|POST) /v2/(account|clock|positions|orders)")
 
     answered = problem(api("operator").post("/cycles/resume", format="json"), 503)

@@ -137,7 +137,7 @@ def test_request_that_failed_on_our_side_may_be_tried_again(operator: Any, monke
         raise RuntimeError("broken")
 
     with monkeypatch.context() as broken:
-        broken.setattr("trading.services.cycles.start_cycle", fail)
+        broken.setattr("trading.cycle.cycles.start_cycle", fail)
         problem(start(client, "retry"), 500)
 
     assert start(client, "retry").status_code == 202

@@ -16,9 +16,9 @@ from tests.trading.scenes import ago
 from trading.core import providers
 from trading.core.providers import current_providers
 from trading.errors import TradingError
+from trading.execution import decision_execution, sagas
 from trading.market.market_time import market_now
 from trading.models import AIDecision, Asset, Cycle, Saga
-from trading.services import execution, sagas
 
 SYMBOLS = 140
 PROCESSES = multiprocessing.get_context("fork")
@@ -76,7 +76,7 @@ def _work(decisions: Sequence[UUID], barrier: Barrier) -> None:
         providers._build.cache_clear()
         barrier.wait(END_SECONDS)
         for decision_id in decisions:
-            saga_id = execution.execute_decision(decision_id)
+            saga_id = decision_execution.execute_decision(decision_id)
             if saga_id is not None:
                 _advance(saga_id)
         code = 0

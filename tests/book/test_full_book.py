@@ -15,10 +15,10 @@ from tests.book.crowd import crowd, execute_at_once, reasons, running_cycle, set
 from tests.factories import make_limits
 from tests.trading.outside import Outside
 from tests.waiting import wait_until
+from trading.execution import gate_inputs
+from trading.execution.portfolio import sync_portfolio
 from trading.market.assets import refresh_assets
 from trading.models import AIDecision, EquitySnapshot, MarketSnapshot, Order, Position, Saga
-from trading.services import gate_inputs
-from trading.services.portfolio import sync_portfolio
 
 ROOM_REASONS = {"max_positions_reached", "position_too_large", "exposure_limit_exceeded"}
 SPREAD = Decimal("0.002")  # what entering costs at most, of the equity: the limits are of the equity before

@@ -20,10 +20,10 @@ from tests.factories import (
 )
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import ago, claimed_and_posted, open_cycle, order_of, passed
+from trading.execution import gate_inputs
+from trading.execution.portfolio import sync_portfolio
 from trading.models import Order, Position, Saga
 from trading.safety.flatten import flatten_positions
-from trading.services import gate_inputs
-from trading.services.portfolio import sync_portfolio
 
 pytestmark = pytest.mark.django_db
 

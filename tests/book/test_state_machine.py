@@ -39,9 +39,9 @@ from tests.factories import (
 from tests.trading.scenes import wrong_stages
 from trading.core import transitions
 from trading.domain.statuses import OPEN_ORDER
+from trading.execution import decision_execution, portfolio, sync_sequence
+from trading.execution.portfolio import KnownOrder, PortfolioTruth
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Position, Saga
-from trading.services import execution, portfolio, sync_order
-from trading.services.portfolio import KnownOrder, PortfolioTruth
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA")
 WORLD = "model"
@@ -118,7 +118,7 @@ class GateAndBook(RuleBasedStateMachine):
         decision = make_decision(
             cycle=cycle, symbol=symbol, action=action, strategy=strategy, confidence=sure
         )
-        saga_id = execution.execute_decision(decision.pk)
+        saga_id = decision_execution.execute_decision(decision.pk)
         check = RiskCheck.objects.get(decision_id=decision.pk)
         assert check.allowed == (saga_id is not None)
         if saga_id is None:
@@ -187,7 +187,7 @@ class GateAndBook(RuleBasedStateMachine):
     @rule()
     def begin_to_ask(self) -> None:
         """Begin a sync: note what is known, and take a place. The broker may be asked much later."""
-        self.questions.append((portfolio.known_orders(), sync_order.take_place()))
+        self.questions.append((portfolio.known_orders(), sync_sequence.take_place()))
 
     @precondition(lambda self: self.questions and len(self.answers) < 3)
     @rule(newest=st.booleans())

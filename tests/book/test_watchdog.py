@@ -14,13 +14,13 @@ from tests.factories import make_agent, make_engagement, make_equity, make_event
 from tests.trading.outside import COIN, Outside
 from tests.trading.scenes import ago, open_cycle, order_of, passed
 from trading.core.settings import set_runtime_setting
+from trading.execution import sagas
+from trading.execution.portfolio import sync_portfolio
 from trading.models import Event, Order
 from trading.safety import daily_loss, kill_switch, watchdog
 from trading.safety.watchdog import Critical, report_critical
-from trading.services import sagas
 from trading.services.guardian import Guardian
 from trading.services.lookout import Lookout
-from trading.services.portfolio import sync_portfolio
 
 pytestmark = pytest.mark.django_db
 

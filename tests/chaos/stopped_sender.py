@@ -114,8 +114,8 @@ def main(task: dict[str, Any]) -> None:
     from django.utils import timezone
 
     from trading.core.providers import current_providers
+    from trading.execution.sagas import advance_saga
     from trading.models import Order, Saga
-    from trading.services.sagas import advance_saga
     from trading.tasks import HERE  # noqa: F401 - a worker has loaded its tasks
 
     shorten(task["shortened"])

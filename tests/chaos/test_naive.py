@@ -24,12 +24,13 @@ from tests.trading.outside import ORDERS, STOCK, Outside
 from tests.trading.scenes import open_cycle, order_of, passed, wish
 from trading.core import transitions
 from trading.core.providers import current_providers
+from trading.cycle import cycles
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import CycleStatus
+from trading.execution import decision_execution, gate_inputs
 from trading.models import AIDecision, Cycle, MarketSnapshot, Order
 from trading.orders.submission import submit_order
 from trading.safety import kill_switch
-from trading.services import cycles, execution, gate_inputs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WISHES = 8
@@ -75,7 +76,7 @@ def test_check_then_insert_without_the_lock_exceeds_the_limits(monitors: Monitor
 def test_the_gate_under_its_lock_stays_within_them(monitors: Monitors) -> None:
     decisions = wishes(WISHES)
 
-    at_once(WISHES, lambda n: execution.execute_decision(decisions[n].pk))
+    at_once(WISHES, lambda n: decision_execution.execute_decision(decisions[n].pk))
 
     assert monitors.exceeded() == []
     assert Order.objects.count() >= 4

@@ -35,9 +35,9 @@ from tests.trading.scenes import advanced_to_its_end, forget_prices
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
 from trading.domain.statuses import OrderStatus
+from trading.execution import decision_execution
+from trading.execution.portfolio import sync_portfolio
 from trading.models import Order, Saga
-from trading.services import execution
-from trading.services.portfolio import sync_portfolio
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60_000)]
 CONCLUDED = (OrderStatus.FAILED, OrderStatus.EXPIRED, OrderStatus.CANCELED, OrderStatus.REJECTED)
@@ -157,7 +157,7 @@ class Stage:
         """Return sagas that passed the gate, in a cycle of their own: the next one."""
         decisions = next_cycle(symbols, side)
         for decision in decisions:
-            execution.execute_decision(decision.pk)
+            decision_execution.execute_decision(decision.pk)
         sagas = Saga.objects.filter(decision__in=decisions).select_related("order", "decision")
         found = {saga.order.symbol: saga for saga in sagas}
         return [found[decision.symbol] for decision in decisions]

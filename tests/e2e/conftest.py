@@ -15,9 +15,9 @@ from tests.e2e import report
 from tests.e2e.system import System
 from tests.venue_process import VenueProcess
 from trading.core.settings import set_runtime_setting
+from trading.execution.portfolio import sync_portfolio
 from trading.market.assets import refresh_assets
 from trading.models import AgentStatus, Mode
-from trading.services.portfolio import sync_portfolio
 
 
 @pytest.hookimpl(wrapper=True)

@@ -23,9 +23,9 @@ from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading import tasks
 from trading.core.settings import set_runtime_setting
+from trading.cycle.cycles import start_cycle
 from trading.domain.statuses import CycleStage, CycleStatus
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Event, MarketSnapshot, Mode, Order, Saga
-from trading.services.cycles import start_cycle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BROKER = r"^(GET|POST|DELETE) /v2/(account|clock|positions|orders)"

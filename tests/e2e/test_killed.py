@@ -17,9 +17,9 @@ from tests.e2e.truth import assert_books_agree, wait_for_end, wait_for_rest
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
+from trading.cycle.cycles import start_cycle
 from trading.domain.statuses import CycleStage, OrderStatus
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Order
-from trading.services.cycles import start_cycle
 from trading.tasks import launch
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -23,8 +23,8 @@ from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
 from trading.domain.statuses import DecisionStatus
+from trading.execution.portfolio import sync_portfolio
 from trading.models import AIDecision, Approval, Order
-from trading.services.portfolio import sync_portfolio
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

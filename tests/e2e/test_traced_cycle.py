@@ -26,8 +26,8 @@ from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading import tasks
 from trading.core.settings import CYCLE_SCHEDULE
+from trading.cycle.cycles import start_cycle
 from trading.models import Asset, Cycle, Saga
-from trading.services.cycles import start_cycle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = "sk-test-0f-the-model-and-nobody-else"

@@ -12,11 +12,12 @@ from django.utils import timezone
 from tests.connectors.server import Answer, ProviderServer
 from tests.events.validity import problems
 from tests.trading.outside import Outside
+from trading.cycle import cycle_control, cycles
 from trading.domain import notices as domain
 from trading.domain.public_events import CATALOG
 from trading.models import HandledEvent, NoticeMessage, NoticeTopic
 from trading.safety import kill_switch
-from trading.services import cycles, notifying, outbox, signing, steering
+from trading.services import notifying, outbox, signing
 from trading.services.consuming import take
 
 pytestmark = pytest.mark.django_db
@@ -279,7 +280,7 @@ def test_real_services_write_what_is_read_here(account: Outside) -> None:
     kill_switch.engage(actor="ann", reason="drill")
     kill_switch.release(actor="ann", reason="over")
     cycles.start_cycle(trigger="test", symbols=["AAPL"])
-    steering.stop(actor="ann")
+    cycle_control.stop(actor="ann")
     cycles.fail_cycle(cycles.start_cycle(trigger="test", symbols=["AAPL"]), reason="broken")
     for row in outbox.next_batch(100):
         event = outbox.published_form(row, source=outbox.our_source())

@@ -10,13 +10,15 @@ from tests.factories import make_agent, make_limits, make_user
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, change, passed, wish
 from trading.core import cycle_log
+from trading.cycle import cycles, pausing
 from trading.domain.public_events import CATALOG, public_type
+from trading.execution import approvals, compensation, decision_execution
+from trading.execution.portfolio import sync_portfolio
 from trading.market import clock_watch
 from trading.models import Approval, Cycle, Event, Saga
 from trading.safety import kill_switch, senders
-from trading.services import approvals, compensation, conditions, cycles, execution, pausing, safe_mode
+from trading.services import conditions, safe_mode
 from trading.services.outcomes import created_event
-from trading.services.portfolio import sync_portfolio
 
 
 def started() -> Cycle:
@@ -45,7 +47,7 @@ def ways_of_an_approval() -> None:
         decision = wish(symbol)
         created_event(decision).save()
         Event.objects.filter(aggregate_id=str(decision.pk)).exclude(type="decision.created").delete()
-        execution.execute_decision(decision.pk)
+        decision_execution.execute_decision(decision.pk)
     granted, rejected, late = Approval.objects.order_by("requested_at")
     approvals.answer(granted, granted=True, user=user)
     approvals.answer(rejected, granted=False, user=user, reason="no")
@@ -59,7 +61,7 @@ def ways_of_a_limit(account: Outside) -> None:
     account.hold(COIN, "0.01")
     sync_portfolio(None)
     make_limits(max_positions=1)
-    execution.execute_decision(wish(STOCK).pk)
+    decision_execution.execute_decision(wish(STOCK).pk)
 
 
 def ways_of_an_order(account: Outside) -> None:

@@ -19,15 +19,17 @@ from tests.factories import (
 )
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, open_cycle
+from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStage
+from trading.execution import decision_execution
+from trading.execution.portfolio import sync_portfolio
 from trading.market.assets import refresh_assets
 from trading.models import AIDecision, Cycle, Event, HandledEvent, Order, ParkedEvent, TradeProposal
-from trading.services import cycles, execution, fetching, proposals
+from trading.services import proposals
 from trading.services.analysis import analyse_cycle
 from trading.services.consuming import take
 from trading.services.outbox import our_source
 from trading.services.parking import replay
-from trading.services.portfolio import sync_portfolio
 from trading.services.signing import signed
 from trading.services.subscriptions import our_subscription
 
@@ -52,7 +54,7 @@ def carried_out() -> Cycle:
     assert cycle is not None
     fetching.fetch_stocks(cycle.pk, list(cycle.symbols), batch_count=1)
     for pk in analyse_cycle(cycle.pk) or ():
-        saga_id = execution.execute_decision(pk)
+        saga_id = decision_execution.execute_decision(pk)
         if saga_id is not None:
             advanced_to_its_end(saga_id)
     return cycle

@@ -43,10 +43,10 @@ from tests.platform.conftest import ROOT
 from tests.trading.lock_holders import held, hold_book
 from tests.venue_process import VenueProcess
 from trading.core.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
+from trading.execution.portfolio import sync_portfolio
 from trading.market.assets import refresh_assets
 from trading.models import Asset, Event, RuntimeSetting, Strategy
 from trading.services import disk_space, lock_registry
-from trading.services.portfolio import sync_portfolio
 
 START = "start the system: `manage.py up`"
 EVERY_CHECK = (

@@ -19,8 +19,8 @@ from tests.platform.test_doctor import START, assert_says
 from tests.trading.outside import STOCK
 from tests.venue_process import VenueProcess
 from trading.core import providers
+from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus
-from trading.services.portfolio import sync_portfolio
 
 pytestmark = pytest.mark.django_db
 

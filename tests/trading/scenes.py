@@ -18,12 +18,12 @@ from trading.core.decision_rows import facts_of, rows_of
 from trading.core.providers import current_providers
 from trading.domain.stage_keys import stage_key
 from trading.domain.symbols import is_coin
+from trading.execution import decision_execution, sagas
+from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AIDecision, Cycle, Event, Order, Saga
 from trading.orders.attempts import Attempt
 from trading.orders.submission import post_order
-from trading.services import execution, sagas
-from trading.services.portfolio import sync_portfolio
 
 
 def ago(**units: float) -> Any:
@@ -78,7 +78,7 @@ def wish(symbol: str = STOCK, action: str = "buy", **overrides: Any) -> AIDecisi
 def passed(symbol: str = STOCK, action: str = "buy", *, size_percent: int = 3, **overrides: Any) -> Saga:
     """Return the saga of a wish that passed the gate; nothing has been sent."""
     strategy = make_strategy(size_percent=Decimal(size_percent))
-    saga_id = execution.execute_decision(wish(symbol, action, strategy=strategy, **overrides).pk)
+    saga_id = decision_execution.execute_decision(wish(symbol, action, strategy=strategy, **overrides).pk)
     assert saga_id is not None
     return Saga.objects.select_related("order", "decision").get(pk=saga_id)
 

@@ -4,8 +4,8 @@ from tests.risk.threads import at_once
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import ago
 from tests.waiting import wait_until
+from trading.execution.reconciliation import reconcile
 from trading.models import Fill, Order
-from trading.services.reconciliation import reconcile
 
 
 def test_reconciliations_at_once_adopt_a_stranger_once(threaded_account: Outside) -> None:

@@ -16,12 +16,12 @@ from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from trading.core import cycle_log
 from trading.core.settings import set_runtime_setting
+from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStage
+from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, AIDecision, Cycle, Event, Strategy
-from trading.services import cycles, fetching
 from trading.services.analysis import analyse_cycle
-from trading.services.portfolio import sync_portfolio
 
 CHAT = "POST /ai/v1/chat/completions"
 ALL = [STOCK, OTHER_STOCK, COIN]

@@ -16,9 +16,9 @@ from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, w
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Kind, Work
 from trading.domain.statuses import DecisionStatus
+from trading.execution import approvals, decision_execution, sagas
+from trading.execution.approvals import Outcome
 from trading.models import AIDecision, Approval, Event, MarketSnapshot, Order, Saga
-from trading.services import approvals, execution, sagas
-from trading.services.approvals import Outcome
 from trading.services.sweeping import find_work
 from trading.services.timeline import timeline_of
 
@@ -107,7 +107,7 @@ def test_order_of_a_granted_decision_is_posted_once_by_its_saga(account: Outside
     said = approvals.answer(asked(), granted=True, user=ada)
     assert said.saga_id is not None
 
-    assert execution.execute_decision(said.decision.pk) == said.saga_id
+    assert decision_execution.execute_decision(said.decision.pk) == said.saga_id
     sagas.advance_saga(said.saga_id)
     sagas.advance_saga(said.saga_id)
 
@@ -195,7 +195,7 @@ def test_expiry_is_the_runtime_setting(account: Outside) -> None:
     make_agent(mode="semi_auto")
     set_runtime_setting(name="approval_expiry", value="45", actor="test")
 
-    execution.execute_decision(wish().pk)
+    decision_execution.execute_decision(wish().pk)
 
     approval = Approval.objects.get()
     assert (approval.expires_at - approval.requested_at).total_seconds() == pytest.approx(45, abs=1)
@@ -208,7 +208,7 @@ def test_answer_that_was_not_carried_out_in_time_is_void(account: Outside, ada: 
     Approval.objects.update(answered_at=ago(seconds=seconds))
 
     assert Work(Kind.EXECUTE, decision.pk) in find_work()
-    assert execution.execute_decision(decision.pk) is None
+    assert decision_execution.execute_decision(decision.pk) is None
 
     decision.refresh_from_db()
     assert (decision.status, decision.reason) == ("expired", "approval_expired")
@@ -226,7 +226,7 @@ def test_answer_is_good_for_as_long_as_the_operator_says(account: Outside, ada: 
     Approval.objects.update(answered_at=ago(seconds=301))
     set_runtime_setting(name="approval_valid", value="900", actor="test")
 
-    assert execution.execute_decision(decision.pk) is not None
+    assert decision_execution.execute_decision(decision.pk) is not None
 
 
 def test_approved_decision_without_an_answer_on_record_is_void(account: Outside) -> None:
@@ -234,7 +234,7 @@ def test_approved_decision_without_an_answer_on_record_is_void(account: Outside)
     decision = wish(approved=True)
     Approval.objects.all().delete()
 
-    assert execution.execute_decision(decision.pk) is None
+    assert decision_execution.execute_decision(decision.pk) is None
 
     decision.refresh_from_db()
     assert (decision.status, decision.reason) == ("expired", "approval_expired")
@@ -250,7 +250,7 @@ def test_answer_that_waits_too_long_for_the_book_is_void(threaded_account: Outsi
         return execute(sql, *rest)
 
     with connection.execute_wrapper(wait_at_the_gate):
-        assert execution.execute_decision(decision.pk) is None
+        assert decision_execution.execute_decision(decision.pk) is None
 
     decision.refresh_from_db()
     assert (decision.status, decision.reason) == ("expired", "approval_expired")
@@ -261,11 +261,11 @@ def test_decision_on_what_waits_already_does_not_ask_again(account: Outside) -> 
     """Each cycle wants the same again: the queue shows it once, and what it sees is renewed at the answer."""
     make_agent(mode="semi_auto")
     first = wish()
-    execution.execute_decision(first.pk)
+    decision_execution.execute_decision(first.pk)
     change(first.cycle, status="completed", ended_at=ago(seconds=1))
 
     second = wish(cycle=open_cycle(), strategy=first.strategy)
-    execution.execute_decision(second.pk)
+    decision_execution.execute_decision(second.pk)
 
     second.refresh_from_db()
     assert (second.status, second.reason) == ("stored", "approval_waits")
@@ -279,7 +279,7 @@ def test_exit_asks_nobody(account: Outside) -> None:
     open_cycle()
     make_agent(mode="semi_auto")
 
-    assert execution.execute_decision(wish(action="sell").pk) is not None
+    assert decision_execution.execute_decision(wish(action="sell").pk) is not None
 
     assert not Approval.objects.exists()
     assert Order.objects.get().purpose == "exit"

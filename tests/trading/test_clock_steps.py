@@ -44,9 +44,21 @@ from tests.trading.scenes import (
 from trading.core.settings import set_runtime_setting
 from trading.core.waits import is_past
 from trading.core.work import Kind, Work
+from trading.cycle import cycles, fetching
 from trading.domain.notices import Notice, Severity, Topic
 from trading.domain.statuses import CycleStage
 from trading.errors import SlotTakenError
+from trading.execution import (
+    approvals,
+    decision_execution,
+    gate_inputs,
+    portfolio,
+    reconciliation,
+    sagas,
+    sync_sequence,
+)
+from trading.execution.portfolio import sync_portfolio
+from trading.execution.sagas import advance_saga
 from trading.market import assets
 from trading.models import (
     AgentStatus,
@@ -63,25 +75,8 @@ from trading.models import (
 )
 from trading.orders.submission import submit_order
 from trading.safety import kill_switch, watchdog
-from trading.services import (
-    analysis,
-    approvals,
-    cycles,
-    execution,
-    fetching,
-    gate_inputs,
-    maintenance,
-    metric_readings,
-    notifying,
-    portfolio,
-    reconciliation,
-    request_keys,
-    sagas,
-    sync_order,
-)
-from trading.services.portfolio import sync_portfolio
+from trading.services import analysis, maintenance, metric_readings, notifying, request_keys
 from trading.services.request_keys import Claim
-from trading.services.sagas import advance_saga
 from trading.services.sweeping import end_overdue, find_work
 
 STEPS = [
@@ -136,7 +131,7 @@ def test_exposure_limit_holds_at_the_venue_over_a_step(account: Outside, seconds
         sync_portfolio(None)
     denied = wish(COIN)
 
-    assert execution.execute_decision(denied.pk) is None
+    assert decision_execution.execute_decision(denied.pk) is None
 
     denied.refresh_from_db()
     assert (denied.status, denied.reason) == ("denied", "exposure_limit_exceeded")
@@ -218,21 +213,21 @@ def test_order_that_ended_before_there_was_an_order_of_syncs_is_booked(account: 
 
 @pytest.mark.django_db(transaction=True)
 def test_places_taken_later_are_greater_for_all() -> None:
-    taken: list[list[int]] = at_once(8, lambda _: [sync_order.take_place() for _ in range(50)])
+    taken: list[list[int]] = at_once(8, lambda _: [sync_sequence.take_place() for _ in range(50)])
 
     assert len({place for places in taken for place in places}) == 400
     assert all(places == sorted(places) for places in taken)
-    assert sync_order.take_place() > max(place for places in taken for place in places)
+    assert sync_sequence.take_place() > max(place for places in taken for place in places)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_place_is_not_given_again_by_a_rollback() -> None:
     connection.set_autocommit(False)
-    first = sync_order.take_place()
+    first = sync_sequence.take_place()
     connection.rollback()
     connection.set_autocommit(True)
 
-    assert sync_order.take_place() > first
+    assert sync_sequence.take_place() > first
 
 
 @pytest.mark.django_db(transaction=True)
@@ -307,7 +302,7 @@ def test_cycle_does_not_wait_for_a_time_of_before_the_step(
 def test_lease_in_force_is_left_alone() -> None:
     """Somebody with a clock some seconds ahead has just given it."""
     make_agent()
-    until = ago(seconds=-execution.CLAIM_LEASE.total_seconds() - 20)
+    until = ago(seconds=-decision_execution.CLAIM_LEASE.total_seconds() - 20)
     make_decision(cycle=make_cycle(status="running", stage="executing"), status="claimed", lease_until=until)
 
     assert find_work() == []
@@ -398,7 +393,7 @@ def test_claim_takes_over_a_lease_of_before_a_step_back() -> None:
     cycle = make_cycle(status="running", stage="executing")
     lost = make_decision(cycle=cycle, status="claimed", lease_until=ago(seconds=-7200))
 
-    assert execution._claim(lost.pk) is not None
+    assert decision_execution._claim(lost.pk) is not None
     analysing = make_cycle_stage(cycle, "analysing", ago(seconds=-7200))
     assert cycles.move_stage(
         analysing.pk, to=CycleStage.ANALYSING, frm=[CycleStage.FETCHING], lease=timedelta(seconds=50)
@@ -436,7 +431,7 @@ def test_the_longest_waits_are_known() -> None:
     """A lease longer than what the sweeper reckons with would be taken over while it is in force."""
     leases = (cycles.FINISH_LEASE, analysis.ANALYSIS_LEASE, maintenance.LEASE)
     assert max(leases) == cycles.LONGEST_LEASE
-    assert sagas.POLL_INTERVAL < execution.CLAIM_LEASE
+    assert sagas.POLL_INTERVAL < decision_execution.CLAIM_LEASE
 
 
 @pytest.mark.django_db

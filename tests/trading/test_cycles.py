@@ -19,10 +19,10 @@ from tests.factories import (
 from tests.risk.threads import at_once, beside, wait_for_blocked
 from tests.trading.scenes import ago, change, events_of
 from trading.core import cycle_log
+from trading.cycle import cycles
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, SlotTakenError
 from trading.models import AgentStatus, AIDecision, Cycle
-from trading.services import cycles
 
 F, A = CycleStage.FETCHING, CycleStage.ANALYSING
 

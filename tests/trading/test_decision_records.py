@@ -32,11 +32,11 @@ from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change
 from trading.core.settings import set_runtime_setting
 from trading.errors import RecordError
+from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AIDecision, BarHistory, Cycle, DecisionRecord
 from trading.services.analysis import analyse_cycle
 from trading.services.decision_records import question_again, read_record, store_records
-from trading.services.portfolio import sync_portfolio
 from trading.services.questions import read_scene
 from trading.services.sealing import unsealed
 

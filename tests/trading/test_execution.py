@@ -15,6 +15,11 @@ from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
 from trading.core.settings import set_runtime_setting
+from trading.cycle import cycles
+from trading.execution import decision_execution
+from trading.execution.decision_execution import execute_decision
+from trading.execution.portfolio import sync_portfolio
+from trading.execution.reconciliation import reconcile
 from trading.models import (
     AgentStatus,
     AIDecision,
@@ -25,10 +30,6 @@ from trading.models import (
     Order,
     Saga,
 )
-from trading.services import cycles, execution
-from trading.services.execution import execute_decision
-from trading.services.portfolio import sync_portfolio
-from trading.services.reconciliation import reconcile
 
 SESSION, NIGHT = datetime(2020, 10, 15, 15, tzinfo=UTC), datetime(2020, 10, 15, 22, tzinfo=UTC)
 
@@ -350,7 +351,7 @@ def test_crash_while_passing_leaves_nothing_behind(account: Outside, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(execution, "create_steps", crash)
+        patch.setattr(decision_execution, "create_steps", crash)
         with pytest.raises(KeyboardInterrupt):
             execute_decision(decision.pk)
 

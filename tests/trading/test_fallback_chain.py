@@ -14,9 +14,9 @@ from tests.factories import make_cycle
 from tests.trading.outside import COIN, STOCK, Outside
 from trading.core import providers
 from trading.core.settings import set_runtime_setting
+from trading.cycle import fetching
 from trading.market import prices
 from trading.models import Cycle, MarketSnapshot
-from trading.services import fetching
 from trading.services.gaps import gaps_of
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "market-data.md"

@@ -9,9 +9,9 @@ from tests.factories import make_agent, make_engagement
 from tests.trading.outside import COIN, ORDERS, STOCK, Outside
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
+from trading.execution.reconciliation import reconcile
 from trading.models import Order
 from trading.safety.flatten import flatten_positions
-from trading.services.reconciliation import reconcile
 
 
 @pytest.fixture

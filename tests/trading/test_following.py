@@ -6,10 +6,10 @@ from tests.factories import make_engagement
 from tests.trading.outside import STOCK, Outside
 from tests.waiting import wait_until
 from trading.core.work import Kind, Work
+from trading.execution.portfolio import sync_portfolio
+from trading.execution.unattended_orders import follow_order
 from trading.models import Order, Position
 from trading.safety.flatten import flatten_positions
-from trading.services.following import follow_order
-from trading.services.portfolio import sync_portfolio
 from trading.services.sweeping import find_work
 
 

@@ -25,8 +25,8 @@ from tests.factories import (
 from tests.risk.threads import beside
 from tests.trading.scenes import ago
 from trading.core.settings import set_runtime_setting
+from trading.execution import gate_inputs
 from trading.models import Position
-from trading.services import gate_inputs
 
 NANO = Decimal("0.000000001")
 

@@ -19,13 +19,13 @@ from tests.trading.scenes import ago
 from tests.trading.test_kill_switch import stopped_sender
 from tests.waiting import wait_until
 from trading.core.providers import current_providers
+from trading.execution.operator_stop import stop_trading
+from trading.execution.portfolio import sync_portfolio
 from trading.models import Order, Position, SwitchFollowUp
 from trading.safety import flatten, kill_switch, senders
 from trading.safety.flatten import flatten_positions
 from trading.services import guardian
 from trading.services.guardian import Guardian
-from trading.services.portfolio import sync_portfolio
-from trading.services.stopping import stop_trading
 
 
 @pytest.fixture

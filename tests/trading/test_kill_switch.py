@@ -20,11 +20,11 @@ from tests.risk.threads import THREAD_SECONDS, at_once, beside, held_beside
 from tests.trading.outside import COIN, ORDERS, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, events_of, open_cycle, order_of, passed
 from tests.waiting import wait_until
+from trading.execution import sagas
 from trading.models import AgentStatus, Event, Order, SwitchFollowUp
 from trading.orders.submission import submit_order
 from trading.safety import senders
 from trading.safety.kill_switch import engage, release
-from trading.services import sagas
 from trading.services.guardian import Guardian
 
 

@@ -17,10 +17,10 @@ from tests.trading.outside import Outside
 from tests.trading.scenes import ago
 from tests.waiting import wait_until
 from trading.core.settings import CYCLE_SCHEDULE, set_runtime_setting
+from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, EquitySnapshot, Event
 from trading.services import conditions, disk_space, lock_registry, lookout
 from trading.services.lookout import Lookout
-from trading.services.portfolio import sync_portfolio
 
 pytestmark = pytest.mark.django_db
 

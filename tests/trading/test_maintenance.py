@@ -5,8 +5,8 @@ import pytest
 from tests.factories import make_agent, make_cycle, make_decision, make_snapshot
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
+from trading.cycle.finishing import finish_cycle
 from trading.models import Asset, Cycle, EquitySnapshot, MarketSnapshot
-from trading.services.finishing import finish_cycle
 from trading.services.maintenance import maintain, prune
 
 

@@ -13,8 +13,8 @@ from tests.trading.outside import ORDERS, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, order_of, passed, reservation_of
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
+from trading.execution.sagas import advance_saga
 from trading.models import AIDecision, Order, Saga, Trade
-from trading.services.sagas import advance_saga
 
 TEN_MINUTES = timedelta(minutes=10)
 

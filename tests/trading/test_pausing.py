@@ -12,11 +12,11 @@ from tests.trading.scenes import ago, change, passed, wish
 from trading import tasks
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Kind, Work
+from trading.cycle import fetching
+from trading.cycle.pausing import pause_cycle, pause_if_broker_is_down, resume_cycle
 from trading.domain.statuses import CycleStage
+from trading.execution.decision_execution import execute_decision
 from trading.models import AIDecision, Cycle, Event, Order
-from trading.services import fetching
-from trading.services.execution import execute_decision
-from trading.services.pausing import pause_cycle, pause_if_broker_is_down, resume_cycle
 from trading.services.sweeping import end_overdue, find_work
 
 DOWN = UnavailableError("alpaca", "clock", "HTTP 503")

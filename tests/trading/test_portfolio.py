@@ -14,11 +14,11 @@ from tests.trading.scenes import ago, change
 from tests.waiting import wait_until
 from trading.core.providers import current_providers
 from trading.errors import NotConfiguredError, WorldMismatchError
+from trading.execution import gate_inputs, portfolio
+from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now, stocks_trade_now
 from trading.models import AgentStatus, EquitySnapshot, Event, Position
-from trading.services import gate_inputs, portfolio
 from trading.services.live_state import LiveState, Source, account_state, positions_state
-from trading.services.portfolio import sync_portfolio
 
 pytestmark = pytest.mark.django_db
 

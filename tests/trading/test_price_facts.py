@@ -12,12 +12,13 @@ from tests.factories import make_approval, make_snapshot, make_user
 from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, open_cycle, price_of, wish
 from trading.core.settings import set_runtime_setting
+from trading.cycle import fetching
 from trading.domain.prices import daily_volatility, is_opening
+from trading.execution import approvals
+from trading.execution.decision_execution import execute_decision
 from trading.market.market_time import market_now
 from trading.market.price_facts import latest_snapshot, latest_snapshots, price_facts
 from trading.models import AIDecision, BarHistory, MarketSnapshot, Order
-from trading.services import approvals, fetching
-from trading.services.execution import execute_decision
 from trading.services.gate_preview import preview_all
 
 NOON = datetime(2020, 10, 15, 16, tzinfo=UTC)  # a Thursday, and a session

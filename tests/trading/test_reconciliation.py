@@ -12,9 +12,9 @@ from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
+from trading.execution.reconciliation import reconcile
 from trading.models import Event, Fill, Order, Position, Trade
 from trading.orders.submission import submit_order
-from trading.services.reconciliation import reconcile
 
 NOTHING: list[str] = []
 

@@ -9,11 +9,12 @@ from risk.models import RiskCheck
 from tests.factories import make_agent, make_cycle, make_event
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import wish
+from trading.execution import decision_execution
+from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, Event
 from trading.safety import kill_switch
-from trading.services import execution, safe_mode
+from trading.services import safe_mode
 from trading.services.overview import standing
-from trading.services.portfolio import sync_portfolio
 
 STATES = "agent.trading_state_set"
 
@@ -140,6 +141,6 @@ def test_entries_stop_and_exits_pass(account: Outside, action: str, reason: str)
     decision = wish(symbol, action)
     sync_portfolio(decision.cycle_id)
 
-    execution.execute_decision(decision.pk)
+    decision_execution.execute_decision(decision.pk)
 
     assert RiskCheck.objects.get().reason == reason

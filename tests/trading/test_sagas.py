@@ -24,12 +24,12 @@ from tests.trading.scenes import (
 from tests.waiting import wait_until
 from trading.core import transitions
 from trading.core.settings import set_runtime_setting
+from trading.cycle.cycles import complete_cycle
+from trading.execution import sagas
+from trading.execution.sagas import advance_saga
 from trading.models import AIDecision, Cycle, Order, Position, Saga, Trade
 from trading.orders import execution_reports
 from trading.orders.submission import submit_order
-from trading.services import sagas
-from trading.services.cycles import complete_cycle
-from trading.services.sagas import advance_saga
 
 
 @pytest.fixture(autouse=True)

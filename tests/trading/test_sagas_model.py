@@ -36,10 +36,10 @@ from trading.core import providers, stages
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Kind
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
+from trading.execution import saga_steps
+from trading.execution.reconciliation import reconcile
+from trading.execution.sagas import advance_saga, settle_order
 from trading.models import AIDecision, Event, Order, Position, Saga, SagaStep, Trade
-from trading.services import saga_steps
-from trading.services.reconciliation import reconcile
-from trading.services.sagas import advance_saga, settle_order
 from trading.services.sweeping import find_work
 
 QUANTITY = Decimal(10)

@@ -20,10 +20,10 @@ from tests.trading.scenes import (
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Kind, Work
+from trading.execution.reconciliation import reconcile
+from trading.execution.sagas import advance_saga, settle_order
 from trading.models import AIDecision, Event, Position, Saga, Trade
 from trading.orders.submission import submit_order
-from trading.services.reconciliation import reconcile
-from trading.services.sagas import advance_saga, settle_order
 from trading.services.sweeping import find_work
 
 

@@ -20,9 +20,9 @@ from trading.core import stages
 from trading.domain.stage_keys import EXIT_OPEN, KEYS, UNJUDGED, key_without_order, keys_with
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.domain.timeline import StageName, StageStatus
+from trading.execution.portfolio import sync_portfolio
 from trading.models import AIDecision
 from trading.services.enriched import DecisionFilter, decision_page
-from trading.services.portfolio import sync_portfolio
 from trading.services.timeline import timelines_for
 
 T0 = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)

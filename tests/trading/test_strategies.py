@@ -11,8 +11,8 @@ from tests.factories import make_agent, make_limits, make_position, make_strateg
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import wish
 from trading.errors import StrategyError
+from trading.execution import decision_execution
 from trading.models import Strategy, StrategyVersion, Trade
-from trading.services import execution
 from trading.services.strategies import save_strategy, shares_of, symbols_of
 
 ALL = [STOCK, OTHER_STOCK, COIN]
@@ -104,7 +104,7 @@ def test_what_is_held_outside_every_universe_is_put_before_all() -> None:
 def test_the_gate_takes_the_tighter_of_both_and_names_both(account: Outside) -> None:
     strategy = make_strategy(size_percent=Decimal(5), max_position_percent=Decimal(1), version=4)
 
-    execution.execute_decision(wish(strategy=strategy).pk)
+    decision_execution.execute_decision(wish(strategy=strategy).pk)
 
     check = RiskCheck.objects.get()
     assert (check.limits_version, check.strategy_version) == (1, 4)
@@ -118,7 +118,7 @@ def test_limits_of_the_account_that_became_tighter_later_count(account: Outside)
     strategy = make_strategy(size_percent=Decimal(5), max_position_percent=Decimal(8))
     make_limits(max_position_percent=Decimal("0.5"))
 
-    execution.execute_decision(wish(strategy=strategy).pk)
+    decision_execution.execute_decision(wish(strategy=strategy).pk)
 
     check = RiskCheck.objects.get()
     assert (check.limits_version, check.figures["max_position_percent"]) == (2, "0.5")
@@ -130,7 +130,7 @@ def test_a_denial_names_both_versions_too(account: Outside) -> None:
     decision = wish(strategy=strategy)
     make_position(OTHER_STOCK)
 
-    execution.execute_decision(decision.pk)
+    decision_execution.execute_decision(decision.pk)
 
     check = RiskCheck.objects.get()
     assert (check.reason, check.limits_version, check.strategy_version) == ("max_positions_reached", 1, 2)

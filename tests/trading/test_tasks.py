@@ -21,10 +21,10 @@ from tests.waiting import wait_until
 from trading import tasks
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Kind, Work
+from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStatus
 from trading.market import headlines
 from trading.models import AIDecision, Cycle, MarketSnapshot, Order
-from trading.services import cycles, fetching
 from trading.services.sweeping import find_work
 
 

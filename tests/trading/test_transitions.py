@@ -9,9 +9,9 @@ from tests.risk.threads import at_once
 from tests.trading.rebuilding import rebuilt_statuses, stored_statuses
 from tests.trading.scenes import ago, events_of
 from trading.core import cycle_log, transitions
+from trading.cycle import cycles
 from trading.errors import InvalidTransitionError
 from trading.models import AIDecision, Cycle, Event, Order, Saga
-from trading.services import cycles
 
 
 @pytest.mark.django_db

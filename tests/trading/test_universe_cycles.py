@@ -21,11 +21,11 @@ from tests.factories import (
     make_position,
 )
 from trading.core.settings import set_runtime_setting
+from trading.cycle import cycles
 from trading.domain.universe import cycles_until_seen
 from trading.domain.universe_record import read_record
 from trading.market.universe import choose_universe, last_universe, standings
 from trading.models import Asset, Cycle, Position, SymbolLook, UniverseCandidate
-from trading.services import cycles
 
 pytestmark = pytest.mark.django_db
 MARKET_DAYS_AGO = timedelta(days=2000)  # a replay runs in the past

@@ -13,9 +13,9 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from trading import tasks
+from trading.execution.approvals import AnswerReport, Outcome, answer_all
 from trading.labels import plain, words_of
 from trading.models import Approval
-from trading.services.approvals import AnswerReport, Outcome, answer_all
 
 log = structlog.get_logger(__name__)
 ANSWER = "trading.answer_approval"

@@ -15,8 +15,8 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from trading.admin.answers import ANSWER, follow, tell
 from trading.admin.base import GrowingRecordAdmin, cycle_link, figure, status_badge, status_label
 from trading.admin.pages import require
+from trading.execution.approvals import send_to_execution
 from trading.models import AIDecision
-from trading.services.approvals import send_to_execution
 from trading.services.decision_story import decision_story
 
 PAGE = "admin:trading_aidecision_change"

@@ -12,8 +12,8 @@ from risk.models import KillSwitch
 from risk.services import switch
 from trading.admin.base import RecordAdmin, labelled
 from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, posted, require
+from trading.execution.operator_stop import sell_everything, stop_trading
 from trading.safety import kill_switch, switch_follow_up
-from trading.services.stopping import sell_everything, stop_trading
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
 PAGE = "admin:risk_killswitch_changelist"

@@ -362,7 +362,7 @@ def _disk(data: Data) -> Notice:
     )
 
 
-_BY_A_PERSON = ("stopped by ", "deadline, paused by ")  # services/steering.py writes them
+_BY_A_PERSON = ("stopped by ", "deadline, paused by ")  # cycle/cycle_control.py writes them
 _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
     {
         "risk.kill-switch.engaged": _engaged,

@@ -16,9 +16,10 @@ from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 from trading.core import cycle_log, settings, stages
 from trading.core.causation import caused_by
+from trading.cycle import cycles
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
-from trading.services import cycles, decision_records, proposals, safe_mode, strategies
+from trading.services import decision_records, proposals, safe_mode, strategies
 from trading.services.outcomes import apply_proposal, created_event, not_traded
 from trading.services.questions import Scene, Skip, question_for, read_scene
 

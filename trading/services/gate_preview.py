@@ -11,9 +11,9 @@ from risk.domain.limits import LIMIT_NAMES, tighter
 from risk.domain.types import Verdict
 from risk.models import RiskCheck, RiskLimits
 from trading.domain.headroom import Headroom, LimitFigures, closest, headrooms
+from trading.execution import gate_inputs
 from trading.market.price_facts import latest_snapshots
 from trading.models import AIDecision, MarketSnapshot, Position
-from trading.services import gate_inputs
 
 ZERO = Decimal(0)
 

@@ -19,12 +19,12 @@ from trading.core import settings
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.errors import TradingError
+from trading.execution.unattended_orders import record_sales
 from trading.models import Order, Position, SwitchFollowUp
 from trading.safety import switch_follow_up
 from trading.safety.entry_cancels import cancel_open_entries
 from trading.safety.flatten import FlattenReport, flatten_positions
 from trading.safety.senders import shut_out_silent
-from trading.services.following import record_sales
 
 log = structlog.get_logger(__name__)
 CALLERS_TURN_SECONDS = 5.0  # whoever engaged does these things first, and can say what was done

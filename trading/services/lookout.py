@@ -16,10 +16,10 @@ from django.db import connection
 from connectors.errors import ConnectorError
 from trading.core import settings
 from trading.errors import TradingError
+from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus
 from trading.services import conditions, disk_space
 from trading.services.lock_registry import read_locks, words_of
-from trading.services.portfolio import sync_portfolio
 from trading.services.schedule import why_no_cycle_starts
 
 log = structlog.get_logger(__name__)

@@ -8,13 +8,14 @@ from django.utils import timezone
 
 from connectors.errors import ConnectorError
 from trading.core import cycle_log
+from trading.cycle import cycles
 from trading.domain.statuses import CycleStage
 from trading.errors import TradingError
+from trading.execution.portfolio import sync_portfolio
+from trading.execution.reconciliation import reconcile
 from trading.market.assets import refresh_assets
 from trading.models import Cycle, MarketSnapshot
-from trading.services import consuming, cycles, notifying
-from trading.services.portfolio import sync_portfolio
-from trading.services.reconciliation import reconcile
+from trading.services import consuming, notifying
 from trading.services.request_keys import prune_keys
 from trading.services.retention import forget_idle_cycles
 from trading.services.sessions import forget_old_sessions

@@ -19,13 +19,14 @@ from ai.domain.types import Action, Proposal
 from risk.services import switch
 from trading.core import settings
 from trading.core.providers import current_providers
+from trading.cycle import cycles
 from trading.domain.ages import SLACK
 from trading.domain.incoming import IncomingEvent
 from trading.domain.statuses import DecisionStatus
 from trading.errors import BadEventError, CycleRunningError, NotConfiguredError
 from trading.market.universe import unknown_symbols
 from trading.models import AIDecision, Cycle, Strategy, TradeProposal, UniverseCandidate
-from trading.services import cycles, strategies
+from trading.services import strategies
 from trading.services.outcomes import apply_proposal, not_traded
 from trading.services.questions import Scene
 

@@ -13,12 +13,13 @@ from django.utils import timezone
 from trading.core import settings
 from trading.core.waits import is_over, is_past, is_to_come
 from trading.core.work import Kind, Work
+from trading.cycle import cycles, pausing
 from trading.domain.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
+from trading.execution import approvals
+from trading.execution.decision_execution import CLAIM_LEASE
 from trading.market import clock_watch
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
-from trading.services import approvals, cycles, pausing
-from trading.services.execution import CLAIM_LEASE
 
 FETCH_GRACE = timedelta(seconds=3)
 LOST_AFTER = timedelta(seconds=5)

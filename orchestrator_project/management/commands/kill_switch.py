@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from risk.errors import SwitchStateError
 from risk.services import switch
+from trading.execution.operator_stop import stop_trading
 from trading.safety import flatten, kill_switch, switch_follow_up
-from trading.services.stopping import stop_trading
 
 
 class Command(BaseCommand):

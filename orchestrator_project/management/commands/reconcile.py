@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
-from trading.services.reconciliation import reconcile
+from trading.execution.reconciliation import reconcile
 
 
 class Command(BaseCommand):

@@ -10,12 +10,12 @@ from django.db import DatabaseError
 
 from orchestrator_project.celery import app
 from trading.core.trace_spans import note_cycle, stage
+from trading.cycle.cycles import CycleReport, report, start_cycle
 from trading.domain.statuses import CycleStatus
 from trading.domain.symbols import EXPECTED, parse_symbols
 from trading.errors import CycleRunningError, SymbolsError
 from trading.market.universe import checked_symbols
 from trading.models import Asset, Cycle
-from trading.services.cycles import CycleReport, report, start_cycle
 from trading.tasks import launch
 
 FAILED, BAD_ARGUMENTS, NO_WORKER = 1, 2, 3

@@ -11,11 +11,11 @@ from connectors.errors import ConnectorError
 from trading.core import heartbeats
 from trading.core.work import Work
 from trading.errors import TradingError
+from trading.execution.reconciliation import reconcile
 from trading.market import clock_watch
 from trading.safety import watchdog
 from trading.services import lookout
 from trading.services.guardian import Guardian
-from trading.services.reconciliation import reconcile
 from trading.services.sweeping import end_overdue, find_work
 from trading.tasks import revive
 

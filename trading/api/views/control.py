@@ -21,12 +21,12 @@ from trading.api.serializers import (
 from trading.api.views.base import ApiView
 from trading.api.views.live import LiveStateSerializer
 from trading.core import modes
+from trading.execution.operator_stop import stop_trading
 from trading.models import Mode
 from trading.models.control import TradingStateChoice
 from trading.safety import kill_switch
 from trading.safety.flatten import FlattenReport
 from trading.services import control
-from trading.services.stopping import stop_trading
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
 

@@ -16,11 +16,12 @@ from trading.api.problems import Problem
 from trading.api.schema import page_of
 from trading.api.serializers import ListQuery, RowSerializer, StrictCharField, StrictSerializer
 from trading.api.views.base import ApiView, ListView, columns_of
+from trading.cycle import cycle_control, cycles
 from trading.domain.statuses import CycleStatus
 from trading.errors import CycleRunningError, CycleStateError, NotConfiguredError, SymbolsError
 from trading.market.universe import checked_symbols
 from trading.models import Cycle
-from trading.services import cycles, listings, steering
+from trading.services import listings
 from trading.services.keyset import Order
 
 VIEW, RUN = "trading.view_cycle", "trading.run_cycle"
@@ -44,7 +45,7 @@ class CycleSerializer(RowSerializer):
 
     def paused_by_person(self, cycle: Cycle) -> bool:
         """Return whether only a person resumes it."""
-        return steering.is_paused_by_hand(cycle)
+        return cycle_control.is_paused_by_hand(cycle)
 
 
 class CyclesQuery(ListQuery):
@@ -89,7 +90,7 @@ class CurrentCycleView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """At most one cycle is open at a time."""
-        cycle = steering.current_cycle()
+        cycle = cycle_control.current_cycle()
         return Response(None if cycle is None else CycleSerializer(cycle).data)
 
 
@@ -134,7 +135,7 @@ class StartCycleView(ApiView):
         except SymbolsError as error:
             raise _symbols(error) from error
         except CycleRunningError as error:
-            current = steering.current_cycle()
+            current = cycle_control.current_cycle()
             more = {"cycleId": str(current.pk)} if current else {}
             raise Problem(409, str(error), kind="cycle-running", more=more) from error
         if not cycle.is_open:
@@ -160,7 +161,9 @@ class StopCycleView(ApiView):
     def post(self, request: Request) -> Response:
         """What it had not started expires; orders the broker has go on. 409 where none runs."""
         asked = self.read_body(ReasonSerializer, request)
-        cycle = _steered(lambda: steering.stop(actor=request.user.get_username(), reason=asked["reason"]))
+        cycle = _steered(
+            lambda: cycle_control.stop(actor=request.user.get_username(), reason=asked["reason"])
+        )
         return Response(CycleSerializer(cycle).data)
 
 
@@ -176,7 +179,9 @@ class PauseCycleView(ApiView):
     def post(self, request: Request) -> Response:
         """Only a person resumes it, until its deadline ends it. 409 where none runs, or it cannot be paused now."""
         asked = self.read_body(ReasonSerializer, request)
-        cycle = _steered(lambda: steering.pause(actor=request.user.get_username(), reason=asked["reason"]))
+        cycle = _steered(
+            lambda: cycle_control.pause(actor=request.user.get_username(), reason=asked["reason"])
+        )
         return Response(CycleSerializer(cycle).data)
 
 
@@ -193,7 +198,7 @@ class ResumeCycleView(ApiView):
     def post(self, request: Request) -> Response:
         """The account is synced first. 409 where none is paused, 503 where the broker does not answer."""
         self.read_body(EmptySerializer, request)
-        cycle, stage = _steered(lambda: steering.resume(actor=request.user.get_username()))
+        cycle, stage = _steered(lambda: cycle_control.resume(actor=request.user.get_username()))
         tasks.take_up(str(cycle.pk), stage)
         return Response(CycleSerializer(cycle).data)
 

@@ -30,9 +30,10 @@ from trading.api.views.base import ApiView, ListView, columns_of
 from trading.api.views.orders import FillSerializer, OrderSerializer, TradeSerializer
 from trading.api.views.sagas import SagaStepSerializer
 from trading.domain.timeline import StageName, StageStatus
+from trading.execution import approvals
+from trading.execution.approvals import AnswerReport, Outcome
 from trading.models import AIDecision, Approval, Saga
-from trading.services import approvals, listings
-from trading.services.approvals import AnswerReport, Outcome
+from trading.services import listings
 from trading.services.decision_story import DecisionStory, decision_story
 
 ANSWER = "trading.answer_approval"

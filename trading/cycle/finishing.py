@@ -4,10 +4,10 @@ from uuid import UUID
 
 from connectors.errors import ConnectorError
 from trading.core import cycle_log
+from trading.cycle import cycles
 from trading.errors import TradingError
+from trading.execution.portfolio import sync_portfolio
 from trading.models import Cycle
-from trading.services import cycles
-from trading.services.portfolio import sync_portfolio
 
 
 def finish_cycle(cycle_id: UUID) -> bool:

@@ -16,11 +16,11 @@ from trading.core import stages, transitions
 from trading.core.providers import current_providers
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
+from trading.execution import sync_sequence
 from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.models.portfolio import next_in_order
 from trading.safety import watchdog
-from trading.services import sync_order
 
 SYNCED = "position_synced"
 MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster
@@ -138,7 +138,7 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
         agent = AgentStatus.objects.select_for_update().get(pk=1)
         _require_same_account(agent, truth.account, world)
         if agent.positions_sequence >= truth.sequence:
-            sync_order.catch_up(agent.positions_sequence)
+            sync_sequence.catch_up(agent.positions_sequence)
             return False  # a newer answer is stored: this one would give released room out twice
         agent.positions_sequence = truth.sequence
         agent.market_time, agent.market_open = truth.clock.now, truth.clock.is_open
@@ -210,7 +210,7 @@ def submitted_after(clock: MarketClock, created_at: datetime, now: datetime) -> 
 
 def _ask(broker: Broker, looks: int) -> PortfolioTruth:
     known = known_orders()  # before the place is taken: see there
-    sequence, asked_at = sync_order.take_place(), timezone.now()
+    sequence, asked_at = sync_sequence.take_place(), timezone.now()
     clock = broker.clock()
     since = submitted_after(clock, _oldest(known, asked_at), asked_at)  # what it misses is asked for alone
     fills = _with_fills(broker, known, since)

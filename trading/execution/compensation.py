@@ -12,9 +12,9 @@ from django.utils import timezone
 from risk.services import book as risk_book
 from trading.core import transitions
 from trading.domain.statuses import DecisionStatus, OrderStatus
+from trading.execution import saga_steps
 from trading.models import Order, Saga, SagaStep
 from trading.safety import kill_switch
-from trading.services import saga_steps
 
 log = structlog.get_logger(__name__)
 TRIGGER = "compensation_failed"

@@ -8,10 +8,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from trading.core import cycle_log, transitions
+from trading.cycle import cycles, pausing
 from trading.domain.statuses import CycleStage, CycleStatus
 from trading.errors import CycleStateError
 from trading.models import Cycle
-from trading.services import cycles, pausing
 
 PAUSED_BY = "paused by"
 STOPPED_BY = "stopped by"

@@ -12,10 +12,10 @@ from risk.services import locks
 from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose
 from trading.errors import TradingError
+from trading.execution.portfolio import submitted_after, sync_portfolio
 from trading.models import Order
 from trading.orders.execution_reports import record_broker_order, record_told
 from trading.orders.submission import submit_order
-from trading.services.portfolio import submitted_after, sync_portfolio
 
 RECORD_PATIENCE_SECONDS = 1.0
 

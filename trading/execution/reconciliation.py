@@ -17,12 +17,12 @@ from trading.core.providers import current_providers
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
+from trading.execution.portfolio import sync_portfolio
+from trading.execution.sagas import settle_order
+from trading.execution.trade_booking import book_trade, sold_unit_cost, unbooked_strangers
 from trading.models import AgentStatus, Order, Position, Saga
 from trading.orders.execution_reports import record_broker_order, record_fills, record_told
 from trading.orders.submission import REQUEST_LEASE
-from trading.services.booking import book_trade, sold_unit_cost, unbooked_strangers
-from trading.services.portfolio import sync_portfolio
-from trading.services.sagas import settle_order
 
 log = structlog.get_logger(__name__)
 LOOK_BACK = timedelta(days=3)

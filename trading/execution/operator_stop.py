@@ -2,9 +2,9 @@
 
 from risk.models import KillSwitch
 from risk.services import switch
+from trading.execution.unattended_orders import record_sales
 from trading.safety import kill_switch
 from trading.safety.flatten import FlattenReport, flatten_positions
-from trading.services.following import record_sales
 
 
 def stop_trading(*, actor: str, reason: str, flatten: bool = False) -> kill_switch.EngageReport:

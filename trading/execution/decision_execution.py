@@ -19,10 +19,10 @@ from trading.domain.ages import in_force, is_fresh
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import CycleStatus, DecisionStatus
 from trading.domain.symbols import is_coin
+from trading.execution import gate_inputs
+from trading.execution.saga_steps import create_steps
 from trading.market.price_facts import latest_snapshot
 from trading.models import AgentStatus, AIDecision, Approval, Mode, Order, Position, Saga
-from trading.services import gate_inputs
-from trading.services.saga_steps import create_steps
 
 CLAIM_LEASE = timedelta(seconds=45)
 

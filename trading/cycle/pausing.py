@@ -18,8 +18,8 @@ from trading.core.failures import log_failure
 from trading.core.providers import current_providers
 from trading.core.waits import is_over
 from trading.domain.statuses import CycleStage, CycleStatus
+from trading.execution.portfolio import sync_portfolio
 from trading.models import Cycle
-from trading.services.portfolio import sync_portfolio
 
 REASON = "broker_unavailable"
 MAY_PAUSE = (CycleStage.FETCHING, CycleStage.EXECUTING)

@@ -9,8 +9,8 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from trading.execution.trade_booking import held_unit_cost
 from trading.models import Position, Saga, SagaStep, Trade
-from trading.services.booking import held_unit_cost
 
 ORDER_OF_STEPS = tuple(SagaStep.Name)
 ENTRY_PRICE = "average_entry_price"

@@ -15,11 +15,14 @@ from connectors.errors import ConnectorError, UnavailableError
 from connectors.retry import call_with_retry
 from trading.core import cycle_log, settings
 from trading.core.providers import current_providers
+from trading.cycle import cycles
+from trading.cycle.pausing import pause_cycle
 from trading.domain.ages import TOLERANCE
 from trading.domain.prices import age_problem
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
 from trading.errors import WorldMismatchError
+from trading.execution.portfolio import sync_portfolio
 from trading.market.bar_history import bars_up_to_now
 from trading.market.prices import (
     ATTEMPT_SECONDS,
@@ -31,9 +34,6 @@ from trading.market.prices import (
     disagreement_words,
 )
 from trading.models import Cycle, MarketSnapshot
-from trading.services import cycles
-from trading.services.pausing import pause_cycle
-from trading.services.portfolio import sync_portfolio
 
 STOCKS_PER_REQUEST = 50
 CACHED, SOURCE_LENGTH = "cached ", 20

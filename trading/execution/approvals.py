@@ -18,9 +18,9 @@ from connectors.base import Quote
 from risk.models import RiskCheck
 from trading.core import transitions
 from trading.domain.statuses import DecisionStatus
+from trading.execution import decision_execution
+from trading.execution.repricing import FreshQuotes, fresh_quotes, store_quote
 from trading.models import AIDecision, Approval, Saga
-from trading.services import execution
-from trading.services.repricing import FreshQuotes, fresh_quotes, store_quote
 
 
 class Outcome(enum.StrEnum):
@@ -197,7 +197,7 @@ def _take(decision: AIDecision, quote: Quote, user: User, record: Callable[[], b
 
 def _judged(decision_id: UUID, quote: Quote) -> AnswerReport:
     """Have the gate judge now, in the click; a worker that was quicker has done the same."""
-    saga_id = execution.execute_decision(decision_id)
+    saga_id = decision_execution.execute_decision(decision_id)
     decision = AIDecision.objects.select_related("risk_check").get(pk=decision_id)
     if decision.status in (DecisionStatus.PENDING, DecisionStatus.CLAIMED):
         outcome = Outcome.UNDER_WAY

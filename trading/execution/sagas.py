@@ -24,12 +24,12 @@ from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.errors import TradingError
+from trading.execution import compensation, saga_steps
+from trading.execution.portfolio import SYNCED, includes, note_end, sync_portfolio
+from trading.execution.trade_booking import book_trade
 from trading.models import Order, Saga, SagaStep
 from trading.orders.execution_reports import record_broker_order
 from trading.orders.submission import UNSENT, submit_order
-from trading.services import compensation, saga_steps
-from trading.services.booking import book_trade
-from trading.services.portfolio import SYNCED, includes, note_end, sync_portfolio
 
 log = structlog.get_logger(__name__)
 POLL_INTERVAL = timedelta(seconds=3)

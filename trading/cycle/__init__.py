@@ -1,0 +1,1 @@
+"""A cycle's life: start, fetches, pauses, what a person does to it, and its end."""
