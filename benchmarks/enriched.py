@@ -409,8 +409,8 @@ def main() -> int:
     rows = int(sys.argv[1].replace("_", "")) if len(sys.argv) > 1 else 1_000_000
     with filled(rows, Path(sys.argv[2]) if len(sys.argv) > 2 else None) as cursor:
         from tests.factories import make_user
+        from trading.access.api_tokens import issue_token
         from trading.core.settings import set_runtime_setting
-        from trading.services.tokens import issue_token
 
         set_runtime_setting(name="limit_api", value="1000000", actor="benchmark")
         token = issue_token(user=make_user(uuid4().hex, group="viewer")).text

@@ -167,7 +167,7 @@ def main() -> int:
         from orchestrator_project.prepare import seed
         from tests.api.server import running_server
         from tests.factories import make_user
-        from trading.services.tokens import issue_token
+        from trading.access.api_tokens import issue_token
 
         seed()
         user = make_user(is_superuser=True)

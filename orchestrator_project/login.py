@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from unfold.forms import AuthenticationForm
 
-from trading.services.login_limits import (
+from trading.access.login_limits import (
     by_address,
     by_user,
     count_wrong_password,

@@ -26,9 +26,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from trading.access.api_callers import user_of_token
+from trading.access.login_limits import seconds_after_wrong_token
 from trading.domain.metrics import SPECS, Histogram, Totals
-from trading.services.callers import user_of_token
-from trading.services.login_limits import seconds_after_wrong_token
 from trading.services.metric_readings import (
     GAUGES,
     Reading,

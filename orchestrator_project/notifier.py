@@ -14,8 +14,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from connectors.events import open_queue
 from orchestrator_project.standby import work_alone
 from trading.core import heartbeats
-from trading.services import notifying
-from trading.services.consuming import take
+from trading.events import notifying
+from trading.events.consuming import take
 
 WAIT_SECONDS = 1.0
 MOST_AT_ONCE = 100

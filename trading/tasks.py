@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
 from connectors.errors import ConnectorError, UnavailableError
+from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core import cycle_log
 from trading.core.correlation import correlation_ids
 from trading.core.failures import log_failure
@@ -29,7 +30,6 @@ from trading.market import headlines
 from trading.models import Cycle, Saga
 from trading.orders.submission import UNSENT
 from trading.services import maintenance
-from trading.services.analysis import analyse_cycle
 from trading.task_base import resilient
 
 log = structlog.get_logger(__name__)

@@ -13,12 +13,12 @@ from orchestrator_project.celery import app
 from orchestrator_project.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
 from trading.core import settings
 from trading.domain.ages import TOLERANCE, is_fresh_age
+from trading.events import notifying, outbox
+from trading.events.relaying import PROCESS
+from trading.events.subscriptions import CONSUMER
 from trading.models import AgentStatus, Cycle, Heartbeat, ParkedEvent
-from trading.services import notifying, outbox
 from trading.services.lookout import GRACE_SECONDS, SILENT_INTERVALS
-from trading.services.relaying import PROCESS
 from trading.services.schedule import why_no_cycle_starts
-from trading.services.subscriptions import CONSUMER
 
 QUEUES = ("default", "analysis")
 PATIENCE_SECONDS = (1.0, 3.0)  # a busy machine gets a second, longer chance

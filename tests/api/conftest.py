@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 from orchestrator_project.prepare import seed
 from tests.api.server import Server, running_server
 from tests.factories import make_user
-from trading.services.tokens import issue_token
+from trading.access.api_tokens import issue_token
 
 GROUPS = ("viewer", "operator", "risk officer")
 Api = Callable[[str], APIClient]

@@ -4,8 +4,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 
 from tests.factories import make_user
-from trading.services.callers import may, user_of_token
-from trading.services.tokens import issue_token
+from trading.access.api_callers import may, user_of_token
+from trading.access.api_tokens import issue_token
 
 pytestmark = pytest.mark.usefixtures("prepared")
 GRANTED = "set_mode"

@@ -29,8 +29,8 @@ from tests.api.server import Server
 from tests.e2e.system import held
 from tests.factories import make_user
 from tests.waiting import wait_until
+from trading.access.api_tokens import issue_token
 from trading.api.media import LARGEST_BODY
-from trading.services.tokens import issue_token
 
 PASSWORD = "a long pass phrase"
 

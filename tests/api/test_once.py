@@ -13,11 +13,11 @@ from orchestrator_project.prepare import seed
 from tests.api.test_skeleton import problem
 from tests.factories import make_agent, make_asset, make_cycle, make_user
 from tests.risk.threads import at_once
+from trading.access import idempotency_keys
+from trading.access.api_tokens import issue_token
+from trading.access.idempotency_keys import Claim
 from trading.models import Cycle, RequestKey
-from trading.services import request_keys
 from trading.services.maintenance import prune
-from trading.services.request_keys import Claim
-from trading.services.tokens import issue_token
 
 KEY = "HTTP_IDEMPOTENCY_KEY"
 
@@ -145,11 +145,11 @@ def test_request_that_failed_on_our_side_may_be_tried_again(operator: Any, monke
 
 def test_request_whose_process_died_is_taken_over_by_one(operator: Any) -> None:
     user = make_user()
-    first = request_keys.claim(user=user, key="k", fingerprint="f" * 64)
+    first = idempotency_keys.claim(user=user, key="k", fingerprint="f" * 64)
     RequestKey.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
-    claims = at_once(6, lambda _: request_keys.claim(user=user, key="k", fingerprint="f" * 64).claim)
-    request_keys.record_answer(first.row, status=200, answer={})
+    claims = at_once(6, lambda _: idempotency_keys.claim(user=user, key="k", fingerprint="f" * 64).claim)
+    idempotency_keys.record_answer(first.row, status=200, answer={})
 
     assert claims.count(Claim.TAKEN) == 1
     assert RequestKey.objects.get().status is None  # the one that died has no say any more
@@ -157,9 +157,9 @@ def test_request_whose_process_died_is_taken_over_by_one(operator: Any) -> None:
 
 def test_old_keys_are_pruned(db: None) -> None:
     make_agent()
-    request_keys.claim(user=make_user(), key="old", fingerprint="f" * 64)
+    idempotency_keys.claim(user=make_user(), key="old", fingerprint="f" * 64)
     RequestKey.objects.update(created_at=timezone.now() - timedelta(hours=25))
-    request_keys.claim(user=make_user(), key="new", fingerprint="f" * 64)
+    idempotency_keys.claim(user=make_user(), key="new", fingerprint="f" * 64)
 
     prune()
 

@@ -17,8 +17,8 @@ from tests.api.test_resources import LISTS
 from tests.factories import make_approval, make_asset, make_decision, make_saga, make_user
 from tests.trading.outside import STOCK
 from tests.venue_process import VenueProcess
+from trading.access.api_tokens import issue_token
 from trading.core.settings import set_runtime_setting
-from trading.services.tokens import issue_token
 
 OFFICER = "risk officer"
 USERS = ("", "viewer", "operator", OFFICER)

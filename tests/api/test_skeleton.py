@@ -193,7 +193,7 @@ def test_answer_the_client_has_is_not_sent_again(api: Api) -> None:
 def test_too_many_requests_are_told_when_to_come_back(api: Api) -> None:
     """Lesson 4: counted in Redis, whatever process is asked."""
     set_runtime_setting(name="limit_api", value="10", actor="test")
-    from trading.services import api_limits
+    from trading.access import api_limits
 
     api_limits._limit.cache_clear()
     client = api("viewer")

@@ -23,10 +23,10 @@ from tests.e2e.system import environment
 from tests.factories import make_event, make_user
 from tests.trading.scenes import ago
 from tests.waiting import wait_until
+from trading.access.api_tokens import issue_token
 from trading.api.views import stream
 from trading.models import Event
 from trading.services.event_stream import Place, events_after, newest_place
-from trading.services.tokens import issue_token
 
 NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 

@@ -16,10 +16,10 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from tests.factories import make_user
+from trading.access import api_callers, login_limits
+from trading.access.api_tokens import issue_token, revoke_token
 from trading.models import ApiToken
-from trading.services import callers, login_limits
 from trading.services.maintenance import prune
-from trading.services.tokens import issue_token, revoke_token
 
 BEFORE = next(
     name
@@ -103,7 +103,7 @@ def test_command_refuses_odd_days(days: str) -> None:
 
 def test_use_is_noted() -> None:
     token = issue_token(user=make_user(group="viewer"))
-    callers._noted.clear()
+    api_callers._noted.clear()
 
     asked(token.text)
 
@@ -129,7 +129,7 @@ def test_only_who_may_revokes_in_the_console(group: str, is_revoked: bool) -> No
 
 def test_wrong_tokens_are_counted_by_address_and_right_ones_go_on() -> None:
     right = issue_token(user=make_user(group="viewer")).text
-    callers._noted.clear()
+    api_callers._noted.clear()
 
     statuses = [
         asked("0" * 40) for _ in range(2 * login_limits.TOKENS_A_MINUTE + 2)

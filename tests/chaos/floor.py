@@ -26,12 +26,12 @@ from tests.trading.outside import ORDERS, Outside
 from tests.trading.scenes import forget_prices, price_of, wish
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
+from trading.access.api_tokens import issue_token
 from trading.cycle import cycles
 from trading.execution.portfolio import sync_portfolio
 from trading.market.assets import refresh_assets
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, MarketSnapshot, Mode, Saga
 from trading.safety import kill_switch
-from trading.services.tokens import issue_token
 from trading.tasks import risk_and_execute
 
 LIMIT_KEY = "alpaca trading"

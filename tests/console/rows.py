@@ -10,6 +10,8 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from ai.models import ModelPrice
 from risk.models import RiskLimits
 from tests import factories as make
+from trading.access.api_tokens import issue_token
+from trading.analysis.sealed_facts import sealed
 from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import (
     AgentStatus,
@@ -21,8 +23,6 @@ from trading.models import (
     RuntimeSetting,
     StrategyVersion,
 )
-from trading.services.sealing import sealed
-from trading.services.tokens import issue_token
 
 
 def _stored(row: Model) -> Model:

@@ -20,8 +20,8 @@ from tests.factories import (
     make_limits,
     make_strategy,
 )
+from trading.analysis import safe_mode
 from trading.models import Event, RuntimeSetting, Strategy, UniverseCandidate
-from trading.services import safe_mode
 
 LIMITS_ADD = reverse("admin:risk_risklimits_add")
 QUEUE = reverse("admin:trading_approval_queue")

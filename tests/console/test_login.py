@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.test import Client
 
 from tests.factories import make_user
-from trading.services import login_limits
-from trading.services.login_limits import by_user, count_wrong_password, seconds_paused
+from trading.access import login_limits
+from trading.access.login_limits import by_user, count_wrong_password, seconds_paused
 
 RIGHT = "correct horse"
 LOGIN = "/admin/login/"

@@ -19,8 +19,8 @@ from ai.models import ModelCall
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation
 from tests import factories
 from trading import models
+from trading.access.api_tokens import issue_token
 from trading.models import Cycle
-from trading.services.tokens import issue_token
 
 RECORDS: dict[type[Model], Callable[[int], Any]] = {
     models.Cycle: lambda n: factories.make_cycle(errors=[{"operation": "x", "message": "y", "at": ""}]),

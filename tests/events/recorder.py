@@ -27,8 +27,8 @@ def main() -> None:
     from trading.core.process_lock import only_one
     from trading.core.work import Work
     from trading.domain.incoming import IncomingEvent
-    from trading.services.consuming import Subscription, give_up_gaps, take
-    from trading.services.outbox import reread
+    from trading.events.consuming import Subscription, give_up_gaps, take
+    from trading.events.outbox import reread
 
     def note(event: IncomingEvent) -> list[Work]:
         with connection.cursor() as cursor:

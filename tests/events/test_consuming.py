@@ -15,9 +15,9 @@ from tests.events.load import write_event
 from trading.core.work import Work
 from trading.domain.incoming import IncomingEvent
 from trading.errors import BadEventError
+from trading.events import consuming, outbox
+from trading.events.consuming import Subscription, give_up_gaps, take
 from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent
-from trading.services import consuming, outbox
-from trading.services.consuming import Subscription, give_up_gaps, take
 
 pytestmark = pytest.mark.django_db
 

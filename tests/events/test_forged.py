@@ -10,11 +10,11 @@ from pytest_django import Settings
 
 from tests.events.load import write_event
 from tests.factories import make_parked_event
+from trading.events import consuming, notifying, outbox
+from trading.events.consuming import take
+from trading.events.signing import is_genuine, signed
+from trading.events.subscriptions import our_subscription
 from trading.models import HandledEvent, NoticeMessage, NoticeTopic, ParkedEvent
-from trading.services import consuming, notifying, outbox
-from trading.services.consuming import take
-from trading.services.signing import is_genuine, signed
-from trading.services.subscriptions import our_subscription
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ from tests.events.load import Load
 from tests.events.processes import Processes
 from tests.factories import make_agent, make_asset, make_strategy
 from tests.waiting import wait_until
+from trading.events.subscriptions import QUEUE, TOPICS
 from trading.models import Event, ParkedEvent, TradeProposal
-from trading.services.subscriptions import QUEUE, TOPICS
 
 pytestmark = pytest.mark.timeout(3_000)
 VICTIMS = ("relay", "recorder", "consumer")

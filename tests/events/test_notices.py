@@ -15,10 +15,10 @@ from tests.trading.outside import Outside
 from trading.cycle import cycle_control, cycles
 from trading.domain import notices as domain
 from trading.domain.public_events import CATALOG
+from trading.events import notifying, outbox, signing
+from trading.events.consuming import take
 from trading.models import HandledEvent, NoticeMessage, NoticeTopic
 from trading.safety import kill_switch
-from trading.services import notifying, outbox, signing
-from trading.services.consuming import take
 
 pytestmark = pytest.mark.django_db
 UNTIL = "2026-11-26T14:10:00+00:00"

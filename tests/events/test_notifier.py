@@ -22,11 +22,11 @@ from tests.events.load import proposal, write_event
 from tests.events.processes import Processes
 from tests.factories import make_agent, make_asset, make_heartbeat, make_notice, make_strategy
 from tests.waiting import wait_until
+from trading.events import notifying, outbox
+from trading.events.consuming import take
+from trading.events.relaying import Relay
+from trading.events.subscriptions import QUEUE, TOPICS
 from trading.models import Heartbeat, NoticeMessage, TradeProposal
-from trading.services import notifying, outbox
-from trading.services.consuming import take
-from trading.services.relaying import Relay
-from trading.services.subscriptions import QUEUE, TOPICS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,6 +9,8 @@ from risk.services.holders import Session
 from tests.factories import make_agent, make_limits, make_user
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, change, passed, wish
+from trading.analysis import safe_mode
+from trading.analysis.decision_outcomes import created_event
 from trading.core import cycle_log
 from trading.cycle import cycles, pausing
 from trading.domain.public_events import CATALOG, public_type
@@ -17,8 +19,7 @@ from trading.execution.portfolio import sync_portfolio
 from trading.market import clock_watch
 from trading.models import Approval, Cycle, Event, Saga
 from trading.safety import kill_switch, senders
-from trading.services import conditions, safe_mode
-from trading.services.outcomes import created_event
+from trading.services import conditions
 
 
 def started() -> Cycle:

@@ -19,19 +19,19 @@ from tests.factories import (
 )
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, open_cycle
+from trading.analysis import proposals
+from trading.analysis.cycle_analysis import analyse_cycle
 from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStage
+from trading.events.consuming import take
+from trading.events.dead_letters import replay
+from trading.events.outbox import our_source
+from trading.events.signing import signed
+from trading.events.subscriptions import our_subscription
 from trading.execution import decision_execution
 from trading.execution.portfolio import sync_portfolio
 from trading.market.assets import refresh_assets
 from trading.models import AIDecision, Cycle, Event, HandledEvent, Order, ParkedEvent, TradeProposal
-from trading.services import proposals
-from trading.services.analysis import analyse_cycle
-from trading.services.consuming import take
-from trading.services.outbox import our_source
-from trading.services.parking import replay
-from trading.services.signing import signed
-from trading.services.subscriptions import our_subscription
 
 
 @pytest.fixture

@@ -27,10 +27,10 @@ from tests.events.validity import FOLDER, problems
 from tests.factories import make_heartbeat, make_parked_event
 from tests.waiting import wait_until
 from trading.core.process_lock import only_one
+from trading.events import outbox
+from trading.events.relaying import Relay
+from trading.events.subscriptions import CONSUMER
 from trading.models import Event, Heartbeat
-from trading.services import outbox
-from trading.services.relaying import Relay
-from trading.services.subscriptions import CONSUMER
 
 QUEUE = "test.reader"
 

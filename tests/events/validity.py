@@ -35,8 +35,8 @@ def problems(event: Mapping[str, Any]) -> list[str]:
 
 def problems_of_the_log() -> list[str]:
     """Return what is wrong with the published rows that the test's database holds."""
+    from trading.events.outbox import published_form
     from trading.models import Event
-    from trading.services.outbox import published_form
 
     rows = Event.objects.filter(public_sequence__isnull=False)
     return [line for row in rows for line in problems(published_form(row, source="urn:test"))]

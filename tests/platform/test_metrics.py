@@ -35,12 +35,12 @@ from tests.factories import (
     make_saga,
     make_user,
 )
+from trading.access.api_tokens import issue_token
 from trading.core import transitions
 from trading.domain.metrics import MOST_LABEL_SETS, SPECS, Totals
 from trading.models import MetricTotals
 from trading.services import metric_totals
 from trading.services.metric_totals import count_new
-from trading.services.tokens import issue_token
 
 ROOT = Path(__file__).resolve().parents[2]
 GROWING = ("events", "ai_decisions", "orders", "fills", "trades", "model_calls", "cycles", "sagas",

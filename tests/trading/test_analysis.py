@@ -14,6 +14,7 @@ from orchestrator_project.lines import line_of
 from tests.factories import make_cycle, make_decision, make_position, make_snapshot, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
+from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core import cycle_log
 from trading.core.settings import set_runtime_setting
 from trading.cycle import cycles, fetching
@@ -21,7 +22,6 @@ from trading.domain.statuses import CycleStage
 from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, AIDecision, Cycle, Event, Strategy
-from trading.services.analysis import analyse_cycle
 
 CHAT = "POST /ai/v1/chat/completions"
 ALL = [STOCK, OTHER_STOCK, COIN]

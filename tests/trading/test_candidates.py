@@ -5,14 +5,14 @@ from django.db import IntegrityError, transaction
 
 from tests.factories import make_asset, make_candidate
 from tests.risk.threads import at_once
-from trading.errors import CandidateError
-from trading.models import Event, UniverseCandidate
-from trading.services.candidates import (
+from trading.analysis.candidates import (
     approve_candidate,
     propose_candidate,
     reject_candidate,
     set_watchlist,
 )
+from trading.errors import CandidateError
+from trading.models import Event, UniverseCandidate
 
 pytestmark = pytest.mark.django_db
 

@@ -41,6 +41,9 @@ from tests.trading.scenes import (
     reservation_of,
     wish,
 )
+from trading.access import idempotency_keys
+from trading.access.idempotency_keys import Claim
+from trading.analysis import cycle_analysis
 from trading.core.settings import set_runtime_setting
 from trading.core.waits import is_past
 from trading.core.work import Kind, Work
@@ -48,6 +51,7 @@ from trading.cycle import cycles, fetching
 from trading.domain.notices import Notice, Severity, Topic
 from trading.domain.statuses import CycleStage
 from trading.errors import SlotTakenError
+from trading.events import notifying
 from trading.execution import (
     approvals,
     decision_execution,
@@ -75,8 +79,7 @@ from trading.models import (
 )
 from trading.orders.submission import submit_order
 from trading.safety import kill_switch, watchdog
-from trading.services import analysis, maintenance, metric_readings, notifying, request_keys
-from trading.services.request_keys import Claim
+from trading.services import maintenance, metric_readings
 from trading.services.sweeping import end_overdue, find_work
 
 STEPS = [
@@ -429,7 +432,7 @@ def test_breaker_of_before_a_step_back_lets_one_call_try() -> None:
 
 def test_the_longest_waits_are_known() -> None:
     """A lease longer than what the sweeper reckons with would be taken over while it is in force."""
-    leases = (cycles.FINISH_LEASE, analysis.ANALYSIS_LEASE, maintenance.LEASE)
+    leases = (cycles.FINISH_LEASE, cycle_analysis.ANALYSIS_LEASE, maintenance.LEASE)
     assert max(leases) == cycles.LONGEST_LEASE
     assert sagas.POLL_INTERVAL < decision_execution.CLAIM_LEASE
 
@@ -437,11 +440,11 @@ def test_the_longest_waits_are_known() -> None:
 @pytest.mark.django_db
 def test_request_key_of_before_a_step_back_is_taken_over() -> None:
     user = make_user()
-    claimed = request_keys.claim(user=user, key="k", fingerprint="f")
-    assert request_keys.claim(user=user, key="k", fingerprint="f").claim is Claim.UNDER_WAY
+    claimed = idempotency_keys.claim(user=user, key="k", fingerprint="f")
+    assert idempotency_keys.claim(user=user, key="k", fingerprint="f").claim is Claim.UNDER_WAY
     change(claimed.row, lease_until=ago(seconds=-7200))
 
-    assert request_keys.claim(user=user, key="k", fingerprint="f").claim is Claim.TAKEN
+    assert idempotency_keys.claim(user=user, key="k", fingerprint="f").claim is Claim.TAKEN
 
 
 @pytest.mark.django_db

@@ -17,12 +17,12 @@ from tests.trading.outside import Outside
 from tests.trading.scenes import ago
 from trading.domain.clocks import THRESHOLD_SECONDS, Clock, Offsets, Step, market_step, steps_between
 from trading.domain.metrics import Totals
+from trading.events import notifying, outbox
+from trading.events.consuming import take
 from trading.execution.portfolio import sync_portfolio
 from trading.market import clock_watch
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, Event, NoticeMessage, SymbolLook
-from trading.services import notifying, outbox
-from trading.services.consuming import take
 from trading.services.metric_totals import add_clock_steps
 
 T0 = 1_790_000_000.0

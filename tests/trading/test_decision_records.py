@@ -30,15 +30,15 @@ from tests.factories import (
 )
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change
+from trading.analysis.cycle_analysis import analyse_cycle
+from trading.analysis.decision_records import question_again, read_record, store_records
+from trading.analysis.model_questions import read_scene
+from trading.analysis.sealed_facts import unsealed
 from trading.core.settings import set_runtime_setting
 from trading.errors import RecordError
 from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AIDecision, BarHistory, Cycle, DecisionRecord
-from trading.services.analysis import analyse_cycle
-from trading.services.decision_records import question_again, read_record, store_records
-from trading.services.questions import read_scene
-from trading.services.sealing import unsealed
 
 ALL = [STOCK, OTHER_STOCK, COIN]
 NUMBER = st.decimals(min_value=-(10**12), max_value=10**12, places=9)

@@ -12,12 +12,12 @@ from connectors.coingecko.client import CoinGeckoData
 from connectors.finnhub.client import FinnhubData
 from tests.factories import make_cycle
 from tests.trading.outside import COIN, STOCK, Outside
+from trading.analysis.price_gaps import gaps_of
 from trading.core import providers
 from trading.core.settings import set_runtime_setting
 from trading.cycle import fetching
 from trading.market import prices
 from trading.models import Cycle, MarketSnapshot
-from trading.services.gaps import gaps_of
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "market-data.md"
 HEAD = "| fault | struck | stock | coin |"

@@ -19,13 +19,13 @@ from connectors.coingecko import client as coingecko
 from tests.factories import make_agent, make_cycle
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago
+from trading.analysis.price_gaps import gaps_of
 from trading.core.settings import set_runtime_setting
 from trading.cycle import fetching
 from trading.execution.portfolio import sync_portfolio
 from trading.market import prices
 from trading.market.headlines import fetch_headlines
 from trading.models import AgentStatus, BarHistory, Cycle, EquitySnapshot, Event, MarketSnapshot
-from trading.services.gaps import gaps_of
 
 STOCK_PRICES, COIN_PRICES = "GET /v2/stocks/snapshots", "GET /v1beta3/crypto/us/snapshots"
 STOCK_BARS = "GET /v2/stocks/bars"

@@ -22,13 +22,13 @@ from tests.factories import (
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.rebuilding import rebuilt_statuses, stored_statuses
 from tests.trading.scenes import advanced_to_its_end, ago, open_cycle, passed
+from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core.settings import set_runtime_setting
 from trading.cycle import cycles, fetching
 from trading.cycle.finishing import finish_cycle
 from trading.execution.decision_execution import execute_decision
 from trading.models import AIDecision, Cycle, DecisionRecord, EquitySnapshot, Event
 from trading.services import retention
-from trading.services.analysis import analyse_cycle
 from trading.services.maintenance import prune
 from trading.services.retention import forget_idle_cycles
 

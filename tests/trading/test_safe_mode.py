@@ -9,11 +9,11 @@ from risk.models import RiskCheck
 from tests.factories import make_agent, make_cycle, make_event
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import wish
+from trading.analysis import safe_mode
 from trading.execution import decision_execution
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, Event
 from trading.safety import kill_switch
-from trading.services import safe_mode
 from trading.services.overview import standing
 
 STATES = "agent.trading_state_set"

@@ -10,10 +10,10 @@ from risk.models import RiskCheck
 from tests.factories import make_agent, make_limits, make_position, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import wish
+from trading.analysis.strategies import save_strategy, shares_of, symbols_of
 from trading.errors import StrategyError
 from trading.execution import decision_execution
 from trading.models import Strategy, StrategyVersion, Trade
-from trading.services.strategies import save_strategy, shares_of, symbols_of
 
 ALL = [STOCK, OTHER_STOCK, COIN]
 

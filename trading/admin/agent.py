@@ -10,10 +10,10 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget
 from trading.admin.base import RecordAdmin, figure, labelled
 from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
 from trading.admin.portfolio import FRESHNESS
+from trading.analysis import safe_mode
 from trading.core.modes import current_mode, set_mode
 from trading.labels import COLOURS
 from trading.models import AgentStatus, Heartbeat, Mode
-from trading.services import safe_mode
 from trading.services.overview import is_stale
 
 SET_MODE = "trading.set_mode"

@@ -5,9 +5,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, labelled, status_label
+from trading.events.dead_letters import replay
 from trading.labels import COLOURS
 from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent, TradeProposal
-from trading.services.parking import replay
 from trading.tasks import revive
 
 REPLAY = "replay_parkedevent"

@@ -18,10 +18,10 @@ from trading.admin.base import (
     figure,
     labelled,
 )
+from trading.analysis.sealed_facts import unsealed
+from trading.analysis.strategies import CONTENT, check_strategy, save_strategy
 from trading.errors import RecordError
 from trading.models import Asset, BarHistory, DecisionRecord, Strategy, StrategyVersion
-from trading.services.sealing import unsealed
-from trading.services.strategies import CONTENT, check_strategy, save_strategy
 
 
 @admin.register(Asset)

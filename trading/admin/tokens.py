@@ -5,9 +5,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from trading.access.api_tokens import revoke_token
 from trading.admin.base import RecordAdmin, labelled
 from trading.models import ApiToken
-from trading.services.tokens import revoke_token
 
 
 @admin.register(ApiToken)

@@ -18,12 +18,12 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from trading.admin.base import ConsoleAdmin, change_url, labelled, status_badge, status_label
 from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
 from trading.admin.universe_page import SEATS, uuid_of
+from trading.analysis import candidates
 from trading.domain.universe_record import UniverseLine
 from trading.errors import CandidateError
 from trading.labels import words_of
 from trading.market.universe import Standing, last_universe, standings
 from trading.models import UniverseCandidate
-from trading.services import candidates
 
 CHANGE = "trading.change_universecandidate"
 PAGE = "admin:trading_universecandidate_changelist"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from trading.services.callers import may
+from trading.access.api_callers import may
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module through its settings

@@ -7,8 +7,8 @@ from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from trading.services.callers import user_of_token
-from trading.services.login_limits import seconds_after_wrong_token
+from trading.access.api_callers import user_of_token
+from trading.access.login_limits import seconds_after_wrong_token
 
 
 class TokenOfUser(TokenAuthentication):

@@ -10,10 +10,10 @@ from django.contrib.auth.models import User
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from trading.access import idempotency_keys
+from trading.access.idempotency_keys import Claim
 from trading.api.media import encode
 from trading.api.problems import MEDIA_TYPE, Problem, invalid
-from trading.services import request_keys
-from trading.services.request_keys import Claim
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -35,10 +35,10 @@ def idempotent(handler: Handler) -> Handler:
         if not KEY.fullmatch(key):
             raise invalid(HEADER, EXPECTED, where="header")
         body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
-        claimed = request_keys.claim(
+        claimed = idempotency_keys.claim(
             user=cast("User", request.user),
             key=key,
-            fingerprint=request_keys.fingerprint(str(request.method), request.get_full_path(), body),
+            fingerprint=idempotency_keys.fingerprint(str(request.method), request.get_full_path(), body),
         )
         if claimed.claim is not Claim.TAKEN:
             return _known(claimed)
@@ -47,7 +47,7 @@ def idempotent(handler: Handler) -> Handler:
     return cast("Handler", _once)
 
 
-def _known(claimed: request_keys.Claimed) -> Response:
+def _known(claimed: idempotency_keys.Claimed) -> Response:
     """Answer a request whose key is taken."""
     row = claimed.row
     if claimed.claim is Claim.OTHER_REQUEST:
@@ -72,14 +72,14 @@ def _answered(
         return cast("Response", view.handle_exception(error))
 
 
-def _recorded(claimed: request_keys.Claimed, work: Callable[[], Response]) -> Response:
+def _recorded(claimed: idempotency_keys.Claimed, work: Callable[[], Response]) -> Response:
     """Do the work and keep its answer; what failed on our side may be tried again."""
     response = work()
     if response.status_code >= 500:
-        request_keys.give_back(claimed.row)
+        idempotency_keys.give_back(claimed.row)
         return response
     answer = orjson.loads(encode(response.data))
-    request_keys.record_answer(claimed.row, status=response.status_code, answer=answer)
+    idempotency_keys.record_answer(claimed.row, status=response.status_code, answer=answer)
     return response
 
 

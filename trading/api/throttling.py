@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from trading.services.api_limits import seconds_to_wait
+from trading.access.api_limits import seconds_to_wait
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module through its settings

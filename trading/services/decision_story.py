@@ -10,12 +10,12 @@ from uuid import UUID
 from django.db.models import Q
 
 from risk.models import RiskCheck
+from trading.analysis.decision_records import SeenRecord, read_record
 from trading.domain.headroom import Headroom, closest
 from trading.domain.statuses import DecisionStatus
 from trading.domain.timeline import Stage
 from trading.errors import RecordError
 from trading.models import AIDecision, Approval, Event, Fill, MarketSnapshot, Order, Saga, SagaStep, Trade
-from trading.services.decision_records import SeenRecord, read_record
 from trading.services.gate_preview import GatePreview, preview_all, rooms_of
 from trading.services.timeline import approval_of, timeline_of
 

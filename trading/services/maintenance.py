@@ -7,19 +7,19 @@ from uuid import UUID
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
+from trading.access.api_tokens import forget_old_tokens
+from trading.access.idempotency_keys import prune_keys
 from trading.core import cycle_log
 from trading.cycle import cycles
 from trading.domain.statuses import CycleStage
 from trading.errors import TradingError
+from trading.events import consuming, notifying
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.reconciliation import reconcile
 from trading.market.assets import refresh_assets
 from trading.models import Cycle, MarketSnapshot
-from trading.services import consuming, notifying
-from trading.services.request_keys import prune_keys
 from trading.services.retention import forget_idle_cycles
 from trading.services.sessions import forget_old_sessions
-from trading.services.tokens import forget_old_tokens
 
 SNAPSHOTS_KEPT = timedelta(days=7)
 LEASE = timedelta(minutes=2)

@@ -4,8 +4,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from trading.access.api_tokens import LIFE_DAYS, issue_token, revoke_token
 from trading.models import ApiToken
-from trading.services.tokens import LIFE_DAYS, issue_token, revoke_token
 
 LONGEST_DAYS = 3650
 ACTOR = "command line"

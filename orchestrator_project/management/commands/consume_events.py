@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from connectors.events import EventQueue, open_queue
 from orchestrator_project.notifier import start_notifier
 from orchestrator_project.standby import work_alone
+from trading.analysis import proposals
 from trading.core import heartbeats
 from trading.core.work import Work
-from trading.services import proposals
-from trading.services.consuming import Subscription, give_up_gaps, take
-from trading.services.subscriptions import CONSUMER, QUEUE, TOPICS, our_subscription
+from trading.events.consuming import Subscription, give_up_gaps, take
+from trading.events.subscriptions import CONSUMER, QUEUE, TOPICS, our_subscription
 from trading.tasks import launch, revive
 
 WAIT_SECONDS = 0.5

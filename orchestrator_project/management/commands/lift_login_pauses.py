@@ -3,7 +3,7 @@ from typing import Any
 import redis
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from trading.services.login_limits import by_address, by_user, forget_all, forget_wrong_passwords
+from trading.access.login_limits import by_address, by_user, forget_all, forget_wrong_passwords
 
 
 class Command(BaseCommand):

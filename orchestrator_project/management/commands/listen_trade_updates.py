@@ -11,7 +11,7 @@ from connectors.base import Broker, TradeUpdate
 from connectors.errors import ConnectorError
 from trading.core.providers import current_providers
 from trading.errors import NotConfiguredError
-from trading.services.hints import work_on
+from trading.events.order_hints import work_on
 from trading.tasks import revive
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from connectors import notices
 from connectors.errors import ConnectorError
 from trading.domain.notices import NAME, Severity
-from trading.services import notifying
+from trading.events import notifying
 
 TITLE = f"{NAME}: a test"
 BODY = "This is how you are told when something needs you. Nothing is to be done."

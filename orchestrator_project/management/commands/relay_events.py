@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from connectors.events import EventBus
 from orchestrator_project.standby import work_alone
-from trading.services import notifying
-from trading.services.relaying import BATCH, PROCESS, Relay
-from trading.services.subscriptions import QUEUE, TOPICS
+from trading.events import notifying
+from trading.events.relaying import BATCH, PROCESS, Relay
+from trading.events.subscriptions import QUEUE, TOPICS
 
 IDLE_SECONDS = 0.2
 

@@ -9,6 +9,8 @@ from typing import Any
 from ai.domain.indicators import Indicators
 from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
 from connectors.keywords import matched
+from trading.analysis.price_gaps import gaps_of
+from trading.analysis.sealed_facts import sealed
 from trading.core import settings
 from trading.domain.prices import Missing, NoPrice, age_problem
 from trading.domain.symbols import is_coin
@@ -22,8 +24,6 @@ from trading.models import (
     Position,
     Strategy,
 )
-from trading.services.gaps import gaps_of
-from trading.services.sealing import sealed
 
 HUNDRED = Decimal(100)
 ZERO = Decimal(0)

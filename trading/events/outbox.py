@@ -13,8 +13,8 @@ from django.db.models import Min
 from django.utils import timezone
 
 from trading.domain.public_events import URN, LogRow, cloud_event
+from trading.events.signing import signed
 from trading.models import AgentStatus, Event
-from trading.services.signing import signed
 
 COUNTED_AT_MOST = 100_000
 

@@ -36,9 +36,9 @@ from trading.domain.notices import (
     notice_of,
     with_line,
 )
+from trading.events.consuming import Subscription
+from trading.events.outbox import our_source
 from trading.models import NoticeMessage, NoticeTopic
-from trading.services.consuming import Subscription
-from trading.services.outbox import our_source
 
 log = structlog.get_logger(__name__)
 CONSUMER = "notify"

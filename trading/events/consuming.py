@@ -25,8 +25,8 @@ from trading.core.waits import is_past
 from trading.core.work import Work
 from trading.domain.incoming import LONGEST_BODY, IncomingEvent, name_of, parse_event
 from trading.errors import BadEventError
+from trading.events.signing import is_genuine
 from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent
-from trading.services.signing import is_genuine
 
 log = structlog.get_logger(__name__)
 Handler = Callable[[IncomingEvent], Sequence[Work]]

@@ -9,12 +9,12 @@ from ai.domain.question_json import question_from_json, question_to_json
 from ai.domain.types import AnalysisQuestion
 from risk.domain.limits import LIMIT_NAMES
 from risk.services.limits import limits_in_force
+from trading.analysis.model_questions import Scene
+from trading.analysis.sealed_facts import sealed, unsealed
+from trading.analysis.strategies import content_of
 from trading.core import settings
 from trading.errors import RecordError
 from trading.models import AgentStatus, AIDecision, DecisionRecord, Strategy
-from trading.services.questions import Scene
-from trading.services.sealing import sealed, unsealed
-from trading.services.strategies import content_of
 
 FORMAT = 1
 SETTINGS_KEPT = (

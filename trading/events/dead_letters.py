@@ -10,9 +10,9 @@ from trading.core.causation import caused_by
 from trading.core.work import Work
 from trading.domain.incoming import parse_event
 from trading.errors import BadEventError
+from trading.events.consuming import TRANSIENT
+from trading.events.subscriptions import CONSUMER, our_subscription
 from trading.models import HandledEvent, ParkedEvent
-from trading.services.consuming import TRANSIENT
-from trading.services.subscriptions import CONSUMER, our_subscription
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from trading.analysis import proposals
 from trading.core.work import Work
 from trading.domain.incoming import IncomingEvent
 from trading.errors import BadEventError
-from trading.services import hints, proposals
-from trading.services.consuming import Handler, Subscription
-from trading.services.outbox import our_source
+from trading.events import order_hints
+from trading.events.consuming import Handler, Subscription
+from trading.events.outbox import our_source
 
 CONSUMER = "consume_events"
 QUEUE = f"orchestrator.{CONSUMER}"
@@ -23,7 +24,7 @@ def _take_hint(event: IncomingEvent) -> Sequence[Work]:
     client_order_id = event.data.get("clientOrderId")
     if not isinstance(client_order_id, str) or not 0 < len(client_order_id) <= 128:
         raise BadEventError("data.clientOrderId", "was not given, expected the order's name at the broker")
-    return hints.work_on(client_order_id)
+    return order_hints.work_on(client_order_id)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -9,8 +9,8 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import DatabaseError
 
+from trading.access.api_tokens import digest_of
 from trading.core.prepared_statements import Prepared
-from trading.services.tokens import digest_of
 
 log = structlog.get_logger(__name__)
 USE_NOTED_SECONDS = 3600.0

@@ -17,6 +17,9 @@ from django.utils import timezone
 from ai.domain.answer import parse_answer
 from ai.domain.types import Action, Proposal
 from risk.services import switch
+from trading.analysis import strategies
+from trading.analysis.decision_outcomes import apply_proposal, not_traded
+from trading.analysis.model_questions import Scene
 from trading.core import settings
 from trading.core.providers import current_providers
 from trading.cycle import cycles
@@ -26,9 +29,6 @@ from trading.domain.statuses import DecisionStatus
 from trading.errors import BadEventError, CycleRunningError, NotConfiguredError
 from trading.market.universe import unknown_symbols
 from trading.models import AIDecision, Cycle, Strategy, TradeProposal, UniverseCandidate
-from trading.services import strategies
-from trading.services.outcomes import apply_proposal, not_traded
-from trading.services.questions import Scene
 
 log = structlog.get_logger(__name__)
 TRIGGER = "proposal"

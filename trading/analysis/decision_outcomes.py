@@ -1,10 +1,10 @@
 """What a decision's row says when it is stored: a proposal that wants to trade stays pending, all else says why not."""
 
 from ai.domain.types import Action, Proposal
+from trading.analysis.model_questions import Skip
 from trading.core import transitions
 from trading.domain.statuses import DecisionStatus
 from trading.models import AIDecision, Event
-from trading.services.questions import Skip
 
 REASONING_SHOWN = 1000
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import structlog
 
 from trading.core import heartbeats
+from trading.events import outbox
 from trading.models import Event
-from trading.services import outbox
 
 log = structlog.get_logger(__name__)
 PROCESS = "relay"

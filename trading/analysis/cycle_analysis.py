@@ -14,14 +14,14 @@ from django.utils import timezone
 from ai.domain.types import AnalysisQuestion, HoldReason
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
+from trading.analysis import decision_records, proposals, safe_mode, strategies
+from trading.analysis.decision_outcomes import apply_proposal, created_event, not_traded
+from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
 from trading.core import cycle_log, settings, stages
 from trading.core.causation import caused_by
 from trading.cycle import cycles
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
-from trading.services import decision_records, proposals, safe_mode, strategies
-from trading.services.outcomes import apply_proposal, created_event, not_traded
-from trading.services.questions import Scene, Skip, question_for, read_scene
 
 ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 45 s
 LEAST_SECONDS = 0.5

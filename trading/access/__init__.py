@@ -1,0 +1,1 @@
+"""Who may ask, and how often: tokens, permissions, limits, idempotency keys."""

@@ -1,0 +1,1 @@
+"""From what was fetched to decisions: questions, answers, records, strategies, candidates, proposals."""

@@ -1,0 +1,1 @@
+"""Events to and from other programs and people: outbox, relay, consumers, dead letters, notices."""
