@@ -153,7 +153,7 @@ def served(token: str) -> Iterator[Server]:
 def statement(wanted: Any, position: Any) -> tuple[str, list[Any]]:
     """Return the page as one statement, as a person would write it who knows the indexes."""
     from trading.core.decision_rows import LINKED, columns
-    from trading.services.enriched import keys_statement
+    from trading.queries.enriched_decisions import keys_statement
 
     keys, values = keys_statement(wanted, position=position, limit=50)
     text = f"WITH keys AS MATERIALIZED ({keys}) SELECT {columns()} FROM keys {LINKED}"  # noqa: S608 - our own words
@@ -173,7 +173,7 @@ def by_hand(cursor: Any, wanted: Any, position: Any) -> Call:
 
 def position_at(cursor: Any, wanted: Any, share: float) -> Any:
     """Return the position after this share of the rows under a filter, None where there is none; may take long."""
-    from trading.services.enriched import CONDITIONS, Position
+    from trading.queries.enriched_decisions import CONDITIONS, Position
 
     given = {text: getattr(wanted, name) for name, text in CONDITIONS.items()}
     conditions = [text for text, value in given.items() if value is not None]
@@ -218,7 +218,7 @@ class Measured:
 
 def pages(cursor: Any, stack: Stack, server: Server) -> Iterator[Measured]:
     """Measure the page without filters at three depths."""
-    from trading.services.enriched import ANY
+    from trading.queries.enriched_decisions import ANY
 
     yield Measured(f"{'page of 50':12}{'by hand p50/p95':>20}{'in process':>34}{'over HTTP':>34}", True)
     for name, share in (("first", 0.0), ("middle", 0.5), ("last", 1.0)):
@@ -287,7 +287,7 @@ def filters() -> list[tuple[str, dict[str, Any]]]:
 def filtered(cursor: Any, stack: Stack) -> Iterator[Measured]:
     """Measure each filter at its first page and after half of what it finds, beside the unfiltered first page."""
     from trading.api.views.ai_decisions import EnrichedQuery, filter_of
-    from trading.services.enriched import keys_statement
+    from trading.queries.enriched_decisions import keys_statement
 
     for name, query in filters():
         read = EnrichedQuery(data=_query_dict(query))

@@ -2,10 +2,10 @@ import sys
 
 from django.apps import AppConfig
 
-from orchestrator_project.connection_names import name_connections
-from orchestrator_project.log import log_what_nobody_catches
-from orchestrator_project.process_name import is_service, process_name
-from orchestrator_project.traced import trace_process
+from orchestrator_project.observability.connection_names import name_connections
+from orchestrator_project.observability.log import log_what_nobody_catches
+from orchestrator_project.observability.process_name import is_service, process_name
+from orchestrator_project.observability.traced import trace_process
 
 FORKS = frozenset({"worker", "analyst", "celery"})  # celery.py starts tracing in their children
 TRACED_COMMANDS = frozenset({"up", "run_cycle", "reconcile"})  # not kill_switch: it waits for nothing

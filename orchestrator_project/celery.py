@@ -16,8 +16,8 @@ from celery.signals import (
     worker_process_shutdown,
 )
 
-from orchestrator_project.process_name import process_name
-from orchestrator_project.traced import is_traced, trace_process
+from orchestrator_project.observability.process_name import process_name
+from orchestrator_project.observability.traced import is_traced, trace_process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
@@ -50,7 +50,7 @@ def _log_sent(sender: str, headers: dict[str, Any] | None = None, **_: Any) -> N
 def _import_before_the_fork(**_: Any) -> None:
     """Load the tracing library once, for all children to share; nothing of it starts here."""
     if is_traced():
-        import orchestrator_project.tracing  # noqa: F401 - for the children's sake
+        import orchestrator_project.observability.tracing  # noqa: F401 - for the children's sake
 
 
 @worker_process_init.connect
@@ -63,7 +63,7 @@ def _trace_child(**_: Any) -> None:
 def _send_the_rest(**_: Any) -> None:
     """Send what a child that ends in order has recorded; it leaves without running exit handlers."""
     if is_traced():
-        from orchestrator_project.tracing import stop_tracing
+        from orchestrator_project.observability.tracing import stop_tracing
 
         stop_tracing()
 

@@ -26,8 +26,8 @@ from trading.api.serializers import ApiSerializer
 from trading.api.views.base import ApiView
 from trading.core.providers import current_providers
 from trading.errors import NotConfiguredError
-from trading.services import disk_space
-from trading.services.lock_registry import kind_of, read_locks
+from trading.work import disk_space
+from trading.work.lock_registry import kind_of, read_locks
 
 LOOK_SECONDS = 2.5  # a wave of looks; there are three, so a probe is answered within 8 s
 PROBE_KEPT_SECONDS = 2.0

@@ -12,7 +12,7 @@ from orchestrator_project.console import FORMAT_MODULE_PATH as FORMAT_MODULE_PAT
 from orchestrator_project.console import UNFOLD as UNFOLD
 from orchestrator_project.engines.state import read_state
 from orchestrator_project.environment import load_environment
-from orchestrator_project.log import configure_structlog, logging_config, register_secrets
+from orchestrator_project.observability.log import configure_structlog, logging_config, register_secrets
 from orchestrator_project.secret_key import stored_secret_key
 from orchestrator_project.session_limits import session_options
 

@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
-from orchestrator_project.metrics import metrics
+from orchestrator_project.observability.metrics import metrics
 from orchestrator_project.openapi import DocsView, DocumentView
 from trading.api import error_pages
 

@@ -29,8 +29,8 @@ from trading.execution import decision_execution, sagas, unattended_orders
 from trading.market import headlines
 from trading.models import Cycle, Saga
 from trading.orders.submission import UNSENT
-from trading.services import maintenance
 from trading.task_base import resilient
+from trading.work import maintenance
 
 log = structlog.get_logger(__name__)
 

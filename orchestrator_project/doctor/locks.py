@@ -7,7 +7,7 @@ from django.utils import timezone
 from orchestrator_project.doctor.finding import Answer, Check, Status, ok, warning
 from trading.models import Event
 from trading.safety.senders import AGGREGATE
-from trading.services.lock_registry import Hold, Locks, Wait, read_locks, words_of
+from trading.work.lock_registry import Hold, Locks, Wait, read_locks, words_of
 
 REMEMBERED = timedelta(hours=1)
 CONTINUE = "is that process stopped or paused? continue it, or end it by its number; `manage.py doctor` again"

@@ -12,7 +12,7 @@ from packaging.markers import Marker
 
 from orchestrator_project.doctor.finding import Answer, Check, failed, ok, warning
 from orchestrator_project.engines.disk import NEEDED_BYTES
-from trading.services import disk_space
+from trading.work import disk_space
 
 OLDEST_PYTHON = (3, 11)
 COMFORT_BYTES = disk_space.LOW_BYTES

@@ -17,8 +17,8 @@ from trading.events import notifying, outbox
 from trading.events.relaying import PROCESS
 from trading.events.subscriptions import CONSUMER
 from trading.models import AgentStatus, Cycle, Heartbeat, ParkedEvent
-from trading.services.lookout import GRACE_SECONDS, SILENT_INTERVALS
-from trading.services.schedule import why_no_cycle_starts
+from trading.work.lookout import GRACE_SECONDS, SILENT_INTERVALS
+from trading.work.schedule import why_no_cycle_starts
 
 QUEUES = ("default", "analysis")
 PATIENCE_SECONDS = (1.0, 3.0)  # a busy machine gets a second, longer chance

@@ -20,7 +20,7 @@ from tests.api.test_skeleton import named, problem
 from trading.core import stages
 from trading.core.decision_rows import OLDER
 from trading.models import AIDecision
-from trading.services.timeline import timeline_of
+from trading.queries.timeline import timeline_of
 
 PATH = "/api/ai-decisions/enriched"
 LINKS = ("linkedOrder", "linkedTrade", "linkedPosition")

@@ -21,7 +21,7 @@ from tests.trading.scenes import ago
 from tests.venue_process import VenueProcess
 from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import Heartbeat, Strategy
-from trading.services import disk_space, lock_registry
+from trading.work import disk_space, lock_registry
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from trading.access import idempotency_keys
 from trading.access.api_tokens import issue_token
 from trading.access.idempotency_keys import Claim
 from trading.models import Cycle, RequestKey
-from trading.services.maintenance import prune
+from trading.work.maintenance import prune
 
 KEY = "HTTP_IDEMPOTENCY_KEY"
 

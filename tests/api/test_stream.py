@@ -26,7 +26,7 @@ from tests.waiting import wait_until
 from trading.access.api_tokens import issue_token
 from trading.api.views import stream
 from trading.models import Event
-from trading.services.event_stream import Place, events_after, newest_place
+from trading.queries.event_stream import Place, events_after, newest_place
 
 NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 

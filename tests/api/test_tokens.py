@@ -19,7 +19,7 @@ from tests.factories import make_user
 from trading.access import api_callers, login_limits
 from trading.access.api_tokens import issue_token, revoke_token
 from trading.models import ApiToken
-from trading.services.maintenance import prune
+from trading.work.maintenance import prune
 
 BEFORE = next(
     name

@@ -19,8 +19,8 @@ from trading.execution.portfolio import sync_portfolio
 from trading.models import Event, Order
 from trading.safety import daily_loss, kill_switch, watchdog
 from trading.safety.watchdog import Critical, report_critical
-from trading.services.guardian import Guardian
-from trading.services.lookout import Lookout
+from trading.work.guardian import Guardian
+from trading.work.lookout import Lookout
 
 pytestmark = pytest.mark.django_db
 

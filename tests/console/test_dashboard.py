@@ -20,7 +20,7 @@ from trading.core.providers import current_providers
 from trading.domain.statuses import CycleStatus, DecisionStatus, OrderStatus, SagaStatus
 from trading.labels import COLOURS, colour_of
 from trading.models import EquitySnapshot, SagaStep
-from trading.services import overview
+from trading.queries import overview
 from trading.templatetags import console as tags
 
 INDEX = reverse("admin:index")

@@ -19,7 +19,7 @@ from trading.execution.portfolio import sync_portfolio
 from trading.market import clock_watch
 from trading.models import Approval, Cycle, Event, Saga
 from trading.safety import kill_switch, senders
-from trading.services import conditions
+from trading.work import conditions
 
 
 def started() -> Cycle:

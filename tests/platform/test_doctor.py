@@ -46,7 +46,7 @@ from trading.core.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 from trading.execution.portfolio import sync_portfolio
 from trading.market.assets import refresh_assets
 from trading.models import Asset, Event, RuntimeSetting, Strategy
-from trading.services import disk_space, lock_registry
+from trading.work import disk_space, lock_registry
 
 START = "start the system: `manage.py up`"
 EVERY_CHECK = (

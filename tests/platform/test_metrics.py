@@ -21,6 +21,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
+from orchestrator_project.observability import metric_totals
+from orchestrator_project.observability.metric_kinds import MOST_LABEL_SETS, SPECS, Totals
+from orchestrator_project.observability.metric_totals import count_new
 from tests.factories import (
     make_agent,
     make_cycle,
@@ -37,10 +40,7 @@ from tests.factories import (
 )
 from trading.access.api_tokens import issue_token
 from trading.core import transitions
-from trading.domain.metrics import MOST_LABEL_SETS, SPECS, Totals
 from trading.models import MetricTotals
-from trading.services import metric_totals
-from trading.services.metric_totals import count_new
 
 ROOT = Path(__file__).resolve().parents[2]
 GROWING = ("events", "ai_decisions", "orders", "fills", "trades", "model_calls", "cycles", "sagas",
@@ -195,7 +195,7 @@ def test_no_read_of_a_scrape_goes_over_a_growing_table() -> None:
     with CaptureQueriesContext(connection) as seen:
         count_new(until=timezone.now())
         metric_totals.known_series(Totals())
-        from trading.services.metric_readings import database_readings
+        from orchestrator_project.observability.metric_readings import database_readings
 
         assert database_readings()
     reads = [query["sql"] for query in seen if query["sql"].startswith("SELECT")]

@@ -27,9 +27,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pycoingecko import CoinGeckoAPI
 
 from ai import gateway
-from orchestrator_project.log import logging_config
-from orchestrator_project.process_name import process_name
-from orchestrator_project.tracing import CalmExporter, make_provider, stop_tracing
+from orchestrator_project.observability.log import logging_config
+from orchestrator_project.observability.process_name import process_name
+from orchestrator_project.observability.tracing import CalmExporter, make_provider, stop_tracing
 from tests.connectors.server import Answer, ProviderServer
 from tests.otlp import Collector
 
@@ -197,7 +197,7 @@ def test_every_logger_writes_the_same_shape(name: str, stream: io.StringIO) -> N
 def test_what_nobody_catches_is_a_redacted_line(tmp_path: Path) -> None:
     program = (
         "import django; django.setup();"
-        "from orchestrator_project.log import log_what_nobody_catches; log_what_nobody_catches();"
+        "from orchestrator_project.observability.log import log_what_nobody_catches; log_what_nobody_catches();"
         f"url = 'https://x.test/?token=' + '{KEY[:10]}' + '{KEY[10:]}'; raise RuntimeError(url)"
     )
     environment = {**os.environ, "ORCHESTRATOR_HOME": str(tmp_path)}
@@ -261,7 +261,11 @@ def _record_many(endpoint: str, caplog: pytest.LogCaptureFixture) -> list[object
         tracer.start_span("x").end()
     stop_tracing(provider)
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
-    return [_event(record) for record in caplog.records if record.name == "orchestrator_project.tracing"]
+    return [
+        _event(record)
+        for record in caplog.records
+        if record.name == "orchestrator_project.observability.tracing"
+    ]
 
 
 def _event(record: logging.LogRecord) -> object:

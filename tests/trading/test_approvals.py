@@ -19,8 +19,8 @@ from trading.domain.statuses import DecisionStatus
 from trading.execution import approvals, decision_execution, sagas
 from trading.execution.approvals import Outcome
 from trading.models import AIDecision, Approval, Event, MarketSnapshot, Order, Saga
-from trading.services.sweeping import find_work
-from trading.services.timeline import timeline_of
+from trading.queries.timeline import timeline_of
+from trading.work.sweeping import find_work
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from ai.domain.breaker import COOL_DOWN, Admission, Breaker
 from connectors.errors import ConnectorError
 from orchestrator_project.doctor import processes
 from orchestrator_project.doctor.finding import Status
+from orchestrator_project.observability import metric_readings
 from risk.models import KillSwitch, RiskReservation
 from risk.services import switch
 from tests.factories import (
@@ -79,8 +80,8 @@ from trading.models import (
 )
 from trading.orders.submission import submit_order
 from trading.safety import kill_switch, watchdog
-from trading.services import maintenance, metric_readings
-from trading.services.sweeping import end_overdue, find_work
+from trading.work import maintenance
+from trading.work.sweeping import end_overdue, find_work
 
 STEPS = [
     7200,

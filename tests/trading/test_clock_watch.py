@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from orchestrator_project.doctor.market import clock_steps
+from orchestrator_project.observability.metric_kinds import Totals
+from orchestrator_project.observability.metric_totals import add_clock_steps
 from tests.events.validity import problems
 from tests.factories import make_agent
 from tests.trading.outside import Outside
 from tests.trading.scenes import ago
 from trading.domain.clocks import THRESHOLD_SECONDS, Clock, Offsets, Step, market_step, steps_between
-from trading.domain.metrics import Totals
 from trading.events import notifying, outbox
 from trading.events.consuming import take
 from trading.execution.portfolio import sync_portfolio
 from trading.market import clock_watch
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, Event, NoticeMessage, SymbolLook
-from trading.services.metric_totals import add_clock_steps
 
 T0 = 1_790_000_000.0
 BY = st.floats(-7200, 7200)

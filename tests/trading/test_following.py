@@ -10,7 +10,7 @@ from trading.execution.portfolio import sync_portfolio
 from trading.execution.unattended_orders import follow_order
 from trading.models import Order, Position
 from trading.safety.flatten import flatten_positions
-from trading.services.sweeping import find_work
+from trading.work.sweeping import find_work
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from trading.execution.portfolio import sync_portfolio
 from trading.models import Order, Position, SwitchFollowUp
 from trading.safety import flatten, kill_switch, senders
 from trading.safety.flatten import flatten_positions
-from trading.services import guardian
-from trading.services.guardian import Guardian
+from trading.work import guardian
+from trading.work.guardian import Guardian
 
 
 @pytest.fixture

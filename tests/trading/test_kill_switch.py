@@ -25,7 +25,7 @@ from trading.models import AgentStatus, Event, Order, SwitchFollowUp
 from trading.orders.submission import submit_order
 from trading.safety import senders
 from trading.safety.kill_switch import engage, release
-from trading.services.guardian import Guardian
+from trading.work.guardian import Guardian
 
 
 def switch_events() -> list[str]:

@@ -12,8 +12,8 @@ from tests.factories import make_agent
 from tests.risk.threads import beside, wait_for_blocked
 from tests.trading.lock_holders import held, hold_agent, hold_alone, hold_book, hold_switch
 from trading.models import AgentStatus
-from trading.services import lock_registry
-from trading.services.lock_registry import Hold, Locks, Session, Wait, bound_of, read_locks, words_of
+from trading.work import lock_registry
+from trading.work.lock_registry import Hold, Locks, Session, Wait, bound_of, read_locks, words_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

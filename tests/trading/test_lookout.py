@@ -19,8 +19,8 @@ from tests.waiting import wait_until
 from trading.core.settings import CYCLE_SCHEDULE, set_runtime_setting
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, EquitySnapshot, Event
-from trading.services import conditions, disk_space, lock_registry, lookout
-from trading.services.lookout import Lookout
+from trading.work import conditions, disk_space, lock_registry, lookout
+from trading.work.lookout import Lookout
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from trading.cycle.finishing import finish_cycle
 from trading.models import Asset, Cycle, EquitySnapshot, MarketSnapshot
-from trading.services.maintenance import maintain, prune
+from trading.work.maintenance import maintain, prune
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from trading.cycle.pausing import pause_cycle, pause_if_broker_is_down, resume_c
 from trading.domain.statuses import CycleStage
 from trading.execution.decision_execution import execute_decision
 from trading.models import AIDecision, Cycle, Event, Order
-from trading.services.sweeping import end_overdue, find_work
+from trading.work.sweeping import end_overdue, find_work
 
 DOWN = UnavailableError("alpaca", "clock", "HTTP 503")
 BROKER = r"^(GET|POST) /v2/(account|clock|positions|orders)"

@@ -18,7 +18,7 @@ from trading.execution import gate_inputs, portfolio
 from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now, stocks_trade_now
 from trading.models import AgentStatus, EquitySnapshot, Event, Position
-from trading.services.live_state import LiveState, Source, account_state, positions_state
+from trading.queries.live_state import LiveState, Source, account_state, positions_state
 
 pytestmark = pytest.mark.django_db
 

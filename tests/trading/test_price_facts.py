@@ -19,7 +19,7 @@ from trading.execution.decision_execution import execute_decision
 from trading.market.market_time import market_now
 from trading.market.price_facts import latest_snapshot, latest_snapshots, price_facts
 from trading.models import AIDecision, BarHistory, MarketSnapshot, Order
-from trading.services.gate_preview import preview_all
+from trading.queries.gate_preview import preview_all
 
 NOON = datetime(2020, 10, 15, 16, tzinfo=UTC)  # a Thursday, and a session
 THURSDAY = NOON.date()

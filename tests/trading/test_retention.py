@@ -28,9 +28,9 @@ from trading.cycle import cycles, fetching
 from trading.cycle.finishing import finish_cycle
 from trading.execution.decision_execution import execute_decision
 from trading.models import AIDecision, Cycle, DecisionRecord, EquitySnapshot, Event
-from trading.services import retention
-from trading.services.maintenance import prune
-from trading.services.retention import forget_idle_cycles
+from trading.work import retention
+from trading.work.maintenance import prune
+from trading.work.retention import forget_idle_cycles
 
 
 def published(cycle: Cycle) -> Cycle:

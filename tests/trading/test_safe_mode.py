@@ -13,8 +13,8 @@ from trading.analysis import safe_mode
 from trading.execution import decision_execution
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, Event
+from trading.queries.overview import standing
 from trading.safety import kill_switch
-from trading.services.overview import standing
 
 STATES = "agent.trading_state_set"
 

@@ -40,7 +40,7 @@ from trading.execution import saga_steps
 from trading.execution.reconciliation import reconcile
 from trading.execution.sagas import advance_saga, settle_order
 from trading.models import AIDecision, Event, Order, Position, Saga, SagaStep, Trade
-from trading.services.sweeping import find_work
+from trading.work.sweeping import find_work
 
 QUANTITY = Decimal(10)
 UNTRADED = ("rejected", "expired", "failed")

@@ -24,7 +24,7 @@ from trading.execution.reconciliation import reconcile
 from trading.execution.sagas import advance_saga, settle_order
 from trading.models import AIDecision, Event, Position, Saga, Trade
 from trading.orders.submission import submit_order
-from trading.services.sweeping import find_work
+from trading.work.sweeping import find_work
 
 
 @pytest.fixture(autouse=True)

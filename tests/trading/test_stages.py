@@ -22,8 +22,8 @@ from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.domain.timeline import StageName, StageStatus
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AIDecision
-from trading.services.enriched import DecisionFilter, decision_page
-from trading.services.timeline import timelines_for
+from trading.queries.enriched_decisions import DecisionFilter, decision_page
+from trading.queries.timeline import timelines_for
 
 T0 = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
 SYMBOLS = ("AAPL", "BTC/USD")

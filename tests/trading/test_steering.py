@@ -14,7 +14,7 @@ from trading.domain.statuses import CycleStage
 from trading.errors import CycleStateError
 from trading.execution.decision_execution import execute_decision
 from trading.models import Event
-from trading.services.sweeping import end_overdue, find_work
+from trading.work.sweeping import end_overdue, find_work
 
 
 def test_pause_by_a_person_says_so_and_is_nobodys_work(account: Outside) -> None:

@@ -16,8 +16,8 @@ from tests.factories import (
 from tests.trading.scenes import ago, change
 from trading.core.work import Kind, Work
 from trading.models import AIDecision, Approval, Cycle
-from trading.services import sweeping
-from trading.services.sweeping import end_overdue, find_work
+from trading.work import sweeping
+from trading.work.sweeping import end_overdue, find_work
 
 pytestmark = pytest.mark.django_db
 

@@ -25,7 +25,7 @@ from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStatus
 from trading.market import headlines
 from trading.models import AIDecision, Cycle, MarketSnapshot, Order
-from trading.services.sweeping import find_work
+from trading.work.sweeping import find_work
 
 
 @pytest.fixture

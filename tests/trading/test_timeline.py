@@ -26,7 +26,7 @@ from trading.domain.timeline import (
     timeline,
 )
 from trading.models import AIDecision
-from trading.services.timeline import timeline_of, timelines_for
+from trading.queries.timeline import timeline_of, timelines_for
 
 T0 = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
 LETTERS = {"completed": "c", "pending": "p", "skipped": "s", "failed": "f"}

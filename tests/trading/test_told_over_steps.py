@@ -6,11 +6,11 @@ import pytest
 from django.utils import timezone
 
 from orchestrator_project.lines import EventTail
+from orchestrator_project.observability.metric_totals import count_new
 from tests.factories import make_event
 from tests.trading.scenes import ago
 from trading.models import Event, MetricTotals
-from trading.services.event_stream import Place, events_after, newest_place
-from trading.services.metric_totals import count_new
+from trading.queries.event_stream import Place, events_after, newest_place
 
 HOURS = timedelta(hours=2)
 

@@ -14,7 +14,7 @@ from trading.analysis import safe_mode
 from trading.core.modes import current_mode, set_mode
 from trading.labels import COLOURS
 from trading.models import AgentStatus, Heartbeat, Mode
-from trading.services.overview import is_stale
+from trading.queries.overview import is_stale
 
 SET_MODE = "trading.set_mode"
 MODE_WORDS = [

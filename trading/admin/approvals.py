@@ -14,7 +14,7 @@ from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm,
 from trading.admin.base import RecordAdmin, cycle_link, status_label
 from trading.admin.pages import console_page, require
 from trading.models import Approval
-from trading.services.approval_queue import queue_lines
+from trading.queries.approval_queue import queue_lines
 
 QUEUE = "admin:trading_approval_queue"
 

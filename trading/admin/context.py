@@ -8,7 +8,7 @@ from trading.admin.agent import SET_MODE
 from trading.admin.chart import line_chart
 from trading.admin.kill_switch import ENGAGE, RELEASE
 from trading.core.provider_health import provider_health
-from trading.services.overview import Exposure, Standing, overview, standing
+from trading.queries.overview import Exposure, Standing, overview, standing
 
 VIEW = "trading.view_agentstatus"
 HUNDRED = 100

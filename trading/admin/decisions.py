@@ -17,7 +17,7 @@ from trading.admin.base import GrowingRecordAdmin, cycle_link, figure, status_ba
 from trading.admin.pages import require
 from trading.execution.approvals import send_to_execution
 from trading.models import AIDecision
-from trading.services.decision_story import decision_story
+from trading.queries.decision_story import decision_story
 
 PAGE = "admin:trading_aidecision_change"
 

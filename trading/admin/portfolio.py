@@ -5,7 +5,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
 from trading.models import EquitySnapshot, Position
-from trading.services.overview import is_stale
+from trading.queries.overview import is_stale
 
 FRESHNESS = {"live": "success", "stale": "warning"}
 

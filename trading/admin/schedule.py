@@ -28,7 +28,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import Cycle
-from trading.services import schedule_changes
+from trading.work import schedule_changes
 
 CRON_FIELDS: Mapping[str, str] = {
     "minute": "minutes from 0 to 59, e.g. 0, */15 or 0,30, or * for every one",

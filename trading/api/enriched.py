@@ -13,7 +13,7 @@ from trading.api.serializers import camelized
 from trading.core.decision_rows import DecisionRow, facts_of
 from trading.domain.order_ids import Purpose
 from trading.domain.timeline import Stage, TimelineFacts, timeline
-from trading.services.overview import is_stale
+from trading.queries.overview import is_stale
 
 _camelized = cache(camelized)
 STALE = "cache_stale"

@@ -7,7 +7,7 @@ from typing import Any
 from django.core import signing
 
 from trading.api.problems import invalid
-from trading.services.keyset import Order, Page, Position
+from trading.queries.keyset import Order, Page, Position
 
 SALT = "trading.api.cursor"
 BAD_CURSOR = (

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from trading.domain.ages import TOLERANCE
 from trading.labels import colour_of, plain, words_of
-from trading.services.overview import is_stale
+from trading.queries.overview import is_stale
 
 register = template.Library()
 UNKNOWN = "-"

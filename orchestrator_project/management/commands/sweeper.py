@@ -14,10 +14,10 @@ from trading.errors import TradingError
 from trading.execution.reconciliation import reconcile
 from trading.market import clock_watch
 from trading.safety import watchdog
-from trading.services import lookout
-from trading.services.guardian import Guardian
-from trading.services.sweeping import end_overdue, find_work
 from trading.tasks import revive
+from trading.work import lookout
+from trading.work.guardian import Guardian
+from trading.work.sweeping import end_overdue, find_work
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 1.0

@@ -23,7 +23,7 @@ from trading.domain.symbols import EXPECTED, is_symbol
 from trading.domain.timeline import StageName, StageStatus
 from trading.models import AIDecision
 from trading.models.order import SideChoice
-from trading.services.enriched import NEWEST_FIRST, DecisionFilter, decision_page
+from trading.queries.enriched_decisions import NEWEST_FIRST, DecisionFilter, decision_page
 
 STAGES = [name.value for name in StageName]
 STAGE_STATUSES = [status.value for status in StageStatus]

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from trading.api.pagination import Cursors, cursors
 from trading.api.serializers import ListQuery, QuerySerializer
-from trading.services.keyset import Order, read_page
+from trading.queries.keyset import Order, read_page
 
 BY_ID = Order(("id",))  # UUIDv7: in order of time
 

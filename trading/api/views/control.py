@@ -24,9 +24,9 @@ from trading.core import modes
 from trading.execution.operator_stop import stop_trading
 from trading.models import Mode
 from trading.models.control import TradingStateChoice
+from trading.queries import agent_status
 from trading.safety import kill_switch
 from trading.safety.flatten import FlattenReport
-from trading.services import control
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
 
@@ -108,7 +108,7 @@ class StatusView(ApiView):
     @extend_schema(summary="The agent's status", responses=StatusSerializer)
     def get(self, request: Request) -> Response:
         """Each figure of the broker's says how live it is."""
-        return Response(StatusSerializer(control.agent_report()).data)
+        return Response(StatusSerializer(agent_status.agent_report()).data)
 
 
 class ModeView(ApiView):
@@ -138,7 +138,7 @@ class KillSwitchView(ApiView):
     @extend_schema(summary="How the kill switch stands", responses=SwitchSerializer)
     def get(self, request: Request) -> Response:
         """Needs only the database."""
-        return Response(SwitchSerializer(control.switch_report()).data)
+        return Response(SwitchSerializer(agent_status.switch_report()).data)
 
     @extend_schema(
         summary="Engage or release the kill switch",
@@ -160,7 +160,7 @@ class KillSwitchView(ApiView):
             done = _engage(actor, asked["reason"], flatten=asked["flatten"])
         else:
             _release(actor, asked["reason"])
-        return Response(SwitchSerializer(control.switch_report() | done).data)
+        return Response(SwitchSerializer(agent_status.switch_report() | done).data)
 
 
 def _engage(actor: str, reason: str, *, flatten: bool) -> dict[str, Any]:

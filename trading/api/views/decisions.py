@@ -33,8 +33,8 @@ from trading.domain.timeline import StageName, StageStatus
 from trading.execution import approvals
 from trading.execution.approvals import AnswerReport, Outcome
 from trading.models import AIDecision, Approval, Saga
-from trading.services import listings
-from trading.services.decision_story import DecisionStory, decision_story
+from trading.queries import listings
+from trading.queries.decision_story import DecisionStory, decision_story
 
 ANSWER = "trading.answer_approval"
 

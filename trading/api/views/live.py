@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from trading.api.schema import page_of
 from trading.api.serializers import ApiSerializer
-from trading.services.live_state import LiveState, Source
+from trading.queries.live_state import LiveState, Source
 
 
 class LiveStateSerializer(ApiSerializer):

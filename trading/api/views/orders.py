@@ -16,9 +16,9 @@ from trading.api.views.live import live_page_of, members
 from trading.domain.statuses import OrderStatus
 from trading.models import EquitySnapshot, Fill, Order, Position, Trade
 from trading.models.order import SideChoice
-from trading.services import listings
-from trading.services.keyset import Order as ListOrder
-from trading.services.live_state import account_state, positions_state
+from trading.queries import listings
+from trading.queries.keyset import Order as ListOrder
+from trading.queries.live_state import account_state, positions_state
 
 
 class OrderSerializer(RowSerializer):

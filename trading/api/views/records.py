@@ -16,8 +16,8 @@ from trading.api.serializers import ListQuery, RowSerializer
 from trading.api.views.base import ListView, columns_of
 from trading.domain.statuses import CandidateStatus
 from trading.models import Event, Strategy, UniverseCandidate
-from trading.services import listings
-from trading.services.keyset import Order
+from trading.queries import listings
+from trading.queries.keyset import Order
 
 IN_TIME = Order(("occurred_at", "id"))
 

@@ -20,7 +20,7 @@ from trading.api.serializers import QuerySerializer
 from trading.api.views.base import ApiView
 from trading.api.views.records import EventSerializer
 from trading.models import Event
-from trading.services.event_stream import Place, events_after, newest_place, place_of
+from trading.queries.event_stream import Place, events_after, newest_place, place_of
 
 HEADER = "Last-Event-ID"
 EXPECTED = "Expected the id of an event, as the stream or the list of events gave it."

@@ -18,8 +18,8 @@ from trading.execution.portfolio import sync_portfolio
 from trading.execution.reconciliation import reconcile
 from trading.market.assets import refresh_assets
 from trading.models import Cycle, MarketSnapshot
-from trading.services.retention import forget_idle_cycles
-from trading.services.sessions import forget_old_sessions
+from trading.work.ended_sessions import forget_old_sessions
+from trading.work.retention import forget_idle_cycles
 
 SNAPSHOTS_KEPT = timedelta(days=7)
 LEASE = timedelta(minutes=2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trading.models import AgentStatus, EquitySnapshot
-from trading.services.overview import is_stale
+from trading.queries.overview import is_stale
 
 
 class Source(enum.StrEnum):

@@ -15,10 +15,10 @@ from django.db.models import Count
 from django.utils import timezone
 
 from ai.models import ModelCall
+from orchestrator_project.observability.metric_kinds import Totals
 from risk.models import KillSwitch
 from trading.domain.ages import is_to_come
 from trading.domain.clocks import Clock
-from trading.domain.metrics import Totals
 from trading.domain.statuses import CycleStatus, DecisionStatus, OrderStatus, SagaStatus
 from trading.market import clock_watch
 from trading.models import AIDecision, Cycle, Event, MetricTotals, Order

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.backends.signals import connection_created
 
-from orchestrator_project.process_name import process_name
+from orchestrator_project.observability.process_name import process_name
 
 LONGEST = 63  # bytes PostgreSQL keeps
 

@@ -26,17 +26,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from trading.access.api_callers import user_of_token
-from trading.access.login_limits import seconds_after_wrong_token
-from trading.domain.metrics import SPECS, Histogram, Totals
-from trading.services.metric_readings import (
+from orchestrator_project.observability.metric_kinds import SPECS, Histogram, Totals
+from orchestrator_project.observability.metric_readings import (
     GAUGES,
     Reading,
     database_readings,
     provider_readings,
     redis_readings,
 )
-from trading.services.metric_totals import add_clock_steps, count_new, known_series
+from orchestrator_project.observability.metric_totals import add_clock_steps, count_new, known_series
+from trading.access.api_callers import user_of_token
+from trading.access.login_limits import seconds_after_wrong_token
 
 T = TypeVar("T")
 PREFIX = "orchestrator"

@@ -18,9 +18,9 @@ from trading.core import settings
 from trading.errors import TradingError
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus
-from trading.services import conditions, disk_space
-from trading.services.lock_registry import read_locks, words_of
-from trading.services.schedule import why_no_cycle_starts
+from trading.work import conditions, disk_space
+from trading.work.lock_registry import read_locks, words_of
+from trading.work.schedule import why_no_cycle_starts
 
 log = structlog.get_logger(__name__)
 SILENT_INTERVALS = 2

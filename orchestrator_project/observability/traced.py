@@ -17,7 +17,7 @@ def trace_process(process: str) -> None:
     if endpoint is None:
         return
     try:
-        from orchestrator_project.tracing import start_tracing  # late: imports the SDK
+        from orchestrator_project.observability.tracing import start_tracing  # late: imports the SDK
 
         start_tracing(endpoint, process)
     except Exception:

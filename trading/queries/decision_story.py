@@ -16,8 +16,8 @@ from trading.domain.statuses import DecisionStatus
 from trading.domain.timeline import Stage
 from trading.errors import RecordError
 from trading.models import AIDecision, Approval, Event, Fill, MarketSnapshot, Order, Saga, SagaStep, Trade
-from trading.services.gate_preview import GatePreview, preview_all, rooms_of
-from trading.services.timeline import approval_of, timeline_of
+from trading.queries.gate_preview import GatePreview, preview_all, rooms_of
+from trading.queries.timeline import approval_of, timeline_of
 
 EVENTS_SHOWN = 200
 OPEN_TO_A_PERSON = (DecisionStatus.STORED, DecisionStatus.AWAITING_APPROVAL)

@@ -5,9 +5,9 @@ from typing import Any
 
 from risk.services import switch
 from trading.models import AgentStatus
+from trading.queries import overview
+from trading.queries.live_state import live_state
 from trading.safety import kill_switch, switch_follow_up
-from trading.services import overview
-from trading.services.live_state import live_state
 
 
 def agent_report() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from trading.models import Approval
-from trading.services.gate_preview import GatePreview, preview_all
+from trading.queries.gate_preview import GatePreview, preview_all
 
 HUNDRED = Decimal(100)
 

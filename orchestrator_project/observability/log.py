@@ -13,7 +13,7 @@ import structlog
 from opentelemetry import trace
 
 from connectors.redaction import redact, redact_value, register_secret
-from orchestrator_project.process_name import process_name
+from orchestrator_project.observability.process_name import process_name
 
 Event = MutableMapping[str, Any]
 SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")

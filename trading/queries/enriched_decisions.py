@@ -10,7 +10,7 @@ from django.db import connection
 
 from trading.core.decision_rows import DecisionRow, rows_before, rows_of
 from trading.domain.stage_keys import KEYS
-from trading.services.keyset import Order, Page, Position, page_of
+from trading.queries.keyset import Order, Page, Position, page_of
 
 NEWEST_FIRST = Order(("decision_created_at", "decision_id"))
 

@@ -1,0 +1,1 @@
+"""Read models for pages and the API; nothing that writes imports them."""

@@ -1,0 +1,1 @@
+"""What runs when, and who takes up what was lost: the sweeper, the guardian, maintenance, looks at the system."""
