@@ -3,7 +3,7 @@
 
 import sys
 
-from orchestrator_project.launch import main
+from orchestrator_project.runtime.launch import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv))

@@ -128,7 +128,7 @@ class Server:
 @contextlib.contextmanager
 def served(token: str) -> Iterator[Server]:
     """Run the web process as ``manage.py up`` does."""
-    from orchestrator_project.processes import process_specs
+    from orchestrator_project.runtime.processes import process_specs
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -381,7 +381,7 @@ def filled(rows: int, folder: Path | None) -> Iterator[Any]:
             "ORCHESTRATOR_HOME": str(home),
             "DJANGO_SETTINGS_MODULE": "orchestrator_project.settings",
         }
-        from orchestrator_project.engines import joined_engines
+        from orchestrator_project.runtime.engines import joined_engines
 
         urls = ending.enter_context(joined_engines(home))
         os.environ |= {"DATABASE_URL": str(urls.database_url), "REDIS_URL": str(urls.redis_url)}
@@ -391,7 +391,7 @@ def filled(rows: int, folder: Path | None) -> Iterator[Any]:
 
         django.setup()
         from benchmarks import enriched_seed
-        from orchestrator_project.prepare import prepare
+        from orchestrator_project.runtime.prepare import prepare
 
         prepare()
         took = enriched_seed.fill(rows)

@@ -164,7 +164,7 @@ def main() -> int:
     """Measure and print; return 1 when a limit was passed."""
     is_kept = True
     with measured_world(), ExitStack() as stack:
-        from orchestrator_project.prepare import seed
+        from orchestrator_project.runtime.prepare import seed
         from tests.api.server import running_server
         from tests.factories import make_user
         from trading.access.api_tokens import issue_token

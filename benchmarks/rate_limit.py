@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from orchestrator_project.engines import joined_engines
+from orchestrator_project.runtime.engines import joined_engines
 from tests.connectors.throttle_crowd import crowd
 from tests.venue_process import VenueProcess
 

@@ -20,14 +20,14 @@ def measured_world() -> Iterator[None]:
             "ORCHESTRATOR_HOME": str(home),
             "DJANGO_SETTINGS_MODULE": "orchestrator_project.settings",
         }
-        from orchestrator_project.engines import joined_engines
+        from orchestrator_project.runtime.engines import joined_engines
 
         urls = ending.enter_context(joined_engines(home))
         os.environ |= {"DATABASE_URL": str(urls.database_url), "REDIS_URL": str(urls.redis_url)}
         import django
 
         django.setup()
-        from orchestrator_project.prepare import prepare
+        from orchestrator_project.runtime.prepare import prepare
         from tests.venue_process import VenueProcess
 
         prepare()

@@ -11,8 +11,8 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from orchestrator_project.proxies import behind_proxies
-from orchestrator_project.threads import LentThreads
+from orchestrator_project.web.proxies import behind_proxies
+from orchestrator_project.web.threads import LentThreads
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
@@ -36,7 +36,7 @@ class OneThreadHandler(ASGIHandler):
 django.setup(set_prefix=False)
 import_module("orchestrator_project.urls")  # all that a request needs, before what is there is set aside
 application = behind_proxies(
-    LentThreads(OneThreadHandler(), refusal=import_module("orchestrator_project.refusals").refusal),
+    LentThreads(OneThreadHandler(), refusal=import_module("orchestrator_project.web.refusals").refusal),
     settings.ENVIRONMENT.trusted_proxies,
 )
 # What was loaded stays for good: the collector need not look through it again in the middle of a request.

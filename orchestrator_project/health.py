@@ -18,10 +18,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.errors import ConnectorError
-from orchestrator_project.doctor import processes, servers
-from orchestrator_project.doctor.examination import examine
-from orchestrator_project.doctor.finding import Answer, Check, Finding, Status, failed, ok, warning
-from orchestrator_project.prepare import is_seeded
+from orchestrator_project.runtime.doctor import processes, servers
+from orchestrator_project.runtime.doctor.examination import examine
+from orchestrator_project.runtime.doctor.finding import Answer, Check, Finding, Status, failed, ok, warning
+from orchestrator_project.runtime.prepare import is_seeded
 from trading.api.serializers import ApiSerializer
 from trading.api.views.base import ApiView
 from trading.core.providers import current_providers

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.urls import reverse_lazy
 
-from orchestrator_project.console import FORMAT_MODULE_PATH as FORMAT_MODULE_PATH
-from orchestrator_project.console import UNFOLD as UNFOLD
-from orchestrator_project.engines.state import read_state
 from orchestrator_project.environment import load_environment
 from orchestrator_project.observability.log import configure_structlog, logging_config, register_secrets
+from orchestrator_project.runtime.engines.state import read_state
 from orchestrator_project.secret_key import stored_secret_key
 from orchestrator_project.session_limits import session_options
+from orchestrator_project.web.console_frame import FORMAT_MODULE_PATH as FORMAT_MODULE_PATH
+from orchestrator_project.web.console_frame import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = load_environment(os.environ)
@@ -70,10 +70,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "orchestrator_project.db.middleware.SwitchReserve",
     "django.middleware.security.SecurityMiddleware",
-    "orchestrator_project.policy.ContentPolicy",
+    "orchestrator_project.web.policy.ContentPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "orchestrator_project.hosts.HostsChecked",
+    "orchestrator_project.web.hosts.HostsChecked",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -6,7 +6,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
 from orchestrator_project.observability.metrics import metrics
-from orchestrator_project.openapi import DocsView, DocumentView
+from orchestrator_project.web.openapi import DocsView, DocumentView
 from trading.api import error_pages
 
 admin.autodiscover()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_project.engines import joined_engines
 from orchestrator_project.environment import PREFIXES
+from orchestrator_project.runtime.engines import joined_engines
 
 REDIS_DATABASES = 16
 PROCESS_NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

@@ -8,40 +8,31 @@ from pathlib import Path
 
 from aiohttp import web
 
-from connectors.venue import (
-    middleware,
-    routes_chat,
-    routes_coingecko,
-    routes_data,
-    routes_finnhub,
-    routes_news,
-    routes_trading,
-    routes_venue,
-    strangers,
-)
-from connectors.venue.clock import ReplayClock
+from connectors.venue import middleware, strangers
 from connectors.venue.context import VENUE, Venue
-from connectors.venue.exchange import Exchange
 from connectors.venue.faults import Faults
 from connectors.venue.limits import RateLimits
-from connectors.venue.market import Market
-from connectors.venue.pricing import FillModel
-from connectors.venue.store import Store
+from connectors.venue.paper.exchange import Exchange
+from connectors.venue.paper.pricing import FillModel
+from connectors.venue.paper.store import Store
+from connectors.venue.replay.clock import ReplayClock
+from connectors.venue.replay.market import Market
+from connectors.venue.replay.timeline import build_timeline
+from connectors.venue.routes import chat, coingecko, controls, data, finnhub, news, trading
 from connectors.venue.stream import UpdateStream
-from connectors.venue.timeline import build_timeline
 from connectors.venue.world.loader import load_world
 from connectors.venue.world.model import World
 from connectors.venue.world.synthetic import synthetic_world
 
 _TICK_SECONDS = 0.02
 _ROUTES = (
-    routes_trading,
-    routes_data,
-    routes_news,
-    routes_finnhub,
-    routes_coingecko,
-    routes_chat,
-    routes_venue,
+    trading,
+    data,
+    news,
+    finnhub,
+    coingecko,
+    chat,
+    controls,
 )
 
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from connectors.venue.app import VenueOptions, build_app, build_venue
 from connectors.venue.context import Venue
 from connectors.venue.errors import VenueInputError
-from connectors.venue.timeline import parse_start
+from connectors.venue.replay.timeline import parse_start
 from connectors.venue.wire import stamp
 
 log = logging.getLogger("connectors.venue")

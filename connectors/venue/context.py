@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from connectors.venue.clock import ReplayClock
-from connectors.venue.exchange import Exchange
 from connectors.venue.faults import PRICE_KINDS, Faults
 from connectors.venue.limits import RateLimits
-from connectors.venue.market import Market, Tick
-from connectors.venue.store import Store
+from connectors.venue.paper.exchange import Exchange
+from connectors.venue.paper.store import Store
+from connectors.venue.replay.clock import ReplayClock
+from connectors.venue.replay.market import Market, Tick
 from connectors.venue.stream import UpdateStream
 from connectors.venue.world.model import Instrument, World
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from rest_framework.test import APIClient
 
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
 from tests.api.server import Server, running_server
 from tests.factories import make_user
 from trading.access.api_tokens import issue_token

@@ -1,6 +1,5 @@
 """The web process as it runs, on the test's database, queue and venue."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +8,10 @@ import psutil
 import requests
 from django.conf import settings
 
-from orchestrator_project.processes import process_specs
+from orchestrator_project.runtime.processes import process_specs
 from tests import forked
 from tests.e2e.system import environment
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 
@@ -32,9 +32,7 @@ class Server:
 @contextmanager
 def running_server(**settings_of_its_own: str) -> Iterator[Server]:
     """Run the web process while the block runs, with further names in its environment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     home = Path(settings.ENVIRONMENT.orchestrator_home)
     spec = next(
         spec for spec in process_specs(home=home, port=port, workers=1, venue=None) if spec.name == "web"

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 
-from orchestrator_project.openapi import FILE, document
+from orchestrator_project.web.openapi import FILE, document
 from tests.api.conftest import Api
 from tests.factories import make_user
 

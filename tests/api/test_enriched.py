@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from orchestrator_project.openapi import document
+from orchestrator_project.web.openapi import document
 from tests import factories
 from tests.api.conftest import Api
 from tests.api.test_skeleton import named, problem

@@ -10,10 +10,10 @@ import requests
 from django.contrib.auth.models import User
 from django.db import connection
 
-from orchestrator_project.bodies import LARGEST
-from orchestrator_project.connections import LARGEST_HEADER, OF_THEM_HALF_SENT, connection_limit
-from orchestrator_project.lanes import THREADS
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
+from orchestrator_project.web.bodies import LARGEST
+from orchestrator_project.web.connections import LARGEST_HEADER, OF_THEM_HALF_SENT, connection_limit
+from orchestrator_project.web.lanes import THREADS
 from risk.services import switch
 from tests.api.half_sent import (
     HALF_BODY,

@@ -12,8 +12,8 @@ from django_celery_beat.models import PeriodicTask
 
 from connectors.errors import UnavailableError
 from orchestrator_project import health
-from orchestrator_project.doctor.finding import Check, ok
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.doctor.finding import Check, ok
+from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_agent
 from tests.risk.threads import at_once
 from tests.trading.lock_holders import held, hold_book

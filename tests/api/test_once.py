@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
 from tests.api.test_skeleton import problem
 from tests.factories import make_agent, make_asset, make_cycle, make_user
 from tests.risk.threads import at_once

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_project.openapi import FILE
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
+from orchestrator_project.web.openapi import FILE
 from tests.api.server import Server
 from tests.api.test_resources import LISTS
 from tests.factories import make_approval, make_asset, make_decision, make_saga, make_user

@@ -16,8 +16,8 @@ import psycopg2
 import pytest
 from django.utils import timezone
 
-from orchestrator_project.lanes import THREADS
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
+from orchestrator_project.web.lanes import THREADS
 from tests.api.server import Server
 from tests.e2e.system import environment
 from tests.factories import make_event, make_user

@@ -21,10 +21,10 @@ import psycopg2
 import redis
 from celery import Celery
 
-from orchestrator_project.engines import EngineError, ensure_running, joined_engines, processes
-from orchestrator_project.engines.state import EngineState, read_state
-from orchestrator_project.processes import process_specs
-from orchestrator_project.supervisor import ProcessSpec
+from orchestrator_project.runtime.engines import EngineError, ensure_running, joined_engines, processes
+from orchestrator_project.runtime.engines.state import EngineState, read_state
+from orchestrator_project.runtime.processes import process_specs
+from orchestrator_project.runtime.supervisor import ProcessSpec
 from tests import forked
 from tests.chaos.stepping import BROKER, DATABASE, MACHINE, SteppedClock, clocks
 from tests.ports import free_port

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from connectors.throttle.shared import PREFIX
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
 from risk.errors import SwitchStateError
 from tests.e2e.system import System, environment
 from tests.factories import make_cycle, make_limits, make_strategy, make_user

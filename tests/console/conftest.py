@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_agent, make_user
 from tests.trading.outside import Outside
 from tests.venue_process import VenueProcess

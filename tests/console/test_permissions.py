@@ -11,7 +11,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
-from orchestrator_project.prepare import prepare
+from orchestrator_project.runtime.prepare import prepare
 from orchestrator_project.secret_key import stored_secret_key
 from risk.models import KillSwitch, RiskLimits
 from tests.factories import (

@@ -10,7 +10,7 @@ import pytest
 import redis
 from django.conf import settings
 
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
 from tests.e2e import report
 from tests.e2e.system import System
 from tests.venue_process import VenueProcess

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from orchestrator_project.lines import line_of
+from orchestrator_project.runtime.event_lines import line_of
 from tests.e2e.system import System
 from trading.models import AIDecision, Cycle, Event, Order
 

@@ -16,7 +16,7 @@ import psycopg2
 from django.conf import settings
 from django.db import connection
 
-from orchestrator_project.processes import process_specs
+from orchestrator_project.runtime.processes import process_specs
 from tests import forked
 from tests.waiting import wait_until
 

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import connection
 from kombu import Connection
 
-from orchestrator_project.engines import valkey
-from orchestrator_project.lines import line_of
+from orchestrator_project.runtime.engines import valkey
+from orchestrator_project.runtime.event_lines import line_of
 from risk.models import RiskReservation
 from tests.e2e.system import System, environment, held
 from tests.e2e.truth import assert_books_agree, wait_for_end, wait_for_rest

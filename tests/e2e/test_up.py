@@ -17,7 +17,7 @@ import psycopg2
 import pytest
 import requests
 
-from orchestrator_project.engines.state import read_state
+from orchestrator_project.runtime.engines.state import read_state
 from tests.ports import free_port
 from tests.waiting import wait_until
 

@@ -26,7 +26,7 @@ def main() -> None:
     from connectors.events import open_queue
     from trading.core.process_lock import only_one
     from trading.core.work import Work
-    from trading.domain.incoming import IncomingEvent
+    from trading.domain.events.incoming import IncomingEvent
     from trading.events.consuming import Subscription, give_up_gaps, take
     from trading.events.outbox import reread
 

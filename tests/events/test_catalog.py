@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from tests.events.validity import FOLDER, problems, validators
-from trading.domain.event_schemas import files
-from trading.domain.public_events import CATALOG, LogRow, cloud_event, public_type
+from trading.domain.events.public_events import CATALOG, LogRow, cloud_event, public_type
+from trading.domain.events.schemas import files
 
 PK = UUID("01900000-0000-7000-8000-000000000001")
 PROMISED = """

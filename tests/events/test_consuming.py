@@ -13,7 +13,7 @@ from hypothesis.extra.django import TestCase
 
 from tests.events.load import write_event
 from trading.core.work import Work
-from trading.domain.incoming import IncomingEvent
+from trading.domain.events.incoming import IncomingEvent
 from trading.errors import BadEventError
 from trading.events import consuming, outbox
 from trading.events.consuming import Subscription, give_up_gaps, take

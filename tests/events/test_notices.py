@@ -13,8 +13,8 @@ from tests.connectors.server import Answer, ProviderServer
 from tests.events.validity import problems
 from tests.trading.outside import Outside
 from trading.cycle import cycle_control, cycles
-from trading.domain import notices as domain
-from trading.domain.public_events import CATALOG
+from trading.domain.events import notices as domain
+from trading.domain.events.public_events import CATALOG
 from trading.events import notifying, outbox, signing
 from trading.events.consuming import take
 from trading.models import HandledEvent, NoticeMessage, NoticeTopic

@@ -14,9 +14,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from connectors.events import EventBus
-from orchestrator_project.doctor import processes as doctor
 from orchestrator_project.environment import load_environment
 from orchestrator_project.notifier import start_notifier
+from orchestrator_project.runtime.doctor import processes as doctor
 from tests.connectors.server import Answer, ProviderServer, hang
 from tests.events.load import proposal, write_event
 from tests.events.processes import Processes

@@ -13,7 +13,7 @@ from trading.analysis import safe_mode
 from trading.analysis.decision_outcomes import created_event
 from trading.core import cycle_log
 from trading.cycle import cycles, pausing
-from trading.domain.public_events import CATALOG, public_type
+from trading.domain.events.public_events import CATALOG, public_type
 from trading.execution import approvals, compensation, decision_execution
 from trading.execution.portfolio import sync_portfolio
 from trading.market import clock_watch

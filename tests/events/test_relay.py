@@ -18,8 +18,8 @@ from uuid6 import uuid7
 
 from connectors.errors import UnavailableError
 from connectors.events import EventBus, bus, open_queue
-from orchestrator_project.doctor import processes as processes_of_doctor
-from orchestrator_project.doctor import servers
+from orchestrator_project.runtime.doctor import processes as processes_of_doctor
+from orchestrator_project.runtime.doctor import servers
 from tests.e2e.system import environment, held
 from tests.events.load import write_event
 from tests.events.processes import Processes

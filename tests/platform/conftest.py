@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_project.engines import postgres, valkey
-from orchestrator_project.engines.processes import engine_processes
-from orchestrator_project.engines.state import EngineState, read_state
+from orchestrator_project.runtime.engines import postgres, valkey
+from orchestrator_project.runtime.engines.processes import engine_processes
+from orchestrator_project.runtime.engines.state import EngineState, read_state
 
 ROOT = Path(__file__).resolve().parents[2]
 

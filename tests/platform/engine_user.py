@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from orchestrator_project.engines import joined_engines
+from orchestrator_project.runtime.engines import joined_engines
 
 if __name__ == "__main__":
     with joined_engines(Path(sys.argv[1])) as urls:

@@ -10,7 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-from orchestrator_project.supervisor import AlreadyRunningError, ProcessSpec, Supervisor, Timing, only_one
+from orchestrator_project.runtime.supervisor import (
+    AlreadyRunningError,
+    ProcessSpec,
+    Supervisor,
+    Timing,
+    only_one,
+)
 
 PATIENT = 3600.0
 

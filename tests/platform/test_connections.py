@@ -15,9 +15,9 @@ import httpx
 import psycopg2
 import pytest
 
-from orchestrator_project.db import connection_count
-from orchestrator_project.engines import joined_engines, postgres, roles, valkey
-from orchestrator_project.ports import port_is_free
+from orchestrator_project.runtime import connection_count
+from orchestrator_project.runtime.engines import joined_engines, postgres, roles, valkey
+from orchestrator_project.runtime.ports import port_is_free
 from tests.platform.conftest import ROOT
 from tests.waiting import wait_until
 

@@ -21,14 +21,14 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from pytest_django import Settings
 
 from ai.models import ModelPrice
-from orchestrator_project.doctor import Status, examine, machine, models, processes, records, servers
-from orchestrator_project.doctor import locks as doctor_locks
-from orchestrator_project.doctor.finding import Answer, Check, ok
-from orchestrator_project.engines import valkey
-from orchestrator_project.engines.disk import NEEDED_BYTES
 from orchestrator_project.environment import load_environment
 from orchestrator_project.management.commands import doctor as doctor_command
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.doctor import Status, examine, machine, models, processes, records, servers
+from orchestrator_project.runtime.doctor import locks as doctor_locks
+from orchestrator_project.runtime.doctor.finding import Answer, Check, ok
+from orchestrator_project.runtime.engines import valkey
+from orchestrator_project.runtime.engines.disk import NEEDED_BYTES
+from orchestrator_project.runtime.prepare import seed
 from risk.models import RiskLimits
 from tests.e2e.system import System, manage
 from tests.factories import (

@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from orchestrator_project.doctor import market
-from orchestrator_project.doctor.finding import ok
 from orchestrator_project.environment import load_environment
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.doctor import market
+from orchestrator_project.runtime.doctor.finding import ok
+from orchestrator_project.runtime.prepare import seed
 from tests.connectors import samples
 from tests.connectors.server import Answer, ProviderServer
 from tests.factories import make_asset

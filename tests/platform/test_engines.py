@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 import redis
 
-from orchestrator_project.engines import (
+from orchestrator_project.runtime.engines import (
     EngineError,
     disk,
     ensure_running,
@@ -22,9 +22,9 @@ from orchestrator_project.engines import (
     prepare_home,
     valkey,
 )
-from orchestrator_project.engines.processes import is_alive
-from orchestrator_project.engines.state import read_state
-from orchestrator_project.ports import port_is_free
+from orchestrator_project.runtime.engines.processes import is_alive
+from orchestrator_project.runtime.engines.state import read_state
+from orchestrator_project.runtime.ports import port_is_free
 from tests.platform.conftest import ROOT, EngineUser, running_engines, state_pids
 from tests.waiting import wait_until
 
@@ -157,7 +157,7 @@ def test_engines_left_by_a_killed_user_are_joined_by_the_next(home: Path, join: 
 
 
 def test_left_over_engines_can_be_stopped_by_command_and_used_ones_cannot(home: Path, join: Join) -> None:
-    command = [sys.executable, "-m", "orchestrator_project.engines", str(home)]
+    command = [sys.executable, "-m", "orchestrator_project.runtime.engines", str(home)]
     subprocess.run(command, cwd=ROOT, check=True)
     user = join(home)
     user.urls()

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from orchestrator_project.engines import disk, postgres, valkey
+from orchestrator_project.runtime.engines import disk, postgres, valkey
 from tests.platform.conftest import ROOT, EngineUser
 from tests.platform.test_supervisor import Up
 

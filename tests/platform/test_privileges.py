@@ -12,9 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator_project.engines import EngineError, ensure_running, joined_engines, postgres, privileges
-from orchestrator_project.engines.privileges import SYSTEM_USER, Account, account_for
-from orchestrator_project.engines.state import read_state
+from orchestrator_project.runtime.engines import (
+    EngineError,
+    ensure_running,
+    joined_engines,
+    postgres,
+    privileges,
+)
+from orchestrator_project.runtime.engines.privileges import SYSTEM_USER, Account, account_for
+from orchestrator_project.runtime.engines.state import read_state
 from tests.platform.conftest import ROOT, state_pids
 from tests.platform.test_engines import query
 from tests.waiting import wait_until
@@ -25,7 +31,7 @@ NOBODY = pwd.getpwnam("nobody")
 
 def nobody_can_run() -> bool:
     """Tell whether an ordinary user can reach this Python, the project and the engines' programs."""
-    check = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import orchestrator_project.engines"
+    check = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import orchestrator_project.runtime.engines"
     try:
         done = subprocess.run(
             [sys.executable, "-c", check], user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[], cwd="/"

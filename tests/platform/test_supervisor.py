@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator_project.engines.processes import is_alive
-from orchestrator_project.supervisor import AlreadyRunningError, only_one
-from orchestrator_project.supervisor.child import how_it_ended
-from orchestrator_project.supervisor.logs import RotatingLog
+from orchestrator_project.runtime.engines.processes import is_alive
+from orchestrator_project.runtime.supervisor import AlreadyRunningError, only_one
+from orchestrator_project.runtime.supervisor.child import how_it_ended
+from orchestrator_project.runtime.supervisor.logs import RotatingLog
 from tests.platform.conftest import ROOT
 from tests.waiting import wait_until
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from orchestrator_project import lanes
-from orchestrator_project.bodies import MOST_HELD, Bodies, RefusedError
-from orchestrator_project.lanes import KEPT, THREADS, Lane, Lanes, lane_of
-from orchestrator_project.threads import LentThreads
+from orchestrator_project.web import lanes
+from orchestrator_project.web.bodies import MOST_HELD, Bodies, RefusedError
+from orchestrator_project.web.lanes import KEPT, THREADS, Lane, Lanes, lane_of
+from orchestrator_project.web.threads import LentThreads
 
 GONE = {"type": "http.disconnect"}
 

@@ -8,7 +8,7 @@ import requests
 from django.test import Client, override_settings
 
 from orchestrator_project.environment import BadEnvironmentError, load_environment
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
 from tests.api.server import running_server
 from tests.factories import make_user
 from tests.platform.conftest import ROOT
@@ -124,5 +124,5 @@ def test_nobody_is_trusted_unless_named() -> None:
 def test_compose_starts_the_web_process_as_up_does() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
 
-    assert "orchestrator_project.connections:BoundedProtocol" in text
+    assert "orchestrator_project.web.connections:BoundedProtocol" in text
     assert "--no-proxy-headers" in text

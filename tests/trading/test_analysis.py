@@ -10,7 +10,7 @@ from django.db.models import F
 from pytest_django import Settings
 
 from ai.models import ModelPrice
-from orchestrator_project.lines import line_of
+from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_cycle, make_decision, make_position, make_snapshot, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of

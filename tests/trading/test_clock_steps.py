@@ -13,9 +13,9 @@ from django.db.models import F, Q
 
 from ai.domain.breaker import COOL_DOWN, Admission, Breaker
 from connectors.errors import ConnectorError
-from orchestrator_project.doctor import processes
-from orchestrator_project.doctor.finding import Status
 from orchestrator_project.observability import metric_readings
+from orchestrator_project.runtime.doctor import processes
+from orchestrator_project.runtime.doctor.finding import Status
 from risk.models import KillSwitch, RiskReservation
 from risk.services import switch
 from tests.factories import (
@@ -49,7 +49,7 @@ from trading.core.settings import set_runtime_setting
 from trading.core.waits import is_past
 from trading.core.work import Kind, Work
 from trading.cycle import cycles, fetching
-from trading.domain.notices import Notice, Severity, Topic
+from trading.domain.events.notices import Notice, Severity, Topic
 from trading.domain.statuses import CycleStage
 from trading.errors import SlotTakenError
 from trading.events import notifying

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from orchestrator_project.doctor.market import clock_steps
 from orchestrator_project.observability.metric_kinds import Totals
 from orchestrator_project.observability.metric_totals import add_clock_steps
+from orchestrator_project.runtime.doctor.market import clock_steps
 from tests.events.validity import problems
 from tests.factories import make_agent
 from tests.trading.outside import Outside

@@ -9,7 +9,7 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from orchestrator_project.management.commands.sweeper import Command
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_agent, make_engagement
 from tests.risk.threads import THREAD_SECONDS
 from tests.trading.lock_holders import held, hold_agent

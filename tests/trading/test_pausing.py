@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from connectors.errors import UnavailableError
-from orchestrator_project.lines import line_of
+from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_cycle, make_decision
 from tests.trading.outside import Outside
 from tests.trading.scenes import ago, change, passed, wish

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from connectors.errors import UnavailableError
-from orchestrator_project.lines import line_of
+from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_order, make_position
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from orchestrator_project.lines import line_of
+from orchestrator_project.runtime.event_lines import line_of
 from risk.models import RiskCheck
 from tests.factories import make_agent, make_cycle, make_event
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside

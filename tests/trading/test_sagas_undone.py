@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from connectors.errors import UnavailableError
-from orchestrator_project.lines import line_of
+from orchestrator_project.runtime.event_lines import line_of
 from risk.models import KillSwitch, RiskReservation
 from risk.services import switch
 from tests.trading.outside import STOCK, Outside

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from orchestrator_project.lines import EventTail
 from orchestrator_project.observability.metric_totals import count_new
+from orchestrator_project.runtime.event_lines import EventTail
 from tests.factories import make_event
 from tests.trading.scenes import ago
 from trading.models import Event, MetricTotals
@@ -26,7 +26,7 @@ def saga_completes(at: timedelta = timedelta(0)) -> Event:
 @pytest.mark.django_db
 def test_terminal_says_what_happens_after_a_step_back(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr("orchestrator_project.lines.line_of", lambda event: str(event.pk))
+    monkeypatch.setattr("orchestrator_project.runtime.event_lines.line_of", lambda event: str(event.pk))
     real = timezone.now
     with monkeypatch.context() as ahead:
         ahead.setattr(timezone, "now", lambda: real() + HOURS)

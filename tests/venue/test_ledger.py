@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.venue.ledger import CRYPTO_FEE, STARTING_CASH, Ledger
+from connectors.venue.paper.ledger import CRYPTO_FEE, STARTING_CASH, Ledger
 
 quantities = st.decimals("0.000000001", "1000", places=9)
 prices = st.decimals("0.0001", "5000", places=4)

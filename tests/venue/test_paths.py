@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.venue.paths import DAY_SECONDS, minute_day, walk_day
+from connectors.venue.replay.paths import DAY_SECONDS, minute_day, walk_day
 from connectors.venue.world.model import Series
 
 levels = st.lists(st.floats(0.0001, 5000), min_size=4, max_size=4).map(sorted)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from connectors.venue.exchange import CLOCK_SAVE_SECONDS
+from connectors.venue.paper.exchange import CLOCK_SAVE_SECONDS
 from tests.venue.client import COIN, STOCK, Client
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until

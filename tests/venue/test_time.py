@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.venue.clock import ReplayClock
 from connectors.venue.errors import VenueInputError
-from connectors.venue.timeline import FAR_FUTURE, Timeline, build_timeline, parse_start
+from connectors.venue.replay.clock import ReplayClock
+from connectors.venue.replay.timeline import FAR_FUTURE, Timeline, build_timeline, parse_start
 from connectors.venue.wire import NEW_YORK
 from connectors.venue.world.loader import load_world
 from tests.venue.client import STOCK, Client

@@ -1,23 +1,18 @@
 """The operator's console: importing this package registers its pages with the admin site."""
 
 from trading.admin import (
-    accounts,
     agent,
     approvals,
     cycles,
     decisions,
-    events,
     kill_switch,
     market,
-    notices,
     orders,
     portfolio,
     sagas,
-    schedule,
-    settings,
-    tokens,
     universe,
 )
+from trading.admin.system import accounts, events, notices, schedule, settings, tokens
 
 __all__ = [
     "accounts",

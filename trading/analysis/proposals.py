@@ -24,7 +24,7 @@ from trading.core import settings
 from trading.core.providers import current_providers
 from trading.cycle import cycles
 from trading.domain.ages import SLACK
-from trading.domain.incoming import IncomingEvent
+from trading.domain.events.incoming import IncomingEvent
 from trading.domain.statuses import DecisionStatus
 from trading.errors import BadEventError, CycleRunningError, NotConfiguredError
 from trading.market.universe import unknown_symbols

@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from trading.core import stages
 from trading.core.causation import current_cause
-from trading.domain.public_events import public_type
+from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
 

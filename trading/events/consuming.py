@@ -23,7 +23,7 @@ from connectors.errors import ConnectorError
 from trading.core.causation import caused_by
 from trading.core.waits import is_past
 from trading.core.work import Work
-from trading.domain.incoming import LONGEST_BODY, IncomingEvent, name_of, parse_event
+from trading.domain.events.incoming import LONGEST_BODY, IncomingEvent, name_of, parse_event
 from trading.errors import BadEventError
 from trading.events.signing import is_genuine
 from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent

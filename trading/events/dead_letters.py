@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from trading.core.causation import caused_by
 from trading.core.work import Work
-from trading.domain.incoming import parse_event
+from trading.domain.events.incoming import parse_event
 from trading.errors import BadEventError
 from trading.events.consuming import TRANSIENT
 from trading.events.subscriptions import CONSUMER, our_subscription

@@ -23,8 +23,8 @@ from trading.core.waits import is_over
 from trading.core.work import Work
 from trading.domain.ages import in_force
 from trading.domain.backoff import backoff_seconds
-from trading.domain.incoming import IncomingEvent
-from trading.domain.notices import (
+from trading.domain.events.incoming import IncomingEvent
+from trading.domain.events.notices import (
     LISTENED_TO,
     PACES,
     Gathered,

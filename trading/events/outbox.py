@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Min
 from django.utils import timezone
 
-from trading.domain.public_events import URN, LogRow, cloud_event
+from trading.domain.events.public_events import URN, LogRow, cloud_event
 from trading.events.signing import signed
 from trading.models import AgentStatus, Event
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trading.analysis import proposals
 from trading.core.work import Work
-from trading.domain.incoming import IncomingEvent
+from trading.domain.events.incoming import IncomingEvent
 from trading.errors import BadEventError
 from trading.events import order_hints
 from trading.events.consuming import Handler, Subscription

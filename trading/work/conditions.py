@@ -1,8 +1,8 @@
 """Troubles of the system itself that begin and end: written down once when each begins and once when it ends.
 
-What is published of them becomes a notice (domain/notices.py). The log alone remembers how it stood, so a restart
-says nothing twice. No row is locked: a process that was stopped may hold any; two that write at once meet in the
-sequence, and one of them has written it.
+What is published of them becomes a notice (domain/events/notices.py). The log alone remembers how it stood, so a
+restart says nothing twice. No row is locked: a process that was stopped may hold any; two that write at once meet in
+the sequence, and one of them has written it.
 """
 
 from collections.abc import Mapping

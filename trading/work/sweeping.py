@@ -14,7 +14,7 @@ from trading.core import settings
 from trading.core.waits import is_over, is_past, is_to_come
 from trading.core.work import Kind, Work
 from trading.cycle import cycles, pausing
-from trading.domain.notices import CLOCK_STEPPED
+from trading.domain.events.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
 from trading.execution import approvals
 from trading.execution.decision_execution import CLAIM_LEASE

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from orchestrator_project.doctor import Examination, Status, examine
-from orchestrator_project.doctor.processes import starts_by_itself
+from orchestrator_project.runtime.doctor import Examination, Status, examine
+from orchestrator_project.runtime.doctor.processes import starts_by_itself
 
 LABELS = {Status.OK: "ok", Status.WARNING: "WARNING", Status.FAILED: "FAILED", Status.OFF: "off"}
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from trading.domain import event_schemas
+from trading.domain.events import schemas
 
 FOLDER = Path(settings.BASE_DIR) / "docs" / "events"
 
@@ -15,6 +15,6 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for name, schema in event_schemas.files().items():
+        for name, schema in schemas.files().items():
             (FOLDER / name).write_text(json.dumps(schema, indent=2) + "\n")
-        self.stdout.write(f"{len(event_schemas.files())} schemas in {FOLDER}")
+        self.stdout.write(f"{len(schemas.files())} schemas in {FOLDER}")

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from connectors import notices
 from connectors.errors import ConnectorError
-from trading.domain.notices import NAME, Severity
+from trading.domain.events.notices import NAME, Severity
 from trading.events import notifying
 
 TITLE = f"{NAME}: a test"

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from orchestrator_project.openapi import FILE, document
+from orchestrator_project.web.openapi import FILE, document
 
 
 class Command(BaseCommand):

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from orchestrator_project.prepare import FIRST_OPERATOR, prepare
+from orchestrator_project.runtime.prepare import FIRST_OPERATOR, prepare
 
 UNSEEN = (
     f"operator {FIRST_OPERATOR}, whose password nobody has seen: this is no terminal, and what is printed may stay in a"

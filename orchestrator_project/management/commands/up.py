@@ -9,15 +9,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from ai.builtin import LABEL as ANALYST_LABEL
-from orchestrator_project.bootstrap import first_steps
-from orchestrator_project.db.connection_count import MOST_WORKERS, default_workers, needed, offered
-from orchestrator_project.engines import ensure_running
-from orchestrator_project.launch import BAD_START, embedded_engines
-from orchestrator_project.lines import EventTail
-from orchestrator_project.ports import port_is_free
-from orchestrator_project.prepare import FIRST_OPERATOR, prepare
-from orchestrator_project.processes import process_specs
-from orchestrator_project.supervisor import AlreadyRunningError, Supervisor, only_one
+from orchestrator_project.runtime.bootstrap import first_steps
+from orchestrator_project.runtime.connection_count import MOST_WORKERS, default_workers, needed, offered
+from orchestrator_project.runtime.engines import ensure_running
+from orchestrator_project.runtime.event_lines import EventTail
+from orchestrator_project.runtime.launch import BAD_START, embedded_engines
+from orchestrator_project.runtime.ports import port_is_free
+from orchestrator_project.runtime.prepare import FIRST_OPERATOR, prepare
+from orchestrator_project.runtime.processes import process_specs
+from orchestrator_project.runtime.supervisor import AlreadyRunningError, Supervisor, only_one
 from trading.core.modes import current_mode
 from trading.core.providers import PAPER, REPLAY, SYNTHETIC
 
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             venue = ("--speed", options["venue_speed"])
         specs = process_specs(home=home, port=port, workers=options["workers"], venue=venue)
         threading.Thread(target=first_steps, args=(self._say,), daemon=True).start()
-        cleanup = (sys.executable, "-m", "orchestrator_project.engines", str(home))
+        cleanup = (sys.executable, "-m", "orchestrator_project.runtime.engines", str(home))
         supervisor = Supervisor(specs, self._say, watch=watch, lock=lock, after_kill=cleanup)
         supervisor.run()
         if refused := supervisor.refused():

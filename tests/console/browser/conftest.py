@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from orchestrator_project.prepare import seed
+from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_user
 
 CHROMIUM = Path("/usr/bin/chromium")

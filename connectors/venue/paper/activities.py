@@ -1,0 +1,51 @@
+"""What the account's activities say about fills and fees."""
+
+import uuid
+from decimal import Decimal
+
+from connectors.venue.paper.orders import Order
+from connectors.venue.wire import number, stamp_micros, utc
+from connectors.venue.world.model import Instrument
+
+
+def activity_bound(at: int) -> str:
+    """Return the least id an activity at ``at`` (epoch microseconds) can have; ids sort by time."""
+    return f"{utc(at // 1_000_000):%Y%m%d%H%M%S}{at % 1_000_000:06d}"
+
+
+def fill_activity(
+    order: Order, quantity: Decimal, price: Decimal, at: int, execution_id: str
+) -> dict[str, object]:
+    """Write one execution: gross ``quantity`` in base units at ``price`` USD."""
+    return {
+        "id": f"{activity_bound(at)}::{execution_id}",
+        "activity_type": "FILL",
+        "transaction_time": stamp_micros(at),
+        "type": "fill" if order.status == "filled" else "partial_fill",
+        "price": number(price),
+        "qty": number(quantity),
+        "side": order.side,
+        "symbol": order.symbol,
+        "leaves_qty": "0" if order.status == "filled" else number(order.leaves),
+        "order_id": order.order_id,
+        "cum_qty": number(order.filled_quantity),
+        "order_status": order.status,
+    }
+
+
+def fee_activity(
+    order: Order, instrument: Instrument, fee: Decimal, price: Decimal, at: int
+) -> dict[str, object]:
+    """Write what a coin's fee took: some of the coin bought, or USD from one sold."""
+    is_buy = order.side == "buy"
+    return {
+        "id": f"{activity_bound(at)}::{uuid.uuid4()}",
+        "activity_type": "CFEE",
+        "date": f"{utc(at // 1_000_000):%Y-%m-%d}",
+        "net_amount": "0" if is_buy else number(-fee),
+        "description": "Coin Pair Transaction Fee (Non USD)" if is_buy else "Coin Pair Transaction Fee",
+        "symbol": instrument.position_symbol,
+        "qty": number(-fee) if is_buy else "0",
+        "price": number(price),
+        "status": "executed",
+    }

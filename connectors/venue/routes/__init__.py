@@ -1,0 +1,1 @@
+"""What the venue answers over HTTP, in its providers' words."""

@@ -1,0 +1,1 @@
+"""One command on one machine: engines, supervisor, first rows, doctor."""

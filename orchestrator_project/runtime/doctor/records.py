@@ -1,0 +1,89 @@
+"""Rows that every cycle reads: settings, assets, strategies, limits, the kill switch."""
+
+from datetime import timedelta
+
+from django.db.models import Max
+from django.utils import timezone
+
+from orchestrator_project.runtime.doctor.finding import START, Answer, Check, failed, ok, warning
+from risk.models import RiskLimits
+from risk.services import switch
+from trading.core import settings
+from trading.domain.ages import is_fresh_age
+from trading.domain.runtime_settings import SPECS
+from trading.errors import SettingError
+from trading.models import Asset, Strategy
+
+ASSETS_MAX_AGE = timedelta(hours=25)  # listed at the start and by each maintenance cycle, which is hourly
+
+
+def runtime_settings() -> Answer:
+    """Read every setting as a cycle does."""
+    problems = []
+    for name in SPECS:
+        try:
+            settings.runtime_value(name)
+        except SettingError as error:
+            problems.append(str(error))
+    if problems:
+        return failed("; ".join(problems), "correct it in the console: System, Settings")
+    return ok(f"{len(SPECS)} within their bounds")
+
+
+def assets() -> Answer:
+    """Look at the list of what can be traded."""
+    tradable = Asset.objects.filter(tradable=True)
+    newest = tradable.aggregate(newest=Max("refreshed_at"))["newest"]
+    if newest is None:
+        return failed(
+            "none is listed", f"{START}, which lists them; later `manage.py run_cycle --type maintenance`"
+        )
+    stocks = tradable.filter(asset_class="stock").count()
+    age = timezone.now() - newest
+    words = (
+        f"{stocks} stocks, {tradable.count() - stocks} coins, listed {age.total_seconds() / 3600:.1f} h ago"
+    )
+    if is_fresh_age(age, ASSETS_MAX_AGE):
+        return ok(words)
+    return warning(words, "`manage.py run_cycle --type maintenance` lists them anew")
+
+
+def strategies() -> Answer:
+    """Look for a strategy: without one nothing is asked and nothing is decided."""
+    names = list(Strategy.objects.filter(is_active=True).values_list("name", flat=True))
+    if not names:
+        return failed("none is active", "activate one in the console: Market and models, Strategies")
+    return ok(f"active: {', '.join(names)}")
+
+
+def limits() -> Answer:
+    """Look for the limits in force: without them the gate denies every entry."""
+    row = RiskLimits.objects.first()
+    if row is None:
+        return failed("none: the gate denies every entry", "`manage.py prepare` adds the defaults")
+    return ok(
+        f"version {row.version} by {row.author}: position {row.max_position_percent.normalize():f} %,"
+        f" exposure {row.max_exposure_percent.normalize():f} %, {row.max_positions} positions,"
+        f" daily loss {row.max_daily_loss_percent.normalize():f} %"
+    )
+
+
+def kill_switch() -> Answer:
+    """Say how the switch stands; engaged is a person's will, so it is no failure."""
+    engagement = switch.current_engagement()
+    if engagement is None:
+        return ok("released")
+    return warning(
+        f"engaged by {engagement.engaged_by} at {engagement.engaged_at:%Y-%m-%d %H:%M} UTC"
+        f" ({engagement.reason}): no trading cycle runs",
+        "when its reason is gone: `manage.py kill_switch release --reason …`",
+    )
+
+
+CHECKS = (
+    Check("settings", runtime_settings, needs=("migrations",)),
+    Check("assets", assets, needs=("migrations",)),
+    Check("strategies", strategies, needs=("migrations",)),
+    Check("limits", limits, needs=("migrations",)),
+    Check("kill switch", kill_switch, needs=("migrations",)),
+)

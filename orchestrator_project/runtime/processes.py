@@ -1,0 +1,71 @@
+"""Which processes make up a running system, and with which arguments."""
+
+import os
+import sys
+from pathlib import Path
+
+from orchestrator_project.runtime.supervisor import ProcessSpec
+
+PROJECT = "orchestrator_project"
+VENUE = "venue"
+VENUE_REFUSES = 2
+UNCHECKED = "--skip-checks"  # who starts them has checked the project, console and all
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+
+def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...] | None) -> list[ProcessSpec]:
+    """Return the processes in the order they are started.
+
+    Args:
+        workers: child processes of the worker that fetches and executes; the analysis has a worker of
+            its own with one child, so that one process only carries the model library.
+        venue: arguments of the venue, None to leave it out.
+    """
+    manage = (sys.executable, str(BASE_DIR / "manage.py"))
+    commands = {VENUE: (*manage, "venue", *venue)} if venue is not None else {}
+    commands |= _workers(workers)
+    commands |= {
+        "sweeper": (*manage, "sweeper", UNCHECKED),
+        "listener": (*manage, "listen_trade_updates", UNCHECKED),
+        "relay": (*manage, "relay_events", UNCHECKED),
+        "consumer": (*manage, "consume_events", UNCHECKED),
+        "web": _web(port),
+    }
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    return [
+        ProcessSpec(
+            name=name,
+            argv=argv,
+            env=environment,
+            log=home / "logs" / f"{name}.log",
+            refusal_code=VENUE_REFUSES if name == VENUE else None,
+        )
+        for name, argv in commands.items()
+    ]
+
+
+def _workers(children: int) -> dict[str, tuple[str, ...]]:
+    celery = (sys.executable, "-m", "celery", "--quiet", UNCHECKED, "-A", PROJECT)  # no banner: logs are JSON
+    common = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
+    return {
+        "worker": (*celery, "worker", "-n", "worker@%h", "-Q", "default", "-c", str(children), *common),
+        "analyst": (*celery, "worker", "-n", "analyst@%h", "-Q", "analysis", "-c", "1", *common),
+        "beat": (*celery, "beat", "--loglevel", "INFO", "--pidfile", ""),
+    }
+
+
+def _web(port: int) -> tuple[str, ...]:
+    server = (sys.executable, "-m", "uvicorn", f"{PROJECT}.asgi:application")
+    address = ("--host", "127.0.0.1", "--port", str(port))
+    return (
+        *server,
+        *address,
+        "--http",
+        f"{PROJECT}.web.connections:BoundedProtocol",
+        "--no-proxy-headers",  # asgi.py knows whom to trust
+        "--no-access-log",
+        "--log-level",
+        "warning",
+        "--timeout-graceful-shutdown",
+        "2",
+    )

@@ -1,0 +1,119 @@
+"""One supervised process: started, watched, started again with growing pauses."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_project.runtime.engines import disk
+from orchestrator_project.runtime.supervisor import warden
+from orchestrator_project.runtime.supervisor.logs import RotatingLog
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """What to run: ``env`` is the whole environment, ``log`` takes stdout and stderr.
+
+    ``refusal_code`` is the exit code by which the process says that it cannot run on what it was given:
+    starting it again would not help, so everything is stopped.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    log: Path
+    refusal_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When the supervisor does what, in seconds."""
+
+    first_pause: float = 1.0
+    longest_pause: float = 30.0
+    healthy_after: float = 60.0
+    grace: float = 4.0
+    watch_interval: float = 1.0
+    poll_interval: float = 0.1
+
+
+class Child:
+    """The process of one spec, in the supervisor's own process group."""
+
+    def __init__(self, spec: ProcessSpec, mark: str, timing: Timing, say: Callable[[str], None]) -> None:
+        self.spec = spec
+        self.process: subprocess.Popen[bytes] | None = None
+        self.has_refused = False
+        self._mark = mark
+        self._timing = timing
+        self._say = say
+        self._log = RotatingLog(spec.log)
+        self._pause = timing.first_pause
+        self._started_at = 0.0
+        self._start_at = 0.0
+
+    def tick(self, now: float) -> None:
+        """Start the process when its time has come, and notice when it has ended.
+
+        Args:
+            now: monotonic seconds.
+        """
+        if self.process is None:
+            if now >= self._start_at:
+                self._start(now)
+        elif (code := self.process.poll()) is not None:
+            self.process = None
+            warden.kill_marked(self._mark, self.spec.name)  # what it started must not outlive it
+            if code == self.spec.refusal_code:
+                self.has_refused = True
+            else:
+                self._plan_restart(now, how_it_ended(code))
+
+    def is_running(self) -> bool:
+        """Tell whether the process runs right now."""
+        return self.process is not None and self.process.poll() is None
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def _start(self, now: float) -> None:
+        marks = {warden.MARK: self._mark, warden.NAME_MARK: self.spec.name}
+        try:
+            self.process = subprocess.Popen(  # noqa: S603  (the project's own commands)
+                self.spec.argv,
+                env={**self.spec.env, **marks},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        except OSError as error:
+            self._plan_restart(now, f"could not be started ({error.strerror}: {self.spec.argv[0]})")
+            return
+        self._started_at = now
+        self._log.mark(f"{self.spec.name} started as process {self.process.pid}")
+        if self.process.stdout is not None:
+            self._log.follow(self.process.stdout, self.spec.name)
+
+    def _plan_restart(self, now: float, what_happened: str) -> None:
+        if self._started_at and now - self._started_at >= self._timing.healthy_after:
+            self._pause = self._timing.first_pause
+        self._start_at = now + self._pause
+        self._log.mark(f"{self.spec.name} {what_happened}")
+        folder = self.spec.log.parent
+        why = f" ({disk.full_words(folder.parent)})" if disk.is_full(folder) else ""
+        again = f"it is started again in {self._pause:g} s"
+        self._say(f"{self.spec.name} {what_happened}{why}; {again} (log: {self.spec.log})")
+        self._pause = min(self._pause * 2, self._timing.longest_pause)
+
+
+def how_it_ended(code: int) -> str:
+    """Say an exit code as ``subprocess`` gives it: negative numbers are signals."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"

@@ -1,0 +1,165 @@
+"""The supervisor: runs a list of processes until it is told to stop, then ends them all in time."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from orchestrator_project.runtime.supervisor import warden
+from orchestrator_project.runtime.supervisor.child import Child, ProcessSpec, Timing
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+WARDEN_SECONDS = 1.0
+PROJECT_FOLDER = Path(__file__).resolve().parents[3]
+
+
+class Supervisor:
+    """Processes that are kept running; the first stop signal ends them, a second one at once.
+
+    Args:
+        specs: started in this order, in the supervisor's own process group.
+        on_line: told each event in one line; called from two threads, never at the same time.
+        watch: called each second in a thread of its own, one call after the other.
+        lock: descriptor of ``only_one``; kept locked until nothing is left, even after kill -9.
+        after_kill: command that the warden runs in the project folder after a kill -9 of the supervisor,
+            when its processes are gone; for what only the supervisor would have done.
+        timing: pauses and deadlines; the defaults stop within 8 s.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ProcessSpec],
+        on_line: Callable[[str], None],
+        *,
+        watch: Callable[[], None] | None = None,
+        lock: int | None = None,
+        after_kill: Sequence[str] = (),
+        timing: Timing | None = None,
+    ) -> None:
+        self._timing = timing or Timing()
+        self._mark = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._on_line: Callable[[str], None] | None = on_line
+        self._speaking = threading.Lock()
+        self._children = [Child(spec, self._mark, self._timing, self._say) for spec in specs]
+        self._watch = watch
+        self._lock = lock
+        self._after_kill = after_kill
+        self._warden: subprocess.Popen[bytes] | None = None
+        self._stops = 0
+
+    def run(self) -> None:
+        """Run until SIGINT, SIGTERM or SIGHUP, ``stop`` or a refusal; afterwards no process is left.
+
+        Call it in the main thread: signal handlers can be set nowhere else.
+        """
+        with self._stop_signals():
+            try:
+                self._start_watching()
+                while not self._stops:
+                    self._keep_warden()
+                    for child in self._children:
+                        child.tick(time.monotonic())
+                    if self.refused() is not None:
+                        break
+                    time.sleep(self._timing.poll_interval)
+            finally:
+                self._stops = max(self._stops, 1)  # a refusal, too, ends the watching
+                self._stop_all()
+
+    def refused(self) -> ProcessSpec | None:
+        """Return the process that ended with its refusal code, None while there is none."""
+        return next((child.spec for child in self._children if child.has_refused), None)
+
+    def stop(self) -> None:
+        """Stop as a signal would; a second call hurries."""
+        self._stops += 1
+
+    def _say(self, line: str) -> None:
+        with self._speaking:
+            if self._on_line is None:
+                return
+            try:
+                self._on_line(line)
+            except (OSError, ValueError):  # the terminal is gone: stopping matters more than saying so
+                self._on_line = None
+
+    @contextlib.contextmanager
+    def _stop_signals(self) -> Iterator[None]:
+        def note(_number: int, _frame: FrameType | None) -> None:
+            self._stops += 1
+
+        # nohup has SIGHUP ignored, and means it.
+        ignored = {number for number in (signal.SIGHUP,) if signal.getsignal(number) == signal.SIG_IGN}
+        before = {number: signal.signal(number, note) for number in STOP_SIGNALS if number not in ignored}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _keep_warden(self) -> None:
+        if self._warden is not None and self._warden.poll() is None:
+            return
+        self._close_warden()
+        self._warden = subprocess.Popen(  # noqa: S603  (our own interpreter and file)
+            [sys.executable, "-I", warden.__file__, self._mark, str(self._timing.grace), *self._after_kill],
+            cwd=PROJECT_FOLDER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=() if self._lock is None else (self._lock,),
+        )
+
+    def _close_warden(self) -> None:
+        if self._warden is None:
+            return
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self._warden.communicate(warden.FAREWELL, timeout=WARDEN_SECONDS)  # also ends its input
+
+    def _start_watching(self) -> None:
+        if self._watch is not None:
+            threading.Thread(target=self._watch_until_stopped, name="watch", daemon=True).start()
+
+    def _watch_until_stopped(self) -> None:
+        last_error = ""
+        while not self._stops and self._watch is not None:
+            try:
+                self._watch()
+                last_error = ""
+            except Exception as error:  # noqa: BLE001 - a failing watch must not end the processes
+                if (text := f"{type(error).__name__}: {error}") != last_error:
+                    self._say(f"Watching failed, it goes on: {text}")
+                last_error = text
+            time.sleep(self._timing.watch_interval)
+
+    def _stop_all(self) -> None:
+        running = [child for child in self._children if child.is_running()]
+        self._say("Stopping; Ctrl-C once more stops at once.")
+        stops = self._stops
+        for child in running:
+            child.terminate()
+        deadline = time.monotonic() + self._timing.grace
+        while time.monotonic() < deadline and self._stops == stops and self._somebody_runs():
+            time.sleep(self._timing.poll_interval)
+        late = [child.spec.name for child in self._children if child.is_running()]
+        if late:
+            self._say(f"Not ended in time, killed: {', '.join(late)}")
+        if not warden.kill_marked(self._mark):
+            pids = ", ".join(str(process.pid) for process in warden.marked(self._mark))
+            self._say(f"These processes do not end: {pids}")
+        for child in self._children:
+            if child.process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):  # it was named above
+                    child.process.wait(timeout=WARDEN_SECONDS)
+        self._close_warden()
+
+    def _somebody_runs(self) -> bool:
+        return any(child.is_running() for child in self._children) or bool(warden.marked(self._mark))

@@ -1,0 +1,1 @@
+"""The web process around the application: connections, bodies, threads, login, policies, health."""

@@ -1,0 +1,1 @@
+"""The pages of the system itself: people and tokens, settings, schedule, messages in and out."""
