@@ -47,7 +47,7 @@ check: lint test  ## what CI runs: lint, types, import rules, migrations, tests
 
 chaos: install-dev  ## break the running system on purpose, for long
 	@if ls tests/chaos/test_*.py >/dev/null 2>&1; then \
-		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m pytest tests/chaos tests/events/test_killed.py --long $(ARGS); \
+		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m pytest tests/chaos tests/trading/events/test_killed.py --long $(ARGS); \
 	else echo "There are no chaos tests yet (tests/chaos is empty)."; fi
 
 bench: install  ## measure

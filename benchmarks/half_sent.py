@@ -165,8 +165,8 @@ def main() -> int:
     is_kept = True
     with measured_world(), ExitStack() as stack:
         from orchestrator_project.runtime.prepare import seed
-        from tests.api.server import running_server
         from tests.factories import make_user
+        from tests.trading.api.server import running_server
         from trading.access.api_tokens import issue_token
 
         seed()

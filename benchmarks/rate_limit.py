@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from orchestrator_project.runtime.engines import joined_engines
-from tests.connectors.throttle_crowd import crowd
+from tests.connectors.throttle.crowd import crowd
 from tests.venue_process import VenueProcess
 
 LIMIT, WINDOW_SECONDS, PROCESSES, WINDOWS = 200, 60, 8, 3

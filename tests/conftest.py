@@ -12,12 +12,9 @@ from django.db import connection
 
 from connectors import departure
 from connectors.throttle.shared import PREFIX
-from tests.events.validity import problems_of_the_log
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.market import clock_watch
-
-WRITES_EVENTS = frozenset({"trading", "events", "e2e", "book"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,15 +100,3 @@ def _others_at_work() -> bool:
             " AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'"
         )
         return bool(cursor.fetchone()[0])
-
-
-@pytest.fixture(autouse=True)
-def published_events_fit_their_schemas(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every event that a trading test leaves in the outbox validates, whatever the test is about."""
-    if not WRITES_EVENTS.intersection(request.path.parts) or "db" not in request.fixturenames:
-        yield
-        return
-    request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
-    yield
-    if not connection.needs_rollback:  # a test of what the database refuses has left its transaction broken
-        assert problems_of_the_log() == []

@@ -1,13 +1,13 @@
 """What must hold of the code as a whole."""
 
 import ast
-from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.db import models
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 ROOMS = ("orchestrator_project", "trading", "risk", "ai", "connectors")
 OURS = [model for model in apps.get_models() if model._meta.app_label in ("trading", "risk", "ai")]
 

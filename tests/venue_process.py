@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests import measured
+from tests.paths import ROOT
 
-_ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
 
 
@@ -92,7 +92,7 @@ class VenueProcess:
         command += [f"--address-file={self._address_file}", *self._arguments]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=_ROOT, stderr=log, stdout=log, preexec_fn=self._before_start
+                command, cwd=ROOT, stderr=log, stdout=log, preexec_fn=self._before_start
             )
         deadline = time.monotonic() + _START_SECONDS
         pause = 0.02

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,9 @@ from ai.services import analyse
 from tests.ai.chat_server import API_KEY, ChatServer
 from tests.ai.factories import make_question
 from tests.ai.hostile_answers import ASKED, HOSTILE
+from tests.paths import ROOT
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "ai.md"
+DOCUMENT = ROOT / "docs" / "ai.md"
 ROW = re.compile(r"^\| ([^|]+) \| (\w+) \| (\w+) \| (\w+) \| (yes|no) \|$", re.MULTILINE)
 TABLE = {name: tuple(rest) for name, *rest in ROW.findall(DOCUMENT.read_text())}
 

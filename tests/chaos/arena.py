@@ -27,11 +27,11 @@ from orchestrator_project.runtime.processes import process_specs
 from orchestrator_project.runtime.supervisor import ProcessSpec
 from tests import forked
 from tests.chaos.stepping import BROKER, DATABASE, MACHINE, SteppedClock, clocks
+from tests.paths import ROOT
 from tests.ports import free_port
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 WATCH_SECONDS = 0.3
 POSTGRES, VALKEY = "postgres", "valkey"
 ENGINES = (POSTGRES, VALKEY)

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 FOLDERS = ("connectors/", "risk/services/")  # with what is below them
 FILES = ("trading/orders/submission.py",)
 LIBRARY_SENDS = {("client.py", "send"), ("connection.py", "request")}  # http.client's and urllib3's

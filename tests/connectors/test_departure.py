@@ -12,9 +12,9 @@ from connectors import departure
 from connectors.base import BrokerOrder
 from connectors.errors import OutcomeUnknownError
 from tests.connectors import samples
+from tests.connectors.alpaca.test_submit_order import make_request
 from tests.connectors.conftest import make_broker
 from tests.connectors.server import Answer, ProviderServer
-from tests.connectors.test_submit_order import make_request
 from tests.waiting import wait_until
 
 
@@ -91,7 +91,7 @@ SENDER = """
 import os, signal, sys
 from connectors import departure
 from connectors.alpaca.broker import AlpacaBroker
-from tests.connectors.test_submit_order import make_request
+from tests.connectors.alpaca.test_submit_order import make_request
 
 departure.ENDS_PROCESS_SECONDS = 1.0
 departure.LAST_BYTE_SECONDS = 1e9  # the kernel's bound alone

@@ -13,6 +13,7 @@ from django.conf import settings
 from orchestrator_project.runtime.prepare import seed
 from tests.e2e import report
 from tests.e2e.system import System
+from tests.trading.conftest import published_events_fit_their_schemas  # noqa: F401 - a fixture
 from tests.venue_process import VenueProcess
 from trading.core.settings import set_runtime_setting
 from trading.execution.portfolio import sync_portfolio

@@ -18,9 +18,9 @@ from django.db import connection
 
 from orchestrator_project.runtime.processes import process_specs
 from tests import forked
+from tests.paths import ROOT
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 WITHOUT = frozenset({"beat", "web", "relay", "consumer"})  # a test starts its cycles itself
 
 

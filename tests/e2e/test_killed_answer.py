@@ -13,10 +13,10 @@ import requests
 from django.conf import settings
 
 from risk.services.locks import BOOK_LOCK
-from tests.api.server import running_server
 from tests.e2e.system import System, held, manage
 from tests.e2e.test_killed import waiting_for_a_lock
 from tests.factories import make_approval, make_cycle, make_user
+from tests.trading.api.server import running_server
 from tests.trading.outside import STOCK
 from tests.trading.scenes import ago, change, forget_prices, wish
 from tests.venue_process import VenueProcess

@@ -18,11 +18,11 @@ import pytest
 import requests
 
 from orchestrator_project.runtime.engines.state import read_state
+from tests.paths import ROOT
 from tests.ports import free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)  # each waits for several starts, with deadlines of their own
-ROOT = Path(__file__).resolve().parents[2]
 # A busy machine takes several times what an idle one does: a start that is refused 20 s, a stop 3 s.
 REFUSAL_SECONDS = 200
 STOP_SECONDS = 60

@@ -1,0 +1,102 @@
+"""The venue serves programs of this machine: what a web page in its browser may send is refused, and noted nowhere."""
+
+import json
+import stat
+from typing import Any
+
+import pytest
+
+from tests.connectors.venue.client import Client
+from tests.venue_process import VenueProcess
+
+FAULT = json.dumps({"kind": "error", "route": "/v2/account"})
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def venue() -> Any:
+    with VenueProcess() as venue:
+        yield venue
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.1", "", "["]
+)
+@pytest.mark.parametrize("path", ["/venue/state", "/v2/account", "/venue/health"])
+def test_unknown_host_is_refused(client: Client, host: str, path: str) -> None:
+    """A name whose address was changed to this machine's is not a name of this machine."""
+    reply = client.send("GET", path, headers={"Host": host})
+
+    assert reply.status_code in (400, 403), reply.text
+    assert "market_time" not in reply.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8001", "[::1]", "[::1]:80", "LOCALHOST"])
+def test_own_hosts_are_served(client: Client, host: str) -> None:
+    assert client.send("GET", "/v2/account", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/venue/faults", FAULT),
+        ("DELETE", "/venue/faults", None),
+        ("POST", "/venue/clock", '{"paused": true}'),
+        ("GET", "/venue/state", None),
+        ("GET", "/venue/requests", None),
+        ("POST", "/v2/orders", "{}"),
+        ("DELETE", "/v2/orders/1", None),
+        ("GET", "/v2/account", None),
+        ("POST", "/ai/v1/chat/completions", "{}"),
+    ],
+)
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://10.0.0.1"])
+def test_web_page_is_refused(client: Client, method: str, path: str, body: str | None, origin: str) -> None:
+    reply = client.send(method, path, data=body, headers={"Origin": origin, **JSON})
+
+    assert reply.status_code == 403, reply.text
+
+
+def test_page_of_this_machine_may_not_command_the_venue(client: Client) -> None:
+    origin = {"Origin": "http://127.0.0.1:3000"}
+
+    assert client.send("POST", "/venue/faults", data=FAULT, headers=origin | JSON).status_code == 403
+    assert client.send("GET", "/venue/state", headers=origin).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json"],
+)
+def test_body_that_a_page_may_send_unasked_is_refused(client: Client, kind: str) -> None:
+    reply = client.send("POST", "/venue/faults", data=FAULT, headers={"Content-Type": kind})
+
+    assert reply.status_code == 403
+    assert "expected application/json" in reply.json()["message"]
+
+
+def test_refused_requests_leave_no_trace(venue: VenueProcess) -> None:
+    client = Client(venue.url)
+
+    client.send("POST", "/venue/faults", data=FAULT, headers={"Origin": "https://evil.example", **JSON})
+    client.send("GET", "/v2/account", headers={"Host": "evil.example"})
+
+    assert venue.faults() == []
+    assert venue.requests() == []
+
+
+def test_files_of_the_venue_are_its_users_alone(venue: VenueProcess) -> None:
+    files = [file for file in venue.state.iterdir() if file.name.startswith(("venue.sqlite3", "address"))]
+
+    assert {file.name for file in files} >= {"venue.sqlite3", "address.json"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_files_that_an_older_version_left_open_are_closed(venue: VenueProcess) -> None:
+    database = venue.state / "venue.sqlite3"
+    venue.stop()
+    database.chmod(0o644)
+
+    venue.start()
+
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600

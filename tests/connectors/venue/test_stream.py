@@ -1,0 +1,126 @@
+"""The trade_updates stream, with the real SDK and by hand."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+from alpaca.trading.stream import TradingStream
+
+from tests.connectors.venue.client import COIN, STOCK, Client
+from tests.venue_process import VenueProcess
+from tests.waiting import wait_until
+
+
+@contextmanager
+def listening(venue: VenueProcess) -> Iterator[list[Any]]:
+    """Collect the updates a real TradingStream receives."""
+    received: list[Any] = []
+
+    async def on_update(update: Any) -> None:
+        received.append(update)
+
+    stream = TradingStream("key", "secret", url_override=venue.url.replace("http", "ws") + "/stream")
+    stream.subscribe_trade_updates(on_update)
+    thread = threading.Thread(target=stream.run, daemon=True)
+    thread.start()
+    wait_until(lambda: venue.state_report()["stream_listeners"] == 1)
+    try:
+        yield received
+    finally:
+        stream.stop()
+        thread.join(10)
+
+
+def test_sdk_stream_hears_every_step_of_an_orders_life(venue: VenueProcess) -> None:
+    client = Client(venue.url)
+    with listening(venue) as received:
+        order = client.filled(STOCK, qty="2")
+        venue.fault(kind="reject_order", symbols=[COIN], times=1)
+        rejected = client.wait_for(client.order(COIN, qty="0.1"), "rejected")
+        venue.fault(kind="partial_fill", symbols=["ETH/USD"], times=1)
+        partial = client.wait_for(client.order("ETH/USD", qty="0.2"), "partially_filled")
+        client.send("DELETE", f"/v2/orders/{partial['id']}")
+        wait_until(lambda: len(received) >= 6)
+
+    heard = [(str(one.order.id), getattr(one.event, "value", one.event)) for one in received]
+    assert heard == [
+        (order["id"], "new"),
+        (order["id"], "fill"),
+        (rejected["id"], "rejected"),
+        (partial["id"], "new"),
+        (partial["id"], "partial_fill"),
+        (partial["id"], "canceled"),
+    ]
+    fill = received[1]
+    assert (fill.qty, fill.position_qty) == (2.0, 2.0)
+    assert fill.price == float(order["filled_avg_price"])
+    assert fill.order.status.value == "filled"
+    execution = client.get("/v2/account/activities/FILL", direction="asc")[0]["id"]
+    assert execution.endswith(str(fill.execution_id))
+
+
+def test_sdk_stream_comes_back_after_a_disconnect(venue: VenueProcess) -> None:
+    client = Client(venue.url)
+    with listening(venue) as received:
+        venue.fault(kind="disconnect_stream", times=1)
+        wait_until(lambda: venue.state_report()["stream_listeners"] == 0)
+        wait_until(lambda: venue.state_report()["stream_listeners"] == 1, seconds=30)
+        client.filled(STOCK)
+        wait_until(lambda: len(received) >= 2)
+
+    assert venue.faults()[0]["hits"] == 1
+
+
+async def talk(url: str, *messages: object) -> list[aiohttp.WSMessage]:
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/stream") as socket:
+        replies = []
+        for message in messages:
+            await socket.send_str(message if isinstance(message, str) else json.dumps(message))
+            replies.append(await socket.receive(timeout=5))
+        return replies
+
+
+def test_frames_are_binary_and_listening_needs_authorization(venue: VenueProcess) -> None:
+    login = {"action": "authenticate", "data": {"key_id": "k", "secret_key": "s"}}
+    listen = {"action": "listen", "data": {"streams": ["trade_updates", "other"]}}
+
+    replies = asyncio.run(talk(venue.url, listen, "not json", "[]", login, listen))
+
+    assert {reply.type for reply in replies} == {aiohttp.WSMsgType.BINARY}
+    bodies = [json.loads(reply.data) for reply in replies]
+    assert [body["stream"] for body in bodies] == ["authorization"] * 4 + ["listening"]
+    assert [body["data"].get("status") for body in bodies[:4]] == ["unauthorized"] * 3 + ["authorized"]
+    assert bodies[4]["data"] == {"streams": ["trade_updates"]}
+
+
+def test_flat_form_of_the_login_is_understood(venue: VenueProcess) -> None:
+    replies = asyncio.run(talk(venue.url, {"action": "auth", "key": "k", "secret": "s"}))
+
+    assert json.loads(replies[0].data)["data"]["status"] == "authorized"
+
+
+def test_disconnect_without_listeners_strikes_the_next_one(venue: VenueProcess) -> None:
+    venue.fault(kind="disconnect_stream", times=1)
+    login = {"action": "auth", "key": "k", "secret": "s"}
+    listen = {"action": "listen", "data": {"streams": ["trade_updates"]}}
+
+    async def until_closed() -> aiohttp.WSMsgType:
+        async with aiohttp.ClientSession() as session, session.ws_connect(f"{venue.url}/stream") as socket:
+            for message in (login, listen):
+                await socket.send_json(message)
+            while True:
+                reply = await socket.receive(timeout=5)
+                if reply.type != aiohttp.WSMsgType.BINARY:
+                    return reply.type
+
+    assert asyncio.run(until_closed()) in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+    wait_until(lambda: venue.state_report()["stream_listeners"] == 0)
+
+
+def test_listeners_do_not_hold_up_the_end() -> None:
+    with VenueProcess() as venue, listening(venue):
+        assert venue.stop() == 0

@@ -1,0 +1,120 @@
+"""Acts that reach the market: an approval, a resumed cycle, a flattened account. Each group against approvals."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+
+from tests.factories import make_agent, make_approval, make_cycle
+from tests.trading.api.conftest import Api
+from tests.trading.api.test_skeleton import problem
+from tests.trading.outside import STOCK, Outside
+from tests.trading.scenes import wish
+from tests.venue_process import VenueProcess
+from trading.cycle import cycle_control
+from trading.models import Approval, Cycle, Order
+
+
+@pytest.fixture
+def market(prepared: None, venue: VenueProcess) -> Outside:
+    """The outside world during a session, its clock held, and an agent that asks before it buys."""
+    venue.clock(paused=True)
+    if not venue.state_report()["is_open"]:
+        venue.clock(to="open")
+    make_agent(mode="semi_auto")
+    return Outside(venue)
+
+
+@pytest.fixture
+def queue() -> Iterator[Any]:
+    """The queue of tasks, emptied before and after."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+def published(queue: Any) -> bytes:
+    return b"".join(queue.lrange("default", 0, -1))
+
+
+def waiting() -> Approval:
+    return make_approval(decision=wish(STOCK, status="awaiting_approval"))
+
+
+def test_approved_decision_is_ordered_and_the_gates_answer_is_told(
+    api: Api, market: Outside, queue: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    approval = waiting()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        answered = api("operator").post(f"/approvals/{approval.pk}/approve", {}, format="json")
+
+    told = answered.json()
+    assert (told["outcome"], told["decisionStatus"]) == ("ordered", "executing")
+    assert told["riskCheck"]["allowed"] is True
+    assert isinstance(told["priceNow"], str)
+    assert Order.objects.get().status == "created"
+    assert b"trading.risk_and_execute" in published(queue)
+
+
+@pytest.mark.parametrize("word", ["approve", "reject"])
+@pytest.mark.parametrize("group", ["viewer", ""])
+def test_who_may_not_answer_changes_nothing(api: Api, group: str, word: str) -> None:
+    approval = make_approval()
+
+    problem(api(group).post(f"/approvals/{approval.pk}/{word}", {"reason": "r"}, format="json"), 403)
+
+    approval.refresh_from_db()
+    assert approval.status == "requested"
+
+
+def test_resumed_fetching_is_fetched_again(
+    api: Api, market: Outside, queue: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    make_cycle(status="running")
+    client = api("operator")
+    paused = client.post("/cycles/pause", {"reason": "odd"}, format="json").json()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        resumed = client.post("/cycles/resume", format="json").json()
+
+    assert (paused["status"], paused["isPausedByPerson"]) == ("paused", True)
+    assert paused["reason"].endswith(": odd")
+    assert (resumed["status"], resumed["isPausedByPerson"]) == ("running", False)
+    assert b"trading.fan_out" in published(queue)
+
+
+def test_resume_while_the_broker_is_away_says_so(api: Api, market: Outside) -> None:
+    make_cycle(status="running")
+    cycle_control.pause(actor="ada")
+    market.venue.fault(kind="error", status=503, route=r"^(GET|POST) /v2/(account|clock|positions|orders)")
+
+    answered = problem(api("operator").post("/cycles/resume", format="json"), 503)
+
+    assert answered["type"].endswith("broker-unavailable")
+    assert Cycle.objects.get().status == "paused"
+
+
+def test_flatten_sells_what_is_held(api: Api, market: Outside) -> None:
+    market.hold(STOCK, 2)
+    body = {"action": "engage", "reason": "stop", "flatten": True}
+
+    told = api("operator").post("/kill-switch", body, format="json").json()
+
+    assert (told["flattenOrdered"], told["problems"]) == ([STOCK], [])
+    assert market.positions() == {}
+
+
+def test_start_while_the_switch_is_engaged_is_refused(api: Api, market: Outside) -> None:
+    client = api("risk officer")
+    client.post("/kill-switch", {"action": "engage", "reason": "stop"}, format="json")
+
+    refused = problem(client.post("/cycles/start", format="json"), 409)
+
+    assert refused["type"].endswith("kill-switch-engaged")
+    assert Cycle.objects.get().reason == "kill_switch"
+    released = client.post("/kill-switch", {"action": "release", "reason": "go"}, format="json")
+    assert (released.status_code, released.json()["engaged"]) == (200, False)
