@@ -152,7 +152,7 @@ def served(token: str) -> Iterator[Server]:
 
 def statement(wanted: Any, position: Any) -> tuple[str, list[Any]]:
     """Return the page as one statement, as a person would write it who knows the indexes."""
-    from trading.core.decision_rows import LINKED, columns
+    from trading.queries.decision_rows import LINKED, columns
     from trading.queries.enriched_decisions import keys_statement
 
     keys, values = keys_statement(wanted, position=position, limit=50)

@@ -202,9 +202,9 @@ def counted() -> int:
 
 def check_stages(seed: int = 7) -> int:
     """Compare the stored words of many decisions with the pure rules; return how many were compared."""
-    from trading.core.decision_rows import facts_of, rows_of
     from trading.domain.stage_keys import KEYS, stage_key
     from trading.models import AIDecision
+    from trading.queries.decision_rows import facts_of, rows_of
 
     wanted = []
     for key in KEYS:

@@ -1,6 +1,7 @@
 """What must hold of the code as a whole."""
 
 import ast
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -49,3 +50,27 @@ def test_foreign_keys_have_a_rule_in_the_database(model: type[models.Model]) -> 
 def test_no_column_is_a_float(model: type[models.Model]) -> None:
     """Lesson 39."""
     assert not [field for field in model._meta.get_fields() if isinstance(field, models.FloatField)]
+
+
+PRODUCT_FOLDERS = sorted(
+    folder
+    for room in ROOMS
+    for folder in {file.parent for file in (ROOT / room).rglob("*.py")}
+    if folder.name != "migrations"
+)
+
+
+@pytest.mark.parametrize("folder", PRODUCT_FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_folder_can_be_overlooked(folder: Path) -> None:
+    """Twenty modules at most: one more subject is a folder of its own."""
+    assert len(list(folder.glob("*.py"))) <= 20
+
+
+def test_no_subject_outgrows_the_others() -> None:
+    lines: dict[str, int] = {}
+    for file in (ROOT / "trading").rglob("*.py"):
+        subject = file.relative_to(ROOT / "trading").parts[0]
+        if subject != "migrations":
+            lines[subject] = lines.get(subject, 0) + len(file.read_text().splitlines())
+
+    assert max(lines.values()) < 0.2 * sum(lines.values()), lines

@@ -13,9 +13,10 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from orchestrator_project.session_limits import unlimited_statements
 from risk.models import RiskLimits
-from trading.core import settings, stages
+from trading.core import settings
 from trading.domain.runtime_settings import SPECS
 from trading.models import AgentStatus, RuntimeSetting, Strategy
+from trading.queries import stage_words
 
 FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"
@@ -45,7 +46,7 @@ def prepare() -> str | None:
     """Migrate and seed; return the first operator's password at the first start, None later."""
     with unlimited_statements():
         call_command("migrate", interactive=False, verbosity=0)
-        stages.stamp_unstamped()
+        stage_words.stamp_unstamped()
     return seed()
 
 

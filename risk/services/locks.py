@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 BOOK_LOCK = 0x7261_0001
 SWITCH_LOCK = 0x7261_0002
 FLATTEN_LOCK = 0x7261_0003
+STAGE_WORDS_LOCK = 0x7472_0001  # trading/queries/stage_words.py
 ATTEMPT_LOCKS = 0x7261  # the first key of two; the second is made of the order's id
 
 

@@ -206,7 +206,7 @@ class Arena:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=600,  # a busy machine starts a command in a minute
             check=False,
         )
 

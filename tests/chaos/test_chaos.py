@@ -25,12 +25,13 @@ REST = (
     " (SELECT count(*) FROM sagas WHERE status IN ('running', 'compensating')),"
     " (SELECT count(*) FROM ai_decisions WHERE status IN ('pending', 'claimed', 'executing')),"
     " (SELECT count(*) FROM risk_reservations WHERE released_at IS NULL),"
-    " (SELECT count(*) FROM events WHERE public_sequence IS NOT NULL AND published_at IS NULL)"
+    " (SELECT count(*) FROM events WHERE public_sequence IS NOT NULL AND published_at IS NULL),"
+    " (SELECT count(*) FROM stage_changes)"
 )
 
-# By the product's own rules: how many decisions' stages, kept as things happened, are not what the facts say at rest.
+# By the product's own rules: how many decisions' stages, kept by what was noted, are not what the facts say at rest.
 RESTAMP = (
-    "from trading.models import AIDecision; from trading.core.stages import restamp;"
+    "from trading.models import AIDecision; from trading.queries.stage_words import restamp;"
     " print(restamp(AIDecision.objects.values_list('pk', flat=True)))"
 )
 

@@ -14,7 +14,6 @@ from risk.models import RiskReservation
 from tests.factories import make_approval, make_asset, make_cycle, make_decision, make_snapshot, make_strategy
 from tests.trading.outside import STOCK
 from tests.waiting import wait_until
-from trading.core.decision_rows import facts_of, rows_of
 from trading.core.providers import current_providers
 from trading.domain.stage_keys import stage_key
 from trading.domain.symbols import is_coin
@@ -24,6 +23,8 @@ from trading.market.market_time import market_now
 from trading.models import AIDecision, Cycle, Event, Order, Saga
 from trading.orders.attempts import Attempt
 from trading.orders.submission import post_order
+from trading.queries import stage_words
+from trading.queries.decision_rows import facts_of, rows_of
 
 
 def ago(**units: float) -> Any:
@@ -112,7 +113,8 @@ def reservation_of(saga: Saga) -> RiskReservation:
 
 
 def wrong_stages() -> dict[UUID, tuple[str, str]]:
-    """Return the decisions whose stored word is not what the timeline's rules say, with both words."""
+    """Return the decisions whose word, once all noted changes are taken, is not what the rules say, with both words."""
+    stage_words.catch_up()
     stored = dict(AIDecision.objects.values_list("pk", "stages"))
     right = {row.decision_id: stage_key(facts_of(row)) for row in rows_of(stored)}
     return {pk: (word, right[pk]) for pk, word in stored.items() if word != right[pk]}

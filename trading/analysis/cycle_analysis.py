@@ -17,7 +17,7 @@ from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_to
 from trading.analysis import decision_records, proposals, safe_mode, strategies
 from trading.analysis.decision_outcomes import apply_proposal, created_event, not_traded
 from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
-from trading.core import cycle_log, settings, stages
+from trading.core import cycle_log, settings
 from trading.core.causation import caused_by
 from trading.cycle import cycles
 from trading.domain.statuses import CycleStage, DecisionStatus
@@ -201,7 +201,6 @@ def _store(
         if not _move_on(cycle, token):
             return None
         decision_records.store_records(records)
-        stages.stamp_new(rows)
         AIDecision.objects.bulk_create(rows)
         Event.objects.bulk_create(created_event(row) for row in rows)
         cycle_log.record_step(cycle.pk, "analysis", **_summary(rows), seconds=_seconds(began))
@@ -214,7 +213,6 @@ def _store_proposed(cycle: Cycle, token: datetime) -> list[UUID] | None:
     with transaction.atomic():
         if not _move_on(cycle, token):
             return None
-        stages.stamp_new([decision for _, decision in taken])
         AIDecision.objects.bulk_create(decision for _, decision in taken)
         for proposal, decision in taken:
             with caused_by(proposal.event_id):

@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from trading.api.serializers import camelized
-from trading.core.decision_rows import DecisionRow, facts_of
 from trading.domain.order_ids import Purpose
 from trading.domain.timeline import Stage, TimelineFacts, timeline
+from trading.queries.decision_rows import DecisionRow, facts_of
 from trading.queries.overview import is_stale
 
 _camelized = cache(camelized)

@@ -8,7 +8,6 @@ import structlog
 from django.db import models, transaction
 from django.db.models import Max
 
-from trading.core import stages
 from trading.core.causation import current_cause
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
@@ -76,8 +75,6 @@ def apply(
     target = next_status(machine, row.status, event)
     condition = models.Q(pk=row.pk, status=row.status) & (where or models.Q())
     values = dict(changes or {})
-    if isinstance(row, AIDecision):
-        values |= stages.word_after(row, target, values)
     with transaction.atomic():
         updated = type(row)._default_manager.filter(condition).update(status=target, **values)
         if not updated:
@@ -89,8 +86,6 @@ def apply(
             payload={"from": row.status, "to": target, **identity_of(row), **facts},
             cycle_id=correlation_of(row),
         )
-        if isinstance(row, (Order, Saga)) and row.decision_id is not None:
-            stages.restamp([row.decision_id])
     ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
     log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
     for name, value in {"status": target, **values}.items():

@@ -4,11 +4,7 @@
 decisions by a stage and its status (docs/adr/0017).
 """
 
-from datetime import UTC, datetime
-from decimal import Decimal
-from functools import cache
-
-from trading.domain.timeline import GateFacts, StageName, StageStatus, TimelineFacts, timeline
+from trading.domain.timeline import StageName, StageStatus, TimelineFacts, timeline
 
 INFERRED = "?"  # the exit was concluded from a sale while nothing is held: a later sync may think otherwise
 UNJUDGED = "cppppp"
@@ -36,14 +32,6 @@ def stage_key(facts: TimelineFacts) -> str:
     word = "".join(stage.status[0] for stage in timeline(facts))
     inferred = word == "cccccc" and facts.exit is not None and facts.exit.is_inferred
     return word + INFERRED if inferred else word
-
-
-@cache
-def key_without_order(status: str, allowed: bool | None) -> str:
-    """Return the word of a decision that has no order; ``allowed`` is the gate's answer, None before it."""
-    zero, never = Decimal(0), datetime.fromtimestamp(0, UTC)
-    gate = None if allowed is None else GateFacts(allowed, "", zero, zero, never)
-    return stage_key(TimelineFacts("", status, "", "", zero, None, "", never, None, gate=gate))
 
 
 def keys_with(stage: StageName, status: StageStatus) -> tuple[str, ...]:

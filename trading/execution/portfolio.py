@@ -12,7 +12,7 @@ from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, Market
 from connectors.errors import ConnectorError
 from risk.services import book as risk_book
 from risk.services import locks
-from trading.core import stages, transitions
+from trading.core import transitions
 from trading.core.providers import current_providers
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
@@ -279,7 +279,6 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
             _append_position_event(symbol, "opened", Decimal(0), position.quantity, cycle_id)
         elif known.quantity != position.quantity:
             _append_position_event(symbol, "changed", known.quantity, position.quantity, cycle_id)
-    stages.restamp_exits(before.keys() ^ told.keys())
 
 
 def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:

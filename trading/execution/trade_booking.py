@@ -5,7 +5,6 @@ from decimal import Decimal
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from trading.core import stages
 from trading.domain.profit import Execution, cost_per_unit, realised_pnl
 from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Position, Trade
@@ -43,8 +42,6 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
             "traded_at": order.ended_at or timezone.now(),
         },
     )
-    if trade.side == "sell":
-        stages.restamp_exits([trade.symbol])
     return trade
 
 

@@ -3,7 +3,7 @@
 from trading.models.api_token import ApiToken
 from trading.models.control import AgentStatus, Approval, Heartbeat, Mode, RuntimeSetting
 from trading.models.cycle import Cycle
-from trading.models.decision import AIDecision
+from trading.models.decision import AIDecision, StageChange
 from trading.models.event import Event
 from trading.models.follow_up import SwitchFollowUp
 from trading.models.market import (
@@ -51,6 +51,7 @@ __all__ = [
     "RuntimeSetting",
     "Saga",
     "SagaStep",
+    "StageChange",
     "Strategy",
     "StrategyVersion",
     "SwitchFollowUp",

@@ -33,7 +33,7 @@ class AIDecision(models.Model):
     ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
     with the strategy in the version it names; the database refuses to change what was decided once there is a
     record. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, which
-    core/stages.py keeps.
+    queries/stage_words.py keeps.
     """
 
     class Action(models.TextChoices):
@@ -112,7 +112,7 @@ class AIDecision(models.Model):
             ),
             # Read by the console, filtered by status.
             models.Index(fields=["status", "-created_at", "-id"], name="decisions_by_status"),
-            # Read by core/stages.py: whose exit a sale or a sync may settle.
+            # Read by queries/stage_words.py: whose exit a sale or a sync may settle.
             models.Index(fields=["symbol"], name="decisions_exit_open", condition=Q(stages__in=EXIT_OPEN)),
             # Read by the universe: what wanted to trade with high confidence.
             models.Index(
@@ -124,3 +124,22 @@ class AIDecision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.symbol} ({self.status})"
+
+
+class StageChange(models.Model):
+    """A note that facts of a decision, or of a symbol's positions, have changed since the stored word was computed.
+
+    Written by triggers of the tables that the timeline is read from, so that no writer has to remember it, and
+    deleted by queries/stage_words.py. Of ``decision_id`` (no foreign key: a decision may be forgotten first) and
+    ``symbol`` one is given.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    decision_id = models.UUIDField(null=True)
+    symbol = models.CharField(max_length=32, default="", db_default="")
+
+    class Meta:
+        db_table = "stage_changes"
+
+    def __str__(self) -> str:
+        return self.symbol or str(self.decision_id)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
-from trading.core import stages, transitions
+from trading.core import transitions
 from trading.core.providers import current_providers
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
@@ -60,15 +60,9 @@ def record_told(order: Order, told: BrokerOrder, fills: Sequence[BrokerFill]) ->
             _apply(row, event, changes, told)
         elif row.status in OPEN_ORDER:
             Order.objects.filter(pk=row.pk).update(**changes)
-        if not record_fills(row, fills) and not moved:
-            _restamp(row)
+        record_fills(row, fills)
     row.refresh_from_db()
     return row
-
-
-def _restamp(order: Order) -> None:
-    if order.decision_id is not None:
-        stages.restamp([order.decision_id])
 
 
 def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
@@ -86,10 +80,7 @@ def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
         )
         for fill in fills
     ]
-    if rows:
-        with transaction.atomic():
-            Fill.objects.bulk_create(rows, ignore_conflicts=True)
-            _restamp(order)
+    Fill.objects.bulk_create(rows, ignore_conflicts=True)
     return len(rows)
 
 

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from django.db import connection
 
-from trading.core.decision_rows import DecisionRow, rows_before, rows_of
 from trading.domain.stage_keys import KEYS
+from trading.queries.decision_rows import DecisionRow, rows_before, rows_of
 from trading.queries.keyset import Order, Page, Position, page_of
+from trading.queries.stage_words import noted, word_of
 
 NEWEST_FIRST = Order(("decision_created_at", "decision_id"))
 
@@ -33,6 +34,11 @@ class DecisionFilter:
     since: datetime | None = None
     until: datetime | None = None
 
+    @property
+    def is_by_stage(self) -> bool:
+        """Whether the words of the stages leave any decision out."""
+        return self.stages is not None and set(self.stages) != set(KEYS)
+
 
 ANY = DecisionFilter()
 CONDITIONS = {
@@ -52,36 +58,71 @@ def decision_page(
     """Return the page at ``position``, the newest where there is none: its keys, then what is linked to them."""
     if wanted == ANY and (position is None or not position.backwards):  # what most ask for: in one statement
         rows = rows_before(position.key if position else None, limit + 1)
+    elif wanted.is_by_stage:
+        rows = _by_stage(wanted, position, limit)
     else:
-        statement, values = keys_statement(wanted, position=position, limit=limit)
-        with connection.cursor() as cursor:
-            cursor.execute(statement, values)
-            rows = rows_of([key for key, _ in cursor.fetchall()])
+        rows = _rows(*keys_statement(wanted, position=position, limit=limit))
     return page_of(rows, order=NEWEST_FIRST, position=position, limit=limit)
 
 
-def keys_statement(wanted: DecisionFilter, *, position: Position | None, limit: int) -> tuple[str, list[Any]]:
+def keys_statement(
+    wanted: DecisionFilter, *, position: Position | None, limit: int, but: Sequence[UUID] = ()
+) -> tuple[str, list[Any]]:
     """Return the statement of a page's keys and one more: for each word of the stages the front of its index, merged.
 
     It is planned anew each time, with its values: that is quick for one table, and with several filters the best
     index depends on them.
+
+    Args:
+        but: decisions to leave out, whose stored word may be old.
     """
-    way = "ASC" if position is not None and position.backwards else "DESC"
-    front = f"ORDER BY created_at {way}, id {way} LIMIT {limit + 1}"
-    found = [(text, getattr(wanted, name)) for name, text in CONDITIONS.items()]
-    conditions = [text for text, value in found if value is not None]
-    values = [value for _, value in found if value is not None]
-    if position is not None:
-        conditions.append(f"(created_at, id) {'>' if position.backwards else '<'} (%s, %s)")
-        values += position.key
+    conditions, values = _conditions(wanted, position)
+    if but:
+        conditions.append("id <> ALL(%s::uuid[])")
+        values.append(list(but))
+    front = _front(position, f"LIMIT {limit + 1}")
     words = wanted.stages
-    if words is None or set(words) == set(KEYS):
+    if words is None or not wanted.is_by_stage:
         return _select(conditions, front), values
     if not words:
         return _select([*conditions, "false"], front), values
     branch = f"({_select([*conditions, 'stages = %s'], front)})"
     merged = f"SELECT id, created_at FROM ({' UNION ALL '.join([branch] * len(words))}) AS found {front}"  # noqa: S608 - our own words; values are bound
     return merged, [value for word in words for value in (*values, word)]
+
+
+def _by_stage(wanted: DecisionFilter, position: Position | None, limit: int) -> list[DecisionRow]:
+    """Return a page's rows and one more by stored words, and by words read anew where the stored ones may be old."""
+    doubtful = noted()
+    rows = _rows(*keys_statement(wanted, position=position, limit=limit, but=doubtful))
+    if doubtful:
+        conditions, values = _conditions(wanted, position)
+        found = _rows(_select([*conditions, "id = ANY(%s::uuid[])"], _front(position)), [*values, doubtful])
+        rows += [row for row in found if word_of(row) in (wanted.stages or ())]
+        is_backwards = position is not None and position.backwards
+        rows.sort(key=NEWEST_FIRST.key_of, reverse=not is_backwards)
+    return rows[: limit + 1]
+
+
+def _rows(statement: str, values: Sequence[Any]) -> list[DecisionRow]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return rows_of([key for key, _ in cursor.fetchall()])
+
+
+def _conditions(wanted: DecisionFilter, position: Position | None) -> tuple[list[str], list[Any]]:
+    found = [(text, getattr(wanted, name)) for name, text in CONDITIONS.items()]
+    conditions = [text for text, value in found if value is not None]
+    values = [value for _, value in found if value is not None]
+    if position is not None:
+        conditions.append(f"(created_at, id) {'>' if position.backwards else '<'} (%s, %s)")
+        values += position.key
+    return conditions, values
+
+
+def _front(position: Position | None, limit: str = "") -> str:
+    way = "ASC" if position is not None and position.backwards else "DESC"
+    return f"ORDER BY created_at {way}, id {way} {limit}"
 
 
 def _select(conditions: Sequence[str], front: str) -> str:

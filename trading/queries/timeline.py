@@ -5,9 +5,9 @@ from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
 
-from trading.core.decision_rows import facts_of, rows_of
 from trading.domain.timeline import Stage, timeline
 from trading.models import AIDecision, Approval
+from trading.queries.decision_rows import facts_of, rows_of
 
 
 def timelines_for(decision_ids: Collection[UUID]) -> dict[UUID, tuple[Stage, ...]]:

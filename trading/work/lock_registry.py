@@ -12,23 +12,27 @@ from typing import Any
 
 from django.db import connection
 
-from risk.services.locks import ATTEMPT_LOCKS, BOOK_LOCK, FLATTEN_LOCK, SWITCH_LOCK
+from risk.services.locks import ATTEMPT_LOCKS, BOOK_LOCK, FLATTEN_LOCK, STAGE_WORDS_LOCK, SWITCH_LOCK
 from trading.core.process_lock import LOCK_CLASS
-from trading.core.stages import EXITS_LOCK
 
-SWITCH, BOOK, EXITS, ALONE = "switch", "book", "exits of a symbol", "works alone"
+SWITCH, BOOK, WORDS, ALONE = "switch", "book", "words of the stages", "works alone"
 FLATTEN, ATTEMPT = "sale of everything", "an order"
 ROW, TRANSACTION = "row", "transaction"
 # By class and number as pg_locks has them: a lock of one number is class 0, one of two has its own class.
-_ONE_NUMBER: Mapping[int, str] = {SWITCH_LOCK: SWITCH, BOOK_LOCK: BOOK, FLATTEN_LOCK: FLATTEN}
-_TWO_NUMBERS: Mapping[int, str] = {EXITS_LOCK: EXITS, LOCK_CLASS: ALONE, ATTEMPT_LOCKS: ATTEMPT}
+_ONE_NUMBER: Mapping[int, str] = {
+    SWITCH_LOCK: SWITCH,
+    BOOK_LOCK: BOOK,
+    FLATTEN_LOCK: FLATTEN,
+    STAGE_WORDS_LOCK: WORDS,
+}
+_TWO_NUMBERS: Mapping[int, str] = {LOCK_CLASS: ALONE, ATTEMPT_LOCKS: ATTEMPT}
 # Seconds within which each is let go by what its holders do; a request to the broker ends within 10.
 BOUNDS: Mapping[str, float] = {
     SWITCH: 15.0,
     FLATTEN: 15.0,
     ATTEMPT: 20.0,
     BOOK: 5.0,
-    EXITS: 5.0,
+    WORDS: 15.0,
     ROW: 5.0,
     TRANSACTION: 15.0,
 }

@@ -13,6 +13,7 @@ from trading.core.work import Work
 from trading.errors import TradingError
 from trading.execution.reconciliation import reconcile
 from trading.market import clock_watch
+from trading.queries import stage_words
 from trading.safety import watchdog
 from trading.tasks import revive
 from trading.work import lookout
@@ -67,6 +68,7 @@ class Command(BaseCommand):
         end_overdue()
         watchdog.patrol()
         lookout.look()
+        stage_words.catch_up()
         now = time.monotonic()
         found = find_work()
         for work in found:

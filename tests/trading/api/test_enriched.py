@@ -17,9 +17,8 @@ from orchestrator_project.web.openapi import document
 from tests import factories
 from tests.trading.api.conftest import Api
 from tests.trading.api.test_skeleton import named, problem
-from trading.core import stages
-from trading.core.decision_rows import OLDER
 from trading.models import AIDecision
+from trading.queries.decision_rows import OLDER
 from trading.queries.timeline import timeline_of
 
 PATH = "/api/ai-decisions/enriched"
@@ -28,7 +27,6 @@ UNSENT: dict[str, Any] = {"acknowledged_at": None}
 
 
 def stamped(decision: AIDecision) -> AIDecision:
-    stages.restamp([decision.pk])
     return decision
 
 

@@ -22,7 +22,7 @@ from trading.models import AIDecision, Asset, Cycle, Saga
 
 SYMBOLS = 140
 PROCESSES = multiprocessing.get_context("fork")
-END_SECONDS = 60.0
+END_SECONDS = 600  # of a machine with other work
 
 
 def crowd(size_percent: Decimal, *, coins: int) -> list[UUID]:

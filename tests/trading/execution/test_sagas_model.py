@@ -32,7 +32,7 @@ from risk.models import KillSwitch, RiskReservation
 from tests.factories import make_agent, make_decision, make_limits, make_order, make_reservation, make_saga
 from tests.trading.model_broker import OPEN, ModelBroker, S
 from tests.trading.scenes import wrong_stages
-from trading.core import providers, stages
+from trading.core import providers
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Kind
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
@@ -69,7 +69,6 @@ class SagaMachine(RuleBasedStateMachine):
         order = make_order(symbol="ALSQ", decision=decision, reservation=reservation, quantity=QUANTITY)
         self.saga = make_saga(order=order, steps=False)
         saga_steps.create_steps(self.saga, risk_figures={}, entry_price=None)
-        stages.restamp([decision.pk])
         self.released_at: Any = None
 
     @rule(plan=st.sampled_from(["unavailable", "lost on the way", "reply lost", "delayed", "reject"]))

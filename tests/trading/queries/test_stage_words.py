@@ -1,4 +1,4 @@
-"""The stored word of a decision's stages is what the timeline's rules say, whatever the facts."""
+"""The stored word of a decision's stages is what the timeline's rules say, whatever the facts and their writers."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,21 +7,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.management import call_command
 from django.db import models, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from tests import factories
-from tests.risk.threads import beside, wait_for_blocked
+from tests.risk.threads import beside
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, ago, change, passed, wrong_stages
-from trading.core import stages
-from trading.domain.stage_keys import EXIT_OPEN, KEYS, UNJUDGED, key_without_order, keys_with
+from trading.domain.stage_keys import EXIT_OPEN, KEYS, UNJUDGED, keys_with
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.domain.timeline import StageName, StageStatus
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AIDecision
+from trading.queries import stage_words
+from trading.queries.decision_rows import rows_of
 from trading.queries.enriched_decisions import DecisionFilter, decision_page
 from trading.queries.timeline import timelines_for
 
@@ -130,9 +132,13 @@ class StoredFacts(TestCase):
         for symbol in held:
             factories.make_position(symbol)
 
-        stages.restamp(ids)
-
         timelines = timelines_for(ids)
+        self.assert_found(timelines)  # no word is stored yet: what is noted is read anew
+        assert stage_words.catch_up() >= len(ids)
+        assert stage_words.noted() == []
+        self.assert_found(timelines)
+
+    def assert_found(self, timelines: dict[UUID, tuple[Any, ...]]) -> None:
         for stage in StageName:
             for status in StageStatus:
                 words = keys_with(stage, status)
@@ -152,6 +158,7 @@ def test_each_word_has_one_status_at_each_stage(stage: StageName) -> None:
     assert sorted(found) == sorted(KEYS)
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("status", "allowed", "word"),
     [
@@ -162,7 +169,9 @@ def test_each_word_has_one_status_at_each_stage(stage: StageName) -> None:
     ],
 )
 def test_word_without_an_order(status: str, allowed: bool | None, word: str) -> None:
-    assert key_without_order(status, allowed) == word
+    decision = stored(Drawn("AAPL", status, allowed, None, "entry", 0, False, None, (), None, None))
+
+    assert [stage_words.word_of(row) for row in rows_of([decision])] == [word]
 
 
 def bought(symbol: str = "AAPL") -> UUID:
@@ -174,12 +183,12 @@ def bought(symbol: str = "AAPL") -> UUID:
 def test_position_found_closed_settles_the_exit_of_its_symbol_alone() -> None:
     mine, other = bought(), bought("BTC/USD")
     factories.make_position("BTC/USD")
-    stages.restamp([mine, other])
+    stage_words.catch_up()
     factories.make_event(aggregate_type="position", aggregate_id="AAPL", type="position.closed")
 
-    changed = stages.restamp_exits(["AAPL"])
+    assert stage_words.noted() == [mine]
+    stage_words.catch_up()
 
-    assert changed == 1
     words = dict(AIDecision.objects.values_list("pk", "stages"))
     assert (words[mine], words[other]) == ("cccccc", "cccccp")
 
@@ -190,11 +199,11 @@ def test_exit_inferred_from_a_sale_is_open_again_when_the_symbol_is_held() -> No
     mine = bought()
     order = factories.make_order(symbol="AAPL", side="sell", purpose="flatten", status="filled")
     factories.make_trade(order=order)
-    stages.restamp([mine])
+    stage_words.catch_up()
     inferred = AIDecision.objects.get(pk=mine).stages
     factories.make_position()
 
-    stages.restamp_exits(["AAPL"])
+    stage_words.catch_up()
 
     assert inferred in EXIT_OPEN
     assert inferred == "cccccc?"
@@ -206,13 +215,14 @@ def test_decisions_from_before_the_word_are_stamped() -> None:
     rows = [bought(), stored(Drawn("AAPL", "denied", False, None, "entry", 0, False, None, (), None, None))]
     AIDecision.objects.update(stages="")
 
-    assert stages.stamp_unstamped() == len(rows)
+    assert stage_words.stamp_unstamped() == len(rows)
     assert wrong_stages() == {}
-    assert stages.stamp_unstamped() == 0
+    assert stage_words.stamp_unstamped() == 0
 
 
 def words() -> dict[str, str]:
-    """Return the stored words by action."""
+    """Return the stored words by action, once the noted changes are taken."""
+    stage_words.catch_up()
     return dict(AIDecision.objects.values_list("action", "stages"))
 
 
@@ -244,24 +254,89 @@ def test_word_follows_a_position_that_a_stranger_sold(account: Outside) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_booking_waits_for_a_sync_that_finds_the_position_closed() -> None:
-    """Neither would see the other's row: without the lock of the symbol's exits it waited for an exit for good."""
-    drawn = Drawn("AAPL", "executing", True, "filled", "entry", 10, True, 1, (1,), "running", None)
-    decision = stored(drawn)
-    stages.restamp([decision])
-
-    def book() -> None:
-        with transaction.atomic():
-            factories.Saga.objects.update(status="completed", ended_at=at(2))
-            stages.restamp([decision])
+def test_booking_and_sync_that_do_not_see_each_other_are_both_taken() -> None:
+    """Neither transaction sees the other's row; whoever commits last leaves a note."""
+    stored(Drawn("AAPL", "executing", True, "filled", "entry", 10, True, 1, (1,), "running", None))
+    stage_words.catch_up()
 
     with transaction.atomic():
         factories.make_event(aggregate_type="position", aggregate_id="AAPL", type="position.closed")
-        stages.restamp_exits(["AAPL"])
-        waiting = beside(book)
-        waiting.__enter__()
-        wait_for_blocked()
-    waiting.__exit__(None, None, None)
+        with beside(lambda: factories.Saga.objects.update(status="completed", ended_at=at(2))) as booking:
+            booking.result(60)
+        with beside(stage_words.catch_up) as other:
+            other.result(60)
+    stage_words.catch_up()
 
     assert AIDecision.objects.get().stages == "cccccc"
     assert wrong_stages() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_process_at_a_time_takes_the_notes() -> None:
+    """A second one, with an older reading, could write its word last."""
+    decision = bought()
+
+    with transaction.atomic():
+        assert stage_words._alone()
+        with beside(stage_words.catch_up) as other:
+            taken = other.result(60)
+        waiting = stage_words.noted()
+
+    assert (taken, waiting) == (0, [decision])
+    assert words() == {"buy": "cccccp"}
+
+
+@pytest.mark.django_db
+def test_notes_stay_until_their_words_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever dies in between leaves them to the next."""
+    decision = bought()
+
+    def die(_: object) -> int:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stage_words, "restamp", die)
+        with pytest.raises(RuntimeError):
+            stage_words.catch_up()
+
+    assert stage_words.noted() == [decision]
+    assert wrong_stages() == {}
+
+
+@pytest.mark.django_db
+def test_pages_by_stage_are_exact_while_notes_wait() -> None:
+    """Stored, noted and already right ones meet in one list: nothing twice, nothing left out, in order."""
+    ids = [bought() for _ in range(3)]
+    order = factories.make_order(symbol="AAPL", side="sell", purpose="flatten", status="filled")
+    factories.make_trade(order=order)
+    stage_words.catch_up()  # sold, and nothing is held: their exits are inferred
+    factories.make_position("AAPL")  # held after all: they are open again
+    ids += [bought("BTC/USD") for _ in range(2)]
+    stage_words.catch_up()
+    ids += [bought("BTC/USD") for _ in range(3)]
+    factories.make_event(aggregate_type="position", aggregate_id="AAPL", type="position.closed")
+    wanted = DecisionFilter(stages=keys_with(StageName.EXIT, StageStatus.PENDING))
+
+    seen: list[UUID] = []
+    page = decision_page(wanted, limit=2)
+    while True:
+        seen += [row.decision_id for row in page.rows]
+        if page.next is None:
+            break
+        page = decision_page(wanted, position=page.next, limit=2)
+
+    assert seen == ids[:2:-1]
+    back = decision_page(wanted, position=page.previous, limit=2)
+    assert [row.decision_id for row in back.rows] == seen[2:4]
+    closed = decision_page(DecisionFilter(stages=("cccccc",)), limit=9)
+    assert [row.decision_id for row in closed.rows] == ids[2::-1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweeper_takes_the_notes() -> None:
+    bought()
+
+    call_command("sweeper", "--once")
+
+    assert stage_words.noted() == []
+    assert AIDecision.objects.get().stages == "cccccp"

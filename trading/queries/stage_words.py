@@ -1,0 +1,101 @@
+"""Keeps AIDecision.stages, the timeline's summary column, up to date; the one that writes it after the insert.
+
+1. Triggers on the tables that the timeline is read from note which decision, or which symbol's exits, a change
+   concerns (``StageChange``), in the change's own transaction. No writer has to call anything.
+2. ``catch_up`` takes the notes, computes the words anew by the timeline's own rules, and deletes the notes. The
+   sweeper does it each round; one process at a time, so that an older reading never overwrites a newer.
+3. Until then a stored word may be old. Who filters by it reads the noted decisions' words anew (``noted``), so that
+   what is shown is exact at any moment, and only slower while the sweeper is away.
+"""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from risk.services.locks import STAGE_WORDS_LOCK
+from trading.domain.stage_keys import EXIT_OPEN, stage_key
+from trading.models import AIDecision, StageChange
+from trading.queries.decision_rows import DecisionRow, facts_of, rows_of
+
+BATCH = 500
+MOST_NOTED = 5_000  # decisions read anew for one page; more are noted only where the sweeper is away for long
+
+
+def word_of(row: DecisionRow) -> str:
+    """Return the word that a decision has now, whatever is stored."""
+    return stage_key(facts_of(row))
+
+
+def restamp(decision_ids: Collection[UUID]) -> int:
+    """Store the word that these decisions have now; return how many had another."""
+    changed: dict[str, list[UUID]] = {}
+    for row in rows_of(decision_ids):
+        if (word := word_of(row)) != row.decision_stages:
+            changed.setdefault(word, []).append(row.decision_id)
+    for word, ids in changed.items():
+        AIDecision.objects.filter(pk__in=ids).update(stages=word)
+    return sum(map(len, changed.values()))
+
+
+def catch_up(*, batch: int = BATCH) -> int:
+    """Bring the words up to all changes that are noted now; return how many notes were taken.
+
+    Returns 0 at once where another process is at it.
+    """
+    taken = 0
+    while found := _take(batch):
+        taken += found
+        if found < batch:
+            break
+    return taken
+
+
+def noted() -> list[UUID]:
+    """Return the decisions whose stored word may be old, the last changed ``MOST_NOTED`` at most."""
+    notes = list(StageChange.objects.order_by("-pk").values_list("decision_id", "symbol")[:MOST_NOTED])
+    if not notes:
+        return []
+    return list(_concerned(notes))[:MOST_NOTED]
+
+
+def stamp_unstamped() -> int:
+    """Store the word of decisions from before there was one, the newest first; return how many."""
+    unstamped = AIDecision.objects.filter(stages="").order_by("-created_at", "-id")
+    done = 0
+    while ids := list(unstamped.values_list("pk", flat=True)[:BATCH]):
+        done += restamp(ids)
+    return done
+
+
+def _take(batch: int) -> int:
+    with transaction.atomic():
+        if not _alone():
+            return 0
+        notes = list(StageChange.objects.order_by("pk").values_list("pk", "decision_id", "symbol")[:batch])
+        # The decisions first: one whose exit is open only now is among those that wait for it.
+        restamp({decision_id for _, decision_id, _ in notes if decision_id is not None})
+        restamp(_waiting_for_exit({symbol for _, _, symbol in notes if symbol}))
+        StageChange.objects.filter(pk__in=[pk for pk, _, _ in notes]).delete()
+    return len(notes)
+
+
+def _alone() -> bool:
+    """Whether no other process is at it; held until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [STAGE_WORDS_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _waiting_for_exit(symbols: Collection[str]) -> list[UUID]:
+    """Return the decisions whose exit a sale, or a position found opened or closed, may have settled."""
+    if not symbols:
+        return []
+    waiting = AIDecision.objects.filter(symbol__in=symbols, stages__in=EXIT_OPEN)
+    return list(waiting.values_list("pk", flat=True))
+
+
+def _concerned(notes: Collection[tuple[UUID | None, str]]) -> dict[UUID, None]:
+    """Return the decisions that notes of ``(decision_id, symbol)`` concern, each once, in the notes' order."""
+    found = {decision_id: None for decision_id, _ in notes if decision_id is not None}
+    return found | dict.fromkeys(_waiting_for_exit({symbol for _, symbol in notes if symbol}))
