@@ -14,23 +14,20 @@ from kombu.exceptions import OperationalError as QueueError
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
-from connectors.errors import ConnectorError, UnavailableError
 from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core import cycle_log
 from trading.core.correlation import correlation_ids
-from trading.core.failures import log_failure
 from trading.core.providers import current_providers
 from trading.core.trace_spans import context_of_cycle, note_cycle, stage
 from trading.core.work import Kind, Work
 from trading.cycle import cycles, fetching, finishing, pausing
 from trading.domain.statuses import CycleStage
-from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError, TradingError
-from trading.execution import decision_execution, sagas, unattended_orders
+from trading.domain.symbols import is_coin
+from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError
 from trading.market import headlines
-from trading.models import Cycle, Saga
-from trading.orders.submission import UNSENT
+from trading.models import Cycle
 from trading.task_base import resilient
-from trading.work import maintenance
+from trading.work import maintenance, steps
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +50,7 @@ def fan_out(cycle_id: str) -> None:
     cycle = Cycle.objects.get(pk=cycle_id)
     pk = str(cycle.pk)
     batches = list(fetching.stock_batches(cycle.symbols))
-    coins = [s for s in cycle.symbols if "/" in s]
+    coins = [s for s in cycle.symbols if is_coin(s)]
     header = [fetch_stocks.si(pk, list(batch), len(batches)) for batch in batches]
     header += [fetch_coins.si(pk, coins)] if coins else []
     header += [fetch_news.si(pk, list(cycle.symbols))] if cycle.symbols else []
@@ -138,7 +135,7 @@ def analyse(cycle_id: str) -> None:
 @resilient("risk_and_execute")
 def risk_and_execute(decision_id: str) -> None:
     """Take one decision through the gate and its order as far as the broker allows."""
-    execute_here(decision_id)
+    steps.execute(decision_id)
 
 
 def execute_soon(decision_id: UUID) -> None:
@@ -150,7 +147,7 @@ def execute_soon(decision_id: UUID) -> None:
 @resilient("advance_saga")
 def advance_saga(saga_id: str) -> None:
     """Take a saga further; when it ends, its cycle may be ready to."""
-    saga = advance_here(saga_id)
+    saga = steps.advance(saga_id)
     if saga is not None and saga.ended_at is not None:
         _publish(lambda: finish_cycle.delay(str(saga.cycle_id)))
 
@@ -159,14 +156,14 @@ def advance_saga(saga_id: str) -> None:
 @resilient("follow_order")
 def follow_order(order_id: str) -> None:
     """Follow an order without a saga."""
-    follow_here(order_id)
+    steps.follow(order_id)
 
 
 @shared_task(name="trading.settle_order", soft_time_limit=50, time_limit=55)
 @resilient("settle_order")
 def settle_order(order_id: str) -> None:
     """Settle an order that filled after its saga's end."""
-    settle_here(order_id)
+    steps.settle(order_id)
 
 
 @shared_task(name="trading.finish_cycle", soft_time_limit=40, time_limit=50)
@@ -196,69 +193,6 @@ def maintain(cycle_id: str) -> None:
     maintenance.maintain(UUID(cycle_id))
 
 
-def execute_here(decision_id: str) -> None:
-    """Execute a decision; a broker that turns out to be down pauses its cycle."""
-    saga_id = None
-    try:
-        saga_id = decision_execution.execute_decision(UUID(decision_id))
-    except (ConnectorError, TradingError) as error:
-        log.warning("execution_waits", decision_id=decision_id, error=str(error))
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:
-        log.exception("execution_failed", decision_id=decision_id)
-    if saga_id is not None:
-        advance_here(str(saga_id))
-
-
-def advance_here(saga_id: str) -> Saga | None:
-    """Advance a saga; None when it has to wait. What the broker does not answer pauses the cycle."""
-    saga = sagas.read_saga(UUID(saga_id))
-    waits = False
-    try:
-        saga = sagas.advance_saga(saga.pk)
-        waits = saga.order.status in UNSENT
-    except (ConnectorError, TradingError) as error:
-        waits = isinstance(error, UnavailableError)
-        _log_saga("saga_waits", saga, error)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        log.exception("saga_failed", saga_id=saga_id)
-        _log_saga("saga_failed", saga, error)
-        return None
-    if waits:
-        pausing.pause_if_broker_is_down(saga.cycle_id)
-    return saga
-
-
-def settle_here(order_id: str) -> None:
-    """Settle an order that filled after its saga's end; a broker that is away is asked again."""
-    try:
-        sagas.settle_order(UUID(order_id))
-    except (ConnectorError, TradingError) as error:
-        log.warning("late_order_waits", order_id=order_id, error=str(error))
-
-
-def follow_here(order_id: str) -> None:
-    """Follow an order without a saga; what the broker cannot say now is asked again later."""
-    try:
-        unattended_orders.follow_order(UUID(order_id))
-    except (ConnectorError, TradingError) as error:
-        log.warning("lone_order_waits", order_id=order_id, error=str(error))
-
-
-def _log_saga(event: str, saga: Saga, error: Exception) -> None:
-    log_failure(
-        event,
-        error=error,
-        operation=getattr(error, "operation", "advance_saga"),
-        state=f"saga {saga.status}, order {saga.order.status}",
-        cycle_id=saga.cycle_id,
-        symbol=saga.order.symbol,
-    )
-
-
 def _publish(enqueue: Callable[[], object]) -> None:
     """Enqueue what follows; where the queue is away the sweeper finds it in PostgreSQL."""
     try:
@@ -281,12 +215,12 @@ TASK_OF: dict[Kind, Task[[str], None]] = {
 HERE: dict[Kind, Callable[[str], object]] = {
     Kind.ANALYSE: lambda pk: analyse_cycle(UUID(pk)),
     Kind.MAINTAIN: lambda pk: maintenance.maintain(UUID(pk)),
-    Kind.EXECUTE: execute_here,
-    Kind.ADVANCE: advance_here,
+    Kind.EXECUTE: steps.execute,
+    Kind.ADVANCE: steps.advance,
     Kind.FINISH: lambda pk: finishing.finish_cycle(UUID(pk)),
     Kind.RESUME: lambda pk: pausing.resume_cycle(UUID(pk)),
-    Kind.SETTLE: settle_here,
-    Kind.FOLLOW: follow_here,
+    Kind.SETTLE: steps.settle,
+    Kind.FOLLOW: steps.follow,
 }
 
 

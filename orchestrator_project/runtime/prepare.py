@@ -13,6 +13,8 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from orchestrator_project.session_limits import unlimited_statements
 from risk.models import RiskLimits
+from risk.services.limits import DEFAULT_LIMITS
+from trading.analysis.strategies import DEFAULT_INSTRUCTIONS, DEFAULT_STRATEGY
 from trading.core import settings
 from trading.domain.runtime_settings import SPECS
 from trading.models import AgentStatus, RuntimeSetting, Strategy
@@ -20,18 +22,6 @@ from trading.queries import stage_words
 
 FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"
-DEFAULT_LIMITS = {
-    "max_position_percent": 10,
-    "max_exposure_percent": 50,
-    "max_positions": 15,
-    "max_daily_loss_percent": 5,
-}
-DEFAULT_STRATEGY = "Balanced momentum"
-DEFAULT_INSTRUCTIONS = (
-    "Look for liquid symbols with a rising trend that are not overbought, or oversold symbols in a rising"
-    " trend. Sell what is held when its trend has broken or it is overbought. Prefer to hold: only propose"
-    " what the figures support, and say which."
-)
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
 RUNS = ["engage_killswitch", "set_mode", "answer_approval", "run_cycle", "replay_parkedevent"]

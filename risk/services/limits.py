@@ -10,6 +10,13 @@ from risk.models import RiskLimits
 
 PERCENT_FIELDS = ("max_position_percent", "max_exposure_percent", "max_daily_loss_percent")
 LIMIT_FIELDS = (*PERCENT_FIELDS, "max_positions")
+# What a first start begins with; percent of equity.
+DEFAULT_LIMITS = {
+    "max_position_percent": 10,
+    "max_exposure_percent": 50,
+    "max_positions": 15,
+    "max_daily_loss_percent": 5,
+}
 EXPECTED_PERCENT = "expected a number above 0 and at most 100 (percent of equity)"
 EXPECTED_COUNT = "expected a whole number of at least 1"
 

@@ -5,10 +5,9 @@ from functools import lru_cache
 
 import redis
 import structlog
-from django.conf import settings as django_settings
 
-from connectors.throttle.shared import connect
 from trading.core import settings
+from trading.core.redis_client import redis_client
 
 log = structlog.get_logger(__name__)
 PREFIX = "api-requests"
@@ -26,7 +25,7 @@ def seconds_to_wait(caller: str) -> int:
     window, into = divmod(now, WINDOW_SECONDS)
     key = f"{PREFIX}:{caller}:{int(window)}"
     try:
-        with _client(django_settings.REDIS_URL).pipeline(transaction=True) as pipe:
+        with redis_client().pipeline(transaction=True) as pipe:
             pipe.incr(key)
             pipe.expire(key, WINDOW_SECONDS * 2)
             count, _ = pipe.execute()
@@ -40,8 +39,3 @@ def seconds_to_wait(caller: str) -> int:
 def _limit(moment: int) -> int:
     """Return the limit; asked for once in five seconds, not at every request."""
     return settings.count(SETTING)
-
-
-@lru_cache(maxsize=4)
-def _client(url: str) -> "redis.Redis":
-    return connect(url)

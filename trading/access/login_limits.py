@@ -8,15 +8,13 @@ import hashlib
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from threading import Lock
 
 import redis
 import structlog
-from django.conf import settings
 
-from connectors.throttle.shared import connect
+from trading.core.redis_client import redis_client
 
 log = structlog.get_logger(__name__)
 PREFIX = "login"
@@ -102,7 +100,7 @@ def seconds_paused(*guessers: Guesser) -> int:
     keys = [_pause(guesser) for guesser in guessers]
     longest = max(_own.left(key) for key in keys)
     try:
-        with _client(settings.REDIS_URL).pipeline(transaction=False) as pipe:
+        with redis_client().pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.pttl(key)
             longest = max(longest, *(left / 1000 for left in pipe.execute()))
@@ -138,7 +136,7 @@ def forget_wrong_passwords(*guessers: Guesser) -> bool:
     keys = [key for guesser in guessers for key in (guesser.key, _pause(guesser))]
     _own.drop(*keys)
     try:
-        _client(settings.REDIS_URL).delete(*keys)
+        redis_client().delete(*keys)
     except redis.RedisError as error:
         log.warning("login_count_not_forgotten", error_type=type(error).__name__)
         return False
@@ -151,7 +149,7 @@ def forget_all() -> int:
     Raises:
         redis.RedisError: it does not answer; what a web process counts for itself ends with it.
     """
-    client = _client(settings.REDIS_URL)
+    client = redis_client()
     keys = list(client.scan_iter(f"{PREFIX}:*"))
     return int(client.delete(*keys)) if keys else 0
 
@@ -165,7 +163,7 @@ def seconds_after_wrong_token(address: str) -> int:
 
 def _count(key: str, seconds: int) -> int:
     try:
-        with _client(settings.REDIS_URL).pipeline(transaction=True) as pipe:
+        with redis_client().pipeline(transaction=True) as pipe:
             pipe.incr(key)
             pipe.expire(key, seconds)
             count, _ = pipe.execute()
@@ -179,7 +177,7 @@ def _begin_pause(guesser: Guesser, seconds: int) -> None:
     """Refuse everything for a while, and remember the count for longer than that: the next pause is to be longer."""
     key = _pause(guesser)
     try:
-        with _client(settings.REDIS_URL).pipeline(transaction=True) as pipe:
+        with redis_client().pipeline(transaction=True) as pipe:
             pipe.set(key, 1, ex=seconds)
             pipe.expire(guesser.key, WINDOW_SECONDS + seconds)
             pipe.execute()
@@ -190,8 +188,3 @@ def _begin_pause(guesser: Guesser, seconds: int) -> None:
 
 def _pause(guesser: Guesser) -> str:
     return f"{guesser.key}:pause"
-
-
-@lru_cache(maxsize=4)
-def _client(url: str) -> "redis.Redis":
-    return connect(url)

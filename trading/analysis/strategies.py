@@ -25,6 +25,13 @@ CONTENT = (
 )
 FIRST_AUTHOR = "system"
 LONGEST_MODEL, LONGEST_KEYWORD = 200, 60
+# What a first start begins with.
+DEFAULT_STRATEGY = "Balanced momentum"
+DEFAULT_INSTRUCTIONS = (
+    "Look for liquid symbols with a rising trend that are not overbought, or oversold symbols in a rising"
+    " trend. Sell what is held when its trend has broken or it is overbought. Prefer to hold: only propose"
+    " what the figures support, and say which."
+)
 
 
 def check_strategy(values: Mapping[str, Any]) -> dict[str, str]:

@@ -10,13 +10,13 @@ from time import monotonic
 from uuid import UUID
 
 import redis
-from django.conf import settings as django_settings
 
 from connectors.base import Broker, MarketClock, Quote, QuoteSource
 from connectors.errors import ConnectorError
 from connectors.retry import call_with_retry
-from connectors.throttle.shared import PREFIX, connect
+from connectors.throttle.shared import PREFIX
 from trading.core import cycle_log, settings
+from trading.core.redis_client import redis_client
 from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
 from trading.market.market_time import market_now, stocks_trade_now
 
@@ -198,9 +198,9 @@ def take_fallback(cycle_id: UUID, wanted: int, *, share: int) -> int:
     """
     key = f"{PREFIX}:fallback:{cycle_id}"
     try:
-        with connect(django_settings.REDIS_URL) as client:
-            taken = int(client.incrby(key, wanted))
-            client.expire(key, FALLBACK_SHARE_SECONDS)
+        client = redis_client()
+        taken = int(client.incrby(key, wanted))
+        client.expire(key, FALLBACK_SHARE_SECONDS)
     except redis.RedisError:
         return min(wanted, share)
     return max(0, min(wanted, FALLBACK_QUOTES_PER_CYCLE - (taken - wanted)))

@@ -36,7 +36,7 @@ def away(nothing_counted: None) -> Iterator[None]:
     """Nobody answers where Redis should be."""
     client = redis.Redis.from_url("redis://127.0.0.1:1/0")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(login_limits, "_client", lambda url: client)
+        patch.setattr(login_limits, "redis_client", lambda: client)
         yield
 
 

@@ -1,0 +1,83 @@
+"""One step of background work, done here and now, and what its failure means: wait, pause the cycle, or the log alone.
+
+Nothing is enqueued: what follows a step is the caller's to publish, or the sweeper's to find. Only a database that is
+away passes through, because the caller's transaction with the queue depends on it.
+"""
+
+from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError
+
+from connectors.errors import ConnectorError, UnavailableError
+from trading.core.failures import log_failure
+from trading.cycle import pausing
+from trading.errors import TradingError
+from trading.execution import decision_execution, sagas, unattended_orders
+from trading.models import Saga
+from trading.orders.submission import UNSENT
+
+log = structlog.get_logger(__name__)
+
+
+def execute(decision_id: str) -> None:
+    """Execute a decision; a broker that turns out to be down pauses its cycle."""
+    saga_id = None
+    try:
+        saga_id = decision_execution.execute_decision(UUID(decision_id))
+    except (ConnectorError, TradingError) as error:
+        log.warning("execution_waits", decision_id=decision_id, error=str(error))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("execution_failed", decision_id=decision_id)
+    if saga_id is not None:
+        advance(str(saga_id))
+
+
+def advance(saga_id: str) -> Saga | None:
+    """Advance a saga; None when it has to wait. What the broker does not answer pauses the cycle."""
+    saga = sagas.read_saga(UUID(saga_id))
+    waits = False
+    try:
+        saga = sagas.advance_saga(saga.pk)
+        waits = saga.order.status in UNSENT
+    except (ConnectorError, TradingError) as error:
+        waits = isinstance(error, UnavailableError)
+        _log_saga("saga_waits", saga, error)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("saga_failed", saga_id=saga_id)
+        _log_saga("saga_failed", saga, error)
+        return None
+    if waits:
+        pausing.pause_if_broker_is_down(saga.cycle_id)
+    return saga
+
+
+def settle(order_id: str) -> None:
+    """Settle an order that filled after its saga's end; a broker that is away is asked again."""
+    try:
+        sagas.settle_order(UUID(order_id))
+    except (ConnectorError, TradingError) as error:
+        log.warning("late_order_waits", order_id=order_id, error=str(error))
+
+
+def follow(order_id: str) -> None:
+    """Follow an order without a saga; what the broker cannot say now is asked again later."""
+    try:
+        unattended_orders.follow_order(UUID(order_id))
+    except (ConnectorError, TradingError) as error:
+        log.warning("lone_order_waits", order_id=order_id, error=str(error))
+
+
+def _log_saga(event: str, saga: Saga, error: Exception) -> None:
+    log_failure(
+        event,
+        error=error,
+        operation=getattr(error, "operation", "advance_saga"),
+        state=f"saga {saga.status}, order {saga.order.status}",
+        cycle_id=saga.cycle_id,
+        symbol=saga.order.symbol,
+    )
