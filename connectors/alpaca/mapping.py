@@ -26,6 +26,7 @@ from connectors.base import (
     TradeUpdate,
     UnreadableRow,
 )
+from connectors.errors import UnavailableError
 from connectors.transport import cut
 from connectors.wire import Fields, objects
 
@@ -62,6 +63,10 @@ _WORKING = frozenset(
         "done_for_day",  # expired or canceled follows
     }
 )
+
+
+class UnknownPairError(UnavailableError):
+    """A coin's symbol whose quote currency is not known: the listing of coins may tell."""
 
 
 def account_from_wire(raw: object) -> Account:
@@ -122,6 +127,10 @@ def position_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) ->
 
     Args:
         listed: joined → pair, for coins whose quote currency is not known.
+
+    Raises:
+        UnknownPairError: ``listed`` does not have such a coin.
+        UnavailableError: another field could not be read.
     """
     sign = {"long": 1, "short": -1}.get(fields.text("side"))
     if sign is None:
@@ -250,7 +259,8 @@ def _symbol(fields: Fields, listed: Mapping[str, str]) -> str:
     pair = split_pair(symbol, listed)
     if fields.get("asset_class") == "crypto":
         if pair is None:
-            raise fields.malformed("symbol")
+            error = fields.malformed("symbol")
+            raise UnknownPairError(error.provider, error.operation, error.detail)
         return pair
     if not fields.is_blank("asset_class"):
         return symbol

@@ -164,6 +164,34 @@ def test_a_pair_that_nobody_lists_is_an_error(server: ProviderServer, broker: Al
         broker.positions()
 
 
+@pytest.mark.parametrize(
+    "odd", [{"symbol": ""}, {"side": "field symbol"}, {"qty": "field symbol"}], ids=["none", "side", "quantity"]
+)
+def test_listing_is_asked_for_a_pair_that_is_not_known_and_for_nothing_else(
+    server: ProviderServer, broker: AlpacaBroker, odd: dict[str, str]
+) -> None:
+    """What a provider writes into a field decides nothing."""
+    server.on("GET", "/v2/positions", Answer([samples.position(**odd)]))
+
+    with pytest.raises(UnavailableError, match="field symbol"):
+        broker.positions()
+    assert [row.symbol for row in broker.holdings().unreadable] == [odd.get("symbol", "BTCUSD")]
+
+    assert {seen.path for seen in server.seen} == {"/v2/positions"}
+
+
+def test_unreadable_pair_among_holdings_is_looked_up_in_the_listing(
+    server: ProviderServer, broker: AlpacaBroker
+) -> None:
+    server.on("GET", "/v2/positions", Answer([samples.position(), samples.position(symbol="BTCEUR")]))
+    server.on("GET", "/v2/assets", Answer([samples.coin_asset("BTC/EUR")]))
+
+    held = broker.holdings()
+
+    assert [position.symbol for position in held.positions] == ["BTC/USD", "BTC/EUR"]
+    assert held.unreadable == ()
+
+
 @pytest.mark.parametrize("answer", [Answer([{"symbol": "AAPL"}]), Answer([7]), Answer({"positions": []})])
 def test_one_unreadable_position_fails_the_read(
     server: ProviderServer, broker: AlpacaBroker, answer: Answer
