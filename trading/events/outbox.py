@@ -4,7 +4,7 @@ A row is in it from its own transaction's commit on, until ``mark_published``. T
 a row which commits late: what is not marked is found, by a partial index that is empty while the relay keeps up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -71,21 +71,3 @@ def backlog() -> Backlog:
     count = waiting.order_by()[:COUNTED_AT_MOST].count()
     oldest = waiting.aggregate(oldest=Min("occurred_at"))["oldest"] if count else None
     return Backlog(count, timezone.now() - oldest if oldest else timedelta(0))
-
-
-def reread(source: str, aggregate: str, sequences: range) -> Mapping[int, dict[str, Any]]:
-    """Return published events of an aggregate from our log, by their sequence; nothing of other sources.
-
-    Args:
-        aggregate: as in an event's ``subject``: type, slash, id.
-    """
-    if source != our_source():
-        return {}
-    kind, _, pk = aggregate.partition("/")
-    rows = Event.objects.filter(
-        aggregate_type=kind,
-        aggregate_id=pk,
-        public_sequence__gte=sequences.start,
-        public_sequence__lt=sequences.stop,
-    )
-    return {row.public_sequence: published_form(row, source=source) for row in rows if row.public_sequence}
