@@ -58,12 +58,13 @@ def apply(
     where: models.Q | None = None,
     **facts: Any,
 ) -> bool:
-    """Move ``row`` along its machine, if it still has the status we read.
+    """Move the row along its machine in the database, if it still has the status that ``row`` was read with.
 
-    The event's type is ``<machine>.<event>``; ``facts`` become its payload beside ``from`` and ``to``.
+    The event's type is ``<machine>.<event>``; ``facts`` become its payload beside ``from`` and ``to``. ``row`` itself
+    stays as it was read, for the caller's transaction may still roll back: whoever goes on with it reads it anew.
 
     Args:
-        changes: further columns to set in the same update.
+        changes: further columns to set in the same update; values, or expressions such as ``F("attempts") + 1``.
         where: a further condition, e.g. an expired lease.
 
     Returns:
@@ -93,8 +94,6 @@ def apply(
             stages.restamp([row.decision_id])
     ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
     log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
-    for name, value in {"status": target, **values}.items():
-        setattr(row, name, value)
     return True
 
 

@@ -165,7 +165,9 @@ def test_a_pair_that_nobody_lists_is_an_error(server: ProviderServer, broker: Al
 
 
 @pytest.mark.parametrize(
-    "odd", [{"symbol": ""}, {"side": "field symbol"}, {"qty": "field symbol"}], ids=["none", "side", "quantity"]
+    "odd",
+    [{"symbol": ""}, {"side": "field symbol"}, {"qty": "field symbol"}],
+    ids=["none", "side", "quantity"],
 )
 def test_listing_is_asked_for_a_pair_that_is_not_known_and_for_nothing_else(
     server: ProviderServer, broker: AlpacaBroker, odd: dict[str, str]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -71,22 +72,24 @@ def begin_counting() -> None:
     )
 
 
+def moved(row: Any, event: str, **options: Any) -> None:
+    """Apply the event, and read the row as it now stands."""
+    assert transitions.apply(row, event, **options)
+    row.refresh_from_db()
+
+
 def traded() -> None:
     """Record what a cycle with one bought and one denied decision writes."""
     cycle = make_cycle(cycle_type="analysis", status="running")
     transitions.record_created(cycle)
     bought = make_decision(cycle=cycle, symbol="AAPL", action="buy", status="claimed")
-    transitions.apply(bought, "pass")
+    moved(bought, "pass")
     denied = make_decision(cycle=cycle, symbol="MSFT", action="buy", status="claimed")
     transitions.apply(denied, "deny", changes={"reason": "max_positions"}, reason="max_positions")
     order = make_order(decision=bought, reference_price=Decimal(100), status="created")
-    transitions.apply(order, "submit", changes={"submitted_at": timezone.now() - timedelta(seconds=2)})
-    transitions.apply(
-        order, "accept", changes={"acknowledged_at": order.submitted_at + timedelta(seconds=0.3)}
-    )
-    transitions.apply(
-        order, "fill", changes={"average_price": Decimal("100.15"), "filled_quantity": Decimal(1)}
-    )
+    moved(order, "submit", changes={"submitted_at": timezone.now() - timedelta(seconds=2)})
+    moved(order, "accept", changes={"acknowledged_at": order.submitted_at + timedelta(seconds=0.3)})
+    moved(order, "fill", changes={"average_price": Decimal("100.15"), "filled_quantity": Decimal(1)})
     transitions.apply(make_saga(order=order), "complete")
     transitions.apply(bought, "complete")
     transitions.apply(
