@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
-from orchestrator_project.observability import metric_totals
+from orchestrator_project.observability import metric_totals, metrics
 from orchestrator_project.observability.metric_kinds import MOST_LABEL_SETS, SPECS, Totals
 from orchestrator_project.observability.metric_totals import count_new
 from tests.factories import (
@@ -42,7 +43,7 @@ from tests.factories import (
 from tests.paths import ROOT
 from trading.access.api_tokens import issue_token
 from trading.core import transitions
-from trading.models import MetricTotals
+from trading.models import Event, MetricTotals
 
 GROWING = ("events", "ai_decisions", "orders", "fills", "trades", "model_calls", "cycles", "sagas",
            "equity_snapshots", "approvals", "risk_checks", "risk_reservations")  # fmt: skip
@@ -145,7 +146,46 @@ def test_a_count_that_breaks_off_leaves_nothing_counted_twice(monkeypatch: pytes
 
 
 @database
-def test_what_lies_hours_back_is_caught_up_with() -> None:
+def test_scrape_reads_what_the_sweeper_counted_and_writes_nothing() -> None:
+    begin_counting()
+    traded()
+    Event.objects.update(occurred_at=timezone.now() - timedelta(seconds=30))
+    begun = MetricTotals.objects.get()
+
+    before = scrape()
+    untouched = MetricTotals.objects.get()
+    call_command("sweeper", "--once")
+    after = scrape()
+
+    assert value(before, "orders_total", status="filled") == 0
+    assert (untouched.counted_until, untouched.totals) == (begun.counted_until, {})
+    assert value(after, "orders_total", status="filled") == 1
+    assert value(before, "counters_behind_seconds") >= 60 > value(after, "counters_behind_seconds")
+
+
+@database
+def test_session_of_a_scrape_may_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_counting()
+    begun = MetricTotals.objects.get().counted_until
+    monkeypatch.setattr(metrics, "read_totals", count_new)
+
+    assert value(scrape(), "database_up") == 0
+    assert MetricTotals.objects.get().counted_until == begun
+
+
+@database
+def test_scrape_before_anything_was_counted_has_every_series_at_zero() -> None:
+    MetricTotals.objects.all().delete()
+
+    found = scrape()
+
+    assert value(found, "database_up") == 1
+    assert value(found, "orders_total", status="filled") == 0
+
+
+@database
+def test_what_lies_hours_back_is_caught_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metric_totals, "CATCH_UP_SECONDS", 60)
     now = timezone.now()
     MetricTotals.objects.update_or_create(
         pk=1, defaults={"counted_until": now - timedelta(hours=5), "totals": {}}
