@@ -15,6 +15,7 @@ from orchestrator_project.session_limits import unlimited_statements
 from risk.models import RiskLimits
 from trading.core import settings, stages
 from trading.domain.runtime_settings import SPECS
+from trading.events.outbox import forget_foreign_numbers
 from trading.models import AgentStatus, RuntimeSetting, Strategy
 
 FIRST_OPERATOR = "admin"
@@ -46,6 +47,7 @@ def prepare() -> str | None:
     with unlimited_statements():
         call_command("migrate", interactive=False, verbosity=0)
         stages.stamp_unstamped()
+        forget_foreign_numbers()
     return seed()
 
 

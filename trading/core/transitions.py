@@ -6,13 +6,15 @@ from uuid import UUID
 
 import structlog
 from django.db import models, transaction
-from django.db.models import Max
+from django.db.models import Max, Value
+from django.db.models.functions import Greatest
 
 from trading.core import stages
 from trading.core.causation import current_cause
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
+from trading.models.event import TransactionIdField, this_transaction
 
 log = structlog.get_logger(__name__)
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
@@ -132,6 +134,7 @@ def append_event(
     sequence gapless; the unique constraint catches whoever does not.
     """
     of_aggregate = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id)
+    before = of_aggregate.order_by("-sequence").only("sequence", "transaction_id").first()
     public = None
     if public_type(event_type, payload):
         published = of_aggregate.filter(public_sequence__isnull=False)
@@ -139,10 +142,19 @@ def append_event(
     return Event.objects.create(
         aggregate_type=aggregate_type,
         aggregate_id=aggregate_id,
-        sequence=(of_aggregate.aggregate(last=Max("sequence"))["last"] or 0) + 1,
+        sequence=before.sequence + 1 if before else 1,
         type=event_type,
         payload=dict(payload),
         cycle_id=cycle_id,
         causation_id=current_cause(),
         public_sequence=public,
+        transaction_id=_number_after(before),
     )
+
+
+def _number_after(before: Event | None) -> Any:
+    """Return the transaction's id, or that of the event before it: of an aggregate the stream tells none too early."""
+    own = this_transaction()
+    if before is None or before.transaction_id is None:
+        return own
+    return Greatest(own, Value(before.transaction_id, output_field=TransactionIdField()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Min
 from django.utils import timezone
 
@@ -63,6 +64,19 @@ def next_batch(size: int) -> list[Event]:
 def mark_published(events: Sequence[Event]) -> None:
     """Take rows out of the outbox; call once the transport has confirmed them."""
     Event.objects.filter(pk__in=[event.pk for event in events]).update(published_at=timezone.now())
+
+
+def forget_foreign_numbers() -> int:
+    """Take the numbers of transactions off events that a backup brought from another cluster; return how many.
+
+    Such a number lies ahead of this cluster's: the event, and what follows in its aggregate, would wait for long.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE events SET transaction_id = NULL"
+            " WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot())"
+        )
+        return int(cursor.rowcount)
 
 
 def backlog() -> Backlog:
