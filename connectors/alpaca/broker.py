@@ -3,14 +3,14 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import AssetClass as WireAssetClass
 from alpaca.trading.enums import AssetStatus
-from alpaca.trading.requests import GetAssetsRequest, GetCalendarRequest
+from alpaca.trading.requests import GetAssetsRequest
 
 from connectors.alpaca import mapping
 from connectors.alpaca.addresses import require_paper_address
@@ -24,7 +24,6 @@ from connectors.base import (
     BrokerPosition,
     Holdings,
     MarketClock,
-    MarketSession,
     OpenOrders,
     OrderRequest,
     TradeUpdate,
@@ -103,13 +102,6 @@ class AlpacaBroker:
     def clock(self) -> MarketClock:
         """Return market time and the stock session's state."""
         return mapping.clock_from_wire(self._read("clock", self._client.get_clock))
-
-    def calendar(self, start: date, end: date) -> list[MarketSession]:
-        """Return the stock sessions from ``start`` to ``end``, both inclusive."""
-        request = GetCalendarRequest(start=start, end=end)
-        raw = self._read("calendar", lambda: self._client.get_calendar(request))
-        sessions = mapping.calendar_from_wire(raw)
-        return [session for session in sessions if start <= session.session_date <= end]
 
     def assets(self) -> list[Asset]:
         """Return the active common stocks and USD-quoted coins."""

@@ -6,10 +6,8 @@ names what it could not read (``unreadable_row``): one odd row must not keep all
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
 from connectors.alpaca.symbols import is_common_stock, split_pair
 from connectors.base import (
@@ -21,7 +19,6 @@ from connectors.base import (
     BrokerOrderStatus,
     BrokerPosition,
     MarketClock,
-    MarketSession,
     Side,
     TradeUpdate,
     UnreadableRow,
@@ -31,7 +28,6 @@ from connectors.transport import cut
 from connectors.wire import Fields, objects
 
 PROVIDER = "alpaca"
-NEW_YORK = ZoneInfo("America/New_York")
 ZERO = Decimal(0)
 
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
@@ -99,11 +95,6 @@ def clock_from_wire(raw: object) -> MarketClock:
         next_open=fields.time("next_open"),
         next_close=fields.time("next_close"),
     )
-
-
-def calendar_from_wire(raw: object) -> list[MarketSession]:
-    """Return the sessions of GET /v2/calendar, whose times are New York wall clock."""
-    return [_session(fields) for fields in objects(PROVIDER, "calendar", raw)]
 
 
 def assets_from_wire(raw: object) -> list[Asset]:
@@ -201,26 +192,6 @@ def update_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> Trad
     """Return one message of the ``trade_updates`` stream."""
     fields = Fields(PROVIDER, "trade_update", raw)
     return TradeUpdate(event=fields.text("event"), order=order_from_wire(fields.get("order"), listed))
-
-
-def _session(fields: Fields) -> MarketSession:
-    try:
-        session_date = date.fromisoformat(fields.text("date"))
-    except ValueError as exc:
-        raise fields.malformed("date") from exc
-    return MarketSession(
-        session_date=session_date,
-        opens_at=_wall_time(fields, "open", session_date),
-        closes_at=_wall_time(fields, "close", session_date),
-    )
-
-
-def _wall_time(fields: Fields, name: str, session_date: date) -> datetime:
-    try:
-        wall_time = time.fromisoformat(fields.text(name))
-    except ValueError as exc:
-        raise fields.malformed(name) from exc
-    return datetime.combine(session_date, wall_time, NEW_YORK).astimezone(UTC)
 
 
 def _asset(fields: Fields) -> Asset | None:

@@ -37,7 +37,6 @@ class MarketTime:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._asked = False
-        self._read_at = monotonic()
         self.now = market_now()
         self.is_open: bool | None = stocks_trade_now()
 
