@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from ai.analysis import Analysis, AnalysisSettings, Assignment
-from ai.domain.types import AnalysisQuestion
 from ai.results import AnalysisResult, ModelSwitch
 
 __all__ = [
@@ -12,21 +11,8 @@ __all__ = [
     "AnalysisSettings",
     "Assignment",
     "ModelSwitch",
-    "analyse",
     "analyse_together",
 ]
-
-
-def analyse(
-    *,
-    question: AnalysisQuestion,
-    models: Sequence[str],
-    settings: AnalysisSettings,
-    cycle_id: UUID | None,
-) -> AnalysisResult:
-    """Ask about every symbol of one question; see ``analyse_together``."""
-    assignment = Assignment(question, tuple(models))
-    return analyse_together(assignments=[assignment], settings=settings, cycle_id=cycle_id)[0]
 
 
 def analyse_together(

@@ -68,15 +68,6 @@ class MarketClock:
 
 
 @dataclass(frozen=True, slots=True)
-class MarketSession:
-    """One stock session: its New York date, opening and closing time."""
-
-    session_date: date
-    opens_at: datetime
-    closes_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Asset:
     """A tradable instrument and the sizes it allows, in base units; None: no such limit."""
 
@@ -242,10 +233,6 @@ class Broker(Protocol):
 
     def clock(self) -> MarketClock:
         """Return market time and the stock session's state."""
-        ...
-
-    def calendar(self, start: date, end: date) -> list[MarketSession]:
-        """Return the stock sessions from ``start`` to ``end``, both inclusive."""
         ...
 
     def assets(self) -> list[Asset]:

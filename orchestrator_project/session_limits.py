@@ -12,9 +12,6 @@ from django.db import connection
 
 SERVER_SIDE = MappingProxyType(
     {
-        # Statements that are prepared (trading/core/prepared_statements.py) are planned once: by its estimates the
-        # server would rather plan a dozen joins anew each time, which takes twice as long as they do.
-        "plan_cache_mode": "force_generic_plan",
         "lock_timeout": "15s",  # a holder that was stopped loses its session before
         "statement_timeout": "60s",  # the longest of ours, a chunk of old rows deleted, takes 1 s
         "idle_in_transaction_session_timeout": "12s",  # nothing of ours asks anybody outside within a transaction

@@ -45,12 +45,11 @@ class ParsedAnswer:
     """What an answer was worth.
 
     Every asked symbol is either a key of ``proposals`` or named by at least one of ``problems``.
-    ``readable`` is False when the text as a whole was no answer at all.
+    A text that as a whole was no answer at all proposes nothing.
     """
 
     proposals: dict[str, Proposal]
     problems: tuple[ProposalProblem, ...]
-    readable: bool
 
 
 def response_format() -> dict[str, Any]:
@@ -88,7 +87,7 @@ def parse_answer(text: str, asked: Collection[str]) -> ParsedAnswer:
     decisions, complaint = _decisions(text)
     if complaint is not None:
         unread = (ProposalProblem(symbol, HoldReason.INVALID_ANSWER, complaint) for symbol in asked)
-        return ParsedAnswer({}, tuple(unread), readable=False)
+        return ParsedAnswer({}, tuple(unread))
     proposals: dict[str, Proposal] = {}
     problems: list[ProposalProblem] = []
     seen: set[str] = set()
@@ -112,7 +111,7 @@ def parse_answer(text: str, asked: Collection[str]) -> ParsedAnswer:
         for symbol in asked
         if symbol not in seen
     ]
-    return ParsedAnswer(proposals, tuple(problems), readable=True)
+    return ParsedAnswer(proposals, tuple(problems))
 
 
 def _decisions(text: str) -> tuple[list[Any], str | None]:

@@ -3,17 +3,18 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import AssetClass as WireAssetClass
 from alpaca.trading.enums import AssetStatus
-from alpaca.trading.requests import GetAssetsRequest, GetCalendarRequest
+from alpaca.trading.requests import GetAssetsRequest
 
 from connectors.alpaca import mapping
 from connectors.alpaca.addresses import require_paper_address
+from connectors.alpaca.mapping import UnknownPairError
 from connectors.alpaca.stream import TradeUpdateListener
 from connectors.base import (
     Account,
@@ -23,7 +24,6 @@ from connectors.base import (
     BrokerPosition,
     Holdings,
     MarketClock,
-    MarketSession,
     OpenOrders,
     OrderRequest,
     TradeUpdate,
@@ -102,13 +102,6 @@ class AlpacaBroker:
     def clock(self) -> MarketClock:
         """Return market time and the stock session's state."""
         return mapping.clock_from_wire(self._read("clock", self._client.get_clock))
-
-    def calendar(self, start: date, end: date) -> list[MarketSession]:
-        """Return the stock sessions from ``start`` to ``end``, both inclusive."""
-        request = GetCalendarRequest(start=start, end=end)
-        raw = self._read("calendar", lambda: self._client.get_calendar(request))
-        sessions = mapping.calendar_from_wire(raw)
-        return [session for session in sessions if start <= session.session_date <= end]
 
     def assets(self) -> list[Asset]:
         """Return the active common stocks and USD-quoted coins."""
@@ -293,11 +286,8 @@ class AlpacaBroker:
 
     def _with_pairs(self, map_all: Callable[[], T]) -> T:
         """Map; where a pair cannot be split by its quote currency, once more with the listing."""
-        try:
+        with contextlib.suppress(UnknownPairError):
             return map_all()
-        except UnavailableError as exc:
-            if "field symbol" not in exc.detail:
-                raise
         self._listing(WireAssetClass.CRYPTO)
         return map_all()
 
@@ -307,24 +297,27 @@ class AlpacaBroker:
         """Read every row by itself; where a pair cannot be split, all once more with the listing."""
         if not isinstance(raw, list):
             raise UnavailableError(self.name, kind, f"malformed answer: {kind} list is {type(raw).__name__}")
-        found, unreadable = self._read_rows(kind, raw, read_row)
-        if any("field symbol" in row.detail for row in unreadable):
+        found, unreadable, has_unknown_pair = self._read_rows(kind, raw, read_row)
+        if has_unknown_pair:
             with contextlib.suppress(ConnectorError):
                 self._listing(WireAssetClass.CRYPTO)
-                found, unreadable = self._read_rows(kind, raw, read_row)
+                found, unreadable, _ = self._read_rows(kind, raw, read_row)
         return tuple(found), tuple(unreadable)
 
     def _read_rows(
         self, kind: str, raw: list[Any], read_row: Callable[[Fields, Mapping[str, str]], T]
-    ) -> tuple[list[T], list[UnreadableRow]]:
+    ) -> tuple[list[T], list[UnreadableRow], bool]:
+        """Return the rows read, those that could not be, and whether a pair was among them that is not known."""
         found: list[T] = []
         unreadable: list[UnreadableRow] = []
+        has_unknown_pair = False
         for item in raw:
             try:
                 found.append(read_row(Fields(self.name, kind, item), self._pairs))
             except ConnectorError as exc:
                 unreadable.append(mapping.unreadable_row(item, exc.detail))
-        return found, unreadable
+                has_unknown_pair = has_unknown_pair or isinstance(exc, UnknownPairError)
+        return found, unreadable, has_unknown_pair
 
     def _order_pages(self, status: str, after: datetime | None) -> Iterator[list[Any]]:
         seen: set[str] = set()

@@ -6,10 +6,8 @@ names what it could not read (``unreadable_row``): one odd row must not keep all
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
 from connectors.alpaca.symbols import is_common_stock, split_pair
 from connectors.base import (
@@ -21,16 +19,15 @@ from connectors.base import (
     BrokerOrderStatus,
     BrokerPosition,
     MarketClock,
-    MarketSession,
     Side,
     TradeUpdate,
     UnreadableRow,
 )
+from connectors.errors import UnavailableError
 from connectors.transport import cut
 from connectors.wire import Fields, objects
 
 PROVIDER = "alpaca"
-NEW_YORK = ZoneInfo("America/New_York")
 ZERO = Decimal(0)
 
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
@@ -62,6 +59,10 @@ _WORKING = frozenset(
         "done_for_day",  # expired or canceled follows
     }
 )
+
+
+class UnknownPairError(UnavailableError):
+    """A coin's symbol whose quote currency is not known: the listing of coins may tell."""
 
 
 def account_from_wire(raw: object) -> Account:
@@ -96,11 +97,6 @@ def clock_from_wire(raw: object) -> MarketClock:
     )
 
 
-def calendar_from_wire(raw: object) -> list[MarketSession]:
-    """Return the sessions of GET /v2/calendar, whose times are New York wall clock."""
-    return [_session(fields) for fields in objects(PROVIDER, "calendar", raw)]
-
-
 def assets_from_wire(raw: object) -> list[Asset]:
     """Return the active common stocks and USD-quoted coins of GET /v2/assets."""
     assets = []
@@ -122,6 +118,10 @@ def position_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) ->
 
     Args:
         listed: joined → pair, for coins whose quote currency is not known.
+
+    Raises:
+        UnknownPairError: ``listed`` does not have such a coin.
+        UnavailableError: another field could not be read.
     """
     sign = {"long": 1, "short": -1}.get(fields.text("side"))
     if sign is None:
@@ -194,26 +194,6 @@ def update_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> Trad
     return TradeUpdate(event=fields.text("event"), order=order_from_wire(fields.get("order"), listed))
 
 
-def _session(fields: Fields) -> MarketSession:
-    try:
-        session_date = date.fromisoformat(fields.text("date"))
-    except ValueError as exc:
-        raise fields.malformed("date") from exc
-    return MarketSession(
-        session_date=session_date,
-        opens_at=_wall_time(fields, "open", session_date),
-        closes_at=_wall_time(fields, "close", session_date),
-    )
-
-
-def _wall_time(fields: Fields, name: str, session_date: date) -> datetime:
-    try:
-        wall_time = time.fromisoformat(fields.text(name))
-    except ValueError as exc:
-        raise fields.malformed(name) from exc
-    return datetime.combine(session_date, wall_time, NEW_YORK).astimezone(UTC)
-
-
 def _asset(fields: Fields) -> Asset | None:
     symbol, exchange = fields.text("symbol"), fields.text("exchange")
     name = fields.text("name") if not fields.is_blank("name") else symbol
@@ -250,7 +230,8 @@ def _symbol(fields: Fields, listed: Mapping[str, str]) -> str:
     pair = split_pair(symbol, listed)
     if fields.get("asset_class") == "crypto":
         if pair is None:
-            raise fields.malformed("symbol")
+            error = fields.malformed("symbol")
+            raise UnknownPairError(error.provider, error.operation, error.detail)
         return pair
     if not fields.is_blank("asset_class"):
         return symbol

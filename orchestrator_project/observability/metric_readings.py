@@ -20,6 +20,7 @@ from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStatus
 from trading.models import AgentStatus, Approval, Cycle, Event, Heartbeat, Mode, Order, Position, Saga
 from trading.models.control import TradingStateChoice
 from trading.queries import overview
+from trading.safety.protection import unprotected_positions
 from trading.work import conditions, disk_space
 from trading.work.lock_registry import LOCK_KINDS, read_locks
 from trading.work.schedule import why_no_cycle_starts
@@ -55,6 +56,9 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
         "exposure_limit_percent": Gauge("The account's limit of it."),
         "reserved_usd": Gauge("What orders under way may still take."),
         "positions": Gauge("Open positions."),
+        "unprotected_positions": Gauge(
+            "Open positions of which a stop at the broker covers nothing, or a part."
+        ),
         "positions_limit": Gauge("The account's limit of them."),
         "cycle_interval_seconds": Gauge("How often beat starts a cycle."),
         "last_completed_cycle_age_seconds": Gauge("Since a cycle last completed.", ("type",)),
@@ -172,6 +176,7 @@ def _account() -> Iterator[Reading]:
     yield Reading("exposure_usd", float(exposure.held))
     yield Reading("reserved_usd", float(exposure.reserved))
     yield Reading("positions", exposure.position_count)
+    yield Reading("unprotected_positions", len(unprotected_positions()))
     if exposure.percent is not None and exposure.reserved_percent is not None:
         yield Reading("exposure_percent", float(exposure.percent + exposure.reserved_percent))
     limits = {

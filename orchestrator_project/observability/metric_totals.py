@@ -1,7 +1,7 @@
-"""Counters and histograms, kept in PostgreSQL: each reading adds what was recorded since the last.
+"""Counters and histograms, kept in PostgreSQL: the sweeper adds what was recorded since the last time, scrapes read.
 
 The log of events has every transition once, in the transition's transaction, so what is counted from it is right
-over restarts and kill -9 of whoever worked or counted. A reading costs what is new, not what there is.
+over restarts and kill -9 of whoever worked or counted. Counting costs what is new, not what there is.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,6 +29,7 @@ from trading.safety import senders
 SETTLED_AFTER = timedelta(seconds=20)
 LONGEST_WINDOW = timedelta(hours=1)
 CATCH_UP_SECONDS = 1.0
+STATEMENT_MS = 2000
 UNACKNOWLEDGED = (OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
 ACKNOWLEDGED = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 OPEN_DECISION = (DecisionStatus.PENDING, DecisionStatus.CLAIMED, DecisionStatus.EXECUTING)
@@ -66,6 +67,14 @@ class Counted:
     until: datetime
 
 
+def read_totals() -> Counted:
+    """Return the totals as they stand, of which nothing is written; none where nothing was ever counted."""
+    kept = MetricTotals.objects.filter(pk=1).first()
+    if kept is None:
+        return Counted(Totals(), timezone.now() - SETTLED_AFTER)
+    return Counted(Totals.from_json(kept.totals), kept.counted_until)
+
+
 def count_new(*, until: datetime | None = None) -> Counted:
     """Add what was recorded since the last time, and return the totals.
 
@@ -88,10 +97,10 @@ def count_new(*, until: datetime | None = None) -> Counted:
 
 def _count_window(target: datetime) -> Counted:
     with transaction.atomic():
+        _limit_statements()
         row = MetricTotals.objects.select_for_update(skip_locked=True).first()
         if row is None:
-            kept = MetricTotals.objects.get(pk=1)
-            return Counted(Totals.from_json(kept.totals), kept.counted_until)
+            return read_totals()
         totals = Totals.from_json(row.totals)
         if is_to_come(row.counted_until, target):
             # A clock stepped back: count on from now, and nothing twice when its time comes by again.
@@ -105,6 +114,12 @@ def _count_window(target: datetime) -> Counted:
             row.counted_until, row.totals = end, totals.to_json()
             row.save(update_fields=["counted_until", "totals"])
         return Counted(totals, row.counted_until)
+
+
+def _limit_statements() -> None:
+    """Let no statement of this transaction keep the sweeper from its round for long."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_MS}")
 
 
 def _last_position() -> int:

@@ -34,14 +34,18 @@ from orchestrator_project.observability.metric_readings import (
     provider_readings,
     redis_readings,
 )
-from orchestrator_project.observability.metric_totals import add_clock_steps, count_new, known_series
+from orchestrator_project.observability.metric_totals import (
+    STATEMENT_MS,
+    add_clock_steps,
+    known_series,
+    read_totals,
+)
 from trading.access.api_callers import user_of_token
 from trading.access.login_limits import seconds_after_wrong_token
 
 T = TypeVar("T")
 PREFIX = "orchestrator"
 PATIENCE_SECONDS = 4.0  # Prometheus waits for 10
-STATEMENT_MS = 2000
 SCHEMES = ("token", "bearer")
 TOKEN_TRUSTED_SECONDS = 600.0
 log = structlog.get_logger(__name__)
@@ -99,15 +103,17 @@ class Part(Generic[T]):
 
 
 def _from_database() -> tuple[Totals, datetime, list[Reading]]:
-    _limit_statements()
-    counted = count_new()
+    _limit_session()
     with transaction.atomic():
+        counted = read_totals()
         return add_clock_steps(known_series(counted.totals)), counted.until, database_readings()
 
 
-def _limit_statements() -> None:
+def _limit_session() -> None:
+    """Let this thread's session read only, and no statement take longer than a scrape may."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [str(STATEMENT_MS)])
+        cursor.execute(f"SET statement_timeout = {STATEMENT_MS}")
+        cursor.execute("SET default_transaction_read_only = on")
 
 
 def _from_providers() -> list[Reading]:

@@ -17,6 +17,7 @@ from risk.services.limits import DEFAULT_LIMITS
 from trading.analysis.strategies import DEFAULT_INSTRUCTIONS, DEFAULT_STRATEGY
 from trading.core import settings
 from trading.domain.runtime_settings import SPECS
+from trading.events.outbox import forget_foreign_numbers
 from trading.models import AgentStatus, RuntimeSetting, Strategy
 from trading.queries import stage_words
 
@@ -37,6 +38,7 @@ def prepare() -> str | None:
     with unlimited_statements():
         call_command("migrate", interactive=False, verbosity=0)
         stage_words.stamp_unstamped()
+        forget_foreign_numbers()
     return seed()
 
 

@@ -57,11 +57,6 @@ def reserved_by_symbol() -> Mapping[str, Decimal]:
     return read_reserved().by_symbol
 
 
-def pending_symbols() -> frozenset[str]:
-    """Return the symbols that a counting reservation works on."""
-    return frozenset(RiskReservation.objects.counting().values_list("symbol", flat=True))
-
-
 def forget_sync() -> None:
     """Count every reservation in full again; the sync that is now stored says anew what it includes."""
     RiskReservation.objects.counting().update(quantity_in_positions=0, in_buying_power=False)

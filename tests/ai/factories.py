@@ -1,11 +1,14 @@
 """Smallest valid questions and facts, to be overridden where a test cares."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from ai.domain.indicators import Indicators
 from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, SymbolFacts
+from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 
 AS_OF = datetime(2020, 10, 15, 13, 31, tzinfo=UTC)
 
@@ -52,3 +55,15 @@ def make_question(*symbols: SymbolFacts | str, **overrides: Any) -> AnalysisQues
         "symbols": facts,
     }
     return AnalysisQuestion(**{**values, **overrides})
+
+
+def analyse(
+    *,
+    question: AnalysisQuestion,
+    models: Sequence[str],
+    settings: AnalysisSettings,
+    cycle_id: UUID | None,
+) -> AnalysisResult:
+    """Ask one question alone."""
+    assignment = Assignment(question, tuple(models))
+    return analyse_together(assignments=[assignment], settings=settings, cycle_id=cycle_id)[0]

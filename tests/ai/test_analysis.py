@@ -16,9 +16,8 @@ from ai.analysis import AnalysisResult, AnalysisSettings
 from ai.domain.prompt import PROMPT_VERSION, read_facts
 from ai.domain.types import AnalysisQuestion, HoldReason
 from ai.models import ModelCall
-from ai.services import analyse
 from tests.ai.chat_server import API_KEY, ChatServer, Handler, answering, decide_all, envelope
-from tests.ai.factories import make_question
+from tests.ai.factories import analyse, make_question
 
 SYMBOLS = tuple(f"S{number}" for number in range(6))
 

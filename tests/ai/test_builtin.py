@@ -12,8 +12,8 @@ from ai.domain.prompt import render_messages
 from ai.domain.types import Action
 from ai.errors import ModelError, ModelRejectedError
 from ai.models import ModelCall
-from ai.services import AnalysisSettings, analyse
-from tests.ai.factories import make_facts, make_indicators, make_question
+from ai.services import AnalysisSettings
+from tests.ai.factories import analyse, make_facts, make_indicators, make_question
 
 
 def test_it_answers_through_litellm_at_no_cost() -> None:

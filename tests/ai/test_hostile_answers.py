@@ -9,9 +9,8 @@ from ai import gateway
 from ai.analysis import AnalysisSettings
 from ai.models import ModelCall
 from ai.results import AnalysisResult
-from ai.services import analyse
 from tests.ai.chat_server import API_KEY, ChatServer
-from tests.ai.factories import make_question
+from tests.ai.factories import analyse, make_question
 from tests.ai.hostile_answers import ASKED, HOSTILE
 from tests.paths import ROOT
 

@@ -20,11 +20,10 @@ from ai.domain.prompt import MAX_HEADLINE_CHARACTERS, read_facts, render_message
 from ai.domain.types import Action, AnalysisQuestion, Proposal
 from ai.models import ModelCall
 from ai.results import AnalysisResult
-from ai.services import analyse
 from risk.domain.gate import judge
 from risk.domain.types import Verdict
 from tests.ai.chat_server import API_KEY, ChatServer, envelope
-from tests.ai.factories import make_facts, make_headline, make_question
+from tests.ai.factories import analyse, make_facts, make_headline, make_question
 from tests.ai.injections import INJECTIONS
 from tests.risk.values import make_book, make_intent, make_limit_values
 

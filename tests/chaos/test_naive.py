@@ -143,6 +143,7 @@ def mark_then_send(order: Order, *, dies: bool) -> None:
     if order.acknowledged_at is not None:
         return
     transitions.apply(order, "submit")
+    order.refresh_from_db()
     transitions.apply(order, "accept", changes={"acknowledged_at": timezone.now()})
     if dies:
         raise WorkerDiedError

@@ -60,7 +60,6 @@ def _coingecko(server: ProviderServer, timeout: float) -> CoinGeckoData:
 READS = {
     "account": Read(lambda s, t: make_broker(s, t).account(), samples.account()),
     "clock": Read(lambda s, t: make_broker(s, t).clock(), samples.clock()),
-    "calendar": Read(lambda s, t: make_broker(s, t).calendar(DAY, DAY), samples.CALENDAR),
     "assets": Read(lambda s, t: make_broker(s, t).assets(), [samples.asset()]),
     "positions": Read(lambda s, t: make_broker(s, t).positions(), [samples.position()]),
     "order_by_client_order_id": Read(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.utils import timezone
@@ -17,7 +17,6 @@ from connectors.base import (
     BrokerPosition,
     Holdings,
     MarketClock,
-    MarketSession,
     OpenOrders,
     OrderRequest,
     TradeUpdate,
@@ -180,10 +179,6 @@ class ModelBroker:
     def held(self) -> Decimal:
         """Return the quantity bought."""
         return sum((fill.quantity for fill in self.executions), Decimal(0))
-
-    def calendar(self, start: date, end: date) -> list[MarketSession]:
-        """Return no sessions."""
-        return []
 
     def assets(self) -> list[Asset]:
         """Return no assets."""

@@ -118,6 +118,7 @@ def _answer(row: UniverseCandidate, event: str, *, actor: str, reason: str, **co
     now = timezone.now()
     answer = {"answered_by": actor, "answered_at": now, "answer_reason": reason, "updated_at": now}
     transitions.apply(row, event, changes=answer | columns, symbol=row.symbol, actor=actor, reason=reason)
+    row.refresh_from_db()
 
 
 def _watch(row: UniverseCandidate, *, on: bool, actor: str) -> None:

@@ -1,10 +1,10 @@
 """What a decision saw: stored once under its own fingerprint, and put again from there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from ai.domain.prompt import PROMPT_VERSION, Message, render_messages
+from ai.domain.prompt import PROMPT_VERSION
 from ai.domain.question_json import question_from_json, question_to_json
 from ai.domain.types import AnalysisQuestion
 from risk.domain.limits import LIMIT_NAMES
@@ -14,7 +14,7 @@ from trading.analysis.sealed_facts import sealed, unsealed
 from trading.analysis.strategies import content_of
 from trading.core import settings
 from trading.errors import RecordError
-from trading.models import AgentStatus, AIDecision, DecisionRecord, Strategy
+from trading.models import AgentStatus, DecisionRecord, Strategy
 
 FORMAT = 1
 SETTINGS_KEPT = (
@@ -78,26 +78,6 @@ def read_record(record: DecisionRecord) -> SeenRecord:
     if facts.get("format") != FORMAT:
         raise RecordError(f"the record {record} is of format {facts.get('format')}, not of {FORMAT}")
     return SeenRecord(question_from_json(facts["question"]), facts)
-
-
-def question_again(decision: AIDecision) -> list[Message]:
-    """Return the messages that were put before the decision's model, rendered anew from the record.
-
-    Raises:
-        RecordError: no model was asked, or it was asked with another version of the prompt.
-    """
-    call, record = decision.model_call, decision.record
-    if call is None or record is None:
-        raise RecordError(f"no model was asked for the decision on {decision.symbol}")
-    seen = read_record(record)
-    if seen.facts["prompt_version"] != PROMPT_VERSION:
-        raise RecordError(
-            f"asked with prompt {seen.facts['prompt_version']}, this version renders {PROMPT_VERSION};"
-            " the messages as they were are in the model call"
-        )
-    by_symbol = {facts.symbol: facts for facts in seen.question.symbols}
-    batch = tuple(by_symbol[symbol] for symbol in call.symbols)
-    return render_messages(replace(seen.question, symbols=batch))
 
 
 def _price(scene: Scene, symbol: str) -> dict[str, object]:

@@ -6,12 +6,14 @@ from uuid import UUID
 
 import structlog
 from django.db import models, transaction
-from django.db.models import Max
+from django.db.models import Max, Value
+from django.db.models.functions import Greatest
 
 from trading.core.causation import current_cause
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
+from trading.models.event import TransactionIdField, this_transaction
 
 log = structlog.get_logger(__name__)
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
@@ -57,12 +59,13 @@ def apply(
     where: models.Q | None = None,
     **facts: Any,
 ) -> bool:
-    """Move ``row`` along its machine, if it still has the status we read.
+    """Move the row along its machine in the database, if it still has the status that ``row`` was read with.
 
-    The event's type is ``<machine>.<event>``; ``facts`` become its payload beside ``from`` and ``to``.
+    The event's type is ``<machine>.<event>``; ``facts`` become its payload beside ``from`` and ``to``. ``row`` itself
+    stays as it was read, for the caller's transaction may still roll back: whoever goes on with it reads it anew.
 
     Args:
-        changes: further columns to set in the same update.
+        changes: further columns to set in the same update; values, or expressions such as ``F("attempts") + 1``.
         where: a further condition, e.g. an expired lease.
 
     Returns:
@@ -88,8 +91,6 @@ def apply(
         )
     ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
     log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
-    for name, value in {"status": target, **values}.items():
-        setattr(row, name, value)
     return True
 
 
@@ -128,6 +129,7 @@ def append_event(
     sequence gapless; the unique constraint catches whoever does not.
     """
     of_aggregate = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id)
+    before = of_aggregate.order_by("-sequence").only("sequence", "transaction_id").first()
     public = None
     if public_type(event_type, payload):
         published = of_aggregate.filter(public_sequence__isnull=False)
@@ -135,10 +137,19 @@ def append_event(
     return Event.objects.create(
         aggregate_type=aggregate_type,
         aggregate_id=aggregate_id,
-        sequence=(of_aggregate.aggregate(last=Max("sequence"))["last"] or 0) + 1,
+        sequence=before.sequence + 1 if before else 1,
         type=event_type,
         payload=dict(payload),
         cycle_id=cycle_id,
         causation_id=current_cause(),
         public_sequence=public,
+        transaction_id=_number_after(before),
     )
+
+
+def _number_after(before: Event | None) -> Any:
+    """Return the transaction's id, or that of the event before it: of an aggregate the stream tells none too early."""
+    own = this_transaction()
+    if before is None or before.transaction_id is None:
+        return own
+    return Greatest(own, Value(before.transaction_id, output_field=TransactionIdField()))

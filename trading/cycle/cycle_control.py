@@ -37,6 +37,7 @@ def stop(*, actor: str, reason: str = "") -> Cycle:
     cycle = _required()
     if not cycles.abort_cycle(cycle, reason=_words(STOPPED_BY, actor, reason)):
         raise CycleStateError("the cycle ended, or changed, in this moment; look at it again")
+    cycle.refresh_from_db()
     return cycle
 
 
@@ -71,6 +72,7 @@ def pause(*, actor: str, reason: str = "") -> Cycle:
     )
     if not paused:
         raise CycleStateError("the cycle ended, or changed, in this moment; look at it again")
+    cycle.refresh_from_db()
     return cycle
 
 
@@ -92,6 +94,7 @@ def resume(*, actor: str) -> tuple[Cycle, CycleStage]:
     stage = pausing.go_on(cycle, actor=actor)
     if stage is None:
         raise CycleStateError("the cycle ended, or changed, in this moment; look at it again")
+    cycle.refresh_from_db()
     return cycle, stage
 
 

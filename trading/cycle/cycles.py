@@ -109,6 +109,7 @@ def _insert(cycle: Cycle, *, is_halted: bool) -> None:
         )
         if is_halted:
             abort_cycle(cycle, reason="kill_switch")
+            cycle.refresh_from_db()
             return
         mark_looked_at(cycle.symbols, cycle.started_at)
         AgentStatus.objects.filter(pk=1).update(
@@ -167,41 +168,42 @@ def abort_cycle(cycle: Cycle, *, reason: str) -> bool:
                 changes={"reason": "cycle_aborted", "reason_detail": reason, "settled_at": now},
                 reason="cycle_aborted",
             )
-        ended = transitions.apply(
-            cycle, "abort", changes=_end_columns(cycle, now, reason=reason), reason=reason
-        )
+        ended = _end(cycle, "abort", at=now, reason=reason)
         transaction.set_rollback(not ended)
     return ended
 
 
 def fail_cycle(cycle: Cycle, *, reason: str) -> bool:
     """End a cycle that could not do its work; return whether this call ended it."""
-    return transitions.apply(
-        cycle, "fail", changes=_end_columns(cycle, timezone.now(), reason=reason), reason=reason
-    )
+    return _end(cycle, "fail", at=timezone.now(), reason=reason)
 
 
 def complete_cycle(cycle: Cycle) -> bool:
     """End a cycle whose work is done; return whether this call ended it."""
-    columns = _end_columns(cycle, timezone.now())
-    completed = transitions.apply(cycle, "complete", changes=columns, **columns["metrics"])
-    if completed:
-        log.info("cycle_completed", cycle_id=str(cycle.pk), **columns["metrics"])
-    return completed
+    return _end(cycle, "complete", at=timezone.now())
 
 
-def _end_columns(cycle: Cycle, now: datetime, *, reason: str = "") -> dict[str, Any]:
-    AgentStatus.objects.filter(pk=1, current_cycle_id=cycle.pk).update(
-        is_running=False, current_cycle_id=None
-    )
-    return {
+def _end(cycle: Cycle, event: str, *, at: datetime, reason: str = "") -> bool:
+    """Move the cycle to its end and, in the same transaction, the agent to idle; False when it moved before us."""
+    metrics = cycle_metrics(cycle, at)
+    columns = {
         "stage": CycleStage.ENDED,
-        "stage_at": now,
-        "ended_at": now,
+        "stage_at": at,
+        "ended_at": at,
         "lease_until": None,
         "reason": reason,
-        "metrics": cycle_metrics(cycle, now),
+        "metrics": metrics,
     }
+    facts = metrics if event == "complete" else {"reason": reason}
+    with transaction.atomic():
+        ended = transitions.apply(cycle, event, changes=columns, **facts)
+        if ended:
+            AgentStatus.objects.filter(pk=1, current_cycle_id=cycle.pk).update(
+                is_running=False, current_cycle_id=None
+            )
+    if ended and event == "complete":
+        log.info("cycle_completed", cycle_id=str(cycle.pk), **metrics)
+    return ended
 
 
 def ready_to_finish(cycle_id: UUID) -> bool:

@@ -44,7 +44,7 @@ def pause_cycle(cycle_id: UUID, *, error: UnavailableError, stages: Sequence[Cyc
             "cycle_paused",
             error=error,
             operation=error.operation,
-            state=f"{cycle.status}, {cycle.stage}",
+            state=f"{CycleStatus.PAUSED.value}, {cycle.stage}",
             cycle_id=cycle_id,
         )
     return paused

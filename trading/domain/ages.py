@@ -14,11 +14,6 @@ TOLERANCE = timedelta(seconds=2)
 SLACK = timedelta(seconds=30)
 
 
-def age_of(moment: datetime | None, now: datetime) -> timedelta | None:
-    """Return how old ``moment`` is; below zero where it lies in the future, None where it is not known."""
-    return None if moment is None else now - moment
-
-
 def is_fresh(moment: datetime | None, now: datetime, longest: timedelta) -> bool:
     """Return whether what was read at ``moment`` is at most ``longest`` old, inclusive, and not from the future."""
     return moment is not None and is_fresh_age(now - moment, longest)

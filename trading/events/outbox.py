@@ -4,11 +4,12 @@ A row is in it from its own transaction's commit on, until ``mark_published``. T
 a row which commits late: what is not marked is found, by a partial index that is empty while the relay keeps up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Min
 from django.utils import timezone
 
@@ -65,27 +66,22 @@ def mark_published(events: Sequence[Event]) -> None:
     Event.objects.filter(pk__in=[event.pk for event in events]).update(published_at=timezone.now())
 
 
+def forget_foreign_numbers() -> int:
+    """Take the numbers of transactions off events that a backup brought from another cluster; return how many.
+
+    Such a number lies ahead of this cluster's: the event, and what follows in its aggregate, would wait for long.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE events SET transaction_id = NULL"
+            " WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot())"
+        )
+        return int(cursor.rowcount)
+
+
 def backlog() -> Backlog:
     """Return how far publishing is behind."""
     waiting = Event.objects.unpublished()
     count = waiting.order_by()[:COUNTED_AT_MOST].count()
     oldest = waiting.aggregate(oldest=Min("occurred_at"))["oldest"] if count else None
     return Backlog(count, timezone.now() - oldest if oldest else timedelta(0))
-
-
-def reread(source: str, aggregate: str, sequences: range) -> Mapping[int, dict[str, Any]]:
-    """Return published events of an aggregate from our log, by their sequence; nothing of other sources.
-
-    Args:
-        aggregate: as in an event's ``subject``: type, slash, id.
-    """
-    if source != our_source():
-        return {}
-    kind, _, pk = aggregate.partition("/")
-    rows = Event.objects.filter(
-        aggregate_type=kind,
-        aggregate_id=pk,
-        public_sequence__gte=sequences.start,
-        public_sequence__lt=sequences.stop,
-    )
-    return {row.public_sequence: published_form(row, source=source) for row in rows if row.public_sequence}

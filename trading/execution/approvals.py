@@ -145,6 +145,7 @@ def _reject(approval: Approval, user: User, reason: str) -> AnswerReport:
             "settled_at": timezone.now(),
         }
         transitions.apply(decision, "reject", changes=changes, actor=user.get_username(), reason=reason)
+    decision.refresh_from_db(fields=["status", *changes])
     return AnswerReport(decision, Outcome.REJECTED, price_then=decision.price)
 
 

@@ -34,6 +34,7 @@ def compensate(saga: Saga, order: Order) -> None:
     _, reason = DECISION_EVENTS[OrderStatus(order.status)]
     words = order.broker_message or reason
     if transitions.apply(saga, "compensate", changes={"error": words}, reason=reason):
+        saga.refresh_from_db(fields=["status", "error"])
         undo(saga)
 
 

@@ -60,8 +60,10 @@ def _claim(decision_id: UUID) -> AIDecision | None:
         return None  # the broker is down: it is taken up when the cycle goes on, or expires with it
     free = Q(status=DecisionStatus.PENDING) | is_over("lease_until", now, CLAIM_LEASE)
     changes = {"lease_until": now + CLAIM_LEASE, "attempts": F("attempts") + 1}
-    claimed = transitions.apply(decision, "claim", changes=changes, where=free)
-    return decision if claimed else None
+    if not transitions.apply(decision, "claim", changes=changes, where=free):
+        return None
+    decision.refresh_from_db(fields=["status", *changes])
+    return decision if decision.lease_until == changes["lease_until"] else None
 
 
 def _expired(decision: AIDecision) -> bool:

@@ -37,7 +37,6 @@ class MarketTime:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._asked = False
-        self._read_at = monotonic()
         self.now = market_now()
         self.is_open: bool | None = stocks_trade_now()
 
@@ -94,9 +93,10 @@ class Chain:
     """How a class of symbols is asked.
 
     Args:
+        sources: asked in this order.
         compare: ask every source for everything, and keep the second opinions.
-        fallback_share: what a task may take of the cycle's shared budget where Redis is away.
-        spent: whether sources behind the first are limited by that budget.
+        limited: whether sources behind the first are limited by the cycle's shared budget of requests.
+        fallback_share: what a task may take of that budget where Redis is away.
     """
 
     sources: Sequence[QuoteSource]

@@ -60,7 +60,7 @@ DROP FUNCTION note_decision, note_decision_of, note_decision_of_order, note_exit
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("trading", "0015_api_tokens"),
+        ("trading", "0017_event_transaction_ids"),
     ]
 
     operations = [

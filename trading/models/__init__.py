@@ -21,7 +21,7 @@ from trading.models.portfolio import EquitySnapshot, Position
 from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.request_key import RequestKey
 from trading.models.saga import Saga, SagaStep
-from trading.models.subscription import EventStream, HandledEvent, HeldEvent, ParkedEvent, TradeProposal
+from trading.models.subscription import HandledEvent, ParkedEvent, TradeProposal
 
 __all__ = [
     "AIDecision",
@@ -34,11 +34,9 @@ __all__ = [
     "DecisionRecord",
     "EquitySnapshot",
     "Event",
-    "EventStream",
     "Fill",
     "HandledEvent",
     "Heartbeat",
-    "HeldEvent",
     "MarketSnapshot",
     "MetricTotals",
     "Mode",

@@ -1,10 +1,43 @@
 """The log of every transition, written in the transition's transaction; what others may see of it is the outbox."""
 
+from typing import TYPE_CHECKING, Any
+
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Func, Q, Value
 from uuid6 import uuid7
 
 POSITIONS = "events_position"
+
+
+if TYPE_CHECKING:
+    IntegerColumn = models.Field[int | None, int | None]
+else:
+    IntegerColumn = models.Field
+
+
+class TransactionIdField(IntegerColumn):
+    """The id of a transaction, as PostgreSQL counts them for ever (``xid8``), as an int.
+
+    It means something within one cluster of PostgreSQL only: see ``outbox.forget_foreign_numbers``.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """Return the column's type."""
+        return "xid8"
+
+    def from_db_value(self, value: str | None, *_: Any) -> int | None:
+        """Return what psycopg2 brings as text as a number."""
+        return None if value is None else int(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the number as text, for the server knows no way from an integer to ``xid8``."""
+        return str(value) if isinstance(value, int) else value
+
+
+def this_transaction() -> Func:
+    """Return the expression of the id of the transaction under way, which gets one by it."""
+    return Func(function="pg_current_xact_id", output_field=TransactionIdField())
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -20,6 +53,9 @@ class Event(models.Model):
     ``published_at`` is null until the relay has the transport's word for it. ``causation_id`` names the event or
     message that caused it. ``position`` is drawn by the database while the aggregate's lock is held, so its order is
     right within an aggregate, whatever clocks and ids say; it is no cursor, for transactions commit in another order.
+    ``transaction_id`` and ``position`` together are one: the id is the writing transaction's, or, where that is higher,
+    the one that the event before it in its aggregate has. Null: it was written before there was this column, or in
+    another cluster of PostgreSQL; such events come before all others.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -34,6 +70,8 @@ class Event(models.Model):
     public_sequence = models.PositiveIntegerField(null=True)
     published_at = models.DateTimeField(null=True)
     position = models.BigIntegerField(db_default=Func(Value(POSITIONS), function="nextval"), editable=False)
+
+    transaction_id = TransactionIdField(null=True, db_default=this_transaction(), editable=False)
 
     objects = EventQuerySet.as_manager()
 
@@ -59,6 +97,8 @@ class Event(models.Model):
                 name="events_position_closed",
                 condition=Q(type="position.closed"),
             ),
+            # Read by the event stream.
+            models.Index(fields=["transaction_id", "position"], name="events_by_transaction"),
             # Read by the relay: the outbox. Empty while it keeps up.
             models.Index(
                 fields=["position"],

@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class MetricTotals(models.Model):
-    """The one row of totals over everything recorded before ``counted_until``; see ``services.metric_totals``.
+    """The one row of totals over everything recorded before ``counted_until``; see ``metric_totals``.
 
     ``after_position``: events up to there are counted already, although their times may come by again.
     """

@@ -1,4 +1,4 @@
-"""What consumers of events remember: what was handled, what waits for its turn, what could not be taken."""
+"""What consumers of events remember: what was handled, what could not be taken."""
 
 from django.conf import settings
 from django.db import models
@@ -8,7 +8,7 @@ from uuid6 import uuid7
 from trading.models.decision import AIDecision
 from trading.models.market import Strategy
 
-CONSUMER_LENGTH, SOURCE_LENGTH, ID_LENGTH, AGGREGATE_LENGTH = 40, 200, 200, 140
+CONSUMER_LENGTH, SOURCE_LENGTH, ID_LENGTH = 40, 200, 200
 
 
 class HandledEvent(models.Model):
@@ -35,53 +35,6 @@ class HandledEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.consumer}: {self.event_id} {self.outcome}"
-
-
-class EventStream(models.Model):
-    """How far a consumer is with one aggregate of one source."""
-
-    id = models.BigAutoField(primary_key=True)
-    consumer = models.CharField(max_length=CONSUMER_LENGTH)
-    source = models.CharField(max_length=SOURCE_LENGTH)
-    aggregate = models.CharField(max_length=AGGREGATE_LENGTH)
-    last_sequence = models.PositiveBigIntegerField()
-    updated_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        db_table = "event_streams"
-        constraints = [
-            models.UniqueConstraint(
-                name="one_stream_per_aggregate", fields=["consumer", "source", "aggregate"]
-            )
-        ]
-        # Read by maintenance, which forgets aggregates that nothing has happened to for long.
-        indexes = [models.Index(fields=["updated_at"], name="event_streams_in_time")]
-
-    def __str__(self) -> str:
-        return f"{self.consumer}: {self.aggregate} at {self.last_sequence}"
-
-
-class HeldEvent(models.Model):
-    """An event that came before an earlier one of its aggregate; kept here until that has come, or is given up."""
-
-    id = models.BigAutoField(primary_key=True)
-    consumer = models.CharField(max_length=CONSUMER_LENGTH)
-    source = models.CharField(max_length=SOURCE_LENGTH)
-    aggregate = models.CharField(max_length=AGGREGATE_LENGTH)
-    sequence = models.PositiveBigIntegerField()
-    body = models.TextField()
-    held_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        db_table = "held_events"
-        constraints = [
-            models.UniqueConstraint(
-                name="one_held_event_per_sequence", fields=["consumer", "source", "aggregate", "sequence"]
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.consumer}: {self.aggregate} {self.sequence}"
 
 
 class ParkedEvent(models.Model):

@@ -152,7 +152,9 @@ def _log(event: str, order: Order, error: ConnectorError | StaleAttemptError) ->
 
 
 def _claim(order: Order, *, may_post: bool) -> bool:
-    """Take the lease; only what may post counts as submitted, or looking it up would keep it from QUIET.
+    """Take the lease, and read the order anew; False where somebody else has it.
+
+    Only what may post counts as submitted, or looking it up would keep it from QUIET.
 
     A lease or a submission from the future is from before a clock stepped back: the first has run out, the
     second counts from now on.
@@ -160,10 +162,14 @@ def _claim(order: Order, *, may_post: bool) -> bool:
     now = timezone.now()
     longest = now + REQUEST_LEASE + TOLERANCE
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=longest)
-    changes: dict[str, Any] = {"lease_until": now + REQUEST_LEASE, "attempts": F("attempts") + 1}
+    lease_until = now + REQUEST_LEASE
+    changes: dict[str, Any] = {"lease_until": lease_until, "attempts": F("attempts") + 1}
     if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
         changes["submitted_at"] = now
-    return transitions.apply(order, "submit", changes=changes, where=free)
+    if not transitions.apply(order, "submit", changes=changes, where=free):
+        return False
+    order.refresh_from_db(fields=["status", *changes])
+    return order.lease_until == lease_until  # else it ran out, and was taken over, in between
 
 
 def _look_up(order: Order) -> BrokerOrder | None:

@@ -12,14 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
-from django.db.models import F, Sum
 from django.utils import timezone
 
 from ai.builtin import LABEL as BUILTIN_ANALYST
 from risk.models import KillSwitch, RiskLimits
 from risk.services import book, switch
 from trading.domain.ages import is_fresh
-from trading.domain.order_ids import Purpose
 from trading.market.market_time import market_now
 from trading.models import (
     AgentStatus,
@@ -29,9 +27,9 @@ from trading.models import (
     EquitySnapshot,
     Event,
     Heartbeat,
-    Order,
     Position,
 )
+from trading.safety.protection import unprotected_positions
 
 STALE_AFTER = timedelta(minutes=5)
 SYNTHETIC = "synthetic"
@@ -166,17 +164,8 @@ def standing() -> Standing:
         world=_world(agent, simulated=simulated),
         analyst=", ".join(django_settings.ENVIRONMENT.ai_models) or BUILTIN_ANALYST,
         approvals_open=Approval.objects.waiting(timezone.now()).count(),
-        unprotected=unprotected_positions() if engagement else (),
+        unprotected=tuple(unprotected_positions()) if engagement else (),
     )
-
-
-def unprotected_positions() -> tuple[str, ...]:
-    """Return the symbols of which some is held without a live stop order at the broker, in order."""
-    stops = Order.objects.live().filter(purpose=Purpose.STOP_LOSS, broker_order_id__isnull=False)
-    left = F("quantity") - F("filled_quantity")
-    covered = dict(stops.values_list("symbol").annotate(covered=Sum(left)).order_by())
-    held = Position.objects.order_by("symbol").values_list("symbol", "quantity")
-    return tuple(symbol for symbol, quantity in held if covered.get(symbol, ZERO) < abs(quantity))
 
 
 def _world(agent: AgentStatus, *, simulated: bool) -> str:

@@ -21,11 +21,11 @@ from django.db import InterfaceError, OperationalError, connection
 from risk.errors import SwitchStateError
 from risk.models import KillSwitch
 from risk.services import switch
-from trading.domain.order_ids import Purpose
-from trading.models import Order, Position
+from trading.models import Order
 from trading.safety import senders, switch_follow_up
 from trading.safety.entry_cancels import cancel_open_entries
 from trading.safety.flatten import FlattenReport, flatten_positions
+from trading.safety.protection import unprotected_positions
 
 log = structlog.get_logger(__name__)
 CANCEL_SECONDS = 4.0
@@ -93,13 +93,10 @@ def engage(
 
 def remaining() -> Remaining:
     """Return what is open by our record; needs only the database."""
-    live = Order.objects.live()
-    protected = live.filter(purpose=Purpose.STOP_LOSS).values("symbol")
+    live = Order.objects.live().order_by("created_at")
     return Remaining(
-        open_orders=list(live.order_by("created_at").values_list("client_order_id", flat=True)),
-        unprotected_positions=list(
-            Position.objects.exclude(symbol__in=protected).values_list("symbol", flat=True)
-        ),
+        open_orders=list(live.values_list("client_order_id", flat=True)),
+        unprotected_positions=unprotected_positions(),
     )
 
 

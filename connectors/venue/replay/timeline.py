@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from connectors.venue.errors import VenueInputError
-from connectors.venue.wire import NEW_YORK, new_york, stamp
+from connectors.venue.wire import NEW_YORK, stamp
 from connectors.venue.world.model import World, day_date
 
 DAY_SECONDS = 86_400
@@ -134,8 +134,3 @@ def parse_start(text: str) -> float:
             "(New York time); correct it."
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=NEW_YORK)).timestamp()
-
-
-def session_date_label(opening: float) -> str:
-    """Return the New York date of a session as ``2020-10-15``."""
-    return new_york(opening).date().isoformat()

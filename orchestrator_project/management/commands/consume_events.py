@@ -13,7 +13,7 @@ from orchestrator_project.standby import work_alone
 from trading.analysis import proposals
 from trading.core import heartbeats
 from trading.core.work import Work
-from trading.events.consuming import Subscription, give_up_gaps, take
+from trading.events.consuming import Subscription, take
 from trading.events.subscriptions import CONSUMER, QUEUE, TOPICS, our_subscription
 from trading.tasks import launch, revive
 
@@ -64,14 +64,13 @@ def _consume(queue: EventQueue, subscription: Subscription, stop: threading.Even
             taken += 1
         if time.monotonic() >= tick_at:
             tick_at = time.monotonic() + TICK_SECONDS
-            _tick(subscription, taken)
+            _tick(taken)
         if once and delivery is None:
-            _tick(subscription, taken)
+            _tick(taken)
             return
 
 
-def _tick(subscription: Subscription, taken: int) -> None:
-    _follow(give_up_gaps(subscription))
+def _tick(taken: int) -> None:
     cycle = proposals.start_waiting()
     if cycle is not None:
         launch(cycle)

@@ -13,9 +13,8 @@ from ai.domain.types import HoldReason
 from ai.models import ModelCall
 from ai.results import AnalysisResult
 from ai.routing import breaker_of
-from ai.services import analyse
 from tests.ai.chat_server import API_KEY, ChatServer
-from tests.ai.factories import make_question
+from tests.ai.factories import analyse, make_question
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SYMBOLS = tuple(f"S{number}" for number in range(6))

@@ -17,9 +17,8 @@ from ai.domain.types import HoldReason
 from ai.models import ModelCall, ModelPrice
 from ai.results import AnalysisResult
 from ai.routing import is_local
-from ai.services import analyse
 from tests.ai.chat_server import API_KEY, ChatServer, decide_all, envelope, replying
-from tests.ai.factories import make_question
+from tests.ai.factories import analyse, make_question
 
 SYMBOLS = tuple(f"S{number}" for number in range(6))
 MINI = "openai/gpt-4o-mini"

@@ -1,7 +1,7 @@
 """What the paper account answers, in our types."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,6 @@ from connectors.base import (
     BrokerFill,
     BrokerPosition,
     MarketClock,
-    MarketSession,
     Side,
 )
 from connectors.errors import RejectedError, UnavailableError
@@ -68,24 +67,6 @@ def test_clock_is_utc_to_the_microsecond(server: ProviderServer, broker: AlpacaB
         next_open=datetime(2020, 10, 16, 13, 30, tzinfo=UTC),
         next_close=datetime(2020, 10, 15, 20, tzinfo=UTC),
     )
-
-
-def test_calendar_knows_short_sessions_and_both_bounds(server: ProviderServer, broker: AlpacaBroker) -> None:
-    server.on(
-        "GET",
-        "/v2/calendar",
-        Answer([*samples.CALENDAR, {"date": "2020-11-30", "open": "09:30", "close": "16:00"}]),
-    )
-
-    sessions = broker.calendar(date(2020, 11, 25), date(2020, 11, 27))
-
-    assert [session.session_date.day for session in sessions] == [25, 27]
-    assert sessions[1] == MarketSession(
-        session_date=date(2020, 11, 27),
-        opens_at=datetime(2020, 11, 27, 14, 30, tzinfo=UTC),
-        closes_at=datetime(2020, 11, 27, 18, tzinfo=UTC),
-    )
-    assert server.seen[0].query == {"start": "2020-11-25", "end": "2020-11-27"}
 
 
 def test_assets_are_common_stocks_and_coins_in_dollars(server: ProviderServer, broker: AlpacaBroker) -> None:
@@ -162,6 +143,36 @@ def test_a_pair_that_nobody_lists_is_an_error(server: ProviderServer, broker: Al
 
     with pytest.raises(UnavailableError, match="field symbol is 'BTCEUR'"):
         broker.positions()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"symbol": ""}, {"side": "field symbol"}, {"qty": "field symbol"}],
+    ids=["none", "side", "quantity"],
+)
+def test_listing_is_asked_for_a_pair_that_is_not_known_and_for_nothing_else(
+    server: ProviderServer, broker: AlpacaBroker, odd: dict[str, str]
+) -> None:
+    """What a provider writes into a field decides nothing."""
+    server.on("GET", "/v2/positions", Answer([samples.position(**odd)]))
+
+    with pytest.raises(UnavailableError, match="field symbol"):
+        broker.positions()
+    assert [row.symbol for row in broker.holdings().unreadable] == [odd.get("symbol", "BTCUSD")]
+
+    assert {seen.path for seen in server.seen} == {"/v2/positions"}
+
+
+def test_unreadable_pair_among_holdings_is_looked_up_in_the_listing(
+    server: ProviderServer, broker: AlpacaBroker
+) -> None:
+    server.on("GET", "/v2/positions", Answer([samples.position(), samples.position(symbol="BTCEUR")]))
+    server.on("GET", "/v2/assets", Answer([samples.coin_asset("BTC/EUR")]))
+
+    held = broker.holdings()
+
+    assert [position.symbol for position in held.positions] == ["BTC/USD", "BTC/EUR"]
+    assert held.unreadable == ()
 
 
 @pytest.mark.parametrize("answer", [Answer([{"symbol": "AAPL"}]), Answer([7]), Answer({"positions": []})])

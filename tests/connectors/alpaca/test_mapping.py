@@ -116,14 +116,6 @@ def test_a_missing_account_field_is_named(name: str) -> None:
         mapping.account_from_wire(raw)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("date", "tomorrow"), ("open", "early"), ("close", None), ("date", 7)]
-)
-def test_a_malformed_calendar_field_is_named(name: str, value: Any) -> None:
-    with pytest.raises(UnavailableError, match=f"field {name} is"):
-        mapping.calendar_from_wire([samples.CALENDAR[0] | {name: value}])
-
-
 def test_a_fill_that_opens_a_short_is_a_sale() -> None:
     fields = Fields("alpaca", "fill", samples.fill(side="sell_short"))
 

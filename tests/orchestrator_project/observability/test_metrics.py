@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
-from orchestrator_project.observability import metric_totals
+from orchestrator_project.observability import metric_totals, metrics
 from orchestrator_project.observability.metric_kinds import MOST_LABEL_SETS, SPECS, Totals
 from orchestrator_project.observability.metric_totals import count_new
 from tests.factories import (
@@ -41,7 +43,7 @@ from tests.factories import (
 from tests.paths import ROOT
 from trading.access.api_tokens import issue_token
 from trading.core import transitions
-from trading.models import MetricTotals
+from trading.models import Event, MetricTotals
 
 GROWING = ("events", "ai_decisions", "orders", "fills", "trades", "model_calls", "cycles", "sagas",
            "equity_snapshots", "approvals", "risk_checks", "risk_reservations")  # fmt: skip
@@ -71,22 +73,24 @@ def begin_counting() -> None:
     )
 
 
+def moved(row: Any, event: str, **options: Any) -> None:
+    """Apply the event, and read the row as it now stands."""
+    assert transitions.apply(row, event, **options)
+    row.refresh_from_db()
+
+
 def traded() -> None:
     """Record what a cycle with one bought and one denied decision writes."""
     cycle = make_cycle(cycle_type="analysis", status="running")
     transitions.record_created(cycle)
     bought = make_decision(cycle=cycle, symbol="AAPL", action="buy", status="claimed")
-    transitions.apply(bought, "pass")
+    moved(bought, "pass")
     denied = make_decision(cycle=cycle, symbol="MSFT", action="buy", status="claimed")
     transitions.apply(denied, "deny", changes={"reason": "max_positions"}, reason="max_positions")
     order = make_order(decision=bought, reference_price=Decimal(100), status="created")
-    transitions.apply(order, "submit", changes={"submitted_at": timezone.now() - timedelta(seconds=2)})
-    transitions.apply(
-        order, "accept", changes={"acknowledged_at": order.submitted_at + timedelta(seconds=0.3)}
-    )
-    transitions.apply(
-        order, "fill", changes={"average_price": Decimal("100.15"), "filled_quantity": Decimal(1)}
-    )
+    moved(order, "submit", changes={"submitted_at": timezone.now() - timedelta(seconds=2)})
+    moved(order, "accept", changes={"acknowledged_at": order.submitted_at + timedelta(seconds=0.3)})
+    moved(order, "fill", changes={"average_price": Decimal("100.15"), "filled_quantity": Decimal(1)})
     transitions.apply(make_saga(order=order), "complete")
     transitions.apply(bought, "complete")
     transitions.apply(
@@ -142,7 +146,46 @@ def test_a_count_that_breaks_off_leaves_nothing_counted_twice(monkeypatch: pytes
 
 
 @database
-def test_what_lies_hours_back_is_caught_up_with() -> None:
+def test_scrape_reads_what_the_sweeper_counted_and_writes_nothing() -> None:
+    begin_counting()
+    traded()
+    Event.objects.update(occurred_at=timezone.now() - timedelta(seconds=30))
+    begun = MetricTotals.objects.get()
+
+    before = scrape()
+    untouched = MetricTotals.objects.get()
+    call_command("sweeper", "--once")
+    after = scrape()
+
+    assert value(before, "orders_total", status="filled") == 0
+    assert (untouched.counted_until, untouched.totals) == (begun.counted_until, {})
+    assert value(after, "orders_total", status="filled") == 1
+    assert value(before, "counters_behind_seconds") >= 60 > value(after, "counters_behind_seconds")
+
+
+@database
+def test_session_of_a_scrape_may_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_counting()
+    begun = MetricTotals.objects.get().counted_until
+    monkeypatch.setattr(metrics, "read_totals", count_new)
+
+    assert value(scrape(), "database_up") == 0
+    assert MetricTotals.objects.get().counted_until == begun
+
+
+@database
+def test_scrape_before_anything_was_counted_has_every_series_at_zero() -> None:
+    MetricTotals.objects.all().delete()
+
+    found = scrape()
+
+    assert value(found, "database_up") == 1
+    assert value(found, "orders_total", status="filled") == 0
+
+
+@database
+def test_what_lies_hours_back_is_caught_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metric_totals, "CATCH_UP_SECONDS", 60)
     now = timezone.now()
     MetricTotals.objects.update_or_create(
         pk=1, defaults={"counted_until": now - timedelta(hours=5), "totals": {}}

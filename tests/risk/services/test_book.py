@@ -19,7 +19,9 @@ THREADS, SYMBOLS_EACH = 16, 4
 
 
 def book_now() -> RiskBook:
-    return make_book(reserved=risk_book.reserved_by_symbol(), pending_symbols=risk_book.pending_symbols())
+    return make_book(
+        reserved=risk_book.reserved_by_symbol(), pending_symbols=risk_book.read_reserved().symbols
+    )
 
 
 def violations() -> list[str]:
@@ -132,7 +134,7 @@ def test_exit_reserves_its_symbol_but_takes_no_room() -> None:
     assert judgement.reservation is not None
     assert judgement.reservation.side == "sell"
     assert risk_book.reserved_by_symbol() == {}
-    assert risk_book.pending_symbols() == {"AAPL"}
+    assert risk_book.read_reserved().symbols == {"AAPL"}
 
 
 @pytest.mark.django_db
@@ -157,7 +159,7 @@ def test_reservation_is_released_exactly_once() -> None:
     assert sorted(released) == [False] * (THREADS - 1) + [True]
     reservation.refresh_from_db()
     assert reservation.release_reason == f"caller {released.index(True)}"
-    assert risk_book.pending_symbols() == frozenset()
+    assert risk_book.read_reserved().symbols == frozenset()
 
 
 @pytest.mark.django_db

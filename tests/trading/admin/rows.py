@@ -16,9 +16,7 @@ from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import (
     AgentStatus,
     BarHistory,
-    EventStream,
     HandledEvent,
-    HeldEvent,
     NoticeTopic,
     RuntimeSetting,
     StrategyVersion,
@@ -57,17 +55,11 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "trading.decisionrecord": lambda: _stored(sealed({})),
     "trading.equitysnapshot": lambda: make.make_equity(),
     "trading.event": lambda: make.make_event(),
-    "trading.eventstream": lambda: EventStream.objects.create(
-        consumer="test", source="urn:x", aggregate="order/1", last_sequence=1
-    ),
     "trading.fill": lambda: make.make_fill(),
     "trading.handledevent": lambda: HandledEvent.objects.create(
         consumer="test", source="urn:x", event_id="1"
     ),
     "trading.heartbeat": lambda: make.make_heartbeat(),
-    "trading.heldevent": lambda: HeldEvent.objects.create(
-        consumer="test", source="urn:x", aggregate="order/1", sequence=3, body="{}"
-    ),
     "trading.marketsnapshot": lambda: make.make_snapshot(),
     "trading.noticemessage": lambda: make.make_notice(),
     "trading.noticetopic": lambda: NoticeTopic.objects.create(topic="approvals"),

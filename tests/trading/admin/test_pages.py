@@ -46,12 +46,6 @@ RECORDS: dict[type[Model], Callable[[int], Any]] = {
     models.HandledEvent: lambda n: models.HandledEvent.objects.create(
         consumer="x", source="urn:x", event_id=f"event {n}"
     ),
-    models.HeldEvent: lambda n: models.HeldEvent.objects.create(
-        consumer="x", source="urn:x", aggregate="order/1", sequence=n + 1, body="{}"
-    ),
-    models.EventStream: lambda n: models.EventStream.objects.create(
-        consumer="x", source="urn:x", aggregate=f"order/{n}", last_sequence=1
-    ),
     models.NoticeMessage: lambda n: factories.make_notice(),
     models.NoticeTopic: lambda n: models.NoticeTopic.objects.create(topic=f"topic {n}", title="a title"),
     models.Heartbeat: lambda n: factories.make_heartbeat(f"process {n}"),

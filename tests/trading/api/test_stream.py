@@ -6,27 +6,30 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg2
 import pytest
-from django.utils import timezone
+from django.db import transaction
 
 from orchestrator_project.runtime.prepare import seed
 from orchestrator_project.web.lanes import THREADS
 from tests.e2e.system import environment
 from tests.factories import make_event, make_user
+from tests.risk.threads import beside
 from tests.trading.api.server import Server
 from tests.trading.scenes import ago
 from tests.waiting import wait_until
 from trading.access.api_tokens import issue_token
 from trading.api.views import stream
+from trading.core import transitions
+from trading.events.outbox import forget_foreign_numbers
 from trading.models import Event
-from trading.queries.event_stream import Place, events_after, newest_place
+from trading.queries.event_stream import Place, events_after, newest_place, place_of
 
 NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 
@@ -140,7 +143,7 @@ async def first(count: int, lines: AsyncIterator[bytes]) -> list[bytes]:
 
 
 def test_comment_shows_life_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = Place(timezone.now(), uuid4())
+    place = Place(7, 0)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0)
     monkeypatch.setattr(stream, "LOOK_SECONDS", 0)
     monkeypatch.setattr(stream, "_look", lambda place, _: ([], place))
@@ -152,24 +155,148 @@ def test_comment_shows_life_while_nothing_happens(monkeypatch: pytest.MonkeyPatc
     assert ended == lasting[:2]
 
 
-def test_event_of_a_transaction_still_open_is_waited_for(transactional_db: None) -> None:
+class Told:
+    """What a client of the stream gets from now on, look by look."""
+
+    def __init__(self) -> None:
+        self.place = newest_place()
+        self.ids: list[UUID] = []
+
+    def look(self) -> list[UUID]:
+        """Look once more; return all that was told since the beginning."""
+        found, self.place = events_after(self.place, {})
+        self.ids += [event.pk for event in found]
+        return self.ids
+
+    def wait_for(self, count: int) -> list[UUID]:
+        """Look until so many were told."""
+        return wait_until(lambda: self.look() if len(self.look()) >= count else [], what=f"{count} are told")
+
+
+def append() -> UUID:
+    """Append an event to one aggregate, the same each time, in the transaction under way."""
+    event = transitions.append_event(
+        aggregate_type="test", aggregate_id="1", event_type="test.happened", payload={}, cycle_id=None
+    )
+    return event.pk
+
+
+@contextlib.contextmanager
+def open_transaction(write: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Hold a transaction open beside us that has written something; what is yielded commits it."""
+    written, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with transaction.atomic():
+            write()
+            written.set()
+            assert over.wait(30)
+
+    with beside(work) as ended:
+        assert written.wait(30)
+
+        def commit() -> None:
+            over.set()
+            ended.result(30)
+
+        try:
+            yield commit
+        finally:
+            over.set()
+
+
+def test_event_of_a_transaction_still_open_is_neither_skipped_nor_told_early(transactional_db: None) -> None:
     """A later event that is committed first must not hide an earlier one."""
-    place = newest_place()
-    other = psycopg2.connect(environment()["DATABASE_URL"])
+    told = Told()
+    early: list[UUID] = []
+    with open_transaction(lambda: early.append(make_event().pk)) as commit:
+        late = make_event().pk
+
+        while_open = list(told.look())
+        commit()
+
+    assert while_open == []
+    assert told.wait_for(2) == [early[0], late]
+    assert told.look() == [early[0], late]
+
+
+def test_event_whose_process_stood_still_before_it_was_written_is_told(transactional_db: None) -> None:
+    """Its time was taken long before its first write: by time, all that came meanwhile was told already."""
+    told = Told()
+    quick = make_event().pk
+    assert told.wait_for(1) == [quick]
+
+    slow = make_event(occurred_at=ago(seconds=20))
+    Event.objects.filter(pk=slow.pk).update(occurred_at=ago(seconds=20))
+
+    assert told.wait_for(2) == [quick, slow.pk]
+
+
+def test_aggregates_events_are_told_in_their_order_whatever_transaction_was_first(
+    transactional_db: None,
+) -> None:
+    """The transaction that began first writes last, while a third one holds the stream back between the two."""
+    told = Told()
+    pks: dict[str, UUID] = {}
+    first_begins, may_write = threading.Event(), threading.Event()
+
+    def first_writer() -> None:
+        with transaction.atomic():
+            make_event()
+            first_begins.set()
+            assert may_write.wait(30)
+            pks["second"] = append()
+
+    with beside(first_writer) as ended:
+        assert first_begins.wait(30)
+        with open_transaction(make_event) as commit_third:
+            pks["first"] = append()
+            may_write.set()
+            ended.result(30)
+            while_open = list(told.look())
+            commit_third()
+    of_aggregate = [pk for pk in told.wait_for(4) if pk in pks.values()]
+
+    assert not set(while_open) & set(pks.values())
+    assert of_aggregate == [pks["first"], pks["second"]]
+
+
+def test_events_from_before_there_were_numbers_come_first(transactional_db: None) -> None:
+    old = [make_event().pk for _ in range(3)]
+    Event.objects.filter(pk__in=old).update(transaction_id=None)
+    new = make_event().pk
+    after_first = place_of(old[0])
+    assert after_first is not None
+
+    def all_told() -> Sequence[Event]:
+        found, _ = events_after(after_first, {})
+        return found if len(found) == 3 else []
+
+    assert [event.pk for event in wait_until(all_told, what="all are told")] == [*old[1:], new]
+
+
+def test_events_of_a_backup_from_another_cluster_do_not_hold_the_stream_back(transactional_db: None) -> None:
+    """There more transactions had been; what follows in an aggregate would wait for as many here."""
+    restored = append()
+    Event.objects.filter(pk=restored).update(transaction_id=2**40)
+
+    assert forget_foreign_numbers() == 1
+    told = Told()
+    following = append()
+
+    assert told.wait_for(1) == [following]
+    assert forget_foreign_numbers() == 0
+    assert Event.objects.get(pk=restored).transaction_id is None
+
+
+def test_stream_waits_for_no_transaction_of_another_database(transactional_db: None) -> None:
+    """Numbers are the server's: a transaction of another database of it writes no events of ours."""
+    told = Told()
+    url = urlsplit(environment()["DATABASE_URL"])
+    other = psycopg2.connect(url._replace(path="/postgres").geturl())
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_current_xact_id()")  # as after its first write
-    late = make_event()
+    mine = make_event().pk
 
-    held_back, place = events_after(place, {})
+    assert told.wait_for(1) == [mine]
     other.close()
-    told: list[Event] = []
-
-    def collect() -> bool:
-        nonlocal place
-        found, place = events_after(place, {})
-        told.extend(found)
-        return bool(told)
-
-    wait_until(collect, what="the event is told")
-    assert held_back == []
-    assert told == [late]

@@ -2,7 +2,7 @@
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from tests.factories import make_cycle, make_decision, make_order, make_saga
 from tests.risk.threads import at_once
@@ -21,7 +21,7 @@ def test_transition_writes_status_columns_and_event() -> None:
     moved = transitions.apply(order, "submit", changes={"attempts": 1}, why="first")
 
     assert moved
-    assert (order.status, order.attempts) == ("submitting", 1)
+    assert (order.status, order.attempts) == ("created", 0)
     stored = Order.objects.get(pk=order.pk)
     assert (stored.status, stored.attempts) == ("submitting", 1)
     event = Event.objects.get()
@@ -73,6 +73,24 @@ def test_event_and_status_are_written_together_or_not_at_all() -> None:
 
     assert Order.objects.get().status == "created"
     assert not Event.objects.exists()
+
+
+@pytest.mark.django_db
+def test_transition_that_its_caller_rolls_back_can_be_made_again() -> None:
+    order = make_order()
+    changes = {"attempts": F("attempts") + 1}
+
+    with transaction.atomic():
+        transitions.apply(order, "submit", changes=changes)
+        transaction.set_rollback(True)
+    after_rollback = (order.status, order.attempts)
+    moved = transitions.apply(order, "submit", changes=changes)
+
+    assert after_rollback == ("created", 0)
+    assert moved
+    order.refresh_from_db()
+    assert (order.status, order.attempts) == ("submitting", 1)
+    assert events_of(order) == ["order.submit"]
 
 
 @pytest.mark.django_db

@@ -1,10 +1,11 @@
 """A cycle starts once, moves under leases, and ends once, with its reason."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from tests.factories import (
@@ -18,7 +19,7 @@ from tests.factories import (
 )
 from tests.risk.threads import at_once, beside, wait_for_blocked
 from tests.trading.scenes import ago, change, events_of
-from trading.core import cycle_log
+from trading.core import cycle_log, transitions
 from trading.cycle import cycles
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, SlotTakenError
@@ -212,6 +213,42 @@ def test_abort_misses_no_decision_that_an_analysis_is_just_storing() -> None:
 
     assert aborted.result()
     assert AIDecision.objects.get(pk=decision_pk).status == "expired"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "end",
+    [
+        cycles.complete_cycle,
+        lambda cycle: cycles.fail_cycle(cycle, reason="no broker"),
+        lambda cycle: cycles.abort_cycle(cycle, reason="deadline"),
+    ],
+    ids=["complete", "fail", "abort"],
+)
+def test_agent_is_idle_once_its_cycle_has_ended_and_not_before(
+    end: Callable[[Cycle], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cycle, stale = start(), Cycle.objects.get()
+
+    def dies(**_: Any) -> None:
+        raise OperationalError("the process died in the middle")
+
+    monkeypatch.setattr(transitions, "append_event", dies)
+    with pytest.raises(OperationalError, match="in the middle"):
+        end(cycle)
+    monkeypatch.undo()
+    after_death = AgentStatus.objects.get()
+    Cycle.objects.filter(pk=cycle.pk).update(status="paused")
+    lost = end(stale)
+    after_loss = AgentStatus.objects.get()
+    Cycle.objects.filter(pk=cycle.pk).update(status="running")
+    ended = end(Cycle.objects.get())
+
+    assert (after_death.is_running, after_death.current_cycle_id) == (True, cycle.pk)
+    assert not lost
+    assert (after_loss.is_running, after_loss.current_cycle_id) == (True, cycle.pk)
+    assert ended
+    assert (AgentStatus.objects.get().is_running, AgentStatus.objects.get().current_cycle_id) == (False, None)
 
 
 @pytest.mark.django_db

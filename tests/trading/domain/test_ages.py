@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.domain.ages import SLACK, TOLERANCE, age_of, in_force, is_fresh, is_fresh_age, is_to_come
+from trading.domain.ages import SLACK, TOLERANCE, in_force, is_fresh, is_fresh_age, is_to_come
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SPANS = st.timedeltas(min_value=timedelta(hours=-3), max_value=timedelta(hours=3))
@@ -41,12 +40,6 @@ def test_whatever_the_step_a_lease_ends_within_its_longest(step: timedelta, long
 def test_what_is_not_known_is_neither_fresh_nor_in_force() -> None:
     assert not is_fresh(None, NOW, timedelta(days=1))
     assert not in_force(None, NOW, timedelta(days=1))
-    assert age_of(None, NOW) is None
-
-
-@pytest.mark.parametrize("seconds", [-7200, -85, 0, 85])
-def test_the_age_tells_the_future_by_its_sign(seconds: int) -> None:
-    assert age_of(NOW - timedelta(seconds=seconds), NOW) == timedelta(seconds=seconds)
 
 
 @given(ahead=SPANS)

@@ -18,8 +18,6 @@ EFFECTS = (
 def main() -> None:
     """Consume until killed."""
     django.setup()
-    from datetime import timedelta
-
     from django.conf import settings
     from django.db import connection
 
@@ -27,8 +25,7 @@ def main() -> None:
     from trading.core.process_lock import only_one
     from trading.core.work import Work
     from trading.domain.events.incoming import IncomingEvent
-    from trading.events.consuming import Subscription, give_up_gaps, take
-    from trading.events.outbox import reread
+    from trading.events.consuming import Subscription, take
 
     def note(event: IncomingEvent) -> list[Work]:
         with connection.cursor() as cursor:
@@ -38,7 +35,7 @@ def main() -> None:
             )
         return []
 
-    subscription = Subscription(NAME, {"*": note}, ordered=True, patience=timedelta(seconds=2), reread=reread)
+    subscription = Subscription(NAME, {"*": note})
     pause = threading.Event()
     while True:
         with only_one(NAME) as is_one:
@@ -51,8 +48,6 @@ def main() -> None:
                 if delivery is not None:
                     take(subscription, delivery.body)
                     queue.done(delivery)
-                else:
-                    give_up_gaps(subscription)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The consumers' library: once, in order, and what cannot be taken is put where a person sees it."""
+"""The consumers' library: once, and what cannot be taken is put where a person sees it."""
 
 import json
 from datetime import timedelta
@@ -11,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from tests.trading.events.load import write_event
 from trading.core.work import Work
 from trading.domain.events.incoming import IncomingEvent
 from trading.errors import BadEventError
-from trading.events import consuming, outbox
-from trading.events.consuming import Subscription, give_up_gaps, take
-from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent
+from trading.events import consuming
+from trading.events.consuming import Subscription, take
+from trading.models import HandledEvent, ParkedEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +35,7 @@ class Effects:
     def __init__(self, *errors: Exception, **options: Any) -> None:
         self.had: list[str] = []
         self.errors = list(errors)
-        self.subscription = Subscription("test", {"*": self._handle}, ordered=True, **options)
+        self.subscription = Subscription("test", {"*": self._handle}, **options)
 
     def _handle(self, event: IncomingEvent) -> list[Work]:
         if self.errors:
@@ -69,48 +68,13 @@ def test_what_a_crash_interrupts_is_had_when_it_comes_again() -> None:
     assert effects.had == ["e1"]
 
 
-def test_later_event_waits_for_the_earlier_in_a_table() -> None:
+def test_event_waits_for_no_earlier_one_of_its_aggregate() -> None:
     effects = Effects()
 
-    effects.take(message(1), message(3), message(4), message(3))
-    waiting = list(HeldEvent.objects.values_list("sequence", flat=True))
-    effects.take(message(2))
+    effects.take(message(3), message(1), message(3))
 
-    assert waiting == [3, 4]
-    assert effects.had == ["e1", "e2", "e3", "e4"]
-    assert not HeldEvent.objects.exists()
-
-
-def test_gap_that_stays_is_said_and_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    effects = Effects(patience=timedelta(0))
-    effects.take(message(1), message(4))
-
-    give_up_gaps(effects.subscription)
-
-    assert effects.had == ["e1", "e4"]
-    assert EventStream.objects.get().last_sequence == 4
-    assert "'missing': '2-3'" in caplog.text
-    assert "'lost': 2" in caplog.text
-
-
-def test_gap_is_filled_from_the_log_it_came_from() -> None:
-    ids = [write_event("reread") for _ in range(3)]
-    third = outbox.reread(outbox.our_source(), "kill_switch/reread", range(3, 4))[3]
-    effects = Effects(patience=timedelta(0), reread=outbox.reread)
-    effects.take(json.dumps(third))
-
-    give_up_gaps(effects.subscription)
-
-    assert effects.had == ids
-
-
-def test_patience_is_not_over_at_once() -> None:
-    effects = Effects()
-    effects.take(message(2))
-
-    give_up_gaps(effects.subscription)
-
-    assert effects.had == []
+    assert effects.had == ["e3", "e1"]
+    assert HandledEvent.objects.count() == 2
 
 
 @pytest.mark.parametrize(
@@ -168,7 +132,7 @@ def test_what_is_too_old_to_come_again_is_forgotten() -> None:
 
 
 class TestAnyOrder(TestCase):
-    """Whatever the order and the repeats, the effects are had once and in order."""
+    """Whatever the order and the repeats, each effect is had once, as the transport delivers."""
 
     @settings(max_examples=15, deadline=None)
     @given(
@@ -176,9 +140,9 @@ class TestAnyOrder(TestCase):
             lambda order: st.lists(st.sampled_from(order), max_size=4).map(lambda again: [*order, *again])
         )
     )
-    def test_any_order_with_repeats_has_each_once_in_order(self, order: list[int]) -> None:
+    def test_any_order_with_repeats_has_each_once_as_delivered(self, order: list[int]) -> None:
         effects = Effects()
 
         effects.take(*(message(n) for n in order))
 
-        assert effects.had == [f"e{n}" for n in range(1, 7)]
+        assert effects.had == [f"e{n}" for n in dict.fromkeys(order)]

@@ -178,6 +178,7 @@ class GateAndBook(RuleBasedStateMachine):
             return
         if row.status == "created":
             transitions.apply(row, "submit")
+            row.refresh_from_db()
         event = order.ended or ("partial_fill" if order.filled else "accept")
         order.heard = order.filled
         changes: dict[str, object] = {"filled_quantity": order.filled, "acknowledged_at": timezone.now()}

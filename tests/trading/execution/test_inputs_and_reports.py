@@ -68,8 +68,9 @@ def test_status_tells_what_is_open_from_the_database_alone() -> None:
     make_engagement()
     resting = make_order(symbol="AAPL", status="accepted")
     make_position("AAPL")
-    make_position("MSFT")
-    make_order(symbol="MSFT", side="sell", purpose="stop_loss", status="accepted")
+    held = make_position("MSFT")
+    stop = {"symbol": "MSFT", "side": "sell", "purpose": "stop_loss", "status": "accepted"}
+    make_order(**stop, quantity=held.quantity, broker_order_id="stop")
     out = io.StringIO()
 
     call_command("kill_switch", "status", "--json", stdout=out)
@@ -101,7 +102,7 @@ def test_fill_nobody_has_heard_of_counts_once(account: Outside) -> None:
 
     assert Position.objects.get().quantity == order.quantity
     assert risk_book.reserved_by_symbol() == {STOCK: 0}
-    assert risk_book.pending_symbols() == {STOCK}
+    assert risk_book.read_reserved().symbols == {STOCK}
 
 
 def sagas_order(saga: Saga) -> Order:

@@ -8,9 +8,8 @@ from django.utils import timezone
 from orchestrator_project.observability.metric_totals import count_new
 from orchestrator_project.runtime.event_lines import EventTail
 from tests.factories import make_event
-from tests.trading.scenes import ago
 from trading.models import Event, MetricTotals
-from trading.queries.event_stream import Place, events_after, newest_place
+from trading.queries.event_stream import events_after, newest_place, place_of
 
 HOURS = timedelta(hours=2)
 
@@ -47,10 +46,12 @@ def test_stream_tells_what_happens_after_a_step_back() -> None:
     before = saga_completes(HOURS)
     after = saga_completes(-timedelta(seconds=2))
 
-    found, place = events_after(Place(ago(seconds=-HOURS.total_seconds()), before.pk), {})
+    place = place_of(before.pk)
+    assert place is not None
+    found, place = events_after(place, {})
 
     assert [event.pk for event in found] == [after.pk]
-    assert place.occurred_at <= newest_place().occurred_at
+    assert place.transaction_id <= newest_place().transaction_id
     assert events_after(place, {})[0] == []
 
 

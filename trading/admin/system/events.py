@@ -1,4 +1,4 @@
-"""What came from outside: proposals, what waits for its turn, and messages that could not be taken."""
+"""What came from outside: proposals, and messages that could not be taken."""
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, labelled, status_label
 from trading.events.dead_letters import replay
 from trading.labels import COLOURS
-from trading.models import EventStream, HandledEvent, HeldEvent, ParkedEvent, TradeProposal
+from trading.models import HandledEvent, ParkedEvent, TradeProposal
 from trading.tasks import revive
 
 REPLAY = "replay_parkedevent"
@@ -71,22 +71,6 @@ class TradeProposalAdmin(GrowingRecordAdmin):
     def cycle(self, proposal: TradeProposal) -> str:
         """Link to the cycle that took it up."""
         return cycle_link(proposal.decision) if proposal.decision else "-"
-
-
-@admin.register(HeldEvent)
-class HeldEventAdmin(RecordAdmin):
-    """Events that came before an earlier one of their aggregate."""
-
-    list_display = ["held_at", "consumer", "source", "aggregate", "sequence"]
-
-
-@admin.register(EventStream)
-class EventStreamAdmin(GrowingRecordAdmin):
-    """How far consumers are, by aggregate."""
-
-    list_display = ["updated_at", "consumer", "source", "aggregate", "last_sequence"]
-    search_fields = ["aggregate__exact"]
-    ordering = ["-updated_at"]
 
 
 @admin.register(HandledEvent)
