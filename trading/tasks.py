@@ -20,7 +20,7 @@ from trading.core import cycle_log
 from trading.core.correlation import correlation_ids
 from trading.core.failures import log_failure
 from trading.core.providers import current_providers
-from trading.core.trace_spans import context_of_cycle, note_cycle, stage
+from trading.core.trace_spans import context_of_cycle, note_cycle, span
 from trading.core.work import Kind, Work
 from trading.cycle import cycles, fetching, finishing, pausing
 from trading.domain.statuses import CycleStage
@@ -307,7 +307,7 @@ def revive(work: Work) -> None:
     ids = correlation_ids(ID_OF.get(work.kind, "cycle_id"), str(work.id))
     with (
         bound_contextvars(**ids),
-        stage("revive", context=context_of_cycle(ids.get("cycle_id")), kind=work.kind.value),
+        span("revive", context=context_of_cycle(ids.get("cycle_id")), kind=work.kind.value),
     ):
         log.info("revived", kind=work.kind, id=str(work.id))
         _revive(work)

@@ -19,7 +19,7 @@ from risk.services import switch
 from trading.core import transitions
 from trading.core.failures import log_failure
 from trading.core.providers import current_providers
-from trading.core.trace_spans import stage
+from trading.core.trace_spans import span
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
@@ -95,12 +95,12 @@ def _advance(saga: Saga) -> None:
     order = saga.order
     if order.status in UNSENT:
         saga_steps.begin(saga, Step.SUBMIT_ORDER)
-        with stage(Step.SUBMIT_ORDER.value, symbol=order.symbol):
+        with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
             order = submit_order(order.pk)
     if order.acknowledged_at is not None:
         saga_steps.end(saga, Step.SUBMIT_ORDER, Outcome.COMPLETED, broker_order_id=order.broker_order_id)
     if order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
-        with stage(Step.CONFIRM_FILL.value, symbol=order.symbol):
+        with span(Step.CONFIRM_FILL.value, symbol=order.symbol):
             order = _confirm(saga, order)
     saga.order = order
     if not order.is_open:
@@ -160,13 +160,13 @@ def _settle(saga: Saga, order: Order) -> None:
     order.refresh_from_db()
     if order.filled_quantity > 0:
         if saga_steps.booked_quantity(saga) < order.filled_quantity:
-            with stage(Step.UPDATE_POSITION.value, symbol=order.symbol):
+            with span(Step.UPDATE_POSITION.value, symbol=order.symbol):
                 _book(saga, order)
     elif saga.status == SagaStatus.COMPENSATING:
-        with stage("undo", symbol=order.symbol):
+        with span("undo", symbol=order.symbol):
             compensation.undo(saga)
     elif saga.status in (SagaStatus.RUNNING, SagaStatus.FAILED):
-        with stage("compensate", symbol=order.symbol):
+        with span("compensate", symbol=order.symbol):
             compensation.compensate(saga, order)
 
 

@@ -32,7 +32,7 @@ from risk.services import locks, switch
 from trading.core import settings, transitions
 from trading.core.failures import log_failure
 from trading.core.providers import current_providers
-from trading.core.trace_spans import stage
+from trading.core.trace_spans import span
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.backoff import backoff_seconds
 from trading.domain.order_ids import Purpose
@@ -266,5 +266,5 @@ def post_order(attempt: Attempt) -> BrokerOrder:
         time_in_force=TimeInForce(order.time_in_force),
     )
     broker = _broker_for(order)
-    with stage("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():
+    with span("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():
         return broker.submit_order(request, permit=attempt.prove)
