@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Kind = Literal[
+FaultKind = Literal[
     "latency",
     "rate_limit",
     "error",
@@ -56,7 +56,7 @@ class FaultSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Kind
+    kind: FaultKind
     route: str = "*"
     times: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, ge=0)

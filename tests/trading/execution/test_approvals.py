@@ -14,7 +14,7 @@ from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
 from trading.core.settings import set_runtime_setting
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.domain.statuses import DecisionStatus
 from trading.execution import approvals, decision_execution, sagas
 from trading.execution.approvals import Outcome
@@ -207,14 +207,14 @@ def test_answer_that_was_not_carried_out_in_time_is_void(account: Outside, ada: 
     decision = wish(approved=True)
     Approval.objects.update(answered_at=ago(seconds=seconds))
 
-    assert Work(Kind.EXECUTE, decision.pk) in find_work()
+    assert Work(WorkKind.EXECUTE, decision.pk) in find_work()
     assert decision_execution.execute_decision(decision.pk) is None
 
     decision.refresh_from_db()
     assert (decision.status, decision.reason) == ("expired", "approval_expired")
     assert "not carried out within 300 s" in decision.reason_detail
     assert decision.settled_at is not None
-    assert Work(Kind.EXECUTE, decision.pk) not in find_work()
+    assert Work(WorkKind.EXECUTE, decision.pk) not in find_work()
     assert (Order.objects.count(), RiskCheck.objects.count(), account.posts()) == (0, 0, [])
     stages = timeline_of(decision.pk) or ()
     assert (stages[1].stage, stages[1].status) == ("risk_gate", "skipped")

@@ -34,7 +34,7 @@ from tests.trading.model_broker import OPEN, ModelBroker, S
 from tests.trading.scenes import wrong_stages
 from trading.core import providers, stages
 from trading.core.settings import set_runtime_setting
-from trading.core.work import Kind
+from trading.core.work import WorkKind
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
 from trading.execution import saga_steps
 from trading.execution.reconciliation import reconcile
@@ -109,9 +109,9 @@ class SagaMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         for work in find_work():
-            if work.kind == Kind.ADVANCE:
+            if work.kind == WorkKind.ADVANCE:
                 self.attempt(lambda pk=work.id: advance_saga(pk))
-            elif work.kind == Kind.SETTLE:
+            elif work.kind == WorkKind.SETTLE:
                 self.attempt(lambda pk=work.id: settle_order(pk))
 
     @rule()
