@@ -14,7 +14,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from orchestrator_project.session_limits import unlimited_statements
 from risk.models import RiskLimits
 from trading.core import settings, stages
-from trading.domain.runtime_settings import SPECS
+from trading.domain.runtime_settings import SETTINGS
 from trading.models import AgentStatus, RuntimeSetting, Strategy
 
 FIRST_OPERATOR = "admin"
@@ -55,7 +55,7 @@ def seed() -> str | None:
         AgentStatus.objects.get_or_create(
             pk=1, defaults={"mode": django_settings.ENVIRONMENT.orchestrator_mode}
         )
-        for spec in SPECS.values():
+        for spec in SETTINGS.values():
             RuntimeSetting.objects.get_or_create(
                 name=spec.name,
                 defaults={"value": str(spec.default), "unit": spec.unit, "description": spec.description},

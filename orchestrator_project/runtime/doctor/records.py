@@ -10,7 +10,7 @@ from risk.models import RiskLimits
 from risk.services import switch
 from trading.core import settings
 from trading.domain.ages import is_fresh_age
-from trading.domain.runtime_settings import SPECS
+from trading.domain.runtime_settings import SETTINGS
 from trading.errors import SettingError
 from trading.models import Asset, Strategy
 
@@ -20,14 +20,14 @@ ASSETS_MAX_AGE = timedelta(hours=25)  # listed at the start and by each maintena
 def runtime_settings() -> Answer:
     """Read every setting as a cycle does."""
     problems = []
-    for name in SPECS:
+    for name in SETTINGS:
         try:
             settings.runtime_value(name)
         except SettingError as error:
             problems.append(str(error))
     if problems:
         return failed("; ".join(problems), "correct it in the console: System, Settings")
-    return ok(f"{len(SPECS)} within their bounds")
+    return ok(f"{len(SETTINGS)} within their bounds")
 
 
 def assets() -> Answer:
