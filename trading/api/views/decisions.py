@@ -31,7 +31,7 @@ from trading.api.views.orders import FillSerializer, OrderSerializer, TradeSeria
 from trading.api.views.sagas import SagaStepSerializer
 from trading.domain.timeline import StageName, StageStatus
 from trading.execution import approvals
-from trading.execution.approvals import AnswerReport, Outcome
+from trading.execution.approvals import AnswerOutcome, AnswerReport
 from trading.models import AIDecision, Approval, Saga
 from trading.queries import listings
 from trading.queries.decision_story import DecisionStory, decision_story
@@ -154,7 +154,12 @@ class AnswerSerializer(ApiSerializer):
     """What came of an answer: prices in USD, what the decision saw and what the gate was given."""
 
     outcome = serializers.ChoiceField(
-        [Outcome.ORDERED.value, Outcome.DENIED.value, Outcome.UNDER_WAY.value, Outcome.REJECTED.value]
+        [
+            AnswerOutcome.ORDERED.value,
+            AnswerOutcome.DENIED.value,
+            AnswerOutcome.UNDER_WAY.value,
+            AnswerOutcome.REJECTED.value,
+        ]
     )
     decision_id = serializers.UUIDField(source="decision.pk")
     decision_status = serializers.CharField(source="decision.status")
@@ -228,15 +233,15 @@ def _answer(request: Request, pk: UUID, *, granted: bool, reason: str) -> Respon
     said = approvals.answer(approval, granted=granted, user=cast("User", request.user), reason=reason)
     if not said.counted:
         raise _not_counted(said)
-    if said.saga_id is not None or said.outcome is Outcome.UNDER_WAY:
+    if said.saga_id is not None or said.outcome is AnswerOutcome.UNDER_WAY:
         tasks.execute_soon(said.decision.pk)
     return Response(AnswerSerializer(said).data)
 
 
 def _not_counted(said: AnswerReport) -> Problem:
-    if said.outcome is Outcome.NO_PRICE:
+    if said.outcome is AnswerOutcome.NO_PRICE:
         return Problem(409, f"Nothing was done: {said.detail}.", kind="no-price", retry_after=5)
-    kind = "approval-expired" if said.outcome is Outcome.EXPIRED else "approval-answered"
+    kind = "approval-expired" if said.outcome is AnswerOutcome.EXPIRED else "approval-answered"
     return Problem(409, f"Nothing was done: {said.detail}.", kind=kind)
 
 
