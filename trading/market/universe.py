@@ -41,7 +41,7 @@ class Universe:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SymbolStanding:
     """How a symbol fared in a stored universe; no line: nothing spoke for it, or it could not be considered."""
 
     line: UniverseLine | None
@@ -85,13 +85,13 @@ def last_universe() -> Mapping[str, Any]:
     return chosen.order_by("-started_at").values_list("universe", flat=True).first() or {}
 
 
-def standings(record: Mapping[str, Any]) -> dict[str, Standing]:
+def symbol_standings(record: Mapping[str, Any]) -> dict[str, SymbolStanding]:
     """Return how each symbol of a stored universe fared."""
     classes: list[UniverseClass] = read_record(record)
     lines = [line for one in classes for line in (*one.taken, *one.waiting)]
     out = record.get("left_out", {})
-    return {line.symbol: Standing(line) for line in lines} | {
-        symbol: Standing(None, left_out=why) for symbol, why in out.items()
+    return {line.symbol: SymbolStanding(line) for line in lines} | {
+        symbol: SymbolStanding(None, left_out=why) for symbol, why in out.items()
     }
 
 

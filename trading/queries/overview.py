@@ -46,7 +46,7 @@ HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AgentStanding:
     """Where the agent stands, for the header of every page.
 
     ``state_reason`` says why trading is halted or reducing, "" while it is active. ``unprotected`` are the
@@ -152,12 +152,12 @@ def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
     return not is_fresh(moment, now or timezone.now(), STALE_AFTER)
 
 
-def standing() -> Standing:
+def agent_standing() -> AgentStanding:
     """Return the agent's standing in a few small reads; defaults before the first start."""
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     engagement = switch.current_engagement()
     simulated = django_settings.ENVIRONMENT.venue_enabled
-    return Standing(
+    return AgentStanding(
         mode=agent.mode,
         trading_state="halted" if engagement else agent.trading_state,
         engagement=engagement,

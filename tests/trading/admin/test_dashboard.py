@@ -88,7 +88,7 @@ def test_dashboard_says_that_prices_are_simulated_and_who_decides(login: Callabl
 def test_replayed_real_prices_are_called_so(prepared: None) -> None:
     factories.make_agent(world="replay of marketdata")
 
-    assert overview.standing().world == "local venue, replayed real prices"
+    assert overview.agent_standing().world == "local venue, replayed real prices"
 
 
 def test_dashboard_shows_money_exposure_positions_cycles_and_decisions(login: Callable[..., Client]) -> None:
