@@ -545,7 +545,7 @@ def test_cached_price_and_listing_of_before_a_step_back_are_not_used(account: Ou
     gone = make_asset("GONE", refreshed_at=ago(seconds=-7200))
 
     reused = fetching._reuse(
-        make_cycle().pk, [STOCK], fetching.MarketTime(portfolio.current_providers().broker)
+        make_cycle().pk, [STOCK], fetching.MarketClockReader(portfolio.current_providers().broker)
     )
     assets.refresh_assets()
 

@@ -28,7 +28,7 @@ from trading.market.prices import (
     ATTEMPT_SECONDS,
     FALLBACK_QUOTES_PER_CYCLE,
     Chain,
-    MarketTime,
+    MarketClockReader,
     Prices,
     collect,
     disagreement_words,
@@ -69,7 +69,7 @@ def fetch_stocks(cycle_id: UUID, symbols: Sequence[str], *, batch_count: int) ->
         batch_count: how many such tasks the cycle has; they share the slow source's requests.
     """
     providers = current_providers()
-    clock = MarketTime(providers.broker)
+    clock = MarketClockReader(providers.broker)
     if clock.stocks_closed():
         cycle_log.record_step(
             cycle_id, "stocks", count=0, missing=[], sources=[], seconds=0.0, skipped="market_closed"
@@ -84,7 +84,7 @@ def fetch_coins(cycle_id: UUID, symbols: Sequence[str]) -> int:
     """Store a snapshot for each coin that has a usable price; all sources are asked and compared."""
     providers = current_providers()
     chain = Chain(providers.coin_quotes, compare=True, limited=False, fallback_share=0)
-    return _fetch(cycle_id, "coins", symbols, chain, providers.coin_bars, MarketTime(providers.broker))
+    return _fetch(cycle_id, "coins", symbols, chain, providers.coin_bars, MarketClockReader(providers.broker))
 
 
 def fetch_account(cycle_id: UUID) -> None:
@@ -123,7 +123,7 @@ def _fetch(
     symbols: Sequence[str],
     chain: Chain,
     history: BarSource,
-    clock: MarketTime,
+    clock: MarketClockReader,
 ) -> int:
     began = timezone.now()
     deadline = settings.seconds("fetch_timeout")
@@ -165,7 +165,7 @@ def _store(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) ->
     )
 
 
-def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketTime) -> list[MarketSnapshot]:
+def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketClockReader) -> list[MarketSnapshot]:
     """Store again what an earlier cycle fetched a moment ago, with its own source and time (Lesson 7)."""
     if symbols and clock.now is None:
         clock.refresh()

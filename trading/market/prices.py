@@ -31,7 +31,7 @@ NO_ANSWER = "no positive price"
 HUNDRED = Decimal(100)
 
 
-class MarketTime:
+class MarketClockReader:
     """Market time for one fetch: as last read, and asked once more before it condemns a price."""
 
     def __init__(self, broker: Broker) -> None:
@@ -106,7 +106,7 @@ class Chain:
 
 
 def collect(
-    cycle_id: UUID, symbols: Sequence[str], chain: Chain, clock: MarketTime, within_seconds: float
+    cycle_id: UUID, symbols: Sequence[str], chain: Chain, clock: MarketClockReader, within_seconds: float
 ) -> Prices:
     """Ask the sources in turn until every symbol has a usable price or the time is up."""
     prices = Prices()
@@ -134,7 +134,7 @@ def _ask(
     symbols: Sequence[str],
     seconds: float,
     prices: Prices,
-    clock: MarketTime,
+    clock: MarketClockReader,
 ) -> None:
     try:
         quotes = call_with_retry(
@@ -161,7 +161,7 @@ def _ask(
             prices.usable[symbol] = quote
 
 
-def time_problems(quotes: Mapping[str, Quote], clock: MarketTime) -> dict[str, str]:
+def time_problems(quotes: Mapping[str, Quote], clock: MarketClockReader) -> dict[str, str]:
     """Return what is wrong with each quote's time, "" where nothing is."""
     limit = settings.seconds("price_max_age")
 

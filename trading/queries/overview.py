@@ -65,7 +65,7 @@ class AgentStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class MarketTime:
+class MarketClockView:
     """The broker's clock carried forward; ``now`` is None when it was not read for five minutes."""
 
     now: datetime | None
@@ -135,7 +135,7 @@ class Overview:
     """Everything the dashboard shows, read at ``now``."""
 
     now: datetime
-    market: MarketTime
+    market: MarketClockView
     money: Money | None
     curve: tuple[tuple[datetime, Decimal], ...]
     exposure: Exposure
@@ -214,7 +214,7 @@ def overview() -> Overview:
     trading = [line for line in lines if line.cycle.cycle_type != Cycle.Type.MAINTENANCE]
     return Overview(
         now=now,
-        market=MarketTime(market_now(), agent.market_time, agent.market_time_read_at, agent.market_open),
+        market=MarketClockView(market_now(), agent.market_time, agent.market_time_read_at, agent.market_open),
         money=account,
         curve=_curve(),
         exposure=exposure(positions, account),
