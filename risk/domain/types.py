@@ -155,7 +155,7 @@ class RiskBook:
 
 
 @dataclass(frozen=True, slots=True)
-class RiskLimits:
+class LimitValues:
     """Limits in percent of equity, inclusive; ``version`` names the row they came from.
 
     ``strategy_version`` is that of the strategy whose own limits were merged in; None: the account's alone.

@@ -7,7 +7,7 @@ import pytest
 
 from risk.domain.gate import judge
 from risk.domain.reasons import DenyReason
-from risk.domain.types import OrderIntent, RiskBook, RiskLimits, SizingRule, TradingState
+from risk.domain.types import LimitValues, OrderIntent, RiskBook, SizingRule, TradingState
 from tests.risk.values import (
     make_book,
     make_exit,
@@ -22,7 +22,7 @@ HELD_FIVE: dict[str, Any] = {"held_quantity": Decimal(5), "exposures": {"AAPL": 
 
 
 def reason_of(
-    intent: OrderIntent, book: RiskBook | None = None, limits: RiskLimits | None = None
+    intent: OrderIntent, book: RiskBook | None = None, limits: LimitValues | None = None
 ) -> DenyReason | None:
     verdict = judge(intent, book or make_book(), limits or make_limit_values())
     assert verdict.allowed == (verdict.reason is None)

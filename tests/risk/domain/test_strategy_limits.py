@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from risk.domain.gate import judge
 from risk.domain.limits import LIMIT_NAMES, StrategyLimits, looser, tighter
 from risk.domain.reasons import DenyReason
-from risk.domain.types import RiskLimits
+from risk.domain.types import LimitValues
 from tests.risk.values import make_book, make_intent
 
 PERCENT = st.decimals(min_value="0.1", max_value=100, places=3)
 COUNT = st.integers(min_value=1, max_value=50)
-ACCOUNTS = st.builds(RiskLimits, st.just(3), PERCENT, PERCENT, COUNT, PERCENT)
+ACCOUNTS = st.builds(LimitValues, st.just(3), PERCENT, PERCENT, COUNT, PERCENT)
 OWN = st.builds(
     StrategyLimits,
     st.just(7),
@@ -26,18 +26,18 @@ OWN = st.builds(
 )
 
 
-def account(**overrides: Any) -> RiskLimits:
+def account(**overrides: Any) -> LimitValues:
     figures = {
         "max_position_percent": Decimal(10),
         "max_exposure_percent": Decimal(50),
         "max_positions": 15,
         "max_daily_loss_percent": Decimal(5),
     }
-    return RiskLimits(version=3, **(figures | overrides))
+    return LimitValues(version=3, **(figures | overrides))
 
 
 @given(account=ACCOUNTS, own=OWN)
-def test_no_merged_limit_is_above_either(account: RiskLimits, own: StrategyLimits) -> None:
+def test_no_merged_limit_is_above_either(account: LimitValues, own: StrategyLimits) -> None:
     merged = tighter(account, own)
 
     for name in LIMIT_NAMES:
@@ -47,7 +47,9 @@ def test_no_merged_limit_is_above_either(account: RiskLimits, own: StrategyLimit
 
 
 @given(account=ACCOUNTS, own=OWN, size=PERCENT)
-def test_a_strategys_limits_never_allow_more(account: RiskLimits, own: StrategyLimits, size: Decimal) -> None:
+def test_a_strategys_limits_never_allow_more(
+    account: LimitValues, own: StrategyLimits, size: Decimal
+) -> None:
     """Lesson 26."""
     intent, book = make_intent(size_percent=size), make_book()
 
