@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 POLL_INTERVAL = timedelta(seconds=3)
 CANCEL_PATIENCE = timedelta(seconds=120)
 SYNCS_AT_MOST = 2  # in one visit: a sync that was refused has a newer one before it, which will do
-Step, Outcome = SagaStep.Name, SagaStep.Status
+Step, StepStatus = SagaStep.Name, SagaStep.Status
 
 
 class OrderWillNotEndError(TradingError):
@@ -98,7 +98,7 @@ def _advance(saga: Saga) -> None:
         with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
             order = submit_order(order.pk)
     if order.acknowledged_at is not None:
-        saga_steps.end(saga, Step.SUBMIT_ORDER, Outcome.COMPLETED, broker_order_id=order.broker_order_id)
+        saga_steps.end(saga, Step.SUBMIT_ORDER, StepStatus.COMPLETED, broker_order_id=order.broker_order_id)
     if order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
         with span(Step.CONFIRM_FILL.value, symbol=order.symbol):
             order = _confirm(saga, order)
@@ -177,7 +177,7 @@ def _book(saga: Saga, order: Order) -> None:
         "filled_quantity": str(order.filled_quantity),
         "average_price": str(order.average_price),
     }
-    saga_steps.end(saga, Step.CONFIRM_FILL, Outcome.COMPLETED, **facts)
+    saga_steps.end(saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, **facts)
     saga_steps.begin(saga, Step.UPDATE_POSITION)
     if not _positions_hold(order):
         return  # the room stays reserved; the next visit asks again
@@ -194,7 +194,7 @@ def _book(saga: Saga, order: Order) -> None:
             return
         if event == "late_fill":
             saga_steps.correct(saga, **facts)
-        saga_steps.end(saga, Step.UPDATE_POSITION, Outcome.COMPLETED)
+        saga_steps.end(saga, Step.UPDATE_POSITION, StepStatus.COMPLETED)
         book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
         compensation.release(current, reason=SYNCED)
         _settle_decision(saga, event)
