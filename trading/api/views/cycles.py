@@ -22,7 +22,7 @@ from trading.errors import CycleRunningError, CycleStateError, NotConfiguredErro
 from trading.market.universe import checked_symbols
 from trading.models import Cycle
 from trading.queries import listings
-from trading.queries.keyset import Order
+from trading.queries.keyset import ListOrder
 
 VIEW, RUN = "trading.view_cycle", "trading.run_cycle"
 MOST_SYMBOLS = 140
@@ -100,7 +100,7 @@ class CyclesView(ListView):
     permissions = {"GET": VIEW}
     queries = {"GET": CyclesQuery}
     row_serializer = CycleSerializer
-    order = Order(("started_at", "id"))
+    order = ListOrder(("started_at", "id"))
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[Cycle]:
         """Return the cycles under these filters."""

@@ -17,7 +17,7 @@ from trading.domain.statuses import OrderStatus
 from trading.models import EquitySnapshot, Fill, Order, Position, Trade
 from trading.models.order import SideChoice
 from trading.queries import listings
-from trading.queries.keyset import Order as ListOrder
+from trading.queries.keyset import ListOrder
 from trading.queries.live_state import account_state, positions_state
 
 

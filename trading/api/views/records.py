@@ -17,9 +17,9 @@ from trading.api.views.base import ListView, columns_of
 from trading.domain.statuses import CandidateStatus
 from trading.models import Event, Strategy, UniverseCandidate
 from trading.queries import listings
-from trading.queries.keyset import Order
+from trading.queries.keyset import ListOrder
 
-IN_TIME = Order(("occurred_at", "id"))
+IN_TIME = ListOrder(("occurred_at", "id"))
 
 
 class StrategySerializer(RowSerializer):
@@ -102,7 +102,7 @@ class StrategiesView(ListView):
     permissions = {"GET": "trading.view_strategy"}
     queries = {"GET": StrategiesQuery}
     row_serializer = StrategySerializer
-    order = Order(("name",), newest_first=False)
+    order = ListOrder(("name",), newest_first=False)
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[Strategy]:
         """Return the strategies under these filters."""
@@ -119,7 +119,7 @@ class LimitsView(ListView):
 
     permissions = {"GET": "risk.view_risklimits"}
     row_serializer = LimitsSerializer
-    order = Order(("version",))
+    order = ListOrder(("version",))
     parsers = {"version": int}
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[RiskLimits]:
@@ -138,7 +138,7 @@ class CandidatesView(ListView):
     permissions = {"GET": "trading.view_universecandidate"}
     queries = {"GET": CandidatesQuery}
     row_serializer = CandidateSerializer
-    order = Order(("symbol",), newest_first=False)
+    order = ListOrder(("symbol",), newest_first=False)
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[UniverseCandidate]:
         """Return the candidates under these filters."""
