@@ -49,3 +49,14 @@ def test_foreign_keys_have_a_rule_in_the_database(model: type[models.Model]) -> 
 def test_no_column_is_a_float(model: type[models.Model]) -> None:
     """Lesson 39."""
     assert not [field for field in model._meta.get_fields() if isinstance(field, models.FloatField)]
+
+
+def test_decimals_are_written_plainly_in_one_place() -> None:
+    callers = {file for file in _callers_of("normalize") if not file.startswith("connectors/venue/")}
+
+    assert callers <= {
+        "risk/domain/numbers.py",
+        "trading/domain/prices.py",
+        "trading/execution/portfolio.py",  # the log's own figures, as they have always been written
+        "trading/labels.py",  # with thousands separated, for people
+    }

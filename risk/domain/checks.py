@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
-from risk.domain.sizing import HUNDRED
+from risk.domain.numbers import HUNDRED
 from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook
 
 LARGEST = Decimal("1e24")

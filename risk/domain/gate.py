@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, localcontext
 
 from risk.domain.checks import invalid_figures, is_money
+from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
 from risk.domain.plausibility import PriceVerdict, judge_price
 from risk.domain.reasons import DenyReason
-from risk.domain.sizing import HUNDRED, meets_minimum, percent_of, round_down, wanted_percent
+from risk.domain.sizing import meets_minimum, percent_of, round_down, wanted_percent
 from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook, TradingState, Verdict
 
-ZERO = Decimal(0)
 DIGITS = 60
 Figures = Mapping[str, Decimal | float | int | str | None]
 
@@ -238,17 +238,17 @@ def _entry_figures(
     }
 
 
-def _words(figures: Figures) -> dict[str, str]:
-    return {name: _word(value) for name, value in figures.items()}
+def _figure_texts(figures: Figures) -> dict[str, str]:
+    return {name: _figure_text(value) for name, value in figures.items()}
 
 
-def _word(value: object) -> str:
-    return f"{value.normalize():f}" if isinstance(value, Decimal) and value.is_finite() else str(value)
+def _figure_text(value: object) -> str:
+    return plain_decimal(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
 
 
 def _denied(reason: DenyReason, figures: Figures) -> Verdict:
-    return Verdict(quantity=ZERO, notional=ZERO, reason=reason, figures=_words(figures))
+    return Verdict(quantity=ZERO, notional=ZERO, reason=reason, figures=_figure_texts(figures))
 
 
 def _allowed(quantity: Decimal, price: Decimal, figures: Figures) -> Verdict:
-    return Verdict(quantity=quantity, notional=quantity * price, reason=None, figures=_words(figures))
+    return Verdict(quantity=quantity, notional=quantity * price, reason=None, figures=_figure_texts(figures))

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -14,6 +13,7 @@ from django.utils import timezone
 from ai.domain.types import AnalysisQuestion, HoldReason
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
+from risk.domain.numbers import ZERO
 from trading.analysis import decision_records, proposals, safe_mode, strategies
 from trading.analysis.decision_outcomes import apply_proposal, created_event, not_traded
 from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
@@ -27,7 +27,6 @@ ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 4
 LEAST_SECONDS = 0.5
 NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
 NONSENSE_SHOWN = 10
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-ZERO, HUNDRED = Decimal(0), Decimal(100)
+from risk.domain.numbers import HUNDRED, ZERO, finite_decimal, share_percent
+
 ROOM = "room_"
 BUYING_POWER = "insufficient_buying_power"
 NOTIONAL_LIMITS = (
@@ -36,7 +37,7 @@ class Headroom:
     @property
     def percent(self) -> Decimal:
         """What is left in percent of the whole, at least 0."""
-        return max(ZERO, self.left / self.whole * HUNDRED) if self.whole > 0 else ZERO
+        return max(ZERO, share_percent(self.left, self.whole))
 
 
 def headrooms(
@@ -48,7 +49,7 @@ def headrooms(
         figures: of an entry's check; what the gate did not come to is left out.
         notional: the order in USD that passed, 0 where none did: the room is what it leaves.
     """
-    known = {name: number for name, text in figures.items() if (number := _number(text)) is not None}
+    known = {name: number for name, text in figures.items() if (number := finite_decimal(text)) is not None}
     equity = known.get("equity", ZERO)
     found = []
     for name, limit, words in NOTIONAL_LIMITS:
@@ -73,11 +74,3 @@ def headrooms(
 def closest(rooms: Iterable[Headroom]) -> Headroom | None:
     """Return the limit with the least room in percent of itself, None where there is none."""
     return min(rooms, key=lambda room: room.percent, default=None)
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from risk.domain.numbers import ZERO
+
 # The broker takes about 25 bps from what is received: coins for a buy, USD for a sale (Alpaca, tier 1).
 COIN_FEE_RATE = Decimal("0.0025")
 # What a position may be smaller than its fills: the fees of a few round trips, and rounding.
 UNEXPLAINED_SHARE = Decimal("0.02")
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
+from risk.domain.numbers import ZERO, plain_decimal
 from trading.domain.statuses import OPEN_ORDER, DecisionStatus, OrderStatus, SagaStatus
 
-ZERO = Decimal(0)
 UNJUDGED = (DecisionStatus.PENDING, DecisionStatus.CLAIMED, DecisionStatus.AWAITING_APPROVAL)
 REFUSED = (OrderStatus.REJECTED, OrderStatus.FAILED)
 Details = Mapping[str, str]
@@ -267,7 +267,7 @@ def _given(details: Mapping[str, str]) -> Details:
 
 
 def _number(value: Decimal | None) -> str:
-    return "" if value is None else f"{value.normalize():f}"
+    return "" if value is None else plain_decimal(value)
 
 
 def _percent(part: Decimal, whole: Decimal) -> Decimal:

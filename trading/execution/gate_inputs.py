@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from risk.domain.limits import StrategyLimits
+from risk.domain.numbers import ZERO
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
@@ -31,7 +32,6 @@ EQUITY_MAX_AGE = timedelta(minutes=5)
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)
-ZERO = Decimal(0)
 
 
 def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> OrderIntent:

@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from connectors.base import BrokerFill, BrokerOrder
+from risk.domain.numbers import plain_decimal
 from trading.core import transitions
 from trading.core.providers import current_providers
 from trading.domain.ages import in_force
@@ -184,7 +185,7 @@ def _heal(ours: Order, told: BrokerOrder, report: ReconciliationReport) -> None:
 
 def _standing(order: Order) -> str:
     part = order.filled_quantity > 0 and order.status != OrderStatus.FILLED
-    return f"{order.status} {order.filled_quantity.normalize():f}" if part else str(order.status)
+    return f"{order.status} {plain_decimal(order.filled_quantity)}" if part else str(order.status)
 
 
 def _heal_fills(report: ReconciliationReport) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
+from risk.domain.numbers import HUNDRED
 from risk.domain.types import PriceBand, PriceFacts, Reference
 from trading.core import settings
 from trading.domain.prices import age_problem, daily_volatility, is_opening
@@ -18,7 +19,6 @@ RECENT_PRICES = 5
 OLDEST_DAYS = 10
 USUAL_DAYS = {True: 2, False: 4}  # from a coin's last close to its price; from a stock's, over a long weekend
 WIDENING = Decimal("1.5")
-HUNDRED = Decimal(100)
 CACHED = "cached "
 BAND_SETTINGS = (
     "price_band_percent",

@@ -5,7 +5,6 @@ Nothing here writes a snapshot. What a source failed at goes to the cycle's erro
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from time import monotonic
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from connectors.base import Broker, MarketClock, Quote, QuoteSource
 from connectors.errors import ConnectorError
 from connectors.retry import call_with_retry
 from connectors.throttle.shared import PREFIX, connect
+from risk.domain.numbers import HUNDRED, plain_decimal
 from trading.core import cycle_log, settings
 from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
 from trading.market.market_time import market_now, stocks_trade_now
@@ -28,7 +28,6 @@ RETRY_BASE_SECONDS = 0.3
 NOT_ASKED_BUDGET = f"not asked, {FALLBACK_QUOTES_PER_CYCLE} a cycle are used up"
 NOT_ASKED_TIME = "not asked, the time was used up"
 NO_ANSWER = "no positive price"
-HUNDRED = Decimal(100)
 
 
 class MarketClockReader:
@@ -186,7 +185,7 @@ def disagreement_words(first: Quote, second: Quote | None) -> str:
     if apart <= limit:
         return ""
     return (
-        f"{first.source} says {first.price.normalize():f}, {second.source} {second.price.normalize():f}:"
+        f"{first.source} says {plain_decimal(first.price)}, {second.source} {plain_decimal(second.price)}:"
         f" {apart * HUNDRED:.1f} % apart, more than {limit * HUNDRED:.1f} %"
     )
 

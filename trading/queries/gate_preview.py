@@ -8,14 +8,13 @@ from uuid import UUID
 
 from risk.domain.gate import judge
 from risk.domain.limits import LIMIT_NAMES, tighter
+from risk.domain.numbers import ZERO
 from risk.domain.types import Verdict
 from risk.models import RiskCheck, RiskLimits
 from trading.domain.headroom import Headroom, LimitFigures, closest, headrooms
 from trading.execution import gate_inputs
 from trading.market.price_facts import latest_snapshots
 from trading.models import AIDecision, MarketSnapshot, Position
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from django.db.models import F, Sum
 from django.utils import timezone
 
 from ai.builtin import LABEL as BUILTIN_ANALYST
+from risk.domain.numbers import HUNDRED, ZERO
 from risk.models import KillSwitch, RiskLimits
 from risk.services import book, switch
 from trading.domain.ages import is_fresh
@@ -41,8 +42,6 @@ DECISIONS_SHOWN = 10
 PROBLEMS_SHOWN = 7
 CURVE_POINTS = 240
 NOT_RECORDED = "no reason was recorded"
-ZERO = Decimal(0)
-HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from connectors.base import Account, QuoteSource
 from connectors.errors import ConnectorError, RejectedError
 from orchestrator_project.runtime.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
+from risk.domain.numbers import plain_decimal
 from trading.core import settings
 from trading.core.provider_health import in_words, provider_health
 from trading.core.providers import ALPACA_TRADING, current_providers, venue_file
@@ -194,7 +195,7 @@ def _price(
     if quote is None:
         return failed(f"no price of {symbol} from {sources[0].name}", remedy)
     age = (now - quote.quoted_at).total_seconds()
-    words = f"{symbol} {quote.price.normalize():f} from {quote.source}, {age:.0f} s old"
+    words = f"{symbol} {plain_decimal(quote.price)} from {quote.source}, {age:.0f} s old"
     if -limit_seconds <= age <= limit_seconds:  # as the gate judges
         return ok(words)
     if not trades:
@@ -215,7 +216,7 @@ def _second_source(kind: str, symbol: str, key: str) -> Answer:
         return warning(str(error), f"prices missing at the broker stay missing; check {key}")
     if quote is None:
         return warning(f"no price of {symbol}", "prices missing at the broker stay missing")
-    return ok(f"{symbol} {quote.price.normalize():f}")
+    return ok(f"{symbol} {plain_decimal(quote.price)}")
 
 
 def _skew(theirs: datetime, before: datetime, *, resolution: timedelta, whose: str) -> Answer:

@@ -6,6 +6,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from orchestrator_project.runtime.doctor.finding import START, Answer, Check, failed, ok, warning
+from risk.domain.numbers import plain_decimal
 from risk.models import RiskLimits
 from risk.services import switch
 from trading.core import settings
@@ -62,9 +63,9 @@ def limits() -> Answer:
     if row is None:
         return failed("none: the gate denies every entry", "`manage.py prepare` adds the defaults")
     return ok(
-        f"version {row.version} by {row.author}: position {row.max_position_percent.normalize():f} %,"
-        f" exposure {row.max_exposure_percent.normalize():f} %, {row.max_positions} positions,"
-        f" daily loss {row.max_daily_loss_percent.normalize():f} %"
+        f"version {row.version} by {row.author}: position {plain_decimal(row.max_position_percent)} %,"
+        f" exposure {plain_decimal(row.max_exposure_percent)} %, {row.max_positions} positions,"
+        f" daily loss {plain_decimal(row.max_daily_loss_percent)} %"
     )
 
 
