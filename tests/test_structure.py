@@ -56,7 +56,6 @@ def test_decimals_are_written_plainly_in_one_place() -> None:
 
     assert callers <= {
         "risk/domain/numbers.py",
-        "trading/domain/prices.py",
         "trading/execution/portfolio.py",  # the log's own figures, as they have always been written
         "trading/labels.py",  # with thousands separated, for people
     }

@@ -92,7 +92,7 @@ def _problem(
     apart = None if second is None else _apart(price, second.price)
     if apart is not None and apart > band.disagreement:
         assert second is not None  # noqa: S101 - what is apart from it is there
-        return f"{second.source} says {plain_decimal(second.price)}, {_percent(apart)} % apart"
+        return f"{second.source} says {plain_decimal(second.price)}, {_ratio_as_percent(apart)} % apart"
     if apart is not None and apart <= band.agreement:
         return ""
     if not known:
@@ -100,8 +100,8 @@ def _problem(
     for reference in known:
         away = _apart(price, reference.price)
         if away > width:
-            words = f"{_percent(away)} % from {plain_decimal(reference.price)} ({reference.source})"
-            return f"{words}, more than {_percent(width)} %, and no second source confirms it"
+            words = f"{_ratio_as_percent(away)} % from {plain_decimal(reference.price)} ({reference.source})"
+            return f"{words}, more than {_ratio_as_percent(width)} %, and no second source confirms it"
     return ""
 
 
@@ -137,5 +137,5 @@ def _rounded(value: Decimal) -> Decimal:
         return +value
 
 
-def _percent(ratio: Decimal) -> str:
+def _ratio_as_percent(ratio: Decimal) -> str:
     return f"{_rounded(ratio * HUNDRED):.1f}"

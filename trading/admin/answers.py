@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from trading import tasks
 from trading.execution.approvals import AnswerOutcome, AnswerReport, answer_all
-from trading.labels import plain, words_of
+from trading.labels import with_thousands, words_of
 from trading.models import Approval
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,7 @@ def sentence(said: AnswerReport) -> str:
     """Return what came of an answer in a sentence."""
     what = f"{said.decision.action} {said.decision.symbol}"
     if said.outcome is AnswerOutcome.ORDERED and said.check is not None:
-        size = f"{plain(said.check.quantity)} at {_moved(said)}, {said.check.notional:,.2f} USD"
+        size = f"{with_thousands(said.check.quantity)} at {_moved(said)}, {said.check.notional:,.2f} USD"
         return f"{what}: approved, and the risk gate let it pass: {size}. The order is on its way."
     if said.outcome is AnswerOutcome.DENIED:
         reason = said.check.reason if said.check else said.decision.reason
@@ -136,6 +136,6 @@ def _moved(said: AnswerReport) -> str:
     if now is None:
         return "no price"
     if not then:
-        return plain(now)
+        return with_thousands(now)
     change = (now / then - 1) * 100
-    return f"{plain(now)} (seen at {plain(then)}, {round(change, 2) or Decimal(0):+} %)"
+    return f"{with_thousands(now)} (seen at {with_thousands(then)}, {round(change, 2) or Decimal(0):+} %)"

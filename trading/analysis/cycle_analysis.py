@@ -203,7 +203,7 @@ def _store(
         stages.stamp_new(rows)
         AIDecision.objects.bulk_create(rows)
         Event.objects.bulk_create(created_event(row) for row in rows)
-        cycle_log.record_step(cycle.pk, "analysis", **_summary(rows), seconds=_seconds(began))
+        cycle_log.record_step(cycle.pk, "analysis", **_summary(rows), seconds=cycle_log.seconds_since(began))
     return _pending(rows)
 
 
@@ -238,7 +238,3 @@ def _summary(rows: Sequence[AIDecision]) -> Mapping[str, int]:
         key = row.action if row.status in (DecisionStatus.PENDING, DecisionStatus.HELD) else row.status
         counts[str(key)] = counts.get(str(key), 0) + 1
     return counts
-
-
-def _seconds(began: datetime) -> float:
-    return round((timezone.now() - began).total_seconds(), 3)

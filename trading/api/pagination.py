@@ -46,7 +46,7 @@ class Cursors:
         """Return the cursor of a position."""
         if position is None:
             return None
-        return self._signer.sign_object([int(position.backwards), *map(_text, position.key)])
+        return self._signer.sign_object([int(position.backwards), *map(_cursor_text, position.key)])
 
     def envelope(self, page: ListPage[Any], results: list[Any]) -> dict[str, Any]:
         """Return the body of a list: the rows as they are shown, with the cursors of the pages beside."""
@@ -71,5 +71,5 @@ def cursors(
     return Cursors(scope, tuple(parsers.get(column, str) for column in order.columns))
 
 
-def _text(value: Any) -> str:
+def _cursor_text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -1,5 +1,6 @@
 """What happens within a cycle, for whoever asks why: its events, and the log."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,11 @@ def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
     """Append a step's outcome to the cycle's events, and to the log."""
     log.info("cycle_step", cycle_id=str(cycle_id), step=step, seconds=facts.get("seconds"))
     _append_event(cycle_id, f"cycle.step.{step}", **facts)
+
+
+def seconds_since(began: datetime) -> float:
+    """Return how long a step has taken, in seconds to the millisecond, as the cycle's events say it."""
+    return round((timezone.now() - began).total_seconds(), 3)
 
 
 def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:

@@ -4,7 +4,7 @@ Every function records its own failure and returns; a fetch never stops its cycl
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
@@ -112,7 +112,7 @@ def fetch_account(cycle_id: UUID) -> None:
         positions=len(truth.positions),
         market_time=truth.clock.now.isoformat(),
         market_open=truth.clock.is_open,
-        seconds=_since(began),
+        seconds=cycle_log.seconds_since(began),
         **({} if truth.is_stored else {"superseded": True}),  # a newer answer is stored
     )
 
@@ -128,7 +128,7 @@ def _fetch(
     began = timezone.now()
     deadline = settings.seconds("fetch_timeout")
     prices = collect(cycle_id, symbols, chain, clock, deadline)
-    bars = _bars(cycle_id, history, prices.usable, deadline - _since(began))
+    bars = _bars(cycle_id, history, prices.usable, deadline - cycle_log.seconds_since(began))
     _store(cycle_id, prices, bars)
     cached = _reuse(cycle_id, [s for s in symbols if s not in prices.usable], clock)
     found = prices.usable.keys() | {row.symbol for row in cached}
@@ -140,7 +140,7 @@ def _fetch(
         missing=list(missing),
         reasons={s: [gap.reason, gap.detail] for s, gap in missing.items()},
         sources=sorted({q.source for q in prices.usable.values()} | {row.source for row in cached}),
-        seconds=_since(began),
+        seconds=cycle_log.seconds_since(began),
     )
     return len(found)
 
@@ -211,7 +211,3 @@ def _snapshot(cycle_id: UUID, quote: Quote, bars: Sequence[Bar]) -> MarketSnapsh
         fetched_at=timezone.now(),
         indicators=indicators.to_dict() if indicators else None,
     )
-
-
-def _since(began: datetime) -> float:
-    return round((timezone.now() - began).total_seconds(), 3)

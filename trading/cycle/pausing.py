@@ -98,7 +98,7 @@ def go_on(cycle: Cycle, *, actor: str = "") -> CycleStage | None:
         UnavailableError: the broker does not answer.
     """
     sync_portfolio(cycle.pk)
-    lasted = _seconds(cycle.stage_at, timezone.now())
+    lasted = _paused_seconds(cycle.stage_at, timezone.now())
     changes = {"reason": "", "stage_at": timezone.now(), "lease_until": None}
     facts: dict[str, Any] = {"paused_seconds": lasted, "stage": cycle.stage}
     facts |= {"actor": actor} if actor else {}
@@ -118,5 +118,5 @@ def _next_try(paused_at: datetime, now: datetime) -> datetime:
     return now + timedelta(seconds=wait)
 
 
-def _seconds(since: datetime, now: datetime) -> float:
+def _paused_seconds(since: datetime, now: datetime) -> float:
     return round((now - since).total_seconds(), 1)

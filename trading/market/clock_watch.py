@@ -149,8 +149,8 @@ def _tell(step: Step) -> None:
     facts = {
         "clock": step.clock.value,
         "by_seconds": round(step.by_seconds, 3),
-        "before": _text(step.before),
-        "after": _text(step.after),
+        "before": _to_milliseconds(step.before),
+        "after": _to_milliseconds(step.after),
         "machine": socket.gethostname(),
     }
     with transaction.atomic():
@@ -183,5 +183,5 @@ def _distrust() -> None:
     SymbolLook.objects.filter(pk__in=[row.pk for row in ahead]).update(looked_at=now)
 
 
-def _text(moment: float) -> str:
+def _to_milliseconds(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

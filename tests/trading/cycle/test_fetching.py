@@ -338,7 +338,7 @@ def test_missing_history_leaves_a_price_without_indicators(account: Outside, cyc
 def test_time_used_up_by_prices_leaves_none_for_history(
     account: Outside, cycle: Cycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "_since", lambda _: 99.0)
+    monkeypatch.setattr(fetching.cycle_log, "seconds_since", lambda _: 99.0)
 
     fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1)
 
