@@ -23,7 +23,7 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def elapsed_seconds() -> float:
-    """Return a time that only goes on, whatever happens to any clock; suspended time included where it is told."""
+    """Return a time that only goes on, whatever happens to any clock; time suspended included where it is known."""
     return time.clock_gettime(_CLOCK)
 
 

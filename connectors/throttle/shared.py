@@ -217,10 +217,10 @@ class _Slot:
 
 def _pause(report: Report) -> float:
     """Return for how many seconds the provider wants no request: what it said, or a little where it did not."""
-    told = report.retry_after_seconds
-    if told is None:
-        told = PAUSE_UNLESS_TOLD_SECONDS if report.outcome is RequestOutcome.LIMITED else 0.0
-    return min(told, LONGEST_PAUSE_SECONDS)
+    reported = report.retry_after_seconds
+    if reported is None:
+        reported = PAUSE_UNLESS_TOLD_SECONDS if report.outcome is RequestOutcome.LIMITED else 0.0
+    return min(reported, LONGEST_PAUSE_SECONDS)
 
 
 def _moment(micros: str | None) -> datetime | None:

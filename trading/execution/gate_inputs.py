@@ -68,10 +68,10 @@ def _price_age(snapshot: MarketSnapshot | None) -> float | None:
     now = market_now()
     if snapshot is None or now is None:
         return None
-    told, kept = now - snapshot.quoted_at, timezone.now() - snapshot.fetched_at
+    reported, kept = now - snapshot.quoted_at, timezone.now() - snapshot.fetched_at
     if kept < -TOLERANCE:
         return None
-    return (kept if kept > abs(told) else told).total_seconds()
+    return (kept if kept > abs(reported) else reported).total_seconds()
 
 
 def _threshold(decision: AIDecision) -> Decimal:

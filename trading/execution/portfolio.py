@@ -215,7 +215,7 @@ def _ask(broker: Broker, looks: int) -> PortfolioTruth:
     since = submitted_after(clock, _oldest(known, asked_at), asked_at)  # what it misses is asked for alone
     fills = _with_fills(broker, known, since)
     for look in range(1, looks + 1):
-        included = fills  # told before the positions: what they include at least
+        included = fills  # reported before the positions: what they include at least
         account, positions = broker.account(), broker.positions()
         if look == looks or (fills := _with_fills(broker, known, since)) == included:
             break
@@ -247,8 +247,8 @@ def _with_fills(broker: Broker, known: tuple[KnownOrder, ...], since: datetime) 
     )
 
 
-def _with_fill(order: KnownOrder, told: BrokerOrder | None) -> KnownOrder:
-    filled = told.filled_quantity if told else order.filled_quantity
+def _with_fill(order: KnownOrder, reported: BrokerOrder | None) -> KnownOrder:
+    filled = reported.filled_quantity if reported else order.filled_quantity
     return replace(order, filled_quantity=max(filled, order.filled_quantity))
 
 
@@ -263,23 +263,23 @@ def _require_same_account(agent: AgentStatus, account: Account, world: str) -> N
 
 def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
     before = {p.symbol: p for p in Position.objects.select_for_update()}
-    told = {p.symbol: p for p in truth.positions if p.quantity != 0}
-    for symbol in before.keys() - told.keys():
+    reported = {p.symbol: p for p in truth.positions if p.quantity != 0}
+    for symbol in before.keys() - reported.keys():
         before[symbol].delete()
         _append_position_event(symbol, "closed", before[symbol].quantity, Decimal(0), cycle_id)
     Position.objects.bulk_create(
-        [_row(position, truth) for position in told.values()],
+        [_row(position, truth) for position in reported.values()],
         update_conflicts=True,
         unique_fields=["symbol"],
         update_fields=SYNCED_FIELDS,
     )
-    for symbol, position in told.items():
+    for symbol, position in reported.items():
         known = before.get(symbol)
         if known is None:
             _append_position_event(symbol, "opened", Decimal(0), position.quantity, cycle_id)
         elif known.quantity != position.quantity:
             _append_position_event(symbol, "changed", known.quantity, position.quantity, cycle_id)
-    stages.restamp_exits(before.keys() ^ told.keys())
+    stages.restamp_exits(before.keys() ^ reported.keys())
 
 
 def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:

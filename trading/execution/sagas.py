@@ -74,8 +74,8 @@ def settle_order(order_id: UUID) -> Saga:
         return saga
     with bound_contextvars(saga_id=str(saga.pk), cycle_id=str(saga.cycle_id)):
         if not order.is_open and order.broker_order_id is not None:
-            told = current_providers().broker.order(order.broker_order_id)
-            order = record_broker_order(order, told) if told else order
+            reported = current_providers().broker.order(order.broker_order_id)
+            order = record_broker_order(order, reported) if reported else order
         _follow(saga, order)
     saga.refresh_from_db()
     return saga
@@ -120,8 +120,8 @@ def _confirm(saga: Saga, order: Order) -> Order:
     unwanted = order.purpose == Purpose.ENTRY and switch.is_engaged()
     in_time = in_force(saga.deadline_at, timezone.now(), saga.deadline_at - saga.started_at)
     if in_time and not unwanted:
-        told = current_providers().broker.order(broker_order_id)
-        return record_broker_order(order, told) if told else order
+        reported = current_providers().broker.order(broker_order_id)
+        return record_broker_order(order, reported) if reported else order
     order = _cancel_and_look(order, broker_order_id)
     since = saga_steps.note_cancel(saga)
     if order.is_open and not in_force(since + CANCEL_PATIENCE, timezone.now(), CANCEL_PATIENCE):
@@ -143,8 +143,8 @@ def _cancel_and_look(order: Order, broker_order_id: str) -> Order:
             cycle_id=order.cycle_id,
             symbol=order.symbol,
         )
-    told = broker.order(broker_order_id)
-    return record_broker_order(order, told) if told else order
+    reported = broker.order(broker_order_id)
+    return record_broker_order(order, reported) if reported else order
 
 
 def _follow(saga: Saga, order: Order) -> None:
@@ -184,8 +184,8 @@ def _book(saga: Saga, order: Order) -> None:
     with transaction.atomic():
         locked = Order.objects.select_for_update(of=("self",)).select_related("decision__strategy")
         current = locked.get(pk=order.pk)
-        told = (order.filled_quantity, order.ended_sequence)
-        if (current.filled_quantity, current.ended_sequence) != told:
+        reported = (order.filled_quantity, order.ended_sequence)
+        if (current.filled_quantity, current.ended_sequence) != reported:
             return  # more filled since the sync: the next call syncs again
         if saga_steps.booked_quantity(saga) >= current.filled_quantity:
             return

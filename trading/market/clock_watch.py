@@ -91,12 +91,12 @@ def look() -> tuple[Step, ...]:
 
 
 def market_told(now: datetime, *, may_jump: bool) -> Step | None:
-    """Compare the broker's clock with what it told this process last, up to five minutes ago; tell a step.
+    """Compare the broker's clock with what it reported to this process last, up to five minutes ago; tell a step.
 
     Call outside a transaction that may roll back.
 
     Args:
-        now: what it told just now.
+        now: what it reported just now.
         may_jump: a replayed market, whose time runs at its own speed and jumps.
     """
     global _market

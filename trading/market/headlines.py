@@ -63,11 +63,11 @@ def _stories(
     cycle_id: UUID, source: NewsSource, symbols: Sequence[str], keywords: Sequence[str], until: datetime
 ) -> list[Story]:
     try:
-        told = source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords)
+        reported = source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords)
     except ConnectorError as error:
         cycle_log.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
         return []
-    return [_story(item) for item in told]
+    return [_story(item) for item in reported]
 
 
 def _story(item: Headline) -> Story:

@@ -117,9 +117,9 @@ def _close(snapshot: MarketSnapshot, history: _History) -> Reference | None:
     if history.closes:
         on, price = history.closes[-1]
         bar = Reference(price, "daily bar", datetime.combine(on, time(), UTC))
-    told = snapshot.previous_close
-    if told is not None and not (bar and history.is_whole):
-        return Reference(told, f"{snapshot.source}, previous close")
+    reported = snapshot.previous_close
+    if reported is not None and not (bar and history.is_whole):
+        return Reference(reported, f"{snapshot.source}, previous close")
     is_known = bar is not None and bar.at is not None and _days(bar.at, snapshot) <= OLDEST_DAYS
     return bar if is_known else None
 

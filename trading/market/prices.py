@@ -49,10 +49,10 @@ class MarketClockReader:
             return False
         self._asked = True
         try:
-            told: MarketClock = self._broker.clock()
+            reported: MarketClock = self._broker.clock()
         except ConnectorError:
             return False
-        self.now, self.is_open = told.now, told.is_open
+        self.now, self.is_open = reported.now, reported.is_open
         return True
 
     def stocks_closed(self) -> bool:

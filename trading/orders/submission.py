@@ -111,10 +111,10 @@ def _attempt(order: Order, available: Decimal | None) -> bool:
         found = None if never_sent else _look_up(order)
         if found is None and is_stale:
             return _conclude(order) if is_quiet else _give_back(order)
-        told = found or _post_what_is_left(attempt, available, never_sent)
-        if told is None:
+        reported = found or _post_what_is_left(attempt, available, never_sent)
+        if reported is None:
             return False
-        _read(lambda: record_broker_order(order, told))
+        _read(lambda: record_broker_order(order, reported))
     except StaleAttemptError as reason:
         _log("attempt_stale", order, reason)
         return False

@@ -46,7 +46,7 @@ class TradeSerializer(RowSerializer):
 
 
 class PositionSerializer(RowSerializer):
-    """A net position as the broker told it."""
+    """A net position as the broker reported it."""
 
     class Meta:
         model = Position
@@ -116,7 +116,7 @@ class FillsView(ListView):
 
     @extend_schema(summary="Executions, the last recorded first", responses=page_of(FillSerializer))
     def get(self, request: Request) -> Response:
-        """Each execution the broker told of, once."""
+        """Each execution the broker reported, once."""
         return self.page()
 
 
