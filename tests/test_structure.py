@@ -1,11 +1,13 @@
 """What must hold of the code as a whole."""
 
 import ast
+import re
 
 import pytest
 from django.apps import apps
 from django.db import models
 
+from risk.services import locks
 from tests.paths import ROOT
 
 ROOMS = ("orchestrator_project", "trading", "risk", "ai", "connectors")
@@ -59,3 +61,27 @@ def test_decimals_are_written_plainly_in_one_place() -> None:
         "trading/execution/portfolio.py",  # the log's own figures, as they have always been written
         "trading/labels.py",  # with thousands separated, for people
     }
+
+
+def _sources() -> dict[str, str]:
+    return {
+        str(file.relative_to(ROOT)): file.read_text() for room in ROOMS for file in (ROOT / room).rglob("*.py")
+    }
+
+
+def test_advisory_locks_have_their_numbers_in_one_module() -> None:
+    named = {
+        int(number, 16)
+        for text in _sources().values()
+        for number in re.findall(r"^\w*LOCK\w* = (0x[0-9a-fA-F_]+)", text, re.MULTILINE)
+    }
+
+    assert named == locks.NUMBERS
+    assert len(locks.NUMBERS) == 6
+
+
+def test_rows_that_many_lock_are_locked_by_named_functions() -> None:
+    lock = re.compile(r"\b(Order|AgentStatus|Cycle)\.objects\.select_for_update\(\)")
+    theirs = {file for file, text in _sources().items() if lock.search(text)}
+
+    assert theirs <= {"trading/core/row_locks.py", "trading/cycle/cycles.py"}

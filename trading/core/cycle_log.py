@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from trading.core import transitions
 from trading.core.failures import log_failure
-from trading.models import Cycle
+from trading.core.row_locks import locked_cycle
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
         "at": timezone.now().isoformat(),
     }
     with transaction.atomic():
-        cycle = Cycle.objects.select_for_update().get(pk=cycle_id)
+        cycle = locked_cycle(cycle_id)
         log_failure(
             "cycle_error",
             error=error,
@@ -64,7 +64,7 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
 
 def _append_event(cycle_id: UUID, event_type: str, **facts: Any) -> None:
     with transaction.atomic():
-        Cycle.objects.select_for_update().only("pk").get(pk=cycle_id)
+        locked_cycle(cycle_id)
         transitions.append_event(
             aggregate_type="cycle",
             aggregate_id=str(cycle_id),

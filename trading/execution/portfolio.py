@@ -14,6 +14,7 @@ from risk.services import book as risk_book
 from risk.services import locks
 from trading.core import stages, transitions
 from trading.core.providers import current_providers
+from trading.core.row_locks import locked_agent
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence
@@ -135,7 +136,7 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
     """
     with transaction.atomic():
         locks.lock_book()
-        agent = AgentStatus.objects.select_for_update().get(pk=1)
+        agent = locked_agent()
         _require_same_account(agent, truth.account, world)
         if agent.positions_sequence >= truth.sequence:
             sync_sequence.catch_up(agent.positions_sequence)

@@ -15,13 +15,14 @@ from connectors.base import BrokerFill, BrokerOrder
 from risk.domain.numbers import plain_decimal
 from trading.core import transitions
 from trading.core.providers import current_providers
+from trading.core.row_locks import locked_agent, locked_order
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.sagas import settle_order
 from trading.execution.trade_booking import book_trade, sold_unit_cost, unbooked_strangers
-from trading.models import AgentStatus, Order, Position, Saga
+from trading.models import Order, Position, Saga
 from trading.orders.execution_reports import record_broker_order, record_fills, record_reported
 from trading.orders.submission import REQUEST_LEASE
 
@@ -109,7 +110,7 @@ def _book(report: ReconciliationReport) -> None:
         report.booked.append(order.client_order_id)
     for stranger in unbooked_strangers():
         with transaction.atomic():
-            order = Order.objects.select_for_update().get(pk=stranger.pk)
+            order = locked_order(stranger.pk)
             book_trade(order, unit_cost=sold_unit_cost(order))
         report.booked.append(order.client_order_id)
 
@@ -118,7 +119,7 @@ def _record(kind: str, subject: str, *, here: str, there: str) -> None:
     """Append a difference to the log, once it is healed; the agent's row serialises the sequences."""
     log.warning("reconciliation_difference", kind=kind, subject=subject, here=here, there=there)
     with transaction.atomic():
-        AgentStatus.objects.select_for_update().get(pk=1)
+        locked_agent()
         transitions.append_event(
             aggregate_type="reconciliation",
             aggregate_id=subject[:64],

@@ -19,6 +19,7 @@ from risk.services import switch
 from trading.core import transitions
 from trading.core.failures import log_failure
 from trading.core.providers import current_providers
+from trading.core.row_locks import locked_order
 from trading.core.trace_spans import span
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
@@ -182,8 +183,7 @@ def _book(saga: Saga, order: Order) -> None:
     if not _positions_hold(order):
         return  # the room stays reserved; the next visit asks again
     with transaction.atomic():
-        locked = Order.objects.select_for_update(of=("self",)).select_related("decision__strategy")
-        current = locked.get(pk=order.pk)
+        current = locked_order(order.pk, with_strategy=True)
         reported = (order.filled_quantity, order.ended_sequence)
         if (current.filled_quantity, current.ended_sequence) != reported:
             return  # more filled since the sync: the next call syncs again

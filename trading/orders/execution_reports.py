@@ -11,6 +11,7 @@ from django.utils import timezone
 from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
 from trading.core import stages, transitions
 from trading.core.providers import current_providers
+from trading.core.row_locks import locked_order
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
@@ -48,7 +49,7 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
         fills: the order's executions as far as the broker tells them.
     """
     with transaction.atomic():
-        row = Order.objects.select_for_update().get(pk=order.pk)
+        row = locked_order(order.pk)
         if reported.filled_quantity < row.filled_quantity:
             return row
         changes = _acknowledgement(row, reported)

@@ -12,16 +12,21 @@ from typing import Any
 
 from django.db import connection
 
-from risk.services.locks import ATTEMPT_LOCKS, BOOK_LOCK, FLATTEN_LOCK, SWITCH_LOCK
-from trading.core.process_lock import LOCK_CLASS
-from trading.core.stages import EXITS_LOCK
+from risk.services.locks import (
+    ATTEMPT_LOCKS,
+    BOOK_LOCK,
+    EXITS_LOCKS,
+    FLATTEN_LOCK,
+    PROCESS_LOCKS,
+    SWITCH_LOCK,
+)
 
 SWITCH, BOOK, EXITS, ALONE = "switch", "book", "exits of a symbol", "works alone"
 FLATTEN, ATTEMPT = "sale of everything", "an order"
 ROW, TRANSACTION = "row", "transaction"
 # By class and number as pg_locks has them: a lock of one number is class 0, one of two has its own class.
 _ONE_NUMBER: Mapping[int, str] = {SWITCH_LOCK: SWITCH, BOOK_LOCK: BOOK, FLATTEN_LOCK: FLATTEN}
-_TWO_NUMBERS: Mapping[int, str] = {EXITS_LOCK: EXITS, LOCK_CLASS: ALONE, ATTEMPT_LOCKS: ATTEMPT}
+_TWO_NUMBERS: Mapping[int, str] = {EXITS_LOCKS: EXITS, PROCESS_LOCKS: ALONE, ATTEMPT_LOCKS: ATTEMPT}
 # Seconds within which each is let go by what its holders do; a request to the broker ends within 10.
 BOUNDS: Mapping[str, float] = {
     SWITCH: 15.0,
