@@ -26,8 +26,8 @@ from ai.errors import (
     ModelUnavailableError,
 )
 
+# Calls of this process that may be under way at once, the abandoned ones included.
 MAX_CALLS_IN_FLIGHT = 32
-"""Calls of this process that may be under way at once, the abandoned ones included."""
 
 _MAX_DETAIL_CHARACTERS = 500
 _ENVIRONMENT = {

@@ -1,4 +1,4 @@
-"""The moment an order leaves this machine: what has to hold then, and until when its last byte may follow.
+"""The moment an order request is sent: what must hold then, and by when its last byte must be out.
 
 Between the proof that an order may be sent and its bytes a process can be stopped for as long as somebody likes. Three
 bounds hold all the same:

@@ -1,4 +1,4 @@
-"""What a session asks before a request leaves, and tells when its answer came; types only."""
+"""Types of the throttle: what an HTTP session asks before each request, and reports after its answer."""
 
 import enum
 from dataclasses import dataclass

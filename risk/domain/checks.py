@@ -6,9 +6,9 @@ from decimal import Decimal
 from risk.domain.numbers import HUNDRED
 from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook
 
+# No column of ours holds more, or finer: beyond them a number is a mistake, and arithmetic could overflow.
 LARGEST = Decimal("1e24")
 SMALLEST = Decimal("1e-12")
-"""No column of ours holds more, or finer: beyond them a number is a mistake, and arithmetic could overflow."""
 
 
 def is_money(equity: Decimal, start: Decimal, buying_power: Decimal) -> bool:

@@ -12,8 +12,8 @@ from risk.domain.checks import LARGEST, SMALLEST, within
 from risk.domain.numbers import HUNDRED, ONE, plain_decimal
 from risk.domain.types import PriceBand, PriceFacts, Reference
 
+# However volatile the asset: half and twice a reference is as far as a price is believed without a second source.
 WIDEST = ONE
-"""However volatile the asset: half and twice a reference is as far as a price is believed without a second source."""
 LARGEST_FACTOR = Decimal(1000)
 DIGITS = 60
 

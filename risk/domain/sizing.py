@@ -8,8 +8,8 @@ from risk.domain.numbers import HUNDRED
 from risk.domain.types import AssetRules, OrderIntent, SizingRule
 
 ONE = Decimal(1)
+# The annualised volatility up to which a volatility-scaled entry has its full size.
 TARGET_VOLATILITY_PERCENT = Decimal(20)
-"""The annualised volatility up to which a volatility-scaled entry has its full size."""
 
 
 def fixed_fraction(intent: OrderIntent) -> Decimal:

@@ -1,4 +1,4 @@
-"""What happens within a cycle, for whoever asks why: its events, and the log."""
+"""Record a cycle's steps, warnings and errors: as events of the cycle, and in the process's log."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The trading mode."""
+"""Read and set the trading mode: manual, semi_auto or autonomous."""
 
 from django.db import transaction
 

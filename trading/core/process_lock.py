@@ -1,4 +1,4 @@
-"""One process of a kind at a time: an advisory lock of the session, which ends with the process, however it ends."""
+"""Let only one process of a kind work: an advisory lock of its database session, which ends with the process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -1,4 +1,4 @@
-"""Runtime settings: read and change."""
+"""Read and change the runtime settings: what an operator may set while the system runs."""
 
 from decimal import Decimal
 

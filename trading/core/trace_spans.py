@@ -1,4 +1,4 @@
-"""Spans of our own work, and the way back into a cycle's trace for those who were not in the line.
+"""Trace spans of our own work, and how work that is taken up later joins its cycle's trace.
 
 Only OpenTelemetry's API is used: without a provider a span is a few calls that do nothing.
 """

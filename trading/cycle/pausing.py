@@ -1,7 +1,7 @@
-"""A cycle that waits for the broker: paused, tried again with growing pauses, resumed; its clock runs on.
+"""Pause a cycle while the broker does not answer, try again with growing waits, resume it; its deadline stays.
 
 A paused cycle takes no decision further. Past its deadline the sweeper aborts it like any other. A pause
-by a person is in steering.py.
+by a person is in cycle_control.py.
 """
 
 from collections.abc import Sequence

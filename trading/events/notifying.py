@@ -1,4 +1,4 @@
-"""Tells a person what needs him: events become notices, notices are gathered, and messages go to every address.
+"""Tells a person what needs attention: events become notices, notices are gathered, and messages go to every address.
 
 A notice is gathered in the transaction that says its event is handled; a message is made of what is due in one
 transaction, and each address that has taken it is written down before the next is tried. Killed anywhere, nothing

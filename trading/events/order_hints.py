@@ -1,4 +1,4 @@
-"""Somebody says that an order of ours has moved: a hint. The broker is then asked; what was said is not believed."""
+"""Messages that an order of ours has moved are hints: they make us ask the broker, and are not believed themselves."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A person's word on a decision: given once, at the price and by the gate of the moment it is given.
+"""Approve or reject decisions: an answer counts once, and the gate judges at the price of that moment.
 
 Nothing here posts an order. What passes the gate is committed with its saga, and the caller enqueues
 ``trading.risk_and_execute`` for it once the answer is committed; the sweeper does so otherwise.

@@ -1,4 +1,4 @@
-"""The account and its positions, synced from the broker: its word replaces ours."""
+"""Sync account and positions from the broker; what the broker reports replaces what we had stored."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

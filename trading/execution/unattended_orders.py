@@ -1,4 +1,4 @@
-"""Orders without a saga, a flatten or somebody else's: nobody waits for them, so they are followed here."""
+"""Follow orders that no saga waits for: those that flatten, and those somebody else placed at the broker."""
 
 from contextlib import suppress
 from uuid import UUID

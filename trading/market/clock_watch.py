@@ -1,4 +1,4 @@
-"""Notices steps of the clocks, says each once, and puts out of force what was read by the time before it.
+"""Detect steps of the clocks, record each once, and invalidate readings dated by the time before the step.
 
 The sweeper looks each round. A step is one event (``clock.stepped``), one critical line and with them one notice;
 a clock that does not come to rest is told once in ten minutes, with all it moved since.

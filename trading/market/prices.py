@@ -31,7 +31,7 @@ NO_ANSWER = "no positive price"
 
 
 class MarketClockReader:
-    """Market time for one fetch: as last read, and asked once more before it condemns a price."""
+    """Market time for one fetch: as last read; the broker is asked once more before a price is refused as too old."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -95,7 +95,7 @@ class Chain:
     Args:
         compare: ask every source for everything, and keep the second opinions.
         fallback_share: what a task may take of the cycle's shared budget where Redis is away.
-        spent: whether sources behind the first are limited by that budget.
+        limited: whether sources behind the first are limited by that budget.
     """
 
     sources: Sequence[QuoteSource]

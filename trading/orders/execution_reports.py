@@ -1,4 +1,4 @@
-"""What the broker says of an order, written down: monotonic, and harmless to repeat."""
+"""Record what the broker reports of an order: status and fills only ever advance, and repeats change nothing."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the sweeper does: revive what lost its message, end what is past its deadline.
+"""The sweeper's rounds: find work whose message was lost, and end what is past its deadline.
 
 It reads only PostgreSQL, so that it works when Redis is gone or was emptied. What it finds it hands
 back as ``Work``; its caller enqueues it, or runs it here when the queue cannot be reached.

@@ -153,7 +153,7 @@ def consumer() -> Answer:
 
 
 def notices() -> Answer:
-    """Look at whether a person is told what needs him."""
+    """Check whether notices reach a person."""
     addresses = django_settings.ENVIRONMENT.apprise_urls
     if not addresses:
         return off("nobody is told when something needs a person", "set APPRISE_URLS to be told")

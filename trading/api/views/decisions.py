@@ -100,7 +100,7 @@ class SeenPriceSerializer(ApiSerializer):
 
 
 class DecisionSagaSerializer(RowSerializer):
-    """The decision's saga."""
+    """The saga of the decision's order: its status, deadline and times."""
 
     class Meta:
         model = Saga
@@ -132,20 +132,20 @@ class DecisionStorySerializer(ApiSerializer):
 
 
 class ApprovalsQuery(ListQuery):
-    """Filters of approvals."""
+    """Parameters of the list of approvals: status and symbol, each optional."""
 
     status = serializers.ChoiceField(Approval.Status.values, required=False)
     symbol = serializers.CharField(required=False, max_length=32)
 
 
 class GrantSerializer(StrictSerializer):
-    """Why it is approved."""
+    """The reason for the approval; optional."""
 
     reason = StrictCharField(required=False, default="", allow_blank=True, max_length=500)
 
 
 class RejectSerializer(StrictSerializer):
-    """Why it is rejected."""
+    """The reason for the rejection; required."""
 
     reason = StrictCharField(max_length=500)
 
@@ -170,13 +170,13 @@ class AnswerSerializer(ApiSerializer):
 
 
 class DecisionView(ApiView):
-    """One decision."""
+    """Serve one decision with everything recorded about it."""
 
     permissions = {"GET": "trading.view_aidecision"}
 
     @extend_schema(summary="A decision with its timeline and its record", responses=DecisionStorySerializer)
     def get(self, request: Request, pk: UUID) -> Response:
-        """Six stages, always in the same order."""
+        """The timeline has six stages, always in the same order; the record is null where none was kept."""
         story = decision_story(pk)
         if story is None:
             raise Http404(f"There is no decision {pk}.")
@@ -184,7 +184,7 @@ class DecisionView(ApiView):
 
 
 class ApprovalsView(ListView):
-    """Approvals."""
+    """Serve the list of approvals, the newest first."""
 
     permissions = {"GET": "trading.view_approval"}
     queries = {"GET": ApprovalsQuery}
@@ -201,27 +201,27 @@ class ApprovalsView(ListView):
 
 
 class ApproveView(ApiView):
-    """Approving."""
+    """Approve a decision, which then goes through the gate."""
 
     permissions = {"POST": ANSWER}
 
     @extend_schema(summary="Approve a decision", request=GrantSerializer, responses={200: AnswerSerializer})
     @idempotent
     def post(self, request: Request, pk: UUID) -> Response:
-        """The gate judges at the price of now before this is answered. 409: answered before, expired, or no price."""
+        """The gate judges at a price fetched now, then this answers. 409: answered before, expired, or no price."""
         asked = self.read_body(GrantSerializer, request)
         return _answer(request, pk, granted=True, reason=asked["reason"])
 
 
 class RejectView(ApiView):
-    """Rejecting."""
+    """Reject a decision, which is final."""
 
     permissions = {"POST": ANSWER}
 
     @extend_schema(summary="Reject a decision", request=RejectSerializer, responses={200: AnswerSerializer})
     @idempotent
     def post(self, request: Request, pk: UUID) -> Response:
-        """Nothing is ordered. 409 where it was answered or expired."""
+        """The decision ends rejected and nothing is ordered. 409 where it was answered before or has expired."""
         asked = self.read_body(RejectSerializer, request)
         return _answer(request, pk, granted=False, reason=asked["reason"])
 
