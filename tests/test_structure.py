@@ -30,7 +30,7 @@ def _callers_of(attribute: str) -> set[str]:
 
 
 def test_one_function_posts_orders() -> None:
-    """Lesson 33."""
+    """docs/lessons.md#lesson-33."""
     callers = {file for file in _callers_of("submit_order") if not file.startswith("connectors/venue/")}
 
     assert callers == {"trading/orders/submission.py"}
@@ -38,7 +38,7 @@ def test_one_function_posts_orders() -> None:
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)
 def test_foreign_keys_have_a_rule_in_the_database(model: type[models.Model]) -> None:
-    """Lesson 10."""
+    """docs/lessons.md#lesson-10."""
     relations = [field for field in model._meta.get_fields() if isinstance(field, models.ForeignKey)]
 
     assert all(
@@ -49,7 +49,7 @@ def test_foreign_keys_have_a_rule_in_the_database(model: type[models.Model]) -> 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)
 def test_no_column_is_a_float(model: type[models.Model]) -> None:
-    """Lesson 39."""
+    """docs/lessons.md#lesson-39."""
     assert not [field for field in model._meta.get_fields() if isinstance(field, models.FloatField)]
 
 
@@ -65,7 +65,9 @@ def test_decimals_are_written_plainly_in_one_place() -> None:
 
 def _sources() -> dict[str, str]:
     return {
-        str(file.relative_to(ROOT)): file.read_text() for room in ROOMS for file in (ROOT / room).rglob("*.py")
+        str(file.relative_to(ROOT)): file.read_text()
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
     }
 
 

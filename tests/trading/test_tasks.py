@@ -138,7 +138,7 @@ def test_cycle_stored_aborted_is_not_launched(account: Outside, queue: redis.Red
     "task", [tasks.fetch_stocks, tasks.fetch_coins, tasks.fetch_news, tasks.sync_account]
 )
 def test_header_task_never_raises(account: Outside, monkeypatch: pytest.MonkeyPatch, task: Any) -> None:
-    """Lesson 13: what it raises is in the cycle's errors."""
+    """docs/lessons.md#lesson-13: what it raises is in the cycle's errors."""
     cycle = make_cycle(status="running")
 
     def fail(*_: object, **__: object) -> None:

@@ -166,7 +166,7 @@ def _store(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) ->
 
 
 def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketClockReader) -> list[MarketSnapshot]:
-    """Store again what an earlier cycle fetched a moment ago, with its own source and time (Lesson 7)."""
+    """Store again what an earlier cycle just fetched, with its own source and time (docs/lessons.md#lesson-7)."""
     if symbols and clock.now is None:
         clock.refresh()
     if not symbols or clock.now is None:

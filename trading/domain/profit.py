@@ -31,7 +31,7 @@ def cost_per_unit(executions: Iterable[Execution], held: Decimal) -> Decimal | N
     """Return what one held unit cost in USD, fees taken in the coin included.
 
     The money spent is spread over what is really held, which is less than what was bought where the fee was
-    taken in the coin (Lesson 38); sales take their share of the cost.
+    taken in the coin (docs/lessons.md#lesson-38); sales take their share of the cost.
 
     Args:
         executions: oldest first.

@@ -53,7 +53,7 @@ def state(door: SharedThrottle) -> Health:
 
 
 def test_eight_processes_keep_the_limit_over_any_window_and_use_it() -> None:
-    """Lesson 4, in short windows."""
+    """docs/lessons.md#lesson-4, in short windows."""
     limit, window = 80, 4
     with VenueProcess(rate_limit=limit, rate_window=window) as venue:
         seen = crowd(venue, settings.REDIS_URL, processes=8, limit=limit, window=window, windows=3)
@@ -64,7 +64,7 @@ def test_eight_processes_keep_the_limit_over_any_window_and_use_it() -> None:
 
 
 def test_two_processes_share_one_window(client: "redis.Redis", identity: str) -> None:
-    """Lesson 4."""
+    """docs/lessons.md#lesson-4."""
     with connect(settings.REDIS_URL) as other:
         here, there = throttle(client, identity, 2), throttle(other, identity, 2)
         ask(here)

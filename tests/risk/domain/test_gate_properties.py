@@ -89,7 +89,7 @@ def believed(intent: OrderIntent) -> OrderIntent:
 def test_allowed_entry_leaves_no_limit_violated(
     intent: OrderIntent, book: RiskBook, given_limits: LimitValues
 ) -> None:
-    """Lessons 9, 26: positions, reservations and this order together stay within every limit."""
+    """docs/lessons.md#lesson-9, #lesson-26: positions, reservations and this order together stay within every limit."""
     verdict = judge(intent, book, given_limits)
     if not verdict.allowed:
         return
@@ -139,7 +139,7 @@ def test_allowed_quantity_is_a_multiple_of_the_step_and_reaches_the_minimum(
 def test_exit_is_stopped_by_the_switch_and_by_doubt_and_by_nothing_that_limits_growth(
     intent: OrderIntent, book: RiskBook, given_limits: LimitValues | None
 ) -> None:
-    """Lesson 32."""
+    """docs/lessons.md#lesson-32."""
     verdict = judge(intent, book, given_limits)
 
     assert intent.rules is not None
@@ -156,7 +156,7 @@ def test_exit_is_stopped_by_the_switch_and_by_doubt_and_by_nothing_that_limits_g
 
 @given(quantity=st.decimals("0", "1000000", places=12), given_rules=rules)
 def test_rounding_down_loses_less_than_a_step(quantity: Decimal, given_rules: AssetRules) -> None:
-    """Lesson 39: exact decimals, never above what was asked."""
+    """docs/lessons.md#lesson-39: exact decimals, never above what was asked."""
     rounded = round_down(quantity, given_rules)
 
     step = (
@@ -217,7 +217,7 @@ wild_amounts = st.dictionaries(st.sampled_from(SYMBOLS), anything, max_size=2)
 def test_gate_answers_whatever_it_is_given(
     intent: OrderIntent, book: RiskBook, given_limits: LimitValues | None
 ) -> None:
-    """Lessons 5, 28: it never raises, so no caller has an error to mistake for a permission."""
+    """docs/lessons.md#lesson-5, #lesson-28: it never raises, so no caller has an error to mistake for a permission."""
     verdict = judge(intent, book, given_limits)
 
     assert verdict.allowed == (verdict.quantity > 0)

@@ -50,7 +50,7 @@ def test_no_merged_limit_is_above_either(account: LimitValues, own: StrategyLimi
 def test_a_strategys_limits_never_allow_more(
     account: LimitValues, own: StrategyLimits, size: Decimal
 ) -> None:
-    """Lesson 26."""
+    """docs/lessons.md#lesson-26."""
     intent, book = make_intent(size_percent=size), make_book()
 
     without, merged = judge(intent, book, account), judge(intent, book, tighter(account, own))
@@ -88,7 +88,7 @@ def test_a_strategys_limit_on_positions_denies() -> None:
 
 
 def test_an_exit_is_not_held_back_by_a_strategys_limits() -> None:
-    """Lesson 32."""
+    """docs/lessons.md#lesson-32."""
     book = make_book(exposures={"AAPL": Decimal(90_000)}, held_quantity=Decimal(5))
 
     verdict = judge(make_intent(reducing=True), book, tighter(account(), StrategyLimits(7, Decimal(1))))

@@ -133,7 +133,7 @@ def test_reducing_for_another_reason_is_left_alone(cycle_id: UUID) -> None:
     ("action", "reason"), [("buy", "trading_state_reducing"), ("sell", "")], ids=["entry", "exit"]
 )
 def test_entries_stop_and_exits_pass(account: Outside, action: str, reason: str) -> None:
-    """Lesson 32."""
+    """docs/lessons.md#lesson-32."""
     account.hold(STOCK, 2)
     cycle_id = make_cycle().pk
     fail(cycle_id)

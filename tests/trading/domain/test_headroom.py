@@ -41,7 +41,7 @@ def test_limit_that_is_passed_leaves_nothing() -> None:
 
 
 def test_figures_the_gate_did_not_come_to_are_left_out() -> None:
-    """Lesson 29: what is not known is not shown as room."""
+    """docs/lessons.md#lesson-29: what is not known is not shown as room."""
     assert headrooms({"price": "1", "equity": "None", "open_positions": "NaN"}, LIMITS) == ()
     assert closest(()) is None
 

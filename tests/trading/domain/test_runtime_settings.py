@@ -22,7 +22,7 @@ def test_defaults_are_within_their_own_bounds(name: str) -> None:
 
 
 def test_defaults_are_those_of_the_design() -> None:
-    """Lesson 26: the limits exist where they are read, not in a text."""
+    """docs/lessons.md#lesson-26: the limits exist where they are read, not in a text."""
     told = {
         "cycle_interval": "60",
         "cycle_deadline": "180",
@@ -41,7 +41,7 @@ def test_defaults_are_those_of_the_design() -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("text", ["", "ten", "NaN", "-Infinity", "1e99", "-1", "60 s", "0x10"])
 def test_value_that_cannot_be_taken_is_refused_by_name(name: str, text: str) -> None:
-    """Lesson 30."""
+    """docs/lessons.md#lesson-30."""
     with pytest.raises(SettingError, match=rf"^{name}: was '{text}', expected"):
         SETTINGS[name].parse(text)
 
@@ -54,7 +54,7 @@ def test_count_must_be_whole(name: str) -> None:
 
 @given(name=st.sampled_from(sorted(SETTINGS)), text=st.text(max_size=12) | st.decimals().map(str))
 def test_whatever_is_read_is_within_bounds(name: str, text: str) -> None:
-    """Lesson 30: no text leads to a value nobody meant."""
+    """docs/lessons.md#lesson-30: no text leads to a value nobody meant."""
     spec = SETTINGS[name]
     with suppress(SettingError):
         value = spec.parse(text)

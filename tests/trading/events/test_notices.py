@@ -140,7 +140,7 @@ def test_approvals_of_a_cycle_are_one_message(clock: Clock) -> None:
 
 
 def test_a_night_of_failing_cycles_is_a_message_each_half_hour(clock: Clock) -> None:
-    """Lesson 16."""
+    """docs/lessons.md#lesson-16."""
     for _ in range(4 * 60):
         happen("orchestrator.cycle.aborted")
         told()

@@ -115,7 +115,7 @@ def test_order_of_a_granted_decision_is_posted_once_by_its_saga(account: Outside
 
 
 def test_without_a_price_nothing_changes(account: Outside, ada: User) -> None:
-    """Lesson 18, 29: no price, no order; the request stays open for a better moment."""
+    """docs/lessons.md#lesson-18, #lesson-29: no price, no order; the request stays open for a better moment."""
     approval = asked()
     account.venue.fault(kind="missing_symbol", symbols=[STOCK])
 
@@ -164,7 +164,7 @@ def test_rejection_without_a_reason_is_refused(reason: str, ada: User) -> None:
 
 @pytest.mark.parametrize("granted", [True, False])
 def test_answer_after_its_time_does_not_count(granted: bool, ada: User) -> None:
-    """Lesson 31: approvals expire."""
+    """docs/lessons.md#lesson-31: approvals expire."""
     approval = make_approval(expires_at=ago(seconds=1))
 
     said = approvals.answer(approval, granted=granted, user=ada, reason="late")
@@ -175,7 +175,7 @@ def test_answer_after_its_time_does_not_count(granted: bool, ada: User) -> None:
 
 
 def test_expired_approval_settles_its_decision(ada: User) -> None:
-    """Lesson 31."""
+    """docs/lessons.md#lesson-31."""
     approval = make_approval(expires_at=ago(seconds=1))
 
     assert approvals.expire(approval)
@@ -203,7 +203,7 @@ def test_expiry_is_the_runtime_setting(account: Outside) -> None:
 
 @pytest.mark.parametrize("seconds", [301, 86_400, -5, -7_200])
 def test_answer_that_was_not_carried_out_in_time_is_void(account: Outside, ada: User, seconds: int) -> None:
-    """Lesson 31: a person approves for the moment. An answer of the future: a clock was set."""
+    """docs/lessons.md#lesson-31: a person approves for the moment. An answer of the future: a clock was set."""
     decision = wish(approved=True)
     Approval.objects.update(answered_at=ago(seconds=seconds))
 
@@ -230,7 +230,7 @@ def test_answer_is_good_for_as_long_as_the_operator_says(account: Outside, ada: 
 
 
 def test_approved_decision_without_an_answer_on_record_is_void(account: Outside) -> None:
-    """Lesson 29: nobody knows how old the word is."""
+    """docs/lessons.md#lesson-29: nobody knows how old the word is."""
     decision = wish(approved=True)
     Approval.objects.all().delete()
 
@@ -274,7 +274,7 @@ def test_decision_on_what_waits_already_does_not_ask_again(account: Outside) -> 
 
 
 def test_exit_asks_nobody(account: Outside) -> None:
-    """Lesson 31: an approval never blocks the exit."""
+    """docs/lessons.md#lesson-31: an approval never blocks the exit."""
     account.hold(STOCK, 3)
     open_cycle()
     make_agent(mode="semi_auto")

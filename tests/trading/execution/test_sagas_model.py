@@ -250,7 +250,7 @@ class SagaMachine(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_saga_agrees_with_the_model_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lessons 22, 36, 37."""
+    """docs/lessons.md#lesson-22, #lesson-36, #lesson-37."""
     SagaMachine.broker = ModelBroker()
     broker = SagaMachine.broker
     world = providers.Providers("model", True, broker, broker, (), (), None, None, (), ())  # type: ignore[arg-type]  # a saga asks no prices

@@ -114,7 +114,7 @@ def test_order_that_never_ends_is_a_failed_compensation(account: Outside) -> Non
 
 
 def test_fill_after_everything_was_undone_is_booked(account: Outside) -> None:
-    """Lesson 17: the trade is linked to its decision, however late it came."""
+    """docs/lessons.md#lesson-17: the trade is linked to its decision, however late it came."""
     saga = filled_at_the_broker(account)
     change(order_of(saga), status="canceled", filled_quantity=0, average_price=None)
     assert advance_saga(saga.pk).status == "compensated"

@@ -109,7 +109,7 @@ def test_rejected_symbols_stay_out_unless_held() -> None:
 
 
 def test_candidates_that_are_not_tradable_are_left_out_with_the_reason() -> None:
-    """Lesson 13: a watchlist on which a symbol no longer works says so."""
+    """docs/lessons.md#lesson-13: a watchlist on which a symbol no longer works says so."""
     make_asset("OFF", tradable=False)
     make_candidate(symbol="OFF", on_watchlist=True)
     make_candidate(symbol="NEVER", status="approved")
@@ -191,7 +191,7 @@ def queries_of_a_start() -> list[str]:
 
 
 def test_many_candidates_cost_as_many_queries_as_two() -> None:
-    """Lesson 11: no query per candidate."""
+    """docs/lessons.md#lesson-11: no query per candidate."""
     many_candidates(2)
     start()
     few = queries_of_a_start()

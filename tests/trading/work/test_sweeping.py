@@ -82,7 +82,7 @@ def test_approved_decision_is_found_whatever_became_of_its_cycle() -> None:
 
 
 def test_sagas_are_found_when_due_the_longest_waiting_first() -> None:
-    """Lesson 22: what is in flight is in the database."""
+    """docs/lessons.md#lesson-22: what is in flight is in the database."""
     later = make_saga(order=make_order(symbol="A"), next_poll_at=ago(seconds=1))
     sooner = make_saga(order=make_order(symbol="B"), next_poll_at=ago(seconds=9))
     make_saga(order=make_order(symbol="C"), next_poll_at=ago(seconds=-9))
@@ -104,7 +104,7 @@ def test_cycle_whose_finish_was_lost_is_found() -> None:
 
 
 def test_cycle_past_its_deadline_is_no_work_but_aborted() -> None:
-    """Lesson 16: lost work does not pile up; it ends with a reason."""
+    """docs/lessons.md#lesson-16: lost work does not pile up; it ends with a reason."""
     cycle = running(stage="executing", stage_at=ago(seconds=99), deadline_at=ago(seconds=1))
     decision = make_decision(cycle=cycle)
 
@@ -139,7 +139,7 @@ def test_cycle_within_its_deadline_is_left_alone() -> None:
 
 
 def test_approvals_nobody_answered_expire() -> None:
-    """Lesson 31."""
+    """docs/lessons.md#lesson-31."""
     late, open_still = make_approval(expires_at=ago(seconds=1)), make_approval()
 
     end_overdue()
