@@ -11,7 +11,7 @@ from decimal import ROUND_DOWN, Decimal, localcontext
 from risk.domain.checks import invalid_figures, is_money
 from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
 from risk.domain.plausibility import PriceVerdict, judge_price
-from risk.domain.reasons import DenyReason
+from risk.domain.reasons import DenyReason, room_figure
 from risk.domain.sizing import meets_minimum, percent_of, round_down, wanted_percent
 from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook, TradingState, Verdict
 
@@ -234,7 +234,7 @@ def _entry_figures(
         "wanted_notional": entry.wanted,
         "open_positions": len(_open_symbols(book)),
         **_market_figures(intent),
-        **{f"room_{reason}": room for reason, room in rooms.items()},
+        **{room_figure(reason): room for reason, room in rooms.items()},
     }
 
 

@@ -5,23 +5,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from risk.domain.numbers import HUNDRED, ZERO, finite_decimal, share_percent
+from risk.domain.reasons import DenyReason, room_figure
+from risk.domain.types import LimitValues
 
-ROOM = "room_"
-BUYING_POWER = "insufficient_buying_power"
 NOTIONAL_LIMITS = (
-    ("position_too_large", "max_position_percent", "one position"),
-    ("exposure_limit_exceeded", "max_exposure_percent", "exposure"),
+    (DenyReason.POSITION_TOO_LARGE, "max_position_percent", "one position"),
+    (DenyReason.EXPOSURE_EXCEEDED, "max_exposure_percent", "exposure"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LimitFigures:
-    """The limits that judged, in percent of equity; ``max_positions`` is a count."""
-
-    max_position_percent: Decimal
-    max_exposure_percent: Decimal
-    max_positions: int
-    max_daily_loss_percent: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +31,7 @@ class Headroom:
 
 
 def headrooms(
-    figures: Mapping[str, str], limits: LimitFigures, notional: Decimal = ZERO
+    figures: Mapping[str, str], limits: LimitValues, notional: Decimal = ZERO
 ) -> tuple[Headroom, ...]:
     """Return the limits the gate compared with, in its order.
 
@@ -52,22 +42,23 @@ def headrooms(
     known = {name: number for name, text in figures.items() if (number := finite_decimal(text)) is not None}
     equity = known.get("equity", ZERO)
     found = []
-    for name, limit, words in NOTIONAL_LIMITS:
-        if ROOM + name in known:
+    for reason, limit, words in NOTIONAL_LIMITS:
+        room = known.get(room_figure(reason))
+        if room is not None:
             whole = equity * getattr(limits, limit) / HUNDRED
-            found.append(Headroom(name, words, known[ROOM + name] - notional, whole, "USD"))
+            found.append(Headroom(reason, words, room - notional, whole, "USD"))
     if "open_positions" in known:
         left = limits.max_positions - known["open_positions"]
         found.append(
-            Headroom("max_positions_reached", "positions", left, Decimal(limits.max_positions), "positions")
+            Headroom(DenyReason.MAX_POSITIONS, "positions", left, Decimal(limits.max_positions), "positions")
         )
     if "daily_loss_percent" in known:
         left = limits.max_daily_loss_percent - max(ZERO, known["daily_loss_percent"])
-        found.append(Headroom("daily_loss_limit", "daily loss", left, limits.max_daily_loss_percent, "%"))
-    if ROOM + BUYING_POWER in known:
-        whole = max(known[ROOM + BUYING_POWER], equity)
-        left = known[ROOM + BUYING_POWER] - notional
-        found.append(Headroom(BUYING_POWER, "buying power (of equity)", left, whole, "USD"))
+        found.append(Headroom(DenyReason.DAILY_LOSS, "daily loss", left, limits.max_daily_loss_percent, "%"))
+    power = known.get(room_figure(DenyReason.BUYING_POWER))
+    if power is not None:
+        words, whole = "buying power (of equity)", max(power, equity)
+        found.append(Headroom(DenyReason.BUYING_POWER, words, power - notional, whole, "USD"))
     return tuple(found)
 
 

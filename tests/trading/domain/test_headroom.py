@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 
-from trading.domain.headroom import LimitFigures, closest, headrooms
+from risk.domain.types import LimitValues
+from trading.domain.headroom import closest, headrooms
 
-LIMITS = LimitFigures(Decimal(10), Decimal(50), 15, Decimal(5))
+LIMITS = LimitValues(1, Decimal(10), Decimal(50), 15, Decimal(5))
 FIGURES = {
     "equity": "100000",
     "open_positions": "12",
