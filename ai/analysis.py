@@ -310,7 +310,7 @@ def _left_alone(route: Route) -> str:
 
 
 def _priced(outcome: CallOutcome, route: Route) -> CallOutcome:
-    """Return the outcome with our own price of what it used, where we know one and a reply told the tokens."""
+    """Return the outcome with our own price of what it used, where we know one and a reply reported the tokens."""
     if not (route.price and route.is_priced and outcome.was_answered):
         return outcome
     # Token counts are a provider's word: never below nothing.

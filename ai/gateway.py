@@ -26,8 +26,8 @@ from ai.errors import (
     ModelUnavailableError,
 )
 
+# Calls of this process that may be under way at once, the abandoned ones included.
 MAX_CALLS_IN_FLIGHT = 32
-"""Calls of this process that may be under way at once, the abandoned ones included."""
 
 _MAX_DETAIL_CHARACTERS = 500
 _ENVIRONMENT = {
@@ -275,7 +275,7 @@ def _cost(model: str, response: Any) -> Decimal | None:
 
 def _classified(model: str, error: BaseException, secrets: Sequence[str]) -> ModelError:
     """Translate what litellm raised; what cannot be told counts as unavailable, so another model is asked."""
-    detail = _words(error, secrets)
+    detail = _error_line(error, secrets)
     status = getattr(error, "status_code", None)
     if status in (408, 504):  # the statuses of litellm.Timeout, also of those it met locally
         return ModelTimeoutError(model, detail)
@@ -287,7 +287,7 @@ def _classified(model: str, error: BaseException, secrets: Sequence[str]) -> Mod
     return ModelUnavailableError(model, detail, _retry_after(error))
 
 
-def _words(error: BaseException, secrets: Sequence[str]) -> str:
+def _error_line(error: BaseException, secrets: Sequence[str]) -> str:
     """Return one redacted line: litellm's words without its tracebacks, and the root cause it leaves out."""
     words = str(error).partition("Traceback (most recent call last)")[0]
     root = list(_causes(error))[-1]

@@ -46,7 +46,7 @@ class ModelCall(models.Model):
 
     ``prompt`` and ``answer`` are stored as they were, save what PostgreSQL cannot hold and what exceeds 64 KB
     of an answer. ``cost_usd`` is null where the model's price is not known. ``charged_usd`` is what the
-    budgets count: the cost, or the most it can have been where no reply told. ``retry_after_seconds`` is the
+    budgets count: the cost, or the most it can have been where no reply said. ``retry_after_seconds`` is the
     provider's own, rounded up. The database refuses to change a row.
     """
 

@@ -11,8 +11,8 @@ from ai.domain.breaker import FAILURES_TO_OPEN, Breaker, opened_until
 from ai.domain.budget import FREE, Price
 from ai.models import ModelCall, ModelPrice
 
+# A shorter timeout says that the analysis had little time left, not that the model is slow.
 MIN_TIMEOUT_COUNTED_MS = 2000
-"""A shorter timeout says that the analysis had little time left, not that the model is slow."""
 
 
 @dataclass(frozen=True, slots=True)

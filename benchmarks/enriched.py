@@ -173,7 +173,7 @@ def by_hand(cursor: Any, wanted: Any, position: Any) -> Call:
 
 def position_at(cursor: Any, wanted: Any, share: float) -> Any:
     """Return the position after this share of the rows under a filter, None where there is none; may take long."""
-    from trading.queries.enriched_decisions import CONDITIONS, Position
+    from trading.queries.enriched_decisions import CONDITIONS, PageStart
 
     given = {text: getattr(wanted, name) for name, text in CONDITIONS.items()}
     conditions = [text for text, value in given.items() if value is not None]
@@ -188,7 +188,7 @@ def position_at(cursor: Any, wanted: Any, share: float) -> Any:
     front = f"{where} ORDER BY created_at DESC, id DESC OFFSET {offset} LIMIT 1"
     cursor.execute(f"SELECT created_at, id FROM ai_decisions {front}", values)  # noqa: S608 - our own words
     found = cursor.fetchone()
-    return Position(tuple(found)) if found else None
+    return PageStart(tuple(found)) if found else None
 
 
 def cursor_text(query: Mapping[str, Any], position: Any) -> str:

@@ -58,12 +58,12 @@ def pure_gate() -> Call:
     from risk.domain.gate import judge
     from risk.domain.types import (
         AssetRules,
+        LimitValues,
         OrderIntent,
         PriceBand,
         PriceFacts,
         Reference,
         RiskBook,
-        RiskLimits,
         TradingState,
     )
 
@@ -94,7 +94,7 @@ def pure_gate() -> Call:
         buying_power=Decimal(60_000),
         exposures={f"P{n}": Decimal(2_800) for n in range(14)},
     )
-    limits = RiskLimits(1, Decimal(10), Decimal(50), 15, Decimal(5))
+    limits = LimitValues(1, Decimal(10), Decimal(50), 15, Decimal(5))
     return lambda: judge(intent, book, limits)
 
 

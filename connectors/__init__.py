@@ -1,0 +1,1 @@
+"""The outside world: brokers, prices, headlines, notices and the event transport, behind protocols (base.py)."""

@@ -1,4 +1,4 @@
-"""The moment an order leaves this machine: what has to hold then, and until when its last byte may follow.
+"""The moment an order request is sent: what must hold then, and by when its last byte must be out.
 
 Between the proof that an order may be sent and its bytes a process can be stopped for as long as somebody likes. Three
 bounds hold all the same:
@@ -23,7 +23,7 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def elapsed_seconds() -> float:
-    """Return a time that only goes on, whatever happens to any clock; suspended time included where it is told."""
+    """Return a time that only goes on, whatever happens to any clock; time suspended included where it is known."""
     return time.clock_gettime(_CLOCK)
 
 

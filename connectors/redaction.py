@@ -87,19 +87,19 @@ def redact_value(value: Any, *, name: str = "", depth: int = 0) -> Any:
         return redact(repr(value))
     if isinstance(value, Mapping):
         return {
-            redact(_text(key)): redact_value(inner, name=_text(key), depth=depth + 1)
+            redact(_name_text(key)): redact_value(inner, name=_name_text(key), depth=depth + 1)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         items = list(value)
         if len(items) == 2 and isinstance(value, list | tuple) and isinstance(items[0], str | bytes):
-            pair = ("", items[0]), (_text(items[0]), items[1])
+            pair = ("", items[0]), (_name_text(items[0]), items[1])
             return [redact_value(item, name=title, depth=depth + 1) for title, item in pair]
         return [redact_value(item, depth=depth + 1) for item in items]
     return redact(str(value) if isinstance(value, BaseException | UUID | Decimal | date) else repr(value))
 
 
-def _text(name: object) -> str:
+def _name_text(name: object) -> str:
     return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
 
 

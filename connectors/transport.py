@@ -25,7 +25,7 @@ from urllib3.util import Timeout
 from connectors.deadline import DeadlineAdapter
 from connectors.departure import current_departure
 from connectors.redaction import RedactingFilter, redact
-from connectors.throttle.base import NoSlotError, Outcome, Priority, Report, Throttle, Unthrottled
+from connectors.throttle.base import NoSlotError, Priority, Report, RequestOutcome, Throttle, Unthrottled
 
 _LONGEST_DETAIL = 300
 _CONNECTIONS = 16
@@ -158,7 +158,7 @@ class BoundedSession(requests.Session):
         except NoSlotError as exc:
             wait = exc.retry_after_seconds
             raise SendError(exc.detail, sent=False, retry_after_seconds=wait) from None
-        report = Report(Outcome.FAILED, "interrupted")
+        report = Report(RequestOutcome.FAILED, "interrupted")
         try:
             response, failure, report = self._send(
                 method, url, options, total_seconds - (monotonic() - began)
@@ -166,7 +166,7 @@ class BoundedSession(requests.Session):
         except BaseException:
             departure = current_departure()
             if departure is not None and departure.is_refused:
-                report = Report(Outcome.WITHDRAWN)
+                report = Report(RequestOutcome.WITHDRAWN)
             raise
         finally:
             slot.close(report)
@@ -191,7 +191,7 @@ class BoundedSession(requests.Session):
             OSError,
         ) as exc:
             unsent = SendError(_describe(exc), sent=_may_have_left(exc))
-            outcome = Outcome.FAILED if unsent.sent else Outcome.UNSENT
+            outcome = RequestOutcome.FAILED if unsent.sent else RequestOutcome.UNSENT
             return requests.Response(), unsent, Report(outcome, unsent.detail)
         if response.status_code < 300:
             return response, None, _report(response, None)
@@ -202,8 +202,8 @@ class BoundedSession(requests.Session):
 def _report(response: requests.Response, failure: StatusError | None) -> Report:
     """Return what an answer says about the provider's limit and health."""
     status, retry_after = response.status_code, failure.retry_after_seconds if failure else None
-    outcome = Outcome.FAILED if status >= 500 or status in _NOT_SERVED else Outcome.ANSWERED
-    outcome = Outcome.LIMITED if status == 429 else outcome
+    outcome = RequestOutcome.FAILED if status >= 500 or status in _NOT_SERVED else RequestOutcome.ANSWERED
+    outcome = RequestOutcome.LIMITED if status == 429 else outcome
     remaining, reset = (
         response.headers.get(name, "").strip() for name in ("X-RateLimit-Remaining", "X-RateLimit-Reset")
     )

@@ -19,7 +19,7 @@ def to_decimal(value: object) -> Decimal | None:
 
 
 def to_positive(value: object) -> Decimal | None:
-    """Return a finite number above 0, or None: a price of 0 is no price (Lesson 18)."""
+    """Return a finite number above 0, or None: a price of 0 is no price (docs/lessons.md#lesson-18)."""
     number = to_decimal(value)
     return number if number is not None and number > 0 else None
 

@@ -129,7 +129,7 @@ STARTUP = (
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What was found, and when."""
+    """The results of all checks, and the time they were made."""
 
     findings: tuple[Finding, ...]
     checked_at: datetime
@@ -150,7 +150,7 @@ startup = Kept(lambda: _examined(STARTUP), PROBE_KEPT_SECONDS)
 
 
 class CheckSerializer(ApiSerializer):
-    """One look."""
+    """The result of one check."""
 
     name = serializers.CharField()
     ok = serializers.BooleanField()
@@ -160,14 +160,14 @@ class CheckSerializer(ApiSerializer):
 
 
 class HealthSerializer(ApiSerializer):
-    """Whether all is well, look by look."""
+    """Whether all is well, and the result of each check."""
 
     status = serializers.ChoiceField(["ok", "failed"])
     checks = CheckSerializer(many=True)
 
 
 class LiveSerializer(ApiSerializer):
-    """It serves."""
+    """The answer of a process that serves requests."""
 
     status = serializers.ChoiceField(["ok"])
 
@@ -181,27 +181,27 @@ class OpenView(ApiView):
 
 
 class LiveView(OpenView):
-    """Live."""
+    """Serve the liveness probe."""
 
     @extend_schema(summary="Whether the process serves", responses=LiveSerializer)
     def get(self, request: Request) -> Response:
-        """Touches nothing: no database, no queue, no broker."""
+        """Asks neither database nor queue nor broker: it only shows that the process answers."""
         return Response({"status": "ok"})
 
 
 class ReadyView(OpenView):
-    """Ready."""
+    """Serve the readiness probe."""
 
     @extend_schema(
         summary="Whether the system can work", responses={200: HealthSerializer, 503: HealthSerializer}
     )
     def get(self, request: Request) -> Response:
-        """Each look is bounded in time; answers are kept a few seconds, so that probes cost the broker nothing."""
+        """Each check has a time limit; results are kept for a few seconds, so that probes cost the broker nothing."""
         return _answer(ready())
 
 
 class StartupView(OpenView):
-    """Startup."""
+    """Serve the startup probe."""
 
     @extend_schema(
         summary="Whether the first start is done", responses={200: HealthSerializer, 503: HealthSerializer}

@@ -1,4 +1,4 @@
-"""The thread of ``consume_events`` that tells a person what needs him, where APPRISE_URLS is set.
+"""The thread of ``consume_events`` that sends notices to people, where APPRISE_URLS is set.
 
 It has a queue, a transport connection and a database connection of its own, so that a service which hangs holds up
 nothing but notices.

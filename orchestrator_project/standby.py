@@ -1,4 +1,4 @@
-"""The loop of whoever works with the transport of events while nobody else does: relay, consumer and notifier."""
+"""Run relay, consumer or notifier in one process at a time; the others stand by and take over when it ends."""
 
 import threading
 import time

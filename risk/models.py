@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from uuid6 import uuid7
 
-from risk.domain.types import RiskLimits as Limits
+from risk.domain.types import LimitValues
 
 LAST_DIGIT = Decimal("0.0001")
 
@@ -41,9 +41,9 @@ class RiskLimits(models.Model):
     def __str__(self) -> str:
         return f"version {self.version}"
 
-    def to_limits(self) -> Limits:
+    def to_limits(self) -> LimitValues:
         """Return the row as the gate's input."""
-        return Limits(
+        return LimitValues(
             version=self.version,
             max_position_percent=self.max_position_percent,
             max_exposure_percent=self.max_exposure_percent,

@@ -1,12 +1,14 @@
 """What must hold of the code as a whole."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.db import models
 
+from risk.services import locks
 from tests.paths import ROOT
 
 ROOMS = ("orchestrator_project", "trading", "risk", "ai", "connectors")
@@ -29,7 +31,7 @@ def _callers_of(attribute: str) -> set[str]:
 
 
 def test_one_function_posts_orders() -> None:
-    """Lesson 33."""
+    """docs/lessons.md#lesson-33."""
     callers = {file for file in _callers_of("submit_order") if not file.startswith("connectors/venue/")}
 
     assert callers == {"trading/orders/submission.py"}
@@ -37,7 +39,7 @@ def test_one_function_posts_orders() -> None:
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)
 def test_foreign_keys_have_a_rule_in_the_database(model: type[models.Model]) -> None:
-    """Lesson 10."""
+    """docs/lessons.md#lesson-10."""
     relations = [field for field in model._meta.get_fields() if isinstance(field, models.ForeignKey)]
 
     assert all(
@@ -48,8 +50,44 @@ def test_foreign_keys_have_a_rule_in_the_database(model: type[models.Model]) -> 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)
 def test_no_column_is_a_float(model: type[models.Model]) -> None:
-    """Lesson 39."""
+    """docs/lessons.md#lesson-39."""
     assert not [field for field in model._meta.get_fields() if isinstance(field, models.FloatField)]
+
+
+def test_decimals_are_written_plainly_in_one_place() -> None:
+    callers = {file for file in _callers_of("normalize") if not file.startswith("connectors/venue/")}
+
+    assert callers <= {
+        "risk/domain/numbers.py",
+        "trading/execution/portfolio.py",  # the log's own figures, as they have always been written
+        "trading/labels.py",  # with thousands separated, for people
+    }
+
+
+def _sources() -> dict[str, str]:
+    return {
+        str(file.relative_to(ROOT)): file.read_text()
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
+    }
+
+
+def test_advisory_locks_have_their_numbers_in_one_module() -> None:
+    named = {
+        int(number, 16)
+        for text in _sources().values()
+        for number in re.findall(r"^\w*LOCK\w* = (0x[0-9a-fA-F_]+)", text, re.MULTILINE)
+    }
+
+    assert named == locks.NUMBERS
+    assert len(locks.NUMBERS) == 6
+
+
+def test_rows_that_many_lock_are_locked_by_named_functions() -> None:
+    lock = re.compile(r"\b(Order|AgentStatus|Cycle)\.objects\.select_for_update\(\)")
+    theirs = {file for file, text in _sources().items() if lock.search(text)}
+
+    assert theirs <= {"trading/core/row_locks.py", "trading/cycle/cycles.py"}
 
 
 PRODUCT_FOLDERS = sorted(

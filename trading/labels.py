@@ -70,6 +70,6 @@ def words_of(status: str) -> str:
     return status.replace("_", " ")
 
 
-def plain(value: Decimal) -> str:
+def with_thousands(value: Decimal) -> str:
     """Return a number with thousands separated and no trailing zeros: 15.000750037, 1,306.89, 20."""
     return f"{value.normalize():,f}"

@@ -13,7 +13,7 @@ from django.db import Error, InterfaceError, OperationalError, connections
 
 from trading.core.causation import caused_by
 from trading.core.correlation import correlation_ids
-from trading.core.trace_spans import stage
+from trading.core.trace_spans import span
 
 P = ParamSpec("P")
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ def resilient(operation: str) -> Callable[[Callable[P, None]], Callable[P, None]
             with structlog.contextvars.bound_contextvars(task=operation, **ids), caused_by(cause):
                 try:
                     known = correlation_ids(first, str(pk)) if first in CORRELATED else {}
-                    with structlog.contextvars.bound_contextvars(**known), stage(operation):
+                    with structlog.contextvars.bound_contextvars(**known), span(operation):
                         task(*args, **options)
                         log.info("task_done", seconds=round(time.monotonic() - began, 3))
                 except (OperationalError, InterfaceError) as error:

@@ -18,8 +18,8 @@ from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core import cycle_log
 from trading.core.correlation import correlation_ids
 from trading.core.providers import current_providers
-from trading.core.trace_spans import context_of_cycle, note_cycle, stage
-from trading.core.work import Kind, Work
+from trading.core.trace_spans import context_of_cycle, note_cycle, span
+from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetching, finishing, pausing
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
@@ -201,35 +201,35 @@ def _publish(enqueue: Callable[[], object]) -> None:
         log.warning("queue_unreachable", error_type=type(error).__name__, error=str(error))
 
 
-TASK_OF: dict[Kind, Task[[str], None]] = {
-    Kind.ANALYSE: analyse,
-    Kind.MAINTAIN: maintain,
-    Kind.EXECUTE: risk_and_execute,
-    Kind.ADVANCE: advance_saga,
-    Kind.FINISH: finish_cycle,
-    Kind.RESUME: resume_cycle,
-    Kind.SETTLE: settle_order,
-    Kind.FOLLOW: follow_order,
+TASK_OF: dict[WorkKind, Task[[str], None]] = {
+    WorkKind.ANALYSE: analyse,
+    WorkKind.MAINTAIN: maintain,
+    WorkKind.EXECUTE: risk_and_execute,
+    WorkKind.ADVANCE: advance_saga,
+    WorkKind.FINISH: finish_cycle,
+    WorkKind.RESUME: resume_cycle,
+    WorkKind.SETTLE: settle_order,
+    WorkKind.FOLLOW: follow_order,
 }
 # The same without enqueuing anything: what follows is found by the sweeper.
-HERE: dict[Kind, Callable[[str], object]] = {
-    Kind.ANALYSE: lambda pk: analyse_cycle(UUID(pk)),
-    Kind.MAINTAIN: lambda pk: maintenance.maintain(UUID(pk)),
-    Kind.EXECUTE: steps.execute,
-    Kind.ADVANCE: steps.advance,
-    Kind.FINISH: lambda pk: finishing.finish_cycle(UUID(pk)),
-    Kind.RESUME: lambda pk: pausing.resume_cycle(UUID(pk)),
-    Kind.SETTLE: steps.settle,
-    Kind.FOLLOW: steps.follow,
+HERE: dict[WorkKind, Callable[[str], object]] = {
+    WorkKind.ANALYSE: lambda pk: analyse_cycle(UUID(pk)),
+    WorkKind.MAINTAIN: lambda pk: maintenance.maintain(UUID(pk)),
+    WorkKind.EXECUTE: steps.execute,
+    WorkKind.ADVANCE: steps.advance,
+    WorkKind.FINISH: lambda pk: finishing.finish_cycle(UUID(pk)),
+    WorkKind.RESUME: lambda pk: pausing.resume_cycle(UUID(pk)),
+    WorkKind.SETTLE: steps.settle,
+    WorkKind.FOLLOW: steps.follow,
 }
 
 
 # What a piece of work's id is the id of.
-ID_OF: dict[Kind, str] = {
-    Kind.EXECUTE: "decision_id",
-    Kind.ADVANCE: "saga_id",
-    Kind.SETTLE: "order_id",
-    Kind.FOLLOW: "order_id",
+ID_OF: dict[WorkKind, str] = {
+    WorkKind.EXECUTE: "decision_id",
+    WorkKind.ADVANCE: "saga_id",
+    WorkKind.SETTLE: "order_id",
+    WorkKind.FOLLOW: "order_id",
 }
 
 
@@ -241,7 +241,7 @@ def revive(work: Work) -> None:
     ids = correlation_ids(ID_OF.get(work.kind, "cycle_id"), str(work.id))
     with (
         bound_contextvars(**ids),
-        stage("revive", context=context_of_cycle(ids.get("cycle_id")), kind=work.kind.value),
+        span("revive", context=context_of_cycle(ids.get("cycle_id")), kind=work.kind.value),
     ):
         log.info("revived", kind=work.kind, id=str(work.id))
         _revive(work)

@@ -4,14 +4,14 @@ import enum
 from datetime import datetime, timedelta
 
 FAILURES_TO_OPEN = 3
+# Longer than an analysis, shorter than a cycle's default interval: each cycle tries a failed model once.
 COOL_DOWN = timedelta(seconds=45)
-"""Longer than an analysis, shorter than a cycle's default interval: each cycle tries a failed model once."""
 
+# A provider's own Retry-After is obeyed up to this; a longer one is tried again then.
 LONGEST_RETRY_AFTER = timedelta(minutes=10)
-"""A provider's own Retry-After is obeyed up to this; a longer one is tried again then."""
 
+# A pause with more left than any is long was set before a clock stepped back: it is over.
 SLACK = timedelta(seconds=30)
-"""A pause with more left than any is long was set before a clock stepped back: it is over."""
 
 
 class Admission(enum.Enum):

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any
 
+# Bars needed: the 50-day average of today and a day to spare for the differences.
 MIN_BARS = 51
-"""Bars needed: the 50-day average of today and a day to spare for the differences."""
 
 _VOLATILITY_DAYS = 20
 

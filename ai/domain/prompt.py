@@ -88,15 +88,15 @@ def read_facts(messages: Sequence[Message]) -> dict[str, Any]:
 
 def _portfolio(portfolio: PortfolioFacts) -> dict[str, Any]:
     return {
-        "equity": _number(portfolio.equity),
-        "cash": _number(portfolio.cash),
-        "exposure_percent": _number(portfolio.exposure_percent),
+        "equity": _json_number(portfolio.equity),
+        "cash": _json_number(portfolio.cash),
+        "exposure_percent": _json_number(portfolio.exposure_percent),
         "position_count": portfolio.position_count,
         "positions": [
             {
                 "symbol": position.symbol,
-                "equity_percent": _number(position.equity_percent),
-                "unrealised_pnl_percent": _number(position.unrealised_pnl_percent),
+                "equity_percent": _json_number(position.equity_percent),
+                "unrealised_pnl_percent": _json_number(position.unrealised_pnl_percent),
             }
             for position in portfolio.positions
         ],
@@ -107,15 +107,15 @@ def _symbol(facts: SymbolFacts, as_of: datetime) -> dict[str, Any]:
     position = None
     if facts.position_quantity != 0:
         position = {
-            "quantity": _number(facts.position_quantity),
-            "unrealised_pnl_percent": _number(facts.unrealised_pnl_percent),
+            "quantity": _json_number(facts.position_quantity),
+            "unrealised_pnl_percent": _json_number(facts.unrealised_pnl_percent),
         }
     return {
         "symbol": facts.symbol,
-        "price": _number(facts.price),
+        "price": _json_number(facts.price),
         "quoted_at": _time(facts.quoted_at),
         "source": facts.source,
-        "change_percent": _number(facts.change_percent),
+        "change_percent": _json_number(facts.change_percent),
         "indicators": facts.indicators.to_dict() if facts.indicators else None,
         "headlines": _headlines(facts.headlines, as_of),
         "position": position,
@@ -136,7 +136,7 @@ def _headlines(headlines: Sequence[HeadlineFact], as_of: datetime) -> list[dict[
     ]
 
 
-def _number(value: Decimal | None) -> float | None:
+def _json_number(value: Decimal | None) -> float | None:
     """Return a JSON number for a model to read, None where there is none; it never comes back as money."""
     number = None if value is None else float(value)
     return number if number is not None and math.isfinite(number) else None

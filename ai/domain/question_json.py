@@ -22,7 +22,7 @@ def question_to_json(question: AnalysisQuestion) -> dict[str, Any]:
             "exposure_percent": str(portfolio.exposure_percent),
             "position_count": portfolio.position_count,
             "positions": [
-                [held.symbol, str(held.equity_percent), _text(held.unrealised_pnl_percent)]
+                [held.symbol, str(held.equity_percent), _decimal_text(held.unrealised_pnl_percent)]
                 for held in portfolio.positions
             ],
         },
@@ -54,11 +54,11 @@ def _symbol(facts: SymbolFacts) -> dict[str, Any]:
     return {
         "symbol": facts.symbol,
         "price": str(facts.price),
-        "change_percent": _text(facts.change_percent),
+        "change_percent": _decimal_text(facts.change_percent),
         "indicators": facts.indicators.to_dict() if facts.indicators else None,
         "headlines": _headlines(facts.headlines),
         "position_quantity": str(facts.position_quantity),
-        "unrealised_pnl_percent": _text(facts.unrealised_pnl_percent),
+        "unrealised_pnl_percent": _decimal_text(facts.unrealised_pnl_percent),
         "quoted_at": facts.quoted_at.isoformat(),
         "source": facts.source,
     }
@@ -69,11 +69,11 @@ def _facts(values: Mapping[str, Any]) -> SymbolFacts:
     return SymbolFacts(
         symbol=values["symbol"],
         price=Decimal(values["price"]),
-        change_percent=_number(values["change_percent"]),
+        change_percent=_decimal_from(values["change_percent"]),
         indicators=None if indicators is None else Indicators.from_dict(indicators),
         headlines=_headlines_from(values["headlines"]),
         position_quantity=Decimal(values["position_quantity"]),
-        unrealised_pnl_percent=_number(values["unrealised_pnl_percent"]),
+        unrealised_pnl_percent=_decimal_from(values["unrealised_pnl_percent"]),
         quoted_at=datetime.fromisoformat(values["quoted_at"]),
         source=values["source"],
     )
@@ -86,7 +86,7 @@ def _portfolio(values: Mapping[str, Any]) -> PortfolioFacts:
         exposure_percent=Decimal(values["exposure_percent"]),
         position_count=values["position_count"],
         positions=tuple(
-            PositionFacts(symbol, Decimal(percent), _number(profit))
+            PositionFacts(symbol, Decimal(percent), _decimal_from(profit))
             for symbol, percent, profit in values["positions"]
         ),
     )
@@ -100,9 +100,9 @@ def _headlines_from(rows: Sequence[Sequence[str]]) -> tuple[HeadlineFact, ...]:
     return tuple(HeadlineFact(title, source, datetime.fromisoformat(at)) for title, source, at in rows)
 
 
-def _text(value: Decimal | None) -> str | None:
+def _decimal_text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _number(text: str | None) -> Decimal | None:
+def _decimal_from(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)

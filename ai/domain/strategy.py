@@ -14,8 +14,8 @@ from decimal import Decimal
 from ai.domain.indicators import Indicators
 from ai.domain.types import Action
 
+# A held position that lost this much of its cost is sold, whatever the indicators say.
 MAX_LOSS_PERCENT = 8.0
-"""A held position that lost this much of its cost is sold, whatever the indicators say."""
 
 _DIP_CONFIDENCE = 0.37
 _RISE_CONFIDENCE = 0.285

@@ -82,7 +82,7 @@ class AlpacaBroker:
         self._url = require_paper_address(trading_url)
         register_secret(api_key)
         register_secret(secret_key)
-        # Raw answers: the SDK's models turn quantities into floats on some paths (Lesson 39).
+        # Raw answers: the SDK's models turn quantities into floats on some paths (docs/lessons.md#lesson-39).
         self._client = TradingClient(api_key, secret_key, raw_data=True, url_override=self._url)
         self._client._retry = 0  # the SDK would repeat an order after 429 and 504, blindly
         self._client._session = BoundedSession(
@@ -157,7 +157,7 @@ class AlpacaBroker:
         """
         if not (request.quantity.is_finite() and request.quantity > 0):
             raise ValueError(f"quantity must be positive, was {request.quantity}")
-        # Not MarketOrderRequest: its qty is a float, wrong from the 17th digit on (Lesson 39).
+        # Not MarketOrderRequest: its qty is a float, wrong from the 17th digit on (docs/lessons.md#lesson-39).
         body = {
             "symbol": request.symbol,
             "qty": f"{request.quantity:f}",

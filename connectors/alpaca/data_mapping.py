@@ -68,24 +68,24 @@ def headline_from_wire(fields: Fields, spelt: Mapping[str, str], until: datetime
     Args:
         spelt: the provider's spelling → ours, for the symbols that were asked.
     """
-    title = _plain(fields.get("headline"))
+    title = _unescaped(fields.get("headline"))
     edited_at = fields.optional_time("updated_at")
     if not title or (edited_at is not None and edited_at > until):
         return None
     tags = fields.get("symbols")
     return Headline(
         headline_id=str(fields.get("id")),
-        source=_plain(fields.get("source")) or "alpaca",
+        source=_unescaped(fields.get("source")) or "alpaca",
         symbols=tuple(spelt.get(tag, tag) for tag in tags if isinstance(tag, str))
         if isinstance(tags, list)
         else (),
         title=title,
-        summary=_plain(fields.get("summary")),
-        url=_plain(fields.get("url")),
+        summary=_unescaped(fields.get("summary")),
+        url=_unescaped(fields.get("url")),
         published_at=fields.time("created_at"),
     )
 
 
-def _plain(value: object) -> str:
+def _unescaped(value: object) -> str:
     """Return text with HTML entities decoded, as Alpaca's news has them; "" for anything else."""
     return html.unescape(value).strip() if isinstance(value, str) else ""

@@ -223,7 +223,7 @@ class AlpacaNews:
         """Return headlines published in ``[since, until]``, newest first, at most 50 by symbol.
 
         Alpaca cannot be asked by keyword: the newest 50 of all are read, and those with one are added.
-        An article edited after ``until`` is left out: its text may know the future (Lesson 40).
+        An article edited after ``until`` is left out: its text may know the future (docs/lessons.md#lesson-40).
         """
         asked = askable(symbols, AssetClass.STOCK) + askable(symbols, AssetClass.CRYPTO)
         spelt = {join_pair(symbol): symbol for symbol in asked}  # news says BTCUSD

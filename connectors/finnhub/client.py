@@ -181,16 +181,16 @@ def quote_from_wire(symbol: str, raw: object) -> Quote | None:
 def headline_from_wire(symbol: str | None, fields: Fields) -> Headline | None:
     """Return one news item tagged with the symbol asked, if any; None where it has no title or time."""
     published_at = from_unix(fields.get("datetime"))
-    title = _text(fields.get("headline"))
+    title = _stripped(fields.get("headline"))
     if published_at is None or not title:
         return None
     return Headline(
         headline_id=str(fields.get("id")),
-        source=_text(fields.get("source")) or "finnhub",
+        source=_stripped(fields.get("source")) or "finnhub",
         symbols=(symbol,) if symbol else (),
         title=title,
-        summary=_text(fields.get("summary")),
-        url=_text(fields.get("url")),
+        summary=_stripped(fields.get("summary")),
+        url=_stripped(fields.get("url")),
         published_at=published_at,
     )
 
@@ -204,5 +204,5 @@ def _merge(found: dict[str, Headline], headline: Headline) -> None:
     found[headline.headline_id] = headline
 
 
-def _text(value: Any) -> str:
+def _stripped(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""

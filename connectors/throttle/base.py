@@ -1,4 +1,4 @@
-"""What a session asks before a request leaves, and tells when its answer came; types only."""
+"""Types of the throttle: what an HTTP session asks before each request, and reports after its answer."""
 
 import enum
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Priority(enum.IntEnum):
     SWITCH = 3
 
 
-class Outcome(enum.StrEnum):
+class RequestOutcome(enum.StrEnum):
     """How a request ended, as far as limit and breaker care; one that was withdrawn says nothing of the provider."""
 
     ANSWERED = "answered"
@@ -37,7 +37,7 @@ class Report:
     ``remaining`` requests are left until ``reset_at`` (unix seconds), None where the provider does not say.
     """
 
-    outcome: Outcome
+    outcome: RequestOutcome
     detail: str = ""
     retry_after_seconds: float | None = None
     remaining: int | None = None

@@ -1,4 +1,4 @@
-"""What holds while Redis is away: a sliding window of this process alone."""
+"""The rate limit while Redis is away: a sliding window of this process alone."""
 
 import threading
 from collections import deque

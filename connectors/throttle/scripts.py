@@ -1,4 +1,4 @@
-"""The two atomic steps, as Lua for Redis or Valkey; times are the server's, in microseconds.
+"""The throttle's two atomic steps, admit and report, in Lua for Redis or Valkey; times are the server's, in µs.
 
 KEYS: the window (sorted set: one member per request, scored by the moment from which it counts as old) and the
 state (hash). A request is scored ahead of time, by the end of its lease, until its answer came: the provider may

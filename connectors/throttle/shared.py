@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from connectors.throttle import scripts
-from connectors.throttle.base import NoSlotError, Outcome, Priority, Report, Slot
+from connectors.throttle.base import NoSlotError, Priority, Report, RequestOutcome, Slot
 from connectors.throttle.local import LocalWindow
 
 log = logging.getLogger(__name__)
@@ -217,10 +217,10 @@ class _Slot:
 
 def _pause(report: Report) -> float:
     """Return for how many seconds the provider wants no request: what it said, or a little where it did not."""
-    told = report.retry_after_seconds
-    if told is None:
-        told = PAUSE_UNLESS_TOLD_SECONDS if report.outcome is Outcome.LIMITED else 0.0
-    return min(told, LONGEST_PAUSE_SECONDS)
+    reported = report.retry_after_seconds
+    if reported is None:
+        reported = PAUSE_UNLESS_TOLD_SECONDS if report.outcome is RequestOutcome.LIMITED else 0.0
+    return min(reported, LONGEST_PAUSE_SECONDS)
 
 
 def _moment(micros: str | None) -> datetime | None:

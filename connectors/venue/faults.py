@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Kind = Literal[
+FaultKind = Literal[
     "latency",
     "rate_limit",
     "error",
@@ -56,7 +56,7 @@ class FaultSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Kind
+    kind: FaultKind
     route: str = "*"
     times: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, ge=0)
@@ -163,14 +163,16 @@ def altered(spec: FaultSpec, reply: object) -> object:
 def _is_meant(spec: FaultSpec, row: object) -> bool:
     if not isinstance(row, dict):
         return False
-    return spec.rows is None or _plain(str(row.get("symbol"))) in {_plain(name) for name in spec.rows}
+    return spec.rows is None or _without_slash(str(row.get("symbol"))) in {
+        _without_slash(name) for name in spec.rows
+    }
 
 
 def _is_about(spec: FaultSpec, symbols: Collection[str]) -> bool:
     if not spec.symbols:
         return True
-    return not {_plain(name) for name in spec.symbols}.isdisjoint(map(_plain, symbols))
+    return not {_without_slash(name) for name in spec.symbols}.isdisjoint(map(_without_slash, symbols))
 
 
-def _plain(symbol: str) -> str:
+def _without_slash(symbol: str) -> str:
     return symbol.upper().replace("/", "")

@@ -1,0 +1,1 @@
+"""Management commands: `manage.py NAME`, thin around one service each."""

@@ -1,4 +1,4 @@
-"""Names each database connection after the process that opened it, so that who holds a lock can be told."""
+"""Names each database connection after the process that opened it, so that the holder of a lock can be named."""
 
 import os
 import sys

@@ -22,7 +22,7 @@ class Spec:
     buckets: tuple[float, ...] = ()
 
 
-SPECS: Mapping[str, Spec] = MappingProxyType(
+METRICS: Mapping[str, Spec] = MappingProxyType(
     {
         "cycles": Spec("Cycles that ended.", ("type", "status")),
         "cycle_seconds": Spec("From a cycle's start to its completion.", ("type",), SECONDS),
@@ -76,7 +76,7 @@ class Totals:
 
     def observe(self, name: str, labels: Sequence[str], value: float) -> None:
         """Add an observation to a histogram."""
-        buckets = SPECS[name].buckets
+        buckets = METRICS[name].buckets
         series = self.histograms.setdefault(name, {})
         key = _bounded(name, labels, series)
         histogram = series.setdefault(key, Histogram([0.0] * (len(buckets) + 1)))
@@ -101,11 +101,11 @@ class Totals:
         """Read kept totals; what a newer or older version does not know of is left out."""
         totals = cls()
         for name, series in kept.get("counters", {}).items():
-            if name in SPECS:
+            if name in METRICS:
                 totals.counters[name] = {tuple(key): amount for key, amount in series}
         for name, series in kept.get("histograms", {}).items():
-            if name in SPECS:
-                size = len(SPECS[name].buckets) + 1
+            if name in METRICS:
+                size = len(METRICS[name].buckets) + 1
                 totals.histograms[name] = {
                     tuple(key): Histogram(list(counts), total)
                     for key, counts, total in series
@@ -116,8 +116,8 @@ class Totals:
 
 def _bounded(name: str, labels: Sequence[str], series: Mapping[Labels, object]) -> Labels:
     key = tuple(labels)
-    if len(key) != len(SPECS[name].labels):
-        raise ValueError(f"{name} has the labels {SPECS[name].labels}, was given {key}")
+    if len(key) != len(METRICS[name].labels):
+        raise ValueError(f"{name} has the labels {METRICS[name].labels}, was given {key}")
     if key in series or len(series) < MOST_LABEL_SETS:
         return key
     return (OTHER,) * len(key)

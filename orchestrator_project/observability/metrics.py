@@ -26,7 +26,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from orchestrator_project.observability.metric_kinds import SPECS, Histogram, Totals
+from orchestrator_project.observability.metric_kinds import METRICS, Histogram, Totals
 from orchestrator_project.observability.metric_readings import (
     GAUGES,
     Reading,
@@ -175,7 +175,7 @@ def _families(readings: Iterable[Reading]) -> Iterator[Metric]:
 
 
 def _counted(totals: Totals) -> Iterator[Metric]:
-    for name, spec in SPECS.items():
+    for name, spec in METRICS.items():
         full = f"{PREFIX}_{name}"
         if spec.buckets:
             histograms = HistogramMetricFamily(full, spec.help, labels=spec.labels)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from connectors.errors import ConnectorError
 from trading.core.providers import current_providers
-from trading.core.trace_spans import note_cycle, stage
+from trading.core.trace_spans import note_cycle, span
 from trading.cycle.cycles import start_cycle
 from trading.domain.ages import TOLERANCE
 from trading.errors import CycleRunningError, NotConfiguredError
@@ -33,7 +33,7 @@ def first_steps(say: Callable[[str], None]) -> None:
             counts = refresh_assets()
             say("assets: " + ", ".join(f"{n} of class {name}" for name, n in counts.items()))
         try:
-            with stage("start_cycle"):
+            with span("start_cycle"):
                 cycle = start_cycle(trigger="start")
                 note_cycle(cycle.pk)
                 launch(cycle)

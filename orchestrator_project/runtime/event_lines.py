@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from risk.domain.numbers import plain_decimal
 from trading.models import Event
 
 OVERLAP = timedelta(seconds=5)
@@ -91,21 +92,16 @@ def _analysis(p: Payload) -> str:
     return f"  analysis: {p['decisions']} decisions in {p['seconds']} s ({rest})"
 
 
-def _plain(number: str) -> str:
-    """Return a decimal without trailing zeros and without an exponent."""
-    return f"{Decimal(number).normalize():f}"
-
-
 def _order_created(p: Payload) -> str:
     if p.get("external"):
         return f"  external order for {p['symbol']} adopted"
-    return f"  {p['side']} {_plain(p['quantity'])} {p['symbol']} ordered"
+    return f"  {p['side']} {plain_decimal(Decimal(p['quantity']))} {p['symbol']} ordered"
 
 
 def _order(verb: str) -> Callable[[Payload], str]:
     def words(p: Payload) -> str:
         price = f" at {Decimal(p['average_price']):,.4f}" if p.get("average_price") else ""
-        quantity = _plain(p["filled_quantity"]) if "filled_quantity" in p else ""
+        quantity = plain_decimal(Decimal(p["filled_quantity"])) if "filled_quantity" in p else ""
         return f"  {p.get('side', '')} {quantity} {p.get('symbol', '')} {verb}{price}"
 
     return words
@@ -165,7 +161,9 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "saga.fail": lambda p: (
         f"SAGA FAILED, look at it: {p.get('symbol', '')} {p['reason']}: {p.get('error', '')}"
     ),
-    "saga.late_fill": lambda p: f"  {p['symbol']} filled late ({_plain(p['filled_quantity'])}): booked",
+    "saga.late_fill": lambda p: (
+        f"  {p['symbol']} filled late ({plain_decimal(Decimal(p['filled_quantity']))}): booked"
+    ),
     "reconciliation.difference": lambda p: (
         f"  reconciled {p['subject']} ({p['kind']}): here {p['here']}, at the broker {p['there']}"
     ),

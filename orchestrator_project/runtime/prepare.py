@@ -16,7 +16,7 @@ from risk.models import RiskLimits
 from risk.services.limits import DEFAULT_LIMITS
 from trading.analysis.strategies import DEFAULT_INSTRUCTIONS, DEFAULT_STRATEGY
 from trading.core import settings
-from trading.domain.runtime_settings import SPECS
+from trading.domain.runtime_settings import SETTINGS
 from trading.events.outbox import forget_foreign_numbers
 from trading.models import AgentStatus, RuntimeSetting, Strategy
 from trading.queries import stage_words
@@ -48,7 +48,7 @@ def seed() -> str | None:
         AgentStatus.objects.get_or_create(
             pk=1, defaults={"mode": django_settings.ENVIRONMENT.orchestrator_mode}
         )
-        for spec in SPECS.values():
+        for spec in SETTINGS.values():
             RuntimeSetting.objects.get_or_create(
                 name=spec.name,
                 defaults={"value": str(spec.default), "unit": spec.unit, "description": spec.description},

@@ -1,4 +1,4 @@
-"""Request bodies are read by the event loop, into memory and within a bound, before a thread is lent.
+"""Read request bodies in the event loop, bounded in size, before a thread is taken for the request.
 
 Who sends slowly or without end then keeps nobody else waiting, and nothing of it reaches a disk.
 """

@@ -1,4 +1,4 @@
-"""The threads that requests borrow, and the few of them that are kept for stopping everything.
+"""The thread pools that serve requests, with a few threads reserved for requests that stop trading.
 
 Sixteen slow views must not take the kill switch away with them: its own addresses, the login and the files its pages
 need have threads beside the common ones. Whoever waits for the switch is the first to get any thread that comes free.

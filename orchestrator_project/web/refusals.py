@@ -1,4 +1,4 @@
-"""What is said to a request that goes no further than the door: a problem at the API's addresses, a line elsewhere."""
+"""Answers to requests refused before Django: problem details at the API's addresses, a line of text elsewhere."""
 
 import orjson
 

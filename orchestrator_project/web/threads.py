@@ -1,4 +1,4 @@
-"""Threads that requests borrow, so that their database connections live longer than a request.
+"""Threads that serve one request after the other and keep their database connection between them.
 
 Django gives each request under ASGI a thread of its own, and with it a new database connection. Here a request
 borrows one of a fixed number of threads: connections are kept, and there are never more of them than threads.

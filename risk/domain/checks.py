@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
-from risk.domain.sizing import HUNDRED
-from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits
+from risk.domain.numbers import HUNDRED
+from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook
 
+# No column of ours holds more, or finer: beyond them a number is a mistake, and arithmetic could overflow.
 LARGEST = Decimal("1e24")
 SMALLEST = Decimal("1e-12")
-"""No column of ours holds more, or finer: beyond them a number is a mistake, and arithmetic could overflow."""
 
 
 def is_money(equity: Decimal, start: Decimal, buying_power: Decimal) -> bool:
@@ -17,7 +17,7 @@ def is_money(equity: Decimal, start: Decimal, buying_power: Decimal) -> bool:
     return bounded and all(within(amount, SMALLEST, LARGEST) for amount in (equity, start))
 
 
-def invalid_figures(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> dict[str, str]:
+def invalid_figures(intent: OrderIntent, book: RiskBook, limits: LimitValues | None) -> dict[str, str]:
     """Return the numbers nothing may be concluded from, by name; empty when all can be used.
 
     A price of nothing, its age and the account's money are not here: the gate has reasons of their own.
@@ -69,7 +69,7 @@ def _of_rules(rules: AssetRules) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
-def _of_limits(limits: RiskLimits) -> Iterator[tuple[str, object]]:
+def _of_limits(limits: LimitValues) -> Iterator[tuple[str, object]]:
     for name in ("max_position_percent", "max_exposure_percent", "max_daily_loss_percent"):
         value: Decimal = getattr(limits, name)
         if not within(value, 0, HUNDRED):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, localcontext
 
 from risk.domain.checks import invalid_figures, is_money
+from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
 from risk.domain.plausibility import PriceVerdict, judge_price
-from risk.domain.reasons import DenyReason
-from risk.domain.sizing import HUNDRED, meets_minimum, percent_of, round_down, wanted_percent
-from risk.domain.types import AssetRules, OrderIntent, RiskBook, RiskLimits, TradingState, Verdict
+from risk.domain.reasons import DenyReason, room_figure
+from risk.domain.sizing import meets_minimum, percent_of, round_down, wanted_percent
+from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook, TradingState, Verdict
 
-ZERO = Decimal(0)
 DIGITS = 60
 Figures = Mapping[str, Decimal | float | int | str | None]
 
@@ -29,7 +29,7 @@ class _Entry:
     wanted: Decimal
 
 
-def judge(intent: OrderIntent, book: RiskBook, limits: RiskLimits | None) -> Verdict:
+def judge(intent: OrderIntent, book: RiskBook, limits: LimitValues | None) -> Verdict:
     """Return how much of ``intent`` may be ordered, or why nothing may.
 
     A reducing order is checked only by what makes any order impossible, and by the confidence of the model
@@ -109,7 +109,7 @@ def _judge_entry(
     price: Decimal,
     rules: AssetRules,
     book: RiskBook,
-    limits: RiskLimits | None,
+    limits: LimitValues | None,
     believed: PriceVerdict,
 ) -> Verdict:
     if limits is None:
@@ -136,7 +136,7 @@ def _judge_entry(
 def _limit_reason(
     entry: _Entry,
     book: RiskBook,
-    limits: RiskLimits,
+    limits: LimitValues,
     rooms: Mapping[DenyReason, Decimal],
     loss_percent: Decimal,
 ) -> DenyReason | None:
@@ -168,7 +168,7 @@ def _cut(entry: _Entry, room: Decimal) -> Decimal:
     return round_down(min(entry.wanted, max(room, ZERO)) / entry.price, entry.rules)
 
 
-def _rooms(symbol: str, book: RiskBook, limits: RiskLimits, equity: Decimal) -> Mapping[DenyReason, Decimal]:
+def _rooms(symbol: str, book: RiskBook, limits: LimitValues, equity: Decimal) -> Mapping[DenyReason, Decimal]:
     """How much notional each limit still lets in, positions and reservations counted."""
     held = book.exposures.get(symbol, ZERO) + book.reserved.get(symbol, ZERO)
     reserved = sum(book.reserved.values(), ZERO)
@@ -211,7 +211,7 @@ def _entry_figures(
     intent: OrderIntent,
     entry: _Entry,
     book: RiskBook,
-    limits: RiskLimits,
+    limits: LimitValues,
     rooms: Mapping[DenyReason, Decimal],
 ) -> dict[str, Decimal | float | int | str | None]:
     own = {} if limits.strategy_version is None else {"strategy_version": limits.strategy_version}
@@ -234,21 +234,21 @@ def _entry_figures(
         "wanted_notional": entry.wanted,
         "open_positions": len(_open_symbols(book)),
         **_market_figures(intent),
-        **{f"room_{reason}": room for reason, room in rooms.items()},
+        **{room_figure(reason): room for reason, room in rooms.items()},
     }
 
 
-def _words(figures: Figures) -> dict[str, str]:
-    return {name: _word(value) for name, value in figures.items()}
+def _figure_texts(figures: Figures) -> dict[str, str]:
+    return {name: _figure_text(value) for name, value in figures.items()}
 
 
-def _word(value: object) -> str:
-    return f"{value.normalize():f}" if isinstance(value, Decimal) and value.is_finite() else str(value)
+def _figure_text(value: object) -> str:
+    return plain_decimal(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
 
 
 def _denied(reason: DenyReason, figures: Figures) -> Verdict:
-    return Verdict(quantity=ZERO, notional=ZERO, reason=reason, figures=_words(figures))
+    return Verdict(quantity=ZERO, notional=ZERO, reason=reason, figures=_figure_texts(figures))
 
 
 def _allowed(quantity: Decimal, price: Decimal, figures: Figures) -> Verdict:
-    return Verdict(quantity=quantity, notional=quantity * price, reason=None, figures=_words(figures))
+    return Verdict(quantity=quantity, notional=quantity * price, reason=None, figures=_figure_texts(figures))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from risk.domain.types import RiskLimits
+from risk.domain.types import LimitValues
 
 LIMIT_NAMES = ("max_position_percent", "max_exposure_percent", "max_positions", "max_daily_loss_percent")
 
@@ -23,7 +23,7 @@ class StrategyLimits:
     max_daily_loss_percent: Decimal | None = None
 
 
-def tighter(account: RiskLimits, own: StrategyLimits | None) -> RiskLimits:
+def tighter(account: LimitValues, own: StrategyLimits | None) -> LimitValues:
     """Return what is in force for a strategy: per limit the smaller of both; it names both versions."""
     if own is None:
         return account
@@ -35,7 +35,7 @@ def tighter(account: RiskLimits, own: StrategyLimits | None) -> RiskLimits:
     return replace(account, strategy_version=own.version, **figures)
 
 
-def looser(own: Mapping[str, Decimal | int | None], account: RiskLimits | None) -> dict[str, str]:
+def looser(own: Mapping[str, Decimal | int | None], account: LimitValues | None) -> dict[str, str]:
     """Return which of a strategy's proposed limits cannot be taken, by name, with the figure that bounds it.
 
     Args:

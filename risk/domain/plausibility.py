@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
 from risk.domain.checks import LARGEST, SMALLEST, within
+from risk.domain.numbers import HUNDRED, ONE, plain_decimal
 from risk.domain.types import PriceBand, PriceFacts, Reference
 
-ONE, HUNDRED = Decimal(1), Decimal(100)
+# However volatile the asset: half and twice a reference is as far as a price is believed without a second source.
 WIDEST = ONE
-"""However volatile the asset: half and twice a reference is as far as a price is believed without a second source."""
 LARGEST_FACTOR = Decimal(1000)
 DIGITS = 60
 
@@ -92,7 +92,7 @@ def _problem(
     apart = None if second is None else _apart(price, second.price)
     if apart is not None and apart > band.disagreement:
         assert second is not None  # noqa: S101 - what is apart from it is there
-        return f"{second.source} says {_text(second.price)}, {_percent(apart)} % apart"
+        return f"{second.source} says {plain_decimal(second.price)}, {_ratio_as_percent(apart)} % apart"
     if apart is not None and apart <= band.agreement:
         return ""
     if not known:
@@ -100,8 +100,8 @@ def _problem(
     for reference in known:
         away = _apart(price, reference.price)
         if away > width:
-            words = f"{_percent(away)} % from {_text(reference.price)} ({reference.source})"
-            return f"{words}, more than {_percent(width)} %, and no second source confirms it"
+            words = f"{_ratio_as_percent(away)} % from {plain_decimal(reference.price)} ({reference.source})"
+            return f"{words}, more than {_ratio_as_percent(width)} %, and no second source confirms it"
     return ""
 
 
@@ -137,9 +137,5 @@ def _rounded(value: Decimal) -> Decimal:
         return +value
 
 
-def _text(value: Decimal) -> str:
-    return f"{value.normalize():f}"
-
-
-def _percent(ratio: Decimal) -> str:
+def _ratio_as_percent(ratio: Decimal) -> str:
     return f"{_rounded(ratio * HUNDRED):.1f}"

@@ -26,3 +26,8 @@ class DenyReason(enum.StrEnum):
     DAILY_LOSS = "daily_loss_limit"
     BUYING_POWER = "insufficient_buying_power"
     BELOW_MINIMUM = "below_minimum_size"
+
+
+def room_figure(reason: DenyReason) -> str:
+    """Return the name of the figure, in USD, that says what a limit leaves before it denies for ``reason``."""
+    return f"room_{reason}"

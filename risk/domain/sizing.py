@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
 
+from risk.domain.numbers import HUNDRED
 from risk.domain.types import AssetRules, OrderIntent, SizingRule
 
-HUNDRED = Decimal(100)
 ONE = Decimal(1)
+# The annualised volatility up to which a volatility-scaled entry has its full size.
 TARGET_VOLATILITY_PERCENT = Decimal(20)
-"""The annualised volatility up to which a volatility-scaled entry has its full size."""
 
 
 def fixed_fraction(intent: OrderIntent) -> Decimal:

@@ -1,4 +1,4 @@
-"""What the gate is told and what it answers: frozen values, money and quantities as Decimal."""
+"""What the gate is given and what it answers: frozen values, money and quantities as Decimal."""
 
 import enum
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class AssetRules:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A price that was known already: USD per base unit, where from, and its market time (None: not told)."""
+    """A price that was known already: USD per base unit, where from, and its market time (None: not reported)."""
 
     price: Decimal
     source: str
@@ -131,7 +131,7 @@ class RiskBook:
     Args:
         equity: account equity in USD; None when unknown.
         session_start_equity: equity at the previous close; None when unknown.
-        buying_power: USD, as the broker told it.
+        buying_power: USD, as the broker reported it.
         exposures: market value in USD by symbol of held positions.
         reserved: USD by symbol of what reservations for entries still take beyond ``exposures``.
         not_in_buying_power: USD of those reservations that ``buying_power`` does not reflect yet, because
@@ -155,7 +155,7 @@ class RiskBook:
 
 
 @dataclass(frozen=True, slots=True)
-class RiskLimits:
+class LimitValues:
     """Limits in percent of equity, inclusive; ``version`` names the row they came from.
 
     ``strategy_version`` is that of the strategy whose own limits were merged in; None: the account's alone.

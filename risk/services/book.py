@@ -32,7 +32,7 @@ class Reserved:
 
     Args:
         by_symbol: beyond what the stored positions include.
-        not_in_buying_power: of orders the broker had not taken when it told the stored buying power.
+        not_in_buying_power: of orders the broker had not taken when it reported the stored buying power.
         symbols: those that an entry or an exit works on.
     """
 

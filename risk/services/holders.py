@@ -1,4 +1,4 @@
-"""Who holds the senders' locks, for how long without a word, and how one that does not end is shut out.
+"""List who holds the senders' locks and for how long in silence, and end the session of one that does not end.
 
 A sender's session says nothing while its request is under way: the statement before it was the proof that it may
 send. The same session with the same last statement is the same request; any later statement of it was begun after

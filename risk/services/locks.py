@@ -1,8 +1,22 @@
-"""PostgreSQL advisory locks of the risk room.
+"""All advisory locks of the database: their numbers, and the one order in which locks are taken.
 
-A transaction's lock guards the book. The others belong to a session, because a sender holds them around its
-request to the broker and must not keep a transaction open that long. A session's lock ends with the session: a
-killed process never keeps one, and ``risk.services.holders`` ends the session of one that was stopped.
+A transaction's lock ends with the transaction, a session's with the session: a killed process never keeps one, and
+``risk.services.holders`` ends the session of one that was stopped. Senders use session locks, because they hold
+them around a request to the broker and must not keep a transaction open that long.
+
+Whoever takes several takes them in this order, so that no two wait for each other:
+
+1. ``PROCESS_LOCKS``  session: the only process of its kind, for as long as it lives (``trading.core.process_lock``)
+2. ``FLATTEN_LOCK``   session: the sale of everything
+3. ``ATTEMPT_LOCKS``  session: the work on one order, from its claim to the record of the answer
+4. ``SWITCH_LOCK``    session, shared: a request to the broker is on its way; nothing is waited for while it is held
+5. ``BOOK_LOCK``      transaction: the account's risk book, from reading it to the reservation
+6. rows: agent status or cycle, approval, order, saga, position (``trading.core.row_locks``)
+7. ``STAGE_WORDS_LOCK`` transaction: the notes of changed facts are taken (``trading.queries.stage_words``); no other
+   lock is held then but rows of decisions
+
+Numbers 1 to 3 and 7 are only tried, never waited for: where another has it, this process leaves. Row locks of number 6
+that one transaction never takes together have no order among themselves.
 """
 
 import zlib
@@ -17,11 +31,15 @@ from risk.services.soft_limit import soft_limit_held_off
 
 log = structlog.get_logger(__name__)
 
+# Of one number.
 BOOK_LOCK = 0x7261_0001
 SWITCH_LOCK = 0x7261_0002
 FLATTEN_LOCK = 0x7261_0003
-STAGE_WORDS_LOCK = 0x7472_0001  # trading/queries/stage_words.py
-ATTEMPT_LOCKS = 0x7261  # the first key of two; the second is made of the order's id
+STAGE_WORDS_LOCK = 0x7472_0001
+# The first of two numbers; the second says which one of them.
+ATTEMPT_LOCKS = 0x7261  # and a number made of the order's id
+PROCESS_LOCKS = 0x4556  # and hashtext of the process's name
+NUMBERS = frozenset({BOOK_LOCK, SWITCH_LOCK, FLATTEN_LOCK, ATTEMPT_LOCKS, PROCESS_LOCKS, STAGE_WORDS_LOCK})
 
 
 def lock_book() -> None:

@@ -106,7 +106,7 @@ def test_a_record_holds_the_question_and_the_answer(chat_server: ChatServer) -> 
 def test_a_failed_batch_touches_its_own_symbols_only(
     chat_server: ChatServer, fault: str, status: str, error_type: str, reason: HoldReason
 ) -> None:
-    """Lesson 13: what was not analysed says so."""
+    """docs/lessons.md#lesson-13: what was not analysed says so."""
     chat_server.handlers["patchy"] = failing_for("S2", chat_server.handlers[fault])
 
     result = run(chat_server, "patchy")
@@ -162,7 +162,7 @@ def test_a_hanging_model_leaves_time_for_the_next(chat_server: ChatServer) -> No
 
 
 def test_what_is_there_at_the_deadline_is_used(chat_server: ChatServer) -> None:
-    """Lesson 20."""
+    """docs/lessons.md#lesson-20."""
     chat_server.handlers["patchy"] = failing_for("S2", chat_server.handlers["drip"])
     started = time.monotonic()
 

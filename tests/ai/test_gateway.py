@@ -71,7 +71,7 @@ def test_without_a_schema_no_response_format_is_sent(chat_server: ChatServer) ->
 
 
 def test_a_hanging_reply_ends_on_time(chat_server: ChatServer) -> None:
-    """Lesson 20."""
+    """docs/lessons.md#lesson-20."""
     started = time.monotonic()
 
     with pytest.raises(ModelTimeoutError, match=r"no complete answer within 0\.3 s"):
@@ -195,7 +195,7 @@ def test_an_incomplete_answer_still_tells_what_it_cost(chat_server: ChatServer) 
 
 
 def test_calls_that_hang_cannot_pile_up(chat_server: ChatServer) -> None:
-    """Lesson 16."""
+    """docs/lessons.md#lesson-16."""
     threads = [
         threading.Thread(target=_ask_in_vain, args=(chat_server,)) for _ in range(gateway.MAX_CALLS_IN_FLIGHT)
     ]

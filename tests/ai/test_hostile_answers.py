@@ -63,5 +63,5 @@ def test_the_table_names_every_case() -> None:
 
 @pytest.mark.parametrize("name", list(HOSTILE))
 def test_an_answer_has_the_result_the_table_says(server: ChatServer, name: str) -> None:
-    """Lesson 19."""
+    """docs/lessons.md#lesson-19."""
     assert row_of(server, name) == TABLE.get(name)

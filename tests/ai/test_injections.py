@@ -143,7 +143,7 @@ def test_a_headline_stays_within_its_frame(title: str) -> None:
 @pytest.mark.parametrize("model", ["literal", "greedy"])
 @pytest.mark.parametrize("title", INJECTIONS, ids=lambda title: ascii(title[:40]))
 def test_a_model_that_obeys_orders_nothing_more(obedient: ChatServer, model: str, title: str) -> None:
-    """Lesson 19."""
+    """docs/lessons.md#lesson-19."""
     result = ask(obedient, model, title)
 
     assert set(result.proposals) | set(result.holds) == set(ASKED)

@@ -46,7 +46,7 @@ def test_each_question_gets_its_own_answers(chat_server: ChatServer) -> None:
 
 
 def test_one_deadline_is_for_all_of_them(chat_server: ChatServer) -> None:
-    """Lesson 20: three questions whose models hang take no longer than one."""
+    """docs/lessons.md#lesson-20: three questions whose models hang take no longer than one."""
     began = time.monotonic()
 
     results = run(chat_server, ("hang",), ("hang",), ("hang",), deadline_seconds=3)

@@ -111,7 +111,7 @@ def submit_with_a_random_id(decision: AIDecision) -> None:
 
 
 def test_a_random_id_and_a_redelivery_double_the_order(monitors: Monitors, trading_account: Outside) -> None:
-    """Lesson 36."""
+    """docs/lessons.md#lesson-36."""
     decision = wish(STOCK)
     trading_account.venue.fault(kind="reset_after", route=ORDERS, times=1)
 
@@ -123,7 +123,7 @@ def test_a_random_id_and_a_redelivery_double_the_order(monitors: Monitors, tradi
 
 
 def test_the_derived_id_and_a_redelivery_do_not(monitors: Monitors, trading_account: Outside) -> None:
-    """Lesson 36."""
+    """docs/lessons.md#lesson-36."""
     saga = passed(STOCK)
     trading_account.venue.fault(kind="reset_after", route=ORDERS, times=1)
 

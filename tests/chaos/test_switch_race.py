@@ -135,7 +135,7 @@ def percentiles(seconds: list[float]) -> tuple[float, float]:
 def test_no_order_reaches_the_venue_after_engage_returned(
     trading_account: Outside, length: Length, say: Say
 ) -> None:
-    """Lesson 33: nothing posts by a path that the switch does not see."""
+    """docs/lessons.md#lesson-33: nothing posts by a path that the switch does not see."""
     monitors = Monitors(environment()["DATABASE_URL"], trading_account.venue)
     chance = random.Random(length.seed)
     slow_venue(trading_account.venue)

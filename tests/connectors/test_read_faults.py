@@ -117,7 +117,7 @@ SLOW = {"hang", "drip_body", "drip_head", "drip_chunks"}
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("read", READS)
 def test_failed_read_is_unavailable_and_in_time(server: ProviderServer, read: str, fault: str) -> None:
-    """Lessons 13 and 18: no read fails in silence or answers with something made up."""
+    """docs/lessons.md#lesson-13, #lesson-18: no read fails in silence or answers with something made up."""
     server.on_any(FAULTS[fault](READS[read].good))
     timeout = SHORT if fault in SLOW else LONG
     started = monotonic()

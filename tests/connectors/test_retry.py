@@ -106,7 +106,7 @@ def test_an_attempt_that_could_end_too_late_is_not_begun() -> None:
     ],
 )
 def test_nothing_but_unavailable_is_repeated(error: Exception) -> None:
-    """Lesson 36: an order of unknown outcome least of all."""
+    """docs/lessons.md#lesson-36: an order of unknown outcome least of all."""
     operation, calls = make_operation(error, "answer")
 
     with pytest.raises(type(error)):

@@ -108,7 +108,7 @@ def test_addresses_of_the_contract_are_accepted(name: str, value: str) -> None:
     ],
 )
 def test_a_value_that_cannot_be_read_stops_the_start(name: str, value: str, expected: str) -> None:
-    """Lesson 30."""
+    """docs/lessons.md#lesson-30."""
     (problem,) = problems_of(**{name: value})
 
     assert problem.startswith(f"{name}: was '")
@@ -137,7 +137,7 @@ def test_lists_and_money_are_read() -> None:
 
 
 def test_a_misspelt_name_stops_the_start_and_names_the_nearest() -> None:
-    """Lesson 30."""
+    """docs/lessons.md#lesson-30."""
     (problem,) = problems_of(ALPACA_APIKEY="PKSECRET")
 
     assert problem.startswith("ALPACA_APIKEY: was '***', expected a name that this project knows")
@@ -243,7 +243,7 @@ def test_the_listing_masks_secrets() -> None:
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_every_prefix_stops_the_start_at_an_unknown_name(prefix: str) -> None:
-    """Lesson 30."""
+    """docs/lessons.md#lesson-30."""
     (problem,) = problems_of(**{f"{prefix}NO_SUCH_THING": "1"})
 
     assert problem.startswith(
@@ -271,7 +271,7 @@ def test_every_prefix_stops_the_start_at_an_unknown_name(prefix: str) -> None:
     ],
 )
 def test_near_miss_without_our_prefix_is_named_without_its_value(name: str, meant: str) -> None:
-    """Lesson 30: a misspelt name would be no setting at all."""
+    """docs/lessons.md#lesson-30: a misspelt name would be no setting at all."""
     assert near_misses({name: "sesame", "PATH": "/bin"}) == [
         f"{name}: is set and nothing reads it, did you mean {meant}?"
     ]

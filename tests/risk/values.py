@@ -5,12 +5,12 @@ from typing import Any
 
 from risk.domain.types import (
     AssetRules,
+    LimitValues,
     OrderIntent,
     PriceBand,
     PriceFacts,
     Reference,
     RiskBook,
-    RiskLimits,
     TradingState,
 )
 
@@ -81,7 +81,7 @@ def make_book(**overrides: Any) -> RiskBook:
     return RiskBook(**(values | overrides))
 
 
-def make_limit_values(**overrides: Any) -> RiskLimits:
+def make_limit_values(**overrides: Any) -> LimitValues:
     """Return the default limits: 10 % a position, 50 % in all, 15 positions, 5 % loss a day."""
     values: dict[str, Any] = {
         "version": 4,
@@ -90,4 +90,4 @@ def make_limit_values(**overrides: Any) -> RiskLimits:
         "max_positions": 15,
         "max_daily_loss_percent": Decimal(5),
     }
-    return RiskLimits(**(values | overrides))
+    return LimitValues(**(values | overrides))

@@ -47,7 +47,7 @@ from trading.access.idempotency_keys import Claim
 from trading.analysis import cycle_analysis
 from trading.core.settings import set_runtime_setting
 from trading.core.waits import is_past
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetching
 from trading.domain.events.notices import Notice, Severity, Topic
 from trading.domain.statuses import CycleStage
@@ -161,7 +161,7 @@ def test_room_stays_reserved_while_no_sync_that_holds_the_fill_is_stored(
     assert len(asked) == sagas.SYNCS_AT_MOST
     assert reservation_of(saga).released_at is None
     assert not Trade.objects.exists()
-    assert Work(Kind.ADVANCE, saga.pk) in find_work() or saga.next_poll_at > ago()
+    assert Work(WorkKind.ADVANCE, saga.pk) in find_work() or saga.next_poll_at > ago()
     assert advance_saga(saga.pk).status == "completed"
     assert Position.objects.get().quantity == order_of(saga).filled_quantity
 
@@ -277,8 +277,8 @@ def test_waits_of_before_a_step_back_are_over(seconds: int) -> None:
 
     found = find_work()
 
-    assert Work(Kind.EXECUTE, died.pk) in found
-    assert Work(Kind.ADVANCE, saga.pk) in found
+    assert Work(WorkKind.EXECUTE, died.pk) in found
+    assert Work(WorkKind.ADVANCE, saga.pk) in found
 
 
 @pytest.mark.django_db
@@ -286,14 +286,14 @@ def test_waits_of_before_a_step_back_are_over(seconds: int) -> None:
 @pytest.mark.parametrize(
     ("columns", "kind"),
     [
-        ({"stage": "analysing", "lease_until": 1}, Kind.ANALYSE),
-        ({"stage": "fetching", "stage_at": 1}, Kind.ANALYSE),
-        ({"stage": "fetching", "status": "paused", "lease_until": 1}, Kind.RESUME),
-        ({"stage": "finishing", "lease_until": 1, "cycle_type": "maintenance"}, Kind.MAINTAIN),
+        ({"stage": "analysing", "lease_until": 1}, WorkKind.ANALYSE),
+        ({"stage": "fetching", "stage_at": 1}, WorkKind.ANALYSE),
+        ({"stage": "fetching", "status": "paused", "lease_until": 1}, WorkKind.RESUME),
+        ({"stage": "finishing", "lease_until": 1, "cycle_type": "maintenance"}, WorkKind.MAINTAIN),
     ],
 )
 def test_cycle_does_not_wait_for_a_time_of_before_the_step(
-    columns: dict[str, Any], kind: Kind, seconds: int
+    columns: dict[str, Any], kind: WorkKind, seconds: int
 ) -> None:
     make_agent()
     stored = {name: ago(seconds=-seconds) if value == 1 else value for name, value in columns.items()}
@@ -545,7 +545,7 @@ def test_cached_price_and_listing_of_before_a_step_back_are_not_used(account: Ou
     gone = make_asset("GONE", refreshed_at=ago(seconds=-7200))
 
     reused = fetching._reuse(
-        make_cycle().pk, [STOCK], fetching.MarketTime(portfolio.current_providers().broker)
+        make_cycle().pk, [STOCK], fetching.MarketClockReader(portfolio.current_providers().broker)
     )
     assets.refresh_assets()
 

@@ -20,7 +20,7 @@ from tests.trading.scenes import passed, wish
 from tests.waiting import wait_until
 from trading import tasks
 from trading.core.settings import set_runtime_setting
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStatus
 from trading.market import headlines
@@ -67,7 +67,7 @@ def swept_until(condition: Callable[[], object], what: str) -> None:
 
     def sweep() -> object:
         for work in find_work():
-            if work not in revived or work.kind is Kind.ADVANCE:
+            if work not in revived or work.kind is WorkKind.ADVANCE:
                 revived.add(work)
                 tasks.revive(work)
         return condition()
@@ -109,7 +109,7 @@ def test_pending_decision_is_executed_and_its_cycle_finished(worker: Outside) ->
     set_runtime_setting(name="cycle_deadline", value="60", actor="test")
     decision = wish()
 
-    tasks.revive(Work(Kind.EXECUTE, decision.pk))
+    tasks.revive(Work(WorkKind.EXECUTE, decision.pk))
 
     wait_until(lambda: AIDecision.objects.get().status == "executing", what="the order is sent")
     wait_until(lambda: worker.positions(), what="it is filled")
@@ -138,7 +138,7 @@ def test_cycle_stored_aborted_is_not_launched(account: Outside, queue: redis.Red
     "task", [tasks.fetch_stocks, tasks.fetch_coins, tasks.fetch_news, tasks.sync_account]
 )
 def test_header_task_never_raises(account: Outside, monkeypatch: pytest.MonkeyPatch, task: Any) -> None:
-    """Lesson 13: what it raises is in the cycle's errors."""
+    """docs/lessons.md#lesson-13: what it raises is in the cycle's errors."""
     cycle = make_cycle(status="running")
 
     def fail(*_: object, **__: object) -> None:
@@ -190,14 +190,14 @@ def test_work_is_done_on_the_spot_when_the_queue_cannot_be_reached(
     account: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cycle = make_cycle(status="running", stage="executing")
-    assert find_work() == [Work(Kind.FINISH, cycle.pk)]
+    assert find_work() == [Work(WorkKind.FINISH, cycle.pk)]
 
     def unreachable(*_: object) -> None:
         raise redis.ConnectionError("refused")
 
     monkeypatch.setattr(tasks.finish_cycle, "delay", unreachable)
 
-    tasks.revive(Work(Kind.FINISH, cycle.pk))
+    tasks.revive(Work(WorkKind.FINISH, cycle.pk))
 
     cycle.refresh_from_db()
     assert cycle.status == "completed"
@@ -205,7 +205,7 @@ def test_work_is_done_on_the_spot_when_the_queue_cannot_be_reached(
 
 def test_every_kind_of_work_has_its_task() -> None:
     assert {kind: task.name for kind, task in tasks.TASK_OF.items()} == {
-        kind: f"trading.{kind.value}" for kind in Kind
+        kind: f"trading.{kind.value}" for kind in WorkKind
     }
 
 

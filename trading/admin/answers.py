@@ -13,21 +13,21 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from trading import tasks
-from trading.execution.approvals import AnswerReport, Outcome, answer_all
-from trading.labels import plain, words_of
+from trading.execution.approvals import AnswerOutcome, AnswerReport, answer_all
+from trading.labels import with_thousands, words_of
 from trading.models import Approval
 
 log = structlog.get_logger(__name__)
 ANSWER = "trading.answer_approval"
 MOST_AT_ONCE = 50
 LEVEL = {
-    Outcome.ORDERED: messages.SUCCESS,
-    Outcome.UNDER_WAY: messages.SUCCESS,
-    Outcome.REJECTED: messages.SUCCESS,
-    Outcome.DENIED: messages.WARNING,
-    Outcome.ANSWERED_BEFORE: messages.WARNING,
-    Outcome.EXPIRED: messages.WARNING,
-    Outcome.NO_PRICE: messages.ERROR,
+    AnswerOutcome.ORDERED: messages.SUCCESS,
+    AnswerOutcome.UNDER_WAY: messages.SUCCESS,
+    AnswerOutcome.REJECTED: messages.SUCCESS,
+    AnswerOutcome.DENIED: messages.WARNING,
+    AnswerOutcome.ANSWERED_BEFORE: messages.WARNING,
+    AnswerOutcome.EXPIRED: messages.WARNING,
+    AnswerOutcome.NO_PRICE: messages.ERROR,
 }
 
 
@@ -90,7 +90,7 @@ def answer_and_tell(request: HttpRequest, user: User, chosen: list[Approval], fo
 
 def follow(request: HttpRequest, said: AnswerReport) -> None:
     """Enqueue the way to the broker; where the queue is gone the sweeper finds the saga."""
-    if said.saga_id is None and said.outcome != Outcome.UNDER_WAY:
+    if said.saga_id is None and said.outcome != AnswerOutcome.UNDER_WAY:
         return
     decision_id = str(said.decision.pk)
 
@@ -114,19 +114,19 @@ def tell(request: HttpRequest, said: AnswerReport) -> None:
 def sentence(said: AnswerReport) -> str:
     """Return what came of an answer in a sentence."""
     what = f"{said.decision.action} {said.decision.symbol}"
-    if said.outcome is Outcome.ORDERED and said.check is not None:
-        size = f"{plain(said.check.quantity)} at {_moved(said)}, {said.check.notional:,.2f} USD"
+    if said.outcome is AnswerOutcome.ORDERED and said.check is not None:
+        size = f"{with_thousands(said.check.quantity)} at {_moved(said)}, {said.check.notional:,.2f} USD"
         return f"{what}: approved, and the risk gate let it pass: {size}. The order is on its way."
-    if said.outcome is Outcome.DENIED:
+    if said.outcome is AnswerOutcome.DENIED:
         reason = said.check.reason if said.check else said.decision.reason
         return f"{what}: approved, but the risk gate denied it at {_moved(said)}: {words_of(reason)}."
-    if said.outcome is Outcome.REJECTED:
+    if said.outcome is AnswerOutcome.REJECTED:
         return f"{what}: rejected."
-    if said.outcome is Outcome.NO_PRICE:
+    if said.outcome is AnswerOutcome.NO_PRICE:
         return (
             f"{what}: nothing was done, there is no price of now: {said.detail}. Try again, or let it expire."
         )
-    if said.outcome in (Outcome.ANSWERED_BEFORE, Outcome.EXPIRED):
+    if said.outcome in (AnswerOutcome.ANSWERED_BEFORE, AnswerOutcome.EXPIRED):
         return f"{what}: nothing was done, {said.detail}."
     return f"{what}: approved; a worker is taking it through the risk gate now."
 
@@ -136,6 +136,6 @@ def _moved(said: AnswerReport) -> str:
     if now is None:
         return "no price"
     if not then:
-        return plain(now)
+        return with_thousands(now)
     change = (now / then - 1) * 100
-    return f"{plain(now)} (seen at {plain(then)}, {round(change, 2) or Decimal(0):+} %)"
+    return f"{with_thousands(now)} (seen at {with_thousands(then)}, {round(change, 2) or Decimal(0):+} %)"

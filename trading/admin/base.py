@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from trading.labels import COLOURS, colour_of, plain, words_of
+from trading.labels import COLOURS, colour_of, with_thousands, words_of
 
 ROWS_PER_PAGE = 50
 
@@ -100,7 +100,7 @@ def figure(name: str) -> Callable[[Any], str]:
     @admin.display(description=name.replace("_", " "), ordering=name)
     def shown(row: Any) -> str:
         value: Decimal | None = getattr(row, name)
-        return "-" if value is None else plain(value)
+        return "-" if value is None else with_thousands(value)
 
     return shown
 

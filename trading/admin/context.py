@@ -8,7 +8,7 @@ from trading.admin.agent import SET_MODE
 from trading.admin.chart import line_chart
 from trading.admin.kill_switch import ENGAGE, RELEASE
 from trading.core.provider_health import provider_health
-from trading.queries.overview import Exposure, Standing, overview, standing
+from trading.queries.overview import AgentStanding, Exposure, agent_standing, overview
 
 VIEW = "trading.view_agentstatus"
 HUNDRED = 100
@@ -27,11 +27,11 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def standing_of(request: HttpRequest) -> Standing:
+def standing_of(request: HttpRequest) -> AgentStanding:
     """Read the standing once per request, however many parts of the page ask."""
-    known: Standing | None = getattr(request, "console_standing", None)
+    known: AgentStanding | None = getattr(request, "console_standing", None)
     if known is None:
-        known = standing()
+        known = agent_standing()
         request.console_standing = known  # type: ignore[attr-defined]  # Django's way to keep per-request facts
     return known
 

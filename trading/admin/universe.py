@@ -22,7 +22,7 @@ from trading.analysis import candidates
 from trading.domain.universe_record import UniverseLine
 from trading.errors import CandidateError
 from trading.labels import words_of
-from trading.market.universe import Standing, last_universe, standings
+from trading.market.universe import SymbolStanding, last_universe, symbol_standings
 from trading.models import UniverseCandidate
 
 CHANGE = "trading.change_universecandidate"
@@ -267,13 +267,13 @@ class UniverseCandidateAdmin(ConsoleAdmin):
 
 
 def _add_standings(rows: Iterable[UniverseCandidate]) -> None:
-    known = standings(last_universe())
+    known = symbol_standings(last_universe())
     for row in rows:
         setattr(row, STANDING, known.get(row.symbol))
 
 
-def _standing(row: UniverseCandidate) -> Standing | None:
-    standing: Standing | None = getattr(row, STANDING, None)
+def _standing(row: UniverseCandidate) -> SymbolStanding | None:
+    standing: SymbolStanding | None = getattr(row, STANDING, None)
     return standing
 
 

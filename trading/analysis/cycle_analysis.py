@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -14,6 +13,7 @@ from django.utils import timezone
 from ai.domain.types import AnalysisQuestion, HoldReason
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
+from risk.domain.numbers import ZERO
 from trading.analysis import decision_records, proposals, safe_mode, strategies
 from trading.analysis.decision_outcomes import apply_proposal, created_event, not_traded
 from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
@@ -27,7 +27,6 @@ ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 4
 LEAST_SECONDS = 0.5
 NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
 NONSENSE_SHOWN = 10
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +202,7 @@ def _store(
         decision_records.store_records(records)
         AIDecision.objects.bulk_create(rows)
         Event.objects.bulk_create(created_event(row) for row in rows)
-        cycle_log.record_step(cycle.pk, "analysis", **_summary(rows), seconds=_seconds(began))
+        cycle_log.record_step(cycle.pk, "analysis", **_summary(rows), seconds=cycle_log.seconds_since(began))
     return _pending(rows)
 
 
@@ -237,7 +236,3 @@ def _summary(rows: Sequence[AIDecision]) -> Mapping[str, int]:
         key = row.action if row.status in (DecisionStatus.PENDING, DecisionStatus.HELD) else row.status
         counts[str(key)] = counts.get(str(key), 0) + 1
     return counts
-
-
-def _seconds(began: datetime) -> float:
-    return round((timezone.now() - began).total_seconds(), 3)

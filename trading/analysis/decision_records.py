@@ -1,4 +1,4 @@
-"""What a decision saw: stored once under its own fingerprint, and put again from there."""
+"""Store what a decision saw, once per content, and rebuild the question a model was asked from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ from typing import Any
 from ai.domain.indicators import Indicators
 from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
 from connectors.keywords import matched
+from risk.domain.numbers import HUNDRED, ZERO, share_percent
 from trading.analysis.price_gaps import gaps_of
 from trading.analysis.sealed_facts import sealed
 from trading.core import settings
@@ -24,9 +25,6 @@ from trading.models import (
     Position,
     Strategy,
 )
-
-HUNDRED = Decimal(100)
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +144,10 @@ def _portfolio(scene: Scene) -> PortfolioFacts:
     return PortfolioFacts(
         equity=equity,
         cash=scene.money.cash if scene.money else ZERO,
-        exposure_percent=_percent(exposure, equity),
+        exposure_percent=share_percent(exposure, equity),
         position_count=len(positions),
         positions=tuple(
-            PositionFacts(held.symbol, _percent(held.market_value, equity), _profit_percent(held))
+            PositionFacts(held.symbol, share_percent(held.market_value, equity), _profit_percent(held))
             for held in positions
         ),
     )
@@ -175,10 +173,6 @@ def _facts(
 def _profit_percent(position: Position) -> Decimal | None:
     cost = position.average_entry_price * position.quantity
     return position.unrealised_pnl / cost * HUNDRED if cost else None
-
-
-def _percent(part: Decimal, whole: Decimal) -> Decimal:
-    return part / whole * HUNDRED if whole > 0 else ZERO
 
 
 def _by_keyword(

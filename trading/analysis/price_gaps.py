@@ -1,4 +1,4 @@
-"""Why symbols of a cycle have no price, as its fetches said."""
+"""Read from a cycle's events why each of its symbols has no price."""
 
 from uuid import UUID
 

@@ -9,6 +9,7 @@ import structlog
 from django.db import transaction
 
 from trading.core import transitions
+from trading.core.row_locks import locked_agent
 from trading.models import AgentStatus, Event
 
 log = structlog.get_logger(__name__)
@@ -25,7 +26,7 @@ def after_analysis(cycle_id: UUID, *, answered: bool) -> None:
     the switch, which changes the same row.
     """
     with transaction.atomic():
-        agent = AgentStatus.objects.select_for_update().get(pk=1)
+        agent = locked_agent()
         failures = 0 if answered else agent.failed_analyses + 1
         if failures != agent.failed_analyses:
             AgentStatus.objects.filter(pk=1).update(failed_analyses=failures)
@@ -49,7 +50,7 @@ def leave(*, actor: str, reason: str) -> bool:
     if not actor.strip() or not reason.strip():
         raise ValueError("leaving safe mode needs its author and a reason")
     with transaction.atomic():
-        agent = AgentStatus.objects.select_for_update().get(pk=1)
+        agent = locked_agent()
         if not is_reducing_for_failures(agent):
             return False
         AgentStatus.objects.filter(pk=1).update(failed_analyses=0)

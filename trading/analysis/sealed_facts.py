@@ -1,4 +1,4 @@
-"""Facts under their own fingerprint: written as one text, compressed, and believed only while they match."""
+"""Store facts under the SHA-256 of their text, compressed; reading them back checks the fingerprint."""
 
 import hashlib
 import json

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from risk.domain.limits import LIMIT_NAMES, looser
+from risk.domain.numbers import plain_decimal
 from risk.services.limits import limits_in_force
 from trading.domain.symbols import EXPECTED, is_coin, is_symbol
 from trading.errors import StrategyError
@@ -80,7 +81,7 @@ def keep_version(strategy: Strategy, *, author: str = FIRST_AUTHOR) -> None:
 
 def content_of(strategy: Strategy) -> dict[str, Any]:
     """Return all that makes up the strategy, as JSON values; decimals as plain text."""
-    return {name: _plain(getattr(strategy, name)) for name in CONTENT}
+    return {name: _comparable(getattr(strategy, name)) for name in CONTENT}
 
 
 def symbols_of(strategy: Strategy, symbols: Sequence[str]) -> list[str]:
@@ -130,6 +131,6 @@ def _list_problems(values: Mapping[str, Any]) -> dict[str, str]:
     return problems
 
 
-def _plain(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     is_number = isinstance(value, Decimal | int) and not isinstance(value, bool)
-    return f"{Decimal(value).normalize():f}" if is_number else value
+    return plain_decimal(Decimal(value)) if is_number else value

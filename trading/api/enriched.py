@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from risk.domain.numbers import plain_decimal
 from trading.api.serializers import camelized
 from trading.domain.order_ids import Purpose
 from trading.domain.timeline import Stage, TimelineFacts, timeline
@@ -31,8 +32,8 @@ def shown(row: DecisionRow, now: datetime) -> dict[str, Any]:
     }
 
 
-def _plain(value: Decimal | None) -> str | None:
-    return None if value is None else f"{value.normalize():f}"
+def _optional(value: Decimal | None) -> str | None:
+    return None if value is None else plain_decimal(value)
 
 
 def _decision(row: DecisionRow) -> dict[str, Any]:
@@ -44,10 +45,10 @@ def _decision(row: DecisionRow) -> dict[str, Any]:
         "strategyVersion": row.decision_strategy_version,
         "symbol": row.decision_symbol,
         "action": row.decision_action,
-        "confidence": _plain(row.decision_confidence),
+        "confidence": _optional(row.decision_confidence),
         "reasoning": row.decision_reasoning,
         "model": row.decision_model,
-        "price": _plain(row.decision_price),
+        "price": _optional(row.decision_price),
         "priceWarning": row.decision_price_warning,
         "status": row.decision_status,
         "reason": row.decision_reason,
@@ -66,12 +67,12 @@ def _order(row: DecisionRow) -> dict[str, Any]:
         "symbol": row.order_symbol,
         "side": row.order_side,
         "purpose": row.order_purpose,
-        "quantity": _plain(row.order_quantity),
-        "referencePrice": _plain(row.order_reference_price),
+        "quantity": _optional(row.order_quantity),
+        "referencePrice": _optional(row.order_reference_price),
         "timeInForce": row.order_time_in_force,
         "status": row.order_status,
-        "filledQuantity": _plain(row.order_filled_quantity),
-        "averagePrice": _plain(row.order_average_price),
+        "filledQuantity": _optional(row.order_filled_quantity),
+        "averagePrice": _optional(row.order_average_price),
         "brokerMessage": row.order_broker_message,
         "createdAt": row.order_created_at,
         "submittedAt": row.order_submitted_at,
@@ -85,9 +86,9 @@ def _trade(row: DecisionRow) -> dict[str, Any]:
         "id": row.trade_id,
         "symbol": row.order_symbol,
         "side": row.trade_side,
-        "quantity": _plain(row.trade_quantity),
-        "price": _plain(row.trade_price),
-        "realisedPnl": _plain(row.trade_realised_pnl),
+        "quantity": _optional(row.trade_quantity),
+        "price": _optional(row.trade_price),
+        "realisedPnl": _optional(row.trade_realised_pnl),
         "tradedAt": row.trade_traded_at,
     }
 
@@ -103,10 +104,10 @@ def _position(row: DecisionRow, now: datetime) -> dict[str, Any]:
     stale = is_stale(row.position_synced_at, now)
     return {
         "symbol": row.position_symbol,
-        "quantity": _plain(row.position_quantity),
-        "averageEntryPrice": _plain(row.position_average_entry_price),
-        "marketValue": _plain(row.position_market_value),
-        "unrealisedPnl": _plain(row.position_unrealised_pnl),
+        "quantity": _optional(row.position_quantity),
+        "averageEntryPrice": _optional(row.position_average_entry_price),
+        "marketValue": _optional(row.position_market_value),
+        "unrealisedPnl": _optional(row.position_unrealised_pnl),
         "openedAt": row.position_opened_at,
         "source": STALE if stale else row.position_source,
         "fetchedAt": row.position_synced_at,

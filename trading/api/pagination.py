@@ -7,7 +7,7 @@ from typing import Any
 from django.core import signing
 
 from trading.api.problems import invalid
-from trading.queries.keyset import Order, Page, Position
+from trading.queries.keyset import ListOrder, ListPage, PageStart
 
 SALT = "trading.api.cursor"
 BAD_CURSOR = (
@@ -27,7 +27,7 @@ class Cursors:
     scope: str
     parsers: tuple[Callable[[str], Any], ...]
 
-    def read(self, text: str | None) -> Position | None:
+    def read(self, text: str | None) -> PageStart | None:
         """Return where the page begins, None for the first.
 
         Raises:
@@ -40,15 +40,15 @@ class Cursors:
             values = tuple(parse(word) for parse, word in zip(self.parsers, key, strict=True))
         except (signing.BadSignature, ValueError, TypeError, AttributeError) as error:
             raise invalid("cursor", BAD_CURSOR, where="query") from error
-        return Position(values, backwards=bool(backwards))
+        return PageStart(values, backwards=bool(backwards))
 
-    def write(self, position: Position | None) -> str | None:
+    def write(self, position: PageStart | None) -> str | None:
         """Return the cursor of a position."""
         if position is None:
             return None
-        return self._signer.sign_object([int(position.backwards), *map(_text, position.key)])
+        return self._signer.sign_object([int(position.backwards), *map(_cursor_text, position.key)])
 
-    def envelope(self, page: Page[Any], results: list[Any]) -> dict[str, Any]:
+    def envelope(self, page: ListPage[Any], results: list[Any]) -> dict[str, Any]:
         """Return the body of a list: the rows as they are shown, with the cursors of the pages beside."""
         return {"results": results, "next": self.write(page.next), "previous": self.write(page.previous)}
 
@@ -57,7 +57,9 @@ class Cursors:
         return signing.Signer(salt=f"{SALT}:{self.scope}")
 
 
-def cursors(name: str, parameters: Mapping[str, Any], order: Order, parsers: Mapping[str, Any]) -> Cursors:
+def cursors(
+    name: str, parameters: Mapping[str, Any], order: ListOrder, parsers: Mapping[str, Any]
+) -> Cursors:
     """Return the cursors of a list under its filters.
 
     Args:
@@ -69,5 +71,5 @@ def cursors(name: str, parameters: Mapping[str, Any], order: Order, parsers: Map
     return Cursors(scope, tuple(parsers.get(column, str) for column in order.columns))
 
 
-def _text(value: Any) -> str:
+def _cursor_text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -126,7 +126,7 @@ LONGEST_CURSOR = 1000
 
 
 class ListQuery(QuerySerializer):
-    """What every list takes."""
+    """Parameters that every list takes: page size and cursor."""
 
     limit = serializers.IntegerField(
         default=DEFAULT_PAGE, min_value=1, max_value=LARGEST_PAGE, help_text="Rows of a page."

@@ -1,4 +1,4 @@
-"""429 for who asks too often."""
+"""The API's request limit: whoever asks too often gets 429 and Retry-After."""
 
 from typing import TYPE_CHECKING
 

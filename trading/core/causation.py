@@ -1,4 +1,4 @@
-"""What is being answered to just now: its id becomes the causation id of the events written meanwhile."""
+"""The event being handled now; its id becomes the causation id of every event written meanwhile."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Which cycle a piece of work belongs to, for its log lines."""
+"""Find the cycle a piece of work belongs to: its id goes on every log line, as the correlation id."""
 
 from uuid import UUID
 

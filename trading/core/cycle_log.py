@@ -1,5 +1,6 @@
-"""What happens within a cycle, for whoever asks why: its events, and the log."""
+"""Record a cycle's steps, warnings and errors: as events of the cycle, and in the process's log."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from trading.core import transitions
 from trading.core.failures import log_failure
-from trading.models import Cycle
+from trading.core.row_locks import locked_cycle
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +19,11 @@ def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
     """Append a step's outcome to the cycle's events, and to the log."""
     log.info("cycle_step", cycle_id=str(cycle_id), step=step, seconds=facts.get("seconds"))
     _append_event(cycle_id, f"cycle.step.{step}", **facts)
+
+
+def seconds_since(began: datetime) -> float:
+    """Return how long a step has taken, in seconds to the millisecond, as the cycle's events say it."""
+    return round((timezone.now() - began).total_seconds(), 3)
 
 
 def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
@@ -42,7 +48,7 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
         "at": timezone.now().isoformat(),
     }
     with transaction.atomic():
-        cycle = Cycle.objects.select_for_update().get(pk=cycle_id)
+        cycle = locked_cycle(cycle_id)
         log_failure(
             "cycle_error",
             error=error,
@@ -58,7 +64,7 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
 
 def _append_event(cycle_id: UUID, event_type: str, **facts: Any) -> None:
     with transaction.atomic():
-        Cycle.objects.select_for_update().only("pk").get(pk=cycle_id)
+        locked_cycle(cycle_id)
         transitions.append_event(
             aggregate_type="cycle",
             aggregate_id=str(cycle_id),

@@ -1,4 +1,4 @@
-"""Signs of life of the processes that run beside the workers; doctor, ready and metrics tell how old they are."""
+"""Heartbeats of the long-running processes beside the workers; doctor, readiness and metrics show their age."""
 
 from django.utils import timezone
 

@@ -1,8 +1,9 @@
-"""The trading mode."""
+"""Read and set the trading mode: manual, semi_auto or autonomous."""
 
 from django.db import transaction
 
 from trading.core import transitions
+from trading.core.row_locks import locked_agent
 from trading.errors import SettingError
 from trading.models import AgentStatus, Mode
 
@@ -21,7 +22,7 @@ def set_mode(*, mode: str, actor: str) -> str:
     if mode not in Mode.values:
         raise SettingError(f"mode: was {mode!r}, expected one of {', '.join(Mode.values)}")
     with transaction.atomic():
-        agent = AgentStatus.objects.select_for_update().get(pk=1)
+        agent = locked_agent()
         before = agent.mode
         if before != mode:
             AgentStatus.objects.filter(pk=1).update(mode=mode)

@@ -1,11 +1,11 @@
-"""One process of a kind at a time: an advisory lock of the session, which ends with the process, however it ends."""
+"""Let only one process of a kind work: an advisory lock of its database session, which ends with the process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from django.db import DatabaseError, InterfaceError, connection
 
-LOCK_CLASS = 0x4556  # apart from the locks of the book and of the switch, which have one number
+from risk.services.locks import PROCESS_LOCKS
 
 
 @contextmanager
@@ -15,11 +15,11 @@ def only_one(name: str) -> Iterator[bool]:
     A database error in the block means that it may no longer be the one: leave the block.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", [LOCK_CLASS, name])
+        cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", [PROCESS_LOCKS, name])
         is_one = bool(cursor.fetchone()[0])
     try:
         yield is_one
     finally:
         if is_one:
             with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [LOCK_CLASS, name])
+                cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [PROCESS_LOCKS, name])

@@ -1,11 +1,11 @@
-"""Runtime settings: read and change."""
+"""Read and change the runtime settings: what an operator may set while the system runs."""
 
 from decimal import Decimal
 
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from trading.domain.runtime_settings import SPECS
+from trading.domain.runtime_settings import SETTINGS
 from trading.errors import SettingError
 from trading.models import RuntimeSetting
 
@@ -19,7 +19,7 @@ def runtime_value(name: str) -> Decimal:
     Raises:
         KeyError: no such setting.
     """
-    spec = SPECS[name]
+    spec = SETTINGS[name]
     stored = RuntimeSetting.objects.filter(pk=name).values_list("value", flat=True).first()
     return spec.parse(stored) if stored is not None else spec.default
 
@@ -32,7 +32,8 @@ def several(*names: str) -> dict[str, Decimal]:
     """
     stored = dict(RuntimeSetting.objects.filter(pk__in=names).values_list("name", "value"))
     return {
-        name: SPECS[name].parse(stored[name]) if name in stored else SPECS[name].default for name in names
+        name: SETTINGS[name].parse(stored[name]) if name in stored else SETTINGS[name].default
+        for name in names
     }
 
 
@@ -52,9 +53,9 @@ def set_runtime_setting(*, name: str, value: str, actor: str) -> RuntimeSetting:
     Raises:
         SettingError: no such setting, or a value it cannot take.
     """
-    spec = SPECS.get(name)
+    spec = SETTINGS.get(name)
     if spec is None:
-        raise SettingError(f"{name}: no such setting, expected one of {', '.join(SPECS)}")
+        raise SettingError(f"{name}: no such setting, expected one of {', '.join(SETTINGS)}")
     parsed = spec.parse(value)
     with transaction.atomic():
         row, _ = RuntimeSetting.objects.update_or_create(

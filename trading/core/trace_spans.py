@@ -1,4 +1,4 @@
-"""Spans of our own stages, and the way back into a cycle's trace for those who were not in the line.
+"""Trace spans of our own work, and how work that is taken up later joins its cycle's trace.
 
 Only OpenTelemetry's API is used: without a provider a span is a few calls that do nothing.
 """
@@ -20,10 +20,10 @@ _w3c = TraceContextTextMapPropagator()
 
 
 @contextmanager
-def stage(
+def span(
     name: str, *, cycle_id: object = None, context: Context | None = None, **facts: str
 ) -> Iterator[Span]:
-    """Record a stage as a span, with its cycle's id and what else is worth knowing of it.
+    """Record the block as a span of the trace, with its cycle's id and ``facts`` as attributes.
 
     Args:
         context: whose child it is; None: of what goes on in this thread.
@@ -31,8 +31,8 @@ def stage(
     attributes = {f"orchestrator.{key}": value for key, value in facts.items()}
     if cycle_id is not None:
         attributes["orchestrator.cycle_id"] = str(cycle_id)
-    with _tracer.start_as_current_span(name, context=context, attributes=attributes) as span:
-        yield span
+    with _tracer.start_as_current_span(name, context=context, attributes=attributes) as recorded:
+        yield recorded
 
 
 def note_cycle(cycle_id: object) -> None:

@@ -1,4 +1,4 @@
-"""Conditions on stored times, by the rules of domain/ages.py: no wait outlasts a clock that stepped back."""
+"""Query conditions on stored times (over, past, to come) that stay right after a clock was set back."""
 
 from datetime import datetime, timedelta
 

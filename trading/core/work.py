@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 
-class Kind(enum.StrEnum):
+class WorkKind(enum.StrEnum):
     """Which task takes a piece of work up again."""
 
     ANALYSE = "analyse"
@@ -22,5 +22,5 @@ class Kind(enum.StrEnum):
 class Work:
     """A piece of work that nobody seems to be doing."""
 
-    kind: Kind
+    kind: WorkKind
     id: UUID

@@ -35,7 +35,7 @@ def stop(*, actor: str, reason: str = "") -> Cycle:
         CycleStateError: none runs.
     """
     cycle = _required()
-    if not cycles.abort_cycle(cycle, reason=_words(STOPPED_BY, actor, reason)):
+    if not cycles.abort_cycle(cycle, reason=_with_reason(STOPPED_BY, actor, reason)):
         raise CycleStateError("the cycle ended, or changed, in this moment; look at it again")
     cycle.refresh_from_db()
     return cycle
@@ -49,7 +49,7 @@ def pause(*, actor: str, reason: str = "") -> Cycle:
             interrupted: the analysis and the finish take some seconds and post nothing.
     """
     cycle = _required()
-    words = _words(PAUSED_BY, actor, reason)
+    words = _with_reason(PAUSED_BY, actor, reason)
     if is_paused_by_hand(cycle):
         raise CycleStateError(f"it is paused already: {cycle.reason}")
     if cycle.status == CycleStatus.PAUSED:  # it waits for the broker: from now on for the person
@@ -105,5 +105,5 @@ def _required() -> Cycle:
     return cycle
 
 
-def _words(what: str, actor: str, reason: str) -> str:
+def _with_reason(what: str, actor: str, reason: str) -> str:
     return f"{what} {actor}{f': {reason.strip()}' if reason.strip() else ''}"[:WORD_LENGTH]

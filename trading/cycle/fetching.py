@@ -4,7 +4,7 @@ Every function records its own failure and returns; a fetch never stops its cycl
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
@@ -28,7 +28,7 @@ from trading.market.prices import (
     ATTEMPT_SECONDS,
     FALLBACK_QUOTES_PER_CYCLE,
     Chain,
-    MarketTime,
+    MarketClockReader,
     Prices,
     collect,
     disagreement_words,
@@ -69,7 +69,7 @@ def fetch_stocks(cycle_id: UUID, symbols: Sequence[str], *, batch_count: int) ->
         batch_count: how many such tasks the cycle has; they share the slow source's requests.
     """
     providers = current_providers()
-    clock = MarketTime(providers.broker)
+    clock = MarketClockReader(providers.broker)
     if clock.stocks_closed():
         cycle_log.record_step(
             cycle_id, "stocks", count=0, missing=[], sources=[], seconds=0.0, skipped="market_closed"
@@ -84,7 +84,7 @@ def fetch_coins(cycle_id: UUID, symbols: Sequence[str]) -> int:
     """Store a snapshot for each coin that has a usable price; all sources are asked and compared."""
     providers = current_providers()
     chain = Chain(providers.coin_quotes, compare=True, limited=False, fallback_share=0)
-    return _fetch(cycle_id, "coins", symbols, chain, providers.coin_bars, MarketTime(providers.broker))
+    return _fetch(cycle_id, "coins", symbols, chain, providers.coin_bars, MarketClockReader(providers.broker))
 
 
 def fetch_account(cycle_id: UUID) -> None:
@@ -112,7 +112,7 @@ def fetch_account(cycle_id: UUID) -> None:
         positions=len(truth.positions),
         market_time=truth.clock.now.isoformat(),
         market_open=truth.clock.is_open,
-        seconds=_since(began),
+        seconds=cycle_log.seconds_since(began),
         **({} if truth.is_stored else {"superseded": True}),  # a newer answer is stored
     )
 
@@ -123,12 +123,12 @@ def _fetch(
     symbols: Sequence[str],
     chain: Chain,
     history: BarSource,
-    clock: MarketTime,
+    clock: MarketClockReader,
 ) -> int:
     began = timezone.now()
     deadline = settings.seconds("fetch_timeout")
     prices = collect(cycle_id, symbols, chain, clock, deadline)
-    bars = _bars(cycle_id, history, prices.usable, deadline - _since(began))
+    bars = _bars(cycle_id, history, prices.usable, deadline - cycle_log.seconds_since(began))
     _store(cycle_id, prices, bars)
     cached = _reuse(cycle_id, [s for s in symbols if s not in prices.usable], clock)
     found = prices.usable.keys() | {row.symbol for row in cached}
@@ -140,7 +140,7 @@ def _fetch(
         missing=list(missing),
         reasons={s: [gap.reason, gap.detail] for s, gap in missing.items()},
         sources=sorted({q.source for q in prices.usable.values()} | {row.source for row in cached}),
-        seconds=_since(began),
+        seconds=cycle_log.seconds_since(began),
     )
     return len(found)
 
@@ -165,8 +165,8 @@ def _store(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) ->
     )
 
 
-def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketTime) -> list[MarketSnapshot]:
-    """Store again what an earlier cycle fetched a moment ago, with its own source and time (Lesson 7)."""
+def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketClockReader) -> list[MarketSnapshot]:
+    """Store again what an earlier cycle just fetched, with its own source and time (docs/lessons.md#lesson-7)."""
     if symbols and clock.now is None:
         clock.refresh()
     if not symbols or clock.now is None:
@@ -211,7 +211,3 @@ def _snapshot(cycle_id: UUID, quote: Quote, bars: Sequence[Bar]) -> MarketSnapsh
         fetched_at=timezone.now(),
         indicators=indicators.to_dict() if indicators else None,
     )
-
-
-def _since(began: datetime) -> float:
-    return round((timezone.now() - began).total_seconds(), 3)

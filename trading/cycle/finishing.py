@@ -1,4 +1,4 @@
-"""The end of a cycle's line: the last sync, then the end."""
+"""Finish a cycle whose decisions are all settled: sync the account once more, then complete it."""
 
 from uuid import UUID
 

@@ -1,7 +1,7 @@
-"""A cycle that waits for the broker: paused, tried again with growing pauses, resumed; its clock runs on.
+"""Pause a cycle while the broker does not answer, try again with growing waits, resume it; its deadline stays.
 
 A paused cycle takes no decision further. Past its deadline the sweeper aborts it like any other. A pause
-by a person is in steering.py.
+by a person is in cycle_control.py.
 """
 
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def go_on(cycle: Cycle, *, actor: str = "") -> CycleStage | None:
         UnavailableError: the broker does not answer.
     """
     sync_portfolio(cycle.pk)
-    lasted = _seconds(cycle.stage_at, timezone.now())
+    lasted = _paused_seconds(cycle.stage_at, timezone.now())
     changes = {"reason": "", "stage_at": timezone.now(), "lease_until": None}
     facts: dict[str, Any] = {"paused_seconds": lasted, "stage": cycle.stage}
     facts |= {"actor": actor} if actor else {}
@@ -118,5 +118,5 @@ def _next_try(paused_at: datetime, now: datetime) -> datetime:
     return now + timedelta(seconds=wait)
 
 
-def _seconds(since: datetime, now: datetime) -> float:
+def _paused_seconds(since: datetime, now: datetime) -> float:
     return round((now - since).total_seconds(), 1)

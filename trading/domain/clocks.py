@@ -1,4 +1,4 @@
-"""Steps of clocks: what moved against time that only passes.
+"""Detect that a clock was set: it moved against the monotonic clock.
 
 A clock's offset is what it shows minus the seconds that have passed since the machine was switched on, which no
 setting of a clock changes. An offset that is the same twice tells nothing; one that differs tells a step.

@@ -2,25 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-ZERO, HUNDRED = Decimal(0), Decimal(100)
-ROOM = "room_"
-BUYING_POWER = "insufficient_buying_power"
+from risk.domain.numbers import HUNDRED, ZERO, finite_decimal, share_percent
+from risk.domain.reasons import DenyReason, room_figure
+from risk.domain.types import LimitValues
+
 NOTIONAL_LIMITS = (
-    ("position_too_large", "max_position_percent", "one position"),
-    ("exposure_limit_exceeded", "max_exposure_percent", "exposure"),
+    (DenyReason.POSITION_TOO_LARGE, "max_position_percent", "one position"),
+    (DenyReason.EXPOSURE_EXCEEDED, "max_exposure_percent", "exposure"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LimitFigures:
-    """The limits that judged, in percent of equity; ``max_positions`` is a count."""
-
-    max_position_percent: Decimal
-    max_exposure_percent: Decimal
-    max_positions: int
-    max_daily_loss_percent: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +27,11 @@ class Headroom:
     @property
     def percent(self) -> Decimal:
         """What is left in percent of the whole, at least 0."""
-        return max(ZERO, self.left / self.whole * HUNDRED) if self.whole > 0 else ZERO
+        return max(ZERO, share_percent(self.left, self.whole))
 
 
 def headrooms(
-    figures: Mapping[str, str], limits: LimitFigures, notional: Decimal = ZERO
+    figures: Mapping[str, str], limits: LimitValues, notional: Decimal = ZERO
 ) -> tuple[Headroom, ...]:
     """Return the limits the gate compared with, in its order.
 
@@ -48,36 +39,29 @@ def headrooms(
         figures: of an entry's check; what the gate did not come to is left out.
         notional: the order in USD that passed, 0 where none did: the room is what it leaves.
     """
-    known = {name: number for name, text in figures.items() if (number := _number(text)) is not None}
+    known = {name: number for name, text in figures.items() if (number := finite_decimal(text)) is not None}
     equity = known.get("equity", ZERO)
     found = []
-    for name, limit, words in NOTIONAL_LIMITS:
-        if ROOM + name in known:
+    for reason, limit, words in NOTIONAL_LIMITS:
+        room = known.get(room_figure(reason))
+        if room is not None:
             whole = equity * getattr(limits, limit) / HUNDRED
-            found.append(Headroom(name, words, known[ROOM + name] - notional, whole, "USD"))
+            found.append(Headroom(reason, words, room - notional, whole, "USD"))
     if "open_positions" in known:
         left = limits.max_positions - known["open_positions"]
         found.append(
-            Headroom("max_positions_reached", "positions", left, Decimal(limits.max_positions), "positions")
+            Headroom(DenyReason.MAX_POSITIONS, "positions", left, Decimal(limits.max_positions), "positions")
         )
     if "daily_loss_percent" in known:
         left = limits.max_daily_loss_percent - max(ZERO, known["daily_loss_percent"])
-        found.append(Headroom("daily_loss_limit", "daily loss", left, limits.max_daily_loss_percent, "%"))
-    if ROOM + BUYING_POWER in known:
-        whole = max(known[ROOM + BUYING_POWER], equity)
-        left = known[ROOM + BUYING_POWER] - notional
-        found.append(Headroom(BUYING_POWER, "buying power (of equity)", left, whole, "USD"))
+        found.append(Headroom(DenyReason.DAILY_LOSS, "daily loss", left, limits.max_daily_loss_percent, "%"))
+    power = known.get(room_figure(DenyReason.BUYING_POWER))
+    if power is not None:
+        words, whole = "buying power (of equity)", max(power, equity)
+        found.append(Headroom(DenyReason.BUYING_POWER, words, power - notional, whole, "USD"))
     return tuple(found)
 
 
 def closest(rooms: Iterable[Headroom]) -> Headroom | None:
     """Return the limit with the least room in percent of itself, None where there is none."""
     return min(rooms, key=lambda room: room.percent, default=None)
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-HUNDRED = Decimal(100)
+from risk.domain.numbers import HUNDRED
+
 WORSE_BY = Decimal("0.25")  # of the limit: so much more than at the release is worse, less is the same
 
 

@@ -1,4 +1,4 @@
-"""One story told by several papers is one headline."""
+"""Merge headlines of one story: the same story in several papers is one headline."""
 
 import re
 from collections.abc import Iterable, Sequence

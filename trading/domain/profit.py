@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from risk.domain.numbers import ZERO
+
 # The broker takes about 25 bps from what is received: coins for a buy, USD for a sale (Alpaca, tier 1).
 COIN_FEE_RATE = Decimal("0.0025")
 # What a position may be smaller than its fills: the fees of a few round trips, and rounding.
 UNEXPLAINED_SHARE = Decimal("0.02")
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def cost_per_unit(executions: Iterable[Execution], held: Decimal) -> Decimal | N
     """Return what one held unit cost in USD, fees taken in the coin included.
 
     The money spent is spread over what is really held, which is less than what was bought where the fee was
-    taken in the coin (Lesson 38); sales take their share of the cost.
+    taken in the coin (docs/lessons.md#lesson-38); sales take their share of the cost.
 
     Args:
         executions: oldest first.

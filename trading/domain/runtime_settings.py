@@ -53,7 +53,7 @@ def _spec(name: str, default: str, bounds: tuple[str, str], unit: Unit, descript
 
 
 _S = Unit.SECONDS
-SPECS = MappingProxyType(
+SETTINGS = MappingProxyType(
     {
         spec.name: spec
         for spec in (

@@ -1,4 +1,4 @@
-"""Time slots: however many beats run, a slot has one cycle."""
+"""Number the time slots of the schedule: a slot has one cycle, however many beat processes run."""
 
 from datetime import datetime
 

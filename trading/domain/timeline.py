@@ -8,9 +8,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
+from risk.domain.numbers import ZERO, plain_decimal
 from trading.domain.statuses import OPEN_ORDER, DecisionStatus, OrderStatus, SagaStatus
 
-ZERO = Decimal(0)
 UNJUDGED = (DecisionStatus.PENDING, DecisionStatus.CLAIMED, DecisionStatus.AWAITING_APPROVAL)
 REFUSED = (OrderStatus.REJECTED, OrderStatus.FAILED)
 Details = Mapping[str, str]
@@ -150,8 +150,8 @@ def timeline(facts: TimelineFacts) -> tuple[Stage, ...]:
 def _decision(facts: TimelineFacts) -> Stage:
     details = {
         "action": facts.action,
-        "confidence": _number(facts.confidence),
-        "price": _number(facts.price),
+        "confidence": _plain_or_empty(facts.confidence),
+        "price": _plain_or_empty(facts.price),
         "model": facts.model,
     }
     return Stage(StageName.DECISION, StageStatus.COMPLETED, facts.decided_at, _given(details))
@@ -162,7 +162,7 @@ def _risk_gate(facts: TimelineFacts) -> Stage:
     person = _approval_details(facts.approval)
     if gate is not None:
         status = StageStatus.COMPLETED if gate.allowed else StageStatus.FAILED
-        size = {"quantity": _number(gate.quantity), "notional": _number(gate.notional)}
+        size = {"quantity": _plain_or_empty(gate.quantity), "notional": _plain_or_empty(gate.notional)}
         details = size if gate.allowed else {"reason": gate.reason}
         return Stage(StageName.RISK_GATE, status, gate.checked_at, _given(details | person))
     if facts.order is not None:  # only what passed the gate has an order
@@ -183,7 +183,7 @@ def _order(facts: TimelineFacts) -> Stage:
         {
             "status": order.status,
             "side": order.side,
-            "quantity": _number(order.quantity),
+            "quantity": _plain_or_empty(order.quantity),
             "message": order.broker_message,
         }
     )
@@ -200,10 +200,10 @@ def _fill(facts: TimelineFacts) -> Stage:
     assert order is not None  # noqa: S101 - the order's stage is completed
     details = _given(
         {
-            "filled_quantity": _number(order.filled_quantity),
-            "quantity": _number(order.quantity),
-            "filled_percent": _number(_percent(order.filled_quantity, order.quantity)),
-            "average_price": _number(order.average_price),
+            "filled_quantity": _plain_or_empty(order.filled_quantity),
+            "quantity": _plain_or_empty(order.quantity),
+            "filled_percent": _plain_or_empty(_share_to_a_tenth(order.filled_quantity, order.quantity)),
+            "average_price": _plain_or_empty(order.average_price),
             "status": order.status,
         }
     )
@@ -229,9 +229,9 @@ def _exit(facts: TimelineFacts) -> Stage:
     if ended is not None:
         details = _given(
             {
-                "realised_pnl": _number(ended.realised_pnl),
+                "realised_pnl": _plain_or_empty(ended.realised_pnl),
                 "by": ", ".join(ended.purposes),
-                "reduced_quantity": _number(ended.reduced_quantity or None),
+                "reduced_quantity": _plain_or_empty(ended.reduced_quantity or None),
             }
         )
     if order.reducing:
@@ -266,9 +266,9 @@ def _given(details: Mapping[str, str]) -> Details:
     return {name: value for name, value in details.items() if value}
 
 
-def _number(value: Decimal | None) -> str:
-    return "" if value is None else f"{value.normalize():f}"
+def _plain_or_empty(value: Decimal | None) -> str:
+    return "" if value is None else plain_decimal(value)
 
 
-def _percent(part: Decimal, whole: Decimal) -> Decimal:
+def _share_to_a_tenth(part: Decimal, whole: Decimal) -> Decimal:
     return (part / whole * 100).quantize(Decimal("0.1")) if whole else ZERO

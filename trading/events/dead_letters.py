@@ -1,4 +1,4 @@
-"""Parked messages, tried again by a person: the same reading, the same rules, one effect."""
+"""Let a person retry a parked message (dead letter): it is read and judged as if it had just come, with one effect."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Tells a person what needs him: events become notices, notices are gathered, and messages go to every address.
+"""Tells a person what needs attention: events become notices, notices are gathered, and messages go to every address.
 
 A notice is gathered in the transaction that says its event is handled; a message is made of what is due in one
 transaction, and each address that has taken it is written down before the next is tried. Killed anywhere, nothing
@@ -52,7 +52,7 @@ WAITING, SENT, DROPPED = NoticeMessage.Status.WAITING, NoticeMessage.Status.SENT
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class NoticeStanding:
     """How telling stands: what waits, when an address last took a message, and what failed last."""
 
     waiting: int
@@ -151,10 +151,10 @@ def send_next(addresses: Sequence[str]) -> bool:
     return True
 
 
-def standing() -> Standing:
+def notice_standing() -> NoticeStanding:
     """Return how telling stands."""
     failed = NoticeMessage.objects.filter(failed_at__isnull=False).order_by("-failed_at").first()
-    return Standing(
+    return NoticeStanding(
         waiting=NoticeMessage.objects.filter(status=WAITING).count(),
         last_sent_at=NoticeMessage.objects.aggregate(last=Max("reached_at"))["last"],
         last_failed_at=failed.failed_at if failed else None,

@@ -1,8 +1,8 @@
-"""Somebody says that an order of ours has moved: a hint. The broker is then asked; what was said is not believed."""
+"""Messages that an order of ours has moved are hints: they make us ask the broker, and are not believed themselves."""
 
 from decimal import Decimal
 
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.domain.statuses import OPEN_SAGA
 from trading.models import Order, Saga
 
@@ -15,13 +15,13 @@ def work_on(client_order_id: str, *, told_filled: Decimal | None = None) -> list
             alone unless that is more than is recorded. None: ask in any case.
     """
     open_sagas = Saga.objects.open().filter(order__client_order_id=client_order_id)
-    works = [Work(Kind.ADVANCE, pk) for pk in open_sagas.values_list("pk", flat=True)]
+    works = [Work(WorkKind.ADVANCE, pk) for pk in open_sagas.values_list("pk", flat=True)]
     ended = Order.objects.filter(client_order_id=client_order_id, saga__isnull=False)
     ended = ended.exclude(saga__status__in=OPEN_SAGA)
     if told_filled is not None:
         ended = ended.filter(filled_quantity__lt=told_filled)
-    works += [Work(Kind.SETTLE, pk) for pk in ended.values_list("pk", flat=True)]
+    works += [Work(WorkKind.SETTLE, pk) for pk in ended.values_list("pk", flat=True)]
     if told_filled is None:
         alone = Order.objects.open().filter(client_order_id=client_order_id, saga__isnull=True)
-        works += [Work(Kind.FOLLOW, pk) for pk in alone.values_list("pk", flat=True)]
+        works += [Work(WorkKind.FOLLOW, pk) for pk in alone.values_list("pk", flat=True)]
     return works

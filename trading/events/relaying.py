@@ -1,4 +1,4 @@
-"""Takes what is in the outbox to the transport: at least once, per aggregate in order.
+"""Publish the outbox to the message transport: at least once, in order per aggregate.
 
 One relay publishes at a time (core/process_lock.py). A crash between publishing and marking publishes the batch's rest
 again, with the same ids; consumers drop repeats.

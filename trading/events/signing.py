@@ -1,4 +1,4 @@
-"""What tells our own events from those that only say they are ours: a signature made with the secret key.
+"""Sign our own events with the secret key, so that a forged one is told from them.
 
 Whoever has the transport's password can publish anything, under any ``source``. Nobody without ``DJANGO_SECRET_KEY``
 can sign: it is a message authentication code, which no subscriber elsewhere can check, and none needs to.

@@ -1,4 +1,4 @@
-"""A person's word on a decision: given once, at the price and by the gate of the moment it is given.
+"""Approve or reject decisions: an answer counts once, and the gate judges at the price of that moment.
 
 Nothing here posts an order. What passes the gate is committed with its saga, and the caller enqueues
 ``trading.risk_and_execute`` for it once the answer is committed; the sweeper does so otherwise.
@@ -23,7 +23,7 @@ from trading.execution.repricing import FreshQuotes, fresh_quotes, store_quote
 from trading.models import AIDecision, Approval, Saga
 
 
-class Outcome(enum.StrEnum):
+class AnswerOutcome(enum.StrEnum):
     """What came of a person's answer; only the first four answered anything."""
 
     ORDERED = "ordered"
@@ -47,7 +47,7 @@ class AnswerReport:
     """
 
     decision: AIDecision
-    outcome: Outcome
+    outcome: AnswerOutcome
     detail: str = ""
     price_then: Decimal | None = None
     price_now: Decimal | None = None
@@ -57,7 +57,12 @@ class AnswerReport:
     @property
     def counted(self) -> bool:
         """Whether this answer is the one that counts."""
-        return self.outcome in (Outcome.ORDERED, Outcome.DENIED, Outcome.UNDER_WAY, Outcome.REJECTED)
+        return self.outcome in (
+            AnswerOutcome.ORDERED,
+            AnswerOutcome.DENIED,
+            AnswerOutcome.UNDER_WAY,
+            AnswerOutcome.REJECTED,
+        )
 
 
 def answer(approval: Approval, *, granted: bool, user: User, reason: str = "") -> AnswerReport:
@@ -146,7 +151,7 @@ def _reject(approval: Approval, user: User, reason: str) -> AnswerReport:
         }
         transitions.apply(decision, "reject", changes=changes, actor=user.get_username(), reason=reason)
     decision.refresh_from_db(fields=["status", *changes])
-    return AnswerReport(decision, Outcome.REJECTED, price_then=decision.price)
+    return AnswerReport(decision, AnswerOutcome.REJECTED, price_then=decision.price)
 
 
 def _close(approval: Approval, status: str, user: User, reason: str) -> bool:
@@ -201,13 +206,13 @@ def _judged(decision_id: UUID, quote: Quote) -> AnswerReport:
     saga_id = decision_execution.execute_decision(decision_id)
     decision = AIDecision.objects.select_related("risk_check").get(pk=decision_id)
     if decision.status in (DecisionStatus.PENDING, DecisionStatus.CLAIMED):
-        outcome = Outcome.UNDER_WAY
+        outcome = AnswerOutcome.UNDER_WAY
     elif decision.status == DecisionStatus.EXPIRED:
-        return AnswerReport(decision, Outcome.EXPIRED, decision.reason_detail, price_now=quote.price)
+        return AnswerReport(decision, AnswerOutcome.EXPIRED, decision.reason_detail, price_now=quote.price)
     elif Saga.objects.filter(decision_id=decision_id).exists():
-        outcome = Outcome.ORDERED
+        outcome = AnswerOutcome.ORDERED
     else:
-        outcome = Outcome.DENIED
+        outcome = AnswerOutcome.DENIED
     return AnswerReport(
         decision=decision,
         outcome=outcome,
@@ -223,9 +228,9 @@ def _lost(approval: Approval) -> AnswerReport:
     stands = Approval.objects.select_related("decision", "answered_by").get(pk=approval.pk)
     if stands.answered_by is None or stands.answered_at is None:
         detail = f"it expired at {stands.expires_at:%H:%M:%S} UTC"
-        return AnswerReport(stands.decision, Outcome.EXPIRED, detail)
+        return AnswerReport(stands.decision, AnswerOutcome.EXPIRED, detail)
     detail = f"{stands.answered_by.get_username()} {stands.status} it at {stands.answered_at:%H:%M:%S} UTC"
-    return AnswerReport(stands.decision, Outcome.ANSWERED_BEFORE, detail)
+    return AnswerReport(stands.decision, AnswerOutcome.ANSWERED_BEFORE, detail)
 
 
 def _not_stored(decision: AIDecision) -> AnswerReport:
@@ -234,9 +239,9 @@ def _not_stored(decision: AIDecision) -> AnswerReport:
         detail = f"{sent.answered_by.get_username()} sent it at {sent.answered_at:%H:%M:%S} UTC"
     else:
         detail = f"it is {decision.status.replace('_', ' ')}, not stored for review"
-    return AnswerReport(decision, Outcome.ANSWERED_BEFORE, detail)
+    return AnswerReport(decision, AnswerOutcome.ANSWERED_BEFORE, detail)
 
 
 def _without_price(decision: AIDecision, fresh: FreshQuotes) -> AnswerReport:
     detail = "; ".join(fresh.problems) or f"no provider has a price of {decision.symbol}"
-    return AnswerReport(decision, Outcome.NO_PRICE, detail, price_then=decision.price)
+    return AnswerReport(decision, AnswerOutcome.NO_PRICE, detail, price_then=decision.price)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from risk.services import book as risk_book
 from trading.core import transitions
+from trading.core.row_locks import locked_order
 from trading.domain.statuses import DecisionStatus, OrderStatus
 from trading.execution import saga_steps
 from trading.models import Order, Saga, SagaStep
@@ -98,7 +99,7 @@ def give_up(saga: Saga, error: BaseException) -> None:
 
 
 def _undo(saga: Saga) -> None:
-    order = Order.objects.select_for_update().get(pk=saga.order_id)
+    order = locked_order(saga.order_id)
     if order.is_open or order.filled_quantity > 0:
         return  # a fill came in between: it is booked instead
     event, reason = DECISION_EVENTS[OrderStatus(order.status)]

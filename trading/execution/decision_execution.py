@@ -13,7 +13,7 @@ from risk.models import RiskReservation
 from risk.services import book as risk_book
 from risk.services import locks
 from trading.core import settings, transitions
-from trading.core.trace_spans import stage
+from trading.core.trace_spans import span
 from trading.core.waits import is_over
 from trading.domain.ages import in_force, is_fresh
 from trading.domain.order_ids import Purpose, client_order_id
@@ -120,7 +120,7 @@ def _pass_gate(decision: AIDecision) -> UUID | None:
     The gate reads the mode again under the lock: one that was set since is obeyed, with a denial.
     """
     snapshot = latest_snapshot(decision.symbol)
-    with stage("gate", symbol=decision.symbol), transaction.atomic():
+    with span("gate", symbol=decision.symbol), transaction.atomic():
         locks.lock_book()
         if decision.approved and _answer_expired(decision):  # the lock may have been waited for
             return None

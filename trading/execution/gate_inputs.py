@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from risk.domain.limits import StrategyLimits
+from risk.domain.numbers import ZERO
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
@@ -31,7 +32,6 @@ EQUITY_MAX_AGE = timedelta(minutes=5)
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)
-ZERO = Decimal(0)
 
 
 def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> OrderIntent:
@@ -68,10 +68,10 @@ def _price_age(snapshot: MarketSnapshot | None) -> float | None:
     now = market_now()
     if snapshot is None or now is None:
         return None
-    told, kept = now - snapshot.quoted_at, timezone.now() - snapshot.fetched_at
+    reported, kept = now - snapshot.quoted_at, timezone.now() - snapshot.fetched_at
     if kept < -TOLERANCE:
         return None
-    return (kept if kept > abs(told) else told).total_seconds()
+    return (kept if kept > abs(reported) else reported).total_seconds()
 
 
 def _threshold(decision: AIDecision) -> Decimal:

@@ -1,4 +1,4 @@
-"""Stopping by hand: what console, REST and command ask for, with our record brought up to it before they answer."""
+"""Engage the kill switch for console, REST and command, and bring our own record up to date before they answer."""
 
 from risk.models import KillSwitch
 from risk.services import switch

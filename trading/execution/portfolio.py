@@ -1,4 +1,4 @@
-"""The account and its positions, synced from the broker: its word replaces ours."""
+"""Sync account and positions from the broker; what the broker reports replaces what we had stored."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from risk.services import book as risk_book
 from risk.services import locks
 from trading.core import transitions
 from trading.core.providers import current_providers
+from trading.core.row_locks import locked_agent
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence
@@ -135,7 +136,7 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
     """
     with transaction.atomic():
         locks.lock_book()
-        agent = AgentStatus.objects.select_for_update().get(pk=1)
+        agent = locked_agent()
         _require_same_account(agent, truth.account, world)
         if agent.positions_sequence >= truth.sequence:
             sync_sequence.catch_up(agent.positions_sequence)
@@ -215,7 +216,7 @@ def _ask(broker: Broker, looks: int) -> PortfolioTruth:
     since = submitted_after(clock, _oldest(known, asked_at), asked_at)  # what it misses is asked for alone
     fills = _with_fills(broker, known, since)
     for look in range(1, looks + 1):
-        included = fills  # told before the positions: what they include at least
+        included = fills  # reported before the positions: what they include at least
         account, positions = broker.account(), broker.positions()
         if look == looks or (fills := _with_fills(broker, known, since)) == included:
             break
@@ -247,8 +248,8 @@ def _with_fills(broker: Broker, known: tuple[KnownOrder, ...], since: datetime) 
     )
 
 
-def _with_fill(order: KnownOrder, told: BrokerOrder | None) -> KnownOrder:
-    filled = told.filled_quantity if told else order.filled_quantity
+def _with_fill(order: KnownOrder, reported: BrokerOrder | None) -> KnownOrder:
+    filled = reported.filled_quantity if reported else order.filled_quantity
     return replace(order, filled_quantity=max(filled, order.filled_quantity))
 
 
@@ -263,17 +264,17 @@ def _require_same_account(agent: AgentStatus, account: Account, world: str) -> N
 
 def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
     before = {p.symbol: p for p in Position.objects.select_for_update()}
-    told = {p.symbol: p for p in truth.positions if p.quantity != 0}
-    for symbol in before.keys() - told.keys():
+    reported = {p.symbol: p for p in truth.positions if p.quantity != 0}
+    for symbol in before.keys() - reported.keys():
         before[symbol].delete()
         _append_position_event(symbol, "closed", before[symbol].quantity, Decimal(0), cycle_id)
     Position.objects.bulk_create(
-        [_row(position, truth) for position in told.values()],
+        [_row(position, truth) for position in reported.values()],
         update_conflicts=True,
         unique_fields=["symbol"],
         update_fields=SYNCED_FIELDS,
     )
-    for symbol, position in told.items():
+    for symbol, position in reported.items():
         known = before.get(symbol)
         if known is None:
             _append_position_event(symbol, "opened", Decimal(0), position.quantity, cycle_id)

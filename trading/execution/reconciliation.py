@@ -12,16 +12,18 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from connectors.base import BrokerFill, BrokerOrder
+from risk.domain.numbers import plain_decimal
 from trading.core import transitions
 from trading.core.providers import current_providers
+from trading.core.row_locks import locked_agent, locked_order
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.sagas import settle_order
 from trading.execution.trade_booking import book_trade, sold_unit_cost, unbooked_strangers
-from trading.models import AgentStatus, Order, Position, Saga
-from trading.orders.execution_reports import record_broker_order, record_fills, record_told
+from trading.models import Order, Position, Saga
+from trading.orders.execution_reports import record_broker_order, record_fills, record_reported
 from trading.orders.submission import REQUEST_LEASE
 
 log = structlog.get_logger(__name__)
@@ -50,13 +52,13 @@ def reconcile() -> ReconciliationReport:
     report = ReconciliationReport()
     broker = current_providers().broker
     since = broker.clock().now - LOOK_BACK
-    told = {order.client_order_id: order for order in broker.orders(open_only=False, after=since)}
-    known = {order.client_order_id: order for order in Order.objects.filter(client_order_id__in=told)}
-    report.orders_checked = len(told)
-    _adopt_all([order for order in told.values() if order.client_order_id not in known], report)
+    reported = {order.client_order_id: order for order in broker.orders(open_only=False, after=since)}
+    known = {order.client_order_id: order for order in Order.objects.filter(client_order_id__in=reported)}
+    report.orders_checked = len(reported)
+    _adopt_all([order for order in reported.values() if order.client_order_id not in known], report)
     for client_order_id, ours in known.items():
-        _heal(ours, told[client_order_id], report)
-    _heal_missing(set(told), report)
+        _heal(ours, reported[client_order_id], report)
+    _heal_missing(set(reported), report)
     _heal_fills(report)
     _settle_failed(report)  # before the sync, which lets go of what has ended without saying why
     _heal_positions(report)
@@ -78,10 +80,12 @@ def _heal_positions(report: ReconciliationReport) -> None:
             _record("position", symbol, here=str(here), there=str(there))
 
 
-def _heal_missing(told: set[str], report: ReconciliationReport) -> None:
+def _heal_missing(reported: set[str], report: ReconciliationReport) -> None:
     """Look orders up that should be open at the broker, but are not among those it listed."""
     broker = current_providers().broker
-    for ours in Order.objects.open().filter(broker_order_id__isnull=False).exclude(client_order_id__in=told):
+    for ours in (
+        Order.objects.open().filter(broker_order_id__isnull=False).exclude(client_order_id__in=reported)
+    ):
         assert ours.broker_order_id is not None  # noqa: S101 - filtered above
         order = broker.order(ours.broker_order_id)
         if order is not None:
@@ -106,7 +110,7 @@ def _book(report: ReconciliationReport) -> None:
         report.booked.append(order.client_order_id)
     for stranger in unbooked_strangers():
         with transaction.atomic():
-            order = Order.objects.select_for_update().get(pk=stranger.pk)
+            order = locked_order(stranger.pk)
             book_trade(order, unit_cost=sold_unit_cost(order))
         report.booked.append(order.client_order_id)
 
@@ -115,7 +119,7 @@ def _record(kind: str, subject: str, *, here: str, there: str) -> None:
     """Append a difference to the log, once it is healed; the agent's row serialises the sequences."""
     log.warning("reconciliation_difference", kind=kind, subject=subject, here=here, there=there)
     with transaction.atomic():
-        AgentStatus.objects.select_for_update().get(pk=1)
+        locked_agent()
         transitions.append_event(
             aggregate_type="reconciliation",
             aggregate_id=subject[:64],
@@ -129,26 +133,27 @@ def _adopt_all(strangers: Sequence[BrokerOrder], report: ReconciliationReport) -
     """Take orders we did not place into the book; their fills are asked for together."""
     filled = [order.submitted_at for order in strangers if order.filled_quantity > 0]
     fills = current_providers().broker.fills(after=min(filled) - FILL_MARGIN) if filled else []
-    for told in strangers:
+    for reported in strangers:
         try:
-            _adopt(told, [fill for fill in fills if fill.broker_order_id == told.broker_order_id])
+            _adopt(reported, [fill for fill in fills if fill.broker_order_id == reported.broker_order_id])
         except (IntegrityError, DataError) as error:
-            if not Order.objects.filter(client_order_id=told.client_order_id).exists():
-                _refuse(told, str(error).splitlines()[0], report)
+            if not Order.objects.filter(client_order_id=reported.client_order_id).exists():
+                _refuse(reported, str(error).splitlines()[0], report)
             continue  # else another reconciliation, at the same moment, has adopted it
-        report.adopted.append(told.client_order_id)
+        report.adopted.append(reported.client_order_id)
 
 
-def _refuse(told: BrokerOrder, reason: str, report: ReconciliationReport) -> None:
+def _refuse(reported: BrokerOrder, reason: str, report: ReconciliationReport) -> None:
     """Say that an order at the broker has no place in the book; all others are still compared."""
     report.refused.append(
-        f"{told.client_order_id} ({told.side.value} {told.symbol}, {told.broker_order_id} at the broker): {reason};"
+        f"{reported.client_order_id} ({reported.side.value} {reported.symbol},"
+        f" {reported.broker_order_id} at the broker): {reason};"
         " look at it there: its fills are in no trade here"
     )
-    _record("unknown order", told.client_order_id, here=f"refused: {reason}", there=told.status.value)
+    _record("unknown order", reported.client_order_id, here=f"refused: {reason}", there=reported.status.value)
 
 
-def _adopt(told: BrokerOrder, fills: Sequence[BrokerFill]) -> None:
+def _adopt(reported: BrokerOrder, fills: Sequence[BrokerFill]) -> None:
     """Take an order into the book as external, at once as it stands.
 
     In one transaction: an order that ended long ago must not be seen as pending, which would have the gate
@@ -156,35 +161,35 @@ def _adopt(told: BrokerOrder, fills: Sequence[BrokerFill]) -> None:
     """
     with transaction.atomic():
         order = Order.objects.create(
-            client_order_id=told.client_order_id,
-            broker_order_id=told.broker_order_id,
-            symbol=told.symbol,
-            side=told.side,
+            client_order_id=reported.client_order_id,
+            broker_order_id=reported.broker_order_id,
+            symbol=reported.symbol,
+            side=reported.side,
             purpose=Purpose.EXTERNAL,
-            quantity=told.quantity,
+            quantity=reported.quantity,
             time_in_force="",
             status="unknown",
         )
-        transitions.record_created(order, symbol=told.symbol, side=told.side, external=True)
-        record_told(order, told, fills)
-        _record("unknown order", told.client_order_id, here="no such order", there=told.status.value)
+        transitions.record_created(order, symbol=reported.symbol, side=reported.side, external=True)
+        record_reported(order, reported, fills)
+        _record("unknown order", reported.client_order_id, here="no such order", there=reported.status.value)
 
 
-def _heal(ours: Order, told: BrokerOrder, report: ReconciliationReport) -> None:
+def _heal(ours: Order, reported: BrokerOrder, report: ReconciliationReport) -> None:
     leased = in_force(ours.lease_until, timezone.now(), REQUEST_LEASE)
     ended = ours.status not in OPEN_ORDER and ours.status != OrderStatus.FAILED
-    if leased or (ended and ours.filled_quantity == told.filled_quantity):
+    if leased or (ended and ours.filled_quantity == reported.filled_quantity):
         return
     before = _standing(ours)
-    after = _standing(record_broker_order(ours, told))
+    after = _standing(record_broker_order(ours, reported))
     if after != before:
-        report.healed.append(f"{told.client_order_id}: {before} -> {after}")
-        _record("order", told.client_order_id, here=before, there=after)
+        report.healed.append(f"{reported.client_order_id}: {before} -> {after}")
+        _record("order", reported.client_order_id, here=before, there=after)
 
 
 def _standing(order: Order) -> str:
     part = order.filled_quantity > 0 and order.status != OrderStatus.FILLED
-    return f"{order.status} {order.filled_quantity.normalize():f}" if part else str(order.status)
+    return f"{order.status} {plain_decimal(order.filled_quantity)}" if part else str(order.status)
 
 
 def _heal_fills(report: ReconciliationReport) -> None:
@@ -193,8 +198,8 @@ def _heal_fills(report: ReconciliationReport) -> None:
     short = Order.objects.annotate(recorded=recorded).filter(filled_quantity__gt=F("recorded"))
     broker = current_providers().broker
     for order in short:
-        if order.broker_order_id and (told := broker.order(order.broker_order_id)):
-            fills = broker.fills(after=told.submitted_at - FILL_MARGIN)
-            record_fills(order, [fill for fill in fills if fill.broker_order_id == told.broker_order_id])
+        if order.broker_order_id and (reported := broker.order(order.broker_order_id)):
+            fills = broker.fills(after=reported.submitted_at - FILL_MARGIN)
+            record_fills(order, [fill for fill in fills if fill.broker_order_id == reported.broker_order_id])
             report.healed.append(f"{order.client_order_id}: fills added")
             _record("fills", order.client_order_id, here="fills missing", there="added")

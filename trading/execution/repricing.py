@@ -14,7 +14,7 @@ from trading.core import transitions
 from trading.core.providers import current_providers
 from trading.domain.symbols import is_coin
 from trading.errors import NotConfiguredError
-from trading.market.prices import MarketTime, time_problems
+from trading.market.prices import MarketClockReader, time_problems
 from trading.models import MarketSnapshot
 
 BUDGET_SECONDS = (
@@ -42,7 +42,7 @@ def fresh_quotes(symbols: Sequence[str]) -> FreshQuotes:
     coins = [symbol for symbol in symbols if is_coin(symbol)]
     found: dict[str, Quote] = {}
     problems: list[str] = []
-    clock = MarketTime(providers.broker)
+    clock = MarketClockReader(providers.broker)
     for wanted, sources in ((stocks, providers.stock_quotes), (coins, providers.coin_quotes)):
         _ask(wanted, sources, give_up_at, found, problems, clock)
     return FreshQuotes(found, tuple(problems))
@@ -54,7 +54,7 @@ def _ask(
     give_up_at: float,
     found: dict[str, Quote],
     problems: list[str],
-    clock: MarketTime,
+    clock: MarketClockReader,
 ) -> None:
     for source in sources:
         missing = [symbol for symbol in wanted if symbol not in found]

@@ -19,7 +19,8 @@ from risk.services import switch
 from trading.core import transitions
 from trading.core.failures import log_failure
 from trading.core.providers import current_providers
-from trading.core.trace_spans import stage
+from trading.core.row_locks import locked_order
+from trading.core.trace_spans import span
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
@@ -35,7 +36,7 @@ log = structlog.get_logger(__name__)
 POLL_INTERVAL = timedelta(seconds=3)
 CANCEL_PATIENCE = timedelta(seconds=120)
 SYNCS_AT_MOST = 2  # in one visit: a sync that was refused has a newer one before it, which will do
-Step, Outcome = SagaStep.Name, SagaStep.Status
+Step, StepStatus = SagaStep.Name, SagaStep.Status
 
 
 class OrderWillNotEndError(TradingError):
@@ -74,8 +75,8 @@ def settle_order(order_id: UUID) -> Saga:
         return saga
     with bound_contextvars(saga_id=str(saga.pk), cycle_id=str(saga.cycle_id)):
         if not order.is_open and order.broker_order_id is not None:
-            told = current_providers().broker.order(order.broker_order_id)
-            order = record_broker_order(order, told) if told else order
+            reported = current_providers().broker.order(order.broker_order_id)
+            order = record_broker_order(order, reported) if reported else order
         _follow(saga, order)
     saga.refresh_from_db()
     return saga
@@ -95,12 +96,12 @@ def _advance(saga: Saga) -> None:
     order = saga.order
     if order.status in UNSENT:
         saga_steps.begin(saga, Step.SUBMIT_ORDER)
-        with stage(Step.SUBMIT_ORDER.value, symbol=order.symbol):
+        with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
             order = submit_order(order.pk)
     if order.acknowledged_at is not None:
-        saga_steps.end(saga, Step.SUBMIT_ORDER, Outcome.COMPLETED, broker_order_id=order.broker_order_id)
+        saga_steps.end(saga, Step.SUBMIT_ORDER, StepStatus.COMPLETED, broker_order_id=order.broker_order_id)
     if order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
-        with stage(Step.CONFIRM_FILL.value, symbol=order.symbol):
+        with span(Step.CONFIRM_FILL.value, symbol=order.symbol):
             order = _confirm(saga, order)
     saga.order = order
     if not order.is_open:
@@ -120,8 +121,8 @@ def _confirm(saga: Saga, order: Order) -> Order:
     unwanted = order.purpose == Purpose.ENTRY and switch.is_engaged()
     in_time = in_force(saga.deadline_at, timezone.now(), saga.deadline_at - saga.started_at)
     if in_time and not unwanted:
-        told = current_providers().broker.order(broker_order_id)
-        return record_broker_order(order, told) if told else order
+        reported = current_providers().broker.order(broker_order_id)
+        return record_broker_order(order, reported) if reported else order
     order = _cancel_and_look(order, broker_order_id)
     since = saga_steps.note_cancel(saga)
     if order.is_open and not in_force(since + CANCEL_PATIENCE, timezone.now(), CANCEL_PATIENCE):
@@ -143,8 +144,8 @@ def _cancel_and_look(order: Order, broker_order_id: str) -> Order:
             cycle_id=order.cycle_id,
             symbol=order.symbol,
         )
-    told = broker.order(broker_order_id)
-    return record_broker_order(order, told) if told else order
+    reported = broker.order(broker_order_id)
+    return record_broker_order(order, reported) if reported else order
 
 
 def _follow(saga: Saga, order: Order) -> None:
@@ -160,13 +161,13 @@ def _settle(saga: Saga, order: Order) -> None:
     order.refresh_from_db()
     if order.filled_quantity > 0:
         if saga_steps.booked_quantity(saga) < order.filled_quantity:
-            with stage(Step.UPDATE_POSITION.value, symbol=order.symbol):
+            with span(Step.UPDATE_POSITION.value, symbol=order.symbol):
                 _book(saga, order)
     elif saga.status == SagaStatus.COMPENSATING:
-        with stage("undo", symbol=order.symbol):
+        with span("undo", symbol=order.symbol):
             compensation.undo(saga)
     elif saga.status in (SagaStatus.RUNNING, SagaStatus.FAILED):
-        with stage("compensate", symbol=order.symbol):
+        with span("compensate", symbol=order.symbol):
             compensation.compensate(saga, order)
 
 
@@ -177,15 +178,14 @@ def _book(saga: Saga, order: Order) -> None:
         "filled_quantity": str(order.filled_quantity),
         "average_price": str(order.average_price),
     }
-    saga_steps.end(saga, Step.CONFIRM_FILL, Outcome.COMPLETED, **facts)
+    saga_steps.end(saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, **facts)
     saga_steps.begin(saga, Step.UPDATE_POSITION)
     if not _positions_hold(order):
         return  # the room stays reserved; the next visit asks again
     with transaction.atomic():
-        locked = Order.objects.select_for_update(of=("self",)).select_related("decision__strategy")
-        current = locked.get(pk=order.pk)
-        told = (order.filled_quantity, order.ended_sequence)
-        if (current.filled_quantity, current.ended_sequence) != told:
+        current = locked_order(order.pk, with_strategy=True)
+        reported = (order.filled_quantity, order.ended_sequence)
+        if (current.filled_quantity, current.ended_sequence) != reported:
             return  # more filled since the sync: the next call syncs again
         if saga_steps.booked_quantity(saga) >= current.filled_quantity:
             return
@@ -194,7 +194,7 @@ def _book(saga: Saga, order: Order) -> None:
             return
         if event == "late_fill":
             saga_steps.correct(saga, **facts)
-        saga_steps.end(saga, Step.UPDATE_POSITION, Outcome.COMPLETED)
+        saga_steps.end(saga, Step.UPDATE_POSITION, StepStatus.COMPLETED)
         book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
         compensation.release(current, reason=SYNCED)
         _settle_decision(saga, event)

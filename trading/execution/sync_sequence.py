@@ -1,7 +1,7 @@
-"""The order of position syncs: places drawn from a sequence of the database, which no clock can move back.
+"""Number position syncs by a database sequence, so that their order depends on no clock.
 
 A sync takes its place before it asks the broker, and an order's end is given one when it is recorded, after the
-broker told it. So a sync of a later place than an order's end asked after that end, and its answer holds what the
+broker reported it. So a sync of a later place than an order's end asked after that end, and its answer holds what the
 order filled.
 """
 

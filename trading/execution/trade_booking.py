@@ -1,4 +1,4 @@
-"""Trades: one row per order that filled, with what it earned."""
+"""Book trades: one row for each order that filled, with its realised profit after fees."""
 
 from decimal import Decimal
 

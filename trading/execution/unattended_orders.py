@@ -1,4 +1,4 @@
-"""Orders without a saga, a flatten or somebody else's: nobody waits for them, so they are followed here."""
+"""Follow orders that no saga waits for: those that flatten, and those somebody else placed at the broker."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -14,7 +14,7 @@ from trading.domain.order_ids import Purpose
 from trading.errors import TradingError
 from trading.execution.portfolio import submitted_after, sync_portfolio
 from trading.models import Order
-from trading.orders.execution_reports import record_broker_order, record_told
+from trading.orders.execution_reports import record_broker_order, record_reported
 from trading.orders.submission import submit_order
 
 RECORD_PATIENCE_SECONDS = 1.0
@@ -44,12 +44,13 @@ def _record_open_sales(broker: Broker) -> None:
     since = submitted_after(
         broker.clock(), min(order.created_at for order in selling.values()), timezone.now()
     )
-    listed = [told for told in broker.orders(open_only=False, after=since) if told.broker_order_id in selling]
-    news = [told for told in listed if told.filled_quantity > selling[told.broker_order_id].filled_quantity]
+    seen = broker.orders(open_only=False, after=since)
+    listed = [one for one in seen if one.broker_order_id in selling]
+    news = [one for one in listed if one.filled_quantity > selling[one.broker_order_id].filled_quantity]
     fills = broker.fills(after=since) if news else []
-    for told in listed:
-        theirs = [fill for fill in fills if fill.broker_order_id == told.broker_order_id]
-        record_told(selling[told.broker_order_id], told, theirs)
+    for reported in listed:
+        theirs = [fill for fill in fills if fill.broker_order_id == reported.broker_order_id]
+        record_reported(selling[reported.broker_order_id], reported, theirs)
 
 
 def follow_order(order_id: UUID) -> Order:
@@ -62,8 +63,8 @@ def follow_order(order_id: UUID) -> Order:
     """
     order = Order.objects.get(pk=order_id)
     if order.broker_order_id is not None:
-        told = current_providers().broker.order(order.broker_order_id)
-        order = record_broker_order(order, told) if told else order
+        reported = current_providers().broker.order(order.broker_order_id)
+        order = record_broker_order(order, reported) if reported else order
     elif order.purpose == Purpose.FLATTEN:
         order = submit_order(order.pk)
     if not order.is_open:

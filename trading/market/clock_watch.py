@@ -1,4 +1,4 @@
-"""Notices steps of the clocks, says each once, and puts out of force what was read by the time before it.
+"""Detect steps of the clocks, record each once, and invalidate readings dated by the time before the step.
 
 The sweeper looks each round. A step is one event (``clock.stepped``), one critical line and with them one notice;
 a clock that does not come to rest is told once in ten minutes, with all it moved since.
@@ -91,12 +91,12 @@ def look() -> tuple[Step, ...]:
 
 
 def market_told(now: datetime, *, may_jump: bool) -> Step | None:
-    """Compare the broker's clock with what it told this process last, up to five minutes ago; tell a step.
+    """Compare the broker's clock with what it reported to this process last, up to five minutes ago; tell a step.
 
     Call outside a transaction that may roll back.
 
     Args:
-        now: what it told just now.
+        now: what it reported just now.
         may_jump: a replayed market, whose time runs at its own speed and jumps.
     """
     global _market
@@ -149,8 +149,8 @@ def _tell(step: Step) -> None:
     facts = {
         "clock": step.clock.value,
         "by_seconds": round(step.by_seconds, 3),
-        "before": _text(step.before),
-        "after": _text(step.after),
+        "before": _to_milliseconds(step.before),
+        "after": _to_milliseconds(step.after),
         "machine": socket.gethostname(),
     }
     with transaction.atomic():
@@ -183,5 +183,5 @@ def _distrust() -> None:
     SymbolLook.objects.filter(pk__in=[row.pk for row in ahead]).update(looked_at=now)
 
 
-def _text(moment: float) -> str:
+def _to_milliseconds(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

@@ -45,7 +45,7 @@ def fetch_headlines(cycle_id: UUID, symbols: Sequence[str], keywords: Sequence[s
         found += _stories(cycle_id, source, asked, words, until)
     rows = [_row(story) for story in merged(found)[:MAX_HEADLINES]]
     Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING).update(headlines=rows)
-    seconds = round((timezone.now() - began).total_seconds(), 3)
+    seconds = cycle_log.seconds_since(began)
     cycle_log.record_step(cycle_id, "news", count=len(rows), seconds=seconds)
     return len(rows)
 
@@ -63,11 +63,11 @@ def _stories(
     cycle_id: UUID, source: NewsSource, symbols: Sequence[str], keywords: Sequence[str], until: datetime
 ) -> list[Story]:
     try:
-        told = source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords)
+        reported = source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords)
     except ConnectorError as error:
         cycle_log.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
         return []
-    return [_story(item) for item in told]
+    return [_story(item) for item in reported]
 
 
 def _story(item: Headline) -> Story:

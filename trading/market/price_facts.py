@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
+from risk.domain.numbers import HUNDRED
 from risk.domain.types import PriceBand, PriceFacts, Reference
 from trading.core import settings
 from trading.domain.prices import age_problem, daily_volatility, is_opening
@@ -18,7 +19,6 @@ RECENT_PRICES = 5
 OLDEST_DAYS = 10
 USUAL_DAYS = {True: 2, False: 4}  # from a coin's last close to its price; from a stock's, over a long weekend
 WIDENING = Decimal("1.5")
-HUNDRED = Decimal(100)
 CACHED = "cached "
 BAND_SETTINGS = (
     "price_band_percent",
@@ -117,9 +117,9 @@ def _close(snapshot: MarketSnapshot, history: _History) -> Reference | None:
     if history.closes:
         on, price = history.closes[-1]
         bar = Reference(price, "daily bar", datetime.combine(on, time(), UTC))
-    told = snapshot.previous_close
-    if told is not None and not (bar and history.is_whole):
-        return Reference(told, f"{snapshot.source}, previous close")
+    reported = snapshot.previous_close
+    if reported is not None and not (bar and history.is_whole):
+        return Reference(reported, f"{snapshot.source}, previous close")
     is_known = bar is not None and bar.at is not None and _days(bar.at, snapshot) <= OLDEST_DAYS
     return bar if is_known else None
 

@@ -5,7 +5,6 @@ Nothing here writes a snapshot. What a source failed at goes to the cycle's erro
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from time import monotonic
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from connectors.base import Broker, MarketClock, Quote, QuoteSource
 from connectors.errors import ConnectorError
 from connectors.retry import call_with_retry
 from connectors.throttle.shared import PREFIX
+from risk.domain.numbers import HUNDRED, plain_decimal
 from trading.core import cycle_log, settings
 from trading.core.redis_client import redis_client
 from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
@@ -28,11 +28,10 @@ RETRY_BASE_SECONDS = 0.3
 NOT_ASKED_BUDGET = f"not asked, {FALLBACK_QUOTES_PER_CYCLE} a cycle are used up"
 NOT_ASKED_TIME = "not asked, the time was used up"
 NO_ANSWER = "no positive price"
-HUNDRED = Decimal(100)
 
 
-class MarketTime:
-    """Market time for one fetch: as last read, and asked once more before it condemns a price."""
+class MarketClockReader:
+    """Market time for one fetch: as last read; the broker is asked once more before a price is refused as too old."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -49,10 +48,10 @@ class MarketTime:
             return False
         self._asked = True
         try:
-            told: MarketClock = self._broker.clock()
+            reported: MarketClock = self._broker.clock()
         except ConnectorError:
             return False
-        self.now, self.is_open = told.now, told.is_open
+        self.now, self.is_open = reported.now, reported.is_open
         return True
 
     def stocks_closed(self) -> bool:
@@ -106,7 +105,7 @@ class Chain:
 
 
 def collect(
-    cycle_id: UUID, symbols: Sequence[str], chain: Chain, clock: MarketTime, within_seconds: float
+    cycle_id: UUID, symbols: Sequence[str], chain: Chain, clock: MarketClockReader, within_seconds: float
 ) -> Prices:
     """Ask the sources in turn until every symbol has a usable price or the time is up."""
     prices = Prices()
@@ -134,7 +133,7 @@ def _ask(
     symbols: Sequence[str],
     seconds: float,
     prices: Prices,
-    clock: MarketTime,
+    clock: MarketClockReader,
 ) -> None:
     try:
         quotes = call_with_retry(
@@ -161,7 +160,7 @@ def _ask(
             prices.usable[symbol] = quote
 
 
-def time_problems(quotes: Mapping[str, Quote], clock: MarketTime) -> dict[str, str]:
+def time_problems(quotes: Mapping[str, Quote], clock: MarketClockReader) -> dict[str, str]:
     """Return what is wrong with each quote's time, "" where nothing is."""
     limit = settings.seconds("price_max_age")
 
@@ -186,7 +185,7 @@ def disagreement_words(first: Quote, second: Quote | None) -> str:
     if apart <= limit:
         return ""
     return (
-        f"{first.source} says {first.price.normalize():f}, {second.source} {second.price.normalize():f}:"
+        f"{first.source} says {plain_decimal(first.price)}, {second.source} {plain_decimal(second.price)}:"
         f" {apart * HUNDRED:.1f} % apart, more than {limit * HUNDRED:.1f} %"
     )
 

@@ -41,7 +41,7 @@ class Universe:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SymbolStanding:
     """How a symbol fared in a stored universe; no line: nothing spoke for it, or it could not be considered."""
 
     line: UniverseLine | None
@@ -85,13 +85,13 @@ def last_universe() -> Mapping[str, Any]:
     return chosen.order_by("-started_at").values_list("universe", flat=True).first() or {}
 
 
-def standings(record: Mapping[str, Any]) -> dict[str, Standing]:
+def symbol_standings(record: Mapping[str, Any]) -> dict[str, SymbolStanding]:
     """Return how each symbol of a stored universe fared."""
     classes: list[UniverseClass] = read_record(record)
     lines = [line for one in classes for line in (*one.taken, *one.waiting)]
     out = record.get("left_out", {})
-    return {line.symbol: Standing(line) for line in lines} | {
-        symbol: Standing(None, left_out=why) for symbol, why in out.items()
+    return {line.symbol: SymbolStanding(line) for line in lines} | {
+        symbol: SymbolStanding(None, left_out=why) for symbol, why in out.items()
     }
 
 
@@ -162,7 +162,9 @@ def _confident() -> list[Speaking]:
     """What a decision of the last 24 hours of market time wanted to trade; a confident hold wants nothing."""
     rows = (
         AIDecision.objects.filter(
-            cycle__market_time__gte=_since(), confidence__gt=HIGH_CONFIDENCE, action__in=["buy", "sell"]
+            cycle__market_time__gte=_looks_back_to(),
+            confidence__gt=HIGH_CONFIDENCE,
+            action__in=["buy", "sell"],
         )
         .values_list("symbol")
         .annotate(since=Min("created_at"))
@@ -173,7 +175,7 @@ def _confident() -> list[Speaking]:
 
 def _traded() -> list[Speaking]:
     rows = (
-        Fill.objects.filter(executed_at__gte=_since())
+        Fill.objects.filter(executed_at__gte=_looks_back_to())
         .values_list("symbol")
         .annotate(since=Min("recorded_at"))
         .order_by()
@@ -181,7 +183,7 @@ def _traded() -> list[Speaking]:
     return [(symbol, Reason.TRADED, since) for symbol, since in rows]
 
 
-def _since() -> datetime:
+def _looks_back_to() -> datetime:
     return (latest_market_time() or timezone.now()) - LOOK_BACK
 
 

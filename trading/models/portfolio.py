@@ -16,7 +16,7 @@ def next_in_order() -> Func:
 
 
 class Position(models.Model):
-    """An open net position as the broker told it; a closed one has no row (its trades and events stay).
+    """An open net position as the broker reported it; a closed one has no row (its trades and events stay).
 
     Quantities in base units, ``quantity_available`` is what no open order holds.
     """
@@ -43,7 +43,7 @@ class Position(models.Model):
 
 class EquityQuerySet(models.QuerySet["EquitySnapshot"]):
     def newest(self) -> "EquitySnapshot | None":
-        """Return what the sync told that comes last in the order of syncs; by time what is older than that order."""
+        """Return what the last sync reported, in the order of syncs; by time what is older than that order."""
         synced = self.filter(sync_sequence__isnull=False).order_by("-sync_sequence").first()
         return synced or self.order_by("-created_at").first()
 
@@ -51,7 +51,7 @@ class EquityQuerySet(models.QuerySet["EquitySnapshot"]):
 class EquitySnapshot(models.Model):
     """The account's money at one moment, in USD; ``session_start_equity`` is the previous close's.
 
-    ``sync_sequence`` is the place of the sync that told it in the order of syncs.
+    ``sync_sequence`` is the place, in the order of syncs, of the sync that reported it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -1,4 +1,4 @@
-"""One attempt at an order, and the proof that it is still the one that may send."""
+"""One attempt to send an order, and the check right before the request that it may still send."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

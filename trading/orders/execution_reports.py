@@ -1,4 +1,4 @@
-"""What the broker says of an order, written down: monotonic, and harmless to repeat."""
+"""Record what the broker reports of an order: status and fills only ever advance, and repeats change nothing."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,6 +11,7 @@ from django.utils import timezone
 from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
 from trading.core import transitions
 from trading.core.providers import current_providers
+from trading.core.row_locks import locked_order
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
@@ -28,7 +29,7 @@ EVENT_OF = MappingProxyType(
 )
 
 
-def record_broker_order(order: Order, told: BrokerOrder) -> Order:
+def record_broker_order(order: Order, reported: BrokerOrder) -> Order:
     """Bring our row to what the broker says, fills included; return the row as it stands.
 
     Older news than what is recorded (a smaller filled quantity, a status the machine has left) changes
@@ -37,27 +38,27 @@ def record_broker_order(order: Order, told: BrokerOrder) -> Order:
     Raises:
         ConnectorError: the fills could not be read; nothing was recorded.
     """
-    fills = _executions(order, told) if told.filled_quantity > order.filled_quantity else []
-    return record_told(order, told, fills)
+    fills = _executions(order, reported) if reported.filled_quantity > order.filled_quantity else []
+    return record_reported(order, reported, fills)
 
 
-def record_told(order: Order, told: BrokerOrder, fills: Sequence[BrokerFill]) -> Order:
+def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerFill]) -> Order:
     """Do the same with fills that were read already; asks nobody, so it may run in a transaction.
 
     Args:
         fills: the order's executions as far as the broker tells them.
     """
     with transaction.atomic():
-        row = Order.objects.select_for_update().get(pk=order.pk)
-        if told.filled_quantity < row.filled_quantity:
+        row = locked_order(order.pk)
+        if reported.filled_quantity < row.filled_quantity:
             return row
-        changes = _acknowledgement(row, told)
-        event = EVENT_OF[told.status]
+        changes = _acknowledgement(row, reported)
+        event = EVENT_OF[reported.status]
         moved = (row.status, event) in ORDER and (
-            ORDER[(row.status, event)] != row.status or told.filled_quantity > row.filled_quantity
+            ORDER[(row.status, event)] != row.status or reported.filled_quantity > row.filled_quantity
         )
         if moved:
-            _apply(row, event, changes, told)
+            _apply(row, event, changes, reported)
         elif row.status in OPEN_ORDER:
             Order.objects.filter(pk=row.pk).update(**changes)
         record_fills(row, fills)
@@ -84,33 +85,33 @@ def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
     return len(rows)
 
 
-def _executions(order: Order, told: BrokerOrder) -> list[BrokerFill]:
-    since = told.submitted_at - timedelta(seconds=1)
+def _executions(order: Order, reported: BrokerOrder) -> list[BrokerFill]:
+    since = reported.submitted_at - timedelta(seconds=1)
     fills = current_providers().broker.fills(after=since)
-    return [fill for fill in fills if fill.broker_order_id == told.broker_order_id]
+    return [fill for fill in fills if fill.broker_order_id == reported.broker_order_id]
 
 
-def _acknowledgement(row: Order, told: BrokerOrder) -> dict[str, Any]:
+def _acknowledgement(row: Order, reported: BrokerOrder) -> dict[str, Any]:
     return {
-        "broker_order_id": told.broker_order_id,
+        "broker_order_id": reported.broker_order_id,
         "acknowledged_at": row.acknowledged_at or timezone.now(),
         "lease_until": None,
     }
 
 
-def _apply(row: Order, event: str, changes: dict[str, Any], told: BrokerOrder) -> None:
+def _apply(row: Order, event: str, changes: dict[str, Any], reported: BrokerOrder) -> None:
     ends = ORDER[(row.status, event)] not in OPEN_ORDER
     changes["ended_at"] = timezone.now() if ends else None
     changes["ended_sequence"] = next_in_order() if ends else None
-    if told.status == BrokerOrderStatus.REJECTED:
-        changes["broker_message"] = told.status_detail
-    changes |= {"filled_quantity": told.filled_quantity, "average_price": told.average_price}
+    if reported.status == BrokerOrderStatus.REJECTED:
+        changes["broker_message"] = reported.status_detail
+    changes |= {"filled_quantity": reported.filled_quantity, "average_price": reported.average_price}
     transitions.apply(
         row,
         event,
         changes=changes,
         symbol=row.symbol,
         side=row.side,
-        filled_quantity=str(told.filled_quantity),
-        average_price=str(told.average_price) if told.average_price is not None else None,
+        filled_quantity=str(reported.filled_quantity),
+        average_price=str(reported.average_price) if reported.average_price is not None else None,
     )

@@ -32,7 +32,7 @@ from risk.services import locks, switch
 from trading.core import settings, transitions
 from trading.core.failures import log_failure
 from trading.core.providers import current_providers
-from trading.core.trace_spans import stage
+from trading.core.trace_spans import span
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.backoff import backoff_seconds
 from trading.domain.order_ids import Purpose
@@ -111,10 +111,10 @@ def _attempt(order: Order, available: Decimal | None) -> bool:
         found = None if never_sent else _look_up(order)
         if found is None and is_stale:
             return _conclude(order) if is_quiet else _give_back(order)
-        told = found or _post_what_is_left(attempt, available, never_sent)
-        if told is None:
+        reported = found or _post_what_is_left(attempt, available, never_sent)
+        if reported is None:
             return False
-        _read(lambda: record_broker_order(order, told))
+        _read(lambda: record_broker_order(order, reported))
     except StaleAttemptError as reason:
         _log("attempt_stale", order, reason)
         return False
@@ -272,5 +272,5 @@ def post_order(attempt: Attempt) -> BrokerOrder:
         time_in_force=TimeInForce(order.time_in_force),
     )
     broker = _broker_for(order)
-    with stage("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():
+    with span("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():
         return broker.submit_order(request, permit=attempt.prove)

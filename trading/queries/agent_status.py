@@ -11,9 +11,9 @@ from trading.safety import kill_switch, switch_follow_up
 
 
 def agent_report() -> dict[str, Any]:
-    """Return the agent's status; what the broker told says from when it is."""
+    """Return the agent's status; each figure the broker reported says from when it is."""
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
-    standing = overview.standing()
+    standing = overview.agent_standing()
     money = overview.money()
     return {
         "is_running": agent.is_running,

@@ -8,10 +8,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from risk.domain.numbers import HUNDRED
 from trading.models import Approval
 from trading.queries.gate_preview import GatePreview, preview_all
-
-HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,18 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from risk.domain.gate import judge
 from risk.domain.limits import LIMIT_NAMES, tighter
+from risk.domain.numbers import ZERO
 from risk.domain.types import Verdict
 from risk.models import RiskCheck, RiskLimits
-from trading.domain.headroom import Headroom, LimitFigures, closest, headrooms
+from trading.domain.headroom import Headroom, closest, headrooms
 from trading.execution import gate_inputs
 from trading.market.price_facts import latest_snapshots
 from trading.models import AIDecision, MarketSnapshot, Position
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,6 @@ def _rooms(figures: object, limits: RiskLimits | None, notional: Decimal) -> tup
     """Return the rooms by the limits among the figures; those of the account's version where one is missing."""
     if limits is None or not isinstance(figures, dict):
         return ()
-    in_force = {name: Decimal(figures.get(name, getattr(limits, name))) for name in LIMIT_NAMES}
-    count = int(in_force.pop("max_positions"))
-    return headrooms(figures, LimitFigures(max_positions=count, **in_force), notional)
+    judged: dict[str, Any] = {n: Decimal(figures.get(n, getattr(limits, n))) for n in LIMIT_NAMES}
+    judged["max_positions"] = int(judged["max_positions"])
+    return headrooms(figures, replace(limits.to_limits(), **judged), notional)

@@ -7,11 +7,11 @@ from typing import Any, Generic, TypeVar
 from django.db.models import Model, Q, QuerySet
 
 Row = TypeVar("Row", bound=Model)
-Any_ = TypeVar("Any_")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class PageStart:
     """Where a page begins: after a row's key, or before it where ``backwards``."""
 
     key: tuple[Any, ...]
@@ -19,16 +19,16 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Any_]):
+class ListPage(Generic[Item]):
     """Rows in the list's order, with the positions of the pages beside; None where there is none."""
 
-    rows: list[Any_]
-    next: Position | None
-    previous: Position | None
+    rows: list[Item]
+    next: PageStart | None
+    previous: PageStart | None
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ListOrder:
     """The order of a list: columns that together are unique, all in the same direction, newest first."""
 
     columns: tuple[str, ...]
@@ -39,7 +39,9 @@ class Order:
         return tuple(getattr(row, name) for name in self.columns)
 
 
-def read_page(rows: QuerySet[Row], *, order: Order, position: Position | None, limit: int) -> Page[Row]:
+def read_page(
+    rows: QuerySet[Row], *, order: ListOrder, position: PageStart | None, limit: int
+) -> ListPage[Row]:
     """Return the page of ``rows`` at ``position``; one query, which reads one row more than it returns."""
     backwards = position is not None and position.backwards
     descending = order.newest_first is not backwards
@@ -49,7 +51,9 @@ def read_page(rows: QuerySet[Row], *, order: Order, position: Position | None, l
     return page_of(list(sorted_rows[: limit + 1]), order=order, position=position, limit=limit)
 
 
-def page_of(found: Sequence[Any_], *, order: Order, position: Position | None, limit: int) -> Page[Any_]:
+def page_of(
+    found: Sequence[Item], *, order: ListOrder, position: PageStart | None, limit: int
+) -> ListPage[Item]:
     """Return the page of rows that were read from ``position`` on, at most ``limit`` and one more.
 
     Args:
@@ -60,10 +64,10 @@ def page_of(found: Sequence[Any_], *, order: Order, position: Position | None, l
     if backwards:
         rows.reverse()
     if not rows:
-        return Page([], None, None)
-    after = Position(order.key_of(rows[-1]))
-    before = Position(order.key_of(rows[0]), backwards=True)
-    return Page(
+        return ListPage([], None, None)
+    after = PageStart(order.key_of(rows[-1]))
+    before = PageStart(order.key_of(rows[0]), backwards=True)
+    return ListPage(
         rows=rows,
         next=after if is_more or backwards else None,
         previous=before if (is_more if backwards else position is not None) else None,
@@ -78,3 +82,9 @@ def _beyond(columns: Sequence[str], key: Sequence[Any], lookup: str) -> Q:
         return Q(**{f"{name}__{lookup}": value})
     further = _beyond([name for name, _ in rest], [value for _, value in rest], lookup)
     return Q(**{f"{name}__{lookup}e": value}) & (Q(**{f"{name}__{lookup}": value}) | further)
+
+
+# The names enriched_decisions.py still imports.
+Order = ListOrder
+Page = ListPage
+Position = PageStart

@@ -18,7 +18,7 @@ class Source(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What goes with every figure the broker told; ``fetched_at`` (wall time) is None where it never did."""
+    """What goes with every figure the broker reported; ``fetched_at`` (wall time) is None where it never did."""
 
     source: Source
     fetched_at: datetime | None

@@ -15,6 +15,7 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from ai.builtin import LABEL as BUILTIN_ANALYST
+from risk.domain.numbers import HUNDRED, ZERO
 from risk.models import KillSwitch, RiskLimits
 from risk.services import book, switch
 from trading.domain.ages import is_fresh
@@ -39,12 +40,10 @@ DECISIONS_SHOWN = 10
 PROBLEMS_SHOWN = 7
 CURVE_POINTS = 240
 NOT_RECORDED = "no reason was recorded"
-ZERO = Decimal(0)
-HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AgentStanding:
     """Where the agent stands, for the header of every page.
 
     ``state_reason`` says why trading is halted or reducing, "" while it is active. ``unprotected`` are the
@@ -63,7 +62,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class MarketTime:
+class MarketClockView:
     """The broker's clock carried forward; ``now`` is None when it was not read for five minutes."""
 
     now: datetime | None
@@ -133,7 +132,7 @@ class Overview:
     """Everything the dashboard shows, read at ``now``."""
 
     now: datetime
-    market: MarketTime
+    market: MarketClockView
     money: Money | None
     curve: tuple[tuple[datetime, Decimal], ...]
     exposure: Exposure
@@ -150,12 +149,12 @@ def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
     return not is_fresh(moment, now or timezone.now(), STALE_AFTER)
 
 
-def standing() -> Standing:
+def agent_standing() -> AgentStanding:
     """Return the agent's standing in a few small reads; defaults before the first start."""
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     engagement = switch.current_engagement()
     simulated = django_settings.ENVIRONMENT.venue_enabled
-    return Standing(
+    return AgentStanding(
         mode=agent.mode,
         trading_state="halted" if engagement else agent.trading_state,
         engagement=engagement,
@@ -203,7 +202,7 @@ def overview() -> Overview:
     trading = [line for line in lines if line.cycle.cycle_type != Cycle.Type.MAINTENANCE]
     return Overview(
         now=now,
-        market=MarketTime(market_now(), agent.market_time, agent.market_time_read_at, agent.market_open),
+        market=MarketClockView(market_now(), agent.market_time, agent.market_time_read_at, agent.market_open),
         money=account,
         curve=_curve(),
         exposure=exposure(positions, account),

@@ -6,12 +6,13 @@ The watchdog engages the switch; the rule itself is in trading/domain/loss_limit
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import structlog
 from django.db import IntegrityError, transaction
 
 from connectors.base import Account
+from risk.domain.numbers import finite_decimal, plain_decimal
 from risk.models import KillSwitch
 from risk.services.limits import limits_in_force
 from trading.core import transitions
@@ -84,19 +85,19 @@ def _answered(trigger: str) -> Iterator[AnsweredLoss]:
     """Yield what the switch was engaged for by the loss, and released from."""
     released = KillSwitch.objects.filter(trigger=trigger, released_at__isnull=False)
     for row in released.order_by("-engaged_at")[:LATEST]:
-        start = _number(row.figures.get("session_start_equity"))
+        start = finite_decimal(row.figures.get("session_start_equity"))
         yield AnsweredLoss(
             start_equity=start,
             session=_date(row.figures.get("session")),
             limits_version=str(row.figures.get("limits_version", "")),
-            limit_percent=_number(row.figures.get(LIMIT)),
+            limit_percent=finite_decimal(row.figures.get(LIMIT)),
             percent_at_release=_percent_at_release(row, start),
         )
 
 
 def _percent_at_release(row: KillSwitch, start: Decimal | None) -> Decimal | None:
     """Return the loss that the person who released could see: as last stored by then, else as it engaged."""
-    engaged_at = _number(row.figures.get("daily_loss_percent"))
+    engaged_at = finite_decimal(row.figures.get("daily_loss_percent"))
     seen = (
         EquitySnapshot.objects.filter(created_at__gte=row.engaged_at, created_at__lte=row.released_at)
         .order_by("-created_at")
@@ -114,7 +115,7 @@ def _record(loss: DayLoss) -> None:
 
     No row is locked: a process that was stopped may hold any. Two that write at once meet in the sequence.
     """
-    aggregate_id = f"daily_loss:{loss.start_equity.normalize():f}"[:64]
+    aggregate_id = f"daily_loss:{plain_decimal(loss.start_equity)}"[:64]
     known = Event.objects.filter(aggregate_type=AGGREGATE, aggregate_id=aggregate_id)
     if any(_is_of(payload, loss) for payload in known.values_list("payload", flat=True)):
         return
@@ -138,17 +139,8 @@ def _record(loss: DayLoss) -> None:
 
 
 def _is_of(payload: Mapping[str, object], loss: DayLoss) -> bool:
-    same_limit = _number(payload.get("limit_value")) == loss.limit_percent
+    same_limit = finite_decimal(payload.get("limit_value")) == loss.limit_percent
     return same_limit and loss.is_day_of(loss.start_equity, _date(payload.get("session")))
-
-
-def _number(text: object) -> Decimal | None:
-    """Return a stored figure by its value; None where it is none."""
-    try:
-        number = Decimal(str(text))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def _date(text: object) -> date | None:

@@ -51,11 +51,11 @@ def cancel_open_entries(*, within_seconds: float) -> CancelReport:
     with time_limit(within_seconds):
         try:
             broker = current_providers().switch_broker
-            told = broker.open_orders()
+            reported = broker.open_orders()
         except (ConnectorError, NotConfiguredError) as error:
             report.problems.append(f"open orders could not be read: {error}")
             return report
-        resting = _resting(told, report)
+        resting = _resting(reported, report)
         asked = _ask_to_cancel(broker, resting, report)
         try:
             still = _await_word(broker, asked) if resting else []
@@ -67,14 +67,14 @@ def cancel_open_entries(*, within_seconds: float) -> CancelReport:
     return report
 
 
-def _resting(told: OpenOrders, report: CancelReport | None = None) -> list[_Resting]:
+def _resting(reported: OpenOrders, report: CancelReport | None = None) -> list[_Resting]:
     """Return what is not known to sell; a row that cannot be understood is cancelled by its id, and said."""
     found = [
         _Resting(order.broker_order_id, order.client_order_id, f"{order.symbol} {order.client_order_id}")
-        for order in told.orders
+        for order in reported.orders
         if order.side is Side.BUY
     ]
-    for row in told.unreadable:
+    for row in reported.unreadable:
         if row.side == Side.SELL:
             continue
         words = f"{row.symbol or 'unknown symbol'} {row.broker_order_id or 'without an id'}"
@@ -116,6 +116,6 @@ def _record(broker: Broker, asked: list[_Resting]) -> None:
     now = timezone.now()
     for ours in Order.objects.filter(client_order_id__in=by_id):
         if not in_force(ours.lease_until, now, REQUEST_LEASE):
-            told = broker.order(by_id[ours.client_order_id].broker_order_id)
-            if told is not None:
-                record_broker_order(ours, told)
+            reported = broker.order(by_id[ours.client_order_id].broker_order_id)
+            if reported is not None:
+                record_broker_order(ours, reported)

@@ -93,15 +93,15 @@ def _my_turn() -> Iterator[bool]:
 
 
 def _sell_all(engagement: KillSwitch, report: FlattenReport) -> None:
-    told, read_at = _read(), time.monotonic()
+    reported, read_at = _read(), time.monotonic()
     report.problems += [
         f"{row.symbol or 'a position'} cannot be read, sell it at the broker: {row.detail}"
-        for row in told.unreadable
+        for row in reported.unreadable
     ]
-    for symbol in [position.symbol for position in told.positions]:
+    for symbol in [position.symbol for position in reported.positions]:
         if time.monotonic() - read_at > READ_KEPT_SECONDS:  # sell by what is held now, not by what was
-            told, read_at = _read(), time.monotonic()
-        position = next((p for p in told.positions if p.symbol == symbol), None)
+            reported, read_at = _read(), time.monotonic()
+        position = next((p for p in reported.positions if p.symbol == symbol), None)
         if position is not None:
             _sell(engagement, position, report)
 
@@ -129,14 +129,14 @@ def _sell(engagement: KillSwitch, position: BrokerPosition, report: FlattenRepor
 def _await_sales(report: FlattenReport) -> None:
     """Wait until what was ordered is sold, or time is up; say what is held."""
     give_up_at = time.monotonic() + CONFIRM_SECONDS
-    told = _read()
-    while any(position.symbol in report.ordered for position in told.positions):
+    reported = _read()
+    while any(position.symbol in report.ordered for position in reported.positions):
         if time.monotonic() > give_up_at:
             break
         time.sleep(CONFIRM_PAUSE_SECONDS)
-        told = _read()
-    if not told.unreadable:
-        report.remaining = {position.symbol: position.quantity for position in told.positions}
+        reported = _read()
+    if not reported.unreadable:
+        report.remaining = {position.symbol: position.quantity for position in reported.positions}
 
 
 def _order_for(engagement: KillSwitch, position: BrokerPosition) -> Order:

@@ -1,4 +1,4 @@
-"""Senders: waiting for those under way, and shutting out one that does not end.
+"""Wait for senders (processes whose order request is under way), and shut out one that does not end.
 
 A session that is ended can never prove again that it may send. What its process had proved before, the kernel bounds:
 see ``connectors.departure``. So whoever shuts a sender out after ``PATIENCE_SECONDS`` of silence knows that nothing

@@ -1,4 +1,4 @@
-"""What follows the switch's flag, one step at a time; whoever began it, anybody may go on with it."""
+"""The steps that follow engaging the switch (cancels, flatten), recorded so that any process can continue them."""
 
 import structlog
 from django.db import connection, transaction

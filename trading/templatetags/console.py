@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from trading.domain.ages import TOLERANCE
-from trading.labels import colour_of, plain, words_of
+from trading.labels import colour_of, with_thousands, words_of
 from trading.queries.overview import is_stale
 
 register = template.Library()
@@ -43,7 +43,7 @@ def percent(value: Decimal | float | None) -> str:
 @register.filter
 def quantity(value: Decimal | None) -> str:
     """Write a quantity without trailing zeros: 15.000750037, 20."""
-    return UNKNOWN if value is None else plain(value)
+    return UNKNOWN if value is None else with_thousands(value)
 
 
 @register.filter
@@ -51,7 +51,7 @@ def price(value: Decimal | None) -> str:
     """Write a price with two decimals, small ones with up to eight."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.2f}" if abs(value) >= 1 else plain(round(value, 8))
+    return f"{value:,.2f}" if abs(value) >= 1 else with_thousands(round(value, 8))
 
 
 @register.filter
@@ -82,7 +82,7 @@ def detail(value: object) -> str:
         pass
     else:
         return (
-            plain(number if number == number.to_integral_value() else round(number, 6))
+            with_thousands(number if number == number.to_integral_value() else round(number, 6))
             if number.is_finite()
             else text
         )
@@ -102,7 +102,7 @@ def clock(value: float) -> str:
 @register.filter
 def room(value: Decimal, unit: str) -> str:
     """Write what a limit leaves in its unit: 1,306.89 USD, 4 positions, 2.1 %."""
-    shown = plain(value) if unit == "positions" else f"{value:,.2f}"
+    shown = with_thousands(value) if unit == "positions" else f"{value:,.2f}"
     return f"{shown} {unit}"
 
 

@@ -1,4 +1,4 @@
-"""Troubles of the system itself that begin and end: written down once when each begins and once when it ends.
+"""Conditions of the system that begin and end (disk low, sync overdue): one event at each begin, one at each end.
 
 What is published of them becomes a notice (domain/events/notices.py). The log alone remembers how it stood, so a
 restart says nothing twice. No row is locked: a process that was stopped may hold any; two that write at once meet in

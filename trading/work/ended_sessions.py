@@ -1,4 +1,4 @@
-"""Sessions of the console that have ended."""
+"""Delete the console's login sessions that have expired."""
 
 from django.contrib.sessions.models import Session
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""What the sweeper does for the switch, beside its rounds: it goes on where whoever engaged left off.
+"""The sweeper's thread for the kill switch: it continues what an engagement left undone.
 
 State of its own is only what it has seen itself; everything else is in PostgreSQL, so a new one goes on.
 """

@@ -12,8 +12,14 @@ from typing import Any
 
 from django.db import connection
 
-from risk.services.locks import ATTEMPT_LOCKS, BOOK_LOCK, FLATTEN_LOCK, STAGE_WORDS_LOCK, SWITCH_LOCK
-from trading.core.process_lock import LOCK_CLASS
+from risk.services.locks import (
+    ATTEMPT_LOCKS,
+    BOOK_LOCK,
+    FLATTEN_LOCK,
+    PROCESS_LOCKS,
+    STAGE_WORDS_LOCK,
+    SWITCH_LOCK,
+)
 
 SWITCH, BOOK, WORDS, ALONE = "switch", "book", "words of the stages", "works alone"
 FLATTEN, ATTEMPT = "sale of everything", "an order"
@@ -25,7 +31,7 @@ _ONE_NUMBER: Mapping[int, str] = {
     FLATTEN_LOCK: FLATTEN,
     STAGE_WORDS_LOCK: WORDS,
 }
-_TWO_NUMBERS: Mapping[int, str] = {LOCK_CLASS: ALONE, ATTEMPT_LOCKS: ATTEMPT}
+_TWO_NUMBERS: Mapping[int, str] = {PROCESS_LOCKS: ALONE, ATTEMPT_LOCKS: ATTEMPT}
 # Seconds within which each is let go by what its holders do; a request to the broker ends within 10.
 BOUNDS: Mapping[str, float] = {
     SWITCH: 15.0,

@@ -1,4 +1,4 @@
-"""The sweeper's own looks: at the account where no cycle reads it, at the schedule, the locks and the disk.
+"""What the sweeper checks by itself: the account where no cycle reads it, the schedule, locks and disk.
 
 The loss limit must not depend on cycles: a schedule that was disabled, workers that died, Redis being away or an
 engaged switch each end them, and with them every sync. Time is this process's own steady clock, so that a clock

@@ -1,4 +1,4 @@
-"""Forgetting old cycles that led to no order; what led to one is kept for good."""
+"""Delete old cycles that led to no order; what led to one is kept for good."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What the sweeper does: revive what lost its message, end what is past its deadline.
+"""The sweeper's rounds: find work whose message was lost, and end what is past its deadline.
 
 It reads only PostgreSQL, so that it works when Redis is gone or was emptied. What it finds it hands
 back as ``Work``; its caller enqueues it, or runs it here when the queue cannot be reached.
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from trading.core import settings
 from trading.core.waits import is_over, is_past, is_to_come
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, pausing
 from trading.domain.events.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
@@ -68,18 +68,18 @@ def _cycle_work() -> Iterator[Work]:
     begin = Q(is_past("stage_at", now, fetch_time), stage=CycleStage.FETCHING)
     go_on = Q(is_over("lease_until", now, cycles.LONGEST_LEASE), stage=CycleStage.FINISHING)
     for pk in current.filter(maintenance, begin | go_on).values_list("pk", flat=True):
-        yield Work(Kind.MAINTAIN, pk)
+        yield Work(WorkKind.MAINTAIN, pk)
     is_due = is_over("lease_until", now, pausing.longest_wait())
     waiting = Cycle.objects.filter(is_due, status=CycleStatus.PAUSED, deadline_at__gt=now)
     for pk in waiting.values_list("pk", flat=True):
-        yield Work(Kind.RESUME, pk)
+        yield Work(WorkKind.RESUME, pk)
     running = current.exclude(maintenance)
     died = Q(is_over("lease_until", now, cycles.LONGEST_LEASE), stage=CycleStage.ANALYSING)
     for pk in running.filter(begin | died).values_list("pk", flat=True):
-        yield Work(Kind.ANALYSE, pk)
+        yield Work(WorkKind.ANALYSE, pk)
     for pk in running.filter(Q(stage=CycleStage.EXECUTING) | go_on).values_list("pk", flat=True):
         if cycles.ready_to_finish(pk):
-            yield Work(Kind.FINISH, pk)
+            yield Work(WorkKind.FINISH, pk)
 
 
 def _decision_work() -> Iterator[Work]:
@@ -90,13 +90,13 @@ def _decision_work() -> Iterator[Work]:
     died = Q(is_over("lease_until", now, CLAIM_LEASE), status=DecisionStatus.CLAIMED)
     waits = Q(cycle__status=CycleStatus.PAUSED, approved=False)
     for pk in AIDecision.objects.filter(lost | died).exclude(waits).values_list("pk", flat=True):
-        yield Work(Kind.EXECUTE, pk)
+        yield Work(WorkKind.EXECUTE, pk)
 
 
 def _saga_work() -> Iterator[Work]:
     due = Saga.objects.open().filter(is_over("next_poll_at", timezone.now(), CLAIM_LEASE))
     for pk in due.order_by("next_poll_at").values_list("pk", flat=True):
-        yield Work(Kind.ADVANCE, pk)
+        yield Work(WorkKind.ADVANCE, pk)
 
 
 def _order_work() -> Iterator[Work]:
@@ -105,7 +105,7 @@ def _order_work() -> Iterator[Work]:
     live = Q(status__in=OPEN_ORDER, broker_order_id__isnull=False)
     filled = Q(filled_quantity__gt=0) & (Q(trade__isnull=True) | Q(filled_quantity__gt=F("trade__quantity")))
     for pk in ended.filter(live | filled).order_by("created_at").values_list("pk", flat=True):
-        yield Work(Kind.SETTLE, pk)
+        yield Work(WorkKind.SETTLE, pk)
     alone = Order.objects.open().filter(saga__isnull=True)
     for pk in alone.order_by("created_at").values_list("pk", flat=True):
-        yield Work(Kind.FOLLOW, pk)
+        yield Work(WorkKind.FOLLOW, pk)

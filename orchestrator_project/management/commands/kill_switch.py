@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from risk.domain.numbers import plain_decimal
 from risk.errors import SwitchStateError
 from risk.services import switch
 from trading.execution.operator_stop import stop_trading
@@ -84,7 +85,7 @@ class Command(BaseCommand):
 
 def _held(remaining: dict[str, Decimal] | None) -> dict[str, str] | None:
     """Return what is held as text; None: not known, which is not the same as nothing."""
-    return None if remaining is None else {s: f"{q.normalize():f}" for s, q in remaining.items()}
+    return None if remaining is None else {s: plain_decimal(q) for s, q in remaining.items()}
 
 
 def _actor() -> str:

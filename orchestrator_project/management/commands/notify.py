@@ -57,7 +57,7 @@ def _tested(addresses: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _standing(addresses: tuple[str, ...]) -> dict[str, Any]:
-    standing = notifying.standing()
+    standing = notifying.notice_standing()
     return {
         "services": [notices.service_of(address) for address in addresses],
         "waiting": standing.waiting,

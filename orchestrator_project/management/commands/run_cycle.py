@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 
 from orchestrator_project.celery import app
-from trading.core.trace_spans import note_cycle, stage
+from trading.core.trace_spans import note_cycle, span
 from trading.cycle.cycles import CycleReport, report, start_cycle
 from trading.domain.statuses import CycleStatus
 from trading.domain.symbols import EXPECTED, parse_symbols
@@ -92,7 +92,7 @@ def _worker_answers() -> bool:
 
 def _run(cycle_type: str, symbols: list[str] | None) -> Cycle:
     """Start the cycle when none runs any more, and wait for its end (the sweeper sees to it)."""
-    with stage("start_cycle"):
+    with span("start_cycle"):
         while True:
             try:
                 cycle = start_cycle(

@@ -15,6 +15,7 @@ from django.utils import timezone
 from connectors.base import Account, QuoteSource
 from connectors.errors import ConnectorError, RejectedError
 from orchestrator_project.runtime.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
+from risk.domain.numbers import plain_decimal
 from trading.core import settings
 from trading.core.provider_health import in_words, provider_health
 from trading.core.providers import ALPACA_TRADING, current_providers, venue_file
@@ -53,12 +54,12 @@ def broker() -> Answer:
 def account() -> Answer:
     """Compare the broker's account with the one this database belongs to."""
     agent = AgentStatus.objects.filter(pk=1).first()
-    told = current_providers().broker.account()
+    reported = current_providers().broker.account()
     if agent is None or not agent.account_id:
         return ok("this database belongs to no account yet: the first sync ties it to this one")
-    if agent.account_id == told.account_id:
+    if agent.account_id == reported.account_id:
         return ok(f"this database belongs to it ({agent.world})")
-    return failed(_mismatch(agent, told), f"start with the settings of that account, or {BEGIN_ANEW}")
+    return failed(_mismatch(agent, reported), f"start with the settings of that account, or {BEGIN_ANEW}")
 
 
 def prices() -> Answer:
@@ -145,9 +146,9 @@ def clock_steps() -> Answer:
 def market_time() -> Answer:
     """Tell whether the market's time moves; the local venue can be held, and its data can end."""
     providers = current_providers()
-    told = providers.broker.clock()
-    state = "open" if told.is_open else f"closed until {told.next_open:%Y-%m-%d %H:%M} UTC"
-    words = f"{told.now:%Y-%m-%d %H:%M:%S} UTC, stocks {state}"
+    reported = providers.broker.clock()
+    state = "open" if reported.is_open else f"closed until {reported.next_open:%Y-%m-%d %H:%M} UTC"
+    words = f"{reported.now:%Y-%m-%d %H:%M:%S} UTC, stocks {state}"
     if not providers.simulated:
         return ok(words)
     facts = _venue_health()
@@ -172,8 +173,8 @@ def _broker_remedy(error: ConnectorError) -> str:
     return "check the network and ALPACA_TRADING_URL; cycles fail until the broker answers"
 
 
-def _mismatch(agent: AgentStatus, told: Account) -> str:
-    return f"this database belongs to account {agent.account_id} ({agent.world}), the broker has {told.account_id}"
+def _mismatch(agent: AgentStatus, reported: Account) -> str:
+    return f"this database belongs to account {agent.account_id} ({agent.world}), the broker has {reported.account_id}"
 
 
 def _symbol(asset_class: str, fallback: str) -> str:
@@ -194,7 +195,7 @@ def _price(
     if quote is None:
         return failed(f"no price of {symbol} from {sources[0].name}", remedy)
     age = (now - quote.quoted_at).total_seconds()
-    words = f"{symbol} {quote.price.normalize():f} from {quote.source}, {age:.0f} s old"
+    words = f"{symbol} {plain_decimal(quote.price)} from {quote.source}, {age:.0f} s old"
     if -limit_seconds <= age <= limit_seconds:  # as the gate judges
         return ok(words)
     if not trades:
@@ -215,11 +216,11 @@ def _second_source(kind: str, symbol: str, key: str) -> Answer:
         return warning(str(error), f"prices missing at the broker stay missing; check {key}")
     if quote is None:
         return warning(f"no price of {symbol}", "prices missing at the broker stay missing")
-    return ok(f"{symbol} {quote.price.normalize():f}")
+    return ok(f"{symbol} {plain_decimal(quote.price)}")
 
 
 def _skew(theirs: datetime, before: datetime, *, resolution: timedelta, whose: str) -> Answer:
-    """Judge the distance between their time and the span in which they told it."""
+    """Judge the distance between their time and the span in which they reported it."""
     after = timezone.now()
     seconds = max(0.0, (before - theirs - resolution).total_seconds(), (theirs - after).total_seconds())
     words = f"{seconds:.1f} s apart from {whose}"

@@ -153,7 +153,7 @@ def consumer() -> Answer:
 
 
 def notices() -> Answer:
-    """Look at whether a person is told what needs him."""
+    """Check whether notices reach a person."""
     addresses = django_settings.ENVIRONMENT.apprise_urls
     if not addresses:
         return off("nobody is told when something needs a person", "set APPRISE_URLS to be told")
@@ -167,7 +167,7 @@ def notices() -> Answer:
     answer = _sign_of(notifying.CONSUMER)
     if answer.status is not Status.OK:
         return answer
-    now, standing = timezone.now(), notifying.standing()
+    now, standing = timezone.now(), notifying.notice_standing()
     sent = f"last sent {_ago(now - standing.last_sent_at)}" if standing.last_sent_at else "nothing sent yet"
     words = f"{len(addresses)} addresses, {sent}, {standing.waiting} waiting"
     failed_at = standing.last_failed_at

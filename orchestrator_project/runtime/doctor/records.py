@@ -6,11 +6,12 @@ from django.db.models import Max
 from django.utils import timezone
 
 from orchestrator_project.runtime.doctor.finding import START, Answer, Check, failed, ok, warning
+from risk.domain.numbers import plain_decimal
 from risk.models import RiskLimits
 from risk.services import switch
 from trading.core import settings
 from trading.domain.ages import is_fresh_age
-from trading.domain.runtime_settings import SPECS
+from trading.domain.runtime_settings import SETTINGS
 from trading.errors import SettingError
 from trading.models import Asset, Strategy
 
@@ -20,14 +21,14 @@ ASSETS_MAX_AGE = timedelta(hours=25)  # listed at the start and by each maintena
 def runtime_settings() -> Answer:
     """Read every setting as a cycle does."""
     problems = []
-    for name in SPECS:
+    for name in SETTINGS:
         try:
             settings.runtime_value(name)
         except SettingError as error:
             problems.append(str(error))
     if problems:
         return failed("; ".join(problems), "correct it in the console: System, Settings")
-    return ok(f"{len(SPECS)} within their bounds")
+    return ok(f"{len(SETTINGS)} within their bounds")
 
 
 def assets() -> Answer:
@@ -62,9 +63,9 @@ def limits() -> Answer:
     if row is None:
         return failed("none: the gate denies every entry", "`manage.py prepare` adds the defaults")
     return ok(
-        f"version {row.version} by {row.author}: position {row.max_position_percent.normalize():f} %,"
-        f" exposure {row.max_exposure_percent.normalize():f} %, {row.max_positions} positions,"
-        f" daily loss {row.max_daily_loss_percent.normalize():f} %"
+        f"version {row.version} by {row.author}: position {plain_decimal(row.max_position_percent)} %,"
+        f" exposure {plain_decimal(row.max_exposure_percent)} %, {row.max_positions} positions,"
+        f" daily loss {plain_decimal(row.max_daily_loss_percent)} %"
     )
 
 

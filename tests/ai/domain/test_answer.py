@@ -67,7 +67,7 @@ def test_a_sound_answer_is_taken() -> None:
     ids=str,
 )
 def test_one_bad_decision_costs_its_own_symbol_only(wrong: dict[str, Any]) -> None:
-    """Lessons 3, 5, 19."""
+    """docs/lessons.md#lesson-3, #lesson-5, #lesson-19."""
     parsed = parse_answer(answer(decision(**wrong), decision("T"), decision("BTC/USD")), ASKED)
 
     assert set(parsed.proposals) == {"T", "BTC/USD"}
@@ -91,7 +91,7 @@ def test_a_decision_without_a_key_is_invalid(key: str) -> None:
     ids=ascii,
 )
 def test_a_symbol_that_was_not_asked_is_never_proposed(symbol: str) -> None:
-    """Lesson 12: look-alikes and other spellings are other symbols."""
+    """docs/lessons.md#lesson-12: look-alikes and other spellings are other symbols."""
     parsed = parse_answer(answer(decision(symbol)), ASKED)
 
     assert parsed.proposals == {}

@@ -71,7 +71,7 @@ def test_a_short_history_has_no_indicators() -> None:
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
 def test_a_price_that_is_none_gives_no_indicators(wrong: float) -> None:
-    """Lesson 18."""
+    """docs/lessons.md#lesson-18."""
     assert compute([100.0] * 30 + [wrong] + [100.0] * 30) is None
 
 

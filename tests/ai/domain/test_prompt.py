@@ -59,7 +59,7 @@ def test_the_whole_portfolio_is_told() -> None:
 
 
 def test_news_of_no_symbol_is_told_apart_and_bounded_alike() -> None:
-    """Lesson 40."""
+    """docs/lessons.md#lesson-40."""
     news = [make_headline(f"News {n}") for n in range(9)]
     later = make_headline("From tomorrow", published_at=AS_OF + timedelta(days=1))
 
@@ -82,7 +82,7 @@ def test_a_version_of_the_prompt_never_changes() -> None:
 
 @pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity"])
 def test_nobody_is_asked_about_a_symbol_without_a_price(price: str) -> None:
-    """Lesson 18."""
+    """docs/lessons.md#lesson-18."""
     with pytest.raises(ValueError, match="the price of AAPL must be positive"):
         make_facts(price=Decimal(price))
 
@@ -103,7 +103,7 @@ def test_the_strategy_is_in_the_system_message() -> None:
 
 
 def test_later_headlines_are_not_shown() -> None:
-    """Lesson 40."""
+    """docs/lessons.md#lesson-40."""
     later = make_headline("Shares doubled", published_at=AS_OF + timedelta(microseconds=1))
 
     assert headlines_shown(later, make_headline("Nothing yet")) == ["Nothing yet"]

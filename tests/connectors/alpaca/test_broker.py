@@ -105,7 +105,7 @@ def test_assets_are_common_stocks_and_coins_in_dollars(server: ProviderServer, b
 
 
 def test_positions_speak_of_pairs(server: ProviderServer, broker: AlpacaBroker) -> None:
-    """Lesson 38: the quantity is the position's own, fees taken."""
+    """docs/lessons.md#lesson-38: the quantity is the position's own, fees taken."""
     stock = samples.position(
         symbol="AAPL", asset_class="us_equity", qty="5", side="short", current_price=None
     )
@@ -137,7 +137,7 @@ def test_an_unknown_quote_currency_is_looked_up_in_the_listing(
 
 
 def test_a_pair_that_nobody_lists_is_an_error(server: ProviderServer, broker: AlpacaBroker) -> None:
-    """Lesson 12."""
+    """docs/lessons.md#lesson-12."""
     server.on("GET", "/v2/positions", Answer([samples.position(symbol="BTCEUR")]))
     server.on("GET", "/v2/assets", Answer([]))
 
@@ -179,7 +179,7 @@ def test_unreadable_pair_among_holdings_is_looked_up_in_the_listing(
 def test_one_unreadable_position_fails_the_read(
     server: ProviderServer, broker: AlpacaBroker, answer: Answer
 ) -> None:
-    """Lesson 9: a position left out is a position counted as none."""
+    """docs/lessons.md#lesson-9: a position left out is a position counted as none."""
     server.on("GET", "/v2/positions", answer)
 
     with pytest.raises(UnavailableError, match="malformed answer"):
@@ -199,7 +199,7 @@ def test_order_is_found_by_client_order_id(server: ProviderServer, broker: Alpac
 
 
 def test_no_order_is_none_in_the_brokers_words_only(server: ProviderServer, broker: AlpacaBroker) -> None:
-    """Lesson 36: a proxy's 404 page must not make us post the order again."""
+    """docs/lessons.md#lesson-36: a proxy's 404 page must not make us post the order again."""
     server.on("GET", "/v2/orders:by_client_order_id", NOT_FOUND, Answer(b"<html>404</html>", 404))
     server.on("GET", f"/v2/orders/{samples.ORDER_ID}", NOT_FOUND)
 
@@ -213,7 +213,7 @@ def test_no_order_is_none_in_the_brokers_words_only(server: ProviderServer, brok
 def test_what_is_no_order_id_is_not_asked_for(
     server: ProviderServer, broker: AlpacaBroker, order_id: str
 ) -> None:
-    """Lesson 12."""
+    """docs/lessons.md#lesson-12."""
     with pytest.raises(RejectedError, match="not an order id"):
         broker.order(order_id)
     with pytest.raises(RejectedError, match="not an order id"):

@@ -51,7 +51,7 @@ def test_no_status_of_the_sdk_is_missing() -> None:
 
 @pytest.mark.parametrize("word", ["partially_filled", "pending_cancel", "done_for_day", "new"])
 def test_a_working_order_with_fills_is_partially_filled(word: str) -> None:
-    """Lesson 37."""
+    """docs/lessons.md#lesson-37."""
     raw = samples.order(status=word, filled_qty="0.5", filled_avg_price="120.71")
 
     order = mapping.order_from_wire(raw)
@@ -93,7 +93,7 @@ def test_an_order_by_notional_has_no_quantity() -> None:
     ],
 )
 def test_a_malformed_order_field_is_named(name: str, value: Any) -> None:
-    """Lessons 3 and 5: nothing unchecked becomes an order of ours."""
+    """docs/lessons.md#lesson-3, #lesson-5: nothing unchecked becomes an order of ours."""
     with pytest.raises(UnavailableError, match=f"field {name} is"):
         mapping.order_from_wire(samples.order(**{name: value}))
 
@@ -178,7 +178,7 @@ def test_common_listings(symbol: str, exchange: str, name: str, is_common: bool)
 
 
 def test_only_well_formed_symbols_of_one_class_are_asked_for() -> None:
-    """Lesson 12."""
+    """docs/lessons.md#lesson-12."""
     symbols = ["AAPL", "BTC/USD", "A,B", "AAPL", "", "aapl", "X&feed=sip", "BRK.B"]
 
     assert askable(symbols, AssetClass.STOCK) == ["AAPL", "BRK.B"]
@@ -202,13 +202,13 @@ def test_only_well_formed_symbols_of_one_class_are_asked_for() -> None:
     ],
 )
 def test_numbers_are_exact_or_none(value: Any, number: Decimal | None) -> None:
-    """Lessons 5 and 39."""
+    """docs/lessons.md#lesson-5, #lesson-39."""
     assert to_decimal(value) == number
 
 
 @pytest.mark.parametrize("value", [0, "0", -1, 0.0, None, float("nan")])
 def test_what_is_not_positive_is_no_price(value: Any) -> None:
-    """Lesson 18."""
+    """docs/lessons.md#lesson-18."""
     assert to_positive(value) is None
 
 

@@ -96,7 +96,7 @@ def test_the_newest_positive_price_counts(
     ],
 )
 def test_without_a_price_there_is_no_quote(raw: Any) -> None:
-    """Lesson 18."""
+    """docs/lessons.md#lesson-18."""
     assert quote_from_snapshot("AAPL", raw) is None
 
 
@@ -246,7 +246,7 @@ def test_a_headline_is_plain_text_with_our_symbols(server: ProviderServer, news:
 def test_news_from_outside_the_window_is_left_out(
     server: ProviderServer, news: AlpacaNews, overrides: dict[str, Any]
 ) -> None:
-    """Lesson 40: neither published nor edited after the moment of asking."""
+    """docs/lessons.md#lesson-40: neither published nor edited after the moment of asking."""
     server.on("GET", "/v1beta1/news", Answer({"news": [samples.news(**overrides)], "next_page_token": None}))
 
     assert news.headlines(["AAPL"], since=SINCE, until=UNTIL) == []

@@ -71,7 +71,7 @@ UNKNOWN: dict[str, Handler] = {
 
 @pytest.mark.parametrize("fault", UNKNOWN)
 def test_failure_after_bytes_left_is_outcome_unknown(server: ProviderServer, fault: str) -> None:
-    """Lesson 36: one request went out, and the caller is told to look it up, never to repeat."""
+    """docs/lessons.md#lesson-36: one request went out, and the caller is told to look it up, never to repeat."""
     server.on("POST", "/v2/orders", UNKNOWN[fault])
     started = monotonic()
 
@@ -185,7 +185,7 @@ def test_the_accepted_order_comes_back(server: ProviderServer) -> None:
 
 @pytest.mark.parametrize("quantity", ["123456789012.123456789", "0.000000001", "1E+3"])
 def test_the_quantity_reaches_the_broker_digit_for_digit(server: ProviderServer, quantity: str) -> None:
-    """Lessons 2 and 39: no float on the way, no exponent in the text."""
+    """docs/lessons.md#lesson-2, #lesson-39: no float on the way, no exponent in the text."""
     server.on("POST", "/v2/orders", Answer(samples.order()))
 
     make_broker(server).submit_order(make_request(quantity=Decimal(quantity)))
@@ -196,7 +196,7 @@ def test_the_quantity_reaches_the_broker_digit_for_digit(server: ProviderServer,
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "NaN", "Infinity"])
 def test_a_quantity_that_is_none_is_not_sent(server: ProviderServer, quantity: str) -> None:
-    """Lesson 8."""
+    """docs/lessons.md#lesson-8."""
     with pytest.raises(ValueError, match="must be positive"):
         make_broker(server).submit_order(make_request(quantity=Decimal(quantity)))
 

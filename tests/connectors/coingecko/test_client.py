@@ -71,7 +71,7 @@ def test_no_two_coins_share_an_id() -> None:
     "raw", [None, {}, {"usd": 0, "last_updated_at": 1}, {"usd": 1}, {"usd": 1, "last_updated_at": None}]
 )
 def test_without_price_or_time_there_is_no_quote(raw: Any) -> None:
-    """Lessons 7 and 18."""
+    """docs/lessons.md#lesson-7, #lesson-18."""
     assert quote_from_wire("BTC/USD", raw) is None
 
 

@@ -47,7 +47,7 @@ def test_a_quote_carries_the_providers_time(server: ProviderServer, finnhub: Fin
 
 @pytest.mark.parametrize("overrides", [{"c": 0, "t": 0}, {"c": 0}, {"t": 0}, {"c": None}])
 def test_zeros_are_no_price(server: ProviderServer, finnhub: FinnhubData, overrides: dict[str, Any]) -> None:
-    """Lesson 18: an unknown symbol is answered with zeros."""
+    """docs/lessons.md#lesson-18: an unknown symbol is answered with zeros."""
     server.on_any(Answer(samples.finnhub_quote(**overrides)))
 
     assert finnhub.quotes(["NOPE"]) == {}
@@ -56,7 +56,7 @@ def test_zeros_are_no_price(server: ProviderServer, finnhub: FinnhubData, overri
 def test_what_failed_for_some_symbols_is_missing_and_said(
     server: ProviderServer, finnhub: FinnhubData, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lesson 13."""
+    """docs/lessons.md#lesson-13."""
     good = Answer(samples.finnhub_quote())
     server.on_any(make_by_symbol({"AAPL": good, "MSFT": Answer({"error": "oops"}, 500), "IBM": good}))
 
@@ -135,7 +135,7 @@ def test_news_of_several_symbols_is_told_once(server: ProviderServer, finnhub: F
 def test_news_from_outside_the_window_is_left_out(
     server: ProviderServer, finnhub: FinnhubData, overrides: dict[str, Any]
 ) -> None:
-    """Lesson 40: the provider's bounds are whole days, ours are moments."""
+    """docs/lessons.md#lesson-40: the provider's bounds are whole days, ours are moments."""
     server.on_any(Answer([samples.finnhub_news(**overrides)]))
 
     assert finnhub.headlines(["AAPL"], since=SINCE, until=UNTIL) == []

@@ -8,14 +8,14 @@ import pytest
 import redis
 from django.conf import settings
 
-from connectors.throttle.base import NoSlotError, Outcome, Priority, Report
+from connectors.throttle.base import NoSlotError, Priority, Report, RequestOutcome
 from connectors.throttle.shared import Health, Limits, SharedThrottle, connect
 from tests.connectors.throttle.crowd import crowd
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
-ANSWERED = Report(Outcome.ANSWERED)
-FAILED = Report(Outcome.FAILED, "HTTP 500: broken")
+ANSWERED = Report(RequestOutcome.ANSWERED)
+FAILED = Report(RequestOutcome.FAILED, "HTTP 500: broken")
 READ, ORDER, CANCEL, SWITCH = Priority
 
 
@@ -53,7 +53,7 @@ def state(door: SharedThrottle) -> Health:
 
 
 def test_eight_processes_keep_the_limit_over_any_window_and_use_it() -> None:
-    """Lesson 4, in short windows."""
+    """docs/lessons.md#lesson-4, in short windows."""
     limit, window = 80, 4
     with VenueProcess(rate_limit=limit, rate_window=window) as venue:
         seen = crowd(venue, settings.REDIS_URL, processes=8, limit=limit, window=window, windows=3)
@@ -64,7 +64,7 @@ def test_eight_processes_keep_the_limit_over_any_window_and_use_it() -> None:
 
 
 def test_two_processes_share_one_window(client: "redis.Redis", identity: str) -> None:
-    """Lesson 4."""
+    """docs/lessons.md#lesson-4."""
     with connect(settings.REDIS_URL) as other:
         here, there = throttle(client, identity, 2), throttle(other, identity, 2)
         ask(here)
@@ -94,7 +94,7 @@ def test_slot_is_free_again_one_window_after_the_answer(client: "redis.Redis", i
 def test_request_that_never_left_gives_its_slot_back(client: "redis.Redis", identity: str) -> None:
     door = throttle(client, identity, 1)
 
-    ask(door, report=Report(Outcome.UNSENT, "connection refused"))
+    ask(door, report=Report(RequestOutcome.UNSENT, "connection refused"))
 
     assert not is_refused(door)
 
@@ -133,7 +133,7 @@ def test_provider_that_says_less_remains_is_believed(client: "redis.Redis", iden
     door = throttle(client, identity, 100)
     seconds, _ = client.time()
 
-    ask(door, report=Report(Outcome.ANSWERED, remaining=2, reset_at=seconds + 30))
+    ask(door, report=Report(RequestOutcome.ANSWERED, remaining=2, reset_at=seconds + 30))
     ask(door)
     ask(door)
 
@@ -145,9 +145,9 @@ def test_late_answer_does_not_raise_what_remains(client: "redis.Redis", identity
     door = throttle(client, identity, 100)
     reset_at = client.time()[0] + 30
     early, late = (door.admit(READ, patience_seconds=0, lease_seconds=5) for _ in range(2))
-    late.close(Report(Outcome.ANSWERED, remaining=0, reset_at=reset_at))
+    late.close(Report(RequestOutcome.ANSWERED, remaining=0, reset_at=reset_at))
 
-    early.close(Report(Outcome.ANSWERED, remaining=1, reset_at=reset_at))
+    early.close(Report(RequestOutcome.ANSWERED, remaining=1, reset_at=reset_at))
 
     assert is_refused(door)
 
@@ -155,7 +155,7 @@ def test_late_answer_does_not_raise_what_remains(client: "redis.Redis", identity
 def test_retry_after_stops_every_process_but_not_a_cancel(client: "redis.Redis", identity: str) -> None:
     with connect(settings.REDIS_URL) as other:
         here, there = throttle(client, identity), throttle(other, identity)
-        ask(here, report=Report(Outcome.LIMITED, "HTTP 429", retry_after_seconds=30))
+        ask(here, report=Report(RequestOutcome.LIMITED, "HTTP 429", retry_after_seconds=30))
 
         with pytest.raises(NoSlotError, match="asked to wait") as refused:
             ask(there)
@@ -167,7 +167,7 @@ def test_retry_after_stops_every_process_but_not_a_cancel(client: "redis.Redis",
 
 def test_retry_after_of_days_is_cut(client: "redis.Redis", identity: str) -> None:
     door = throttle(client, identity)
-    ask(door, report=Report(Outcome.LIMITED, "HTTP 429", retry_after_seconds=1e9))
+    ask(door, report=Report(RequestOutcome.LIMITED, "HTTP 429", retry_after_seconds=1e9))
 
     with pytest.raises(NoSlotError) as refused:
         ask(door)
@@ -293,7 +293,7 @@ def test_orders_leave_the_switch_its_part_and_the_switch_waits_for_nothing(
 
 def test_switch_waits_for_no_pause_and_no_breaker(client: "redis.Redis", identity: str) -> None:
     door = throttle(client, identity, 10, breaker_failures=1, breaker_seconds=60)
-    ask(door, report=Report(Outcome.LIMITED, "HTTP 429", retry_after_seconds=60))
+    ask(door, report=Report(RequestOutcome.LIMITED, "HTTP 429", retry_after_seconds=60))
     ask(door, CANCEL, report=FAILED)
 
     assert is_refused(door, ORDER)
@@ -303,6 +303,6 @@ def test_switch_waits_for_no_pause_and_no_breaker(client: "redis.Redis", identit
 def test_request_that_was_withdrawn_counts_for_nothing(client: "redis.Redis", identity: str) -> None:
     door = throttle(client, identity, 10, breaker_failures=1)
 
-    ask(door, report=Report(Outcome.WITHDRAWN))
+    ask(door, report=Report(RequestOutcome.WITHDRAWN))
 
     assert (state(door).used, state(door).failures, state(door).state) == (0, 0, "ready")

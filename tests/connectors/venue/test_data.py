@@ -62,7 +62,7 @@ def test_coin_data_needs_no_keys_and_symbols_are_needed(client: Client) -> None:
 
 
 def test_daily_bars_end_with_today_so_far(client: Client) -> None:
-    """Lesson 40."""
+    """docs/lessons.md#lesson-40."""
     found = bars(client, symbols="AAA", timeframe="1Day", start="2020-10-01", end="2021-12-31")["AAA"]
 
     assert [bar["t"][:10] for bar in found] == ["2020-10-12", "2020-10-13", "2020-10-14", "2020-10-15"]
@@ -71,7 +71,7 @@ def test_daily_bars_end_with_today_so_far(client: Client) -> None:
 
 
 def test_nothing_from_after_market_time_is_ever_shown() -> None:
-    """Lesson 40."""
+    """docs/lessons.md#lesson-40."""
     params = {"timeframe": "1Min", "start": "2020-10-15T13:30:00Z", "end": "2022-01-01", "symbols": "ALSQ"}
     with VenueProcess() as venue:
         client = Client(venue.url)

@@ -55,7 +55,7 @@ def test_latency_delays_and_then_serves(venue: VenueProcess, client: Client) -> 
 def test_order_delayed_beyond_the_clients_patience_is_placed_all_the_same(
     venue: VenueProcess, client: Client
 ) -> None:
-    """Lesson 36: a timeout says nothing about the order."""
+    """docs/lessons.md#lesson-36: a timeout says nothing about the order."""
     venue.fault(kind="latency", seconds=0.5, route="POST /v2/orders", times=1)
 
     with pytest.raises(requests.Timeout):
@@ -107,7 +107,7 @@ def test_reset_before_places_nothing(venue: VenueProcess, client: Client) -> Non
 
 
 def test_reset_after_has_placed_the_order(venue: VenueProcess, client: Client) -> None:
-    """Lesson 36: a retry under the same id is refused, so nothing is ordered twice."""
+    """docs/lessons.md#lesson-36: a retry under the same id is refused, so nothing is ordered twice."""
     venue.fault(kind="reset_after", route="POST /v2/orders", times=1)
 
     with pytest.raises(requests.ConnectionError):
@@ -128,7 +128,7 @@ def test_truncated_body_ends_before_its_length(venue: VenueProcess, client: Clie
 
 
 def test_stale_price_has_an_old_time(venue: VenueProcess, client: Client) -> None:
-    """Lesson 24."""
+    """docs/lessons.md#lesson-24."""
     venue.clock(to="2020-10-15T15:00:00Z")
     venue.fault(kind="stale_price", symbols=[STOCK], seconds=600)
 
@@ -148,7 +148,7 @@ def test_missing_symbol_is_left_out_everywhere(venue: VenueProcess, client: Clie
 
 
 def test_zero_price_is_shown_as_zero(venue: VenueProcess, client: Client) -> None:
-    """Lesson 18."""
+    """docs/lessons.md#lesson-18."""
     venue.fault(kind="zero_price", symbols=[STOCK], route="/v2/stocks/*")
 
     assert client.get("/v2/stocks/snapshots", symbols=STOCK)[STOCK]["latestTrade"]["p"] == 0
@@ -176,7 +176,7 @@ def test_order_can_be_refused_at_once(venue: VenueProcess, client: Client) -> No
 
 
 def test_partial_fill_stays_partial_and_can_be_canceled(venue: VenueProcess, client: Client) -> None:
-    """Lesson 37."""
+    """docs/lessons.md#lesson-37."""
     venue.fault(kind="partial_fill", fraction=0.4, symbols=["DUEZ"])
 
     order = client.wait_for(client.order("DUEZ", qty="10"), "partially_filled")
@@ -246,7 +246,7 @@ def test_single_rule_can_be_removed(venue: VenueProcess, client: Client) -> None
     ],
 )
 def test_rule_that_makes_no_sense_is_refused(venue: VenueProcess, rule: dict[str, Any]) -> None:
-    """Lesson 30: unknown keys are not dropped in silence."""
+    """docs/lessons.md#lesson-30: unknown keys are not dropped in silence."""
     with pytest.raises(RuntimeError, match="400"):
         venue.fault(**rule)
 

@@ -167,7 +167,7 @@ def test_chat_without_symbols_decides_nothing(client: Client) -> None:
 def test_content_fault_puts_words_in_the_models_mouth(
     client: Client, venue: VenueProcess, body: object, said: str
 ) -> None:
-    """Lesson 19: what the caller must not use unchecked."""
+    """docs/lessons.md#lesson-19: what the caller must not use unchecked."""
     venue.fault(kind="content", body=body, times=1)
 
     assert ask(client, "x")["choices"][0]["message"]["content"] == said

@@ -54,7 +54,7 @@ def test_buying_moves_cash_to_a_position_and_selling_moves_it_back(client: Clien
 
 
 def test_coin_fee_leaves_less_than_the_gross_filled_quantity(client: Client) -> None:
-    """Lesson 38."""
+    """docs/lessons.md#lesson-38."""
     order = client.filled(COIN, qty="0.1")
     position = client.position(COIN)
 

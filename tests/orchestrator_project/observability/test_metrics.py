@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from orchestrator_project.observability import metric_totals, metrics
-from orchestrator_project.observability.metric_kinds import MOST_LABEL_SETS, SPECS, Totals
+from orchestrator_project.observability.metric_kinds import METRICS, MOST_LABEL_SETS, Totals
 from orchestrator_project.observability.metric_totals import count_new
 from tests.factories import (
     make_agent,
@@ -353,7 +353,7 @@ def test_a_histogram_puts_each_value_into_the_first_bucket_that_holds_it(values:
 
     kept = Totals.from_json(json.loads(json.dumps(totals.to_json())))
     histogram = kept.histograms["slippage_bps"]["buy",]
-    bounds = SPECS["slippage_bps"].buckets
+    bounds = METRICS["slippage_bps"].buckets
     for place, bound in enumerate(bounds):
         assert sum(histogram.counts[: place + 1]) == sum(number <= bound for number in values)
     assert sum(histogram.counts) == len(values)

@@ -7,7 +7,7 @@ import pytest
 
 from risk.domain.gate import judge
 from risk.domain.reasons import DenyReason
-from risk.domain.types import OrderIntent, RiskBook, RiskLimits, SizingRule, TradingState
+from risk.domain.types import LimitValues, OrderIntent, RiskBook, SizingRule, TradingState
 from tests.risk.values import (
     make_book,
     make_exit,
@@ -22,7 +22,7 @@ HELD_FIVE: dict[str, Any] = {"held_quantity": Decimal(5), "exposures": {"AAPL": 
 
 
 def reason_of(
-    intent: OrderIntent, book: RiskBook | None = None, limits: RiskLimits | None = None
+    intent: OrderIntent, book: RiskBook | None = None, limits: LimitValues | None = None
 ) -> DenyReason | None:
     verdict = judge(intent, book or make_book(), limits or make_limit_values())
     assert verdict.allowed == (verdict.reason is None)
@@ -32,7 +32,7 @@ def reason_of(
 
 
 def test_entry_that_fits_gets_the_size_of_its_strategy() -> None:
-    """Lesson 2: the quantity follows from equity, percentage and price, it is not a fixed 1."""
+    """docs/lessons.md#lesson-2: the quantity follows from equity, percentage and price, it is not a fixed 1."""
     verdict = judge(make_intent(), make_book(), make_limit_values())
 
     assert verdict.quantity == 30
@@ -122,7 +122,7 @@ def test_exit_that_a_model_is_not_sure_of_is_denied() -> None:
 
 @pytest.mark.parametrize("confidence", [Decimal(0), NAN])
 def test_protective_exit_needs_no_confidence(confidence: Decimal) -> None:
-    """Lesson 32: a stop, the switch and a person's close are nobody's guess."""
+    """docs/lessons.md#lesson-32: a stop, the switch and a person's close are nobody's guess."""
     assert reason_of(make_exit(confidence=confidence, protective=True), make_book(**HELD_FIVE)) is None
 
 
@@ -143,7 +143,7 @@ def test_entry_at_a_price_that_is_hard_to_believe_is_denied(price: str) -> None:
 
 
 def test_exit_at_a_price_that_is_hard_to_believe_goes_on_and_says_so() -> None:
-    """Lesson 32; an exit sells what is held: its price sizes nothing."""
+    """docs/lessons.md#lesson-32; an exit sells what is held: its price sizes nothing."""
     verdict = judge(make_exit(price=Decimal(10), price_facts=make_facts()), make_book(**HELD_FIVE), None)
 
     assert (verdict.quantity, verdict.reason) == (5, None)
@@ -152,7 +152,7 @@ def test_exit_at_a_price_that_is_hard_to_believe_goes_on_and_says_so() -> None:
 
 
 def test_entry_about_which_nothing_is_known_is_denied() -> None:
-    """Lesson 29: a gate that cannot decide denies."""
+    """docs/lessons.md#lesson-29: a gate that cannot decide denies."""
     for nothing in (None, make_facts(close=None)):
         assert reason_of(make_intent(price_facts=nothing)) == "implausible_price"
 
@@ -179,7 +179,7 @@ def test_entry_about_which_nothing_is_known_is_denied() -> None:
 def test_missing_market_facts_deny_entry_and_exit(
     change: dict[str, Any], reason: str, reducing: bool
 ) -> None:
-    """Lessons 5, 18, 29: no number, a zero and an unknown age are not decided upon."""
+    """docs/lessons.md#lesson-5, #lesson-18, #lesson-29: no number, a zero and an unknown age are not decided upon."""
     assert reason_of(make_intent(reducing=reducing, **change), make_book(**HELD_FIVE)) == reason
 
 
@@ -189,33 +189,33 @@ def test_price_age_is_inclusive_at_its_limit(age: float) -> None:
 
 
 def test_no_limits_deny() -> None:
-    """Lesson 29: a gate that cannot decide denies."""
+    """docs/lessons.md#lesson-29: a gate that cannot decide denies."""
     assert judge(make_intent(), make_book(), None).reason is DenyReason.NO_LIMITS
 
 
 @pytest.mark.parametrize("name", ["equity", "session_start_equity"])
 @pytest.mark.parametrize("value", [None, Decimal(0), Decimal(-1), NAN, INFINITY])
 def test_equity_that_is_no_positive_number_denies(name: str, value: Decimal | None) -> None:
-    """Lessons 5, 29."""
+    """docs/lessons.md#lesson-5, #lesson-29."""
     assert reason_of(make_intent(), make_book(**{name: value})) == "no_equity"
 
 
 @pytest.mark.parametrize("value", [NAN, INFINITY])
 def test_buying_power_that_is_no_number_denies(value: Decimal) -> None:
-    """Lesson 5."""
+    """docs/lessons.md#lesson-5."""
     assert reason_of(make_intent(), make_book(buying_power=value)) == "no_equity"
 
 
 @pytest.mark.parametrize("reducing", [False, True])
 def test_open_order_on_the_symbol_denies_another(reducing: bool) -> None:
-    """Lesson 9: no buying while a sale is pending, and no second sale either."""
+    """docs/lessons.md#lesson-9: no buying while a sale is pending, and no second sale either."""
     book = make_book(**HELD_FIVE, pending_symbols=frozenset({"AAPL"}))
 
     assert reason_of(make_intent(reducing=reducing), book) == "pending_order"
 
 
 def test_order_of_somebody_else_denies_an_entry_and_no_exit() -> None:
-    """Lesson 32: what it holds is not available; the rest is ours to sell."""
+    """docs/lessons.md#lesson-32: what it holds is not available; the rest is ours to sell."""
     book = make_book(**HELD_FIVE, foreign_pending_symbols=frozenset({"AAPL"}))
 
     assert reason_of(make_intent(), book) == "pending_order"
@@ -228,7 +228,7 @@ def test_open_order_on_another_symbol_does_not_matter() -> None:
 
 @pytest.mark.parametrize("held", [Decimal(0), Decimal(-3), Decimal("0.0000000009")])
 def test_exit_without_a_sellable_quantity_has_no_position(held: Decimal) -> None:
-    """Lesson 8: a size of nothing is a denial with its reason, never an order of 0."""
+    """docs/lessons.md#lesson-8: a size of nothing is a denial with its reason, never an order of 0."""
     assert reason_of(make_exit(), make_book(held_quantity=held)) == "no_position"
 
 
@@ -262,7 +262,7 @@ def test_held_symbol_may_grow_at_the_most_positions() -> None:
     ids=["held", "reserved", "both"],
 )
 def test_full_position_denies_more(exposures: dict[str, Decimal], reserved: dict[str, Decimal]) -> None:
-    """Lesson 9: what is held and what is on its way both count."""
+    """docs/lessons.md#lesson-9: what is held and what is on its way both count."""
     book = make_book(exposures=exposures, reserved=reserved)
 
     assert reason_of(make_intent(), book) == "position_too_large"
@@ -276,7 +276,7 @@ def test_full_exposure_denies_more() -> None:
 
 @pytest.mark.parametrize(("equity", "reason"), [(95_000, "daily_loss_limit"), (95_001, None)])
 def test_loss_of_the_day_denies_from_its_limit_on(equity: int, reason: str | None) -> None:
-    """Lesson 21: measured on equity, so open losses count, from the previous close."""
+    """docs/lessons.md#lesson-21: measured on equity, so open losses count, from the previous close."""
     book = make_book(equity=Decimal(equity))
 
     assert reason_of(make_intent(), book) == reason
@@ -310,14 +310,14 @@ def test_room_below_the_minimum_names_the_limit_that_binds() -> None:
 
 
 def test_wish_below_the_minimum_is_below_minimum() -> None:
-    """Lesson 8: too small is said, not skipped in silence."""
+    """docs/lessons.md#lesson-8: too small is said, not skipped in silence."""
     rules = make_rules(min_notional=Decimal(3001))
 
     assert reason_of(make_intent(rules=rules)) == "below_minimum_size"
 
 
 def test_whole_share_above_the_wish_is_below_minimum() -> None:
-    """Lessons 2, 8: it is never rounded up to one share."""
+    """docs/lessons.md#lesson-2, #lesson-8: it is never rounded up to one share."""
     intent = make_intent(price=Decimal(3001), rules=make_rules(fractionable=False))
 
     assert reason_of(intent) == "below_minimum_size"
@@ -347,7 +347,7 @@ def test_whole_share_above_the_wish_is_below_minimum() -> None:
 def test_number_that_is_none_is_denied_by_its_name(
     name: str, intent: dict[str, Any], book: dict[str, Any], limits: dict[str, Any]
 ) -> None:
-    """Lessons 5, 19, 29: the gate answers every input, and what it cannot decide it denies."""
+    """docs/lessons.md#lesson-5, #lesson-19, #lesson-29: every input is answered, undecidable ones denied."""
     verdict = judge(make_intent(**intent), make_book(**book), make_limit_values(**limits))
 
     assert verdict.reason is DenyReason.INVALID_FIGURES
@@ -391,7 +391,7 @@ def test_buying_power_counts_only_what_the_broker_has_not_taken_yet() -> None:
     ],
 )
 def test_size_follows_the_strategys_rule(sizing: str, change: dict[str, Any], notional: int) -> None:
-    """Lesson 2; and a rule scales down alone: the strategy's size is the largest."""
+    """docs/lessons.md#lesson-2; and a rule scales down alone: the strategy's size is the largest."""
     intent = make_intent(sizing=SizingRule(sizing), **change)
 
     assert judge(intent, make_book(), make_limit_values()).notional == notional
@@ -399,7 +399,7 @@ def test_size_follows_the_strategys_rule(sizing: str, change: dict[str, Any], no
 
 @pytest.mark.parametrize("volatility", [None, NAN, Decimal(0), Decimal(-1)])
 def test_unknown_volatility_denies_where_the_size_depends_on_it(volatility: Decimal | None) -> None:
-    """Lesson 29: the full size would go to the asset about which least is known."""
+    """docs/lessons.md#lesson-29: the full size would go to the asset about which least is known."""
     intent = make_intent(sizing=SizingRule.VOLATILITY_SCALED, volatility_percent=volatility)
 
     verdict = judge(intent, make_book(), make_limit_values())
@@ -454,7 +454,7 @@ def test_first_check_that_fails_wins_over_all_later_ones(first: int) -> None:
     ids=["daily loss", "exposure", "positions", "reducing", "price", "buying power", "no equity"],
 )
 def test_limits_on_growth_never_stop_an_exit(intent: dict[str, Any], book: dict[str, Any]) -> None:
-    """Lesson 32: a breaker that stops selling makes it worse."""
+    """docs/lessons.md#lesson-32: a breaker that stops selling makes it worse."""
     verdict = judge(make_exit(**intent), make_book(held_quantity=Decimal(5), **book), None)
 
     assert (verdict.quantity, verdict.reason) == (5, None)

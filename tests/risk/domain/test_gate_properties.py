@@ -10,12 +10,12 @@ from risk.domain.gate import judge
 from risk.domain.sizing import meets_minimum, round_down
 from risk.domain.types import (
     AssetRules,
+    LimitValues,
     OrderIntent,
     PriceBand,
     PriceFacts,
     Reference,
     RiskBook,
-    RiskLimits,
     SizingRule,
     TradingState,
 )
@@ -43,7 +43,7 @@ rules = st.builds(
     min_notional=st.sampled_from((Decimal(1), Decimal(10))),
 )
 limits = st.builds(
-    RiskLimits,
+    LimitValues,
     version=st.just(1),
     max_position_percent=percents,
     max_exposure_percent=percents,
@@ -87,9 +87,9 @@ def believed(intent: OrderIntent) -> OrderIntent:
 @settings(max_examples=200, deadline=None)
 @given(intent=intents(reducing=False), book=books, given_limits=limits)
 def test_allowed_entry_leaves_no_limit_violated(
-    intent: OrderIntent, book: RiskBook, given_limits: RiskLimits
+    intent: OrderIntent, book: RiskBook, given_limits: LimitValues
 ) -> None:
-    """Lessons 9, 26: positions, reservations and this order together stay within every limit."""
+    """docs/lessons.md#lesson-9, #lesson-26: positions, reservations and this order together stay within every limit."""
     verdict = judge(intent, book, given_limits)
     if not verdict.allowed:
         return
@@ -117,7 +117,7 @@ def test_allowed_entry_leaves_no_limit_violated(
 @settings(max_examples=100, deadline=None)
 @given(intent=intents(reducing=False), book=books, given_limits=limits)
 def test_allowed_quantity_is_a_multiple_of_the_step_and_reaches_the_minimum(
-    intent: OrderIntent, book: RiskBook, given_limits: RiskLimits
+    intent: OrderIntent, book: RiskBook, given_limits: LimitValues
 ) -> None:
     verdict = judge(intent, book, given_limits)
     if not verdict.allowed:
@@ -137,9 +137,9 @@ def test_allowed_quantity_is_a_multiple_of_the_step_and_reaches_the_minimum(
 @settings(max_examples=100, deadline=None)
 @given(intent=intents(reducing=True), book=books, given_limits=st.none() | limits)
 def test_exit_is_stopped_by_the_switch_and_by_doubt_and_by_nothing_that_limits_growth(
-    intent: OrderIntent, book: RiskBook, given_limits: RiskLimits | None
+    intent: OrderIntent, book: RiskBook, given_limits: LimitValues | None
 ) -> None:
-    """Lesson 32."""
+    """docs/lessons.md#lesson-32."""
     verdict = judge(intent, book, given_limits)
 
     assert intent.rules is not None
@@ -156,7 +156,7 @@ def test_exit_is_stopped_by_the_switch_and_by_doubt_and_by_nothing_that_limits_g
 
 @given(quantity=st.decimals("0", "1000000", places=12), given_rules=rules)
 def test_rounding_down_loses_less_than_a_step(quantity: Decimal, given_rules: AssetRules) -> None:
-    """Lesson 39: exact decimals, never above what was asked."""
+    """docs/lessons.md#lesson-39: exact decimals, never above what was asked."""
     rounded = round_down(quantity, given_rules)
 
     step = (
@@ -211,13 +211,13 @@ wild_amounts = st.dictionaries(st.sampled_from(SYMBOLS), anything, max_size=2)
         held_quantity=anything,
     ),
     given_limits=st.none()
-    | st.builds(RiskLimits, st.just(1), anything, anything, st.integers(), anything)
+    | st.builds(LimitValues, st.just(1), anything, anything, st.integers(), anything)
     | limits,
 )
 def test_gate_answers_whatever_it_is_given(
-    intent: OrderIntent, book: RiskBook, given_limits: RiskLimits | None
+    intent: OrderIntent, book: RiskBook, given_limits: LimitValues | None
 ) -> None:
-    """Lessons 5, 28: it never raises, so no caller has an error to mistake for a permission."""
+    """docs/lessons.md#lesson-5, #lesson-28: it never raises, so no caller has an error to mistake for a permission."""
     verdict = judge(intent, book, given_limits)
 
     assert verdict.allowed == (verdict.quantity > 0)

@@ -107,14 +107,14 @@ def test_second_source_alone_is_enough() -> None:
 
 @pytest.mark.parametrize("facts", [None, make_facts(close=None), make_facts(close=NAN), make_facts(close=-5)])
 def test_price_without_anything_to_hold_it_against_is_not_believed(facts: PriceFacts | None) -> None:
-    """Lesson 29."""
+    """docs/lessons.md#lesson-29."""
     assert not believes(100, facts)
 
 
 @pytest.mark.parametrize("name", ["floor", "sigmas", "agreement", "disagreement", "widening"])
 @pytest.mark.parametrize("value", [None, NAN, INFINITY, Decimal(-1), Decimal("1e9")])
 def test_band_whose_settings_are_no_numbers_believes_nothing(name: str, value: Any) -> None:
-    """Lesson 29."""
+    """docs/lessons.md#lesson-29."""
     assert not believes(100, make_facts(band=replace(make_band(), **{name: value})))
 
 
@@ -158,7 +158,7 @@ wild_references = st.none() | st.builds(Reference, wild, st.just("somewhere"), s
     ),
 )
 def test_answer_is_given_whatever_is_known(price: Decimal | None, facts: PriceFacts) -> None:
-    """Lessons 5, 28: it never raises, and what is believed is a price."""
+    """docs/lessons.md#lesson-5, #lesson-28: it never raises, and what is believed is a price."""
     verdict = judge_price(price, facts)
 
     if verdict.problem == "":

@@ -22,14 +22,14 @@ from tests.risk.values import make_rules
 def test_quantity_is_rounded_down_to_the_step(
     quantity: str, step: str, fractionable: bool, rounded: str
 ) -> None:
-    """Lesson 2."""
+    """docs/lessons.md#lesson-2."""
     rules = make_rules(quantity_step=Decimal(step), fractionable=fractionable)
 
     assert round_down(Decimal(quantity), rules) == Decimal(rounded)
 
 
 def test_percentage_is_exact() -> None:
-    """Lesson 39: 3 % of 0.1 is not 0.0030000000000000001."""
+    """docs/lessons.md#lesson-39: 3 % of 0.1 is not 0.0030000000000000001."""
     assert percent_of(Decimal("0.1"), Decimal(3)) == Decimal("0.003")
 
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from risk.domain.gate import judge
 from risk.domain.limits import LIMIT_NAMES, StrategyLimits, looser, tighter
 from risk.domain.reasons import DenyReason
-from risk.domain.types import RiskLimits
+from risk.domain.types import LimitValues
 from tests.risk.values import make_book, make_intent
 
 PERCENT = st.decimals(min_value="0.1", max_value=100, places=3)
 COUNT = st.integers(min_value=1, max_value=50)
-ACCOUNTS = st.builds(RiskLimits, st.just(3), PERCENT, PERCENT, COUNT, PERCENT)
+ACCOUNTS = st.builds(LimitValues, st.just(3), PERCENT, PERCENT, COUNT, PERCENT)
 OWN = st.builds(
     StrategyLimits,
     st.just(7),
@@ -26,18 +26,18 @@ OWN = st.builds(
 )
 
 
-def account(**overrides: Any) -> RiskLimits:
+def account(**overrides: Any) -> LimitValues:
     figures = {
         "max_position_percent": Decimal(10),
         "max_exposure_percent": Decimal(50),
         "max_positions": 15,
         "max_daily_loss_percent": Decimal(5),
     }
-    return RiskLimits(version=3, **(figures | overrides))
+    return LimitValues(version=3, **(figures | overrides))
 
 
 @given(account=ACCOUNTS, own=OWN)
-def test_no_merged_limit_is_above_either(account: RiskLimits, own: StrategyLimits) -> None:
+def test_no_merged_limit_is_above_either(account: LimitValues, own: StrategyLimits) -> None:
     merged = tighter(account, own)
 
     for name in LIMIT_NAMES:
@@ -47,8 +47,10 @@ def test_no_merged_limit_is_above_either(account: RiskLimits, own: StrategyLimit
 
 
 @given(account=ACCOUNTS, own=OWN, size=PERCENT)
-def test_a_strategys_limits_never_allow_more(account: RiskLimits, own: StrategyLimits, size: Decimal) -> None:
-    """Lesson 26."""
+def test_a_strategys_limits_never_allow_more(
+    account: LimitValues, own: StrategyLimits, size: Decimal
+) -> None:
+    """docs/lessons.md#lesson-26."""
     intent, book = make_intent(size_percent=size), make_book()
 
     without, merged = judge(intent, book, account), judge(intent, book, tighter(account, own))
@@ -86,7 +88,7 @@ def test_a_strategys_limit_on_positions_denies() -> None:
 
 
 def test_an_exit_is_not_held_back_by_a_strategys_limits() -> None:
-    """Lesson 32."""
+    """docs/lessons.md#lesson-32."""
     book = make_book(exposures={"AAPL": Decimal(90_000)}, held_quantity=Decimal(5))
 
     verdict = judge(make_intent(reducing=True), book, tighter(account(), StrategyLimits(7, Decimal(1))))

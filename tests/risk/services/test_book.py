@@ -88,7 +88,7 @@ def test_monitor_catches_a_gate_that_checks_and_then_inserts() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_one_of_many_gets_the_symbol() -> None:
-    """Lesson 9."""
+    """docs/lessons.md#lesson-9."""
     make_limits()
 
     judgements = at_once(THREADS, lambda _: reserve("AAPL"))

@@ -64,7 +64,7 @@ def test_change_without_author_or_reason_is_refused(overrides: dict[str, str]) -
     ],
 )
 def test_value_out_of_bounds_is_named_with_what_was_expected(values: dict[str, Any], field: str) -> None:
-    """Lesson 30."""
+    """docs/lessons.md#lesson-30."""
     problems = check_limits(values)
 
     assert list(problems) == [field]
@@ -97,6 +97,6 @@ def test_one_of_many_adds_the_next_version() -> None:
 
 @pytest.mark.django_db
 def test_database_holds_the_bounds_too() -> None:
-    """Lesson 26."""
+    """docs/lessons.md#lesson-26."""
     with pytest.raises(IntegrityError, match="risk_limits_in_bounds"), transaction.atomic():
         make_limits(max_position_percent=Decimal(101))

@@ -204,7 +204,7 @@ def test_second_answer_changes_nothing_and_says_who_was_first(login: Callable[..
 
 
 def test_expired_request_cannot_be_granted(login: Callable[..., Client]) -> None:
-    """Lesson 31."""
+    """docs/lessons.md#lesson-31."""
     client = login("operator")
     approval = make_approval(expires_at=ago(seconds=1))
 
@@ -216,7 +216,7 @@ def test_expired_request_cannot_be_granted(login: Callable[..., Client]) -> None
 
 @pytest.mark.parametrize("posted", [{}, {"answer": "maybe"}])
 def test_answer_that_is_none_is_refused(posted: dict[str, str], login: Callable[..., Client]) -> None:
-    """Lesson 3: an action outside the words there are does nothing."""
+    """docs/lessons.md#lesson-3: an action outside the words there are does nothing."""
     client = login("operator")
     approval = make_approval()
 
@@ -261,7 +261,7 @@ def test_several_are_rejected_with_one_reason(login: Callable[..., Client]) -> N
 def test_selection_that_is_none_is_refused(
     posted: dict[str, str], expected: str, login: Callable[..., Client]
 ) -> None:
-    """Lesson 5: what is posted is validated."""
+    """docs/lessons.md#lesson-5: what is posted is validated."""
     client = login("operator")
 
     client.post(ANSWERS, posted)

@@ -88,7 +88,7 @@ def test_dashboard_says_that_prices_are_simulated_and_who_decides(login: Callabl
 def test_replayed_real_prices_are_called_so(prepared: None) -> None:
     factories.make_agent(world="replay of marketdata")
 
-    assert overview.standing().world == "local venue, replayed real prices"
+    assert overview.agent_standing().world == "local venue, replayed real prices"
 
 
 def test_dashboard_shows_money_exposure_positions_cycles_and_decisions(login: Callable[..., Client]) -> None:
@@ -121,7 +121,7 @@ def test_dashboard_shows_money_exposure_positions_cycles_and_decisions(login: Ca
 
 
 def test_stale_figures_are_marked(login: Callable[..., Client]) -> None:
-    """Lesson 24: what is old is never shown as if it were live."""
+    """docs/lessons.md#lesson-24: what is old is never shown as if it were live."""
     old = timezone.now() - timedelta(minutes=6)
     factories.make_equity(created_at=old)
     factories.make_position("NVDA", synced_at=old)
@@ -133,7 +133,7 @@ def test_stale_figures_are_marked(login: Callable[..., Client]) -> None:
 
 
 def test_stale_position_is_marked_in_its_list(login: Callable[..., Client]) -> None:
-    """Lesson 24: the list of positions marks them as well."""
+    """docs/lessons.md#lesson-24: the list of positions marks them as well."""
     factories.make_position("NVDA", synced_at=timezone.now() - timedelta(minutes=6))
     factories.make_position("TSLA")
 
@@ -145,7 +145,7 @@ def test_stale_position_is_marked_in_its_list(login: Callable[..., Client]) -> N
 
 
 def test_market_time_that_is_not_known_is_not_invented(login: Callable[..., Client]) -> None:
-    """Lesson 24: a clock that was not read for five minutes is unknown."""
+    """docs/lessons.md#lesson-24: a clock that was not read for five minutes is unknown."""
     read = timezone.now() - timedelta(minutes=6)
     factories.make_agent(market_time=read, market_time_read_at=read, market_open=True)
 
@@ -156,14 +156,14 @@ def test_market_time_that_is_not_known_is_not_invented(login: Callable[..., Clie
 
 
 def test_unrealised_profit_is_shown_for_open_positions(login: Callable[..., Client]) -> None:
-    """Lesson 15: open positions have their profit or loss."""
+    """docs/lessons.md#lesson-15: open positions have their profit or loss."""
     factories.make_position("NVDA", unrealised_pnl=Decimal("34.56"))
 
     assert "+34.56" in login("viewer").get(INDEX).content.decode()
 
 
 def test_problems_in_the_same_words_are_one_line(login: Callable[..., Client]) -> None:
-    """Lesson 13: what failed on the way is told."""
+    """docs/lessons.md#lesson-13: what failed on the way is told."""
     error = {
         "operation": "fetch_stocks",
         "symbol": "",
@@ -186,7 +186,7 @@ def test_problems_in_the_same_words_are_one_line(login: Callable[..., Client]) -
 
 
 def test_dashboard_costs_the_same_whatever_the_tables_hold(login: Callable[..., Client]) -> None:
-    """Lesson 11: no query per row on the home page."""
+    """docs/lessons.md#lesson-11: no query per row on the home page."""
     client = login("viewer")
 
     def queries() -> int:

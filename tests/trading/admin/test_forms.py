@@ -67,7 +67,7 @@ def test_setting_is_stored_with_its_author_and_moves_the_schedule(login: Callabl
 def test_setting_out_of_bounds_is_refused_in_words(
     name: str, value: str, expected: str, login: Callable[..., Client]
 ) -> None:
-    """Lesson 5: NaN and nonsense never reach state."""
+    """docs/lessons.md#lesson-5: NaN and nonsense never reach state."""
     before = None
     client = login("risk officer")
     before = RuntimeSetting.objects.get(pk=name).value
@@ -158,7 +158,7 @@ def test_limits_somebody_else_changed_meanwhile_are_not_overwritten(login: Calla
     ],
 )
 def test_candidate_symbol_is_checked(symbol: str, expected: str, login: Callable[..., Client]) -> None:
-    """Lesson 12: no symbol passes unchecked."""
+    """docs/lessons.md#lesson-12: no symbol passes unchecked."""
     make_asset("OFF", tradable=False)
     url = reverse("admin:trading_universecandidate_add")
 
@@ -239,7 +239,7 @@ def test_strategy_is_stored_with_its_lists_limits_and_version(login: Callable[..
 
 
 def test_strategy_looser_than_the_account_is_refused_with_the_figure(login: Callable[..., Client]) -> None:
-    """Lesson 26."""
+    """docs/lessons.md#lesson-26."""
     client = login("risk officer")
     newest = make_limits(max_position_percent=Decimal(8))
 

@@ -64,7 +64,7 @@ def test_engaging_twice_says_so_and_keeps_one_engagement(login: Callable[..., Cl
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
 def test_engage_without_a_usable_reason_does_nothing(reason: str, login: Callable[..., Client]) -> None:
-    """Lesson 5: what is posted is validated."""
+    """docs/lessons.md#lesson-5: what is posted is validated."""
     page = login("operator").post(ENGAGE, {"reason": reason})
 
     assert page.status_code == 200
@@ -184,7 +184,7 @@ def test_automatic_engagement_shows_its_trigger_and_figures(login: Callable[...,
 
 
 def test_positions_without_a_stop_are_named_while_engaged(login: Callable[..., Client]) -> None:
-    """Lesson 37: a stop for a part of a position does not protect it."""
+    """docs/lessons.md#lesson-37: a stop for a part of a position does not protect it."""
     client = login("viewer")
     make_position("AAPL", quantity=Decimal(10))
     make_position("NVDA", quantity=Decimal(10))

@@ -108,7 +108,7 @@ def queries_of_list(client: Client, model: type[Model]) -> list[str]:
 
 @pytest.mark.parametrize("model", TABLES, ids=by_name)
 def test_fifty_rows_cost_as_many_queries_as_two(model: type[Model], login: Callable[..., Client]) -> None:
-    """Lesson 11: no query per row."""
+    """docs/lessons.md#lesson-11: no query per row."""
     client = login()
     for n in range(2):
         TABLES[model](n)
@@ -124,7 +124,7 @@ def test_fifty_rows_cost_as_many_queries_as_two(model: type[Model], login: Calla
 
 @pytest.mark.parametrize("model", UNCOUNTED, ids=by_name)
 def test_growing_tables_are_never_counted(model: type[Model], login: Callable[..., Client]) -> None:
-    """Lesson 11: pages of tables that grow do not read them whole."""
+    """docs/lessons.md#lesson-11: pages of tables that grow do not read them whole."""
     client = login()
     TABLES[model](1)
 
@@ -223,7 +223,7 @@ def test_events_of_an_aggregate_are_found_by_its_id(login: Callable[..., Client]
 def test_nonsense_in_an_address_is_no_server_error(
     model: type[Model], query: dict[str, str], login: Callable[..., Client]
 ) -> None:
-    """Lesson 5: what comes with a request is never trusted."""
+    """docs/lessons.md#lesson-5: what comes with a request is never trusted."""
     answer = login("viewer").get(url_of(model, "changelist"), query, follow=True)
 
     assert answer.status_code == 200

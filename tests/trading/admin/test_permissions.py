@@ -185,7 +185,7 @@ def test_group_may_do_what_its_role_says_and_nothing_else(
 
 @pytest.mark.parametrize("name", ACTS)
 def test_post_without_a_csrf_token_changes_nothing(name: str, login: Callable[..., Client]) -> None:
-    """Lesson 6: every state-changing request is protected against cross-site requests."""
+    """docs/lessons.md#lesson-6: every state-changing request is protected against cross-site requests."""
     client = login("superuser", enforce_csrf_checks=True)
     act = ACTS[name]()
 
@@ -196,7 +196,7 @@ def test_post_without_a_csrf_token_changes_nothing(name: str, login: Callable[..
 
 
 def test_post_with_its_csrf_token_is_taken(login: Callable[..., Client]) -> None:
-    """Lesson 6: the same request from our own page passes."""
+    """docs/lessons.md#lesson-6: the same request from our own page passes."""
     client = login("operator", enforce_csrf_checks=True)
     act = set_mode()
     client.get(act.url)
@@ -220,7 +220,7 @@ def test_strangers_are_sent_to_the_login(name: str, prepared: None) -> None:
 
 
 def test_get_never_changes_anything(login: Callable[..., Client]) -> None:
-    """Lesson 6: a link that somebody is made to follow does nothing."""
+    """docs/lessons.md#lesson-6: a link that somebody is made to follow does nothing."""
     client = login("superuser")
 
     acts = [make() for name, make in ACTS.items() if name != "engage"]
@@ -233,7 +233,7 @@ def test_get_never_changes_anything(login: Callable[..., Client]) -> None:
 def test_sessions_live_in_the_database_and_survive_a_restart(
     login: Callable[..., Client], tmp_path: Any
 ) -> None:
-    """Lesson 6: a restart logs nobody out: sessions are rows, and the key that signs is kept."""
+    """docs/lessons.md#lesson-6: a restart logs nobody out: sessions are rows, and the key that signs is kept."""
     client = login("viewer")
 
     assert settings.SESSION_ENGINE == "django.contrib.sessions.backends.db"
@@ -243,7 +243,7 @@ def test_sessions_live_in_the_database_and_survive_a_restart(
 
 @pytest.mark.django_db
 def test_first_password_is_random_and_given_once() -> None:
-    """Lesson 1: there is no fixed password, and a later start does not set one."""
+    """docs/lessons.md#lesson-1: there is no fixed password, and a later start does not set one."""
     first = prepare()
     admin = User.objects.get(username="admin")
 
@@ -257,7 +257,7 @@ def test_first_password_is_random_and_given_once() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("guess", ["admin", "password", "changeme", "", "orchestrator"])
 def test_usual_passwords_do_not_open_the_console(guess: str) -> None:
-    """Lesson 1: nobody gets in with a password that could be guessed from the source."""
+    """docs/lessons.md#lesson-1: nobody gets in with a password that could be guessed from the source."""
     prepare()
 
     assert not Client().login(username="admin", password=guess)
@@ -265,7 +265,7 @@ def test_usual_passwords_do_not_open_the_console(guess: str) -> None:
 
 @pytest.mark.django_db
 def test_second_installation_gets_another_password() -> None:
-    """Lesson 1: two installations never share a password."""
+    """docs/lessons.md#lesson-1: two installations never share a password."""
     first = prepare()
     User.objects.all().delete()
 

@@ -103,7 +103,7 @@ def test_watchlist_makes_a_candidate_of_what_is_none_and_toggles_once() -> None:
 def test_bad_symbol_on_the_watchlist_or_proposed_is_refused_by_name_and_writes_nothing(
     symbol: str, said: str
 ) -> None:
-    """Lesson 12."""
+    """docs/lessons.md#lesson-12."""
     make_asset("OFF", tradable=False)
 
     for act in (

@@ -110,7 +110,7 @@ def test_answers_become_decisions_and_only_trades_stay_pending(cycle: Cycle, mod
 
 
 def test_sale_of_what_is_not_held_is_skipped(cycle: Cycle, model: Any) -> None:
-    """Lesson 9."""
+    """docs/lessons.md#lesson-9."""
     model((STOCK, "sell", 0.9), (OTHER_STOCK, "hold", 0.5), (COIN, "hold", 0.5))
 
     assert analyse_cycle(cycle.pk) == []
@@ -132,7 +132,7 @@ def test_sale_of_what_is_not_held_is_skipped(cycle: Cycle, model: Any) -> None:
 def test_answer_that_cannot_be_used_is_a_hold_with_its_reason(
     cycle: Cycle, model: Any, answer: tuple[str, str, float], reason: str
 ) -> None:
-    """Lessons 3, 19: an action outside the enum never becomes an order."""
+    """docs/lessons.md#lesson-3, #lesson-19: an action outside the enum never becomes an order."""
     model(answer)
 
     assert analyse_cycle(cycle.pk) == []
@@ -141,7 +141,7 @@ def test_answer_that_cannot_be_used_is_a_hold_with_its_reason(
 
 
 def test_symbol_nobody_asked_for_gets_no_decision(cycle: Cycle, model: Any) -> None:
-    """Lesson 19."""
+    """docs/lessons.md#lesson-19."""
     model(("EVIL", "buy", 0.9), *((symbol, "hold", 0.5) for symbol in ALL))
 
     analyse_cycle(cycle.pk)
@@ -152,7 +152,7 @@ def test_symbol_nobody_asked_for_gets_no_decision(cycle: Cycle, model: Any) -> N
 def test_model_that_fails_holds_everything_and_is_recorded(
     account: Outside, cycle: Cycle, model: Any
 ) -> None:
-    """Lessons 13, 28: a failed call is a hold, said so, and no trade."""
+    """docs/lessons.md#lesson-13, #lesson-28: a failed call is a hold, said so, and no trade."""
     set_runtime_setting(name="analysis_timeout", value="5", actor="test")
     account.venue.fault(kind="error", route=CHAT)
 
@@ -178,7 +178,7 @@ def test_closed_market_skips_stocks_and_not_coins(cycle: Cycle, model: Any) -> N
 
 
 def test_symbols_without_a_fresh_price_are_skipped(cycle: Cycle, model: Any) -> None:
-    """Lessons 7, 18."""
+    """docs/lessons.md#lesson-7, #lesson-18."""
     change(cycle.snapshots.get(symbol=STOCK), quoted_at=market_now() - (ago() - ago(seconds=100)))
     cycle.snapshots.get(symbol=OTHER_STOCK).delete()
     model((COIN, "hold", 0.5))
@@ -202,7 +202,7 @@ def test_decision_says_what_was_doubtful_about_its_price(cycle: Cycle, model: An
 
 
 def test_skipped_symbol_says_what_every_source_answered(cycle: Cycle, model: Any) -> None:
-    """Lesson 13."""
+    """docs/lessons.md#lesson-13."""
     cycle.snapshots.all().delete()
     words = "alpaca: stale, 120 s old; finnhub: no positive price"
     cycle_log.record_step(cycle.pk, "stocks", reasons={STOCK: ["stale_price", words]})
@@ -292,7 +292,7 @@ def test_strategies_are_asked_together_and_each_decision_carries_its_own(
 
 
 def test_all_strategies_share_the_time_of_one_analysis(account: Outside, cycle: Cycle, model: Any) -> None:
-    """Lesson 20: three strategies whose model hangs take no longer than one."""
+    """docs/lessons.md#lesson-20: three strategies whose model hangs take no longer than one."""
     for _ in range(2):
         make_strategy()
     set_runtime_setting(name="analysis_timeout", value="3", actor="test")
@@ -316,7 +316,7 @@ def test_strategy_with_models_of_its_own_asks_those(cycle: Cycle, strategy: Stra
 
 
 def test_symbols_of_no_strategy_are_said(cycle: Cycle, strategy: Strategy, model: Any) -> None:
-    """Lesson 13."""
+    """docs/lessons.md#lesson-13."""
     change(strategy, universe="coins")
     model((COIN, "hold", 0.5))
 

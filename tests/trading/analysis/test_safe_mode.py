@@ -13,7 +13,7 @@ from trading.analysis import safe_mode
 from trading.execution import decision_execution
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, Event
-from trading.queries.overview import standing
+from trading.queries.overview import agent_standing
 from trading.safety import kill_switch
 
 STATES = "agent.trading_state_set"
@@ -46,7 +46,7 @@ def test_two_failures_leave_trading_active_and_three_reduce_it(cycle_id: UUID) -
     assert "TRADING STATE REDUCING, exits only: 3 analyses in a row failed (ai_failures)" in str(
         line_of(event)
     )
-    assert standing().state_reason == "ai_failures"
+    assert agent_standing().state_reason == "ai_failures"
 
 
 def test_an_answered_analysis_starts_the_count_anew(cycle_id: UUID) -> None:
@@ -133,7 +133,7 @@ def test_reducing_for_another_reason_is_left_alone(cycle_id: UUID) -> None:
     ("action", "reason"), [("buy", "trading_state_reducing"), ("sell", "")], ids=["entry", "exit"]
 )
 def test_entries_stop_and_exits_pass(account: Outside, action: str, reason: str) -> None:
-    """Lesson 32."""
+    """docs/lessons.md#lesson-32."""
     account.hold(STOCK, 2)
     cycle_id = make_cycle().pk
     fail(cycle_id)

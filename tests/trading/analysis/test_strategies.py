@@ -37,7 +37,7 @@ LAST_DIGIT = Decimal("0.0001")  # a stored value is rounded to it
     ],
 )
 def test_values_that_cannot_be_taken_are_named(values: dict[str, Any], expected: str) -> None:
-    """Lesson 26: a limit that is looser than the account's would be none."""
+    """docs/lessons.md#lesson-26: a limit that is looser than the account's would be none."""
     make_limits()
     strategy = Strategy(name="Bold", instructions="Buy.", **values)
 

@@ -313,7 +313,7 @@ def test_walks_see_each_row_once_while_decisions_are_made(api: Api, filters: str
 
 
 def test_page_costs_as_many_statements_for_fifty_as_for_one(api: Api, django_assert_num_queries: Any) -> None:
-    """Lesson 11. And none of them counts or skips."""
+    """docs/lessons.md#lesson-11. And none of them counts or skips."""
     for way in WAYS:
         WAYS[way][0]()
     for _ in range(50):

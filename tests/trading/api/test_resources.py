@@ -91,7 +91,7 @@ def test_list_shows_its_row(api: Api, path: str) -> None:
 
 
 def test_status_of_an_agent_that_never_asked_the_broker_says_so(api: Api) -> None:
-    """Lesson 24: nothing is shown as live that is not."""
+    """docs/lessons.md#lesson-24: nothing is shown as live that is not."""
     status = api("viewer").get("/status").json()
 
     assert (status["source"], status["fetchedAt"], status["isStale"]) == ("unavailable", None, True)
@@ -100,7 +100,7 @@ def test_status_of_an_agent_that_never_asked_the_broker_says_so(api: Api) -> Non
 
 
 def test_positions_say_how_live_they_are(api: Api) -> None:
-    """Lesson 24."""
+    """docs/lessons.md#lesson-24."""
     from tests.trading.scenes import ago
 
     client = api("viewer")
@@ -213,7 +213,7 @@ def test_rejection_needs_a_reason_and_counts_once(api: Api) -> None:
     ],
 )
 def test_body_that_cannot_be_read_names_its_fields(api: Api, body: dict[str, Any], names: set[str]) -> None:
-    """Lessons 5 and 30."""
+    """docs/lessons.md#lesson-5, #lesson-30."""
     answered = api("operator").post("/cycles/start", body, format="json")
 
     assert {entry["field"] for entry in problem(answered, 400)["errors"]} == names
@@ -222,7 +222,7 @@ def test_body_that_cannot_be_read_names_its_fields(api: Api, body: dict[str, Any
 
 @pytest.mark.parametrize("body", ['{"reason": NaN}', "[]", "{", '{"reason": "\\ud800"}', "null", "7"])
 def test_body_that_is_no_json_object_is_refused(api: Api, body: str) -> None:
-    """Lesson 5: NaN never reaches state."""
+    """docs/lessons.md#lesson-5: NaN never reaches state."""
     problem(api("operator").post("/cycles/stop", body, content_type="application/json"), 400)
 
 
@@ -237,7 +237,7 @@ def test_body_too_large_is_refused(api: Api) -> None:
 
 
 def test_session_writes_need_their_csrf_token(api: Api) -> None:
-    """Lesson 6."""
+    """docs/lessons.md#lesson-6."""
     from tests.factories import make_user
 
     browser = Client(enforce_csrf_checks=True)

@@ -44,7 +44,7 @@ def test_list_is_served_at_the_root_and_under_api(api: Api, prefix: str) -> None
 
 
 def test_decimals_are_strings_and_names_are_camel_case(api: Api) -> None:
-    """Lesson 39: no float on the wire."""
+    """docs/lessons.md#lesson-39: no float on the wire."""
     make_order(quantity="0.000000010", reference_price="1234567.5")
 
     row = api("viewer").get("/orders").json()["results"][0]
@@ -70,7 +70,7 @@ def test_decimals_are_strings_and_names_are_camel_case(api: Api) -> None:
     ],
 )
 def test_parameters_that_cannot_be_read_are_named(api: Api, query: str, names: set[str]) -> None:
-    """Lesson 30: a misspelt parameter is no filter."""
+    """docs/lessons.md#lesson-30: a misspelt parameter is no filter."""
     assert named(api("viewer").get(f"/orders{query}")) == names
 
 
@@ -191,7 +191,7 @@ def test_answer_the_client_has_is_not_sent_again(api: Api) -> None:
 
 
 def test_too_many_requests_are_told_when_to_come_back(api: Api) -> None:
-    """Lesson 4: counted in Redis, whatever process is asked."""
+    """docs/lessons.md#lesson-4: counted in Redis, whatever process is asked."""
     set_runtime_setting(name="limit_api", value="10", actor="test")
     from trading.access import api_limits
 

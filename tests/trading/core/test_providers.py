@@ -43,7 +43,7 @@ def test_adapters_are_built_once(outside: Outside) -> None:
 
 @pytest.mark.parametrize("content", [None, "", "{", "not json"])
 def test_venue_without_a_readable_address_does_not_run(content: str | None) -> None:
-    """Lesson 14: said with what to do."""
+    """docs/lessons.md#lesson-14: said with what to do."""
     if content is not None:
         venue_file().write_text(content)
     try:

@@ -28,7 +28,7 @@ def test_set_value_is_read_at_once_and_keeps_its_author() -> None:
 
 
 def test_unknown_setting_is_refused_with_the_known_ones() -> None:
-    """Lesson 30: a misspelt limit is no silent nothing."""
+    """docs/lessons.md#lesson-30: a misspelt limit is no silent nothing."""
     with pytest.raises(SettingError, match="max_stock: no such setting, expected one of cycle_interval"):
         settings.set_runtime_setting(name="max_stock", value="5", actor="ada")
 
@@ -37,7 +37,7 @@ def test_unknown_setting_is_refused_with_the_known_ones() -> None:
 
 
 def test_value_out_of_bounds_changes_nothing() -> None:
-    """Lesson 30."""
+    """docs/lessons.md#lesson-30."""
     with pytest.raises(SettingError, match="expected a number of seconds from 10 to 3600"):
         settings.set_runtime_setting(name="cycle_interval", value="5", actor="ada")
 
@@ -46,7 +46,7 @@ def test_value_out_of_bounds_changes_nothing() -> None:
 
 
 def test_stored_value_that_became_unreadable_is_an_error() -> None:
-    """Lesson 30: it does not fall back to a default nobody chose."""
+    """docs/lessons.md#lesson-30: it does not fall back to a default nobody chose."""
     RuntimeSetting.objects.create(name="price_max_age", value="soon", unit="seconds", description="")
 
     with pytest.raises(SettingError, match="price_max_age: was 'soon'"):

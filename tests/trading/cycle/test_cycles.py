@@ -66,7 +66,7 @@ def test_scheduled_analysis_looks_at_the_universe_and_other_types_at_nothing() -
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("slotted", [True, False])
 def test_many_starts_at_once_start_one_cycle(slotted: bool) -> None:
-    """Lesson 14: the others are told why, nobody fails in silence."""
+    """docs/lessons.md#lesson-14: the others are told why, nobody fails in silence."""
     refused: list[type[Exception]] = []
 
     def work(_: int) -> bool:

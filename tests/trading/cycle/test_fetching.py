@@ -67,7 +67,7 @@ def test_stocks_are_split_into_batches_of_fifty() -> None:
 
 
 def test_prices_carry_their_source_and_time_and_indicators(account: Outside, cycle: Cycle) -> None:
-    """Lesson 24."""
+    """docs/lessons.md#lesson-24."""
     assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 2
 
     market_time = account.venue.clock()["market_time"]
@@ -104,7 +104,7 @@ def test_finnhub_steps_in_for_a_stock_without_a_price(account: Outside, cycle: C
 
 
 def test_price_of_zero_is_never_stored(account: Outside, cycle: Cycle) -> None:
-    """Lesson 18: 0 is no price, wherever it comes from."""
+    """docs/lessons.md#lesson-18: 0 is no price, wherever it comes from."""
     account.venue.fault(kind="zero_price")
 
     fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1)
@@ -136,7 +136,7 @@ def test_coingecko_steps_in_for_a_coin_without_a_price(account: Outside, cycle: 
 def test_source_that_fails_is_recorded_and_the_next_one_asked(
     account: Outside, cycle: Cycle, fault: dict[str, Any]
 ) -> None:
-    """Lesson 13: enrichment never fails in silence."""
+    """docs/lessons.md#lesson-13: enrichment never fails in silence."""
     account.venue.fault(**fault, route=STOCK_PRICES)
 
     assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 2
@@ -148,7 +148,7 @@ def test_source_that_fails_is_recorded_and_the_next_one_asked(
 
 
 def test_source_that_hangs_costs_its_time_and_no_more(account: Outside, cycle: Cycle) -> None:
-    """Lesson 20: every call outside has a limit."""
+    """docs/lessons.md#lesson-20: every call outside has a limit."""
     account.venue.fault(kind="hang", route=STOCK_PRICES)
 
     assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 0
@@ -158,7 +158,7 @@ def test_source_that_hangs_costs_its_time_and_no_more(account: Outside, cycle: C
 
 
 def test_no_source_at_all_stores_nothing_and_says_what_is_missing(account: Outside, cycle: Cycle) -> None:
-    """Lessons 7, 18: nothing old and no 0 in place of a price."""
+    """docs/lessons.md#lesson-7, #lesson-18: nothing old and no 0 in place of a price."""
     account.venue.fault(kind="error", route=STOCK_PRICES)
     account.venue.fault(kind="error", route="*finnhub*")
 
@@ -195,7 +195,7 @@ def test_share_without_redis_is_the_tasks_own(settings: Settings) -> None:
 def test_price_of_another_time_is_missing_and_the_next_source_is_asked(
     account: Outside, cycle: Cycle, seconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lesson 7: judged by market time, and never stored as usable."""
+    """docs/lessons.md#lesson-7: judged by market time, and never stored as usable."""
     if seconds > 0:
         account.venue.fault(kind="stale_price", route=STOCK_PRICES, seconds=seconds)
     else:
@@ -326,7 +326,7 @@ def test_history_of_another_day_is_fetched_again(account: Outside, cycle: Cycle)
 
 
 def test_missing_history_leaves_a_price_without_indicators(account: Outside, cycle: Cycle) -> None:
-    """Lesson 13."""
+    """docs/lessons.md#lesson-13."""
     account.venue.fault(kind="error", route=STOCK_BARS)
 
     assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 2
@@ -338,7 +338,7 @@ def test_missing_history_leaves_a_price_without_indicators(account: Outside, cyc
 def test_time_used_up_by_prices_leaves_none_for_history(
     account: Outside, cycle: Cycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "_since", lambda _: 99.0)
+    monkeypatch.setattr(fetching.cycle_log, "seconds_since", lambda _: 99.0)
 
     fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1)
 
@@ -367,7 +367,7 @@ def test_headlines_are_stored_with_source_and_time(account: Outside, cycle: Cycl
 
 
 def test_news_that_fail_are_recorded(account: Outside, cycle: Cycle) -> None:
-    """Lesson 13."""
+    """docs/lessons.md#lesson-13."""
     account.venue.fault(kind="error", route="*v1beta1/news*")
     account.venue.fault(kind="error", route="*finnhub*news*")
 

@@ -11,7 +11,7 @@ from tests.trading.outside import Outside
 from tests.trading.scenes import ago, change, passed, wish
 from trading import tasks
 from trading.core.settings import set_runtime_setting
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.cycle import fetching
 from trading.cycle.pausing import pause_cycle, pause_if_broker_is_down, resume_cycle
 from trading.domain.statuses import CycleStage
@@ -30,7 +30,7 @@ def paused(stage: str = "fetching") -> Cycle:
     return cycle
 
 
-def kinds() -> set[Kind]:
+def kinds() -> set[WorkKind]:
     return {work.kind for work in find_work()}
 
 
@@ -53,7 +53,7 @@ def test_paused_cycle_is_tried_again_when_its_wait_is_over(account: Outside) -> 
 
     assert kinds() == set()
     change(cycle, lease_until=ago(seconds=1))
-    assert find_work() == [Work(Kind.RESUME, cycle.pk)]
+    assert find_work() == [Work(WorkKind.RESUME, cycle.pk)]
 
 
 def test_waits_grow_while_the_broker_stays_away(account: Outside) -> None:

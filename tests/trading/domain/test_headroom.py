@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 
-from trading.domain.headroom import LimitFigures, closest, headrooms
+from risk.domain.types import LimitValues
+from trading.domain.headroom import closest, headrooms
 
-LIMITS = LimitFigures(Decimal(10), Decimal(50), 15, Decimal(5))
+LIMITS = LimitValues(1, Decimal(10), Decimal(50), 15, Decimal(5))
 FIGURES = {
     "equity": "100000",
     "open_positions": "12",
@@ -41,7 +42,7 @@ def test_limit_that_is_passed_leaves_nothing() -> None:
 
 
 def test_figures_the_gate_did_not_come_to_are_left_out() -> None:
-    """Lesson 29: what is not known is not shown as room."""
+    """docs/lessons.md#lesson-29: what is not known is not shown as room."""
     assert headrooms({"price": "1", "equity": "None", "open_positions": "NaN"}, LIMITS) == ()
     assert closest(()) is None
 

@@ -13,7 +13,7 @@ names = st.tuples(st.uuids(), st.sampled_from(Purpose), st.integers(0, 10**6))
 
 
 def test_id_is_spelt_from_decision_purpose_and_number() -> None:
-    """Lesson 36: a retry has the id of the first try."""
+    """docs/lessons.md#lesson-36: a retry has the id of the first try."""
     assert client_order_id(DECISION, Purpose.ENTRY) == f"{DECISION}-entry-0"
     assert client_order_id(DECISION, Purpose.STOP_LOSS, 2) == f"{DECISION}-stop_loss-2"
 

@@ -20,7 +20,7 @@ def sell(quantity: str, price: str) -> Execution:
 
 
 def test_fee_in_the_coin_makes_the_held_units_dearer() -> None:
-    """Lesson 38: bought 1, held 0.9975."""
+    """docs/lessons.md#lesson-38: bought 1, held 0.9975."""
     assert cost_per_unit([buy("1", "100")], D("0.9975")) == D(100) / D("0.9975")
 
 

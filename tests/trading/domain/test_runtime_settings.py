@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.domain.runtime_settings import SPECS, Unit
+from trading.domain.runtime_settings import SETTINGS, Unit
 from trading.errors import SettingError
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_defaults_are_within_their_own_bounds(name: str) -> None:
-    spec = SPECS[name]
+    spec = SETTINGS[name]
 
     assert spec.name == name
     assert spec.parse(str(spec.default)) == spec.default
@@ -22,7 +22,7 @@ def test_defaults_are_within_their_own_bounds(name: str) -> None:
 
 
 def test_defaults_are_those_of_the_design() -> None:
-    """Lesson 26: the limits exist where they are read, not in a text."""
+    """docs/lessons.md#lesson-26: the limits exist where they are read, not in a text."""
     told = {
         "cycle_interval": "60",
         "cycle_deadline": "180",
@@ -35,27 +35,27 @@ def test_defaults_are_those_of_the_design() -> None:
         "max_coins": "20",
     }
 
-    assert {name: str(SPECS[name].default) for name in told} == told
+    assert {name: str(SETTINGS[name].default) for name in told} == told
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("text", ["", "ten", "NaN", "-Infinity", "1e99", "-1", "60 s", "0x10"])
 def test_value_that_cannot_be_taken_is_refused_by_name(name: str, text: str) -> None:
-    """Lesson 30."""
+    """docs/lessons.md#lesson-30."""
     with pytest.raises(SettingError, match=rf"^{name}: was '{text}', expected"):
-        SPECS[name].parse(text)
+        SETTINGS[name].parse(text)
 
 
-@pytest.mark.parametrize("name", [n for n, spec in SPECS.items() if spec.unit in (Unit.COUNT, Unit.DAYS)])
+@pytest.mark.parametrize("name", [n for n, spec in SETTINGS.items() if spec.unit in (Unit.COUNT, Unit.DAYS)])
 def test_count_must_be_whole(name: str) -> None:
     with pytest.raises(SettingError, match="expected a whole number"):
-        SPECS[name].parse("1.5")
+        SETTINGS[name].parse("1.5")
 
 
-@given(name=st.sampled_from(sorted(SPECS)), text=st.text(max_size=12) | st.decimals().map(str))
+@given(name=st.sampled_from(sorted(SETTINGS)), text=st.text(max_size=12) | st.decimals().map(str))
 def test_whatever_is_read_is_within_bounds(name: str, text: str) -> None:
-    """Lesson 30: no text leads to a value nobody meant."""
-    spec = SPECS[name]
+    """docs/lessons.md#lesson-30: no text leads to a value nobody meant."""
+    spec = SETTINGS[name]
     with suppress(SettingError):
         value = spec.parse(text)
         assert isinstance(value, Decimal)

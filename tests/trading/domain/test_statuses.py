@@ -107,7 +107,7 @@ def test_acknowledgement_after_a_partial_fill_keeps_the_fill() -> None:
 
 
 def test_hold_has_no_way_to_an_order() -> None:
-    """Lesson 3: a decision that is held never becomes executing."""
+    """docs/lessons.md#lesson-3: a decision that is held never becomes executing."""
     with pytest.raises(InvalidTransitionError, match="decision: no transition from held on claim"):
         next_status("decision", "held", "claim")
 

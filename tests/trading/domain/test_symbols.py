@@ -33,13 +33,13 @@ def test_coin_symbols_are_known(symbol: str) -> None:
     ],
 )
 def test_what_looks_like_a_symbol_is_not_one(text: str) -> None:
-    """Lesson 12: lower case, spaces, look-alikes and paths do not pass."""
+    """docs/lessons.md#lesson-12: lower case, spaces, look-alikes and paths do not pass."""
     assert not is_symbol(text)
 
 
 @given(text=st.text() | st.from_regex(r"\A\w{1,6}(/USD)?\Z"))
 def test_no_symbol_has_anything_but_upper_case_ascii(text: str) -> None:
-    """Lesson 12."""
+    """docs/lessons.md#lesson-12."""
     if is_symbol(text):
         assert set(text) <= ALLOWED
         assert text == text.upper().strip()

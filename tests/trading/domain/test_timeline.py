@@ -293,7 +293,7 @@ def test_unknown_decision_has_no_timeline() -> None:
 
 @pytest.mark.django_db
 def test_many_timelines_cost_as_many_queries_as_one() -> None:
-    """Lesson 11: no query per decision."""
+    """docs/lessons.md#lesson-11: no query per decision."""
     user = factories.make_user()
     decisions = [executed(f"AA{n}") for n in range(12)]
     for decision in decisions:

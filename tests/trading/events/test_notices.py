@@ -140,7 +140,7 @@ def test_approvals_of_a_cycle_are_one_message(clock: Clock) -> None:
 
 
 def test_a_night_of_failing_cycles_is_a_message_each_half_hour(clock: Clock) -> None:
-    """Lesson 16."""
+    """docs/lessons.md#lesson-16."""
     for _ in range(4 * 60):
         happen("orchestrator.cycle.aborted")
         told()
@@ -304,7 +304,7 @@ def test_who_has_it_is_not_told_again_when_another_is_away(service: ProviderServ
     message = NoticeMessage.objects.get()
     assert (message.status, message.attempts) == ("waiting", 1)
     assert message.next_attempt_at >= message.failed_at + timedelta(seconds=10)
-    assert notifying.standing().last_sent_at == message.reached_at <= message.failed_at
+    assert notifying.notice_standing().last_sent_at == message.reached_at <= message.failed_at
     assert not notifying.send_next(addresses)
     retry_now()
     assert notifying.send_next(addresses)
@@ -321,7 +321,7 @@ def test_service_that_stays_away_is_given_up_and_logged(
     happen("risk.kill-switch.engaged")
     notifying.make_messages()
     notifying.send_next([address])
-    failing = notifying.standing()
+    failing = notifying.notice_standing()
     retry_now()
     NoticeMessage.objects.update(expires_at=timezone.now())
 

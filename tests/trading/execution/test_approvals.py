@@ -14,10 +14,10 @@ from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
 from trading.core.settings import set_runtime_setting
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.domain.statuses import DecisionStatus
 from trading.execution import approvals, decision_execution, sagas
-from trading.execution.approvals import Outcome
+from trading.execution.approvals import AnswerOutcome
 from trading.models import AIDecision, Approval, Event, MarketSnapshot, Order, Saga
 from trading.queries.timeline import timeline_of
 from trading.work.sweeping import find_work
@@ -52,7 +52,7 @@ def test_granted_decision_is_judged_at_the_price_of_the_click(account: Outside, 
 
     said = approvals.answer(approval, granted=True, user=ada)
 
-    assert (said.outcome, said.counted) == (Outcome.ORDERED, True)
+    assert (said.outcome, said.counted) == (AnswerOutcome.ORDERED, True)
     assert said.price_now == price_of(STOCK)
     assert said.price_then == approval.decision.price
     order = Order.objects.get()
@@ -97,7 +97,7 @@ def test_cycle_that_never_saw_the_symbol_gets_its_snapshot(account: Outside, ada
     approval = asked(COIN)
     MarketSnapshot.objects.all().delete()
 
-    assert approvals.answer(approval, granted=True, user=ada).outcome == Outcome.ORDERED
+    assert approvals.answer(approval, granted=True, user=ada).outcome == AnswerOutcome.ORDERED
 
     snapshot = MarketSnapshot.objects.get()
     assert (snapshot.cycle_id, snapshot.symbol) == (approval.cycle_id, COIN)
@@ -115,13 +115,13 @@ def test_order_of_a_granted_decision_is_posted_once_by_its_saga(account: Outside
 
 
 def test_without_a_price_nothing_changes(account: Outside, ada: User) -> None:
-    """Lesson 18, 29: no price, no order; the request stays open for a better moment."""
+    """docs/lessons.md#lesson-18, #lesson-29: no price, no order; the request stays open for a better moment."""
     approval = asked()
     account.venue.fault(kind="missing_symbol", symbols=[STOCK])
 
     said = approvals.answer(approval, granted=True, user=ada)
 
-    assert (said.outcome, said.counted) == (Outcome.NO_PRICE, False)
+    assert (said.outcome, said.counted) == (AnswerOutcome.NO_PRICE, False)
     assert said.detail
     assert unchanged(approval)
     assert not Order.objects.exists()
@@ -133,7 +133,7 @@ def test_gate_denies_what_was_approved_too_late_for_it(account: Outside, ada: Us
 
     said = approvals.answer(approval, granted=True, user=ada)
 
-    assert (said.outcome, said.saga_id) == (Outcome.DENIED, None)
+    assert (said.outcome, said.saga_id) == (AnswerOutcome.DENIED, None)
     assert said.check is not None
     assert said.check.reason == "kill_switch"
     assert AIDecision.objects.get().status == "denied"
@@ -146,7 +146,7 @@ def test_rejected_decision_keeps_the_persons_reason(ada: User) -> None:
     said = approvals.answer(approval, granted=False, user=ada, reason="earnings tonight")
 
     decision = AIDecision.objects.get()
-    assert said.outcome == Outcome.REJECTED
+    assert said.outcome == AnswerOutcome.REJECTED
     assert (decision.status, decision.reason) == ("rejected", "approval_rejected")
     assert decision.reason_detail == "earnings tonight"
     assert decision.settled_at is not None
@@ -164,18 +164,18 @@ def test_rejection_without_a_reason_is_refused(reason: str, ada: User) -> None:
 
 @pytest.mark.parametrize("granted", [True, False])
 def test_answer_after_its_time_does_not_count(granted: bool, ada: User) -> None:
-    """Lesson 31: approvals expire."""
+    """docs/lessons.md#lesson-31: approvals expire."""
     approval = make_approval(expires_at=ago(seconds=1))
 
     said = approvals.answer(approval, granted=granted, user=ada, reason="late")
 
-    assert said.outcome == Outcome.EXPIRED
+    assert said.outcome == AnswerOutcome.EXPIRED
     assert "it expired at" in said.detail
     assert unchanged(approval)
 
 
 def test_expired_approval_settles_its_decision(ada: User) -> None:
-    """Lesson 31."""
+    """docs/lessons.md#lesson-31."""
     approval = make_approval(expires_at=ago(seconds=1))
 
     assert approvals.expire(approval)
@@ -203,18 +203,18 @@ def test_expiry_is_the_runtime_setting(account: Outside) -> None:
 
 @pytest.mark.parametrize("seconds", [301, 86_400, -5, -7_200])
 def test_answer_that_was_not_carried_out_in_time_is_void(account: Outside, ada: User, seconds: int) -> None:
-    """Lesson 31: a person approves for the moment. An answer of the future: a clock was set."""
+    """docs/lessons.md#lesson-31: a person approves for the moment. An answer of the future: a clock was set."""
     decision = wish(approved=True)
     Approval.objects.update(answered_at=ago(seconds=seconds))
 
-    assert Work(Kind.EXECUTE, decision.pk) in find_work()
+    assert Work(WorkKind.EXECUTE, decision.pk) in find_work()
     assert decision_execution.execute_decision(decision.pk) is None
 
     decision.refresh_from_db()
     assert (decision.status, decision.reason) == ("expired", "approval_expired")
     assert "not carried out within 300 s" in decision.reason_detail
     assert decision.settled_at is not None
-    assert Work(Kind.EXECUTE, decision.pk) not in find_work()
+    assert Work(WorkKind.EXECUTE, decision.pk) not in find_work()
     assert (Order.objects.count(), RiskCheck.objects.count(), account.posts()) == (0, 0, [])
     stages = timeline_of(decision.pk) or ()
     assert (stages[1].stage, stages[1].status) == ("risk_gate", "skipped")
@@ -230,7 +230,7 @@ def test_answer_is_good_for_as_long_as_the_operator_says(account: Outside, ada: 
 
 
 def test_approved_decision_without_an_answer_on_record_is_void(account: Outside) -> None:
-    """Lesson 29: nobody knows how old the word is."""
+    """docs/lessons.md#lesson-29: nobody knows how old the word is."""
     decision = wish(approved=True)
     Approval.objects.all().delete()
 
@@ -274,7 +274,7 @@ def test_decision_on_what_waits_already_does_not_ask_again(account: Outside) -> 
 
 
 def test_exit_asks_nobody(account: Outside) -> None:
-    """Lesson 31: an approval never blocks the exit."""
+    """docs/lessons.md#lesson-31: an approval never blocks the exit."""
     account.hold(STOCK, 3)
     open_cycle()
     make_agent(mode="semi_auto")
@@ -291,7 +291,7 @@ def test_second_answer_is_told_who_was_first(account: Outside, ada: User) -> Non
 
     said = approvals.answer(approval, granted=False, user=make_user("bob"), reason="no")
 
-    assert said.outcome == Outcome.ANSWERED_BEFORE
+    assert said.outcome == AnswerOutcome.ANSWERED_BEFORE
     assert said.detail.startswith("ada granted it at ")
     assert Approval.objects.get().answered_by == ada
 
@@ -301,7 +301,7 @@ def test_several_are_answered_with_one_request_for_their_prices(account: Outside
 
     said = approvals.answer_all(open_requests, granted=True, user=ada)
 
-    assert [report.outcome for report in said] == [Outcome.ORDERED, Outcome.ORDERED]
+    assert [report.outcome for report in said] == [AnswerOutcome.ORDERED, AnswerOutcome.ORDERED]
     assert [report.decision.symbol for report in said] == [STOCK, OTHER_STOCK]
     asked_for = [r["query"].get("symbols") for r in account.requests() if "snapshots" in r["path"]]
     assert asked_for[-1] == f"{STOCK},{OTHER_STOCK}"
@@ -314,8 +314,8 @@ def test_stored_decision_is_sent_through_the_gate_once(account: Outside, ada: Us
     said = approvals.send_to_execution(decision, user=ada, reason="looks right")
     again = approvals.send_to_execution(decision, user=make_user("bob"))
 
-    assert said.outcome == Outcome.ORDERED
-    assert again.outcome == Outcome.ANSWERED_BEFORE
+    assert said.outcome == AnswerOutcome.ORDERED
+    assert again.outcome == AnswerOutcome.ANSWERED_BEFORE
     assert again.detail.startswith("ada sent it at ")
     decision.refresh_from_db()
     assert (decision.status, decision.reason, decision.settled_at) == ("executing", "", None)
@@ -331,14 +331,14 @@ def test_stored_exit_sells_what_is_held(account: Outside, ada: User) -> None:
 
     said = approvals.send_to_execution(stored(action="sell"), user=ada)
 
-    assert said.outcome == Outcome.ORDERED
+    assert said.outcome == AnswerOutcome.ORDERED
     assert (Order.objects.get().purpose, Order.objects.get().quantity) == ("exit", 3)
 
 
 def test_stored_decision_that_does_not_fit_is_denied(account: Outside, ada: User) -> None:
     said = approvals.send_to_execution(stored(action="sell"), user=ada)
 
-    assert said.outcome == Outcome.DENIED
+    assert said.outcome == AnswerOutcome.DENIED
     assert said.check is not None
     assert said.check.reason == "no_position"
 
@@ -351,7 +351,7 @@ def test_stored_decision_without_a_price_stays_stored(ada: User) -> None:
 
     said = approvals.send_to_execution(decision, user=ada)
 
-    assert said.outcome == Outcome.NO_PRICE
+    assert said.outcome == AnswerOutcome.NO_PRICE
     assert "does not run" in said.detail
     assert AIDecision.objects.get().status == "stored"
 
@@ -364,7 +364,7 @@ def test_only_stored_decisions_are_sent(status: DecisionStatus, ada: User) -> No
 
     said = approvals.send_to_execution(decision, user=ada)
 
-    assert said.outcome == Outcome.ANSWERED_BEFORE
+    assert said.outcome == AnswerOutcome.ANSWERED_BEFORE
     assert said.detail == f"it is {status}, not stored for review"
     assert not Approval.objects.exists()
 

@@ -44,7 +44,7 @@ def nothing_was_ordered(outside: Outside) -> bool:
 
 
 def test_passed_decision_has_check_reservation_order_and_saga(account: Outside) -> None:
-    """Lesson 17: every row points at the decision, by keys the database holds."""
+    """docs/lessons.md#lesson-17: every row points at the decision, by keys the database holds."""
     decision = wish(strategy=make_strategy(size_percent=Decimal(2)))
 
     saga_id = execute_decision(decision.pk)
@@ -89,7 +89,7 @@ def test_stock_that_cannot_be_split_is_ordered_in_whole_shares(account: Outside)
 
 
 def test_exit_sells_what_the_position_has_available(account: Outside) -> None:
-    """Lesson 38: what the position says, not what was once ordered."""
+    """docs/lessons.md#lesson-38: what the position says, not what was once ordered."""
     account.hold(COIN, "0.5")
     open_cycle()
 
@@ -128,7 +128,7 @@ def test_exit_sells_what_the_position_has_available(account: Outside) -> None:
     ],
 )
 def test_denied_decision_says_why_and_sends_nothing(account: Outside, spoil: Any, reason: str) -> None:
-    """Lessons 28, 29."""
+    """docs/lessons.md#lesson-28, #lesson-29."""
     decision = wish()
     spoil()
 
@@ -161,7 +161,7 @@ def test_low_confidence_is_denied_not_put_before_a_person(account: Outside) -> N
 
 
 def test_second_entry_into_a_symbol_under_way_is_denied(account: Outside) -> None:
-    """Lesson 9."""
+    """docs/lessons.md#lesson-9."""
     first = wish()
     execute_decision(first.pk)
     second = wish_again(first)
@@ -196,7 +196,7 @@ def test_order_of_somebody_else_keeps_an_entry_back(account: Outside) -> None:
 
 
 def test_second_exit_waits_for_the_first(account: Outside) -> None:
-    """Lesson 9."""
+    """docs/lessons.md#lesson-9."""
     account.hold(STOCK, "7")
     open_cycle()
     first = wish(action="sell")
@@ -245,7 +245,7 @@ def test_semi_auto_mode_puts_entries_before_a_person(account: Outside) -> None:
 
 
 def test_exits_never_wait_for_a_person(account: Outside) -> None:
-    """Lesson 31."""
+    """docs/lessons.md#lesson-31."""
     account.hold(STOCK, "2")
     make_agent(mode="semi_auto")
     open_cycle()
@@ -285,7 +285,7 @@ def test_approved_decision_passes_the_gate_in_every_mode(account: Outside, mode:
 
 
 def test_approved_decision_is_judged_anew(account: Outside) -> None:
-    """Lesson 33: an approval is no way around the gate."""
+    """docs/lessons.md#lesson-33: an approval is no way around the gate."""
     decision = wish(approved=True)
     MarketSnapshot.objects.all().delete()
 

@@ -75,7 +75,7 @@ def test_sale_has_a_threshold_of_its_own() -> None:
 
 @pytest.mark.django_db
 def test_what_is_not_known_is_missing() -> None:
-    """Lessons 18, 29: no price is None, not 0; an unread clock gives no age."""
+    """docs/lessons.md#lesson-18, #lesson-29: no price is None, not 0; an unread clock gives no age."""
     make_agent()
     decision = make_decision()
 
@@ -116,7 +116,7 @@ def test_sizes_come_from_the_asset_master(symbol: str, asset: dict[str, Any], ru
 
 @pytest.mark.django_db
 def test_book_counts_positions_reservations_and_open_orders() -> None:
-    """Lessons 9, 35: every path starts from what is held and what is on its way."""
+    """docs/lessons.md#lesson-9, #lesson-35: every path starts from what is held and what is on its way."""
     clock_read()
     make_equity(equity=Decimal(90_000), session_start_equity=Decimal(95_000), buying_power=Decimal(40_000))
     make_position("AAPL", quantity=Decimal(5), quantity_available=Decimal(3), market_value=Decimal(500))
@@ -194,6 +194,6 @@ def test_order_that_fills_while_the_book_is_read_is_counted(statement: int) -> N
 
 @pytest.mark.django_db
 def test_snapshot_of_no_price_cannot_be_stored() -> None:
-    """Lesson 18: the database refuses 0 as a price."""
+    """docs/lessons.md#lesson-18: the database refuses 0 as a price."""
     with pytest.raises(IntegrityError, match="snapshot_price_positive"), transaction.atomic():
         make_snapshot(price=Decimal(0))

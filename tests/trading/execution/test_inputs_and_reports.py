@@ -57,7 +57,7 @@ def test_intent_carries_the_strategys_rule_and_the_snapshots_volatility(
     ],
 )
 def test_mode_says_whether_a_person_is_needed(mode: str, change: dict[str, Any], needed: bool) -> None:
-    """Lesson 31: semi_auto never holds an exit back."""
+    """docs/lessons.md#lesson-31: semi_auto never holds an exit back."""
     make_agent(mode=mode)
 
     assert gate_inputs.order_intent(make_decision(**change), None).needs_person is needed

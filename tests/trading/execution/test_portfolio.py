@@ -34,7 +34,7 @@ def stored(money: Decimal) -> Decimal:
 
 
 def test_sync_stores_money_clock_and_positions_with_source_and_time(account: Outside) -> None:
-    """Lesson 24: every figure says where it is from and of when."""
+    """docs/lessons.md#lesson-24: every figure says where it is from and of when."""
     account.hold(STOCK, "2")
     account.hold(COIN, "0.5")
 
@@ -55,7 +55,7 @@ def test_sync_stores_money_clock_and_positions_with_source_and_time(account: Out
 
 
 def test_open_positions_have_their_profit(account: Outside) -> None:
-    """Lesson 15."""
+    """docs/lessons.md#lesson-15."""
     account.hold(COIN, "2")
 
     sync_portfolio(None)

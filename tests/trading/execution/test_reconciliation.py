@@ -67,7 +67,7 @@ def test_order_too_large_for_its_columns_is_said_likewise(account: Outside) -> N
 
 
 def test_strangers_order_is_adopted_as_external(account: Outside) -> None:
-    """Lesson 33: an order that did not pass the gate is seen, and counted."""
+    """docs/lessons.md#lesson-33: an order that did not pass the gate is seen, and counted."""
     account.place(STOCK, "2", client_order_id=f"stranger-{ago():%H%M%S%f}")
     wait_until(lambda: STOCK in account.positions(), what="it is filled")
 
@@ -160,7 +160,7 @@ def test_order_under_way_is_not_concluded(account: Outside) -> None:
 
 
 def test_positions_are_healed_toward_the_broker(account: Outside) -> None:
-    """Lesson 24."""
+    """docs/lessons.md#lesson-24."""
     account.hold(OTHER_STOCK, "3")
     reconcile()
     make_position(COIN)

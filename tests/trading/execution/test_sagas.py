@@ -67,7 +67,7 @@ def test_order_that_fills_completes_its_saga(account: Outside) -> None:
 
 
 def test_exit_books_its_realised_profit(account: Outside) -> None:
-    """Lessons 15, 38."""
+    """docs/lessons.md#lesson-15, #lesson-38."""
     account.hold(COIN, "0.5")
     open_cycle()
     entry_price = Position.objects.get().average_entry_price
@@ -84,7 +84,7 @@ def test_exit_books_its_realised_profit(account: Outside) -> None:
 
 
 def test_coin_bought_and_sold_sells_what_is_held_and_earns_what_the_cash_changed(account: Outside) -> None:
-    """Lesson 38: the fee was taken in the coin, so less is held than was filled."""
+    """docs/lessons.md#lesson-38: the fee was taken in the coin, so less is held than was filled."""
     cash = Decimal(account.venue.get("/v2/account")["cash"])
     bought = advanced_to_its_end(passed(COIN).pk)
     complete_cycle(Cycle.objects.get())
@@ -204,7 +204,7 @@ def test_exit_under_way_is_left_resting_when_the_switch_is_engaged(account: Outs
 
 
 def test_timeout_settles_to_what_had_filled(account: Outside) -> None:
-    """Lesson 37: the position is what filled, not what was ordered."""
+    """docs/lessons.md#lesson-37: the position is what filled, not what was ordered."""
     account.venue.fault(kind="partial_fill", fraction=0.25)
     saga = passed()
     advance_saga(saga.pk)
@@ -299,7 +299,7 @@ POINTS = [
 def test_crash_at_any_step_ends_the_same(
     account: Outside, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, when: str
 ) -> None:
-    """Lesson 22: money in flight survives a restart, ordered and booked once."""
+    """docs/lessons.md#lesson-22: money in flight survives a restart, ordered and booked once."""
     saga = passed()
     with monkeypatch.context() as patch:
         crash_at(patch, module, name, when)
@@ -338,7 +338,7 @@ def test_crash_while_undoing_ends_the_same(
 
 
 def test_request_lost_on_both_ways_books_one_order(account: Outside) -> None:
-    """Lesson 36."""
+    """docs/lessons.md#lesson-36."""
     account.venue.fault(kind="reset_before", route=ORDERS, times=1)
     account.venue.fault(kind="reset_after", route=ORDERS, times=1)
     saga = advanced_to_its_end(passed().pk)

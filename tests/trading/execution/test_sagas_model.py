@@ -34,7 +34,7 @@ from tests.trading.model_broker import OPEN, ModelBroker, S
 from tests.trading.scenes import wrong_stages
 from trading.core import providers
 from trading.core.settings import set_runtime_setting
-from trading.core.work import Kind
+from trading.core.work import WorkKind
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
 from trading.execution import saga_steps
 from trading.execution.reconciliation import reconcile
@@ -108,9 +108,9 @@ class SagaMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         for work in find_work():
-            if work.kind == Kind.ADVANCE:
+            if work.kind == WorkKind.ADVANCE:
                 self.attempt(lambda pk=work.id: advance_saga(pk))
-            elif work.kind == Kind.SETTLE:
+            elif work.kind == WorkKind.SETTLE:
                 self.attempt(lambda pk=work.id: settle_order(pk))
 
     @rule()
@@ -249,7 +249,7 @@ class SagaMachine(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_saga_agrees_with_the_model_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lessons 22, 36, 37."""
+    """docs/lessons.md#lesson-22, #lesson-36, #lesson-37."""
     SagaMachine.broker = ModelBroker()
     broker = SagaMachine.broker
     world = providers.Providers("model", True, broker, broker, (), (), None, None, (), ())  # type: ignore[arg-type]  # a saga asks no prices

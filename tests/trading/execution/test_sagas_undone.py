@@ -19,7 +19,7 @@ from tests.trading.scenes import (
 )
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.execution.reconciliation import reconcile
 from trading.execution.sagas import advance_saga, settle_order
 from trading.models import AIDecision, Event, Position, Saga, Trade
@@ -107,14 +107,14 @@ def test_order_that_never_ends_is_a_failed_compensation(account: Outside) -> Non
 
     assert KillSwitch.objects.get().trigger == "compensation_failed"
     assert RiskReservation.objects.counting().exists()
-    assert Work(Kind.SETTLE, saga.order_id) in find_work()
+    assert Work(WorkKind.SETTLE, saga.order_id) in find_work()
     account.venue.clear_faults()
     assert settle_order(saga.order_id).status == "compensated"
     assert not RiskReservation.objects.counting().exists()
 
 
 def test_fill_after_everything_was_undone_is_booked(account: Outside) -> None:
-    """Lesson 17: the trade is linked to its decision, however late it came."""
+    """docs/lessons.md#lesson-17: the trade is linked to its decision, however late it came."""
     saga = filled_at_the_broker(account)
     change(order_of(saga), status="canceled", filled_quantity=0, average_price=None)
     assert advance_saga(saga.pk).status == "compensated"
@@ -129,7 +129,7 @@ def test_fill_after_everything_was_undone_is_booked(account: Outside) -> None:
     assert reservation_of(saga).release_reason == "order_canceled"
     assert events_of(saga)[-1] == "saga.late_fill"
     assert {step.status for step in saga.steps.all()} == {"completed"}
-    assert Work(Kind.SETTLE, saga.order_id) not in find_work()
+    assert Work(WorkKind.SETTLE, saga.order_id) not in find_work()
 
 
 def test_order_the_broker_had_after_all_is_followed_and_cancelled(account: Outside) -> None:
@@ -142,7 +142,7 @@ def test_order_the_broker_had_after_all_is_followed_and_cancelled(account: Outsi
     report = reconcile()
 
     assert f"{order_of(saga).client_order_id}: failed -> accepted" in report.healed
-    assert Work(Kind.SETTLE, saga.order_id) in find_work()
+    assert Work(WorkKind.SETTLE, saga.order_id) in find_work()
     settle_order(saga.order_id)
     wait_until(lambda: settle_order(saga.order_id) and not order_of(saga).is_open, what="it is cancelled")
     assert order_of(saga).status == "canceled"
@@ -153,7 +153,7 @@ def test_more_filled_than_was_booked_corrects_the_trade(account: Outside) -> Non
     saga = advanced_to_its_end(passed().pk)
     trade, whole = Trade.objects.get(), order_of(saga).filled_quantity
     change(trade, quantity=whole / 2)
-    assert Work(Kind.SETTLE, saga.order_id) in find_work()
+    assert Work(WorkKind.SETTLE, saga.order_id) in find_work()
 
     settle_order(saga.order_id)
     settle_order(saga.order_id)

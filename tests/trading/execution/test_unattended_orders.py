@@ -5,7 +5,7 @@ import pytest
 from tests.factories import make_engagement
 from tests.trading.outside import STOCK, Outside
 from tests.waiting import wait_until
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.unattended_orders import follow_order
 from trading.models import Order, Position
@@ -25,7 +25,7 @@ def resting(account: Outside) -> Order:
 
 
 def test_open_order_without_a_saga_is_found(resting: Order) -> None:
-    assert Work(Kind.FOLLOW, resting.pk) in find_work()
+    assert Work(WorkKind.FOLLOW, resting.pk) in find_work()
 
 
 def test_order_is_brought_to_what_the_broker_says(resting: Order) -> None:
@@ -41,4 +41,4 @@ def test_position_is_synced_when_the_order_has_ended(account: Outside, resting: 
 
     assert order.status == "canceled"
     assert Position.objects.get(pk=STOCK).quantity == 1
-    assert Work(Kind.FOLLOW, resting.pk) not in find_work()
+    assert Work(WorkKind.FOLLOW, resting.pk) not in find_work()

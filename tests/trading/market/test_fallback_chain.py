@@ -82,7 +82,7 @@ def test_every_fault_is_in_the_table_for_every_provider() -> None:
 def test_prices_come_from_where_the_document_says(
     account: Outside, fault: str, struck: str, stock: str, coin: str
 ) -> None:
-    """Lessons 7, 13, 18."""
+    """docs/lessons.md#lesson-7, #lesson-13, #lesson-18."""
     if fault == "zero price":  # in a session's first minute there is no minute bar yet to stand in
         account.venue.clock(to="open")
         account.venue.clock(advance=600)

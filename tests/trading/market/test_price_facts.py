@@ -213,7 +213,7 @@ def price_of_before(symbol: str) -> Decimal:
 
 
 def test_exit_goes_on_at_a_tenth_and_says_so(account: Outside) -> None:
-    """Lesson 32."""
+    """docs/lessons.md#lesson-32."""
     account.hold(STOCK, "2")
     account.venue.fault(**TENTH, route="GET /v*/*")
     decision = fetched(account, STOCK, "sell")

@@ -33,6 +33,6 @@ def test_disagreement_is_the_distance_in_parts_of_the_first(first: Decimal, seco
 
 @pytest.mark.parametrize(("first", "second"), [("0", "1"), ("1", "0"), ("-1", "1")])
 def test_price_that_is_none_is_not_compared(first: str, second: str) -> None:
-    """Lesson 18."""
+    """docs/lessons.md#lesson-18."""
     with pytest.raises(ValueError, match="must be positive"):
         disagreement(Decimal(first), Decimal(second))

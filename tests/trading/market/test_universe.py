@@ -58,7 +58,7 @@ def test_known_symbols_are_returned_once_in_order() -> None:
 
 
 def test_every_problem_is_named() -> None:
-    """Lesson 12."""
+    """docs/lessons.md#lesson-12."""
     make_asset("OLD", tradable=False)
     set_runtime_setting(name="max_stocks", value="2", actor="test")
 

@@ -24,7 +24,7 @@ from trading.core.settings import set_runtime_setting
 from trading.cycle import cycles
 from trading.domain.universe import cycles_until_seen
 from trading.domain.universe_record import read_record
-from trading.market.universe import choose_universe, last_universe, standings
+from trading.market.universe import choose_universe, last_universe, symbol_standings
 from trading.models import Asset, Cycle, Position, SymbolLook, UniverseCandidate
 
 pytestmark = pytest.mark.django_db
@@ -109,7 +109,7 @@ def test_rejected_symbols_stay_out_unless_held() -> None:
 
 
 def test_candidates_that_are_not_tradable_are_left_out_with_the_reason() -> None:
-    """Lesson 13: a watchlist on which a symbol no longer works says so."""
+    """docs/lessons.md#lesson-13: a watchlist on which a symbol no longer works says so."""
     make_asset("OFF", tradable=False)
     make_candidate(symbol="OFF", on_watchlist=True)
     make_candidate(symbol="NEVER", status="approved")
@@ -120,7 +120,7 @@ def test_candidates_that_are_not_tradable_are_left_out_with_the_reason() -> None
     why = "the broker lists no tradable asset of this name"
     assert universe.symbols == ["ON"]
     assert universe.record["left_out"] == {"NEVER": why, "OFF": why}
-    assert standings(universe.record)["OFF"].left_out == why
+    assert symbol_standings(universe.record)["OFF"].left_out == why
 
 
 def test_started_cycle_stores_its_universe_and_the_brokers_time() -> None:
@@ -191,7 +191,7 @@ def queries_of_a_start() -> list[str]:
 
 
 def test_many_candidates_cost_as_many_queries_as_two() -> None:
-    """Lesson 11: no query per candidate."""
+    """docs/lessons.md#lesson-11: no query per candidate."""
     many_candidates(2)
     start()
     few = queries_of_a_start()

@@ -84,7 +84,7 @@ def test_duplicate_is_adopted(account: Outside, order: Order, no_pauses: list[fl
 def test_request_that_never_arrived_is_looked_up_and_sent_again(
     account: Outside, order: Order, no_pauses: list[float]
 ) -> None:
-    """Lesson 36: after a lost request the same id is looked up, then used again."""
+    """docs/lessons.md#lesson-36: after a lost request the same id is looked up, then used again."""
     account.venue.fault(kind="reset_before", route=ORDERS, times=1)
 
     sent = submit_order(order.pk)
@@ -269,7 +269,7 @@ def test_engaged_switch_lets_nothing_out(account: Outside, purpose: str) -> None
 
 
 def test_engaged_switch_keeps_an_unknown_order_unknown(account: Outside, order: Order) -> None:
-    """Lesson 33: the second try passes the same door."""
+    """docs/lessons.md#lesson-33: the second try passes the same door."""
     change(order, status="unknown", submitted_at=ago(seconds=3))
     make_engagement()
 
@@ -407,7 +407,7 @@ def test_post_order_refuses_at_the_engaged_switch(account: Outside, order: Order
 
 
 def test_order_without_quantity_is_never_posted(account: Outside) -> None:
-    """Lesson 8."""
+    """docs/lessons.md#lesson-8."""
     order = make_order(symbol=STOCK, purpose="external", quantity=None)
 
     with pytest.raises(ValueError, match="no quantity"):

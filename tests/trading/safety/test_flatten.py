@@ -20,7 +20,7 @@ def engagement(account: Outside) -> KillSwitch:
 
 
 def test_every_long_position_is_sold(account: Outside, engagement: KillSwitch) -> None:
-    """Lesson 38: of a coin what the position says."""
+    """docs/lessons.md#lesson-38: of a coin what the position says."""
     account.hold(STOCK, "2")
     account.hold(COIN, "0.5")
     held = account.positions()

@@ -51,7 +51,7 @@ def engagement() -> tuple[str, str] | None:
 
 @pytest.mark.parametrize(("equity", "engaged"), [("95000.01", False), ("95000", True), ("90000", True)])
 def test_loss_of_the_day_engages_from_its_limit_on(equity: str, engaged: bool) -> None:
-    """Lesson 21: equity against the session's start, so open losses count; the limit is inclusive."""
+    """docs/lessons.md#lesson-21: equity against the session's start, so open losses count; the limit is inclusive."""
     make_limits()
 
     watchdog.after_sync(told(equity=Decimal(equity)))
@@ -164,7 +164,7 @@ def test_the_loss_engages_anew_for_each_version_of_the_limits(
 
 @pytest.mark.parametrize("written", ["100000.0", "1E+5", "100000.000000"])
 def test_a_figure_written_otherwise_is_the_same_day(written: str) -> None:
-    """Lesson 39's kind: compared as text, the start of the day was another with each way to write it."""
+    """docs/lessons.md#lesson-39's kind: as text, the start of the day was another with each way to write it."""
     make_limits()
     lose("6")
     release()

@@ -27,7 +27,7 @@ def test_maintenance_does_its_parts_and_completes(account: Outside, cycle: Cycle
 
 
 def test_part_that_fails_is_recorded_and_the_others_are_done(account: Outside, cycle: Cycle) -> None:
-    """Lesson 13."""
+    """docs/lessons.md#lesson-13."""
     account.venue.fault(kind="error", route="GET /v2/orders")
 
     assert maintain(cycle.pk)
@@ -67,7 +67,7 @@ def test_maintenance_without_a_broker_records_what_it_could_not_do() -> None:
 
 @pytest.mark.django_db
 def test_prices_older_than_a_week_are_pruned() -> None:
-    """Lesson 16."""
+    """docs/lessons.md#lesson-16."""
     make_snapshot(fetched_at=ago(days=7, seconds=1))
     kept = make_snapshot(fetched_at=ago(days=6))
 

@@ -14,7 +14,7 @@ from tests.factories import (
     make_saga,
 )
 from tests.trading.scenes import ago, change
-from trading.core.work import Kind, Work
+from trading.core.work import Work, WorkKind
 from trading.models import AIDecision, Approval, Cycle
 from trading.work import sweeping
 from trading.work.sweeping import end_overdue, find_work
@@ -40,13 +40,13 @@ def test_nothing_lost_is_nothing_found() -> None:
 def test_fetches_that_never_ended_lead_to_the_analysis() -> None:
     cycle = running(stage_at=ago(seconds=16))
 
-    assert find_work() == [Work(Kind.ANALYSE, cycle.pk)]
+    assert find_work() == [Work(WorkKind.ANALYSE, cycle.pk)]
 
 
 def test_analysis_whose_worker_died_is_found_when_its_lease_ran_out() -> None:
     cycle = running(stage="analysing", stage_at=ago(seconds=55), lease_until=ago(seconds=1))
 
-    assert find_work() == [Work(Kind.ANALYSE, cycle.pk)]
+    assert find_work() == [Work(WorkKind.ANALYSE, cycle.pk)]
     change(cycle, lease_until=ago(seconds=-1))
     assert find_work() == []
 
@@ -56,21 +56,21 @@ def test_maintenance_that_lost_its_message_is_maintained_and_not_analysed(column
     past = {name: ago(seconds=v) if isinstance(v, int) else v for name, v in columns.items()}
     cycle = running(cycle_type="maintenance", **past)
 
-    assert find_work() == [Work(Kind.MAINTAIN, cycle.pk)]
+    assert find_work() == [Work(WorkKind.MAINTAIN, cycle.pk)]
 
 
 def test_decision_whose_message_was_lost_is_found_after_five_seconds() -> None:
     cycle = running(stage="executing", stage_at=ago(seconds=6))
     decision = make_decision(cycle=cycle)
 
-    assert find_work() == [Work(Kind.EXECUTE, decision.pk)]
+    assert find_work() == [Work(WorkKind.EXECUTE, decision.pk)]
 
 
 def test_decision_whose_worker_died_is_found_when_its_lease_ran_out() -> None:
     cycle = running(stage="executing")
     decision = make_decision(cycle=cycle, status="claimed", lease_until=ago(seconds=1))
 
-    assert find_work() == [Work(Kind.EXECUTE, decision.pk)]
+    assert find_work() == [Work(WorkKind.EXECUTE, decision.pk)]
     change(decision, lease_until=ago(seconds=-1))
     assert find_work() == []
 
@@ -78,17 +78,17 @@ def test_decision_whose_worker_died_is_found_when_its_lease_ran_out() -> None:
 def test_approved_decision_is_found_whatever_became_of_its_cycle() -> None:
     decision = make_decision(cycle=make_cycle(), approved=True)
 
-    assert find_work() == [Work(Kind.EXECUTE, decision.pk)]
+    assert find_work() == [Work(WorkKind.EXECUTE, decision.pk)]
 
 
 def test_sagas_are_found_when_due_the_longest_waiting_first() -> None:
-    """Lesson 22: what is in flight is in the database."""
+    """docs/lessons.md#lesson-22: what is in flight is in the database."""
     later = make_saga(order=make_order(symbol="A"), next_poll_at=ago(seconds=1))
     sooner = make_saga(order=make_order(symbol="B"), next_poll_at=ago(seconds=9))
     make_saga(order=make_order(symbol="C"), next_poll_at=ago(seconds=-9))
     make_saga(order=make_order(symbol="D"), status="completed", next_poll_at=ago(seconds=9))
 
-    found = [work for work in find_work() if work.kind is Kind.ADVANCE]
+    found = [work for work in find_work() if work.kind is WorkKind.ADVANCE]
 
     assert [work.id for work in found] == [sooner.pk, later.pk]
 
@@ -96,15 +96,15 @@ def test_sagas_are_found_when_due_the_longest_waiting_first() -> None:
 def test_cycle_whose_finish_was_lost_is_found() -> None:
     cycle = running(stage="executing")
 
-    assert find_work() == [Work(Kind.FINISH, cycle.pk)]
+    assert find_work() == [Work(WorkKind.FINISH, cycle.pk)]
     change(cycle, stage="finishing", lease_until=ago(seconds=-1))
     assert find_work() == []
     change(cycle, lease_until=ago(seconds=1))
-    assert find_work() == [Work(Kind.FINISH, cycle.pk)]
+    assert find_work() == [Work(WorkKind.FINISH, cycle.pk)]
 
 
 def test_cycle_past_its_deadline_is_no_work_but_aborted() -> None:
-    """Lesson 16: lost work does not pile up; it ends with a reason."""
+    """docs/lessons.md#lesson-16: lost work does not pile up; it ends with a reason."""
     cycle = running(stage="executing", stage_at=ago(seconds=99), deadline_at=ago(seconds=1))
     decision = make_decision(cycle=cycle)
 
@@ -129,7 +129,7 @@ def test_claimed_decision_of_an_aborted_cycle_is_found_to_be_expired() -> None:
     decision = make_decision(cycle=cycle, status="claimed", lease_until=ago(seconds=1))
     end_overdue()
 
-    assert find_work() == [Work(Kind.EXECUTE, decision.pk)]
+    assert find_work() == [Work(WorkKind.EXECUTE, decision.pk)]
 
 
 def test_cycle_within_its_deadline_is_left_alone() -> None:
@@ -139,7 +139,7 @@ def test_cycle_within_its_deadline_is_left_alone() -> None:
 
 
 def test_approvals_nobody_answered_expire() -> None:
-    """Lesson 31."""
+    """docs/lessons.md#lesson-31."""
     late, open_still = make_approval(expires_at=ago(seconds=1)), make_approval()
 
     end_overdue()
@@ -174,4 +174,4 @@ def test_engaged_switch_does_not_stop_the_sweeper() -> None:
     make_engagement()
     saga = make_saga()
 
-    assert Work(Kind.ADVANCE, saga.pk) in find_work()
+    assert Work(WorkKind.ADVANCE, saga.pk) in find_work()

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from trading.admin.base import ConsoleAdmin
 from trading.core.settings import set_runtime_setting
-from trading.domain.runtime_settings import SPECS
+from trading.domain.runtime_settings import SETTINGS
 from trading.errors import SettingError
 from trading.models import RuntimeSetting
 
@@ -26,7 +26,7 @@ class RuntimeSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic 
         """Parse as the service will."""
         value: str = self.cleaned_data["value"]
         try:
-            SPECS[self.instance.name].parse(value)
+            SETTINGS[self.instance.name].parse(value)
         except SettingError as error:
             raise ValidationError(str(error)) from None
         return value
@@ -45,13 +45,13 @@ class RuntimeSettingAdmin(ConsoleAdmin):
     @admin.display(description="allowed")
     def bounds(self, row: RuntimeSetting) -> str:
         """Show the inclusive bounds."""
-        spec = SPECS.get(row.name)
+        spec = SETTINGS.get(row.name)
         return f"{spec.minimum} to {spec.maximum}" if spec else "not used any more"
 
     @admin.display(description="default")
     def default(self, row: RuntimeSetting) -> str:
         """Show what applies when nothing is set."""
-        spec = SPECS.get(row.name)
+        spec = SETTINGS.get(row.name)
         return str(spec.default) if spec else ""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -60,7 +60,7 @@ class RuntimeSettingAdmin(ConsoleAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """A row without a spec is a leftover: it is shown, and steers nothing."""
-        if isinstance(obj, RuntimeSetting) and obj.name not in SPECS:
+        if isinstance(obj, RuntimeSetting) and obj.name not in SETTINGS:
             return False
         return bool(super().has_change_permission(request, obj))
 

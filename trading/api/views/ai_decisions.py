@@ -117,7 +117,7 @@ class LinkedOrder(ApiSerializer):
 
 
 class LinkedTrade(ApiSerializer):
-    """What the order filled."""
+    """The trade made of the order's executions."""
 
     id = serializers.UUIDField()
     symbol = serializers.CharField()
@@ -156,7 +156,7 @@ class EnrichedDecision(ApiSerializer):
 
 
 class EnrichedDecisionsView(ApiView):
-    """Enriched decisions."""
+    """Serve decisions with their orders, trades, positions and timelines."""
 
     permissions = {"GET": "trading.view_aidecision"}
     queries = {"GET": EnrichedQuery}

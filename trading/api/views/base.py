@@ -18,9 +18,9 @@ from rest_framework.views import APIView
 
 from trading.api.pagination import Cursors, cursors
 from trading.api.serializers import ListQuery, QuerySerializer
-from trading.queries.keyset import Order, read_page
+from trading.queries.keyset import ListOrder, read_page
 
-BY_ID = Order(("id",))  # UUIDv7: in order of time
+BY_ID = ListOrder(("id",))  # UUIDv7: in order of time
 
 
 def _moment(text: str) -> Any:
@@ -79,7 +79,7 @@ class ListView(ApiView):
 
     row_serializer: ClassVar[type[serializers.Serializer[Any]]]
     queries: ClassVar[Mapping[str, type[QuerySerializer]]] = {"GET": ListQuery}
-    order: ClassVar[Order] = BY_ID
+    order: ClassVar[ListOrder] = BY_ID
     parsers: ClassVar[Mapping[str, Any]] = {}
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[Any]:

@@ -91,7 +91,7 @@ class SwitchSerializer(ApiSerializer):
 
 
 class SwitchActSerializer(StrictSerializer):
-    """What to do with the switch."""
+    """Whether to engage or release, why, and whether to sell every position."""
 
     action = serializers.ChoiceField(["engage", "release"])
     reason = StrictCharField(max_length=500)
@@ -101,43 +101,43 @@ class SwitchActSerializer(StrictSerializer):
 
 
 class StatusView(ApiView):
-    """The agent's status."""
+    """Serve the agent's status."""
 
     permissions = {"GET": "trading.view_agentstatus"}
 
     @extend_schema(summary="The agent's status", responses=StatusSerializer)
     def get(self, request: Request) -> Response:
-        """Each figure of the broker's says how live it is."""
+        """Figures of the broker carry `source`, `fetchedAt` and `isStale`: where from, of when, and whether too old."""
         return Response(StatusSerializer(agent_status.agent_report()).data)
 
 
 class ModeView(ApiView):
-    """The mode."""
+    """Read and set the trading mode."""
 
     permissions = {"GET": "trading.view_agentstatus", "PUT": "trading.set_mode"}
 
     @extend_schema(summary="The trading mode", responses=ModeSerializer)
     def get(self, request: Request) -> Response:
-        """`manual` stores, `semi_auto` asks, `autonomous` trades."""
+        """`manual` stores decisions, `semi_auto` asks a person before entries, `autonomous` asks nobody."""
         return Response({"mode": modes.current_mode()})
 
     @extend_schema(summary="Set the trading mode", request=ModeSerializer, responses=ModeSerializer)
     @idempotent
     def put(self, request: Request) -> Response:
-        """In force for the next decision that is executed."""
+        """In force from the next decision that is executed; orders already sent are not affected."""
         asked = self.read_body(ModeSerializer, request)
         modes.set_mode(mode=asked["mode"], actor=request.user.get_username())
         return Response({"mode": asked["mode"]})
 
 
 class KillSwitchView(ApiView):
-    """The kill switch."""
+    """Read, engage and release the kill switch."""
 
     permissions = {"GET": "risk.view_killswitch", "POST": (ENGAGE, RELEASE)}
 
     @extend_schema(summary="How the kill switch stands", responses=SwitchSerializer)
     def get(self, request: Request) -> Response:
-        """Needs only the database."""
+        """Answers from the database alone, also while the broker or the queue is away."""
         return Response(SwitchSerializer(agent_status.switch_report()).data)
 
     @extend_schema(
@@ -147,7 +147,7 @@ class KillSwitchView(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """When engaging is answered, no order leaves that had not left; releasing needs its own permission."""
+        """Once engaging has answered, no further order is sent. Releasing needs a permission of its own."""
         asked = self.read_body(SwitchActSerializer, request)
         actor = request.user.get_username()
         engages = asked["action"] == "engage"

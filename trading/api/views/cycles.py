@@ -22,7 +22,7 @@ from trading.errors import CycleRunningError, CycleStateError, NotConfiguredErro
 from trading.market.universe import checked_symbols
 from trading.models import Cycle
 from trading.queries import listings
-from trading.queries.keyset import Order
+from trading.queries.keyset import ListOrder
 
 VIEW, RUN = "trading.view_cycle", "trading.run_cycle"
 MOST_SYMBOLS = 140
@@ -49,14 +49,14 @@ class CycleSerializer(RowSerializer):
 
 
 class CyclesQuery(ListQuery):
-    """Filters of cycles."""
+    """Parameters of the list of cycles: status and type, each optional."""
 
     status = serializers.ChoiceField([status.value for status in CycleStatus], required=False)
     cycle_type = serializers.ChoiceField(Cycle.Type.values, required=False)
 
 
 class CycleStartSerializer(StrictSerializer):
-    """What to start."""
+    """Which cycle to start, and of which symbols it is."""
 
     symbols = serializers.ListField(
         child=StrictCharField(max_length=32),
@@ -70,17 +70,17 @@ class CycleStartSerializer(StrictSerializer):
 
 
 class ReasonSerializer(StrictSerializer):
-    """Why."""
+    """The reason a person gives, kept with the cycle and in its events."""
 
     reason = StrictCharField(required=False, default="", allow_blank=True, max_length=300)
 
 
 class EmptySerializer(StrictSerializer):
-    """Nothing."""
+    """A body without fields: an empty object, or no body at all."""
 
 
 class CurrentCycleView(ApiView):
-    """The cycle that has not ended."""
+    """Serve the one cycle that has not ended."""
 
     permissions = {"GET": VIEW}
     may_be_null = True
@@ -95,12 +95,12 @@ class CurrentCycleView(ApiView):
 
 
 class CyclesView(ListView):
-    """All cycles."""
+    """Serve the list of all cycles, the newest first."""
 
     permissions = {"GET": VIEW}
     queries = {"GET": CyclesQuery}
     row_serializer = CycleSerializer
-    order = Order(("started_at", "id"))
+    order = ListOrder(("started_at", "id"))
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[Cycle]:
         """Return the cycles under these filters."""
@@ -113,7 +113,7 @@ class CyclesView(ListView):
 
 
 class StartCycleView(ApiView):
-    """Starting."""
+    """Start a cycle by hand."""
 
     permissions = {"POST": RUN}
 
@@ -122,7 +122,7 @@ class StartCycleView(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Answered as soon as it is stored; 409 where one runs already, or the kill switch is engaged."""
+        """Answers as soon as the cycle is stored. 409: a cycle is open, or the kill switch is engaged."""
         asked = self.read_body(CycleStartSerializer, request)
         try:
             symbols = checked_symbols(asked["symbols"]) if "symbols" in asked else None
@@ -150,7 +150,7 @@ class StartCycleView(ApiView):
 
 
 class StopCycleView(ApiView):
-    """Stopping."""
+    """Abort the open cycle."""
 
     permissions = {"POST": RUN}
 
@@ -159,7 +159,7 @@ class StopCycleView(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """What it had not started expires; orders the broker has go on. 409 where none runs."""
+        """What it has not started expires; orders already at the broker go on. 409 where no cycle is open."""
         asked = self.read_body(ReasonSerializer, request)
         cycle = _steered(
             lambda: cycle_control.stop(actor=request.user.get_username(), reason=asked["reason"])
@@ -168,7 +168,7 @@ class StopCycleView(ApiView):
 
 
 class PauseCycleView(ApiView):
-    """Pausing."""
+    """Pause the cycle that runs."""
 
     permissions = {"POST": RUN}
 
@@ -177,7 +177,7 @@ class PauseCycleView(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Only a person resumes it, until its deadline ends it. 409 where none runs, or it cannot be paused now."""
+        """Only a person resumes it; its deadline still ends it. 409: no cycle runs, or not in this stage."""
         asked = self.read_body(ReasonSerializer, request)
         cycle = _steered(
             lambda: cycle_control.pause(actor=request.user.get_username(), reason=asked["reason"])
@@ -186,7 +186,7 @@ class PauseCycleView(ApiView):
 
 
 class ResumeCycleView(ApiView):
-    """Resuming."""
+    """Resume the paused cycle."""
 
     permissions = {"POST": RUN}
     problems = BROKER_AWAY
@@ -196,7 +196,7 @@ class ResumeCycleView(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """The account is synced first. 409 where none is paused, 503 where the broker does not answer."""
+        """The account is synced first. 409 where no cycle is paused, 503 where the broker does not answer."""
         self.read_body(EmptySerializer, request)
         cycle, stage = _steered(lambda: cycle_control.resume(actor=request.user.get_username()))
         tasks.take_up(str(cycle.pk), stage)
@@ -204,7 +204,7 @@ class ResumeCycleView(ApiView):
 
 
 def _steered(act: Any) -> Any:
-    """Do it; what cannot be done now is a conflict, a broker that is away is said."""
+    """Call ``act``; a state that forbids it becomes a 409 problem, a broker that does not answer a 503."""
     try:
         return act()
     except CycleStateError as error:

@@ -31,7 +31,7 @@ from trading.api.views.orders import FillSerializer, OrderSerializer, TradeSeria
 from trading.api.views.sagas import SagaStepSerializer
 from trading.domain.timeline import StageName, StageStatus
 from trading.execution import approvals
-from trading.execution.approvals import AnswerReport, Outcome
+from trading.execution.approvals import AnswerOutcome, AnswerReport
 from trading.models import AIDecision, Approval, Saga
 from trading.queries import listings
 from trading.queries.decision_story import DecisionStory, decision_story
@@ -100,7 +100,7 @@ class SeenPriceSerializer(ApiSerializer):
 
 
 class DecisionSagaSerializer(RowSerializer):
-    """The decision's saga."""
+    """The saga of the decision's order: its status, deadline and times."""
 
     class Meta:
         model = Saga
@@ -132,20 +132,20 @@ class DecisionStorySerializer(ApiSerializer):
 
 
 class ApprovalsQuery(ListQuery):
-    """Filters of approvals."""
+    """Parameters of the list of approvals: status and symbol, each optional."""
 
     status = serializers.ChoiceField(Approval.Status.values, required=False)
     symbol = serializers.CharField(required=False, max_length=32)
 
 
 class GrantSerializer(StrictSerializer):
-    """Why it is approved."""
+    """The reason for the approval; optional."""
 
     reason = StrictCharField(required=False, default="", allow_blank=True, max_length=500)
 
 
 class RejectSerializer(StrictSerializer):
-    """Why it is rejected."""
+    """The reason for the rejection; required."""
 
     reason = StrictCharField(max_length=500)
 
@@ -154,7 +154,12 @@ class AnswerSerializer(ApiSerializer):
     """What came of an answer: prices in USD, what the decision saw and what the gate was given."""
 
     outcome = serializers.ChoiceField(
-        [Outcome.ORDERED.value, Outcome.DENIED.value, Outcome.UNDER_WAY.value, Outcome.REJECTED.value]
+        [
+            AnswerOutcome.ORDERED.value,
+            AnswerOutcome.DENIED.value,
+            AnswerOutcome.UNDER_WAY.value,
+            AnswerOutcome.REJECTED.value,
+        ]
     )
     decision_id = serializers.UUIDField(source="decision.pk")
     decision_status = serializers.CharField(source="decision.status")
@@ -165,13 +170,13 @@ class AnswerSerializer(ApiSerializer):
 
 
 class DecisionView(ApiView):
-    """One decision."""
+    """Serve one decision with everything recorded about it."""
 
     permissions = {"GET": "trading.view_aidecision"}
 
     @extend_schema(summary="A decision with its timeline and its record", responses=DecisionStorySerializer)
     def get(self, request: Request, pk: UUID) -> Response:
-        """Six stages, always in the same order."""
+        """The timeline has six stages, always in the same order; the record is null where none was kept."""
         story = decision_story(pk)
         if story is None:
             raise Http404(f"There is no decision {pk}.")
@@ -179,7 +184,7 @@ class DecisionView(ApiView):
 
 
 class ApprovalsView(ListView):
-    """Approvals."""
+    """Serve the list of approvals, the newest first."""
 
     permissions = {"GET": "trading.view_approval"}
     queries = {"GET": ApprovalsQuery}
@@ -196,27 +201,27 @@ class ApprovalsView(ListView):
 
 
 class ApproveView(ApiView):
-    """Approving."""
+    """Approve a decision, which then goes through the gate."""
 
     permissions = {"POST": ANSWER}
 
     @extend_schema(summary="Approve a decision", request=GrantSerializer, responses={200: AnswerSerializer})
     @idempotent
     def post(self, request: Request, pk: UUID) -> Response:
-        """The gate judges at the price of now before this is answered. 409: answered before, expired, or no price."""
+        """The gate judges at a price fetched now, then this answers. 409: answered before, expired, or no price."""
         asked = self.read_body(GrantSerializer, request)
         return _answer(request, pk, granted=True, reason=asked["reason"])
 
 
 class RejectView(ApiView):
-    """Rejecting."""
+    """Reject a decision, which is final."""
 
     permissions = {"POST": ANSWER}
 
     @extend_schema(summary="Reject a decision", request=RejectSerializer, responses={200: AnswerSerializer})
     @idempotent
     def post(self, request: Request, pk: UUID) -> Response:
-        """Nothing is ordered. 409 where it was answered or expired."""
+        """The decision ends rejected and nothing is ordered. 409 where it was answered before or has expired."""
         asked = self.read_body(RejectSerializer, request)
         return _answer(request, pk, granted=False, reason=asked["reason"])
 
@@ -228,15 +233,15 @@ def _answer(request: Request, pk: UUID, *, granted: bool, reason: str) -> Respon
     said = approvals.answer(approval, granted=granted, user=cast("User", request.user), reason=reason)
     if not said.counted:
         raise _not_counted(said)
-    if said.saga_id is not None or said.outcome is Outcome.UNDER_WAY:
+    if said.saga_id is not None or said.outcome is AnswerOutcome.UNDER_WAY:
         tasks.execute_soon(said.decision.pk)
     return Response(AnswerSerializer(said).data)
 
 
 def _not_counted(said: AnswerReport) -> Problem:
-    if said.outcome is Outcome.NO_PRICE:
+    if said.outcome is AnswerOutcome.NO_PRICE:
         return Problem(409, f"Nothing was done: {said.detail}.", kind="no-price", retry_after=5)
-    kind = "approval-expired" if said.outcome is Outcome.EXPIRED else "approval-answered"
+    kind = "approval-expired" if said.outcome is AnswerOutcome.EXPIRED else "approval-answered"
     return Problem(409, f"Nothing was done: {said.detail}.", kind=kind)
 
 

@@ -1,4 +1,4 @@
-"""The members that go with whatever the broker told."""
+"""The members that go with whatever the broker reported."""
 
 from typing import Any
 

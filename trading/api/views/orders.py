@@ -17,7 +17,7 @@ from trading.domain.statuses import OrderStatus
 from trading.models import EquitySnapshot, Fill, Order, Position, Trade
 from trading.models.order import SideChoice
 from trading.queries import listings
-from trading.queries.keyset import Order as ListOrder
+from trading.queries.keyset import ListOrder
 from trading.queries.live_state import account_state, positions_state
 
 
@@ -30,7 +30,7 @@ class OrderSerializer(RowSerializer):
 
 
 class FillSerializer(RowSerializer):
-    """One execution."""
+    """One execution the broker reported; quantity in base units, price in USD per unit."""
 
     class Meta:
         model = Fill
@@ -46,7 +46,7 @@ class TradeSerializer(RowSerializer):
 
 
 class PositionSerializer(RowSerializer):
-    """A net position as the broker told it."""
+    """A net position as the broker reported it."""
 
     class Meta:
         model = Position
@@ -68,26 +68,26 @@ class _Traded(ListQuery):
 
 
 class OrdersQuery(_Traded):
-    """Filters of orders."""
+    """Parameters of the list of orders; all that are given have to be met."""
 
     status = serializers.ChoiceField([status.value for status in OrderStatus], required=False)
     decision_id = serializers.UUIDField(required=False)
 
 
 class FillsQuery(_Traded):
-    """Filters of fills."""
+    """Parameters of the list of fills; all that are given have to be met."""
 
     order_id = serializers.UUIDField(required=False)
 
 
 class TradesQuery(_Traded):
-    """Filters of trades."""
+    """Parameters of the list of trades; all that are given have to be met."""
 
     strategy_id = serializers.UUIDField(required=False)
 
 
 class OrdersView(ListView):
-    """Orders."""
+    """Serve the list of orders."""
 
     permissions = {"GET": "trading.view_order"}
     queries = {"GET": OrdersQuery}
@@ -99,12 +99,12 @@ class OrdersView(ListView):
 
     @extend_schema(summary="Orders, the newest first", responses=page_of(OrderSerializer))
     def get(self, request: Request) -> Response:
-        """Only decisions that passed the gate have an order, besides flattening ones and a stranger's."""
+        """Orders of decisions that passed the gate, flattening orders, and orders somebody else placed."""
         return self.page()
 
 
 class FillsView(ListView):
-    """Fills."""
+    """Serve the list of executions."""
 
     permissions = {"GET": "trading.view_fill"}
     queries = {"GET": FillsQuery}
@@ -116,12 +116,12 @@ class FillsView(ListView):
 
     @extend_schema(summary="Executions, the last recorded first", responses=page_of(FillSerializer))
     def get(self, request: Request) -> Response:
-        """Each execution the broker told of, once."""
+        """Each execution the broker reported, once."""
         return self.page()
 
 
 class TradesView(ListView):
-    """Trades."""
+    """Serve the list of trades."""
 
     permissions = {"GET": "trading.view_trade"}
     queries = {"GET": TradesQuery}
@@ -138,7 +138,7 @@ class TradesView(ListView):
 
 
 class PositionsView(ListView):
-    """Positions."""
+    """Serve the open positions."""
 
     permissions = {"GET": "trading.view_position"}
     row_serializer = PositionSerializer
@@ -155,16 +155,16 @@ class PositionsView(ListView):
 
 
 class EquityView(ListView):
-    """Equity."""
+    """Serve the account's money over time."""
 
     permissions = {"GET": "trading.view_equitysnapshot"}
     row_serializer = EquitySerializer
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[EquitySnapshot]:
-        """Return the readings."""
+        """Return the readings of the account."""
         return listings.equity(filters)
 
     @extend_schema(summary="The account's money, the newest first", responses=live_page_of(EquitySerializer))
     def get(self, request: Request) -> Response:
-        """The first row is the newest; `source`, `fetchedAt` and `isStale` are of it."""
+        """`source`, `fetchedAt` and `isStale` describe the first row, which is the newest."""
         return self.page(**members(account_state()))

@@ -17,9 +17,9 @@ from trading.api.views.base import ListView, columns_of
 from trading.domain.statuses import CandidateStatus
 from trading.models import Event, Strategy, UniverseCandidate
 from trading.queries import listings
-from trading.queries.keyset import Order
+from trading.queries.keyset import ListOrder
 
-IN_TIME = Order(("occurred_at", "id"))
+IN_TIME = ListOrder(("occurred_at", "id"))
 
 
 class StrategySerializer(RowSerializer):
@@ -67,20 +67,20 @@ class EventSerializer(RowSerializer):
 
 
 class StrategiesQuery(ListQuery):
-    """Filters of strategies."""
+    """Parameters of the list of strategies: whether active, optional."""
 
     is_active = serializers.BooleanField(required=False)
 
 
 class CandidatesQuery(ListQuery):
-    """Filters of candidates."""
+    """Parameters of the list of candidates: status and whether on the watchlist, each optional."""
 
     status = serializers.ChoiceField([status.value for status in CandidateStatus], required=False)
     on_watchlist = serializers.BooleanField(required=False)
 
 
 class ModelCallsQuery(ListQuery):
-    """Filters of model calls."""
+    """Parameters of the list of model calls; all that are given have to be met."""
 
     model = serializers.CharField(required=False, max_length=200)
     status = serializers.ChoiceField(ModelCall.Status.values, required=False)
@@ -88,7 +88,7 @@ class ModelCallsQuery(ListQuery):
 
 
 class EventsQuery(ListQuery):
-    """Filters of events."""
+    """Parameters of the list of events; all that are given have to be met."""
 
     aggregate_type = serializers.CharField(required=False, max_length=20)
     aggregate_id = serializers.CharField(required=False, max_length=64)
@@ -97,12 +97,12 @@ class EventsQuery(ListQuery):
 
 
 class StrategiesView(ListView):
-    """Strategies."""
+    """Serve the list of strategies by name."""
 
     permissions = {"GET": "trading.view_strategy"}
     queries = {"GET": StrategiesQuery}
     row_serializer = StrategySerializer
-    order = Order(("name",), newest_first=False)
+    order = ListOrder(("name",), newest_first=False)
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[Strategy]:
         """Return the strategies under these filters."""
@@ -115,11 +115,11 @@ class StrategiesView(ListView):
 
 
 class LimitsView(ListView):
-    """Limits."""
+    """Serve all versions of the account's limits."""
 
     permissions = {"GET": "risk.view_risklimits"}
     row_serializer = LimitsSerializer
-    order = Order(("version",))
+    order = ListOrder(("version",))
     parsers = {"version": int}
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[RiskLimits]:
@@ -128,17 +128,17 @@ class LimitsView(ListView):
 
     @extend_schema(summary="The account's limits, the newest first", responses=page_of(LimitsSerializer))
     def get(self, request: Request) -> Response:
-        """The first row is in force."""
+        """Every change is a new version; the first row, the newest, is in force."""
         return self.page()
 
 
 class CandidatesView(ListView):
-    """Candidates."""
+    """Serve the candidates of the universe."""
 
     permissions = {"GET": "trading.view_universecandidate"}
     queries = {"GET": CandidatesQuery}
     row_serializer = CandidateSerializer
-    order = Order(("symbol",), newest_first=False)
+    order = ListOrder(("symbol",), newest_first=False)
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[UniverseCandidate]:
         """Return the candidates under these filters."""
@@ -151,7 +151,7 @@ class CandidatesView(ListView):
 
 
 class ModelCallsView(ListView):
-    """Model calls."""
+    """Serve the record of model calls, without their texts."""
 
     permissions = {"GET": "ai.view_modelcall"}
     queries = {"GET": ModelCallsQuery}
@@ -163,12 +163,12 @@ class ModelCallsView(ListView):
 
     @extend_schema(summary="Model calls, the newest first", responses=page_of(ModelCallSerializer))
     def get(self, request: Request) -> Response:
-        """What was asked and answered, word by word, is in the console."""
+        """Tokens, cost and outcome of each call; its prompt and answer are shown in the console only."""
         return self.page()
 
 
 class EventsView(ListView):
-    """Events."""
+    """Serve the log of events."""
 
     permissions = {"GET": "trading.view_event"}
     queries = {"GET": EventsQuery}

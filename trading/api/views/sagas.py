@@ -21,7 +21,7 @@ VIEW = "trading.view_saga"
 
 
 class SagaStepSerializer(RowSerializer):
-    """One step."""
+    """One step of a saga: its status, attempts, input and result."""
 
     input = serializers.DictField()
     result = serializers.DictField()
@@ -43,13 +43,13 @@ class SagaSerializer(RowSerializer):
 
 
 class SagasQuery(ListQuery):
-    """Filters of sagas."""
+    """Parameters of the list of open sagas: their cycle, optional."""
 
     cycle_id = serializers.UUIDField(required=False)
 
 
 class ActiveSagasView(ListView):
-    """Those that have not ended."""
+    """Serve the sagas that have not ended."""
 
     permissions = {"GET": VIEW}
     queries = {"GET": SagasQuery}
@@ -61,18 +61,18 @@ class ActiveSagasView(ListView):
 
     @extend_schema(summary="Sagas under way, the newest first", responses=page_of(SagaSerializer))
     def get(self, request: Request) -> Response:
-        """Running ones, and those that are being undone."""
+        """Sagas that are running, and those whose effects are being undone (compensating)."""
         return self.page()
 
 
 class SagaView(ApiView):
-    """One saga."""
+    """Serve one saga."""
 
     permissions = {"GET": VIEW}
 
     @extend_schema(summary="A saga with its steps", responses=SagaSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
-        """Whatever its status."""
+        """The saga with all its steps, also after it has ended."""
         saga = listings.saga(pk)
         if saga is None:
             raise Http404(f"There is no saga {pk}.")

@@ -31,7 +31,7 @@ RETRY_MILLISECONDS = 2000
 
 
 class StreamQuery(QuerySerializer):
-    """Which events."""
+    """Which events the stream carries, and for how long."""
 
     aggregate_type = serializers.CharField(required=False, max_length=20)
     aggregate_id = serializers.CharField(required=False, max_length=64)
@@ -46,7 +46,7 @@ class StreamQuery(QuerySerializer):
 
 
 class EventStreamView(ApiView):
-    """The stream."""
+    """Serve events as they happen."""
 
     http_method_names = ["get"]  # a HEAD would run it, and show nothing
     permissions = {"GET": "trading.view_event"}

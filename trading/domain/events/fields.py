@@ -9,7 +9,7 @@ from typing import Any
 PLAIN_DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
 
 
-class Kind(enum.StrEnum):
+class FieldKind(enum.StrEnum):
     """How a value is written in JSON; ``DECIMAL`` is text, so that no digit is lost on the way."""
 
     TEXT = "text"
@@ -21,14 +21,14 @@ class Kind(enum.StrEnum):
     COUNTS = "counts"
 
 
-_SCHEMAS: Mapping[Kind, dict[str, Any]] = {
-    Kind.TEXT: {"type": "string"},
-    Kind.DECIMAL: {"type": "string", "pattern": PLAIN_DECIMAL},
-    Kind.NUMBER: {"type": "number"},
-    Kind.INTEGER: {"type": "integer"},
-    Kind.TRUTH: {"type": "boolean"},
-    Kind.TIME: {"type": "string", "format": "date-time"},
-    Kind.COUNTS: {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+_SCHEMAS: Mapping[FieldKind, dict[str, Any]] = {
+    FieldKind.TEXT: {"type": "string"},
+    FieldKind.DECIMAL: {"type": "string", "pattern": PLAIN_DECIMAL},
+    FieldKind.NUMBER: {"type": "number"},
+    FieldKind.INTEGER: {"type": "integer"},
+    FieldKind.TRUTH: {"type": "boolean"},
+    FieldKind.TIME: {"type": "string", "format": "date-time"},
+    FieldKind.COUNTS: {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
 }
 
 
@@ -47,7 +47,7 @@ class Field:
     name: str
     meaning: str
     key: str
-    kind: Kind = Kind.TEXT
+    kind: FieldKind = FieldKind.TEXT
     optional: bool = False
     words: tuple[str, ...] = ()
 
@@ -62,9 +62,9 @@ class Field:
             if not self.optional:
                 raise ValueError(f"{self.key}: was not given, expected {self.meaning}")
             return None
-        if self.kind is Kind.DECIMAL:
+        if self.kind is FieldKind.DECIMAL:
             return f"{Decimal(str(raw)):f}"
-        if self.kind is Kind.NUMBER:
+        if self.kind is FieldKind.NUMBER:
             return float(raw)
         return raw
 

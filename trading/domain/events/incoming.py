@@ -48,10 +48,10 @@ def parse_event(text: str) -> IncomingEvent:
     if not isinstance(data, dict):
         raise BadEventError("data", f"was {_shown(data)}, expected an object")
     return IncomingEvent(
-        id=_text(raw, "id"),
-        source=_text(raw, "source"),
-        type=_text(raw, "type"),
-        subject=_text(raw, "subject", longest=LONGEST_AGGREGATE) if "subject" in raw else "",
+        id=_printable(raw, "id"),
+        source=_printable(raw, "source"),
+        type=_printable(raw, "type"),
+        subject=_printable(raw, "subject", longest=LONGEST_AGGREGATE) if "subject" in raw else "",
         time=_time(raw["time"]) if "time" in raw else None,
         sequence=_sequence(raw["sequence"]) if "sequence" in raw and "subject" in raw else None,
         data=data,
@@ -75,7 +75,7 @@ def name_of(text: str) -> tuple[str, str, str]:
     return found[0], found[1], found[2]
 
 
-def _text(raw: Mapping[str, Any], name: str, *, longest: int = LONGEST) -> str:
+def _printable(raw: Mapping[str, Any], name: str, *, longest: int = LONGEST) -> str:
     value = raw.get(name)
     if not isinstance(value, str) or not value.strip() or len(value) > longest or not value.isprintable():
         raise BadEventError(

@@ -184,7 +184,7 @@ def _clock(moment: datetime) -> str:
     return f"{moment:%H:%M} UTC"
 
 
-def _words(text: object) -> str:
+def _one_line(text: object) -> str:
     """Return text from elsewhere on one line, cut where it is long."""
     line = " ".join(str(text).split())
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
@@ -196,7 +196,7 @@ def _engaged(data: Data) -> Notice:
         Topic.KILL_SWITCH,
         title,
         title,
-        _words(f"Engaged by {data['actor']}: {data['reason']}"),
+        _one_line(f"Engaged by {data['actor']}: {data['reason']}"),
         "Look: `manage.py kill_switch status`, console /admin/risk/killswitch/. When the cause is gone:"
         " `manage.py reconcile`, then `manage.py kill_switch release --reason …`.",
         Severity.FAILURE,
@@ -205,7 +205,7 @@ def _engaged(data: Data) -> Notice:
 
 def _released(data: Data) -> Notice:
     title = "kill switch released, trading goes on"
-    line = _words(f"Released by {data['actor']}: {data['reason']}")
+    line = _one_line(f"Released by {data['actor']}: {data['reason']}")
     return Notice(Topic.KILL_SWITCH, title, title, line, ALL_WELL, Severity.SUCCESS)
 
 
@@ -215,7 +215,7 @@ def _approval(data: Data) -> Notice:
         Topic.APPROVALS,
         "a decision waits for a person",
         "{count} decisions wait for a person",
-        _words(f"{data['action']} {data['symbol']}, until {_clock(until)}"),
+        _one_line(f"{data['action']} {data['symbol']}, until {_clock(until)}"),
         "Answer: console /admin/trading/approval/queue/. What nobody answers expires and is not traded.",
         Severity.INFO,
     )
@@ -237,7 +237,7 @@ def _cycle(line: str) -> Notice:
         Topic.CYCLES,
         "a cycle did not complete",
         "{count} cycles did not complete",
-        _words(line),
+        _one_line(line),
         "Look: `manage.py doctor`, console /admin/trading/cycle/. The next cycle starts by itself.",
         Severity.WARNING,
     )
@@ -249,7 +249,7 @@ def _saga_failed(data: Data) -> Notice:
         Topic.SAGAS,
         "an order could not be undone",
         "{count} orders could not be undone",
-        _words(f"Saga {data['sagaId']}: {data['reason']}{error}"),
+        _one_line(f"Saga {data['sagaId']}: {data['reason']}{error}"),
         "Look at it at the broker and in the console /admin/trading/saga/, then `manage.py reconcile`."
         " The kill switch is engaged until a person releases it.",
         Severity.FAILURE,
@@ -264,7 +264,7 @@ def _limit(data: Data) -> Notice | None:
         Topic.LIMITS,
         "the account is past a limit",
         "the account is past limits ({count} times)",
-        _words(f"{name}: {data['value']}, allowed is {data['limitValue']}"),
+        _one_line(f"{name}: {data['value']}, allowed is {data['limitValue']}"),
         "Look: console /admin/risk/risklimits/ and /admin/trading/position/; `manage.py kill_switch status`.",
         Severity.FAILURE,
     )
@@ -275,7 +275,7 @@ def _safe_mode(data: Data) -> Notice:
         Topic.SAFE_MODE,
         "no model answers, exits only",
         "no model answers, exits only ({count} times)",
-        _words(f"{data['failures']} analyses in a row had no answer"),
+        _one_line(f"{data['failures']} analyses in a row had no answer"),
         "Look: console /admin/ai/modelcall/ has each call's error, `manage.py doctor`. It ends by itself with the next"
         " answer.",
         Severity.WARNING,
@@ -288,7 +288,7 @@ def _clock_stepped(data: Data) -> Notice:
         Topic.CLOCK,
         f"the {data['clock']}'s clock stepped {'forward' if by > 0 else 'back'}",
         "clocks stepped {count} times",
-        _words(
+        _one_line(
             f"By {by:+.1f} s, from {data['before'][:19]} to {data['after'][:19]} UTC, noticed on {data['machine']}"
         ),
         "Trading goes on by itself: what was read before is not used. See why it stepped (NTP, a suspended machine);"
@@ -303,7 +303,7 @@ def _fenced(data: Data) -> Notice:
         Topic.SENDERS,
         "a process that did not end its request was cut off",
         "{count} processes that did not end their requests were cut off",
-        _words(f"{data['application']} held the switch's lock for {data['heldSeconds']:.0f} s{order}"),
+        _one_line(f"{data['application']} held the switch's lock for {data['heldSeconds']:.0f} s{order}"),
         "Look at that order at the broker and in the console /admin/trading/order/, then `manage.py reconcile`."
         " A process that is stopped goes on by itself; it can send nothing with what it held.",
         Severity.WARNING,
@@ -316,7 +316,7 @@ def _schedule(data: Data) -> Notice:
         Topic.SCHEDULE,
         title,
         title,
-        _words(data["reason"]),
+        _one_line(data["reason"]),
         "Enable the schedule: console /admin/django_celery_beat/periodictask/, or `manage.py prepare` where it is"
         " missing. Meanwhile the sweeper reads the account and watches its loss; nothing is decided, no exit either.",
         Severity.WARNING,
@@ -329,7 +329,7 @@ def _sync(data: Data) -> Notice:
         Topic.SYNC,
         title,
         title,
-        _words(data["reason"]),
+        _one_line(data["reason"]),
         "Look: `manage.py doctor` (broker, workers, locks). Is it our side: `manage.py kill_switch engage`, or the"
         " console /admin/risk/killswitch/.",
         Severity.FAILURE,
@@ -342,7 +342,7 @@ def _lock(data: Data) -> Notice:
         Topic.LOCKS,
         title,
         title + " ({count} times)",
-        _words(data["reason"]),
+        _one_line(data["reason"]),
         "Look: `manage.py doctor` says who holds it and who waits; is that process stopped or paused? Continue it or"
         " end it. The kill switch works all the while: console /admin/risk/killswitch/.",
         Severity.WARNING,
@@ -355,7 +355,7 @@ def _disk(data: Data) -> Notice:
         Topic.DISK,
         title,
         title + " ({count} times)",
-        _words(data["reason"]),
+        _one_line(data["reason"]),
         "Free some space: when none is left PostgreSQL takes no writes and no order can leave. What grows is the"
         " record: console /admin/trading/runtimesetting/, idle_cycles_kept.",
         Severity.FAILURE,

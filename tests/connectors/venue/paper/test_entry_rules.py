@@ -32,7 +32,7 @@ BAD = [
 
 @pytest.mark.parametrize(("fields", "message"), BAD)
 def test_nonsense_is_422(client: Client, fields: dict[str, Any], message: str) -> None:
-    """Lesson 5: null, NaN and nonsense never become an order."""
+    """docs/lessons.md#lesson-5: null, NaN and nonsense never become an order."""
     before = len(client.get("/v2/orders", status="all", limit="500"))
 
     body = {"qty": "1", "symbol": STOCK, "time_in_force": "day", **fields}

@@ -57,7 +57,7 @@ def test_coin_fee_is_taken_in_the_coin_on_a_buy_and_in_usd_on_a_sell() -> None:
 
 
 def test_selling_the_gross_quantity_of_a_coin_is_impossible() -> None:
-    """Lesson 38."""
+    """docs/lessons.md#lesson-38."""
     ledger = Ledger()
     ledger.book("BTC/USD", "buy", Decimal(1), Decimal(10_000), is_crypto=True)
 

@@ -42,7 +42,7 @@ def test_volume_of_coins_is_converted_to_coins(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_positive_price_are_refused_with_a_count(tmp_path: Path) -> None:
-    """Lesson 18: 0 is not a price."""
+    """docs/lessons.md#lesson-18: 0 is not a price."""
     rows = [
         "BTC/USD,2020-10-14,0,1,0,1,5",
         "BTC/USD,2020-10-15,1,2,1,2,5",

@@ -107,7 +107,7 @@ def test_with_nothing_running_it_says_manage_py_up(home: Path) -> None:
 
 
 def test_with_both_engines_down_it_still_answers_and_shows_no_secret(home: Path) -> None:
-    """Lesson 14."""
+    """docs/lessons.md#lesson-14."""
     began = time.monotonic()
     code, report, words = doctor(
         ORCHESTRATOR_HOME=str(home),
@@ -175,7 +175,7 @@ def test_the_command_only_reads(prepared: None, capsys: pytest.CaptureFixture[st
 
 
 def test_a_check_that_hangs_is_left_behind() -> None:
-    """Lesson 20."""
+    """docs/lessons.md#lesson-20."""
     never = threading.Event()
     hanging = Check("hanging", lambda: ok(str(never.wait())))
 

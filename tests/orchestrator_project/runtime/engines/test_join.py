@@ -56,7 +56,7 @@ def kill(pid: int) -> None:
 
 
 def test_the_last_user_stops_the_engines_and_data_and_addresses_stay(home: Path) -> None:
-    """Lesson 22."""
+    """docs/lessons.md#lesson-22."""
     with joined_engines(home) as first:
         query(first.database_url, "CREATE TABLE kept AS SELECT 42 AS answer")
         with valkey_client(first.redis_url) as client:

@@ -86,7 +86,7 @@ def everybody(home: Path) -> list[int]:
 
 
 def test_a_child_that_dies_is_started_again_and_said_so(up: Callable[..., Up]) -> None:
-    """Lesson 14."""
+    """docs/lessons.md#lesson-14."""
     supervisor = up("web=sleeps")
     first = supervisor.wait_for("web")
 
@@ -98,7 +98,7 @@ def test_a_child_that_dies_is_started_again_and_said_so(up: Callable[..., Up]) -
 
 
 def test_a_child_that_cannot_live_gets_growing_pauses(up: Callable[..., Up]) -> None:
-    """Lesson 14."""
+    """docs/lessons.md#lesson-14."""
     supervisor = up("web=fails", "beat=missing")
 
     supervisor.wait_for("web", 4)

@@ -113,7 +113,7 @@ def test_rejection_without_a_reason_is_asked_again(enter: Enter, market: Outside
 
 
 def test_request_that_expires_before_the_eyes_cannot_be_granted(enter: Enter, market: Outside) -> None:
-    """Lesson 31: the page closes it, and a page that is too old is told so by the server."""
+    """docs/lessons.md#lesson-31: the page closes it, and a page that is too old is told so by the server."""
     page = enter("operator")
     approval = waiting()
     change(approval, expires_at=ago(seconds=-8))

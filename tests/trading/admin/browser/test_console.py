@@ -116,7 +116,7 @@ RENEW = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
 def test_open_dashboard_shows_an_engagement_by_somebody_else(enter: Enter) -> None:
-    """Lesson 24: the page renews itself, its header and banners included."""
+    """docs/lessons.md#lesson-24: the page renews itself, its header and banners included."""
     page = enter("operator")
     expect(page.locator("#banner-engaged")).to_have_count(0)
     make_engagement(engaged_by="ada", reason="from elsewhere")
@@ -130,7 +130,7 @@ def test_open_dashboard_shows_an_engagement_by_somebody_else(enter: Enter) -> No
 
 
 def test_dashboard_says_when_the_server_is_gone(enter: Enter) -> None:
-    """Lesson 24: a page that lost its server does not look live."""
+    """docs/lessons.md#lesson-24: a page that lost its server does not look live."""
     page = enter("viewer")
     expect(page.locator(".tc-lost-note")).to_be_hidden()
 

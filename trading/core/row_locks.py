@@ -1,0 +1,40 @@
+"""Row locks that several modules take, by name; each lasts until the surrounding transaction ends.
+
+``risk.services.locks`` has the one order of all locks. A row that one module alone locks is locked there.
+"""
+
+from uuid import UUID
+
+from trading.models import AgentStatus, Cycle, Order
+
+
+def locked_agent() -> AgentStatus:
+    """Wait for the one row of the agent's status and lock it: mode, trading state, account, counts of failures.
+
+    Its lock also makes the sequences of the events about the agent and about reconciliation gapless.
+    """
+    return AgentStatus.objects.select_for_update().get(pk=1)
+
+
+def locked_cycle(cycle_id: UUID) -> Cycle:
+    """Wait for a cycle's row and lock it, as whoever appends to the cycle's events does.
+
+    Status, stage and errors are read with it; the large columns are read when they are asked for.
+
+    Raises:
+        Cycle.DoesNotExist: there is no such cycle.
+    """
+    return Cycle.objects.select_for_update().only("pk", "status", "stage", "errors").get(pk=cycle_id)
+
+
+def locked_order(order_id: UUID, *, with_strategy: bool = False) -> Order:
+    """Wait for an order's row and lock it: what is read from it stays true until the transaction ends.
+
+    Args:
+        with_strategy: read the decision and its strategy in the same query, unlocked.
+
+    Raises:
+        Order.DoesNotExist: there is no such order.
+    """
+    rows = Order.objects.select_for_update(of=("self",))
+    return (rows.select_related("decision__strategy") if with_strategy else rows).get(pk=order_id)
