@@ -50,6 +50,13 @@ def patient_kernel() -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Let a test think within its transaction for longer than the product may: a busy machine stands still for seconds."""
+    options = connection.settings_dict["OPTIONS"]
+    options["options"] += " -c idle_in_transaction_session_timeout=600s"
+
+
+@pytest.fixture(scope="session")
 def venue_process() -> Iterator[VenueProcess]:
     """One synthetic venue for the whole run, its clock held: market time moves when a test moves it."""
     with VenueProcess(is_measured=True) as venue:

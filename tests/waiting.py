@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], *, seconds: float = 30.0, what: str = "the condition") -> T:
+def wait_until(condition: Callable[[], T], *, seconds: float = 120.0, what: str = "the condition") -> T:
     """Return the condition's first true value.
 
     Raises:
