@@ -51,7 +51,7 @@ def patient_kernel() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """Let a test think within its transaction for longer than the product may: a busy machine stands still for seconds."""
+    """Let a test be idle within its transaction for longer than the product may: a busy machine stands still."""
     options = connection.settings_dict["OPTIONS"]
     options["options"] += " -c idle_in_transaction_session_timeout=600s"
 
