@@ -63,7 +63,7 @@ class EventSerializer(RowSerializer):
 
     class Meta:
         model = Event
-        fields = columns_of(Event)
+        fields = columns_of(Event, "transaction_id")
 
 
 class StrategiesQuery(ListQuery):
