@@ -82,8 +82,13 @@ def make_asset(symbol: str = "AAPL", **overrides: Any) -> Asset:
 
 
 def make_cycle(**overrides: Any) -> Cycle:
-    """Write a completed cycle; an open one with ``status="running"`` (one at most may be open)."""
+    """Write a completed cycle; an open one with ``status="running"`` (one at most may be open).
+
+    Args:
+        errors: events to write with it, each an error's payload.
+    """
     now = timezone.now()
+    errors = overrides.pop("errors", ())
     values: dict[str, Any] = {
         "status": "completed",
         "trigger": "test",
@@ -98,7 +103,16 @@ def make_cycle(**overrides: Any) -> Cycle:
         values = ended | values
     if values["status"] in ("failed", "aborted"):
         values.setdefault("reason", "deadline")
-    return Cycle.objects.create(**values)
+    cycle = Cycle.objects.create(**values)
+    for number, payload in enumerate(errors, 1):
+        make_event(
+            aggregate_id=str(cycle.pk),
+            cycle_id=cycle.pk,
+            sequence=number,
+            type="cycle.error",
+            payload=payload,
+        )
+    return cycle
 
 
 def make_snapshot(**overrides: Any) -> MarketSnapshot:

@@ -1,11 +1,13 @@
-"""Who asks, and what they may: two prepared statements, because every request of the API begins with them.
+"""Look up a token's user and check one permission, by prepared statements: every API request begins with them.
 
-Django's own ways take four times as long: they build the queries anew, and read all permissions to find one.
+With Django's own ways a request took about twice the CPU: they build the queries anew, and read all permissions to find
+one. Where another authentication backend than Django's model backend is configured, Django is asked all the same.
 """
 
 from time import monotonic
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError
 
@@ -14,6 +16,7 @@ from trading.core.prepared_statements import Prepared
 
 log = structlog.get_logger(__name__)
 USE_NOTED_SECONDS = 3600.0
+ANSWERED_HERE = ["django.contrib.auth.backends.ModelBackend"]
 _noted: dict[str, float] = {}  # by digest, for the tokens in force
 _FIELDS = [field.attname for field in User._meta.concrete_fields]
 BY_TOKEN = Prepared(
@@ -72,6 +75,8 @@ def _note_use(digest: str) -> None:
 
 def may(user: User, permission: str) -> bool:
     """Return whether the user has a permission (``app.codename``) themselves or by a group, as Django would say."""
+    if list(settings.AUTHENTICATION_BACKENDS) != ANSWERED_HERE:
+        return user.has_perm(permission)
     if not user.is_active:
         return False
     return user.is_superuser or bool(MAY.rows([user.pk, *permission.split(".", 1)]))

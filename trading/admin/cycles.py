@@ -77,6 +77,10 @@ class CycleAdmin(RecordAdmin):
         ("What happened", {"fields": ["metrics", "problems", "symbol_list", "headline_list"]}),
     ]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Cycle]:
+        """Return the cycles with their errors, which the list counts."""
+        return Cycle.objects.with_errors().order_by(*(self.get_ordering(request) or ()))
+
     @admin.display(description="duration")
     def seconds(self, cycle: Cycle) -> str:
         """Show how long it took; blank while it runs."""

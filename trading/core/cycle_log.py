@@ -11,6 +11,8 @@ from django.utils import timezone
 from trading.core import transitions
 from trading.core.failures import log_failure
 from trading.core.row_locks import locked_cycle
+from trading.models import Cycle
+from trading.models.cycle import ERROR
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,7 @@ def record_model_switch(cycle_id: UUID, **facts: Any) -> None:
 
 
 def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol: str = "") -> None:
-    """Add an error to the cycle's own list, its events and the log; nobody has to look for it."""
+    """Add an error to the cycle's events, which are the list that ``Cycle.errors`` tells, and to the log."""
     entry = {
         "operation": operation,
         "type": type(error).__name__,
@@ -47,22 +49,20 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
         "symbol": symbol,
         "at": timezone.now().isoformat(),
     }
-    with transaction.atomic():
-        cycle = locked_cycle(cycle_id)
-        log_failure(
-            "cycle_error",
-            error=error,
-            operation=operation,
-            state=f"{cycle.status}, {cycle.stage}",
-            cycle_id=cycle_id,
-            symbol=symbol,
-        )
-        cycle.errors.append(entry)
-        cycle.save(update_fields=["errors"])
-        _append_event(cycle_id, "cycle.error", **entry)
+    cycle = Cycle.objects.only("status", "stage").get(pk=cycle_id)
+    log_failure(
+        "cycle_error",
+        error=error,
+        operation=operation,
+        state=f"{cycle.status}, {cycle.stage}",
+        cycle_id=cycle_id,
+        symbol=symbol,
+    )
+    _append_event(cycle_id, ERROR, **entry)
 
 
 def _append_event(cycle_id: UUID, event_type: str, **facts: Any) -> None:
+    """Append in a transaction of its own, one at a time; rows that refer to the cycle may be written meanwhile."""
     with transaction.atomic():
         locked_cycle(cycle_id)
         transitions.append_event(

@@ -17,14 +17,15 @@ def locked_agent() -> AgentStatus:
 
 
 def locked_cycle(cycle_id: UUID) -> Cycle:
-    """Wait for a cycle's row and lock it, as whoever appends to the cycle's events does.
+    """Wait for a cycle's row and lock it, as whoever appends to the cycle's events does, one at a time.
 
-    Status, stage and errors are read with it; the large columns are read when they are asked for.
+    Rows that refer to the cycle may be written meanwhile. Status and stage are read with it, the large columns when
+    they are asked for.
 
     Raises:
         Cycle.DoesNotExist: there is no such cycle.
     """
-    return Cycle.objects.select_for_update().only("pk", "status", "stage", "errors").get(pk=cycle_id)
+    return Cycle.objects.select_for_update(no_key=True).only("pk", "status", "stage").get(pk=cycle_id)
 
 
 def locked_order(order_id: UUID, *, with_strategy: bool = False) -> Order:

@@ -193,6 +193,7 @@ def _end(cycle: Cycle, event: str, *, at: datetime, reason: str = "") -> bool:
         "lease_until": None,
         "reason": reason,
         "metrics": metrics,
+        "kept_errors": cycle.errors,
     }
     facts = metrics if event == "complete" else {"reason": reason}
     with transaction.atomic():

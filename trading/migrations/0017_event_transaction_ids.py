@@ -31,4 +31,11 @@ class Migration(migrations.Migration):
             model_name="event",
             index=models.Index(fields=["transaction_id", "position"], name="events_by_transaction"),
         ),
+        # In Python only: the column keeps its name, and is written once, when the cycle ends.
+        migrations.AlterField(
+            model_name="cycle",
+            name="errors",
+            field=models.JSONField(db_column="errors", default=list),
+        ),
+        migrations.RenameField(model_name="cycle", old_name="errors", new_name="kept_errors"),
     ]

@@ -1,14 +1,19 @@
 """Cycles."""
 
 import uuid
+from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import Func, Q, Value
+from django.db.models import Func, OuterRef, Q, Value
+from django.db.models.functions import Cast
 from uuid6 import uuid7
 
 from trading.domain.statuses import OPEN_CYCLE, CycleStage, CycleStatus
+from trading.models.event import Event
 
 NUMBERS = "cycles_number"
+ERROR = "cycle.error"
 
 
 def _choices(words: type[CycleStatus] | type[CycleStage]) -> list[tuple[str, str]]:
@@ -20,9 +25,20 @@ class CycleQuerySet(models.QuerySet["Cycle"]):
         """Return the cycles that have not ended (one at most)."""
         return self.filter(status__in=OPEN_CYCLE)
 
+    def with_errors(self) -> "CycleQuerySet":
+        """Bring the errors of each along, for what lists cycles: one query instead of one for each."""
+        said = Event.objects.filter(
+            aggregate_type="cycle",
+            aggregate_id=Cast(OuterRef("pk"), models.CharField()),
+            type=ERROR,
+        )
+        return self.annotate(said_errors=ArraySubquery(said.order_by("sequence").values("payload")))
+
 
 class Cycle(models.Model):
-    """One run of the line; ``symbols`` is its universe, ``errors`` what went wrong on the way.
+    """One run of the line; ``symbols`` is its universe.
+
+    ``kept_errors`` are its errors as they were at its end, for whoever reads the table; ours come from the events.
 
     ``universe`` says why these symbols (domain/universe_record.py); empty where a person named them.
     ``market_time`` is the broker's clock at the start, by which look-back windows go.
@@ -51,7 +67,7 @@ class Cycle(models.Model):
     universe = models.JSONField(default=dict)
     market_time = models.DateTimeField(null=True)
     reason = models.CharField(max_length=500, blank=True)
-    errors = models.JSONField(default=list)
+    kept_errors = models.JSONField(default=list, db_column="errors")
     headlines = models.JSONField(default=list)
     metrics = models.JSONField(default=dict)
     started_at = models.DateTimeField()
@@ -95,6 +111,18 @@ class Cycle(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cycle_type} {self.started_at:%Y-%m-%d %H:%M:%S} {self.status}"
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """What went wrong on the way, oldest first; each has operation, type, message, symbol and at.
+
+        Read from the events each time, unless ``with_errors`` brought them along.
+        """
+        said: list[dict[str, Any]] | None = self.__dict__.get("said_errors")
+        if said is None:
+            events = Event.objects.filter(aggregate_type="cycle", aggregate_id=str(self.pk), type=ERROR)
+            said = list(events.order_by("sequence").values_list("payload", flat=True))
+        return said
 
     @property
     def is_open(self) -> bool:

@@ -28,7 +28,7 @@ _SYMBOL_OF_DECISION = {"symbol": "decision__symbol"}
 
 def cycles(filters: Filters) -> QuerySet[Cycle]:
     """Return cycles by status and type."""
-    return Cycle.objects.filter(**filters).defer("universe", "headlines")
+    return Cycle.objects.filter(**filters).with_errors().defer("universe", "headlines", "kept_errors")
 
 
 def orders(filters: Filters) -> QuerySet[Order]:

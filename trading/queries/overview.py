@@ -197,7 +197,7 @@ def overview() -> Overview:
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     account = money()
     positions = tuple(Position.objects.order_by("-market_value", "symbol"))
-    recent = list(Cycle.objects.order_by("-started_at", "-id")[:CYCLES_SEARCHED])
+    recent = list(Cycle.objects.with_errors().order_by("-started_at", "-id")[:CYCLES_SEARCHED])
     lines = [_line(cycle, now) for cycle in recent]
     trading = [line for line in lines if line.cycle.cycle_type != Cycle.Type.MAINTENANCE]
     return Overview(

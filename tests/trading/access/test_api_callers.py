@@ -1,14 +1,23 @@
 """Who calls and what they may, asked in statements of our own: the same answers as Django's."""
 
 import pytest
+from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import Permission, User
+from pytest_django import Settings
 
+from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_user
-from trading.access.api_callers import may, user_of_token
+from trading.access.api_callers import ANSWERED_HERE, may, user_of_token
 from trading.access.api_tokens import issue_token
 
-pytestmark = pytest.mark.usefixtures("prepared")
+pytestmark = pytest.mark.usefixtures("groups")
 GRANTED = "set_mode"
+
+
+@pytest.fixture
+def groups(db: None) -> None:
+    """The groups and what a first start adds."""
+    seed()
 
 
 def granted() -> User:
@@ -41,6 +50,27 @@ def test_permissions_are_as_django_says(make: object) -> None:
     assert {name: may(user, name) for name in names} == {
         name: as_django_says.has_perm(name) for name in names
     }
+
+
+class Generous(BaseBackend):
+    """A backend that lets everybody set the mode, and knows nothing else."""
+
+    def has_perm(self, user_obj: User, perm: str, obj: object = None) -> bool:
+        """Return whether it is about the mode."""
+        return perm == "trading.set_mode"
+
+
+@pytest.mark.parametrize(
+    "backends", [[f"{__name__}.Generous"], [*ANSWERED_HERE, f"{__name__}.Generous"]], ids=["alone", "second"]
+)
+def test_other_backends_are_asked_where_they_are_configured(backends: list[str], settings: Settings) -> None:
+    user = make_user(group="viewer")
+    assert not may(user, "trading.set_mode")
+
+    settings.AUTHENTICATION_BACKENDS = backends
+
+    assert may(user, "trading.set_mode")
+    assert may(user, "trading.view_order") == (len(backends) == 2)
 
 
 def test_token_is_its_users_and_no_other_is_anybodys() -> None:

@@ -41,7 +41,10 @@ class CycleSerializer(RowSerializer):
 
     class Meta:
         model = Cycle
-        fields = [*columns_of(Cycle, "universe", "headlines", "lease_until", "number"), "is_paused_by_person"]
+        fields = [
+            "errors" if name == "kept_errors" else name
+            for name in columns_of(Cycle, "universe", "headlines", "lease_until", "number")
+        ] + ["is_paused_by_person"]
 
     def paused_by_person(self, cycle: Cycle) -> bool:
         """Return whether only a person resumes it."""
