@@ -27,7 +27,7 @@ MICRO = 1_000_000
 LONGEST_PAUSE_SECONDS = (
     900.0  # a Retry-After of days is a mistake, and must not switch a provider off for days
 )
-PAUSE_UNLESS_TOLD_SECONDS = 1.0
+PAUSE_UNLESS_REPORTED_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.25
 REDIS_TIMEOUT_SECONDS = 0.5
 REDIS_AWAY_SECONDS = 1.0
@@ -219,7 +219,7 @@ def _pause(report: Report) -> float:
     """Return for how many seconds the provider wants no request: what it said, or a little where it did not."""
     reported = report.retry_after_seconds
     if reported is None:
-        reported = PAUSE_UNLESS_TOLD_SECONDS if report.outcome is RequestOutcome.LIMITED else 0.0
+        reported = PAUSE_UNLESS_REPORTED_SECONDS if report.outcome is RequestOutcome.LIMITED else 0.0
     return min(reported, LONGEST_PAUSE_SECONDS)
 
 

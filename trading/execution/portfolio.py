@@ -103,7 +103,7 @@ def sync_portfolio(
         raise
     if store_truth(truth, cycle_id, world=providers.world):
         truth = replace(truth, is_stored=True)
-        clock_watch.market_told(truth.clock.now, may_jump=providers.simulated)
+        clock_watch.note_market_clock(truth.clock.now, may_jump=providers.simulated)
         watchdog.after_sync(truth.account)
     return truth
 

@@ -90,7 +90,7 @@ def look() -> tuple[Step, ...]:
     return _watch.look()
 
 
-def market_told(now: datetime, *, may_jump: bool) -> Step | None:
+def note_market_clock(now: datetime, *, may_jump: bool) -> Step | None:
     """Compare the broker's clock with what it reported to this process last, up to five minutes ago; tell a step.
 
     Call outside a transaction that may roll back.

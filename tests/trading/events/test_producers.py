@@ -84,7 +84,7 @@ def ways_of_an_order(account: Outside) -> None:
 
 def ways_of_a_clock() -> None:
     for seconds in (0, 60):
-        clock_watch.market_told(timezone.now() - timedelta(seconds=seconds), may_jump=True)
+        clock_watch.note_market_clock(timezone.now() - timedelta(seconds=seconds), may_jump=True)
 
 
 def ways_of_a_sender() -> None:

@@ -206,13 +206,13 @@ def test_step_becomes_one_notice_one_line_of_doctor_and_one_count(clocks: Clocks
 def test_market_time_that_jumps_is_told_once(by: float, may_jump: bool, steps: int) -> None:
     make_agent()
     now = datetime.now(UTC)
-    clock_watch.market_told(now, may_jump=may_jump)
+    clock_watch.note_market_clock(now, may_jump=may_jump)
 
-    clock_watch.market_told(now + timedelta(seconds=by), may_jump=may_jump)
-    clock_watch.market_told(now + timedelta(seconds=by + 0.1), may_jump=may_jump)
+    clock_watch.note_market_clock(now + timedelta(seconds=by), may_jump=may_jump)
+    clock_watch.note_market_clock(now + timedelta(seconds=by + 0.1), may_jump=may_jump)
     clock_watch.forget()  # another process, which is told the same
-    clock_watch.market_told(now, may_jump=may_jump)
-    clock_watch.market_told(now + timedelta(seconds=by), may_jump=may_jump)
+    clock_watch.note_market_clock(now, may_jump=may_jump)
+    clock_watch.note_market_clock(now + timedelta(seconds=by), may_jump=may_jump)
 
     assert [clock for clock, _ in told()] == ["market"] * steps
 
@@ -220,7 +220,7 @@ def test_market_time_that_jumps_is_told_once(by: float, may_jump: bool, steps: i
 @pytest.mark.django_db
 def test_syncs_watch_the_brokers_clock(account: Outside) -> None:
     sync_portfolio(None)
-    clock_watch.market_told(ago(seconds=-10), may_jump=True)  # the venue's market lies in the past
+    clock_watch.note_market_clock(ago(seconds=-10), may_jump=True)  # the venue's market lies in the past
 
     sync_portfolio(None)
 
