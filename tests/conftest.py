@@ -12,6 +12,8 @@ from django.db import connection
 
 from connectors import departure
 from connectors.throttle.shared import PREFIX
+from tests import emptying
+from tests.seeding import seed_again
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.market import clock_watch
@@ -33,6 +35,12 @@ class QuickPBKDF2(hashers.PBKDF2PasswordHasher):
 def unknown_clocks() -> None:
     """Let each test begin as a new process: another one's venue may have told another market time."""
     clock_watch.forget()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_emptying() -> None:
+    """Let a test in real transactions leave only what it wrote to be deleted."""
+    emptying.install()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,6 +74,12 @@ def venue(venue_process: VenueProcess) -> Iterator[VenueProcess]:
     yield venue_process
     venue_process.clear_faults()
     address.unlink()
+
+
+@pytest.fixture
+def prepared(db: None) -> None:
+    """Settings, limits, groups and the first operator, as the first start leaves them."""
+    seed_again()
 
 
 def forget_throttles() -> None:
