@@ -29,10 +29,10 @@ test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a p
 	@./.ci/chromium
 	@$(WITHOUT_REAL_MARKETS); \
 	status=0; \
-	rm -rf .coverage; mkdir .coverage; \
+	rm -rf .coverage .flaky; mkdir .coverage; \
 	export PYTHONWARNINGS="ignore:Unable to activate pytest branch coverage"; \
 	TEST_COVERAGE_FOLDER="$(CURDIR)/.coverage" $(PYTHON_IN_VENV) -m slipcover --json --out .coverage/suite.json \
-		-m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
+		-m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --again .flaky $(ARGS) || status=$$?; \
 	$(PYTHON_IN_VENV) -m tests.coverage_summary .coverage $(if $(strip $(ARGS)),--no-minimum) || status=1; \
 	exit $$status
 

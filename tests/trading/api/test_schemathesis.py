@@ -20,6 +20,8 @@ from tests.venue_process import VenueProcess
 from trading.access.api_tokens import issue_token
 from trading.core.settings import set_runtime_setting
 
+pytestmark = pytest.mark.system
+
 OFFICER = "risk officer"
 USERS = ("", "viewer", "operator", OFFICER)
 # All checks but these: text that fits a schema need not name anything (a cursor, a symbol), and nothing is made

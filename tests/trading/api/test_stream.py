@@ -28,6 +28,8 @@ from trading.api.views import stream
 from trading.models import Event
 from trading.queries.event_stream import Place, events_after, newest_place
 
+pytestmark = pytest.mark.system
+
 NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 
 
