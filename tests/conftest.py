@@ -9,6 +9,8 @@ import redis
 from django.conf import settings
 from django.contrib.auth import hashers
 from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from connectors import departure
 from connectors.throttle.shared import PREFIX
@@ -17,6 +19,10 @@ from tests.seeding import seed_again
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.market import clock_watch
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

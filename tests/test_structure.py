@@ -6,6 +6,7 @@ import re
 import pytest
 from django.apps import apps
 from django.db import models
+from hypothesis import HealthCheck, settings
 
 from tests.paths import ROOT
 
@@ -49,6 +50,18 @@ def test_modules_of_whole_systems_are_marked() -> None:
     ]
 
     assert unmarked == []
+
+
+def test_hypothesis_judges_no_time() -> None:
+    deadlines = {
+        word
+        for file in (ROOT / "tests").rglob("*.py")
+        for word in re.findall(r"\bdeadline=([\w.]+)", file.read_text())
+    }
+
+    assert settings.default.deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check
+    assert deadlines == {"None"}
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)

@@ -73,7 +73,7 @@ def run(server: Server, folder: Path, *options: str, ids: dict[str, str] | None 
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", str(FILE)),
             *("--url", f"{server.url}/api", "--max-examples", str(EXAMPLES), "--generation-deterministic"),
-            *("--no-color", "--continue-on-failure", *options),
+            *("--no-color", "--continue-on-failure", "--suppress-health-check=too_slow", *options),
         ],
         cwd=folder,
         capture_output=True,
