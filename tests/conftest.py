@@ -11,6 +11,7 @@ from django.contrib.auth import hashers
 from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from pytest_django.plugin import DjangoDbBlocker
 
 from connectors import departure
 from connectors.throttle.shared import PREFIX
@@ -41,6 +42,15 @@ class QuickPBKDF2(hashers.PBKDF2PasswordHasher):
 def unknown_clocks() -> None:
     """Let each test begin as a new process: another one's venue may have told another market time."""
     clock_watch.forget()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Let no commit in the tests' database wait for the disk: its server is never killed, a test's own may be."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        name = connection.ops.quote_name(connection.settings_dict["NAME"])
+        cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit TO off")
+        connection.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

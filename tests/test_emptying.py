@@ -52,3 +52,9 @@ def test_permissions_and_content_types_stay() -> None:
 
 def test_every_transactional_test_is_emptied_this_way() -> None:
     assert TransactionTestCase._fixture_teardown is emptying._empty_all
+
+
+def test_commits_do_not_wait_for_the_disk() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        assert cursor.fetchone() == ("off",)
