@@ -2,7 +2,7 @@
 
 PORT ?= 8000
 ARGS ?=
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 PYTHON_IN_VENV := .venv/bin/python
 
 # A demo or a test must never meet a real account, whatever the shell has set.
@@ -24,15 +24,16 @@ demo: install  ## run everything on the local venue (PORT=8000, VENUE_DATA=folde
 	@echo "Demo: simulated trading on the local venue, in autonomous mode. No real account is used; Ctrl-C stops everything."
 	@$(WITHOUT_REAL_MARKETS); ORCHESTRATOR_MODE=autonomous exec $(PYTHON_IN_VENV) manage.py up --port "$(PORT)"
 
-# Files with few tests start whole systems, which mostly wait: in their own order they do not all come last.
+# Files with few tests start whole systems, which mostly wait: in their own order they do not all come last, and more
+# processes than cores use the time. One marked `system` that fails is run again, alone; .flaky keeps what it wrote.
 test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a part, TEST_PROCESSES=0 one process)
 	@./.ci/chromium
 	@$(WITHOUT_REAL_MARKETS); \
 	status=0; \
-	rm -rf .coverage; mkdir .coverage; \
+	rm -rf .coverage .flaky; mkdir .coverage; \
 	export PYTHONWARNINGS="ignore:Unable to activate pytest branch coverage"; \
 	TEST_COVERAGE_FOLDER="$(CURDIR)/.coverage" $(PYTHON_IN_VENV) -m slipcover --json --out .coverage/suite.json \
-		-m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
+		-m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --again .flaky $(ARGS) || status=$$?; \
 	$(PYTHON_IN_VENV) -m tests.coverage_summary .coverage $(if $(strip $(ARGS)),--no-minimum) || status=1; \
 	exit $$status
 

@@ -9,12 +9,21 @@ import redis
 from django.conf import settings
 from django.contrib.auth import hashers
 from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from pytest_django.plugin import DjangoDbBlocker
 
 from connectors import departure
 from connectors.throttle.shared import PREFIX
+from tests import emptying
+from tests.seeding import seed_again
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.market import clock_watch
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +42,21 @@ class QuickPBKDF2(hashers.PBKDF2PasswordHasher):
 def unknown_clocks() -> None:
     """Let each test begin as a new process: another one's venue may have told another market time."""
     clock_watch.forget()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Let no commit in the tests' database wait for the disk: its server is never killed, a test's own may be."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        name = connection.ops.quote_name(connection.settings_dict["NAME"])
+        cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit TO off")
+        connection.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_emptying() -> None:
+    """Let a test in real transactions leave only what it wrote to be deleted."""
+    emptying.install()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,6 +97,12 @@ def venue(venue_process: VenueProcess) -> Iterator[VenueProcess]:
     yield venue_process
     venue_process.clear_faults()
     address.unlink()
+
+
+@pytest.fixture
+def prepared(db: None) -> None:
+    """Settings, limits, groups and the first operator, as the first start leaves them."""
+    seed_again()
 
 
 def forget_throttles() -> None:

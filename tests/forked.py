@@ -10,7 +10,9 @@ import functools
 import multiprocessing
 import os
 import runpy
+import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -26,9 +28,38 @@ def start(
         log: where stdout and stderr are appended.
         is_loaded: False where it matters who loads which library, and when.
     """
+    return _start(argv, env, (log, log), is_loaded)
+
+
+def run(
+    argv: Sequence[str], *, env: Mapping[str, str], seconds: float, is_loaded: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of this Python to its end; return its exit code and what it wrote, as ``subprocess.run`` does.
+
+    Args:
+        is_loaded: as for ``start``.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end within ``seconds``; it is killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="ran-") as folder:
+        stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
+        process = _start(argv, env, (stdout, stderr), is_loaded)
+        process.join(seconds)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(argv, seconds, stdout.read_bytes(), stderr.read_bytes())
+        return subprocess.CompletedProcess(argv, process.exitcode, stdout.read_text(), stderr.read_text())
+
+
+def _start(
+    argv: Sequence[str], env: Mapping[str, str], outputs: tuple[Path, Path], is_loaded: bool
+) -> ForkServerProcess:
     assert argv[0] == sys.executable
-    task = (tuple(argv), dict(env), log, is_loaded)
-    process = _context().Process(target=_become, args=task, daemon=True)
+    process = _context().Process(
+        target=_become, args=(tuple(argv), dict(env), outputs, is_loaded), daemon=True
+    )
     process.start()
     return process
 
@@ -40,16 +71,16 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _become(argv: tuple[str, ...], env: dict[str, str], log: Path, is_loaded: bool) -> None:
+def _become(argv: tuple[str, ...], env: dict[str, str], outputs: tuple[Path, Path], is_loaded: bool) -> None:
     os.setsid()
     os.environ.clear()
     os.environ.update(env)
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    for stream in (sys.stdout, sys.stderr):
+    for stream, output in zip((sys.stdout, sys.stderr), outputs, strict=True):
         stream.flush()
+        descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
         stream.reconfigure(line_buffering=True)
-    os.close(descriptor)
     if not is_loaded:
         os.execve(argv[0], argv, env)  # noqa: S606 - our own program
     arguments = argv[1:]

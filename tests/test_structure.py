@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.db import models
+from hypothesis import HealthCheck, settings
 
 from risk.services import locks
 from tests.paths import ROOT
 
 ROOMS = ("orchestrator_project", "trading", "risk", "ai", "connectors")
+STARTS_SYSTEMS = re.compile(
+    r"^from (playwright|tests\.forked|tests\.chaos|tests\.e2e(?!\.system import environment$)"
+    r"|tests\.trading\.(admin\.browser|api\.server|events\.processes))",
+    re.MULTILINE,
+)
 OURS = [model for model in apps.get_models() if model._meta.app_label in ("trading", "risk", "ai")]
 
 
@@ -35,6 +41,29 @@ def test_one_function_posts_orders() -> None:
     callers = {file for file in _callers_of("submit_order") if not file.startswith("connectors/venue/")}
 
     assert callers == {"trading/orders/submission.py"}
+
+
+def test_modules_of_whole_systems_are_marked() -> None:
+    """Who starts a system or a browser says so, wherever it stands; others are not run a second time."""
+    unmarked = [
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if STARTS_SYSTEMS.search(text := file.read_text()) and "pytest.mark.system" not in text
+    ]
+
+    assert unmarked == []
+
+
+def test_hypothesis_judges_no_time() -> None:
+    deadlines = {
+        word
+        for file in (ROOT / "tests").rglob("*.py")
+        for word in re.findall(r"\bdeadline=([\w.]+)", file.read_text())
+    }
+
+    assert settings.default.deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check
+    assert deadlines == {"None"}
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.db_table)

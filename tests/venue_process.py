@@ -171,6 +171,6 @@ class VenueProcess:
         return dict(self.get("/venue/state"))
 
     def requests(self, **wanted: str) -> list[dict[str, Any]]:
-        """Return the log of requests, by ``method``, ``path`` or ``client_order_id``."""
+        """Return the log of requests, by ``method``, ``path`` or ``client_order_id``; ``after`` the first so many."""
         query = urllib.parse.urlencode(wanted)
         return list(self.get(f"/venue/requests?{query}"))

@@ -48,15 +48,7 @@ def seed() -> str | None:
         AgentStatus.objects.get_or_create(
             pk=1, defaults={"mode": django_settings.ENVIRONMENT.orchestrator_mode}
         )
-        for spec in SETTINGS.values():
-            RuntimeSetting.objects.get_or_create(
-                name=spec.name,
-                defaults={"value": str(spec.default), "unit": spec.unit, "description": spec.description},
-            )
-            told_otherwise = RuntimeSetting.objects.filter(name=spec.name).exclude(
-                description=spec.description
-            )
-            told_otherwise.update(description=spec.description)  # what a setting does is the code's to say
+        _settings()
         if not RiskLimits.objects.exists():
             RiskLimits.objects.create(version=1, author=SEED_AUTHOR, note="defaults", **DEFAULT_LIMITS)
         if not Strategy.objects.exists():
@@ -74,6 +66,20 @@ def is_seeded() -> bool:
         and Strategy.objects.exists()
         and Group.objects.filter(name__in=GROUPS).count() == len(GROUPS)
     )
+
+
+def _settings() -> None:
+    """Add the settings that are missing, and describe each as the code does: two statements, however many."""
+    described = dict(RuntimeSetting.objects.values_list("name", "description"))
+    missing = [
+        RuntimeSetting(name=spec.name, value=str(spec.default), unit=spec.unit, description=spec.description)
+        for spec in SETTINGS.values()
+        if spec.name not in described
+    ]
+    RuntimeSetting.objects.bulk_create(missing, ignore_conflicts=True)  # another start may be as far
+    for spec in SETTINGS.values():
+        if described.get(spec.name, spec.description) != spec.description:
+            RuntimeSetting.objects.filter(name=spec.name).update(description=spec.description)
 
 
 def _schedule() -> None:

@@ -27,7 +27,6 @@ from orchestrator_project.runtime.processes import process_specs
 from orchestrator_project.runtime.supervisor import ProcessSpec
 from tests import forked
 from tests.chaos.stepping import BROKER, DATABASE, MACHINE, SteppedClock, clocks
-from tests.paths import ROOT
 from tests.ports import free_port
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -200,14 +199,11 @@ class Arena:
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a management command as an operator would."""
-        return subprocess.run(
+        return forked.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
             env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=600,  # a busy machine starts a command in a minute
-            check=False,
+            seconds=600,  # a busy machine starts a command in a minute
+            is_loaded=self._clock is None,
         )
 
     def flush_queue(self) -> None:

@@ -32,7 +32,7 @@ from trading.models import AIDecision, Cycle, MarketSnapshot, Order
 from trading.orders.submission import submit_order
 from trading.safety import kill_switch
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 WISHES = 8
 MANY = ("ALSQ", "ALEQ", "ALFQ", "ALHQ", "BRSZ", "BREZ", "COSQ", "COEQ")
 

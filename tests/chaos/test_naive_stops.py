@@ -22,7 +22,7 @@ from tests.trading.outside import Outside
 from tests.waiting import wait_until
 from trading.safety import kill_switch
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize(("side", "twice"), [("buy", "doubled"), ("sell", "sold twice")])

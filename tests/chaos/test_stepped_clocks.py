@@ -21,6 +21,7 @@ from tests.chaos.storm import NEVER_MIND
 from tests.waiting import wait_until
 
 pytestmark = [
+    pytest.mark.system,
     pytest.mark.timeout(60_000),
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "clocks can be stepped"),
 ]

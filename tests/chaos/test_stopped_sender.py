@@ -39,7 +39,7 @@ from trading.execution import decision_execution
 from trading.execution.portfolio import sync_portfolio
 from trading.models import Order, Saga
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60_000)]
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True), pytest.mark.timeout(60_000)]
 CONCLUDED = (OrderStatus.FAILED, OrderStatus.EXPIRED, OrderStatus.CANCELED, OrderStatus.REJECTED)
 BATCH = {True: 10, False: 10}  # senders at once
 HELD = Decimal(3)

@@ -28,7 +28,7 @@ from tests.chaos.stopping import Stops, stops, wait_stopped
 from tests.e2e.system import environment
 from tests.trading.outside import Outside
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60_000)]
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True), pytest.mark.timeout(60_000)]
 ENGAGE_SECONDS = 12.0
 FLATTEN_SECONDS = 20.0
 CONFIRM_SECONDS = 15.0  # a command that also sells waits this much longer for the broker's word

@@ -28,7 +28,7 @@ from trading.orders.attempts import Attempt, SwitchEngagedError
 from trading.orders.submission import REQUEST_LEASE, post_order
 from trading.safety import kill_switch
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1_200)]
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1_200)]
 SUBMITTERS = 8
 AFTERWARDS_SECONDS = 0.06  # how long submitters go on trying against the engaged switch
 BROKER_SECONDS = {True: 10.0, False: 2.0}  # the order timeout in force: the default when there is time for it

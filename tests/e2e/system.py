@@ -18,7 +18,6 @@ from django.db import connection
 
 from orchestrator_project.runtime.processes import process_specs
 from tests import forked
-from tests.paths import ROOT
 from tests.waiting import wait_until
 
 WITHOUT = frozenset({"beat", "web", "relay", "consumer"})  # a test starts its cycles itself
@@ -156,15 +155,7 @@ def held(statement: str) -> Iterator[None]:
 
 def manage(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run a management command as a user would, on the test's database."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    return forked.run([sys.executable, "manage.py", *arguments], env=environment(), seconds=timeout)
 
 
 def run_cycle_json(*arguments: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from trading.cycle.cycles import start_cycle
 from trading.domain.statuses import CycleStage, CycleStatus
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Event, MarketSnapshot, Mode, Order, Saga
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 BROKER = r"^(GET|POST|DELETE) /v2/(account|clock|positions|orders)"
 STOCK_PRICES = "GET /v2/stocks/snapshots"
 CHAT = "POST /ai/v1/chat/completions"

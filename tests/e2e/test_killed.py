@@ -22,7 +22,7 @@ from trading.domain.statuses import CycleStage, OrderStatus
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Order
 from trading.tasks import launch
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 WHOLE, CHILD = "whole", "child"
 both = pytest.mark.parametrize("victim", [WHOLE, CHILD])
 

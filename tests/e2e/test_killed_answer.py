@@ -26,7 +26,7 @@ from trading.domain.statuses import DecisionStatus
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AIDecision, Approval, Order
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

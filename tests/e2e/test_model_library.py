@@ -11,7 +11,7 @@ from tests.waiting import wait_until
 
 TRACE = "_tiktoken"  # a compiled library that litellm brings and nobody else loads
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 
 @pytest.fixture

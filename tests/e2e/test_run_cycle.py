@@ -7,7 +7,7 @@ from tests.e2e.truth import assert_books_agree, wait_for_rest
 from tests.venue_process import VenueProcess
 from trading.models import AIDecision, Cycle, MarketSnapshot, Trade
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 # The broker allows 200 requests a minute, and a first cycle fills up to 15 positions.
 SETTING_UP, REQUESTS_AN_ORDER = 40, 12
 

@@ -29,7 +29,7 @@ from trading.core.settings import CYCLE_SCHEDULE
 from trading.cycle.cycles import start_cycle
 from trading.models import Asset, Cycle, Saga
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 KEY = "sk-test-0f-the-model-and-nobody-else"
 SHAPE = {"timestamp", "level", "logger", "process", "pid", "event"}
 

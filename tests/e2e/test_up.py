@@ -22,7 +22,10 @@ from tests.paths import ROOT
 from tests.ports import free_port
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)  # each waits for several starts, with deadlines of their own
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(600),
+]  # each waits for several starts, with deadlines of their own
 # A busy machine takes several times what an idle one does: a start that is refused 20 s, a stop 3 s.
 REFUSAL_SECONDS = 200
 STOP_SECONDS = 60

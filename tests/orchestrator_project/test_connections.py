@@ -21,6 +21,8 @@ from orchestrator_project.runtime.ports import port_is_free
 from tests.paths import ROOT
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.system
+
 MOST_TRIES = 400
 
 

@@ -18,6 +18,8 @@ from tests.orchestrator_project.conftest import EngineUser
 from tests.orchestrator_project.runtime.supervisor.test_run import Up
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.system
+
 FULL = "the disk is full: free some space in {home}"
 
 

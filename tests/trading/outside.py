@@ -17,7 +17,7 @@ class Outside:
     def __init__(self, venue: VenueProcess) -> None:
         self.venue = venue
         self.sell_everything()
-        self._seen = len(venue.requests())
+        self._seen = venue.state_report()["requests"]
 
     def sell_everything(self) -> None:
         """Cancel every order and sell every position, as a stranger."""
@@ -64,4 +64,4 @@ class Outside:
 
     def requests(self) -> list[dict[str, Any]]:
         """Return all requests since the test began."""
-        return self.venue.requests()[self._seen :]
+        return self.venue.requests(after=str(self._seen))

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from itertools import islice
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -120,13 +121,19 @@ async def delete_fault(request: web.Request) -> web.Response:
 
 @routes.get("/venue/requests")
 async def get_requests(request: web.Request) -> web.Response:
-    """The last requests of the outside, oldest first; by ``method``, ``path`` and ``client_order_id``."""
+    """The last requests of the outside, oldest first; by ``method``, ``path`` and ``client_order_id``.
+
+    ``after``: how many of the oldest to leave out.
+    """
+    after = request.query.get("after", "0")
+    if not after.isdecimal():
+        return web.json_response({"error": f"after: expected a count, was {after!r}"}, status=400)
     wanted = {
         name: request.query[name] for name in ("method", "path", "client_order_id") if name in request.query
     }
     found = [
         entry
-        for entry in venue_of(request).requests
+        for entry in islice(venue_of(request).requests, int(after), None)
         if all(entry[name] == value for name, value in wanted.items())
     ]
     return web.json_response(found)

@@ -287,6 +287,16 @@ def test_the_log_says_when_a_request_came_by_the_clock_that_never_steps(
     assert entry["order"] == {"symbol": STOCK, "side": "buy", "qty": "3"}
 
 
+def test_the_log_begins_after_as_many_as_one_has_seen(venue: VenueProcess, client: Client) -> None:
+    client.get("/v2/account")
+    seen = venue.state_report()["requests"]
+    client.post_order(STOCK, qty="3", client_order_id="logged-after")
+
+    assert [entry["client_order_id"] for entry in venue.requests(after=str(seen))] == ["logged-after"]
+    assert venue.requests(after=str(seen + 1)) == []
+    assert "expected a count" in client.send("GET", "/venue/requests?after=-1").text
+
+
 def test_real_rate_limit_counts_trading_and_data_apart() -> None:
     with VenueProcess(rate_limit=5) as venue:
         client = Client(venue.url)

@@ -15,6 +15,8 @@ from tests.orchestrator_project.web.tls_proxy import OWN_ADDRESS, tls_server
 from tests.paths import ROOT
 from tests.trading.api.server import running_server
 
+pytestmark = pytest.mark.system
+
 PASSWORD = "correct horse"
 
 

@@ -5,18 +5,11 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_agent, make_user
 from tests.trading.outside import Outside
 from tests.venue_process import VenueProcess
 
 GROUPS = ("viewer", "operator", "risk officer")
-
-
-@pytest.fixture
-def prepared(db: None) -> None:
-    """Seed settings, limits, groups and the first operator."""
-    seed()
 
 
 @pytest.fixture

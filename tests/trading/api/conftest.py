@@ -5,19 +5,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from rest_framework.test import APIClient
 
-from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_user
 from tests.trading.api.server import Server, running_server
 from trading.access.api_tokens import issue_token
 
 GROUPS = ("viewer", "operator", "risk officer")
 Api = Callable[[str], APIClient]
-
-
-@pytest.fixture
-def prepared(db: None) -> None:
-    """Seed settings, limits, groups and the first operator."""
-    seed()
 
 
 @pytest.fixture

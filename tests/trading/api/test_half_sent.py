@@ -32,6 +32,8 @@ from tests.waiting import wait_until
 from trading.access.api_tokens import issue_token
 from trading.api.media import LARGEST_BODY
 
+pytestmark = pytest.mark.system
+
 PASSWORD = "a long pass phrase"
 
 

@@ -20,6 +20,8 @@ from tests.venue_process import VenueProcess
 from trading.access.api_tokens import issue_token
 from trading.core.settings import set_runtime_setting
 
+pytestmark = pytest.mark.system
+
 OFFICER = "risk officer"
 USERS = ("", "viewer", "operator", OFFICER)
 # All checks but these: text that fits a schema need not name anything (a cursor, a symbol), and nothing is made
@@ -71,7 +73,7 @@ def run(server: Server, folder: Path, *options: str, ids: dict[str, str] | None 
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", str(FILE)),
             *("--url", f"{server.url}/api", "--max-examples", str(EXAMPLES), "--generation-deterministic"),
-            *("--no-color", "--continue-on-failure", *options),
+            *("--no-color", "--continue-on-failure", "--suppress-health-check=too_slow", *options),
         ],
         cwd=folder,
         capture_output=True,

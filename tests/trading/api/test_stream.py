@@ -31,6 +31,8 @@ from trading.events.outbox import forget_foreign_numbers
 from trading.models import Event
 from trading.queries.event_stream import Place, events_after, newest_place, place_of
 
+pytestmark = pytest.mark.system
+
 NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 
 

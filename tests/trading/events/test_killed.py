@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 from trading.events.subscriptions import QUEUE, TOPICS
 from trading.models import Event, ParkedEvent, TradeProposal
 
-pytestmark = pytest.mark.timeout(3_000)
+pytestmark = [pytest.mark.system, pytest.mark.timeout(3_000)]
 VICTIMS = ("relay", "recorder", "consumer")
 Effects = list[tuple[str, str, int]]
 

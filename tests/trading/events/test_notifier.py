@@ -59,6 +59,7 @@ def publish(*proposals: dict[str, object]) -> None:
             bus.publish(each)
 
 
+@pytest.mark.system
 def test_killed_between_send_and_commit_it_tells_once_more_and_no_more(
     consumer: Processes, service: ProviderServer
 ) -> None:
@@ -93,6 +94,7 @@ def test_killed_between_send_and_commit_it_tells_once_more_and_no_more(
     assert "t0ken-path" not in consumer.log("consumer")
 
 
+@pytest.mark.system
 def test_service_that_hangs_does_not_delay_a_proposal(consumer: Processes, service: ProviderServer) -> None:
     make_asset("AAPL")
     make_strategy(name="Outside")

@@ -209,6 +209,7 @@ def test_queue_on_redis_that_nobody_reads_is_bounded(
     assert [event["id"] for event in read_all(events_url)] == ["2", "3", "4"]
 
 
+@pytest.mark.system
 def test_relay_waits_for_a_transport_that_is_away_and_goes_on(processes: Processes) -> None:
     away = Processes(processes._folder, "redis://127.0.0.1:1/0")
     pk = write_event("a")
@@ -229,6 +230,7 @@ def test_relay_waits_for_a_transport_that_is_away_and_goes_on(processes: Process
     )
 
 
+@pytest.mark.system
 @pytest.mark.django_db(transaction=True)
 def test_the_documents_consumer_runs(events_url: str, settings: Any, tmp_path: Path) -> None:
     settings.EVENTS_URL = events_url

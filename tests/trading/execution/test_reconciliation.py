@@ -9,6 +9,7 @@ from connectors.errors import UnavailableError
 from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_order, make_position
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
+from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
 from tests.trading.scenes import ago, change, events_of
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting

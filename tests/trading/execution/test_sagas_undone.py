@@ -8,6 +8,7 @@ from orchestrator_project.runtime.event_lines import line_of
 from risk.models import KillSwitch, RiskReservation
 from risk.services import switch
 from tests.trading.outside import STOCK, Outside
+from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
 from tests.trading.scenes import (
     advanced_to_its_end,
     ago,

@@ -138,6 +138,7 @@ def prepared(transactional_db: None, venue: VenueProcess) -> None:
     refresh_assets()
 
 
+@pytest.mark.system
 def test_a_running_system_is_ok_and_a_dead_analyst_is_missed(prepared: None, tmp_path: Path) -> None:
     system = System(tmp_path)
     system.start()

@@ -29,6 +29,8 @@ from tests.orchestrator_project.conftest import EngineUser, running_engines, sta
 from tests.paths import ROOT
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.system
+
 Join = Callable[[Path], EngineUser]
 
 

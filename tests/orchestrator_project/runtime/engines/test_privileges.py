@@ -26,7 +26,7 @@ from tests.orchestrator_project.runtime.engines.test_join import query
 from tests.paths import ROOT
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change users")
+pytestmark = [pytest.mark.system, pytest.mark.skipif(os.geteuid() != 0, reason="only root may change users")]
 NOBODY = pwd.getpwnam("nobody")
 
 

@@ -18,6 +18,8 @@ from orchestrator_project.runtime.supervisor.logs import RotatingLog
 from tests.paths import ROOT
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.system
+
 
 class Up:
     """A supervisor in a process of its own, in a process group of its own."""

@@ -18,6 +18,8 @@ from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.models import AIDecision, Approval, Order
 
+pytestmark = pytest.mark.system
+
 Enter = Callable[[str], Page]
 
 

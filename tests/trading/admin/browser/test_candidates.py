@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.factories import make_asset, make_candidate, make_cycle
@@ -9,6 +10,8 @@ from trading.domain.universe import Candidate, Reason, select_universe
 from trading.domain.universe_record import record_of
 from trading.market.universe import LONG_AGO
 from trading.models import UniverseCandidate
+
+pytestmark = pytest.mark.system
 
 Enter = Callable[[str], Page]
 

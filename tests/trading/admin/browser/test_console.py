@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
@@ -19,6 +20,8 @@ from tests.factories import (
 )
 from trading.core.modes import current_mode
 from trading.models import AIDecision
+
+pytestmark = pytest.mark.system
 
 Enter = Callable[[str], Page]
 

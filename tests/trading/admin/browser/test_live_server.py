@@ -8,6 +8,8 @@ import requests
 
 from tests.trading.admin.browser.conftest import running_live_server
 
+pytestmark = pytest.mark.system
+
 
 def test_server_answers_before_it_ends_what_nobody_waits_for() -> None:
     """The dashboard of a closed page was still being read when the tables were emptied: a deadlock, in CI."""

@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
+pytestmark = pytest.mark.system
+
 PATHS = [
     "/admin/",
     "/admin/risk/killswitch/",
