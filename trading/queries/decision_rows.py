@@ -11,11 +11,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from risk.domain.numbers import ZERO
 from trading.core.prepared_statements import Prepared
 from trading.domain.order_ids import Purpose
 from trading.domain.timeline import ApprovalFacts, ExitFacts, GateFacts, OrderFacts, TimelineFacts
-
-ZERO = Decimal(0)
 
 
 class DecisionRow(NamedTuple):

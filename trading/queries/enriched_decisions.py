@@ -10,10 +10,10 @@ from django.db import connection
 
 from trading.domain.stage_keys import KEYS
 from trading.queries.decision_rows import DecisionRow, rows_before, rows_of
-from trading.queries.keyset import Order, Page, Position, page_of
+from trading.queries.keyset import ListOrder, ListPage, PageStart, page_of
 from trading.queries.stage_words import noted, word_of
 
-NEWEST_FIRST = Order(("decision_created_at", "decision_id"))
+NEWEST_FIRST = ListOrder(("decision_created_at", "decision_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ CONDITIONS = {
 
 
 def decision_page(
-    wanted: DecisionFilter = ANY, *, position: Position | None = None, limit: int
-) -> Page[DecisionRow]:
+    wanted: DecisionFilter = ANY, *, position: PageStart | None = None, limit: int
+) -> ListPage[DecisionRow]:
     """Return the page at ``position``, the newest where there is none: its keys, then what is linked to them."""
     if wanted == ANY and (position is None or not position.backwards):  # what most ask for: in one statement
         rows = rows_before(position.key if position else None, limit + 1)
@@ -66,7 +66,7 @@ def decision_page(
 
 
 def keys_statement(
-    wanted: DecisionFilter, *, position: Position | None, limit: int, but: Sequence[UUID] = ()
+    wanted: DecisionFilter, *, position: PageStart | None, limit: int, but: Sequence[UUID] = ()
 ) -> tuple[str, list[Any]]:
     """Return the statement of a page's keys and one more: for each word of the stages the front of its index, merged.
 
@@ -91,7 +91,7 @@ def keys_statement(
     return merged, [value for word in words for value in (*values, word)]
 
 
-def _by_stage(wanted: DecisionFilter, position: Position | None, limit: int) -> list[DecisionRow]:
+def _by_stage(wanted: DecisionFilter, position: PageStart | None, limit: int) -> list[DecisionRow]:
     """Return a page's rows and one more by stored words, and by words read anew where the stored ones may be old."""
     doubtful = noted()
     rows = _rows(*keys_statement(wanted, position=position, limit=limit, but=doubtful))
@@ -110,7 +110,7 @@ def _rows(statement: str, values: Sequence[Any]) -> list[DecisionRow]:
         return rows_of([key for key, _ in cursor.fetchall()])
 
 
-def _conditions(wanted: DecisionFilter, position: Position | None) -> tuple[list[str], list[Any]]:
+def _conditions(wanted: DecisionFilter, position: PageStart | None) -> tuple[list[str], list[Any]]:
     found = [(text, getattr(wanted, name)) for name, text in CONDITIONS.items()]
     conditions = [text for text, value in found if value is not None]
     values = [value for _, value in found if value is not None]
@@ -120,7 +120,7 @@ def _conditions(wanted: DecisionFilter, position: Position | None) -> tuple[list
     return conditions, values
 
 
-def _front(position: Position | None, limit: str = "") -> str:
+def _front(position: PageStart | None, limit: str = "") -> str:
     way = "ASC" if position is not None and position.backwards else "DESC"
     return f"ORDER BY created_at {way}, id {way} {limit}"
 

@@ -82,9 +82,3 @@ def _beyond(columns: Sequence[str], key: Sequence[Any], lookup: str) -> Q:
         return Q(**{f"{name}__{lookup}": value})
     further = _beyond([name for name, _ in rest], [value for _, value in rest], lookup)
     return Q(**{f"{name}__{lookup}e": value}) & (Q(**{f"{name}__{lookup}": value}) | further)
-
-
-# The names enriched_decisions.py still imports.
-Order = ListOrder
-Page = ListPage
-Position = PageStart

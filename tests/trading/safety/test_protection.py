@@ -49,7 +49,7 @@ def test_two_stops_protect_together() -> None:
     ids=lambda stop: next(iter(stop)),
 )
 def test_stop_that_leaves_some_of_a_position_does_not_protect_it(stop: dict[str, Any]) -> None:
-    """Lesson 37."""
+    """docs/lessons.md#lesson-37."""
     make_position("AAPL", quantity=Decimal(10))
     make_stop(**stop)
 
