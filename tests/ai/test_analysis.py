@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ai import gateway
 from ai.analysis import AnalysisResult, AnalysisSettings
 from ai.domain.prompt import PROMPT_VERSION, read_facts
 from ai.domain.types import AnalysisQuestion, HoldReason
@@ -22,12 +21,6 @@ from tests.ai.factories import analyse, make_question
 SYMBOLS = tuple(f"S{number}" for number in range(6))
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _litellm_loaded() -> None:
-    """Load once, so that no test's deadline pays for the import."""
-    gateway.load()
 
 
 def run(

@@ -26,12 +26,6 @@ from tests.ai.factories import make_question
 from tests.waiting import wait_until
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _litellm_loaded() -> None:
-    """Load once, so that no test's time limit pays for the import."""
-    gateway.load()
-
-
 def ask(server: ChatServer, name: str, *, timeout_seconds: float = 20.0, **overrides: Any) -> Completion:
     arguments = {"schema": response_format(), "api_base": server.api_base, "api_key": API_KEY, **overrides}
     messages = render_messages(make_question("AAPL"))

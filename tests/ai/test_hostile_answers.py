@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from ai import gateway
 from ai.analysis import AnalysisSettings
 from ai.models import ModelCall
 from ai.results import AnalysisResult
@@ -19,11 +18,6 @@ ROW = re.compile(r"^\| ([^|]+) \| (\w+) \| (\w+) \| (\w+) \| (yes|no) \|$", re.M
 TABLE = {name: tuple(rest) for name, *rest in ROW.findall(DOCUMENT.read_text())}
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _litellm_loaded() -> None:
-    gateway.load()
 
 
 @pytest.fixture(scope="module")

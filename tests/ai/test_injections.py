@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ai import gateway
 from ai.analysis import AnalysisSettings
 from ai.domain.prompt import MAX_HEADLINE_CHARACTERS, read_facts, render_messages
 from ai.domain.types import Action, AnalysisQuestion, Proposal
@@ -33,11 +32,6 @@ MOST = Decimal(3000)  # 3 % of 100,000 USD
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _litellm_loaded() -> None:
-    gateway.load()
 
 
 @pytest.fixture(scope="module")

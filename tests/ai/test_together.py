@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ai import gateway
 from ai.analysis import AnalysisSettings, Assignment
 from ai.domain.types import HoldReason
 from ai.results import AnalysisResult
@@ -15,11 +14,6 @@ from tests.ai.chat_server import API_KEY, ChatServer, decide_all, envelope
 from tests.ai.factories import make_question
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _litellm_loaded() -> None:
-    gateway.load()
 
 
 def run(

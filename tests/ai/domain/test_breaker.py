@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from ai import gateway
 from ai.analysis import AnalysisSettings
 from ai.domain.breaker import COOL_DOWN, LONGEST_RETRY_AFTER, Admission, Breaker
 from ai.domain.types import HoldReason
@@ -19,11 +18,6 @@ from tests.ai.factories import analyse, make_question
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SYMBOLS = tuple(f"S{number}" for number in range(6))
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _litellm_loaded() -> None:
-    gateway.load()
 
 
 def broken(*, failures: int = 3) -> Breaker:

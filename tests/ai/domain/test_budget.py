@@ -25,11 +25,6 @@ MINI = "openai/gpt-4o-mini"
 USD = st.decimals(min_value=0, max_value=10, places=4)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _litellm_loaded() -> None:
-    gateway.load()
-
-
 def run(
     server: ChatServer, *models: str, cycle_id: uuid.UUID | None = None, **settings: Any
 ) -> AnalysisResult:
