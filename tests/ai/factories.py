@@ -1,16 +1,24 @@
 """Smallest valid questions and facts, to be overridden where a test cares."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from ai.domain.indicators import Indicators
 from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, SymbolFacts
+from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 
 AS_OF = datetime(2020, 10, 15, 13, 31, tzinfo=UTC)
+
+
+def calls_overlap() -> bool:
+    """Whether there was a moment at which all recorded calls were under way: none waited for another's end."""
+    calls = list(ModelCall.objects.all())
+    ends = [call.started_at + timedelta(milliseconds=call.latency_ms) for call in calls]
+    return bool(calls) and max(call.started_at for call in calls) < min(ends)
 
 
 def make_indicators(**overrides: float) -> Indicators:

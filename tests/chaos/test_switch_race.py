@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True), pytes
 SUBMITTERS = 8
 AFTERWARDS_SECONDS = 0.06  # how long submitters go on trying against the engaged switch
 BROKER_SECONDS = {True: 10.0, False: 2.0}  # the order timeout in force: the default when there is time for it
-OVERHEAD_SECONDS = 10.0  # of a crowded machine, over what the broker takes
+OVERHEAD_SECONDS = 60.0  # of a crowded machine, over what the broker takes
 
 
 @dataclass(slots=True)
