@@ -10,9 +10,11 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Add the switch that writes."""
         parser.add_argument("--write", action="store_true", help="write docs/architecture.md")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Print the picture, or write it."""
         try:
             made = rooms.rendered(rooms.read_arrows())
             document = rooms.updated(rooms.FILE.read_text(), made) if options["write"] else ""

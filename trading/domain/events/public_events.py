@@ -15,6 +15,8 @@ from trading.domain.clocks import Clock
 from trading.domain.events.fields import Field, FieldKind
 from trading.domain.statuses import DecisionStatus, OrderStatus
 
+COUNTS, DECIMAL, INTEGER = FieldKind.COUNTS, FieldKind.DECIMAL, FieldKind.INTEGER
+NUMBER, TIME, TRUTH = FieldKind.NUMBER, FieldKind.TIME, FieldKind.TRUTH
 URN = "urn:trading-orchestrator"
 SEQUENCE_DIGITS = 10
 LATE = "late_fill"
@@ -76,23 +78,15 @@ _ORDER = (
     Field("purpose", "entry, exit, flatten, external, …", "purpose"),
     _SYMBOL,
     Field("side", "buy or sell", "side", words=("buy", "sell")),
-    Field(
-        "quantity",
-        "base units; null where only the broker knows",
-        "quantity",
-        FieldKind.DECIMAL,
-        optional=True,
-    ),
+    Field("quantity", "base units; null where only the broker knows", "quantity", DECIMAL, optional=True),
 )
 _STATUS = Field("status", "the order's status now", "to", words=tuple(s.value for s in OrderStatus))
-_FILLED = Field(
-    "filledQuantity", "base units filled so far", "filled_quantity", FieldKind.DECIMAL, optional=True
-)
-_PRICE = Field("averagePrice", "USD per base unit", "average_price", FieldKind.DECIMAL, optional=True)
+_FILLED = Field("filledQuantity", "base units filled so far", "filled_quantity", DECIMAL, optional=True)
+_PRICE = Field("averagePrice", "USD per base unit", "average_price", DECIMAL, optional=True)
 _POSITION = (
     _SYMBOL,
-    Field("quantityBefore", "base units before", "from", FieldKind.DECIMAL),
-    Field("quantity", "base units now", "to", FieldKind.DECIMAL),
+    Field("quantityBefore", "base units before", "from", DECIMAL),
+    Field("quantity", "base units now", "to", DECIMAL),
 )
 
 _SPECS = (
@@ -104,7 +98,7 @@ _SPECS = (
             Field("cycleType", "what it does", "cycle_type", words=("analysis", "execution", "maintenance")),
             Field("trigger", "what started it", "trigger"),
             Field("mode", "the mode in force", "mode", words=("autonomous", "semi_auto", "manual")),
-            Field("symbolCount", "how many symbols it looks at", "symbol_count", FieldKind.INTEGER),
+            Field("symbolCount", "how many symbols it looks at", "symbol_count", INTEGER),
         ),
     ),
     EventSpec(
@@ -112,12 +106,12 @@ _SPECS = (
         "A cycle has done its work.",
         (
             _CYCLE,
-            Field("decisionsCount", "decisions", "decisions_count", FieldKind.INTEGER),
-            Field("ordersCount", "orders", "orders_count", FieldKind.INTEGER),
-            Field("tradesCount", "trades booked by its end", "trades_count", FieldKind.INTEGER),
-            Field("durationSeconds", "how long it took", "duration_seconds", FieldKind.NUMBER),
-            Field("decisionsByStatus", "decisions by status", "decisions_by_status", FieldKind.COUNTS),
-            Field("skipped", "untraded decisions by reason", "skipped", FieldKind.COUNTS),
+            Field("decisionsCount", "decisions", "decisions_count", INTEGER),
+            Field("ordersCount", "orders", "orders_count", INTEGER),
+            Field("tradesCount", "trades booked by its end", "trades_count", INTEGER),
+            Field("durationSeconds", "how long it took", "duration_seconds", NUMBER),
+            Field("decisionsByStatus", "decisions by status", "decisions_by_status", COUNTS),
+            Field("skipped", "untraded decisions by reason", "skipped", COUNTS),
         ),
     ),
     EventSpec("orchestrator.cycle.paused", "A cycle waits for the broker.", (_CYCLE, _REASON)),
@@ -127,7 +121,7 @@ _SPECS = (
         (
             _CYCLE,
             Field("stage", "where it goes on", "stage"),
-            Field("pausedSeconds", "how long it waited", "paused_seconds", FieldKind.NUMBER),
+            Field("pausedSeconds", "how long it waited", "paused_seconds", NUMBER),
         ),
     ),
     EventSpec("orchestrator.cycle.failed", "A cycle could not do its work.", (_CYCLE, _REASON)),
@@ -145,7 +139,7 @@ _SPECS = (
             _SYMBOL,
             _FILLED,
             _PRICE,
-            Field("lateFill", "it filled after the saga had ended", LATE, FieldKind.TRUTH),
+            Field("lateFill", "it filled after the saga had ended", LATE, TRUTH),
         ),
     ),
     EventSpec(
@@ -163,12 +157,12 @@ _SPECS = (
         "A decision was stored: by a model, the built-in analyst, or an external decision service.",
         (
             *_DECISION,
-            Field("confidence", "from 0 to 1, inclusive", "confidence", FieldKind.NUMBER),
+            Field("confidence", "from 0 to 1, inclusive", "confidence", NUMBER),
             Field("reasoning", "why, in the model's words", "reasoning"),
             Field("strategy", "the strategy's name", "strategy"),
-            Field("strategyVersion", "its version", "strategy_version", FieldKind.INTEGER, optional=True),
+            Field("strategyVersion", "its version", "strategy_version", INTEGER, optional=True),
             Field("model", "who decided", "model", optional=True),
-            Field("price", "USD per base unit, as it was seen", "price", FieldKind.DECIMAL, optional=True),
+            Field("price", "USD per base unit, as it was seen", "price", DECIMAL, optional=True),
             Field(
                 "status",
                 "pending: it wants to trade; else it does not, and the reason says why",
@@ -187,7 +181,7 @@ _SPECS = (
             Field("toModel", "the model asked instead; null: none is left", "to_model", optional=True),
             Field("cause", "why, as a stable word", "cause"),
             Field("detail", "why, in a sentence", "detail"),
-            Field("batches", "how many calls it was about", "batches", FieldKind.INTEGER),
+            Field("batches", "how many calls it was about", "batches", INTEGER),
         ),
     ),
     EventSpec(
@@ -218,16 +212,16 @@ _SPECS = (
         "risk.kill-switch.sender-fenced",
         "A process that did not end its request in time lost its database session, and with it the right to send.",
         (
-            Field("pid", "its backend at the database", "pid", FieldKind.INTEGER),
+            Field("pid", "its backend at the database", "pid", INTEGER),
             Field("application", "the process, as it calls itself at the database", "application"),
-            Field("heldSeconds", "how long it had held the switch's lock", "held_seconds", FieldKind.NUMBER),
+            Field("heldSeconds", "how long it had held the switch's lock", "held_seconds", NUMBER),
             Field("clientOrderId", "the order it was sending", "client_order_id", optional=True),
         ),
     ),
     EventSpec(
         "risk.safe-mode.entered",
         "No model answered several analyses in a row: exits only, until one does.",
-        (_REASON, Field("failures", "how many analyses in a row", "failures", FieldKind.INTEGER)),
+        (_REASON, Field("failures", "how many analyses in a row", "failures", INTEGER)),
     ),
     EventSpec("risk.safe-mode.left", "A model answered, or a person ended it.", (_ACTOR, _REASON)),
     EventSpec(
@@ -238,19 +232,19 @@ _SPECS = (
             Field("scope", "account: it is so; order: it was prevented", "scope", words=("account", "order")),
             Field("symbol", "the order's symbol", "symbol", optional=True),
             Field("decisionId", "the denied decision", "decision_id", optional=True),
-            Field("value", "percent, or positions", "value", FieldKind.DECIMAL, optional=True),
-            Field("limitValue", "what is allowed", "limit_value", FieldKind.DECIMAL, optional=True),
+            Field("value", "percent, or positions", "value", DECIMAL, optional=True),
+            Field("limitValue", "what is allowed", "limit_value", DECIMAL, optional=True),
         ),
     ),
     EventSpec(
         "approval.requested",
         "A decision waits for a person's word.",
-        (*_DECISION, Field("expiresAt", "until when", "expires_at", FieldKind.TIME)),
+        (*_DECISION, Field("expiresAt", "until when", "expires_at", TIME)),
     ),
     EventSpec(
         "approval.granted",
         "A person approved a decision; the gate judges it at the price of now.",
-        (*_DECISION, _ACTOR, Field("price", "USD per base unit", "price", FieldKind.DECIMAL)),
+        (*_DECISION, _ACTOR, Field("price", "USD per base unit", "price", DECIMAL)),
     ),
     EventSpec("approval.rejected", "A person rejected a decision.", (*_DECISION, _ACTOR, _REASON)),
     EventSpec("approval.expired", "Nobody answered in time.", _DECISION),
@@ -259,9 +253,9 @@ _SPECS = (
         "A clock jumped against time that only passes; what was read before is not used.",
         (
             Field("clock", "whose", "clock", words=tuple(clock.value for clock in Clock)),
-            Field("bySeconds", "by how much, below zero where it went back", "by_seconds", FieldKind.NUMBER),
-            Field("before", "what it would have shown", "before", FieldKind.TIME),
-            Field("after", "what it showed", "after", FieldKind.TIME),
+            Field("bySeconds", "by how much, below zero where it went back", "by_seconds", NUMBER),
+            Field("before", "what it would have shown", "before", TIME),
+            Field("after", "what it showed", "after", TIME),
             Field("machine", "the machine that noticed", "machine"),
         ),
     ),
@@ -270,7 +264,7 @@ _SPECS = (
     EventSpec(
         "orchestrator.sync.overdue",
         "The account has not been read for two intervals, not by the sweeper either: nobody watches its loss.",
-        (_REASON, Field("seconds", "for how long", "seconds", FieldKind.NUMBER)),
+        (_REASON, Field("seconds", "for how long", "seconds", NUMBER)),
     ),
     EventSpec("orchestrator.sync.recovered", "The account is read again.", (_REASON,)),
     EventSpec(
@@ -279,14 +273,14 @@ _SPECS = (
         (
             _REASON,
             Field("lock", "its name: switch, book, row of a table, transaction, …", "lock"),
-            Field("seconds", "for how long", "seconds", FieldKind.NUMBER),
+            Field("seconds", "for how long", "seconds", NUMBER),
         ),
     ),
     EventSpec("orchestrator.lock.freed", "No lock is held or waited for too long any more.", (_REASON,)),
     EventSpec(
         "orchestrator.disk.low",
         "The disk of the state folder is nearly full.",
-        (_REASON, Field("freeMegabytes", "what is left", "free_megabytes", FieldKind.INTEGER)),
+        (_REASON, Field("freeMegabytes", "what is left", "free_megabytes", INTEGER)),
     ),
     EventSpec("orchestrator.disk.recovered", "The disk of the state folder has room again.", (_REASON,)),
 )
