@@ -78,6 +78,7 @@ def by_name(model: type[Model]) -> str:
 
 
 def test_every_table_of_our_rooms_has_a_page() -> None:
+    admin.autodiscover()  # as the URLs do at the first request
     ours = {m for m in admin.site._registry if m._meta.app_label in ("trading", "risk", "ai")}
     tables = {m for m in apps.get_models() if m._meta.app_label in ("trading", "risk", "ai")}
 
