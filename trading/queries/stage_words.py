@@ -3,7 +3,8 @@
 1. Triggers on the tables that the timeline is read from note which decision, or which symbol's exits, a change
    concerns (``StageChange``), in the change's own transaction. No writer has to call anything.
 2. ``catch_up`` takes the notes, computes the words anew by the timeline's own rules, and deletes the notes. The
-   sweeper does it each round; one process at a time, so that an older reading never overwrites a newer.
+   sweeper does it each round; one process at a time, so that an older reading never overwrites a newer. A decision
+   that somebody holds (a process may be stopped) is not waited for: its notes stay for the next round.
 3. Until then a stored word may be old. Who filters by it reads the noted decisions' words anew (``noted``), so that
    what is shown is exact at any moment, and only slower while the sweeper is away.
 """
@@ -46,7 +47,7 @@ def catch_up(*, batch: int = BATCH) -> int:
     taken = 0
     while found := _take(batch):
         taken += found
-        if found < batch:
+        if found < batch:  # no more, or somebody holds the rest
             break
     return taken
 
@@ -74,10 +75,20 @@ def _take(batch: int) -> int:
             return 0
         notes = list(StageChange.objects.order_by("pk").values_list("pk", "decision_id", "symbol")[:batch])
         # The decisions first: one whose exit is open only now is among those that wait for it.
-        restamp({decision_id for _, decision_id, _ in notes if decision_id is not None})
-        restamp(_waiting_for_exit({symbol for _, _, symbol in notes if symbol}))
-        StageChange.objects.filter(pk__in=[pk for pk, _, _ in notes]).delete()
-    return len(notes)
+        held = _restamp_free({decision_id for _, decision_id, _ in notes if decision_id is not None})
+        held |= _restamp_free(_waiting_for_exit({symbol for _, _, symbol in notes if symbol}))
+        symbols = set(AIDecision.objects.filter(pk__in=held).values_list("symbol", flat=True))
+        done = [pk for pk, decision_id, symbol in notes if decision_id not in held and symbol not in symbols]
+        StageChange.objects.filter(pk__in=done).delete()
+    return len(done)
+
+
+def _restamp_free(decision_ids: Collection[UUID]) -> set[UUID]:
+    """Store the words of those decisions that nobody holds; return the others."""
+    rows = AIDecision.objects.filter(pk__in=decision_ids)
+    free = set(rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+    restamp(free)
+    return set(rows.exclude(pk__in=free).values_list("pk", flat=True))
 
 
 def _alone() -> bool:

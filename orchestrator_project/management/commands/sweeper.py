@@ -53,6 +53,7 @@ class Command(BaseCommand):
                 if time.monotonic() >= count_at:
                     count_at = time.monotonic() + COUNT_SECONDS
                     _count()
+                _keep_stages()
             except (DatabaseError, InterfaceError) as error:
                 log.critical(
                     "database_unreachable",
@@ -77,7 +78,6 @@ class Command(BaseCommand):
         end_overdue()
         watchdog.patrol()
         lookout.look()
-        stage_words.catch_up()
         now = time.monotonic()
         found = find_work()
         for work in found:
@@ -107,6 +107,14 @@ def _count() -> None:
         count_new()
     except (DatabaseError, InterfaceError) as error:
         log.warning("metrics_not_counted", error_type=type(error).__name__, error=str(error).strip())
+
+
+def _keep_stages() -> None:
+    """Take the notes of changed stages, last of all: pages are exact without it, and only slower."""
+    try:
+        stage_words.catch_up()
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("stages_not_kept", error_type=type(error).__name__, error=str(error).strip())
 
 
 def _revive(work: Work) -> None:

@@ -286,6 +286,25 @@ def test_one_process_at_a_time_takes_the_notes() -> None:
     assert words() == {"buy": "cccccp"}
 
 
+@pytest.mark.django_db(transaction=True)
+def test_decision_that_somebody_holds_is_not_waited_for() -> None:
+    """Whoever holds it may be stopped; the notes of its symbol's exits stay with its own."""
+    held, other = bought(), bought("BTC/USD")
+    stage_words.catch_up()
+    factories.make_position("BTC/USD")
+    factories.make_event(aggregate_type="position", aggregate_id="AAPL", type="position.closed")
+
+    with transaction.atomic():
+        AIDecision.objects.select_for_update().get(pk=held)
+        with beside(stage_words.catch_up) as taking:
+            taken = taking.result(60)
+
+    assert taken == 1
+    assert stage_words.noted() == [held]
+    assert wrong_stages() == {}
+    assert AIDecision.objects.get(pk=other).stages == "cccccp"
+
+
 @pytest.mark.django_db
 def test_notes_stay_until_their_words_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever dies in between leaves them to the next."""
