@@ -5,13 +5,33 @@ state (hash). A request is scored ahead of time, by the end of its lease, until 
 count it at any moment between, so its slot is free again one window after the answer, not after the start.
 """
 
-ADMIT = """
+# Where the server's clock has stepped back since, all that was stored by it moves with it: a pause of a second must not
+# last for hours. A step of less than a second may as well be the work of two servers of one service.
+NOW = """
+local function text(number) return string.format('%.0f', number) end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
+local behind = (tonumber(redis.call('HGET', KEYS[2], 'seen_at')) or 0) - now
+if behind > 1000000 then
+  for _, name in ipairs({'open_until', 'probe_until', 'paused_until', 'reset_at'}) do
+    local stored = tonumber(redis.call('HGET', KEYS[2], name))
+    if stored then redis.call('HSET', KEYS[2], name, text(stored - behind)) end
+  end
+  local entries = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+  for place = 1, #entries, 2 do
+    redis.call('ZADD', KEYS[1], text(tonumber(entries[place + 1]) - behind), entries[place])
+  end
+end
+redis.call('HSET', KEYS[2], 'seen_at', text(now))
+redis.call('PEXPIRE', KEYS[2], 86400000)
+"""
+
+ADMIT = (
+    NOW
+    + """
 local limit, reserve, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local priority, member, lease = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 local for_switch = tonumber(ARGV[7])
-local function text(number) return string.format('%.0f', number) end
 
 local s = redis.call('HMGET', KEYS[2], 'open_until', 'probe_until', 'paused_until', 'remaining', 'reset_at')
 local open_until, probe_until, paused_until = tonumber(s[1]), tonumber(s[2]) or 0, tonumber(s[3]) or 0
@@ -39,14 +59,14 @@ redis.call('PEXPIRE', KEYS[1], math.ceil((window + lease) / 1000))
 if open_until and priority == 0 then redis.call('HSET', KEYS[2], 'probe_until', text(now + lease)) end
 return {'ok', '0'}
 """
+)
 
-CLOSE = """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
+CLOSE = (
+    NOW
+    + """
 local member, outcome, detail = ARGV[1], ARGV[2], ARGV[3]
 local pause, remaining, reset_at = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local threshold, open_for, window = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local function text(number) return string.format('%.0f', number) end
 
 if outcome == 'unsent' or outcome == 'withdrawn' then
   redis.call('ZREM', KEYS[1], member)
@@ -84,6 +104,6 @@ if remaining >= 0 and reset_at > now then
   end
   redis.call('HSET', KEYS[2], 'remaining', text(left), 'reset_at', text(reset_at))
 end
-redis.call('PEXPIRE', KEYS[2], 86400000)
 return 1
 """
+)

@@ -157,7 +157,11 @@ class SharedThrottle:
         now = seconds + micros / MICRO
         stored: dict[str, str] = {str(k): str(v) for k, v in self._client.hgetall(self._keys[1]).items()}
         used = self._client.zcount(self._keys[0], (now - self.limits.window_seconds) * MICRO, "+inf")
-        opened, paused = (float(stored.get(name, 0)) / MICRO for name in ("open_until", "paused_until"))
+        stepped_back = max(0.0, float(stored.get("seen_at", 0)) / MICRO - now)  # the next request heals it
+        opened, paused = (
+            float(stored[name]) / MICRO - stepped_back if name in stored else 0.0
+            for name in ("open_until", "paused_until")
+        )
         state, until = "ready", None
         if opened:
             state, until = ("open", opened) if opened > now else ("half-open", None)

@@ -170,7 +170,9 @@ class Monitors:
             GRACE_SECONDS,
         )
         return [
-            f"{pk} ({status}): began {start}, due {due}, ended {end}" for pk, status, start, due, end in late
+            f"{pk} ({status}): began {start}, due {due}, ended {end}"
+            for pk, status, start, due, end in late
+            if end is None or not self.spans_a_step(start, end)
         ]
 
     def orders_after(self, moment: float, until: float) -> list[str]:

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
@@ -306,3 +307,54 @@ def test_request_that_was_withdrawn_counts_for_nothing(client: "redis.Redis", id
     ask(door, report=Report(RequestOutcome.WITHDRAWN))
 
     assert (state(door).used, state(door).failures, state(door).state) == (0, 0, "ready")
+
+
+def step_back(client: "redis.Redis", door: SharedThrottle, seconds: int) -> None:
+    """Leave what is stored as it is after the server's clock has stepped back: all of it by the time before."""
+    by = seconds * 1_000_000
+    window, kept = door._keys
+    for name, value in client.hgetall(kept).items():
+        if name.endswith(("_until", "_at")):
+            client.hset(kept, name, int(float(value)) + by)
+    for member, score in client.zrange(window, 0, -1, withscores=True):
+        client.zadd(window, {member: score + by})
+
+
+@pytest.mark.parametrize("hours", [1, 4])
+def test_pause_is_no_longer_where_the_clock_stepped_back(
+    client: "redis.Redis", identity: str, hours: int
+) -> None:
+    """A pause of a second lasted for as long as the step, and orders and reads with it."""
+    door = throttle(client, identity)
+    ask(door, report=Report(RequestOutcome.LIMITED, retry_after_seconds=120))
+    step_back(client, door, hours * 3600)
+    until = state(door).until
+    assert until is None or until < datetime.now(UTC) + timedelta(seconds=180)
+
+    with pytest.raises(NoSlotError) as refused:
+        ask(door, ORDER)
+
+    assert 0 < refused.value.retry_after_seconds <= 120
+
+
+def test_used_up_limit_and_open_breaker_are_no_longer_where_the_clock_stepped_back(
+    client: "redis.Redis", identity: str
+) -> None:
+    door = throttle(client, identity, 2, window_seconds=3, breaker_failures=2, breaker_seconds=3)
+    ask(door, report=Report(RequestOutcome.FAILED))
+    ask(door, report=Report(RequestOutcome.FAILED))
+    step_back(client, door, 7200)
+
+    ask(door, patience=120)  # told at once where it takes longer
+
+
+def test_requests_before_a_step_back_still_count(client: "redis.Redis", identity: str) -> None:
+    door = throttle(client, identity, 2)
+    ask(door)
+    ask(door)
+    step_back(client, door, 85)
+
+    with pytest.raises(NoSlotError) as refused:
+        ask(door)
+
+    assert 0 < refused.value.retry_after_seconds <= 60
