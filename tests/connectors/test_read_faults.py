@@ -127,7 +127,8 @@ def test_failed_read_is_unavailable_and_in_time(server: ProviderServer, read: st
 
     assert monotonic() - started < 300
     assert caught.value.retry_after_seconds == (7 if fault == "too_many" else None)
-    assert len(server.seen) == 1, "a hidden retry"
+    # On a busy machine a short time may be over before the server has read the request.
+    assert len(server.seen) == 1 or (fault in SLOW and not server.seen), "a hidden retry"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 422])

@@ -68,5 +68,5 @@ def test_every_place_that_names_unprotected_positions_names_the_same() -> None:
     assert kill_switch.remaining().unprotected_positions == ["AAPL", "TSLA"]
     assert agent_status.switch_report()["unprotected_positions"] == ["AAPL", "TSLA"]
     assert agent_status.agent_report()["unprotected_positions"] == ["AAPL", "TSLA"]
-    assert overview.standing().unprotected == ("AAPL", "TSLA")
+    assert overview.agent_standing().unprotected == ("AAPL", "TSLA")
     assert readings["unprotected_positions"] == 2
