@@ -9,8 +9,9 @@ from pathlib import Path
 from django.conf import settings
 
 from connectors.base import BarSource, Broker, NewsSource, QuoteSource
-from connectors.throttle.shared import Limits, SharedThrottle, connect
+from connectors.throttle.shared import Limits, SharedThrottle
 from trading.core import settings as runtime_settings
+from trading.core.redis_client import redis_client
 from trading.errors import NotConfiguredError
 
 VENUE_KEY = "venue"
@@ -170,7 +171,7 @@ def _build(addresses: _Addresses, values: tuple[Decimal, ...]) -> Providers:
 
 def _throttles(addresses: _Addresses, chosen: dict[str, Decimal]) -> dict[str, SharedThrottle]:
     """Return one throttle per provider and key; the local venue's own limit counts where it is lower."""
-    client = connect(settings.REDIS_URL)
+    client = redis_client()
 
     def limit(name: str, own: int | None = None) -> int:
         stated = int(chosen[name])

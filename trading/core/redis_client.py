@@ -1,4 +1,4 @@
-"""The project's Redis for small counts that all processes share; whatever is lost with it costs nothing."""
+"""The project's Redis for what all processes count together; whatever is lost with it costs nothing."""
 
 from functools import lru_cache
 

@@ -29,25 +29,29 @@ def word_of(row: DecisionRow) -> str:
 
 
 def restamp(decision_ids: Collection[UUID]) -> int:
-    """Store the word that these decisions have now; return how many had another."""
-    changed: dict[str, list[UUID]] = {}
+    """Store the word that these decisions have now; return how many had another.
+
+    A word that was stored anew since this read it is newer, and stays.
+    """
+    changed: dict[tuple[str, str], list[UUID]] = {}
     for row in rows_of(decision_ids):
         if (word := word_of(row)) != row.decision_stages:
-            changed.setdefault(word, []).append(row.decision_id)
-    for word, ids in changed.items():
-        AIDecision.objects.filter(pk__in=ids).update(stages=word)
-    return sum(map(len, changed.values()))
+            changed.setdefault((row.decision_stages, word), []).append(row.decision_id)
+    return sum(
+        AIDecision.objects.filter(pk__in=ids, stages=before).update(stages=word)
+        for (before, word), ids in changed.items()
+    )
 
 
-def catch_up(*, batch: int = BATCH) -> int:
+def catch_up() -> int:
     """Bring the words up to all changes that are noted now; return how many notes were taken.
 
     Returns 0 at once where another process is at it.
     """
     taken = 0
-    while found := _take(batch):
+    while found := _take():
         taken += found
-        if found < batch:  # no more, or somebody holds the rest
+        if found < BATCH:  # no more, or somebody holds the rest
             break
     return taken
 
@@ -55,9 +59,9 @@ def catch_up(*, batch: int = BATCH) -> int:
 def noted() -> list[UUID]:
     """Return the decisions whose stored word may be old, the last changed ``MOST_NOTED`` at most."""
     notes = list(StageChange.objects.order_by("-pk").values_list("decision_id", "symbol")[:MOST_NOTED])
-    if not notes:
-        return []
-    return list(_concerned(notes))[:MOST_NOTED]
+    changed = dict.fromkeys(decision_id for decision_id, _ in notes if decision_id is not None)
+    waiting = dict.fromkeys(_waiting_for_exit({symbol for _, symbol in notes if symbol}))
+    return list(changed | waiting)[:MOST_NOTED]
 
 
 def stamp_unstamped() -> int:
@@ -69,11 +73,12 @@ def stamp_unstamped() -> int:
     return done
 
 
-def _take(batch: int) -> int:
+def _take() -> int:
+    """Take a batch of notes; return how many are done, 0 where another process is at it."""
     with transaction.atomic():
         if not _alone():
             return 0
-        notes = list(StageChange.objects.order_by("pk").values_list("pk", "decision_id", "symbol")[:batch])
+        notes = list(StageChange.objects.order_by("pk").values_list("pk", "decision_id", "symbol")[:BATCH])
         # The decisions first: one whose exit is open only now is among those that wait for it.
         held = _restamp_free({decision_id for _, decision_id, _ in notes if decision_id is not None})
         held |= _restamp_free(_waiting_for_exit({symbol for _, _, symbol in notes if symbol}))
@@ -104,9 +109,3 @@ def _waiting_for_exit(symbols: Collection[str]) -> list[UUID]:
         return []
     waiting = AIDecision.objects.filter(symbol__in=symbols, stages__in=EXIT_OPEN)
     return list(waiting.values_list("pk", flat=True))
-
-
-def _concerned(notes: Collection[tuple[UUID | None, str]]) -> dict[UUID, None]:
-    """Return the decisions that notes of ``(decision_id, symbol)`` concern, each once, in the notes' order."""
-    found = {decision_id: None for decision_id, _ in notes if decision_id is not None}
-    return found | dict.fromkeys(_waiting_for_exit({symbol for _, symbol in notes if symbol}))

@@ -1,7 +1,7 @@
 """One step of background work, done here and now, and what its failure means: wait, pause the cycle, or the log alone.
 
 Nothing is enqueued: what follows a step is the caller's to publish, or the sweeper's to find. Only a database that is
-away passes through, because the caller's transaction with the queue depends on it.
+away passes through: a task then has its message delivered again, and the sweeper waits.
 """
 
 from uuid import UUID

@@ -1,6 +1,7 @@
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -52,8 +53,8 @@ class Command(BaseCommand):
                 reconciled = reconciled or _reconciled()
                 if time.monotonic() >= count_at:
                     count_at = time.monotonic() + COUNT_SECONDS
-                    _count()
-                _keep_stages()
+                    _aside("metrics_not_counted", count_new)
+                _aside("stages_not_kept", stage_words.catch_up)
             except (DatabaseError, InterfaceError) as error:
                 log.critical(
                     "database_unreachable",
@@ -101,20 +102,12 @@ def _guard(stop: threading.Event, once: bool) -> None:
         connection.close()
 
 
-def _count() -> None:
-    """Count for /metrics; what fails there keeps nothing else from its turn, and is counted the next time."""
+def _aside(event: str, act: Callable[[], object]) -> None:
+    """Do what nothing of the round depends on; where it fails, the log says so, and the next round does it."""
     try:
-        count_new()
+        act()
     except (DatabaseError, InterfaceError) as error:
-        log.warning("metrics_not_counted", error_type=type(error).__name__, error=str(error).strip())
-
-
-def _keep_stages() -> None:
-    """Take the notes of changed stages, last of all: pages are exact without it, and only slower."""
-    try:
-        stage_words.catch_up()
-    except (DatabaseError, InterfaceError) as error:
-        log.warning("stages_not_kept", error_type=type(error).__name__, error=str(error).strip())
+        log.warning(event, error_type=type(error).__name__, error=str(error).strip())
 
 
 def _revive(work: Work) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import call_command
-from django.db import models, transaction
+from django.db import OperationalError, models, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -349,6 +349,35 @@ def test_pages_by_stage_are_exact_while_notes_wait() -> None:
     assert [row.decision_id for row in back.rows] == seen[2:4]
     closed = decision_page(DecisionFilter(stages=("cccccc",)), limit=9)
     assert [row.decision_id for row in closed.rows] == ids[2::-1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweeper_goes_on_where_the_notes_cannot_be_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> int:
+        raise OperationalError("lock timeout")
+
+    decision = bought()
+    monkeypatch.setattr(stage_words, "catch_up", fail)
+
+    call_command("sweeper", "--once")
+
+    assert "stages_not_kept" in caplog.text
+    assert "sweeper_round_failed" not in caplog.text
+    assert stage_words.noted() == [decision]
+
+
+@pytest.mark.django_db
+def test_word_that_was_stored_since_is_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    decision = bought()
+    read = rows_of([decision])
+    stage_words.catch_up()
+    AIDecision.objects.update(stages="cccccc")  # by one who read later
+    monkeypatch.setattr(stage_words, "rows_of", lambda _: read)
+
+    assert stage_words.restamp([decision]) == 0
+    assert AIDecision.objects.get().stages == "cccccc"
 
 
 @pytest.mark.django_db(transaction=True)
