@@ -5,7 +5,7 @@ Only what wants a person. What is alike is gathered under a topic, which is told
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -190,195 +190,178 @@ def _one_line(text: object) -> str:
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
 
 
-def _engaged(data: Data) -> Notice:
-    title = "kill switch engaged, all trading is stopped"
-    return Notice(
-        Topic.KILL_SWITCH,
-        title,
-        title,
-        _one_line(f"Engaged by {data['actor']}: {data['reason']}"),
-        "Look: `manage.py kill_switch status`, console /admin/risk/killswitch/. When the cause is gone:"
-        " `manage.py reconcile`, then `manage.py kill_switch release --reason …`.",
-        Severity.FAILURE,
-    )
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A notice but for the facts of its event.
+
+    Args:
+        line: names the facts that it quotes in braces, as ``{reason}``.
+        many: the title where there are several; none: the title says it of any number.
+    """
+
+    topic: Topic
+    title: str
+    line: str
+    advice: str
+    severity: Severity = Severity.WARNING
+    many: str = ""
+
+    def __call__(self, data: Data) -> Notice:
+        """Return the notice of an event with these facts."""
+        line = _one_line(self.line.format_map(data))
+        return Notice(self.topic, self.title, self.many or self.title, line, self.advice, self.severity)
 
 
-def _released(data: Data) -> Notice:
-    title = "kill switch released, trading goes on"
-    line = _one_line(f"Released by {data['actor']}: {data['reason']}")
-    return Notice(Topic.KILL_SWITCH, title, title, line, ALL_WELL, Severity.SUCCESS)
+_CYCLE_FAILED = _Words(
+    Topic.CYCLES,
+    "a cycle did not complete",
+    "Failed: {reason}",
+    "Look: `manage.py doctor`, console /admin/trading/cycle/. The next cycle starts by itself.",
+    many="{count} cycles did not complete",
+)
+_CYCLE_ABORTED = replace(_CYCLE_FAILED, line="Aborted: {reason}")
+_SAGA_FAILED = _Words(
+    Topic.SAGAS,
+    "an order could not be undone",
+    "Saga {sagaId}: {reason}{error}",
+    "Look at it at the broker and in the console /admin/trading/saga/, then `manage.py reconcile`."
+    " The kill switch is engaged until a person releases it.",
+    Severity.FAILURE,
+    "{count} orders could not be undone",
+)
+_APPROVAL = _Words(
+    Topic.APPROVALS,
+    "a decision waits for a person",
+    "{action} {symbol}, until {until}",
+    "Answer: console /admin/trading/approval/queue/. What nobody answers expires and is not traded.",
+    Severity.INFO,
+    "{count} decisions wait for a person",
+)
+_LIMIT = _Words(
+    Topic.LIMITS,
+    "the account is past a limit",
+    "{name}: {value}, allowed is {limitValue}",
+    "Look: console /admin/risk/risklimits/ and /admin/trading/position/; `manage.py kill_switch status`.",
+    Severity.FAILURE,
+    "the account is past limits ({count} times)",
+)
+_CLOCK_STEPPED = _Words(
+    Topic.CLOCK,
+    "the {clock}'s clock stepped {way}",
+    "By {by:+.1f} s, from {since:.19} to {until:.19} UTC, noticed on {machine}",
+    "Trading goes on by itself: what was read before is not used. See why it stepped (NTP, a suspended machine);"
+    " `manage.py doctor` compares the clocks, console /admin/trading/event/ has each step.",
+    many="clocks stepped {count} times",
+)
+_FENCED = _Words(
+    Topic.SENDERS,
+    "a process that did not end its request was cut off",
+    "{application} held the switch's lock for {heldSeconds:.0f} s{order}",
+    "Look at that order at the broker and in the console /admin/trading/order/, then `manage.py reconcile`."
+    " A process that is stopped goes on by itself; it can send nothing with what it held.",
+    many="{count} processes that did not end their requests were cut off",
+)
+
+
+def _saga_failed(data: Data) -> Notice:
+    return _SAGA_FAILED({**data, "error": f" ({data['error']})" if data.get("error") else ""})
 
 
 def _approval(data: Data) -> Notice:
-    until = datetime.fromisoformat(data["expiresAt"])
-    return Notice(
-        Topic.APPROVALS,
-        "a decision waits for a person",
-        "{count} decisions wait for a person",
-        _one_line(f"{data['action']} {data['symbol']}, until {_clock(until)}"),
-        "Answer: console /admin/trading/approval/queue/. What nobody answers expires and is not traded.",
-        Severity.INFO,
-    )
-
-
-def _cycle_failed(data: Data) -> Notice:
-    return _cycle(f"Failed: {data['reason']}")
+    return _APPROVAL({**data, "until": _clock(datetime.fromisoformat(data["expiresAt"]))})
 
 
 def _cycle_aborted(data: Data) -> Notice | None:
     reason = str(data["reason"])
     if reason == "kill_switch" or reason.startswith((*_BY_A_PERSON, CLOCK_STEPPED)):
         return None  # engaging and the step were told; what a person did he knows
-    return _cycle(f"Aborted: {reason}")
-
-
-def _cycle(line: str) -> Notice:
-    return Notice(
-        Topic.CYCLES,
-        "a cycle did not complete",
-        "{count} cycles did not complete",
-        _one_line(line),
-        "Look: `manage.py doctor`, console /admin/trading/cycle/. The next cycle starts by itself.",
-        Severity.WARNING,
-    )
-
-
-def _saga_failed(data: Data) -> Notice:
-    error = f" ({data['error']})" if data.get("error") else ""
-    return Notice(
-        Topic.SAGAS,
-        "an order could not be undone",
-        "{count} orders could not be undone",
-        _one_line(f"Saga {data['sagaId']}: {data['reason']}{error}"),
-        "Look at it at the broker and in the console /admin/trading/saga/, then `manage.py reconcile`."
-        " The kill switch is engaged until a person releases it.",
-        Severity.FAILURE,
-    )
+    return _CYCLE_ABORTED(data)
 
 
 def _limit(data: Data) -> Notice | None:
     if data["scope"] != "account":
         return None  # an order was prevented: the gate did its work
-    name = str(data["limit"]).removeprefix("max_").replace("_", " ")
-    return Notice(
-        Topic.LIMITS,
-        "the account is past a limit",
-        "the account is past limits ({count} times)",
-        _one_line(f"{name}: {data['value']}, allowed is {data['limitValue']}"),
-        "Look: console /admin/risk/risklimits/ and /admin/trading/position/; `manage.py kill_switch status`.",
-        Severity.FAILURE,
-    )
-
-
-def _safe_mode(data: Data) -> Notice:
-    return Notice(
-        Topic.SAFE_MODE,
-        "no model answers, exits only",
-        "no model answers, exits only ({count} times)",
-        _one_line(f"{data['failures']} analyses in a row had no answer"),
-        "Look: console /admin/ai/modelcall/ has each call's error, `manage.py doctor`. It ends by itself with the next"
-        " answer.",
-        Severity.WARNING,
-    )
+    return _LIMIT({**data, "name": str(data["limit"]).removeprefix("max_").replace("_", " ")})
 
 
 def _clock_stepped(data: Data) -> Notice:
     by = float(data["bySeconds"])
-    return Notice(
-        Topic.CLOCK,
-        f"the {data['clock']}'s clock stepped {'forward' if by > 0 else 'back'}",
-        "clocks stepped {count} times",
-        _one_line(
-            f"By {by:+.1f} s, from {data['before'][:19]} to {data['after'][:19]} UTC, noticed on {data['machine']}"
-        ),
-        "Trading goes on by itself: what was read before is not used. See why it stepped (NTP, a suspended machine);"
-        " `manage.py doctor` compares the clocks, console /admin/trading/event/ has each step.",
-        Severity.WARNING,
-    )
+    title = _CLOCK_STEPPED.title.format(clock=data["clock"], way="forward" if by > 0 else "back")
+    facts = {"by": by, "since": data["before"], "until": data["after"], "machine": data["machine"]}
+    return replace(_CLOCK_STEPPED(facts), title=title)
 
 
 def _fenced(data: Data) -> Notice:
     order = f", while it sent {data['clientOrderId']}" if data.get("clientOrderId") else ""
-    return Notice(
-        Topic.SENDERS,
-        "a process that did not end its request was cut off",
-        "{count} processes that did not end their requests were cut off",
-        _one_line(f"{data['application']} held the switch's lock for {data['heldSeconds']:.0f} s{order}"),
-        "Look at that order at the broker and in the console /admin/trading/order/, then `manage.py reconcile`."
-        " A process that is stopped goes on by itself; it can send nothing with what it held.",
-        Severity.WARNING,
-    )
-
-
-def _schedule(data: Data) -> Notice:
-    title = "no trading cycle starts by itself"
-    return Notice(
-        Topic.SCHEDULE,
-        title,
-        title,
-        _one_line(data["reason"]),
-        "Enable the schedule: console /admin/django_celery_beat/periodictask/, or `manage.py prepare` where it is"
-        " missing. Meanwhile the sweeper reads the account and watches its loss; nothing is decided, no exit either.",
-        Severity.WARNING,
-    )
-
-
-def _sync(data: Data) -> Notice:
-    title = "the account is not read, nobody watches its loss"
-    return Notice(
-        Topic.SYNC,
-        title,
-        title,
-        _one_line(data["reason"]),
-        "Look: `manage.py doctor` (broker, workers, locks). Is it our side: `manage.py kill_switch engage`, or the"
-        " console /admin/risk/killswitch/.",
-        Severity.FAILURE,
-    )
-
-
-def _lock(data: Data) -> Notice:
-    title = "a lock is held or waited for too long"
-    return Notice(
-        Topic.LOCKS,
-        title,
-        title + " ({count} times)",
-        _one_line(data["reason"]),
-        "Look: `manage.py doctor` says who holds it and who waits; is that process stopped or paused? Continue it or"
-        " end it. The kill switch works all the while: console /admin/risk/killswitch/.",
-        Severity.WARNING,
-    )
-
-
-def _disk(data: Data) -> Notice:
-    title = "the disk is nearly full"
-    return Notice(
-        Topic.DISK,
-        title,
-        title + " ({count} times)",
-        _one_line(data["reason"]),
-        "Free some space: when none is left PostgreSQL takes no writes and no order can leave. What grows is the"
-        " record: console /admin/trading/runtimesetting/, idle_cycles_kept.",
-        Severity.FAILURE,
-    )
+    return _FENCED({**data, "order": order})
 
 
 _BY_A_PERSON = ("stopped by ", "deadline, paused by ")  # cycle/cycle_control.py writes them
 _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
     {
-        "risk.kill-switch.engaged": _engaged,
-        "risk.kill-switch.released": _released,
+        "risk.kill-switch.engaged": _Words(
+            Topic.KILL_SWITCH,
+            "kill switch engaged, all trading is stopped",
+            "Engaged by {actor}: {reason}",
+            "Look: `manage.py kill_switch status`, console /admin/risk/killswitch/. When the cause is gone:"
+            " `manage.py reconcile`, then `manage.py kill_switch release --reason …`.",
+            Severity.FAILURE,
+        ),
+        "risk.kill-switch.released": _Words(
+            Topic.KILL_SWITCH,
+            "kill switch released, trading goes on",
+            "Released by {actor}: {reason}",
+            ALL_WELL,
+            Severity.SUCCESS,
+        ),
         "approval.requested": _approval,
-        "orchestrator.cycle.failed": _cycle_failed,
+        "orchestrator.cycle.failed": _CYCLE_FAILED,
         "orchestrator.cycle.aborted": _cycle_aborted,
         "orchestrator.saga.failed": _saga_failed,
         "risk.limit.breached": _limit,
-        "risk.safe-mode.entered": _safe_mode,
+        "risk.safe-mode.entered": _Words(
+            Topic.SAFE_MODE,
+            "no model answers, exits only",
+            "{failures} analyses in a row had no answer",
+            "Look: console /admin/ai/modelcall/ has each call's error, `manage.py doctor`. It ends by itself with the"
+            " next answer.",
+            many="no model answers, exits only ({count} times)",
+        ),
         "orchestrator.clock.stepped": _clock_stepped,
         "risk.kill-switch.sender-fenced": _fenced,
-        "orchestrator.schedule.disabled": _schedule,
-        "orchestrator.sync.overdue": _sync,
-        "orchestrator.lock.stuck": _lock,
-        "orchestrator.disk.low": _disk,
+        "orchestrator.schedule.disabled": _Words(
+            Topic.SCHEDULE,
+            "no trading cycle starts by itself",
+            "{reason}",
+            "Enable the schedule: console /admin/django_celery_beat/periodictask/, or `manage.py prepare` where it is"
+            " missing. Meanwhile the sweeper reads the account and watches its loss; nothing is decided, no exit"
+            " either.",
+        ),
+        "orchestrator.sync.overdue": _Words(
+            Topic.SYNC,
+            "the account is not read, nobody watches its loss",
+            "{reason}",
+            "Look: `manage.py doctor` (broker, workers, locks). Is it our side: `manage.py kill_switch engage`, or the"
+            " console /admin/risk/killswitch/.",
+            Severity.FAILURE,
+        ),
+        "orchestrator.lock.stuck": _Words(
+            Topic.LOCKS,
+            "a lock is held or waited for too long",
+            "{reason}",
+            "Look: `manage.py doctor` says who holds it and who waits; is that process stopped or paused? Continue it"
+            " or end it. The kill switch works all the while: console /admin/risk/killswitch/.",
+            many="a lock is held or waited for too long ({count} times)",
+        ),
+        "orchestrator.disk.low": _Words(
+            Topic.DISK,
+            "the disk is nearly full",
+            "{reason}",
+            "Free some space: when none is left PostgreSQL takes no writes and no order can leave. What grows is the"
+            " record: console /admin/trading/runtimesetting/, idle_cycles_kept.",
+            Severity.FAILURE,
+            "the disk is nearly full ({count} times)",
+        ),
     }
 )
 _ENDS: Mapping[str, Topic] = MappingProxyType(
