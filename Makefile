@@ -24,8 +24,8 @@ demo: install  ## run everything on the local venue (PORT=8000, VENUE_DATA=folde
 	@echo "Demo: simulated trading on the local venue, in autonomous mode. No real account is used; Ctrl-C stops everything."
 	@$(WITHOUT_REAL_MARKETS); ORCHESTRATOR_MODE=autonomous exec $(PYTHON_IN_VENV) manage.py up --port "$(PORT)"
 
-# Files with few tests start whole systems, which mostly wait: in their own order they do not all come last, and more
-# processes than cores use the time. One marked `system` that fails is run again, alone; .flaky keeps what it wrote.
+# More processes than cores: half of them take what drives whole systems, and mostly wait (tests/pools.py). A test marked
+# `system` that fails is run again, alone; .flaky keeps what it wrote.
 test: install-dev  ## run the whole suite with coverage (ARGS="-k name" runs a part, TEST_PROCESSES=0 one process)
 	@./.ci/chromium
 	@$(WITHOUT_REAL_MARKETS); \

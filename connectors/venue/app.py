@@ -20,7 +20,6 @@ from connectors.venue.replay.market import Market
 from connectors.venue.replay.timeline import build_timeline
 from connectors.venue.routes import chat, coingecko, controls, data, finnhub, news, trading
 from connectors.venue.stream import UpdateStream
-from connectors.venue.world.loader import load_world
 from connectors.venue.world.model import World
 from connectors.venue.world.synthetic import synthetic_world
 
@@ -66,7 +65,7 @@ def build_venue(options: VenueOptions) -> Venue:
     Raises:
         VenueInputError: the data, the start or the state cannot be used.
     """
-    world = synthetic_world(options.seed) if options.data is None else load_world(options.data, options.seed)
+    world = _world(options)
     store = Store(options.state)
     try:
         store.claim(world.name)
@@ -74,6 +73,15 @@ def build_venue(options: VenueOptions) -> Venue:
     except BaseException:
         store.close()
         raise
+
+
+def _world(options: VenueOptions) -> World:
+    if options.data is None:
+        return synthetic_world(options.seed)
+    # Imported here: pandas weighs 80 MB and half a second, and only reads files.
+    from connectors.venue.world.loader import load_world
+
+    return load_world(options.data, options.seed)
 
 
 def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:

@@ -70,9 +70,16 @@ def held_beside(hold: Callable[[], AbstractContextManager[object]]) -> Iterator[
 
 
 def blocked_backends() -> int:
-    """Return how many lock requests wait (pg_stat_activity would be frozen within a transaction)."""
+    """Return how many lock requests wait in this database; beside it the server has those of other processes' tests.
+
+    A lock of a row or a transaction names no database, but who waits for one has the row's table open.
+    pg_stat_activity would be frozen within a transaction.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks w WHERE NOT granted AND EXISTS (SELECT FROM pg_locks o, pg_database d"
+            " WHERE o.pid = w.pid AND o.database = d.oid AND d.datname = current_database())"
+        )
         return int(cursor.fetchone()[0])
 
 

@@ -2,7 +2,7 @@
 
 import json
 import stat
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +14,8 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-def venue() -> Any:
+def own_venue() -> Iterator[VenueProcess]:
+    """A venue that nobody has asked anything yet."""
     with VenueProcess() as venue:
         yield venue
 
@@ -75,28 +76,28 @@ def test_body_that_a_page_may_send_unasked_is_refused(client: Client, kind: str)
     assert "expected application/json" in reply.json()["message"]
 
 
-def test_refused_requests_leave_no_trace(venue: VenueProcess) -> None:
-    client = Client(venue.url)
+def test_refused_requests_leave_no_trace(own_venue: VenueProcess) -> None:
+    client = Client(own_venue.url)
 
     client.send("POST", "/venue/faults", data=FAULT, headers={"Origin": "https://evil.example", **JSON})
     client.send("GET", "/v2/account", headers={"Host": "evil.example"})
 
-    assert venue.faults() == []
-    assert venue.requests() == []
+    assert own_venue.faults() == []
+    assert own_venue.requests() == []
 
 
-def test_files_of_the_venue_are_its_users_alone(venue: VenueProcess) -> None:
-    files = [file for file in venue.state.iterdir() if file.name.startswith(("venue.sqlite3", "address"))]
+def test_files_of_the_venue_are_its_users_alone(own_venue: VenueProcess) -> None:
+    files = [file for file in own_venue.state.iterdir() if file.name.startswith(("venue.sqlite3", "address"))]
 
     assert {file.name for file in files} >= {"venue.sqlite3", "address.json"}
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-def test_files_that_an_older_version_left_open_are_closed(venue: VenueProcess) -> None:
-    database = venue.state / "venue.sqlite3"
-    venue.stop()
+def test_files_that_an_older_version_left_open_are_closed(own_venue: VenueProcess) -> None:
+    database = own_venue.state / "venue.sqlite3"
+    own_venue.stop()
     database.chmod(0o644)
 
-    venue.start()
+    own_venue.start()
 
     assert stat.S_IMODE(database.stat().st_mode) == 0o600

@@ -232,5 +232,6 @@ def waiting_for_the_table() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'universe_candidates'::regclass"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
         return int(cursor.fetchone()[0])
