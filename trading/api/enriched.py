@@ -12,7 +12,7 @@ from typing import Any
 from risk.domain.numbers import plain_decimal
 from trading.api.serializers import camelized
 from trading.domain.order_ids import Purpose
-from trading.domain.timeline import Stage, TimelineFacts, timeline
+from trading.domain.timeline import Stage, TimelineFacts, sentence, timeline
 from trading.queries.decision_rows import DecisionRow, facts_of
 from trading.queries.overview import is_stale
 
@@ -117,5 +117,10 @@ def _position(row: DecisionRow, now: datetime) -> dict[str, Any]:
 
 def _stage(stage: Stage) -> dict[str, Any]:
     name, status, timestamp, details = stage
-    shown_details = {_camelized(key): value for key, value in details.items()} if details else {}
-    return {"stage": name, "status": status, "timestamp": timestamp, "details": shown_details}
+    return {
+        "stage": name,
+        "status": status,
+        "timestamp": timestamp,
+        "details": sentence(details) if details else "",
+        "facts": {_camelized(key): value for key, value in details.items()} if details else {},
+    }

@@ -248,6 +248,14 @@ def cycle_metrics(cycle: Cycle, ended_at: datetime) -> dict[str, Any]:
     }
 
 
+def counts(cycle: Cycle) -> tuple[int, int]:
+    """Return how many decisions and trades a cycle has: by now, or what it ended with."""
+    if not cycle.is_open:
+        return cycle.metrics.get("decisions_count", 0), cycle.metrics.get("trades_count", 0)
+    decisions = AIDecision.objects.filter(cycle=cycle).count()
+    return decisions, Trade.objects.filter(cycle_id=cycle.pk).count()
+
+
 def report(cycle: Cycle) -> CycleReport:
     """Return what a person or a script wants to know of a cycle that ended."""
     metrics = cycle.metrics

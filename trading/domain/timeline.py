@@ -48,6 +48,11 @@ class Stage(NamedTuple):
     details: Details = NO_DETAILS
 
 
+def sentence(details: Details) -> str:
+    """Return a stage's facts as a line of text, e.g. ``action buy, confidence 0.82``; empty where there are none."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in details.items())
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalFacts:
     """What a person was asked and answered; ``answered_by`` is "" until then, and where time answered."""

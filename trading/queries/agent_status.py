@@ -5,7 +5,7 @@ from typing import Any
 
 from risk.services import switch
 from trading.models import AgentStatus
-from trading.queries import overview
+from trading.queries import listings, overview
 from trading.queries.live_state import live_state
 from trading.safety import kill_switch, switch_follow_up
 
@@ -21,6 +21,8 @@ def agent_report() -> dict[str, Any]:
         "last_cycle_time": agent.last_cycle_time,
         "mode": standing.mode,
         "trading_state": standing.trading_state,
+        "kill_switch_active": switch.is_engaged(),
+        "risk_limits": listings.limits({}).order_by("-version").first(),
         "state_reason": standing.state_reason,
         "position_count": agent.position_count,
         "daily_pnl": agent.daily_pnl,

@@ -57,8 +57,10 @@ def active_sagas(filters: Filters) -> QuerySet[Saga]:
 
 
 def strategies(filters: Filters) -> QuerySet[Strategy]:
-    """Return strategies, active or not."""
-    return Strategy.objects.filter(**filters)
+    """Return strategies by ``is_active``, by default the active ones; with ``all`` every one."""
+    if filters.get("all"):
+        return Strategy.objects.all()
+    return Strategy.objects.filter(is_active=filters.get("is_active", True))
 
 
 def approvals(filters: Filters) -> QuerySet[Approval]:

@@ -167,8 +167,10 @@ def test_timeline_is_the_consoles(api: Api) -> None:
     told = timeline_of(decision.pk)
     assert told is not None
     assert [(stage["stage"], stage["status"]) for stage in shown] == [(s.stage, s.status) for s in told]
-    assert shown[5]["details"] == {"realisedPnl": "12.5", "by": "flatten", "reducedQuantity": "1"}
-    assert shown[3]["details"]["filledPercent"] == "100"
+    assert shown[5]["facts"] == {"realisedPnl": "12.5", "by": "flatten", "reducedQuantity": "1"}
+    assert shown[3]["facts"]["filledPercent"] == "100"
+    assert shown[5]["details"] == "realised pnl 12.5, by flatten, reduced quantity 1"
+    assert shown[4]["details"] == ""
 
 
 def test_position_says_whether_it_is_live(api: Api) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from risk.domain.numbers import plain_decimal
 from tests.factories import (
     make_agent,
     make_approval,
@@ -16,15 +18,17 @@ from tests.factories import (
     make_equity,
     make_event,
     make_fill,
+    make_limits,
     make_model_call,
     make_order,
     make_position,
     make_saga,
+    make_strategy,
     make_trade,
 )
 from tests.trading.api.conftest import Api
 from tests.trading.api.test_skeleton import problem
-from trading.models import Cycle
+from trading.models import Cycle, Saga, Strategy
 
 GROUPS = ("viewer", "operator", "risk officer", "")
 LISTS: dict[str, Callable[[], Any]] = {
@@ -97,6 +101,64 @@ def test_status_of_an_agent_that_never_asked_the_broker_says_so(api: Api) -> Non
     assert (status["source"], status["fetchedAt"], status["isStale"]) == ("unavailable", None, True)
     assert status["account"]["equity"] is None
     assert status["account"]["source"] == "unavailable"
+
+
+def test_status_says_whether_the_switch_is_engaged_and_which_limits_are_in_force(api: Api) -> None:
+    client = api("viewer")
+    before = client.get("/status").json()
+    make_limits(max_positions=7)
+    make_engagement()
+
+    after = client.get("/status").json()
+
+    assert (before["killSwitchActive"], after["killSwitchActive"]) == (False, True)
+    assert after["riskLimits"]["maxPositions"] == 7
+    assert after["riskLimits"]["version"] > before["riskLimits"]["version"]
+
+
+def test_a_cycle_is_counted_while_it_runs(api: Api) -> None:
+    cycle = make_cycle(status="running")
+    client = api("viewer")
+    before = client.get("/cycles/current").json()
+    make_trade(cycle_id=cycle.pk, decision=make_decision(cycle=cycle, symbol="MSFT"))
+
+    now = client.get("/cycles/current").json()
+
+    assert (before["decisionsCount"], before["tradesCount"]) == (0, 0)
+    assert (now["decisionsCount"], now["tradesCount"]) == (1, 1)
+    assert (now["cycleId"], now["completedAt"]) == (str(cycle.pk), None)
+
+
+def test_a_cycle_that_ended_says_when_and_what_it_had(api: Api) -> None:
+    cycle = make_cycle(metrics={"decisions_count": 9, "trades_count": 2})
+
+    (shown,) = api("viewer").get("/cycles/history").json()["results"]
+
+    assert (shown["decisionsCount"], shown["tradesCount"]) == (9, 2)
+    assert shown["completedAt"] == shown["endedAt"] is not None
+    assert shown["cycleId"] == shown["id"] == str(cycle.pk)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({}, {"on"}),
+        ({"isActive": "true"}, {"on"}),
+        ({"isActive": "false"}, {"off"}),
+        ({"all": "true"}, {"on", "off"}),
+    ],
+)
+def test_strategies_are_the_active_ones_unless_others_are_asked_for(
+    api: Api, query: dict[str, str], names: set[str]
+) -> None:
+    Strategy.objects.update(is_active=False)
+    seeded = {strategy.name for strategy in Strategy.objects.all()}
+    make_strategy(name="on", is_active=True)
+    make_strategy(name="off", is_active=False)
+
+    shown = {row["name"] for row in api("viewer").get("/strategies", query).json()["results"]}
+
+    assert shown - seeded == names
 
 
 def test_positions_say_how_live_they_are(api: Api) -> None:
@@ -185,6 +247,31 @@ def test_saga_comes_with_its_steps(api: Api) -> None:
         "confirm-fill",
         "update-position",
     ]
+    assert (shown["type"], shown["currentStep"], shown["totalSteps"]) == ("order", 1, 4)
+    assert shown["correlationId"] == shown["cycleId"] == str(saga.cycle_id)
+    assert shown["completedAt"] is None
+    assert shown["initialData"] == {
+        "decisionId": str(saga.decision_id),
+        "orderId": str(saga.order_id),
+        "clientOrderId": saga.order.client_order_id,
+        "symbol": saga.order.symbol,
+        "side": saga.order.side,
+        "quantity": plain_decimal(saga.order.quantity),
+    }
+
+
+def test_saga_that_has_ended_is_at_its_last_step(api: Api) -> None:
+    saga = make_saga()
+    ended = timezone.now()
+    saga.steps.exclude(name="update-position").update(ended_at=ended)
+    at_work = api("viewer").get(f"/sagas/{saga.pk}").json()
+    saga.steps.update(ended_at=ended)
+    Saga.objects.filter(pk=saga.pk).update(status="completed", ended_at=ended)
+
+    shown = api("viewer").get(f"/sagas/{saga.pk}").json()
+
+    assert at_work["currentStep"] == shown["currentStep"] == shown["totalSteps"] == 4
+    assert shown["completedAt"] == shown["endedAt"] is not None
 
 
 def test_rejection_needs_a_reason_and_counts_once(api: Api) -> None:

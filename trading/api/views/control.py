@@ -20,6 +20,7 @@ from trading.api.serializers import (
 )
 from trading.api.views.base import ApiView
 from trading.api.views.live import LiveStateSerializer
+from trading.api.views.records import LimitsSerializer
 from trading.core import modes
 from trading.execution.operator_stop import stop_trading
 from trading.models import Mode
@@ -48,6 +49,8 @@ class StatusSerializer(LiveStateSerializer):
     last_cycle_time = serializers.DateTimeField(allow_null=True)
     mode = serializers.ChoiceField(Mode.values)
     trading_state = serializers.ChoiceField(TradingStateChoice.values)
+    kill_switch_active = serializers.BooleanField()
+    risk_limits = LimitsSerializer(allow_null=True, help_text="The account's limits in force.")
     state_reason = serializers.CharField(
         help_text="Why trading is halted or reducing; empty while it is active."
     )

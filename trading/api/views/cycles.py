@@ -35,6 +35,12 @@ class CycleSerializer(RowSerializer):
     symbols = serializers.ListField(child=serializers.CharField())
     errors = serializers.ListField(child=serializers.DictField())  # type: ignore[assignment]  # the column's name
     metrics = serializers.DictField()
+    cycle_id = serializers.UUIDField(source="pk")
+    decisions_count = serializers.SerializerMethodField(
+        method_name="decisions", help_text="While it runs: by now."
+    )
+    trades_count = serializers.SerializerMethodField(method_name="trades", help_text="While it runs: by now.")
+    completed_at = serializers.DateTimeField(source="ended_at", allow_null=True)
     is_paused_by_person = serializers.SerializerMethodField(
         method_name="paused_by_person", help_text="Whether it waits for a person, and not for the broker."
     )
@@ -44,7 +50,20 @@ class CycleSerializer(RowSerializer):
         fields = [
             "errors" if name == "kept_errors" else name
             for name in columns_of(Cycle, "universe", "headlines", "lease_until", "number")
-        ] + ["is_paused_by_person"]
+        ] + ["cycle_id", "decisions_count", "trades_count", "completed_at", "is_paused_by_person"]
+
+    def to_representation(self, instance: Cycle) -> dict[str, Any]:
+        """Return the cycle, its counts read once."""
+        self._counts = cycles.counts(instance)
+        return super().to_representation(instance)
+
+    def decisions(self, cycle: Cycle) -> int:
+        """Return how many decisions it has."""
+        return self._counts[0]
+
+    def trades(self, cycle: Cycle) -> int:
+        """Return how many trades it has."""
+        return self._counts[1]
 
     def paused_by_person(self, cycle: Cycle) -> bool:
         """Return whether only a person resumes it."""

@@ -29,7 +29,7 @@ from trading.api.serializers import (
 from trading.api.views.base import ApiView, ListView, columns_of
 from trading.api.views.orders import FillSerializer, OrderSerializer, TradeSerializer
 from trading.api.views.sagas import SagaStepSerializer
-from trading.domain.timeline import StageName, StageStatus
+from trading.domain.timeline import Stage, StageName, StageStatus, sentence
 from trading.execution import approvals
 from trading.execution.approvals import AnswerOutcome, AnswerReport
 from trading.models import AIDecision, Approval, Saga
@@ -39,7 +39,7 @@ from trading.queries.decision_story import DecisionStory, decision_story
 ANSWER = "trading.answer_approval"
 
 
-class DetailsField(serializers.DictField):
+class FactsField(serializers.DictField):
     """Facts of a stage, as text by name."""
 
     def to_representation(self, value: Any) -> dict[str, Any]:
@@ -54,7 +54,14 @@ class StageSerializer(ApiSerializer):
     stage = serializers.ChoiceField([name.value for name in StageName])
     status = serializers.ChoiceField([status.value for status in StageStatus])
     timestamp = serializers.DateTimeField(allow_null=True)
-    details = DetailsField(child=serializers.CharField())
+    details = serializers.SerializerMethodField(
+        method_name="said", help_text="The facts as a line of text; empty where there are none."
+    )
+    facts = FactsField(source="details", child=serializers.CharField(), help_text="The same by name.")
+
+    def said(self, stage: Stage) -> str:
+        """Return the stage's facts as text."""
+        return sentence(stage.details)
 
 
 class DecisionSerializer(RowSerializer):

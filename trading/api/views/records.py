@@ -67,9 +67,12 @@ class EventSerializer(RowSerializer):
 
 
 class StrategiesQuery(ListQuery):
-    """Parameters of the list of strategies: whether active, optional."""
+    """Parameters of the list of strategies, each optional."""
 
-    is_active = serializers.BooleanField(required=False)
+    is_active = serializers.BooleanField(
+        required=False, help_text="`false`: the inactive ones; left out: the active ones."
+    )
+    all = serializers.BooleanField(default=False, help_text="Active or not, whatever `isActive` says.")
 
 
 class CandidatesQuery(ListQuery):
@@ -108,7 +111,7 @@ class StrategiesView(ListView):
         """Return the strategies under these filters."""
         return listings.strategies(filters)
 
-    @extend_schema(summary="Strategies by name", responses=page_of(StrategySerializer))
+    @extend_schema(summary="The active strategies by name, or all", responses=page_of(StrategySerializer))
     def get(self, request: Request) -> Response:
         """They are changed in the console; each change is a version."""
         return self.page()
