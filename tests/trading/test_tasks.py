@@ -134,6 +134,15 @@ def test_cycle_stored_aborted_is_not_launched(account: Outside, queue: redis.Red
     assert queue.llen("default") == 0
 
 
+def test_news_is_fetched_beside_prices_and_not_after_them(db: None) -> None:
+    """With two processes and more tasks, what is published last begins when the others have ended."""
+    cycle = make_cycle(symbols=["AAPL", "MSFT", "BTC/USD"], status="running")
+
+    published = [signature.task.removeprefix("trading.") for signature in tasks.fetches_of(cycle)]
+
+    assert published == ["fetch_news", "fetch_stocks", "fetch_coins", "sync_account"]
+
+
 @pytest.mark.parametrize(
     "task", [tasks.fetch_stocks, tasks.fetch_coins, tasks.fetch_news, tasks.sync_account]
 )

@@ -21,7 +21,7 @@ MODE_WORDS = [
     (Mode.AUTONOMOUS.value, "Autonomous: what passes the risk gate is ordered at once."),
     (
         Mode.SEMI_AUTO.value,
-        "Semi-automatic: confident entries wait for a person's approval; exits are ordered at once.",
+        "Semi-automatic: what is confident enough waits for a person; semi_auto_exits = send spares sales the wait.",
     ),
     (Mode.MANUAL.value, "Manual: decisions are stored for review, nothing is ordered."),
 ]

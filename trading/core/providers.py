@@ -15,6 +15,7 @@ from trading.core.redis_client import redis_client
 from trading.errors import NotConfiguredError
 
 VENUE_KEY = "venue"
+KEYLESS_COINGECKO = 5  # requests a minute; the public address lets 5 to 15 through
 SWITCH_RESERVE = 20  # requests: orders and positions read, fifteen positions sold
 REPLAY = "local venue, real prices replayed"
 SYNTHETIC = "local venue, synthetic prices"
@@ -65,7 +66,7 @@ class _Addresses:
     trading_url: str
     data_url: str
     finnhub: tuple[str, str] | None
-    coingecko: tuple[str, str] | None
+    coingecko: tuple[str, str]  # the key may be empty: the public address asks for none
     alpaca_limit: int | None = None  # the venue's own; 0: none
 
 
@@ -114,7 +115,7 @@ def _real_addresses() -> _Addresses:
             "no broker: set ALPACA_API_KEY and ALPACA_SECRET_KEY of a paper account, or unset every ALPACA_,"
             " FINNHUB_ and COINGECKO_ name to use the local venue"
         )
-    finnhub, coingecko = environment.finnhub_api_key, environment.coingecko_api_key
+    finnhub = environment.finnhub_api_key
     return _Addresses(
         world=PAPER,
         simulated=False,
@@ -123,7 +124,7 @@ def _real_addresses() -> _Addresses:
         trading_url=environment.alpaca_trading_url or ALPACA_TRADING,
         data_url=environment.alpaca_data_url or ALPACA_DATA,
         finnhub=(finnhub, environment.finnhub_url or FINNHUB) if finnhub else None,
-        coingecko=(coingecko, environment.coingecko_url or COINGECKO) if coingecko else None,
+        coingecko=(environment.coingecko_api_key or "", environment.coingecko_url or COINGECKO),
     )
 
 
@@ -143,11 +144,7 @@ def _build(addresses: _Addresses, values: tuple[Decimal, ...]) -> Providers:
     coins = AlpacaCryptoData(*keys, addresses.data_url, throttle=data)
     alpaca_news = AlpacaNews(*keys, addresses.data_url, throttle=data)
     finnhub = FinnhubData(*addresses.finnhub, throttle=throttles[FINNHUB_NAME]) if addresses.finnhub else None
-    coingecko = (
-        CoinGeckoData(*addresses.coingecko, throttle=throttles[COINGECKO_NAME])
-        if addresses.coingecko
-        else None
-    )
+    coingecko = CoinGeckoData(*addresses.coingecko, throttle=throttles[COINGECKO_NAME])
     account = partial(
         AlpacaBroker,
         *keys,
@@ -161,7 +158,7 @@ def _build(addresses: _Addresses, values: tuple[Decimal, ...]) -> Providers:
         broker=account(),
         switch_broker=account(is_switchs=True),
         stock_quotes=(stocks, finnhub) if finnhub else (stocks,),
-        coin_quotes=(coins, coingecko) if coingecko else (coins,),
+        coin_quotes=(coins, coingecko),
         stock_bars=stocks,
         coin_bars=coins,
         news=(alpaca_news, finnhub) if finnhub else (alpaca_news,),
@@ -195,7 +192,10 @@ def _throttles(addresses: _Addresses, chosen: dict[str, Decimal]) -> dict[str, S
         ),
         DATA: build(DATA, f"{key}@{addresses.data_url}", limit("limit_alpaca_data", own)),
     }
-    for name, pair in ((FINNHUB_NAME, addresses.finnhub), (COINGECKO_NAME, addresses.coingecko)):
-        if pair is not None:
-            found[name] = build(name, "@".join(pair), limit(f"limit_{name}"))
+    if addresses.finnhub is not None:
+        found[FINNHUB_NAME] = build(FINNHUB_NAME, "@".join(addresses.finnhub), limit("limit_finnhub"))
+    own = None if addresses.coingecko[0] else KEYLESS_COINGECKO
+    found[COINGECKO_NAME] = build(
+        COINGECKO_NAME, "@".join(addresses.coingecko), limit("limit_coingecko", own)
+    )
     return found

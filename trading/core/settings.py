@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from trading.domain.runtime_settings import SETTINGS
+from trading.domain.runtime_settings import NUMBERS, SETTINGS, WORDS
 from trading.errors import SettingError
 from trading.models import RuntimeSetting
 
@@ -17,23 +17,39 @@ def runtime_value(name: str) -> Decimal:
     """Return a setting's value in the unit of its spec.
 
     Raises:
-        KeyError: no such setting.
+        KeyError: no such setting, or one that is no number.
     """
-    spec = SETTINGS[name]
+    return several(name)[name]
+
+
+def word(name: str) -> str:
+    """Return a setting that is a word.
+
+    Raises:
+        KeyError: no such setting, or one that is a number.
+    """
     stored = RuntimeSetting.objects.filter(pk=name).values_list("value", flat=True).first()
-    return spec.parse(stored) if stored is not None else spec.default
+    return WORDS[name].parse(stored) if stored is not None else WORDS[name].default
+
+
+def check(name: str) -> None:
+    """Read a setting as its users do.
+
+    Raises:
+        SettingError: what is stored is none of its values.
+    """
+    word(name) if name in WORDS else runtime_value(name)
 
 
 def several(*names: str) -> dict[str, Decimal]:
     """Return settings by name, in one query.
 
     Raises:
-        KeyError: no such setting.
+        KeyError: no such setting, or one that is no number.
     """
     stored = dict(RuntimeSetting.objects.filter(pk__in=names).values_list("name", "value"))
     return {
-        name: SETTINGS[name].parse(stored[name]) if name in stored else SETTINGS[name].default
-        for name in names
+        name: NUMBERS[name].parse(stored[name]) if name in stored else NUMBERS[name].default for name in names
     }
 
 

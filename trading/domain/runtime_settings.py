@@ -1,6 +1,7 @@
 """What an operator may set while the system runs, with units and bounds."""
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
@@ -15,6 +16,7 @@ class Unit(enum.StrEnum):
     COUNT = "count"
     DAYS = "days"
     USD = "USD"
+    WORD = "word"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class SettingSpec:
     maximum: Decimal
     unit: Unit
     description: str
+
+    @property
+    def allowed(self) -> str:
+        """What it can be, in words."""
+        return f"{self.minimum} to {self.maximum}"
 
     def parse(self, text: str) -> Decimal:
         """Return the value.
@@ -48,12 +55,43 @@ class SettingSpec:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class WordSpec:
+    """A setting that is one of some words, each with what it does."""
+
+    name: str
+    default: str
+    words: Mapping[str, str]
+    unit: Unit = Unit.WORD
+
+    @property
+    def allowed(self) -> str:
+        """What it can be, in words."""
+        return ", ".join(self.words)
+
+    @property
+    def description(self) -> str:
+        """What each word does."""
+        return "; ".join(f"{word}: {meaning}" for word, meaning in self.words.items())
+
+    def parse(self, text: str) -> str:
+        """Return the word.
+
+        Raises:
+            SettingError: it is none of them.
+        """
+        word = text.strip().lower()
+        if word not in self.words:
+            raise SettingError(f"{self.name}: was {text!r}, expected one of {self.allowed}")
+        return word
+
+
 def _spec(name: str, default: str, bounds: tuple[str, str], unit: Unit, description: str) -> SettingSpec:
     return SettingSpec(name, Decimal(default), Decimal(bounds[0]), Decimal(bounds[1]), unit, description)
 
 
 _S = Unit.SECONDS
-SETTINGS = MappingProxyType(
+NUMBERS = MappingProxyType(
     {
         spec.name: spec
         for spec in (
@@ -144,3 +182,19 @@ SETTINGS = MappingProxyType(
         )
     }
 )
+WORDS = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            WordSpec(
+                "semi_auto_exits",
+                "ask",
+                {
+                    "ask": "in semi_auto a decision to sell waits for a person, as one to buy does",
+                    "send": "it is sent",
+                },
+            ),
+        )
+    }
+)
+SETTINGS: Mapping[str, SettingSpec | WordSpec] = MappingProxyType({**NUMBERS, **WORDS})

@@ -100,6 +100,7 @@ def _request_approval(decision: AIDecision) -> None:
         Approval.objects.waiting(timezone.now())
         .filter(
             decision__symbol=decision.symbol,
+            decision__action=decision.action,
             decision__strategy=decision.strategy_id,
         )
         .first()

@@ -95,14 +95,17 @@ def own_limits(strategy: Strategy) -> StrategyLimits:
 def needs_person(decision: AIDecision, mode: str) -> bool:
     """Return whether the mode asks for a person's word on this decision and nobody has given it.
 
-    In semi_auto only entries above the threshold wait: exits never do, the rest is the gate's to deny.
+    In semi_auto what is sure enough waits, entries and exits (``semi_auto_exits``); the rest is the gate's to deny.
+    What is no decision, a stop, the switch, a person, never comes by here.
     """
     if decision.approved or mode == Mode.AUTONOMOUS:
         return False
-    entry = decision.action == AIDecision.Action.BUY
-    return mode != Mode.SEMI_AUTO or (
-        entry and decision.confidence >= settings.runtime_value("confidence_threshold")
-    )
+    if mode != Mode.SEMI_AUTO:
+        return True
+    is_exit = decision.action == AIDecision.Action.SELL
+    if is_exit and settings.word("semi_auto_exits") == "send":
+        return False
+    return decision.confidence >= _threshold(decision)
 
 
 def _volatility(snapshot: MarketSnapshot | None) -> Decimal | None:

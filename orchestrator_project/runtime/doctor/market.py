@@ -95,8 +95,8 @@ def finnhub() -> Answer:
 
 
 def coingecko() -> Answer:
-    """Ask the second source of coin prices, where there is one."""
-    return _second_source("coin_quotes", COIN, "COINGECKO_API_KEY")
+    """Ask the second source of coin prices."""
+    return _second_source("coin_quotes", COIN, "COINGECKO_URL and COINGECKO_API_KEY")
 
 
 def providers() -> Answer:

@@ -23,7 +23,7 @@ def runtime_settings() -> Answer:
     problems = []
     for name in SETTINGS:
         try:
-            settings.runtime_value(name)
+            settings.check(name)
         except SettingError as error:
             problems.append(str(error))
     if problems:

@@ -60,11 +60,21 @@ def test_any_real_key_switches_the_venue_off(outside: Outside, settings: Setting
 
     assert (found.world, found.simulated) == (providers.PAPER, False)
     assert [source.name for source in found.stock_quotes] == ["alpaca"]
-    assert [source.name for source in found.coin_quotes] == ["alpaca"]
+    assert [source.name for source in found.coin_quotes] == ["alpaca", "coingecko"]
 
 
-def test_second_sources_need_their_own_keys(settings: Settings) -> None:
-    configure(settings, **KEYS, finnhub_api_key="finnhub-of-a-test", coingecko_api_key="gecko-of-a-test")
+def test_coingecko_is_asked_without_a_key_and_seldom(settings: Settings) -> None:
+    configure(settings, **KEYS)
+    without = {throttle.provider: throttle for throttle in current_providers().throttles}
+    configure(settings, **KEYS, coingecko_api_key="gecko-of-a-test")
+    with_key = {throttle.provider: throttle for throttle in current_providers().throttles}
+
+    assert without["coingecko"].limits.requests == 5
+    assert with_key["coingecko"].limits.requests == 30
+
+
+def test_second_source_of_stocks_needs_its_own_key(settings: Settings) -> None:
+    configure(settings, **KEYS, finnhub_api_key="finnhub-of-a-test")
 
     found = current_providers()
 

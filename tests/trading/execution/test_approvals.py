@@ -273,15 +273,16 @@ def test_decision_on_what_waits_already_does_not_ask_again(account: Outside) -> 
     assert Approval.objects.get().decision == first
 
 
-def test_exit_asks_nobody(account: Outside) -> None:
-    """docs/lessons.md#lesson-31: an approval never blocks the exit."""
+def test_a_sale_that_a_person_approved_is_ordered_as_an_exit(account: Outside, ada: User) -> None:
     account.hold(STOCK, 3)
     open_cycle()
     make_agent(mode="semi_auto")
+    decision = wish(action="sell")
+    assert decision_execution.execute_decision(decision.pk) is None
 
-    assert decision_execution.execute_decision(wish(action="sell").pk) is not None
+    said = approvals.answer(Approval.objects.get(decision=decision), granted=True, user=ada)
 
-    assert not Approval.objects.exists()
+    assert said.outcome == AnswerOutcome.ORDERED
     assert Order.objects.get().purpose == "exit"
 
 

@@ -244,10 +244,36 @@ def test_semi_auto_mode_puts_entries_before_a_person(account: Outside) -> None:
     assert nothing_was_ordered(account)
 
 
-def test_exits_never_wait_for_a_person(account: Outside) -> None:
+def test_sales_wait_for_a_person_as_entries_do(account: Outside) -> None:
+    account.hold(STOCK, "2")
+    make_agent(mode="semi_auto")
+    open_cycle()
+    decision = wish(action="sell", confidence=Decimal("0.7"))
+
+    assert execute_decision(decision.pk) is None
+
+    assert fate(decision) == ("awaiting_approval", "")
+    assert nothing_was_ordered(account)
+
+
+def test_a_sale_is_asked_for_although_a_purchase_of_the_symbol_waits(account: Outside) -> None:
+    account.hold(STOCK, "2")
+    make_agent(mode="semi_auto")
+    purchase = wish()
+    execute_decision(purchase.pk)
+    change(purchase.cycle, status="completed", ended_at=ago(seconds=1))
+    sale = wish(cycle=open_cycle(), strategy=purchase.strategy, action="sell")
+
+    execute_decision(sale.pk)
+
+    assert fate(sale) == ("awaiting_approval", "")
+
+
+def test_sales_need_no_person_where_the_setting_says_so(account: Outside) -> None:
     """docs/lessons.md#lesson-31."""
     account.hold(STOCK, "2")
     make_agent(mode="semi_auto")
+    set_runtime_setting(name="semi_auto_exits", value="send", actor="test")
     open_cycle()
 
     assert execute_decision(wish(action="sell", confidence=Decimal("0.7")).pk) is not None

@@ -49,7 +49,9 @@ def test_intent_carries_the_strategys_rule_and_the_snapshots_volatility(
     [
         ("autonomous", {}, False),
         ("semi_auto", {}, True),
-        ("semi_auto", {"action": "sell"}, False),
+        ("semi_auto", {"action": "sell"}, True),
+        ("semi_auto", {"action": "sell", "confidence": Decimal("0.1")}, False),
+        ("semi_auto", {"action": "sell", "approved": True}, False),
         ("semi_auto", {"confidence": Decimal("0.1")}, False),
         ("semi_auto", {"approved": True}, False),
         ("manual", {"action": "sell"}, True),
@@ -57,7 +59,6 @@ def test_intent_carries_the_strategys_rule_and_the_snapshots_volatility(
     ],
 )
 def test_mode_says_whether_a_person_is_needed(mode: str, change: dict[str, Any], needed: bool) -> None:
-    """docs/lessons.md#lesson-31: semi_auto never holds an exit back."""
     make_agent(mode=mode)
 
     assert gate_inputs.order_intent(make_decision(**change), None).needs_person is needed

@@ -44,9 +44,9 @@ class RuntimeSettingAdmin(ConsoleAdmin):
 
     @admin.display(description="allowed")
     def bounds(self, row: RuntimeSetting) -> str:
-        """Show the inclusive bounds."""
+        """Show the inclusive bounds, or the words."""
         spec = SETTINGS.get(row.name)
-        return f"{spec.minimum} to {spec.maximum}" if spec else "not used any more"
+        return spec.allowed if spec else "not used any more"
 
     @admin.display(description="default")
     def default(self, row: RuntimeSetting) -> str:

@@ -121,7 +121,7 @@ class ModeView(ApiView):
 
     @extend_schema(summary="The trading mode", responses=ModeSerializer)
     def get(self, request: Request) -> Response:
-        """`manual` stores decisions, `semi_auto` asks a person before entries, `autonomous` asks nobody."""
+        """`manual` stores decisions, `semi_auto` asks a person, `autonomous` asks nobody."""
         return Response({"mode": modes.current_mode()})
 
     @extend_schema(summary="Set the trading mode", request=ModeSerializer, responses=ModeSerializer)
