@@ -10,7 +10,8 @@ from trading.models import AIDecision, Cycle, MarketSnapshot, Trade
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 # The broker allows 200 requests a minute, and a first cycle fills up to 15 positions.
 SETTING_UP, REQUESTS_AN_ORDER = 40, 12
-LOOKS_A_SECOND = 1  # who waits for a fill, or for other processes' turn, looks again: a busy machine waits longer
+# Who waits for a fill, or for the turn of other processes, looks again: a busy machine waits longer.
+LOOKS_A_SECOND = 1
 
 
 def _symbols(market: VenueProcess, stocks: int) -> list[str]:
