@@ -17,7 +17,7 @@ from typing import Any
 from ai import builtin
 from ai.domain.budget import Price
 from ai.domain.prompt import Message
-from ai.domain.text import clean_line, redacted, without
+from ai.domain.text import clean_line, redacted
 from ai.errors import (
     ModelAnswerError,
     ModelError,
@@ -118,7 +118,7 @@ def complete(
         raise _classified(model, error, secrets) from None
     latency_ms = round((time.monotonic() - started) * 1000)
     try:
-        return _completion(model, future.result(), latency_ms, secrets)
+        return _completion(model, future.result(), latency_ms)
     except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as malformed:
         detail = clean_line(redacted(str(malformed), secrets), limit=_MAX_DETAIL_CHARACTERS)
         raise ModelAnswerError(model, f"the reply is malformed: {detail}") from None
@@ -233,13 +233,14 @@ def _run(future: Future[Any], arguments: dict[str, Any], deadline: float) -> Non
         _slots.release()
 
 
-def _completion(model: str, response: Any, latency_ms: int, secrets: Sequence[str]) -> Completion:
+def _completion(model: str, response: Any, latency_ms: int) -> Completion:
     usage = getattr(response, "usage", None)
     prompt_tokens = int(getattr(usage, "prompt_tokens", None) or 0)
     completion_tokens = int(getattr(usage, "completion_tokens", None) or 0)
     choice = response.choices[0] if getattr(response, "choices", None) else None
     message: Any = getattr(choice, "message", None)
-    text = without(getattr(message, "content", None) or "", secrets)
+    # As it came: a key that is also a word, or a figure, must change no answer.
+    text = getattr(message, "content", None) or ""
     problem = None
     if choice is None:
         problem = "the reply has no choices"
