@@ -133,7 +133,7 @@ def record(outcome: CallOutcome, *, cycle_id: UUID | None, charged_usd: Decimal 
     error = outcome.error
     return ModelCall.objects.create(
         cycle_id=cycle_id,
-        model=outcome.model[:200],
+        model=outcome.model,
         provider=gateway.provider_of(outcome.model)[:100],
         prompt_version=PROMPT_VERSION,
         prompt_hash=hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest(),

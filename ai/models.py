@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ai.domain.budget import Price
+from ai.domain.text import LONGEST_MODEL_NAME
 
 NOT_NEGATIVE = MinValueValidator(0, "price: was %(show_value)s, expected a number of USD from 0")
 
@@ -60,7 +61,7 @@ class ModelCall(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     cycle_id = models.UUIDField(null=True, blank=True)
-    model = models.CharField(max_length=200)
+    model = models.CharField(max_length=LONGEST_MODEL_NAME)
     provider = models.CharField(max_length=100)
     prompt_version = models.CharField(max_length=40)
     prompt_hash = models.CharField(max_length=64, help_text="SHA-256 of the messages, in hex.")
@@ -115,7 +116,9 @@ class ModelPrice(models.Model):
     """What a model costs: set by a person, for models litellm has no price of, or another than litellm's."""
 
     model = models.CharField(
-        max_length=200, primary_key=True, help_text="The name as in AI_MODELS, e.g. openai/gpt-4o-mini."
+        max_length=LONGEST_MODEL_NAME,
+        primary_key=True,
+        help_text="The name as in AI_MODELS, e.g. openai/gpt-4o-mini.",
     )
     input_usd_per_million = models.DecimalField(
         max_digits=12,

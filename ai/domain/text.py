@@ -8,6 +8,8 @@ from urllib.parse import quote
 _SPACES = re.compile(r"\s+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _KEY_SHAPES = re.compile(r"(?i)(?<=bearer )[^\s'\"]+|\bsk-[\w-]{6,}|(?<=[?&]key=)[^\s&'\"]+")
+# Paths and ARNs are names of models, too; a longer one is refused where it is set.
+LONGEST_MODEL_NAME = 500
 SHORTEST_KEY = 6  # as in connectors/redaction.py
 _SURELY_A_KEY = 16
 # Cf holds the bidi overrides and zero-width characters, Cc the control characters, Cs lone surrogates,
