@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ai.domain.reading import read_decisions
+from ai.domain.refusals import AnswerForm
 from ai.domain.text import clean_line
 from ai.domain.types import Action, HoldReason, Proposal, ProposalProblem
 
@@ -59,6 +60,13 @@ def response_format() -> dict[str, Any]:
     decision = _closed_object(properties)
     schema = _closed_object({"decisions": {"type": "array", "items": decision}})
     return {"type": "json_schema", "json_schema": {"name": "decisions", "strict": True, "schema": schema}}
+
+
+def form_of(form: AnswerForm) -> dict[str, Any] | None:
+    """Return the ``response_format`` for a form, None where none is sent."""
+    if form is AnswerForm.SCHEMA:
+        return response_format()
+    return {"type": "json_object"} if form is AnswerForm.OBJECT else None
 
 
 def _closed_object(properties: dict[str, Any]) -> dict[str, Any]:
