@@ -1,6 +1,7 @@
 """An answer is read where its meaning is not in doubt, and nowhere else."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,3 +127,16 @@ def test_what_was_thought_is_no_answer(thought: str, behind: str) -> None:
 
     assert said == BOUGHT
     assert Action.SELL not in said.values()
+
+
+REAL = json.loads((Path(__file__).parent / "small_model_answers.json").read_text())
+
+
+@pytest.mark.parametrize("real", REAL, ids=lambda real: f"{real['form']}-{real['temperature']}")
+def test_of_a_small_models_real_answers_only_sound_ones_decide(real: dict[str, Any]) -> None:
+    """What SmolLM2-135M answered to real questions: most of it is none, and all of it is explained."""
+    parsed = parse_answer(real["text"], real["asked"])
+
+    is_sound = real["form"] == "jo_schema"
+    assert set(parsed.proposals) == ({"AAPL"} if is_sound else set())
+    assert {problem.symbol for problem in parsed.problems} >= set(real["asked"]) - set(parsed.proposals)
