@@ -174,3 +174,14 @@ def test_causes_are_told_by_the_providers_words(words: str, cause: Cause | None)
 
 def test_the_python_server_of_llama_cpp_refuses_the_form() -> None:
     assert refuses_form(PYTHON_SERVER)
+
+
+def test_a_call_asks_for_what_the_measured_speed_allows_and_always_for_one(chat_server: ChatServer) -> None:
+    ModelCapability.objects.create(
+        model="openai/slow", address=chat_server.api_base, seconds_per_symbol=12.0, learnt_at=timezone.now()
+    )
+
+    result = run(chat_server, "slow")
+
+    assert set(result.proposals) == set(SYMBOLS)
+    assert max(len(call.symbols) for call in ModelCall.objects.all()) <= 2
