@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from ai.models import ModelCall, ModelPrice
+from ai.models import ModelCall, ModelCapability, ModelPrice
 
 STATUSES = {"succeeded": "success", "failed": "danger", "invalid": "danger", "timeout": "danger"}
 
@@ -103,4 +103,31 @@ class ModelPriceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type h
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nothing is deleted in the console; a price is changed."""
+        return False
+
+
+@admin.register(ModelCapability)
+class ModelCapabilityAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
+    """What models were found to take. Deleting a row forgets it: the next analysis learns it anew."""
+
+    list_display = [
+        "model",
+        "address",
+        "answer_form",
+        "takes_temperature",
+        "most_symbols",
+        "seconds_per_symbol",
+        "tokens_per_second",
+        "learnt_at",
+    ]
+    search_fields = ["model"]
+    list_per_page = 50
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """It is learnt, never set."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """It is learnt, never set."""
         return False

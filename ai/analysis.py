@@ -6,8 +6,7 @@ models, so they need no database connection and share nothing.
 
 import contextvars
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,14 +17,16 @@ from uuid import UUID
 from django.utils import timezone
 
 from ai import builtin
+from ai.batches import Attempt, Line, line_of
 from ai.calls import CallOutcome, ModelAccess, ask, record
 from ai.domain.breaker import Admission
 from ai.domain.budget import Budget, Room, most_answer_tokens, most_prompt_tokens
-from ai.domain.prompt import Message, render_messages
-from ai.domain.types import AnalysisQuestion, Hold, HoldReason, SymbolFacts
+from ai.domain.refusals import Cause
+from ai.domain.types import AnalysisQuestion, Hold, HoldReason
 from ai.errors import ModelRejectedError, ModelTimeoutError
+from ai.learning import Learning
 from ai.models import ModelCall
-from ai.results import AnalysisResult, Ledger
+from ai.results import AnalysisResult
 from ai.routing import MIN_TIMEOUT_COUNTED_MS, Route, routes_for
 
 _MIN_CALL_SECONDS = 0.25
@@ -69,40 +70,13 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """A batch of one line, and the place in the line's models it is put to."""
-
-    symbols: tuple[str, ...]
-    messages: tuple[Message, ...]
-    model_index: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class _Call:
     """An attempt under way, with what was set aside for it."""
 
-    line: "_Line"
-    attempt: _Attempt
+    line: Line
+    attempt: Attempt
     estimate: Decimal
-
-
-@dataclass(slots=True, eq=False)
-class _Line:
-    """One assignment at work: what is still to be asked, how much of it is under way, what came of it."""
-
-    models: tuple[str, ...]
-    queue: deque[_Attempt]
-    ledger: Ledger = field(default_factory=Ledger)
-    under_way: int = 0
-    used_ms: int = 0
-
-    def model_of(self, attempt: _Attempt) -> str:
-        return self.models[attempt.model_index]
-
-    def following(self, attempt: _Attempt) -> _Attempt | None:
-        """Return the attempt at the next model, None at the end of the chain."""
-        index = attempt.model_index + 1
-        return replace(attempt, model_index=index) if index < len(self.models) else None
+    seconds: float
 
 
 class Analysis:
@@ -115,9 +89,13 @@ class Analysis:
         self._cycle_id = cycle_id
         self._deadline = time.monotonic() + settings.deadline_seconds
         self._access = ModelAccess(settings.api_base, settings.api_key)
-        self._lines = [_line(assignment, settings.batch_size) for assignment in assignments]
+        self._lines = [
+            line_of(each.question, tuple(each.models) or (builtin.MODEL,), settings.batch_size)
+            for each in assignments
+        ]
         names = [model for line in self._lines if line.queue for model in line.models]
         self._routes = routes_for(names, api_base=settings.api_base)
+        self._learning = Learning(names, api_base=settings.api_base)
         self._budget = _budget(settings, cycle_id)
         self._calls: dict[Future[CallOutcome], _Call] = {}
 
@@ -151,7 +129,7 @@ class Analysis:
 
         So no slow model keeps them all.
         """
-        blocked: list[_Line] = []
+        blocked: list[Line] = []
         while len(self._calls) < self._settings.concurrency:
             waiting = [line for line in self._lines if line.queue and line not in blocked]
             if not waiting:
@@ -160,7 +138,7 @@ class Analysis:
             if not self._start(pool, line):
                 blocked.append(line)
 
-    def _start(self, pool: ThreadPoolExecutor, line: _Line) -> bool:
+    def _start(self, pool: ThreadPoolExecutor, line: Line) -> bool:
         """Start a line's next attempt, or settle it without a call; return False where it has to wait."""
         attempt = line.queue[0]
         route = self._routes[line.model_of(attempt)]
@@ -175,9 +153,17 @@ class Analysis:
         if admission is not Admission.GRANTED:
             self._pass_over(line, "breaker_open", Hold(HoldReason.ANALYSIS_FAILED, _left_alone(route)))
             return True
+        fitting = self._learning.fitting(route.model, len(attempt.symbols), self._share(line, attempt))
+        if fitting == 0:
+            route.breaker.let_go()
+            small = f"not even one symbol fits into a question to {route.model}"
+            self._pass_over(line, Cause.CONTEXT_LENGTH, Hold(HoldReason.ANALYSIS_FAILED, small))
+            return True
+        if fitting < len(attempt.symbols):
+            line.cut_next(fitting)
         return self._afford(pool, line, route)
 
-    def _afford(self, pool: ThreadPoolExecutor, line: _Line, route: Route) -> bool:
+    def _afford(self, pool: ThreadPoolExecutor, line: Line, route: Route) -> bool:
         """Start the call if its largest cost has room; ``False`` while only calls under way may make room."""
         attempt = line.queue[0]
         if route.price is None:
@@ -199,6 +185,7 @@ class Analysis:
             return True
         line.queue.popleft()
         line.under_way += 1
+        seconds = self._share(line, attempt)
         future = pool.submit(
             contextvars.copy_context().run,  # logs and spans of the call belong to this cycle
             ask,
@@ -206,18 +193,19 @@ class Analysis:
             attempt.messages,
             attempt.symbols,
             started_at=timezone.now(),
-            timeout_seconds=self._share(line, attempt),
+            timeout_seconds=seconds,
             access=self._access,
             max_output_tokens=None if route.model == builtin.MODEL else longest,
+            skills=self._learning.of(route.model),
         )
-        self._calls[future] = _Call(line, attempt, estimate)
+        self._calls[future] = _Call(line, attempt, estimate, seconds)
         return True
 
-    def _longest_answer(self, route: Route, attempt: _Attempt) -> int:
+    def _longest_answer(self, route: Route, attempt: Attempt) -> int:
         wanted = most_answer_tokens(len(attempt.symbols), self._settings.answer_tokens_per_symbol)
         return min(wanted, route.max_output_tokens or wanted)
 
-    def _share(self, line: _Line, attempt: _Attempt) -> float:
+    def _share(self, line: Line, attempt: Attempt) -> float:
         """Return a fair share of the time left: for the models after this one, and for lines without a slot."""
         left = self._deadline - time.monotonic()
         starving = sum(
@@ -227,7 +215,7 @@ class Analysis:
         turns = 1 + ceil(max(starving - free, 0) / self._settings.concurrency)
         return left / (len(line.models) - attempt.model_index) / turns
 
-    def _pass_over(self, line: _Line, cause: str, hold: Hold) -> None:
+    def _pass_over(self, line: Line, cause: str, hold: Hold) -> None:
         """Put the line's next attempt to the model after this one; hold it where there is none."""
         attempt = line.queue.popleft()
         following = line.following(attempt)
@@ -244,14 +232,22 @@ class Analysis:
         line.used_ms += outcome.latency_ms
         self._record(call, outcome)
         self._note_health(outcome)
+        if learnt := self._learning.take(outcome, given_seconds=call.seconds):
+            line.ledger.warn(learnt)
         if outcome.error is None and outcome.parsed is not None:
             line.ledger.take(outcome.model, outcome.parsed)
             return
+        refusal = outcome.error.refusal if outcome.error else None
+        if refusal is Cause.CONTEXT_LENGTH and len(attempt.symbols) > 1:
+            line.queue.appendleft(attempt)
+            line.cut_next(len(attempt.symbols) // 2)
+            return
         following = line.following(attempt)
-        if following is None or isinstance(outcome.error, ModelRejectedError):
+        is_our_setting = isinstance(outcome.error, ModelRejectedError) and refusal is None
+        if following is None or is_our_setting:
             line.ledger.give_up(outcome)
             return
-        cause = outcome.error.kind if outcome.error else "failed"
+        cause = outcome.error.cause if outcome.error else "failed"
         line.ledger.switch(outcome.model, line.model_of(following), cause=cause, detail=str(outcome.error))
         line.queue.append(following)
 
@@ -276,22 +272,6 @@ class Analysis:
         else:
             seconds = outcome.retry_after_seconds
             breaker.failed(timezone.now(), None if seconds is None else timedelta(seconds=seconds))
-
-
-def _line(assignment: Assignment, batch_size: int) -> _Line:
-    batches = _batches(assignment.question, batch_size)
-    attempts = deque(_attempt(assignment.question, batch) for batch in batches)
-    return _Line(tuple(assignment.models) or (builtin.MODEL,), attempts)
-
-
-def _attempt(question: AnalysisQuestion, facts: tuple[SymbolFacts, ...]) -> _Attempt:
-    messages = render_messages(replace(question, symbols=facts))
-    return _Attempt(tuple(fact.symbol for fact in facts), tuple(messages))
-
-
-def _batches(question: AnalysisQuestion, size: int) -> Iterator[tuple[SymbolFacts, ...]]:
-    for start in range(0, len(question.symbols), size):
-        yield question.symbols[start : start + size]
 
 
 def _budget(settings: AnalysisSettings, cycle_id: UUID | None) -> Budget:

@@ -13,13 +13,15 @@ from uuid import UUID
 from opentelemetry import trace
 
 from ai import gateway
-from ai.domain.answer import ParsedAnswer, parse_answer, response_format
+from ai.domain.answer import ParsedAnswer, form_of, parse_answer
 from ai.domain.prompt import PROMPT_VERSION, Message
 from ai.domain.text import storable, truncated
 from ai.errors import ModelAnswerError, ModelError
 from ai.models import ModelCall
+from ai.skills import Skills
 
 MAX_STORED_ANSWER_BYTES = 64 * 1024
+_LEAST_SECONDS = 0.25
 _LARGEST_COUNT = 2**31 - 1
 _LARGEST_COST = Decimal("999999.999999")
 _tracer = trace.get_tracer("ai")
@@ -35,7 +37,10 @@ class ModelAccess:
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """How one call ended: ``error`` is None only where ``parsed`` holds at least one proposal."""
+    """How one call ended: ``error`` is None only where ``parsed`` holds at least one proposal.
+
+    ``skills`` is how the model took the question, None where it took none.
+    """
 
     model: str
     symbols: tuple[str, ...]
@@ -48,6 +53,7 @@ class CallOutcome:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: Decimal | None = None
+    skills: Skills | None = None
 
     @property
     def retry_after_seconds(self) -> int | None:
@@ -70,13 +76,18 @@ def ask(
     timeout_seconds: float,
     access: ModelAccess,
     max_output_tokens: int | None = None,
+    skills: Skills = Skills(),  # noqa: B008 - frozen
 ) -> CallOutcome:
     """Put one question to one model and judge the answer; touches no database, so any thread may call it."""
     asked = CallOutcome(model, tuple(symbols), tuple(messages), started_at, latency_ms=0)
     facts: dict[str, str | int] = {"gen_ai.request.model": model, "orchestrator.symbols": len(asked.symbols)}
     with _tracer.start_as_current_span("model call", attributes=facts) as span:
         outcome = _asked(
-            asked, timeout_seconds=timeout_seconds, access=access, max_output_tokens=max_output_tokens
+            asked,
+            timeout_seconds=timeout_seconds,
+            access=access,
+            max_output_tokens=max_output_tokens,
+            skills=skills,
         )
         # Counts only: prompt and answer stay in the database.
         span.set_attribute("gen_ai.usage.input_tokens", outcome.prompt_tokens)
@@ -87,40 +98,57 @@ def ask(
 
 
 def _asked(
-    asked: CallOutcome, *, timeout_seconds: float, access: ModelAccess, max_output_tokens: int | None
+    asked: CallOutcome,
+    *,
+    timeout_seconds: float,
+    access: ModelAccess,
+    max_output_tokens: int | None,
+    skills: Skills,
 ) -> CallOutcome:
-    model = asked.model
+    """Ask, and ask once more in the next simpler way for each that the server says it does not know."""
     began = time.monotonic()
-    try:
-        completion = gateway.complete(
-            model,
-            asked.messages,
-            schema=response_format(),
-            timeout_seconds=timeout_seconds,
-            api_base=access.api_base,
-            api_key=access.api_key,
-            max_output_tokens=max_output_tokens,
-        )
-    except ModelError as error:
-        latency_ms = round((time.monotonic() - began) * 1000)
-        if isinstance(error, ModelAnswerError):
-            return replace(
-                asked,
-                latency_ms=latency_ms,
-                answer=error.text,
-                error=error,
-                prompt_tokens=error.prompt_tokens,
-                completion_tokens=error.completion_tokens,
-                cost_usd=error.cost_usd,
+    while True:
+        try:
+            completion = gateway.complete(
+                asked.model,
+                asked.messages,
+                schema=form_of(skills.form),
+                timeout_seconds=max(timeout_seconds - (time.monotonic() - began), _LEAST_SECONDS),
+                api_base=access.api_base,
+                api_key=access.api_key,
+                max_output_tokens=max_output_tokens,
+                takes_temperature=skills.takes_temperature,
             )
-        return replace(asked, latency_ms=latency_ms, error=error)
+        except ModelError as error:
+            simpler = skills.simpler_than_refused(error)
+            if simpler is not None and timeout_seconds - (time.monotonic() - began) > _LEAST_SECONDS:
+                skills = simpler
+                continue
+            return _failed(asked, error, round((time.monotonic() - began) * 1000))
+        return _judged(replace(asked, skills=skills), completion)
+
+
+def _failed(asked: CallOutcome, error: ModelError, latency_ms: int) -> CallOutcome:
+    outcome = replace(asked, latency_ms=latency_ms, error=error)
+    if not isinstance(error, ModelAnswerError):
+        return outcome
+    return replace(
+        outcome,
+        answer=error.text,
+        prompt_tokens=error.prompt_tokens,
+        completion_tokens=error.completion_tokens,
+        cost_usd=error.cost_usd,
+    )
+
+
+def _judged(asked: CallOutcome, completion: gateway.Completion) -> CallOutcome:
     parsed = parse_answer(completion.text, asked.symbols)
     return replace(
         asked,
         latency_ms=completion.latency_ms,
         answer=completion.text,
         parsed=parsed,
-        error=None if parsed.proposals else ModelAnswerError(model, _complaint(parsed)),
+        error=None if parsed.proposals else ModelAnswerError(asked.model, _complaint(parsed)),
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
         cost_usd=completion.cost_usd,
@@ -133,7 +161,7 @@ def record(outcome: CallOutcome, *, cycle_id: UUID | None, charged_usd: Decimal 
     error = outcome.error
     return ModelCall.objects.create(
         cycle_id=cycle_id,
-        model=outcome.model[:200],
+        model=outcome.model,
         provider=gateway.provider_of(outcome.model)[:100],
         prompt_version=PROMPT_VERSION,
         prompt_hash=hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest(),

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from ai.domain.refusals import Cause
+
 
 class AiError(Exception):
     """Base of all errors of the ai room."""
@@ -13,14 +15,25 @@ class ModelError(AiError):
     Args:
         model: the litellm name that was asked.
         detail: what happened, already redacted (no keys).
+        refusal: why the provider refused, where it said so.
+        may_be_simpler: the status was one that servers answer to a form or a field they do not know.
     """
 
     kind = "failed"
 
-    def __init__(self, model: str, detail: str) -> None:
+    def __init__(
+        self, model: str, detail: str, *, refusal: Cause | None = None, may_be_simpler: bool = False
+    ) -> None:
         super().__init__(f"{model}: {detail}")
         self.model = model
         self.detail = detail
+        self.refusal = refusal
+        self.may_be_simpler = may_be_simpler
+
+    @property
+    def cause(self) -> str:
+        """A stable word for why: what the provider said, or the kind of failure."""
+        return self.refusal or self.kind
 
 
 class ModelTimeoutError(ModelError):
@@ -36,13 +49,24 @@ class ModelUnavailableError(ModelError):
         retry_after_seconds: the provider's own Retry-After, None where it gave none.
     """
 
-    def __init__(self, model: str, detail: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(model, detail)
+    def __init__(
+        self,
+        model: str,
+        detail: str,
+        retry_after_seconds: float | None = None,
+        *,
+        refusal: Cause | None = None,
+        may_be_simpler: bool = False,
+    ) -> None:
+        super().__init__(model, detail, refusal=refusal, may_be_simpler=may_be_simpler)
         self.retry_after_seconds = retry_after_seconds
 
 
 class ModelRejectedError(ModelError):
-    """4xx: the request, the key or the model name is wrong; a repeat gets the same answer."""
+    """4xx: the request, the key or the model name is wrong; a repeat gets the same answer.
+
+    Another model is asked only where the provider said why (``refusal``): then it is no setting of ours.
+    """
 
 
 class ModelAnswerError(ModelError):

@@ -17,7 +17,8 @@ from typing import Any
 from ai import builtin
 from ai.domain.budget import Price
 from ai.domain.prompt import Message
-from ai.domain.text import clean_line, redacted, without
+from ai.domain.refusals import cause_of
+from ai.domain.text import clean_line, redacted
 from ai.errors import (
     ModelAnswerError,
     ModelError,
@@ -72,6 +73,7 @@ def complete(
     api_base: str | None = None,
     api_key: str | None = None,
     max_output_tokens: int | None = None,
+    takes_temperature: bool = True,
 ) -> Completion:
     """Ask ``model`` once, without retries, and return its answer within ``timeout_seconds`` in total.
 
@@ -93,6 +95,8 @@ def complete(
     """
     started = time.monotonic()
     arguments = _arguments(model, messages, schema, timeout_seconds, api_base, api_key)
+    if not takes_temperature:
+        arguments.pop("temperature", None)
     if max_output_tokens is not None:
         arguments["max_tokens"] = max_output_tokens
     future: Future[Any] = Future()
@@ -118,7 +122,7 @@ def complete(
         raise _classified(model, error, secrets) from None
     latency_ms = round((time.monotonic() - started) * 1000)
     try:
-        return _completion(model, future.result(), latency_ms, secrets)
+        return _completion(model, future.result(), latency_ms)
     except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as malformed:
         detail = clean_line(redacted(str(malformed), secrets), limit=_MAX_DETAIL_CHARACTERS)
         raise ModelAnswerError(model, f"the reply is malformed: {detail}") from None
@@ -233,13 +237,14 @@ def _run(future: Future[Any], arguments: dict[str, Any], deadline: float) -> Non
         _slots.release()
 
 
-def _completion(model: str, response: Any, latency_ms: int, secrets: Sequence[str]) -> Completion:
+def _completion(model: str, response: Any, latency_ms: int) -> Completion:
     usage = getattr(response, "usage", None)
     prompt_tokens = int(getattr(usage, "prompt_tokens", None) or 0)
     completion_tokens = int(getattr(usage, "completion_tokens", None) or 0)
     choice = response.choices[0] if getattr(response, "choices", None) else None
     message: Any = getattr(choice, "message", None)
-    text = without(getattr(message, "content", None) or "", secrets)
+    # As it came: a key that is also a word, or a figure, must change no answer.
+    text = getattr(message, "content", None) or ""
     problem = None
     if choice is None:
         problem = "the reply has no choices"
@@ -279,12 +284,16 @@ def _classified(model: str, error: BaseException, secrets: Sequence[str]) -> Mod
     status = getattr(error, "status_code", None)
     if status in (408, 504):  # the statuses of litellm.Timeout, also of those it met locally
         return ModelTimeoutError(model, detail)
+    refusal = cause_of(status, detail) if isinstance(status, int) and status < 500 else None
+    may_be_simpler = status in (400, 422, 500)
     if isinstance(status, int) and 400 <= status < 500 and status != 429:
-        return ModelRejectedError(model, detail)
+        return ModelRejectedError(model, detail, refusal=refusal, may_be_simpler=may_be_simpler)
     if isinstance(status, int) and not any(type(cause).__module__ == "httpx" for cause in _causes(error)):
         # litellm calls it 500, but neither HTTP nor the connection failed: the reply came and made no sense.
         return ModelAnswerError(model, detail)
-    return ModelUnavailableError(model, detail, _retry_after(error))
+    return ModelUnavailableError(
+        model, detail, _retry_after(error), refusal=refusal, may_be_simpler=may_be_simpler
+    )
 
 
 def _error_line(error: BaseException, secrets: Sequence[str]) -> str:

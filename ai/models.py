@@ -11,6 +11,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ai.domain.budget import Price
+from ai.domain.refusals import AnswerForm
+from ai.domain.text import LONGEST_MODEL_NAME
 
 NOT_NEGATIVE = MinValueValidator(0, "price: was %(show_value)s, expected a number of USD from 0")
 
@@ -60,7 +62,7 @@ class ModelCall(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     cycle_id = models.UUIDField(null=True, blank=True)
-    model = models.CharField(max_length=200)
+    model = models.CharField(max_length=LONGEST_MODEL_NAME)
     provider = models.CharField(max_length=100)
     prompt_version = models.CharField(max_length=40)
     prompt_hash = models.CharField(max_length=64, help_text="SHA-256 of the messages, in hex.")
@@ -111,11 +113,44 @@ class ModelCall(models.Model):
         return f"{self.model} {self.status} {self.created_at:%Y-%m-%d %H:%M:%S}"
 
 
+class ModelCapability(models.Model):
+    """What a model at an address was found to take; forgotten after some days, or deleted by a person.
+
+    ``answer_form`` is the strictest form that was not refused. ``most_symbols`` is how many symbols fit into one
+    question, null where no limit was met, 0 where not even one fits. ``seconds_per_symbol`` is what its answers
+    took, calls beside them included; null where none came yet.
+    """
+
+    model = models.CharField(max_length=LONGEST_MODEL_NAME)
+    address = models.CharField(
+        max_length=500, blank=True, help_text="AI_API_BASE; empty: the provider's own."
+    )
+    answer_form = models.CharField(max_length=20, default=AnswerForm.SCHEMA.value)
+    takes_temperature = models.BooleanField(default=True)
+    most_symbols = models.PositiveIntegerField(null=True, blank=True)
+    seconds_per_symbol = models.FloatField(null=True, blank=True)
+    tokens_per_second = models.FloatField(null=True, blank=True)
+    learnt_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "model_capabilities"
+        ordering = ("model", "address")
+        verbose_name_plural = "model capabilities"
+        constraints = [
+            models.UniqueConstraint(fields=["model", "address"], name="one_capability_per_address")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} at {self.address or 'its provider'}"
+
+
 class ModelPrice(models.Model):
     """What a model costs: set by a person, for models litellm has no price of, or another than litellm's."""
 
     model = models.CharField(
-        max_length=200, primary_key=True, help_text="The name as in AI_MODELS, e.g. openai/gpt-4o-mini."
+        max_length=LONGEST_MODEL_NAME,
+        primary_key=True,
+        help_text="The name as in AI_MODELS, e.g. openai/gpt-4o-mini.",
     )
     input_usd_per_million = models.DecimalField(
         max_digits=12,

@@ -19,8 +19,9 @@ _MONEY = (HoldReason.BUDGET_EXHAUSTED, HoldReason.PRICE_UNKNOWN)
 class ModelSwitch:
     """A change from one model of the chain to the next, and how many batches made it for this cause.
 
-    ``cause`` is one of timeout, failed, invalid (of the call), breaker_open, ai_budget_exhausted and
-    ai_price_unknown (the call was not made); ``detail`` is that of the first batch.
+    ``cause`` is one of timeout, failed, invalid, content_filter, context_length, no_credit and model_unknown
+    (of the call), breaker_open, ai_budget_exhausted, ai_price_unknown and context_length (the call was not
+    made); ``detail`` is that of the first batch.
     """
 
     from_model: str

@@ -72,9 +72,7 @@ class Environment(BaseModel):
     finnhub_url: ProviderUrl | None = Field(None, alias="FINNHUB_URL")
     coingecko_api_key: str | None = Field(None, alias="COINGECKO_API_KEY", repr=False)
     coingecko_url: ProviderUrl | None = Field(None, alias="COINGECKO_URL")
-    ai_models: Annotated[tuple[str, ...], BeforeValidator(values.comma_separated)] = Field(
-        (), alias="AI_MODELS"
-    )
+    ai_models: Annotated[tuple[str, ...], BeforeValidator(values.model_names)] = Field((), alias="AI_MODELS")
     ai_api_base: WebUrl | None = Field(None, alias="AI_API_BASE")
     ai_api_key: str | None = Field(None, alias="AI_API_KEY", repr=False)
     ai_daily_budget_usd: Decimal = Field(

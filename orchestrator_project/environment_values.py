@@ -7,6 +7,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from ai.domain.text import LONGEST_MODEL_NAME
+
 SECRETS = frozenset(
     {
         "DATABASE_RESERVE_PASSWORD",
@@ -125,6 +127,17 @@ def comma_separated(value: str | tuple[str, ...]) -> tuple[str, ...]:
     if not all(items):
         raise ValueError("a comma-separated list without empty items")
     return items
+
+
+def model_names(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Read a list of models; a name is stored with every decision, and only so much of it fits."""
+    names = comma_separated(value)
+    for name in names:
+        if len(name) > LONGEST_MODEL_NAME:
+            raise ValueError(
+                f"names of models of at most {LONGEST_MODEL_NAME} characters, {name[:40]}… has {len(name)}"
+            )
+    return names
 
 
 def apprise_urls(value: str | tuple[str, ...]) -> tuple[str, ...]:

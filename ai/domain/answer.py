@@ -1,6 +1,5 @@
 """Judges a model's answer, decision by decision. Whatever the text, the outcome is a value."""
 
-import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ai.domain.reading import read_decisions
+from ai.domain.refusals import AnswerForm
 from ai.domain.text import clean_line
 from ai.domain.types import Action, HoldReason, Proposal, ProposalProblem
 
@@ -16,14 +17,6 @@ MAX_REASONING_CHARACTERS = 2000
 _MAX_DECISIONS = 1000
 _MAX_DETAIL_CHARACTERS = 200
 _CONFIDENCE_PLACES = Decimal("0.0001")
-_MAX_DIGITS = 18
-
-
-class _GivenTwice:
-    """Stands for a key that an object has twice: which value was meant cannot be known."""
-
-    def __repr__(self) -> str:
-        return "<given twice>"
 
 
 class Decision(BaseModel):
@@ -69,6 +62,13 @@ def response_format() -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "decisions", "strict": True, "schema": schema}}
 
 
+def form_of(form: AnswerForm) -> dict[str, Any] | None:
+    """Return the ``response_format`` for a form, None where none is sent."""
+    if form is AnswerForm.SCHEMA:
+        return response_format()
+    return {"type": "json_object"} if form is AnswerForm.OBJECT else None
+
+
 def _closed_object(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
@@ -82,9 +82,10 @@ def parse_answer(text: str, asked: Collection[str]) -> ParsedAnswer:
     """Return the proposals in ``text`` for the symbols ``asked``, and everything that is wrong with it.
 
     One bad decision costs its own symbol only. A symbol decided twice has no proposal: which of the two was
-    meant cannot be known. A decision for a symbol that was not asked is a problem of no symbol.
+    meant cannot be known. Two objects with decisions that differ propose nothing at all. A decision for a
+    symbol that was not asked is a problem of no symbol.
     """
-    decisions, complaint = _decisions(text)
+    decisions, complaint = _decisions(text, asked)
     if complaint is not None:
         unread = (ProposalProblem(symbol, HoldReason.INVALID_ANSWER, complaint) for symbol in asked)
         return ParsedAnswer({}, tuple(unread))
@@ -114,46 +115,14 @@ def parse_answer(text: str, asked: Collection[str]) -> ParsedAnswer:
     return ParsedAnswer(proposals, tuple(problems))
 
 
-def _decisions(text: str) -> tuple[list[Any], str | None]:
+def _decisions(text: str, asked: Collection[str]) -> tuple[list[Any], str | None]:
     """Return the decisions, still unjudged, and None; or nothing and what is wrong with the whole text."""
     if len(text) > MAX_ANSWER_CHARACTERS:
         return [], f"the answer is longer than {MAX_ANSWER_CHARACTERS} characters"
-    complaint = "the answer is not JSON: " + (clean_line(text, limit=80) or "it is empty")
-    for candidate in _candidates(text):
-        try:
-            answer = json.loads(candidate, object_pairs_hook=_object, parse_int=_integer)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(answer, dict) or not isinstance(answer.get("decisions"), list):
-            complaint = 'the answer is JSON but has no list of "decisions"'
-            continue
-        if len(answer["decisions"]) > _MAX_DECISIONS:
-            return [], f"the answer has more than {_MAX_DECISIONS} decisions"
-        return answer["decisions"], None
-    return [], complaint
-
-
-def _candidates(text: str) -> Iterator[str]:
-    """Yield the parts of ``text`` that may be the JSON: all of it, what is fenced, the outer braces."""
-    yield text
-    opening, closing = text.find("```"), text.rfind("```")
-    fenced = text[opening + 3 : closing] if opening != closing else ""
-    for part in (fenced, text):
-        start, end = part.find("{"), part.rfind("}")
-        if 0 <= start < end:
-            yield part[start : end + 1]
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        values[key] = _GivenTwice() if key in values else value
-    return values
-
-
-def _integer(digits: str) -> int | float:
-    """Return the number; as a float when so long that ``int`` would refuse, and the whole text with it."""
-    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+    reading = read_decisions(text, asked)
+    if len(reading.decisions) > _MAX_DECISIONS:
+        return [], f"the answer has more than {_MAX_DECISIONS} decisions"
+    return reading.decisions, reading.complaint
 
 
 def _judge(decisions: list[Any], asked: frozenset[str]) -> Iterator[Proposal | ProposalProblem]:
@@ -172,7 +141,8 @@ def _judge(decisions: list[Any], asked: frozenset[str]) -> Iterator[Proposal | P
 def _judge_decision(symbol: str, raw: dict[str, Any]) -> Proposal | ProposalProblem:
     try:
         decision = Decision.model_validate(raw)
-        action = Action(decision.action)
+        # Nobody means anything else by BUY; the words themselves are exact.
+        action = Action(decision.action.lower())
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -8,6 +8,10 @@ from urllib.parse import quote
 _SPACES = re.compile(r"\s+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _KEY_SHAPES = re.compile(r"(?i)(?<=bearer )[^\s'\"]+|\bsk-[\w-]{6,}|(?<=[?&]key=)[^\s&'\"]+")
+# Paths and ARNs are names of models, too; a longer one is refused where it is set.
+LONGEST_MODEL_NAME = 500
+SHORTEST_KEY = 6  # as in connectors/redaction.py
+_SURELY_A_KEY = 16
 # Cf holds the bidi overrides and zero-width characters, Cc the control characters, Cs lone surrogates,
 # Co and Cn what no reader can see. Zl and Zp become spaces below.
 _UNSEEN = frozenset({"Cf", "Cc", "Cs", "Co", "Cn"})
@@ -42,9 +46,18 @@ def truncated(text: str, *, limit_bytes: int) -> str:
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
-    """Return ``text`` without the ``secrets``, plain or quoted for a URL."""
+    """Return ``text`` without the ``secrets``, plain or quoted for a URL.
+
+    Dummy keys of local servers are words and figures, "1" or "NA": shorter than 6 characters is no key, and up
+    to 15 are removed only where they stand alone.
+    """
     for secret in secrets:
-        text = text.replace(secret, "[redacted]").replace(quote(secret, safe=""), "[redacted]")
+        if len(secret) < SHORTEST_KEY:
+            continue
+        for form in (secret, quote(secret, safe="")):
+            whole = re.escape(form)
+            pattern = whole if len(secret) >= _SURELY_A_KEY else rf"(?<![A-Za-z0-9]){whole}(?![A-Za-z0-9])"
+            text = re.sub(pattern, "[redacted]", text)
     return text
 
 

@@ -35,6 +35,7 @@ def raw(number: str) -> Handler:
     return answering(text.replace('"@"', number))
 
 
+OTHER = json.dumps({"decisions": [decision("AAPL", action="sell")]})
 WHOLE = json.dumps({"decisions": [decision("AAPL"), *sound()]})
 
 HOSTILE: dict[str, Handler] = {
@@ -45,6 +46,15 @@ HOSTILE: dict[str, Handler] = {
     "sizes of its own": of_aapl(quantity=10**9, notional=10**12, leverage=50, order_type="limit"),
     "script in the reasoning": of_aapl(reasoning="<script>alert(1)</script>'; DROP TABLE orders; --"),
     "prototype keys": of_aapl(__proto__={"confidence": 1}, constructor="x"),
+    # thinking aloud
+    "thoughts in tags": answering(f"<think>Perhaps {OTHER}</think>\n{WHOLE}"),
+    "thoughts without the opening tag": answering(f"The first is {{AAPL}}, like {OTHER}.\n</think>\n{WHOLE}"),
+    "braces before it": answering(f'As {{"symbol": …}} for {{AAPL}}:\n{WHOLE}'),
+    "braces behind it": answering(f'{WHOLE}\nIt follows {{"type": "object"}} as {{asked}}.'),
+    "fenced twice, the same": answering(f"Draft:\n```json\n{WHOLE}\n```\nFinal:\n```json\n{WHOLE}\n```"),
+    "a list of one": answering(f"[{WHOLE}]"),
+    "two that differ": answering(f"{WHOLE}\nOr rather:\n{OTHER}"),
+    "a thought without an end": answering(f"<think>Perhaps {WHOLE}"),
     # the whole answer
     "prose alone": answering("I like Apple; buy it."),
     "malformed": answering(WHOLE.replace(":", "=", 3)),

@@ -1,5 +1,6 @@
 """Model calls against a real HTTP server that speaks the OpenAI shape, soundly or not."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -172,10 +173,21 @@ def test_a_key_from_the_environment_reaches_no_text_either(
     assert "plain-environment-key" not in str(caught.value)
 
 
-def test_a_key_in_an_answer_is_redacted(chat_server: ChatServer) -> None:
-    chat_server.handlers["parrot"] = answering(f"your key is {API_KEY}")
+@pytest.mark.parametrize("key", ["1", "x", "NA", "0.8", "buy", "AAPL", "decisions"])
+def test_no_key_changes_an_answer(chat_server: ChatServer, key: str) -> None:
+    text = '{"decisions": [{"symbol": "AAPL", "action": "buy", "confidence": 0.81, "reasoning": "NAV x 1"}]}'
+    chat_server.handlers["parrot"] = answering(text)
 
-    assert ask(chat_server, "parrot").text == "your key is [redacted]"
+    assert ask(chat_server, "parrot", api_key=key).text == text
+
+
+@pytest.mark.parametrize("key", ["1", "x", "NA", "slow"])
+def test_no_dummy_key_changes_an_error(chat_server: ChatServer, key: str) -> None:
+    words = "1 request of NA is too slow: 11 s, max 10.1 x"
+    chat_server.handlers["slow"] = replying({"error": {"message": words}}, status=400)
+
+    with pytest.raises(ModelRejectedError, match=re.escape(words)):
+        ask(chat_server, "slow", api_key=key)
 
 
 def test_an_incomplete_answer_still_tells_what_it_cost(chat_server: ChatServer) -> None:

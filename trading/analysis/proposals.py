@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from ai.domain.answer import parse_answer
+from ai.domain.text import LONGEST_MODEL_NAME
 from ai.domain.types import Action, Proposal
 from risk.services import switch
 from trading.analysis import strategies
@@ -32,7 +33,6 @@ from trading.models import AIDecision, Cycle, Strategy, TradeProposal, UniverseC
 
 log = structlog.get_logger(__name__)
 TRIGGER = "proposal"
-MODEL_LENGTH = 120
 MOST_AT_ONCE = 50
 PAUSE = timedelta(
     seconds=20
@@ -160,7 +160,7 @@ def _decision(waiting: TradeProposal, scene: Scene) -> AIDecision:
         strategy=waiting.strategy,
         strategy_version=waiting.strategy.version,
         symbol=waiting.symbol,
-        model=f"external {waiting.source}"[:MODEL_LENGTH],
+        model=f"external {waiting.source}"[:LONGEST_MODEL_NAME],
     )
     if waiting.symbol in scene.snapshots:
         snapshot = scene.snapshots[waiting.symbol]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
+from ai.domain.text import LONGEST_MODEL_NAME
 from risk.domain.limits import LIMIT_NAMES, looser
 from risk.domain.numbers import plain_decimal
 from risk.services.limits import limits_in_force
@@ -25,7 +26,7 @@ CONTENT = (
     *LIMIT_NAMES,
 )
 FIRST_AUTHOR = "system"
-LONGEST_MODEL, LONGEST_KEYWORD = 200, 60
+LONGEST_KEYWORD = 60
 # What a first start begins with.
 DEFAULT_STRATEGY = "Balanced momentum"
 DEFAULT_INSTRUCTIONS = (
@@ -122,7 +123,7 @@ def _list_problems(values: Mapping[str, Any]) -> dict[str, str]:
     if malformed:
         problems["symbols"] = f"symbols: was {malformed[0]!r}, expected {EXPECTED}"
     for name, longest, expected in (
-        ("model_names", LONGEST_MODEL, "a litellm name such as openai/gpt-4o-mini"),
+        ("model_names", LONGEST_MODEL_NAME, "a litellm name such as openai/gpt-4o-mini"),
         ("keywords", LONGEST_KEYWORD, "a word or a phrase"),
     ):
         for value in values.get(name) or ():

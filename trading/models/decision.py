@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 from uuid6 import uuid7
 
+from ai.domain.text import LONGEST_MODEL_NAME
 from ai.models import ModelCall
 from risk.models import RiskCheck
 from trading.domain.stage_keys import EXIT_OPEN, UNJUDGED
@@ -53,7 +54,7 @@ class AIDecision(models.Model):
     action = models.CharField(max_length=4, choices=Action.choices)
     confidence = models.DecimalField(max_digits=5, decimal_places=4)
     reasoning = models.TextField(blank=True)
-    model = models.CharField(max_length=120, blank=True)
+    model = models.CharField(max_length=LONGEST_MODEL_NAME, blank=True)
     model_call = models.ForeignKey(ModelCall, null=True, on_delete=models.PROTECT, related_name="+")
     risk_check = models.ForeignKey(RiskCheck, null=True, on_delete=models.PROTECT, related_name="+")
     price = models.DecimalField(max_digits=24, decimal_places=12, null=True)

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from uuid6 import uuid7
 
+from ai.domain.text import LONGEST_MODEL_NAME
 from risk.domain.limits import LIMIT_NAMES
 from risk.domain.types import SizingRule
 from trading.domain.statuses import CandidateStatus
@@ -115,7 +116,7 @@ class Strategy(models.Model):
     instructions = models.TextField()
     universe = models.CharField(max_length=10, choices=Universe.choices, default=Universe.ALL)
     symbols = ArrayField(models.CharField(max_length=32), default=list, blank=True)
-    model_names = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    model_names = ArrayField(models.CharField(max_length=LONGEST_MODEL_NAME), default=list, blank=True)
     keywords = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     size_percent = models.DecimalField(max_digits=6, decimal_places=3, default=3)
     sizing = models.CharField(

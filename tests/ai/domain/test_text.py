@@ -35,3 +35,8 @@ def test_a_cut_text_says_how_long_it_was() -> None:
 )
 def test_keys_are_redacted(text: str, expected: str) -> None:
     assert redacted(text, ["s3cr/et"]) == expected
+
+
+def test_a_dummy_key_goes_only_where_it_stands_alone() -> None:
+    assert redacted("no key lm-studio1, but lm-studio", ["lm-studio"]) == "no key lm-studio1, but [redacted]"
+    assert redacted("11 of 1 NA", ["1", "NA", "11"]) == "11 of 1 NA"

@@ -90,6 +90,23 @@ def test_every_symbol_of_real_fetches_gets_its_decision(account: Outside, strate
     assert "cycle.step.analysis" in events_of(cycle)
 
 
+@pytest.mark.parametrize("length", [121, 201, 500])
+def test_a_long_name_of_a_model_is_stored_whole_and_asked_once(
+    cycle: Cycle, model: Any, settings: Settings, length: int
+) -> None:
+    name = "openai/" + "/models/a-folder" * 40
+    long_name = name[:length]
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"ai_models": (long_name,)})
+    model(*((symbol, "buy", 0.9) for symbol in ALL))
+
+    pending = analyse_cycle(cycle.pk)
+
+    assert pending is not None
+    assert len(pending) == len(ALL)
+    assert set(AIDecision.objects.values_list("model", flat=True)) == {long_name}
+    assert ModelCall.objects.get().model == long_name
+
+
 def test_answers_become_decisions_and_only_trades_stay_pending(cycle: Cycle, model: Any) -> None:
     make_position(OTHER_STOCK)
     model((STOCK, "buy", 0.9), (OTHER_STOCK, "sell", 0.8), (COIN, "hold", 0.5))

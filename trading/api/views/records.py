@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ai.domain.text import LONGEST_MODEL_NAME
 from ai.models import ModelCall
 from risk.models import RiskLimits
 from trading.api.schema import page_of
@@ -85,7 +86,7 @@ class CandidatesQuery(ListQuery):
 class ModelCallsQuery(ListQuery):
     """Parameters of the list of model calls; all that are given have to be met."""
 
-    model = serializers.CharField(required=False, max_length=200)
+    model = serializers.CharField(required=False, max_length=LONGEST_MODEL_NAME)
     status = serializers.ChoiceField(ModelCall.Status.values, required=False)
     cycle_id = serializers.UUIDField(required=False)
 
