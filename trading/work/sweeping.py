@@ -32,7 +32,7 @@ def find_work() -> list[Work]:
 
 
 def end_overdue() -> list[Cycle]:
-    """Abort cycles past their deadline, expire approvals nobody answered, withdraw outdated ones; return the cycles aborted.
+    """Abort cycles past their deadline, expire or withdraw approvals; return the cycles aborted.
 
     Of the approvals at most ``EXPIRED_A_ROUND`` in one call, the oldest first: the rest of the sweeper's round,
     its sign of life among it, waits for this. What is left the next rounds take; an approval past its time
