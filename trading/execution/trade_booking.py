@@ -1,6 +1,7 @@
 """Book trades: one row for each order that filled, with its realised profit after fees."""
 
 from decimal import Decimal
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -74,10 +75,10 @@ def opener_of(order: Order) -> Strategy | None:
     """
     if order.side != "sell":
         return None
-    bought: dict[int, Decimal] = {}
-    sold: dict[int, Decimal] = {}
+    bought: dict[UUID, Decimal] = {}
+    sold: dict[UUID, Decimal] = {}
     before = Trade.objects.filter(symbol=order.symbol, strategy__isnull=False).exclude(order=order)
-    for strategy_id, side, quantity in before.values_list("strategy_id", "side", "quantity"):
+    for strategy_id, side, quantity in before.values_list("strategy__pk", "side", "quantity"):
         one = bought if side == "buy" else sold
         one[strategy_id] = one.get(strategy_id, ZERO) + quantity
     held = {pk: total - sold.get(pk, ZERO) for pk, total in bought.items()}
