@@ -5,16 +5,17 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
+from django.core.paginator import Paginator
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 
 from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm, answer_and_tell
 from trading.admin.base import RecordAdmin, cycle_link, status_label
-from trading.admin.pages import console_page, require
+from trading.admin.pages import console_page, nothing_sent, require
 from trading.models import Approval
-from trading.queries.approval_queue import queue_lines
+from trading.queries.approval_queue import queue_lines, waiting_count
 
 QUEUE = "admin:trading_approval_queue"
 
@@ -65,18 +66,25 @@ class ApprovalAdmin(RecordAdmin):
     def queue_view(self, request: HttpRequest) -> HttpResponse:
         """Show what waits for an answer, newest first."""
         require(request, "trading.view_approval")
-        lines = queue_lines(most=MOST_AT_ONCE)
+        pages = Paginator(range(waiting_count()), MOST_AT_ONCE)
+        page = pages.get_page(request.GET.get("page"))  # one that is gone, or no number: the nearest there is
+        lines = queue_lines(most=MOST_AT_ONCE, first=(page.number - 1) * MOST_AT_ONCE)
         return console_page(
             request,
             "console/approval_queue.html",
-            {"title": "Approvals", "queue": lines, "may_answer": request.user.has_perm(ANSWER)},
+            {
+                "title": "Approvals",
+                "queue": lines,
+                "page": page,
+                "may_answer": request.user.has_perm(ANSWER),
+            },
         )
 
     def answer_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Take a person's answer to one request and say what came of it."""
         require(request, ANSWER)
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return nothing_sent(request, reverse(QUEUE))
         approval = get_object_or_404(Approval.objects.select_related("decision"), pk=pk)
         form = AnswerForm(request.POST)
         if form.is_valid():
@@ -89,7 +97,7 @@ class ApprovalAdmin(RecordAdmin):
         """Take one answer to several requests; before approving several, show them once more."""
         require(request, ANSWER)
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return nothing_sent(request, reverse(QUEUE))
         form = AnswersForm(request.POST)
         if not form.is_valid():
             _refuse(request, form)

@@ -6,15 +6,15 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils.text import Truncator
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from trading.admin.answers import ANSWER, follow, tell
-from trading.admin.base import GrowingRecordAdmin, cycle_link, figure, status_badge, status_label
-from trading.admin.pages import require
+from trading.admin.base import GrowingRecordAdmin, change_url, cycle_link, figure, status_badge, status_label
+from trading.admin.pages import nothing_sent, require
 from trading.execution.approvals import send_to_execution
 from trading.models import AIDecision
 from trading.queries.decision_story import decision_story
@@ -112,7 +112,7 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         """Send a stored decision through the gate, and say what came of it."""
         require(request, ANSWER)
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return nothing_sent(request, change_url("trading", "aidecision", pk))
         decision = get_object_or_404(AIDecision, pk=pk)
         form = SendForm(request.POST)
         if form.is_valid():

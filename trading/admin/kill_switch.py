@@ -19,8 +19,9 @@ ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
 PAGE = "admin:risk_killswitch_changelist"
 BY_HAND = "Stopped by hand from the console"
 ENGAGE_EFFECTS = (
-    "No new order leaves from this moment; the ones under way are waited for.",
-    "Open orders that would open positions are cancelled. Protective orders resting at the broker stay.",
+    "No new order leaves from this moment, but for a sale of everything that you ask for;"
+    " those under way are waited for.",
+    "Open orders that would open positions are cancelled; those that would close positions stay.",
     "Trading stays halted until somebody with the permission releases the switch.",
 )
 FLATTEN_EFFECTS = (

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
@@ -56,6 +57,12 @@ def require(request: HttpRequest, permission: str) -> None:
 def posted(request: HttpRequest) -> QueryDict | None:
     """Return what a form is bound to: the body of a POST, however empty; None to show it fresh."""
     return request.POST if request.method == "POST" else None
+
+
+def nothing_sent(request: HttpRequest, url: str) -> HttpResponse:
+    """Lead on whoever comes to an address that only takes answers, as after a login in between."""
+    messages.warning(request, "Nothing was done: the answer did not arrive. Give it again here.")
+    return redirect(url)
 
 
 def form_page(request: HttpRequest, *, form: forms.Form, page: FormPage) -> TemplateResponse:

@@ -9,14 +9,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trading.admin.base import ConsoleAdmin, change_url, labelled, status_badge, status_label
-from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
+from trading.admin.pages import FormPage, ReasonForm, form_page, nothing_sent, posted, require
 from trading.admin.universe_page import SEATS, uuid_of
 from trading.analysis import candidates
 from trading.domain.universe_record import UniverseLine
@@ -197,7 +197,7 @@ class UniverseCandidateAdmin(ConsoleAdmin):
         """Approve one candidate from its own page."""
         require(request, CHANGE)
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return nothing_sent(request, change_url("trading", "universecandidate", pk))
         row = get_object_or_404(UniverseCandidate, pk=pk)
         _do(
             request,

@@ -117,6 +117,13 @@ NUMBERS = MappingProxyType(
                 "A decision to sell below it does not trade; stops, the switch and a person's word need none.",
             ),
             _spec("approval_expiry", "600", ("30", "86400"), _S, "An approval not answered by then expires."),
+            _spec(
+                "unanswered_pause",
+                "3600",
+                ("0", "604800"),
+                _S,
+                "So long after a request that nobody answered the same is not asked again.",
+            ),
             _spec("approval_valid", "300", ("10", "3600"), _S, "An answer not carried out by then is void."),
             _spec("saga_timeout", "300", ("30", "3600"), _S, "An order still open then is cancelled."),
             _spec("max_stocks", "120", ("1", "120"), Unit.COUNT, "Stocks looked at in one cycle."),
@@ -186,6 +193,16 @@ WORDS = MappingProxyType(
     {
         spec.name: spec
         for spec in (
+            WordSpec(
+                "rejection_holds",
+                "session",
+                {
+                    "session": "the same symbol, side and strategy is not asked again for 6.5 hours",
+                    "hour": "for one hour",
+                    "day": "for 24 hours",
+                    "off": "it is asked again at once",
+                },
+            ),
             WordSpec(
                 "semi_auto_exits",
                 "ask",

@@ -19,6 +19,7 @@ from risk.models import RiskCheck
 from trading.core import transitions
 from trading.domain.statuses import DecisionStatus
 from trading.execution import decision_execution
+from trading.execution.approval_requests import withdraw_if_outdated
 from trading.execution.repricing import FreshQuotes, fresh_quotes, store_quote
 from trading.models import AIDecision, Approval, Saga
 
@@ -124,6 +125,9 @@ NO_QUOTES = FreshQuotes({}, ())
 
 
 def _is_open(approval: Approval) -> bool:
+    """Whether a request may be granted: nobody and no time was first, and what it asks is still the question."""
+    if withdraw_if_outdated(approval):
+        return False
     return Approval.objects.waiting(timezone.now()).filter(pk=approval.pk).exists()
 
 
@@ -227,7 +231,7 @@ def _lost(approval: Approval) -> AnswerReport:
     """Say who or what was first."""
     stands = Approval.objects.select_related("decision", "answered_by").get(pk=approval.pk)
     if stands.answered_by is None or stands.answered_at is None:
-        detail = f"it expired at {stands.expires_at:%H:%M:%S} UTC"
+        detail = stands.reason or f"it expired at {stands.expires_at:%H:%M:%S} UTC"
         return AnswerReport(stands.decision, AnswerOutcome.EXPIRED, detail)
     detail = f"{stands.answered_by.get_username()} {stands.status} it at {stands.answered_at:%H:%M:%S} UTC"
     return AnswerReport(stands.decision, AnswerOutcome.ANSWERED_BEFORE, detail)

@@ -19,7 +19,7 @@ from trading.domain.ages import in_force, is_fresh
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import CycleStatus, DecisionStatus
 from trading.domain.symbols import is_coin
-from trading.execution import gate_inputs
+from trading.execution import approval_requests, gate_inputs
 from trading.execution.saga_steps import create_steps
 from trading.market.price_facts import latest_snapshot
 from trading.models import AgentStatus, AIDecision, Approval, Mode, Order, Position, Saga
@@ -95,19 +95,9 @@ def _answer_expired(decision: AIDecision) -> bool:
 
 
 def _request_approval(decision: AIDecision) -> None:
-    """Ask a person, unless an earlier decision on the same already waits: it is re-priced when answered."""
-    waiting = (
-        Approval.objects.waiting(timezone.now())
-        .filter(
-            decision__symbol=decision.symbol,
-            decision__action=decision.action,
-            decision__strategy=decision.strategy_id,
-        )
-        .first()
-    )
-    if waiting is not None:
-        until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
-        _settle(decision, "store", reason="approval_waits", detail=until)
+    """Ask a person, unless the same was asked and waits, or was answered or left unanswered a short time ago."""
+    if (why_not := approval_requests.reason_not_to_ask(decision)) is not None:
+        _settle(decision, "store", reason=why_not[0], detail=why_not[1])
         return
     with transaction.atomic():
         expires_at = timezone.now() + timedelta(seconds=settings.seconds("approval_expiry"))

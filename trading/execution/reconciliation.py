@@ -15,13 +15,13 @@ from connectors.base import BrokerFill, BrokerOrder
 from risk.domain.numbers import plain_decimal
 from trading.core import transitions
 from trading.core.providers import current_providers
-from trading.core.row_locks import locked_agent, locked_order
+from trading.core.row_locks import locked_agent
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.sagas import settle_order
-from trading.execution.trade_booking import book_trade, sold_unit_cost, unbooked_strangers
+from trading.execution.trade_booking import book_strangers
 from trading.models import Order, Position, Saga
 from trading.orders.execution_reports import record_broker_order, record_fills, record_reported
 from trading.orders.submission import REQUEST_LEASE
@@ -108,11 +108,7 @@ def _book(report: ReconciliationReport) -> None:
     for order in late:
         settle_order(order.pk)
         report.booked.append(order.client_order_id)
-    for stranger in unbooked_strangers():
-        with transaction.atomic():
-            order = locked_order(stranger.pk)
-            book_trade(order, unit_cost=sold_unit_cost(order))
-        report.booked.append(order.client_order_id)
+    report.booked += [order.client_order_id for order in book_strangers()]
 
 
 def _record(kind: str, subject: str, *, here: str, there: str) -> None:

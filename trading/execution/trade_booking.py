@@ -1,13 +1,19 @@
 """Book trades: one row for each order that filled, with its realised profit after fees."""
 
 from decimal import Decimal
+from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from risk.domain.numbers import ZERO
+from trading.core.row_locks import locked_order
 from trading.domain.profit import Execution, cost_per_unit, realised_pnl
 from trading.domain.symbols import is_coin
-from trading.models import Fill, Order, Position, Trade
+from trading.models import Fill, Order, Position, Strategy, Trade
+
+FEE_IN_KIND = Decimal("0.01")
 
 
 def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
@@ -31,7 +37,7 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
         order=order,
         defaults={
             "decision": decision,
-            "strategy": decision.strategy if decision else None,
+            "strategy": decision.strategy if decision else opener_of(order),
             "cycle_id": order.cycle_id,
             "symbol": order.symbol,
             "side": order.side,
@@ -60,6 +66,36 @@ def sold_unit_cost(order: Order) -> Decimal | None:
     if first is not None:
         before = before.filter(executed_at__lte=first.executed_at)
     return cost_per_unit(_executions(before), order.filled_quantity)
+
+
+def opener_of(order: Order) -> Strategy | None:
+    """Return the strategy whose entries bought what an order without a decision sold, None where none is known.
+
+    By the trades booked before it; where several hold of it, the one that holds most: a trade has one strategy.
+    """
+    if order.side != "sell":
+        return None
+    bought: dict[UUID, Decimal] = {}
+    sold: dict[UUID, Decimal] = {}
+    before = Trade.objects.filter(symbol=order.symbol, strategy__isnull=False).exclude(order=order)
+    for strategy_id, side, quantity in before.values_list("strategy__pk", "side", "quantity"):
+        one = bought if side == "buy" else sold
+        one[strategy_id] = one.get(strategy_id, ZERO) + quantity
+    held = {pk: total - sold.get(pk, ZERO) for pk, total in bought.items()}
+    # A fee in kind leaves a little of a coin unsold for ever: that is no holding.
+    holders = {pk: left for pk, left in held.items() if left > bought[pk] * FEE_IN_KIND}
+    return Strategy.objects.get(pk=max(holders, key=lambda pk: holders[pk])) if holders else None
+
+
+def book_strangers() -> list[Order]:
+    """Book what orders without a saga (external, flatten) have filled, once they ended; return those booked."""
+    booked = []
+    for stranger in unbooked_strangers():
+        with transaction.atomic():
+            order = locked_order(stranger.pk)
+            book_trade(order, unit_cost=sold_unit_cost(order))
+        booked.append(order)
+    return booked
 
 
 def unbooked_strangers() -> list[Order]:

@@ -13,6 +13,7 @@ from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose
 from trading.errors import TradingError
 from trading.execution.portfolio import submitted_after, sync_portfolio
+from trading.execution.trade_booking import book_strangers
 from trading.models import Order
 from trading.orders.execution_reports import record_broker_order, record_reported
 from trading.orders.submission import submit_order
@@ -32,6 +33,8 @@ def record_sales() -> None:
         _record_open_sales(broker)
         with locks.patience(RECORD_PATIENCE_SECONDS):
             sync_portfolio(None, looks=1, broker=broker)
+    with suppress(DatabaseError), locks.patience(RECORD_PATIENCE_SECONDS):
+        book_strangers()
 
 
 def _record_open_sales(broker: Broker) -> None:
@@ -68,5 +71,6 @@ def follow_order(order_id: UUID) -> Order:
     elif order.purpose == Purpose.FLATTEN:
         order = submit_order(order.pk)
     if not order.is_open:
+        book_strangers()  # before the sync, which the broker may refuse
         sync_portfolio(order.cycle_id)
     return order

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from risk.domain.numbers import HUNDRED
-from trading.models import Approval
+from risk.domain.numbers import HUNDRED, ZERO
+from trading.models import Approval, EquitySnapshot, Position
 from trading.queries.gate_preview import GatePreview, preview_all
 
 
@@ -17,12 +17,33 @@ from trading.queries.gate_preview import GatePreview, preview_all
 class QueueLine:
     """One open request; ``preview`` is what the gate would answer at the last known price.
 
+    ``held`` is in base units, ``held_value`` and ``equity`` in USD, as last synced.
     ``seconds_left`` is rounded up: the page calls nothing expired that the server would still take.
     """
 
     approval: Approval
     preview: GatePreview
     seconds_left: int
+    held: Decimal = ZERO
+    held_value: Decimal = ZERO
+    equity: Decimal | None = None
+
+    @property
+    def held_percent(self) -> Decimal | None:
+        """What is held of the symbol, in percent of equity."""
+        return self._percent(self.held_value)
+
+    @property
+    def percent_after(self) -> Decimal | None:
+        """What would be held after an order of the gate's size, in percent of equity; None where it would deny."""
+        verdict = self.preview.verdict
+        if not verdict.allowed or verdict.notional is None:
+            return None
+        sign = 1 if self.approval.decision.action == "buy" else -1
+        return self._percent(self.held_value + sign * verdict.notional)
+
+    def _percent(self, value: Decimal) -> Decimal | None:
+        return value / self.equity * HUNDRED if self.equity else None
 
     @property
     def price_now(self) -> Decimal | None:
@@ -36,15 +57,31 @@ class QueueLine:
         return (now / then - 1) * HUNDRED if then and now else None
 
 
-def queue_lines(*, most: int, only: Sequence[UUID] | None = None) -> tuple[QueueLine, ...]:
-    """Return the open requests, newest first, at most ``most``; with ``only``, those among them."""
+def queue_lines(*, most: int, only: Sequence[UUID] | None = None, first: int = 0) -> tuple[QueueLine, ...]:
+    """Return the open requests, newest first, at most ``most`` from the ``first``; with ``only``, those among them."""
     now = timezone.now()
     waiting = Approval.objects.waiting(now)
     if only is not None:
         waiting = waiting.filter(pk__in=only)
-    rows = list(waiting.select_related("decision__strategy").order_by("-requested_at", "-id")[:most])
+    rows = list(
+        waiting.select_related("decision__strategy").order_by("-requested_at", "-id")[first : first + most]
+    )
     previews = preview_all([row.decision for row in rows])
+    positions = Position.objects.in_bulk([row.decision.symbol for row in rows])
+    money = EquitySnapshot.objects.newest()
     return tuple(
-        QueueLine(row, previews[row.decision_id], ceil((row.expires_at - now).total_seconds()))
+        QueueLine(
+            approval=row,
+            preview=previews[row.decision_id],
+            seconds_left=ceil((row.expires_at - now).total_seconds()),
+            held=held.quantity if (held := positions.get(row.decision.symbol)) else ZERO,
+            held_value=held.market_value if held else ZERO,
+            equity=money.equity if money else None,
+        )
         for row in rows
     )
+
+
+def waiting_count() -> int:
+    """Return how many open requests wait, whatever a page shows."""
+    return Approval.objects.waiting(timezone.now()).count()

@@ -16,7 +16,7 @@ from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, pausing
 from trading.domain.events.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
-from trading.execution import approvals
+from trading.execution import approval_requests, approvals
 from trading.execution.decision_execution import CLAIM_LEASE
 from trading.market import clock_watch
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
@@ -32,7 +32,7 @@ def find_work() -> list[Work]:
 
 
 def end_overdue() -> list[Cycle]:
-    """Abort cycles past their deadline, expire approvals nobody answered; return the cycles aborted.
+    """Abort cycles past their deadline, expire or withdraw approvals; return the cycles aborted.
 
     Of the approvals at most ``EXPIRED_A_ROUND`` in one call, the oldest first: the rest of the sweeper's round,
     its sign of life among it, waits for this. What is left the next rounds take; an approval past its time
@@ -44,6 +44,7 @@ def end_overdue() -> list[Cycle]:
     late = Approval.objects.overdue(now).select_related("decision").order_by("expires_at", "pk")
     for approval in late[:EXPIRED_A_ROUND]:
         approvals.expire(approval)
+    approval_requests.withdraw_outdated(most=EXPIRED_A_ROUND)
     return aborted
 
 

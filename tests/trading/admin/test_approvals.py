@@ -321,3 +321,59 @@ def test_viewer_is_offered_no_answer(login: Callable[..., Client]) -> None:
 
     assert "<form" not in client.get(QUEUE).content.decode().split('id="queue-state"')[1]
     assert "Send to execution" not in client.get(page_url(decision)).content.decode()
+
+
+def test_every_request_that_waits_can_be_reached(login: Callable[..., Client]) -> None:
+    make_agent(mode="semi_auto")
+    for _ in range(53):
+        make_approval()
+    client = login("operator")
+
+    pages = [client.get(QUEUE, {"page": number}) for number in (1, 2, 99)]
+
+    shown = [[line.approval.pk for line in page.context["queue"]] for page in pages]
+    assert [len(keys) for keys in shown] == [50, 3, 3]
+    assert {*shown[0], *shown[1]} == set(Approval.objects.values_list("pk", flat=True))
+    assert all("53 wait" in page.content.decode() for page in pages)
+
+
+def test_card_says_what_is_held_and_what_would_be(login: Callable[..., Client]) -> None:
+    make_agent(mode="semi_auto")
+    make_equity(equity=Decimal(100_000))
+    make_position("NVDA", quantity=Decimal("8.237"), market_value=Decimal(3_000))
+    make_approval(decision=make_decision(symbol="NVDA", status="awaiting_approval"))
+
+    page = login("operator").get(QUEUE)
+
+    assert "<b>8.237</b>, 3.0 % of equity" in page.content.decode().replace("\xa0", " ")
+    line = page.context["queue"][0]
+    taken = line.preview.verdict.notional if line.preview.verdict.allowed else None
+    assert line.percent_after == (None if taken is None else (3_000 + taken) / 1_000)
+
+
+def test_address_of_an_answer_leads_to_the_question_and_says_that_nothing_was_done(
+    login: Callable[..., Client],
+) -> None:
+    """A login in between turns the answer into a look at its address."""
+    approval, stored = make_approval(), make_decision(status="stored")
+    client = login("operator")
+
+    for address, page in (
+        (answer_url(approval), QUEUE),
+        (ANSWERS, QUEUE),
+        (send_url(stored), page_url(stored)),
+    ):
+        answer = client.get(address, follow=True)
+        assert answer.redirect_chain == [(page, 302)]
+        assert [str(m)[:17] for m in answer.context["messages"]] == ["Nothing was done:"]
+    assert Approval.objects.get().status == "requested"
+
+
+def test_answer_without_its_session_names_the_way_back(login: Callable[..., Client]) -> None:
+    approval = make_approval()
+
+    answer = Client(enforce_csrf_checks=True).post(answer_url(approval), {"answer": "approve"})
+
+    assert answer.status_code == 403
+    assert 'href="/admin/login/?next=/admin/"' in answer.content.decode()
+    assert Approval.objects.get().status == "requested"

@@ -67,7 +67,7 @@ def answer(word: str) -> Act:
         url,
         {"answer": word, "reason": "because"},
         lambda: Approval.objects.filter(pk=approval.pk).exclude(status="requested").exists(),
-        get=405,
+        get=302,
     )
 
 
@@ -77,14 +77,14 @@ def answer_several(word: str) -> Act:
         reverse("admin:trading_approval_answers"),
         {"answer": word, "reason": "because", "approval": [str(approval.pk)]},
         lambda: Approval.objects.filter(pk=approval.pk).exclude(status="requested").exists(),
-        get=405,
+        get=302,
     )
 
 
 def send() -> Act:
     decision = make_decision(symbol=STOCK, status="stored")
     url = reverse("admin:trading_aidecision_send", args=[decision.pk])
-    return Act(url, {"confirmed": "on"}, lambda: Approval.objects.filter(decision=decision).exists(), get=405)
+    return Act(url, {"confirmed": "on"}, lambda: Approval.objects.filter(decision=decision).exists(), get=302)
 
 
 def change_setting() -> Act:
@@ -123,7 +123,7 @@ def change_candidate() -> Act:
 def approve_candidate() -> Act:
     candidate = make_candidate(symbol=make_asset("MSFT").symbol)
     url = reverse("admin:trading_universecandidate_approve", args=[candidate.pk])
-    return Act(url, {}, lambda: UniverseCandidate.objects.get(pk=candidate.pk).status == "approved", get=405)
+    return Act(url, {}, lambda: UniverseCandidate.objects.get(pk=candidate.pk).status == "approved", get=302)
 
 
 def reject_candidate() -> Act:

@@ -233,3 +233,25 @@ def test_running_a_task_by_hand_is_recorded_with_its_author(
 
     assert sent == ["trading.start_cycle"]
     assert [kind for kind, _, _ in recorded()] == ["schedule_row.run"]
+
+
+def test_trading_cycle_cannot_be_deleted_by_any_page_or_action(login: Login) -> None:
+    client = login()
+    row = PeriodicTask.objects.get(name=CYCLE_SCHEDULE)
+    other = PeriodicTask.objects.create(name="Extra", task="trading.start_cycle", interval=row.interval)
+
+    client.post(page_of("periodictask_delete", row.pk), {"post": "yes"})
+    client.post(page_of("intervalschedule_delete", row.interval_id), {"post": "yes"})
+    for page, pks in (("periodictask", [row.pk, other.pk]), ("intervalschedule", [row.interval_id])):
+        chosen = {"action": "delete_selected", "_selected_action": pks, "index": "0", "post": "yes"}
+        client.post(page_of(f"{page}_changelist"), chosen)
+
+    assert PeriodicTask.objects.filter(pk=row.pk, interval=row.interval).exists()
+    assert client.post(page_of("periodictask_delete", other.pk), {"post": "yes"}).status_code == 302
+    assert not PeriodicTask.objects.filter(pk=other.pk).exists()
+
+
+def test_disabling_the_trading_cycle_says_what_stops(login: Login) -> None:
+    answer = chosen(login(), "disable_chosen", PeriodicTask.objects.get(name=CYCLE_SCHEDULE))
+
+    assert "No trading cycle starts any more" in answer.content.decode()

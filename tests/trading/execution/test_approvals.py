@@ -9,18 +9,19 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from risk.models import RiskCheck, RiskReservation
-from tests.factories import make_agent, make_approval, make_engagement, make_user
+from tests.factories import make_agent, make_approval, make_engagement, make_order, make_user
 from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
+from trading.core.modes import set_mode
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Work, WorkKind
 from trading.domain.statuses import DecisionStatus
 from trading.execution import approvals, decision_execution, sagas
 from trading.execution.approvals import AnswerOutcome
-from trading.models import AIDecision, Approval, Event, MarketSnapshot, Order, Saga
+from trading.models import AIDecision, Approval, Cycle, Event, MarketSnapshot, Order, Saga
 from trading.queries.timeline import timeline_of
-from trading.work.sweeping import find_work
+from trading.work.sweeping import end_overdue, find_work
 
 
 @pytest.fixture
@@ -397,3 +398,99 @@ def test_two_people_send_once(threaded_account: Outside) -> None:
 
     assert [report.counted for report in said].count(True) == 1
     assert (Order.objects.count(), Approval.objects.count()) == (1, 1)
+
+
+def next_cycle() -> None:
+    make_agent(mode="semi_auto")
+    Cycle.objects.open().update(status="completed", stage="ended", ended_at=ago(seconds=0))
+
+
+def wanted_again(first: AIDecision, **overrides: object) -> AIDecision:
+    """Return what came of the same wish in the next cycle, in semi_auto mode."""
+    next_cycle()
+    again = wish(first.symbol, strategy=first.strategy, **overrides)
+    decision_execution.execute_decision(again.pk)
+    return AIDecision.objects.get(pk=again.pk)
+
+
+def test_rejected_question_is_not_asked_again(account: Outside, ada: User) -> None:
+    approval = asked()
+    approvals.answer(approval, granted=False, user=ada, reason="too risky, thin book")
+
+    again = wanted_again(approval.decision)
+
+    assert (again.status, again.reason) == ("stored", "rejected_earlier")
+    assert again.reason_detail.startswith("ada rejected the same at ")
+    assert Approval.objects.count() == 1
+
+
+def test_rejected_question_is_asked_again_after_the_pause(account: Outside, ada: User) -> None:
+    approval = asked()
+    approvals.answer(approval, granted=False, user=ada, reason="not now")
+    set_runtime_setting(name="rejection_holds", value="hour", actor="test")
+    Approval.objects.update(answered_at=ago(seconds=3601))
+
+    again = wanted_again(approval.decision)
+
+    assert again.status == "awaiting_approval"
+
+
+def test_question_that_nobody_answered_is_not_asked_again_at_once(account: Outside) -> None:
+    approval = asked()
+    change(approval, expires_at=ago(seconds=1))
+    approvals.expire(approval)
+
+    again = wanted_again(approval.decision)
+    Approval.objects.update(answered_at=ago(seconds=3601))
+    later = wanted_again(approval.decision)
+
+    assert (again.status, again.reason) == ("stored", "unanswered_earlier")
+    assert later.status == "awaiting_approval"
+
+
+def test_rejection_holds_for_its_symbol_side_and_strategy_alone(account: Outside, ada: User) -> None:
+    approvals.answer(asked(), granted=False, user=ada, reason="not this one")
+    next_cycle()
+    others = [wish(STOCK), wish(OTHER_STOCK)]  # each of a strategy of its own
+
+    for other in others:
+        decision_execution.execute_decision(other.pk)
+
+    assert set(AIDecision.objects.filter(pk__in=[o.pk for o in others]).values_list("status", flat=True)) == {
+        "awaiting_approval"
+    }
+
+
+@pytest.mark.parametrize("mode", ["autonomous", "manual"])
+def test_open_request_is_withdrawn_when_the_mode_is_set(mode: str, account: Outside, ada: User) -> None:
+    make_agent(mode="semi_auto")
+    approval = asked()
+    set_mode(mode=mode, actor="ada")
+
+    said = approvals.answer(approval, granted=True, user=ada)
+
+    assert said.outcome == AnswerOutcome.EXPIRED
+    assert said.detail.startswith(f"withdrawn: the mode was set to {mode} at ")
+    assert (said.decision.status, said.decision.reason) == ("expired", "approval_withdrawn")
+    assert not Order.objects.exists()
+
+
+def test_sweeper_withdraws_what_was_ordered_since_and_leaves_the_rest(account: Outside) -> None:
+    approval, other = asked(), asked(OTHER_STOCK)
+    make_order(symbol=STOCK, side="buy", status="accepted")
+
+    end_overdue()
+
+    row = Approval.objects.get(pk=approval.pk)
+    assert row.status == "expired"
+    assert row.reason.startswith(f"withdrawn: {STOCK}: ordered since (buy order of ")
+    assert unchanged(other)
+
+
+def test_withdrawn_request_may_be_asked_anew(account: Outside) -> None:
+    make_agent(mode="semi_auto")
+    approval = asked()
+    set_mode(mode="autonomous", actor="ada")
+    end_overdue()
+
+    assert wanted_again(approval.decision).status == "awaiting_approval"

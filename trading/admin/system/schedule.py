@@ -37,6 +37,9 @@ CRON_FIELDS: Mapping[str, str] = {
     "month_of_year": "months from 1 to 12, e.g. 1-6, or * for every one",
     "day_of_week": "days from 0 (Sunday) to 6, or mon to sun, e.g. 1-5, or * for every one",
 }
+NO_CYCLES = (
+    "No trading cycle starts any more: nothing is looked at, decided or sold until it is enabled again."
+)
 STEERED = "interval: follows the setting cycle_interval, expected to be changed there"
 
 for plain in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
@@ -145,6 +148,13 @@ class IntervalForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         return given
 
 
+def _starts_cycles(row: Model | None) -> bool:
+    if isinstance(row, PeriodicTask):
+        return bool(row.name == CYCLE_SCHEDULE)
+    tasks = getattr(row, "periodictask_set", None)
+    return bool(tasks is not None and tasks.filter(name=CYCLE_SCHEDULE).exists())
+
+
 class RecordedAdmin(ModelAdmin):  # type: ignore[misc]  # untyped library
     """A page of the schedule: whoever changes what is run, and when, is written down with the event."""
 
@@ -153,6 +163,10 @@ class RecordedAdmin(ModelAdmin):  # type: ignore[misc]  # untyped library
         facts = {name: str(form.cleaned_data.get(name)) for name in form.changed_data}
         super().save_model(request, obj, form, change)
         self._record(request, obj, "changed" if change else "added", **facts)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Keep the trading cycle and its interval: without them trading stops for ever, and nothing says so."""
+        return not _starts_cycles(obj) and bool(super().has_delete_permission(request, obj))
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         """Delete the row, and say who did."""
@@ -208,6 +222,8 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[m
         names = schedule_changes.switch(chosen, on=on, actor=request.user.get_username())
         said = ", ".join(names) or "nothing: they were so already"
         messages.success(request, f"{'Enabled' if on else 'Disabled'}: {said}.")
+        if not on and CYCLE_SCHEDULE in names:
+            messages.warning(request, NO_CYCLES)
 
 
 @admin.register(CrontabSchedule)

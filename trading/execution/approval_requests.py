@@ -1,0 +1,103 @@
+"""When a person is asked, when not again, and which open requests are withdrawn because the question is gone."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from trading.core import settings, transitions
+from trading.models import AIDecision, Approval, Event, Order
+
+WITHDRAWN = "approval_withdrawn"
+# As long as a session lasts, so never shorter than what is left of it.
+REJECTION_HOLDS = {
+    "session": timedelta(hours=6.5),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "off": timedelta(0),
+}
+REJECTED_EARLIER, UNANSWERED_EARLIER = "rejected_earlier", "unanswered_earlier"
+
+
+def reason_not_to_ask(decision: AIDecision) -> tuple[str, str] | None:
+    """Return why no person is asked about a decision now, as a stable word and a sentence; None: ask.
+
+    The same question (symbol, side, strategy) that waits, was rejected or was left unanswered lately is not put again.
+    """
+    now = timezone.now()
+    same = Approval.objects.filter(
+        decision__symbol=decision.symbol,
+        decision__action=decision.action,
+        decision__strategy=decision.strategy_id,
+    )
+    waiting = same.waiting(now).first()
+    if waiting is not None:
+        until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
+        return "approval_waits", until
+    pause = REJECTION_HOLDS[settings.word("rejection_holds")]
+    rejected = same.filter(status=Approval.Status.REJECTED, answered_at__gt=now - pause)
+    if (answer := rejected.select_related("answered_by").order_by("-answered_at").first()) is not None:
+        who = answer.answered_by.get_username() if answer.answered_by else "a person"
+        said = f"{who} rejected the same at {answer.answered_at:%H:%M:%S} UTC"
+        return REJECTED_EARLIER, f"{said}; it is not asked again for {pause.total_seconds():.0f} s"
+    pause = timedelta(seconds=settings.seconds("unanswered_pause"))
+    left = same.filter(  # one that was withdrawn says nothing of what a person thinks of it
+        status=Approval.Status.EXPIRED, answered_at__gt=now - pause, decision__reason="approval_expired"
+    )
+    if (answer := left.order_by("-answered_at").first()) is not None:
+        said = f"nobody answered the same until {answer.answered_at:%H:%M:%S} UTC"
+        return UNANSWERED_EARLIER, f"{said}; it is not asked again for {pause.total_seconds():.0f} s"
+    return None
+
+
+def withdraw_outdated(*, most: int) -> int:
+    """Withdraw at most so many of the open requests whose question is gone, the oldest first; return how many."""
+    mode = _mode_changes().first()
+    since = Order.objects.filter(
+        symbol=OuterRef("decision__symbol"),
+        side=OuterRef("decision__action"),
+        created_at__gt=OuterRef("requested_at"),
+    ).exclude(decision=OuterRef("decision"))
+    gone = Q(Exists(since))
+    if mode is not None:
+        gone |= Q(requested_at__lt=mode.occurred_at)
+    waiting = Approval.objects.waiting(timezone.now()).filter(gone).select_related("decision")
+    return sum(withdraw_if_outdated(approval) for approval in waiting.order_by("requested_at", "pk")[:most])
+
+
+def _mode_changes() -> QuerySet[Event]:
+    changes = Event.objects.filter(aggregate_type="agent", aggregate_id="1", type="agent.mode_set")
+    return changes.order_by("-sequence")
+
+
+def withdraw_if_outdated(approval: Approval) -> bool:
+    """Expire an open request, with its reason, if what it asks has changed since; return whether this call did."""
+    why = _outdated(approval)
+    if not why:
+        return False
+    now = timezone.now()
+    with transaction.atomic():
+        open_still = Approval.objects.filter(pk=approval.pk, status=Approval.Status.REQUESTED)
+        withdrawn = open_still.update(status=Approval.Status.EXPIRED, answered_at=now, reason=why)
+        if withdrawn:
+            changes = {"reason": WITHDRAWN, "reason_detail": why, "settled_at": now}
+            transitions.apply(approval.decision, "expire", changes=changes, reason=WITHDRAWN)
+    return bool(withdrawn)
+
+
+def _outdated(approval: Approval) -> str:
+    """Return what has changed since a request was made, "" for nothing that matters."""
+    mode = _mode_changes().filter(occurred_at__gt=approval.requested_at).first()
+    if mode is not None:
+        return f"withdrawn: the mode was set to {mode.payload['to']} at {mode.occurred_at:%H:%M:%S} UTC"
+    decision = approval.decision
+    since = Order.objects.filter(symbol=decision.symbol, created_at__gt=approval.requested_at)
+    since = since.exclude(decision=decision)
+    order = since.filter(side=decision.action).order_by("-created_at").first()
+    if order is not None:
+        did = f"{order.side} filled" if order.filled_quantity else "ordered"
+        return (
+            f"withdrawn: {order.symbol}: {did} since ({order.side} order of {order.created_at:%H:%M:%S} UTC)"
+        )
+    return ""
