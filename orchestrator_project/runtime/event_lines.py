@@ -12,7 +12,9 @@ from risk.domain.numbers import plain_decimal
 from trading.models import Event
 
 OVERLAP = timedelta(seconds=5)
-QUIET = frozenset({"low_confidence", "rejected_earlier", "unanswered_earlier"})  # dozens a cycle: counted in the cycle's last line
+QUIET = frozenset(
+    {"low_confidence", "rejected_earlier", "unanswered_earlier"}
+)  # dozens a cycle: counted in the cycle's last line
 Payload = Mapping[str, Any]
 
 
