@@ -116,7 +116,7 @@ class ModelCapabilityAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no t
         "answer_form",
         "takes_temperature",
         "most_symbols",
-        "seconds_per_symbol",
+        "milliseconds_per_symbol",
         "tokens_per_second",
         "learnt_at",
     ]

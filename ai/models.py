@@ -117,7 +117,7 @@ class ModelCapability(models.Model):
     """What a model at an address was found to take; forgotten after some days, or deleted by a person.
 
     ``answer_form`` is the strictest form that was not refused. ``most_symbols`` is how many symbols fit into one
-    question, null where no limit was met, 0 where not even one fits. ``seconds_per_symbol`` is what its answers
+    question, null where no limit was met, 0 where not even one fits. ``milliseconds_per_symbol`` is what its answers
     took, calls beside them included; null where none came yet.
     """
 
@@ -128,8 +128,8 @@ class ModelCapability(models.Model):
     answer_form = models.CharField(max_length=20, default=AnswerForm.SCHEMA.value)
     takes_temperature = models.BooleanField(default=True)
     most_symbols = models.PositiveIntegerField(null=True, blank=True)
-    seconds_per_symbol = models.FloatField(null=True, blank=True)
-    tokens_per_second = models.FloatField(null=True, blank=True)
+    milliseconds_per_symbol = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_second = models.PositiveIntegerField(null=True, blank=True)
     learnt_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

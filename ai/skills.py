@@ -12,6 +12,7 @@ from ai.models import ModelCapability
 
 # A server is exchanged, a model updated: what was learnt is tried anew after a week.
 REMEMBERED = timedelta(days=7)
+LARGEST = 2**31 - 1  # the columns' own
 _NEW_WEIGHT = 0.5  # of a new measurement of the speed, beside all earlier ones
 
 
@@ -59,7 +60,7 @@ def skills_of(models: Iterable[str], *, api_base: str | None) -> dict[str, Skill
             AnswerForm(row.answer_form) if row.answer_form in list(AnswerForm) else AnswerForm.SCHEMA,
             row.takes_temperature,
             row.most_symbols,
-            row.seconds_per_symbol,
+            None if row.milliseconds_per_symbol is None else row.milliseconds_per_symbol / 1000,
             row.tokens_per_second,
         )
         for row in young
@@ -73,13 +74,17 @@ def remember(model: str, skills: Skills, *, api_base: str | None) -> None:
         "answer_form": skills.form.value,
         "takes_temperature": skills.takes_temperature,
         "most_symbols": skills.most_symbols,
-        "seconds_per_symbol": skills.seconds_per_symbol,
-        "tokens_per_second": skills.tokens_per_second,
+        "milliseconds_per_symbol": _whole(skills.seconds_per_symbol, 1000),
+        "tokens_per_second": _whole(skills.tokens_per_second, 1),
     }
     ModelCapability.objects.filter(
         model=model, address=address, learnt_at__lte=timezone.now() - REMEMBERED
     ).delete()
     ModelCapability.objects.update_or_create(model=model, address=address, defaults=values)
+
+
+def _whole(value: float | None, factor: int) -> int | None:
+    return None if value is None else min(round(value * factor), LARGEST)
 
 
 def _blend(before: float | None, now: float) -> float:

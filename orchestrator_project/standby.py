@@ -43,7 +43,13 @@ def work_alone(
             stop.wait(STANDBY_SECONDS)
             continue
         except ConnectorError as error:
-            log.warning("events_unreachable", error=str(error), operation=name, again_in_seconds=pause)
+            log.warning(
+                "events_unreachable",
+                error_type=type(error).__name__,
+                error=str(error),
+                operation=name,
+                again_in_seconds=pause,
+            )
             _say(say, str(error))
         except (DatabaseError, InterfaceError) as error:
             log.critical("database_unreachable", error=str(error).strip(), operation=name)

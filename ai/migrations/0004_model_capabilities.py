@@ -20,8 +20,8 @@ class Migration(migrations.Migration):
                 ('answer_form', models.CharField(default='json_schema', max_length=20)),
                 ('takes_temperature', models.BooleanField(default=True)),
                 ('most_symbols', models.PositiveIntegerField(blank=True, null=True)),
-                ('seconds_per_symbol', models.FloatField(blank=True, null=True)),
-                ('tokens_per_second', models.FloatField(blank=True, null=True)),
+                ('milliseconds_per_symbol', models.PositiveIntegerField(blank=True, null=True)),
+                ('tokens_per_second', models.PositiveIntegerField(blank=True, null=True)),
                 ('learnt_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={

@@ -73,6 +73,7 @@ NAVIGATION = [
             _table("Bar histories", "candlestick_chart", "trading_barhistory"),
             _table("Model calls", "neurology", "ai_modelcall"),
             _table("Model prices", "payments", "ai_modelprice"),
+            _table("Model capabilities", "tune", "ai_modelcapability"),
             _table("Decision records", "inventory_2", "trading_decisionrecord"),
         ],
     },

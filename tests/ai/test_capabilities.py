@@ -178,7 +178,10 @@ def test_the_python_server_of_llama_cpp_refuses_the_form() -> None:
 
 def test_a_call_asks_for_what_the_measured_speed_allows_and_always_for_one(chat_server: ChatServer) -> None:
     ModelCapability.objects.create(
-        model="openai/slow", address=chat_server.api_base, seconds_per_symbol=12.0, learnt_at=timezone.now()
+        model="openai/slow",
+        address=chat_server.api_base,
+        milliseconds_per_symbol=12_000,
+        learnt_at=timezone.now(),
     )
 
     result = run(chat_server, "slow")

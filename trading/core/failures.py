@@ -13,14 +13,18 @@ def log_failure(
     state: str,
     cycle_id: object,
     symbol: str = "",
+    is_final: bool = False,
     **facts: Any,
 ) -> None:
-    """Write one warning with the fields every failure has.
+    """Write one line with the fields every failure has: a warning, or an error where it failed for good.
 
     Args:
         state: where what failed stands, e.g. the order's status or the cycle's status and stage.
+        is_final: whether nobody tries again.
     """
-    structlog.get_logger(__name__).warning(
+    log = structlog.get_logger(__name__)
+    write = log.error if is_final else log.warning
+    write(
         event,
         error_type=type(error).__name__,
         error=str(error),

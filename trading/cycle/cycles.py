@@ -202,9 +202,18 @@ def _end(cycle: Cycle, event: str, *, at: datetime, reason: str = "") -> bool:
             AgentStatus.objects.filter(pk=1, current_cycle_id=cycle.pk).update(
                 is_running=False, current_cycle_id=None
             )
-    if ended and event == "complete":
-        log.info("cycle_completed", cycle_id=str(cycle.pk), **metrics)
+    if ended:
+        _log_end(cycle, event, reason, metrics)
     return ended
+
+
+def _log_end(cycle: Cycle, event: str, reason: str, metrics: dict[str, Any]) -> None:
+    if event == "complete":
+        log.info("cycle_completed", cycle_id=str(cycle.pk), **metrics)
+    elif event == "fail":
+        log.error("cycle_failed", cycle_id=str(cycle.pk), reason=reason, **metrics)
+    else:
+        log.warning("cycle_aborted", cycle_id=str(cycle.pk), reason=reason, **metrics)
 
 
 def ready_to_finish(cycle_id: UUID) -> bool:

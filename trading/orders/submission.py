@@ -121,7 +121,7 @@ def _attempt(order: Order, available: Decimal | None) -> bool:
     except DuplicateOrderError:
         return _give_back(order, again=True)  # the next try looks it up and adopts it
     except RejectedError as error:
-        _log("order_rejected", order, error)
+        _log("order_rejected", order, error, is_final=True)
         transitions.apply(
             order, "reject", changes=_ended(error.detail), reason=error.detail, symbol=order.symbol
         )
@@ -139,7 +139,9 @@ def _attempt(order: Order, available: Decimal | None) -> bool:
     return False
 
 
-def _log(event: str, order: Order, error: ConnectorError | StaleAttemptError) -> None:
+def _log(
+    event: str, order: Order, error: ConnectorError | StaleAttemptError, *, is_final: bool = False
+) -> None:
     log_failure(
         event,
         error=error,
@@ -147,6 +149,9 @@ def _log(event: str, order: Order, error: ConnectorError | StaleAttemptError) ->
         state=order.status,
         cycle_id=order.cycle_id,
         symbol=order.symbol,
+        is_final=is_final,
+        side=order.side,
+        quantity=str(order.quantity),
         client_order_id=order.client_order_id,
     )
 

@@ -7,7 +7,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from ai.models import ModelPrice
+from ai.models import ModelCapability, ModelPrice
 from risk.models import RiskLimits
 from tests import factories as make
 from trading.access.api_tokens import issue_token
@@ -30,6 +30,7 @@ def _stored(row: Model) -> Model:
 
 ROWS: Mapping[str, Callable[[], Model]] = {
     "ai.modelcall": lambda: make.make_model_call(),
+    "ai.modelcapability": lambda: ModelCapability.objects.create(model="openai/gpt-4o-mini"),
     "ai.modelprice": lambda: ModelPrice.objects.create(
         model="openai/gpt-4o-mini", input_usd_per_million=1, output_usd_per_million=2
     ),

@@ -374,3 +374,24 @@ def test_finish_is_not_claimed_before_the_cycle_is_ready() -> None:
     assert cycles.claim_finish(cycle.pk) is None
     cycle.refresh_from_db()
     assert cycle.stage == "executing"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("end", "event", "level"),
+    [
+        (lambda cycle: cycles.fail_cycle(cycle, reason="no symbols"), "cycle_failed", "ERROR"),
+        (lambda cycle: cycles.abort_cycle(cycle, reason="no symbols"), "cycle_aborted", "WARNING"),
+        (cycles.complete_cycle, "cycle_completed", "INFO"),
+    ],
+)
+def test_each_end_has_its_line(
+    end: Callable[[Cycle], bool], event: str, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    cycle = make_cycle(status="running")
+
+    assert end(cycle)
+
+    (line,) = [record for record in caplog.records if event in str(record.msg)]
+    assert (line.levelname, str(cycle.pk) in str(line.msg)) == (level, True)

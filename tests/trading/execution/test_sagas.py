@@ -121,10 +121,17 @@ def test_rejected_order_gives_its_room_back(account: Outside) -> None:
     assert not Trade.objects.exists()
 
 
-def test_order_rejected_after_its_acknowledgement_is_undone_too(account: Outside) -> None:
+def test_order_rejected_after_its_acknowledgement_is_undone_too(
+    account: Outside, caplog: pytest.LogCaptureFixture
+) -> None:
     account.venue.fault(kind="reject_order", times=1)
 
     saga = advanced_to_its_end(passed().pk)
+
+    (line,) = [record for record in caplog.records if "order_rejected" in str(record.msg)]
+    assert line.levelname == "ERROR"
+    assert isinstance(line.msg, dict)
+    assert (line.msg["side"], line.msg["quantity"]) == ("buy", str(saga.order.quantity))
 
     assert outcome(saga) == ("compensated", "rejected", "rejected", "broker_rejected")
     assert steps_of(saga)["submit-order"] == "completed"
