@@ -99,19 +99,7 @@ def complete(
         arguments.pop("temperature", None)
     if max_output_tokens is not None:
         arguments["max_tokens"] = max_output_tokens
-    future: Future[Any] = Future()
-    # In this context, so that what the thread logs and records belongs to the cycle that asked.
-    work = functools.partial(
-        contextvars.copy_context().run, _run, future, arguments, started + timeout_seconds
-    )
-    thread = threading.Thread(target=work, name="model-call", daemon=True)
-    if not _slots.acquire(blocking=False):
-        raise ModelUnavailableError(model, f"{MAX_CALLS_IN_FLIGHT} earlier calls are still under way")
-    try:
-        thread.start()
-    except RuntimeError as no_thread:
-        _slots.release()
-        raise ModelUnavailableError(model, str(no_thread)) from no_thread
+    future = _begin(model, arguments, started + timeout_seconds)
     wait([future], timeout=timeout_seconds)
     if not future.done():
         raise ModelTimeoutError(model, f"no complete answer within {timeout_seconds:.1f} s")
@@ -126,6 +114,26 @@ def complete(
     except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as malformed:
         detail = clean_line(redacted(str(malformed), secrets), limit=_MAX_DETAIL_CHARACTERS)
         raise ModelAnswerError(model, f"the reply is malformed: {detail}") from None
+
+
+def _begin(model: str, arguments: dict[str, Any], gives_up_at: float) -> "Future[Any]":
+    """Start the call in a thread of its own.
+
+    Raises:
+        ModelUnavailableError: no free slot, or no thread to be had.
+    """
+    future: Future[Any] = Future()
+    # In this context, so that what the thread logs and records belongs to the cycle that asked.
+    work = functools.partial(contextvars.copy_context().run, _run, future, arguments, gives_up_at)
+    thread = threading.Thread(target=work, name="model-call", daemon=True)
+    if not _slots.acquire(blocking=False):
+        raise ModelUnavailableError(model, f"{MAX_CALLS_IN_FLIGHT} earlier calls are still under way")
+    try:
+        thread.start()
+    except RuntimeError as no_thread:
+        _slots.release()
+        raise ModelUnavailableError(model, str(no_thread)) from no_thread
+    return future
 
 
 def load() -> Any:
