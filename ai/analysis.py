@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from ai import builtin
 from ai.batches import Attempt, Line, line_of
-from ai.calls import CallOutcome, ModelAccess, ask, record
+from ai.calls import MIN_CALL_SECONDS, CallOutcome, ModelAccess, ask, record
 from ai.domain.breaker import Admission
 from ai.domain.budget import Budget, Room, most_answer_tokens, most_prompt_tokens
 from ai.domain.refusals import Cause
@@ -29,7 +29,6 @@ from ai.models import ModelCall
 from ai.results import AnalysisResult
 from ai.routing import MIN_TIMEOUT_COUNTED_MS, Route, routes_for
 
-_MIN_CALL_SECONDS = 0.25
 _GRACE_SECONDS = 2.0
 
 
@@ -142,7 +141,7 @@ class Analysis:
         """Start a line's next attempt, or settle it without a call; return False where it has to wait."""
         attempt = line.queue[0]
         route = self._routes[line.model_of(attempt)]
-        if self._deadline - time.monotonic() < _MIN_CALL_SECONDS:
+        if self._deadline - time.monotonic() < MIN_CALL_SECONDS:
             line.queue.popleft()
             late = f"the time was over before {route.model} was asked"
             line.ledger.hold(attempt.symbols, Hold(HoldReason.ANALYSIS_TIMEOUT, late))

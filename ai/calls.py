@@ -21,7 +21,7 @@ from ai.models import ModelCall
 from ai.skills import Skills
 
 MAX_STORED_ANSWER_BYTES = 64 * 1024
-_LEAST_SECONDS = 0.25
+MIN_CALL_SECONDS = 0.25
 _LARGEST_COUNT = 2**31 - 1
 _LARGEST_COST = Decimal("999999.999999")
 _tracer = trace.get_tracer("ai")
@@ -113,7 +113,7 @@ def _asked(
                 asked.model,
                 asked.messages,
                 schema=form_of(skills.form),
-                timeout_seconds=max(timeout_seconds - (time.monotonic() - began), _LEAST_SECONDS),
+                timeout_seconds=max(timeout_seconds - (time.monotonic() - began), MIN_CALL_SECONDS),
                 api_base=access.api_base,
                 api_key=access.api_key,
                 max_output_tokens=max_output_tokens,
@@ -121,7 +121,7 @@ def _asked(
             )
         except ModelError as error:
             simpler = skills.simpler_than_refused(error)
-            if simpler is not None and timeout_seconds - (time.monotonic() - began) > _LEAST_SECONDS:
+            if simpler is not None and timeout_seconds - (time.monotonic() - began) > MIN_CALL_SECONDS:
                 skills = simpler
                 continue
             return _failed(asked, error, round((time.monotonic() - began) * 1000))

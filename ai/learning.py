@@ -7,6 +7,7 @@ from ai import builtin
 from ai.calls import CallOutcome
 from ai.domain.refusals import Cause
 from ai.errors import ModelTimeoutError
+from ai.routing import MIN_TIMEOUT_COUNTED_MS
 from ai.skills import Skills, remember, skills_of
 
 _MEASURABLE_MS = 500  # below it the figures say nothing that a batch could be cut by
@@ -57,7 +58,7 @@ class Learning:
                 f"{outcome.model}: {count} symbols in one question are too long for it, {fits} are tried"
             )
             return replace(before, most_symbols=fits), words
-        if isinstance(error, ModelTimeoutError) and outcome.latency_ms >= 2000:
+        if isinstance(error, ModelTimeoutError) and outcome.latency_ms >= MIN_TIMEOUT_COUNTED_MS:
             return before.too_slow(count, min(seconds, given_seconds)), None
         if outcome.skills is None:
             return before, None

@@ -117,7 +117,7 @@ class VenueProcess:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(10)
+                self._process.wait(60)  # a measured one still writes what it ran
             except subprocess.TimeoutExpired:
                 self._process.kill()
         return self._process.wait(10)

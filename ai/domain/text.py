@@ -10,7 +10,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _KEY_SHAPES = re.compile(r"(?i)(?<=bearer )[^\s'\"]+|\bsk-[\w-]{6,}|(?<=[?&]key=)[^\s&'\"]+")
 # Paths and ARNs are names of models, too; a longer one is refused where it is set.
 LONGEST_MODEL_NAME = 500
-SHORTEST_KEY = 6  # as in connectors/redaction.py
+_SHORTEST_KEY = 6  # as in connectors/redaction.py
 _SURELY_A_KEY = 16
 # Cf holds the bidi overrides and zero-width characters, Cc the control characters, Cs lone surrogates,
 # Co and Cn what no reader can see. Zl and Zp become spaces below.
@@ -52,7 +52,7 @@ def without(text: str, secrets: Iterable[str]) -> str:
     to 15 are removed only where they stand alone.
     """
     for secret in secrets:
-        if len(secret) < SHORTEST_KEY:
+        if len(secret) < _SHORTEST_KEY:
             continue
         for form in (secret, quote(secret, safe="")):
             whole = re.escape(form)

@@ -4,6 +4,8 @@ from typing import Any
 
 import structlog
 
+from trading.models import Order
+
 
 def log_failure(
     event: str,
@@ -33,4 +35,22 @@ def log_failure(
         cycle_id=str(cycle_id) if cycle_id else None,
         symbol=symbol,
         **facts,
+    )
+
+
+def log_order_failure(
+    event: str, *, order: Order, error: BaseException, operation: str, is_final: bool = False
+) -> None:
+    """Write a failure's line with what it was an order of."""
+    log_failure(
+        event,
+        error=error,
+        operation=operation,
+        state=order.status,
+        cycle_id=order.cycle_id,
+        symbol=order.symbol,
+        is_final=is_final,
+        side=order.side,
+        quantity=str(order.quantity),
+        client_order_id=order.client_order_id,
     )

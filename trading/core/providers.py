@@ -194,8 +194,8 @@ def _throttles(addresses: _Addresses, chosen: dict[str, Decimal]) -> dict[str, S
     }
     if addresses.finnhub is not None:
         found[FINNHUB_NAME] = build(FINNHUB_NAME, "@".join(addresses.finnhub), limit("limit_finnhub"))
-    own = None if addresses.coingecko[0] else KEYLESS_COINGECKO
+    keyless = None if addresses.coingecko[0] else KEYLESS_COINGECKO
     found[COINGECKO_NAME] = build(
-        COINGECKO_NAME, "@".join(addresses.coingecko), limit("limit_coingecko", own)
+        COINGECKO_NAME, "@".join(addresses.coingecko), limit("limit_coingecko", keyless)
     )
     return found

@@ -38,7 +38,10 @@ def check(name: str) -> None:
     Raises:
         SettingError: what is stored is none of its values.
     """
-    word(name) if name in WORDS else runtime_value(name)
+    if name in WORDS:
+        word(name)
+    else:
+        runtime_value(name)
 
 
 def several(*names: str) -> dict[str, Decimal]:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from trading.core import settings, transitions
@@ -53,30 +53,41 @@ def reason_not_to_ask(decision: AIDecision) -> tuple[str, str] | None:
 
 def withdraw_outdated(*, most: int) -> int:
     """Withdraw at most so many of the open requests whose question is gone, the oldest first; return how many."""
-    mode = _mode_changes().first()
-    since = Order.objects.filter(
-        symbol=OuterRef("decision__symbol"),
-        side=OuterRef("decision__action"),
-        created_at__gt=OuterRef("requested_at"),
-    ).exclude(decision=OuterRef("decision"))
-    gone = Q(Exists(since))
-    if mode is not None:
-        gone |= Q(requested_at__lt=mode.occurred_at)
-    waiting = Approval.objects.waiting(timezone.now()).filter(gone).select_related("decision")
-    return sum(withdraw_if_outdated(approval) for approval in waiting.order_by("requested_at", "pk")[:most])
-
-
-def _mode_changes() -> QuerySet[Event]:
-    changes = Event.objects.filter(aggregate_type="agent", aggregate_id="1", type="agent.mode_set")
-    return changes.order_by("-sequence")
+    mode = _last_mode_change()
+    waiting = Approval.objects.waiting(timezone.now()).select_related("decision")
+    gone = _outdated(waiting, mode).order_by("requested_at", "pk")[:most]
+    return sum(_withdraw(approval, mode) for approval in gone)
 
 
 def withdraw_if_outdated(approval: Approval) -> bool:
     """Expire an open request, with its reason, if what it asks has changed since; return whether this call did."""
-    why = _outdated(approval)
-    if not why:
-        return False
-    now = timezone.now()
+    mode = _last_mode_change()
+    same = Approval.objects.filter(pk=approval.pk, status=Approval.Status.REQUESTED).select_related(
+        "decision"
+    )
+    return any(_withdraw(each, mode) for each in _outdated(same, mode))
+
+
+def _last_mode_change() -> Event | None:
+    changes = Event.objects.filter(aggregate_type="agent", aggregate_id="1", type="agent.mode_set")
+    return changes.order_by("-sequence").first()
+
+
+def _outdated(requests: QuerySet[Approval], mode: Event | None) -> QuerySet[Approval]:
+    """Return those made before the mode was set, or before the symbol was ordered on the same side by others."""
+    orders = Order.objects.filter(
+        symbol=OuterRef("decision__symbol"),
+        side=OuterRef("decision__action"),
+        created_at__gt=OuterRef("requested_at"),
+    ).exclude(decision=OuterRef("decision"))
+    ordered = requests.annotate(ordered_since=Subquery(orders.order_by("-created_at").values("pk")[:1]))
+    gone = Q(ordered_since__isnull=False)
+    return ordered.filter(gone | Q(requested_at__lt=mode.occurred_at) if mode else gone)
+
+
+def _withdraw(approval: Approval, mode: Event | None) -> bool:
+    """Expire a request that is out of date; False where somebody was first."""
+    why, now = _why_outdated(approval, mode), timezone.now()
     with transaction.atomic():
         open_still = Approval.objects.filter(pk=approval.pk, status=Approval.Status.REQUESTED)
         withdrawn = open_still.update(status=Approval.Status.EXPIRED, answered_at=now, reason=why)
@@ -86,18 +97,9 @@ def withdraw_if_outdated(approval: Approval) -> bool:
     return bool(withdrawn)
 
 
-def _outdated(approval: Approval) -> str:
-    """Return what has changed since a request was made, "" for nothing that matters."""
-    mode = _mode_changes().filter(occurred_at__gt=approval.requested_at).first()
-    if mode is not None:
+def _why_outdated(approval: Approval, mode: Event | None) -> str:
+    if mode is not None and approval.requested_at < mode.occurred_at:
         return f"withdrawn: the mode was set to {mode.payload['to']} at {mode.occurred_at:%H:%M:%S} UTC"
-    decision = approval.decision
-    since = Order.objects.filter(symbol=decision.symbol, created_at__gt=approval.requested_at)
-    since = since.exclude(decision=decision)
-    order = since.filter(side=decision.action).order_by("-created_at").first()
-    if order is not None:
-        did = f"{order.side} filled" if order.filled_quantity else "ordered"
-        return (
-            f"withdrawn: {order.symbol}: {did} since ({order.side} order of {order.created_at:%H:%M:%S} UTC)"
-        )
-    return ""
+    order = Order.objects.get(pk=approval.ordered_since)  # type: ignore[attr-defined]  # annotated by _outdated
+    did = f"{order.side} filled" if order.filled_quantity else "ordered"
+    return f"withdrawn: {order.symbol}: {did} since ({order.side} order of {order.created_at:%H:%M:%S} UTC)"

@@ -125,14 +125,12 @@ NO_QUOTES = FreshQuotes({}, ())
 
 
 def _is_open(approval: Approval) -> bool:
-    """Whether a request may be granted: nobody and no time was first, and what it asks is still the question."""
-    if withdraw_if_outdated(approval):
-        return False
+    """Whether nobody and no time was first."""
     return Approval.objects.waiting(timezone.now()).filter(pk=approval.pk).exists()
 
 
 def _grant(approval: Approval, user: User, reason: str, fresh: FreshQuotes) -> AnswerReport:
-    if not _is_open(approval):
+    if withdraw_if_outdated(approval) or not _is_open(approval):
         return _lost(approval)
     decision = AIDecision.objects.get(pk=approval.decision_id)
     quote = fresh.quotes.get(decision.symbol)

@@ -5,19 +5,19 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
+from connectors.errors import RejectedError
 from trading.core import transitions
+from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
 
-log = structlog.get_logger(__name__)
 EVENT_OF = MappingProxyType(
     {
         BrokerOrderStatus.ACCEPTED: "accept",
@@ -64,6 +64,9 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
         elif row.status in OPEN_ORDER:
             Order.objects.filter(pk=row.pk).update(**changes)
         record_fills(row, fills)
+    if moved and reported.status == BrokerOrderStatus.REJECTED:  # taken first, then rejected
+        error = RejectedError("broker", "order", reported.status_detail, status_code=200)
+        log_order_failure("order_rejected", order=row, error=error, operation="order", is_final=True)
     row.refresh_from_db()
     return row
 
@@ -107,7 +110,6 @@ def _apply(row: Order, event: str, changes: dict[str, Any], reported: BrokerOrde
     changes["ended_sequence"] = next_in_order() if ends else None
     if reported.status == BrokerOrderStatus.REJECTED:
         changes["broker_message"] = reported.status_detail
-        _log_rejection(row, reported)
     changes |= {"filled_quantity": reported.filled_quantity, "average_price": reported.average_price}
     transitions.apply(
         row,
@@ -117,20 +119,4 @@ def _apply(row: Order, event: str, changes: dict[str, Any], reported: BrokerOrde
         side=row.side,
         filled_quantity=str(reported.filled_quantity),
         average_price=str(reported.average_price) if reported.average_price is not None else None,
-    )
-
-
-def _log_rejection(row: Order, reported: BrokerOrder) -> None:
-    """Log what the broker took first and rejected later, as what it rejects at once."""
-    log.error(
-        "order_rejected",
-        error_type="RejectedError",
-        error=reported.status_detail,
-        operation="order",
-        state=row.status,
-        cycle_id=str(row.cycle_id) if row.cycle_id else None,
-        symbol=row.symbol,
-        side=row.side,
-        quantity=str(row.quantity),
-        client_order_id=row.client_order_id,
     )

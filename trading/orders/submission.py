@@ -30,7 +30,7 @@ from connectors.errors import (
 )
 from risk.services import locks, switch
 from trading.core import settings, transitions
-from trading.core.failures import log_failure
+from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.trace_spans import span
 from trading.domain.ages import TOLERANCE, is_fresh
@@ -142,18 +142,8 @@ def _attempt(order: Order, available: Decimal | None) -> bool:
 def _log(
     event: str, order: Order, error: ConnectorError | StaleAttemptError, *, is_final: bool = False
 ) -> None:
-    log_failure(
-        event,
-        error=error,
-        operation=error.operation if isinstance(error, ConnectorError) else "submit_order",
-        state=order.status,
-        cycle_id=order.cycle_id,
-        symbol=order.symbol,
-        is_final=is_final,
-        side=order.side,
-        quantity=str(order.quantity),
-        client_order_id=order.client_order_id,
-    )
+    operation = error.operation if isinstance(error, ConnectorError) else "submit_order"
+    log_order_failure(event, order=order, error=error, operation=operation, is_final=is_final)
 
 
 def _claim(order: Order, *, may_post: bool) -> bool:

@@ -4,8 +4,9 @@ from dataclasses import asdict
 from typing import Any
 
 from risk.services import switch
+from risk.services.limits import limits_in_force
 from trading.models import AgentStatus
-from trading.queries import listings, overview
+from trading.queries import overview
 from trading.queries.live_state import live_state
 from trading.safety import kill_switch, switch_follow_up
 
@@ -22,7 +23,7 @@ def agent_report() -> dict[str, Any]:
         "mode": standing.mode,
         "trading_state": standing.trading_state,
         "kill_switch_active": switch.is_engaged(),
-        "risk_limits": listings.limits({}).order_by("-version").first(),
+        "risk_limits": limits_in_force(),
         "state_reason": standing.state_reason,
         "position_count": agent.position_count,
         "daily_pnl": agent.daily_pnl,

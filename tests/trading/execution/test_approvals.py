@@ -16,8 +16,10 @@ from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, w
 from trading.core.modes import set_mode
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Work, WorkKind
+from trading.domain.runtime_settings import WORDS
 from trading.domain.statuses import DecisionStatus
 from trading.execution import approvals, decision_execution, sagas
+from trading.execution.approval_requests import REJECTION_HOLDS
 from trading.execution.approvals import AnswerOutcome
 from trading.models import AIDecision, Approval, Cycle, Event, MarketSnapshot, Order, Saga
 from trading.queries.timeline import timeline_of
@@ -494,3 +496,7 @@ def test_withdrawn_request_may_be_asked_anew(account: Outside) -> None:
     end_overdue()
 
     assert wanted_again(approval.decision).status == "awaiting_approval"
+
+
+def test_each_word_of_how_long_a_rejection_holds_has_its_time() -> None:
+    assert set(REJECTION_HOLDS) == set(WORDS["rejection_holds"].words)

@@ -52,18 +52,13 @@ class CycleSerializer(RowSerializer):
             for name in columns_of(Cycle, "universe", "headlines", "lease_until", "number")
         ] + ["cycle_id", "decisions_count", "trades_count", "completed_at", "is_paused_by_person"]
 
-    def to_representation(self, instance: Cycle) -> dict[str, Any]:
-        """Return the cycle, its counts read once."""
-        self._counts = cycles.counts(instance)
-        return super().to_representation(instance)
-
     def decisions(self, cycle: Cycle) -> int:
         """Return how many decisions it has."""
-        return self._counts[0]
+        return cycles.counts(cycle)[0]
 
     def trades(self, cycle: Cycle) -> int:
         """Return how many trades it has."""
-        return self._counts[1]
+        return cycles.counts(cycle)[1]
 
     def paused_by_person(self, cycle: Cycle) -> bool:
         """Return whether only a person resumes it."""
