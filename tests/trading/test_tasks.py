@@ -44,7 +44,7 @@ def _close_connection(**_: object) -> None:
 def _forget_results() -> None:
     """Part chords' results from the queue: collected after its end, each would look for it for 20 s."""
     for thing in gc.get_objects():
-        if isinstance(thing, AsyncResult):
+        if issubclass(type(thing), AsyncResult):  # asking a dead weak proxy for its class fails
             thing.backend = None
 
 
