@@ -52,6 +52,7 @@ class FaultSpec(BaseModel):
         body: the reply's body (error, rate_limit), the model's answer (content), or the fields of a true reply
             that are told otherwise (alter), e.g. ``{"qty": null}``.
         rows: of a reply that is a list, for alter: the rows of these symbols; None: all.
+        added: rows that are told after those of a true reply that is a list (alter).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -67,6 +68,7 @@ class FaultSpec(BaseModel):
     fraction: float = Field(default=0.5, gt=0, lt=1)
     body: object = None
     rows: list[str] | None = None
+    added: list[dict[str, object]] = Field(default_factory=list)
 
     @field_validator("route")
     @classmethod
@@ -151,13 +153,16 @@ class Faults:
 
 
 def altered(spec: FaultSpec, reply: object) -> object:
-    """Return a reply's JSON with the rule's fields laid over it, or over its rows; anything else as it is."""
+    """Return a reply's JSON with the rule's fields laid over it, or over its rows, which its own follow.
+
+    Anything else than an object or a list stays as it is.
+    """
     fields = spec.body if isinstance(spec.body, dict) else {}
     if isinstance(reply, dict):
         return reply | fields
     if not isinstance(reply, list):
         return reply
-    return [row | fields if _is_meant(spec, row) else row for row in reply]
+    return [row | fields if _is_meant(spec, row) else row for row in reply] + spec.added
 
 
 def _is_meant(spec: FaultSpec, row: object) -> bool:

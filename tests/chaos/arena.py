@@ -62,6 +62,7 @@ class Arena:
         home: an empty folder of its own.
         urls: of the engines, which the caller has joined in ``home``.
         clock: the wall clock that the processes see, so that it can be stepped; None: the machine's.
+        chat: the address of the language model; None: the venue's own.
     """
 
     def __init__(
@@ -72,8 +73,11 @@ class Arena:
         *,
         workers: int = 2,
         clock: SteppedClock | None = None,
+        chat: str | None = None,
     ) -> None:
         self.home = home
+        self.port = free_port()
+        self._chat, self._model = (chat, "openai/night") if chat else (f"{venue.url}/ai/v1", "openai/venue")
         self._clock = clock
         self.database_url, self.redis_url = urls
         self.venue = venue
@@ -81,7 +85,7 @@ class Arena:
         self.wall: dict[str, SteppedClock] = {}  # of each group of processes, where it can be stepped
         self._specs = {
             spec.name: replace(spec, env=self.environment())
-            for spec in process_specs(home=home, port=free_port(), workers=workers, venue=None)
+            for spec in process_specs(home=home, port=self.port, workers=workers, venue=None)
         }
         self._running: dict[str, ForkServerProcess] = {}
         self._guard = threading.Lock()
@@ -94,14 +98,14 @@ class Arena:
         return tuple(self._specs)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of every process; the venue also answers as the language model."""
+        """Return the environment of every process."""
         ours = {
             "ORCHESTRATOR_HOME": str(self.home),
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "ORCHESTRATOR_MODE": "autonomous",
-            "AI_MODELS": "openai/venue",
-            "AI_API_BASE": f"{self.venue.url}/ai/v1",
+            "AI_MODELS": self._model,
+            "AI_API_BASE": self._chat,
             "AI_API_KEY": "none",
             "PYTHONUNBUFFERED": "1",
         }
@@ -258,11 +262,12 @@ def _children(process: ForkServerProcess) -> list[psutil.Process]:
 
 
 @contextmanager
-def opened_arena(*, workers: int, is_stepped: bool, **venue: Any) -> Iterator[Arena]:
+def opened_arena(*, workers: int, is_stepped: bool, chat: str | None = None, **venue: Any) -> Iterator[Arena]:
     """Give a system that runs, with engines and a venue of its own, and its assets known; end all of it.
 
     Args:
         is_stepped: each group of processes gets a wall clock that can be stepped; else there are none.
+        chat: the address of the language model; None: the venue's own.
         venue: further options of the venue.
     """
     home = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
@@ -282,7 +287,7 @@ def opened_arena(*, workers: int, is_stepped: bool, **venue: Any) -> Iterator[Ar
         )
         ending.enter_context(market)
         addresses = (urls.database_url, urls.redis_url)
-        arena = Arena(home, addresses, market, workers=workers, clock=wall.get(MACHINE))
+        arena = Arena(home, addresses, market, workers=workers, clock=wall.get(MACHINE), chat=chat)
         ending.callback(arena.stop)
         arena.start()
         list_assets(arena)

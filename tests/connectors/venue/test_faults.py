@@ -263,6 +263,17 @@ def test_rows_of_a_true_reply_are_told_otherwise(venue: VenueProcess, client: Cl
     assert true[STOCK] is not None
 
 
+def test_rows_are_told_after_those_of_a_true_reply(venue: VenueProcess, client: Client) -> None:
+    client.filled(STOCK, qty="2")
+    venue.fault(kind="alter", route="GET /v2/positions", rows=[], added=[{"symbol": "ODD"}], times=1)
+
+    told = [row["symbol"] for row in client.get("/v2/positions")]
+    true = [row["symbol"] for row in client.get("/v2/positions")]
+
+    assert told == [*true, "ODD"]
+    assert STOCK in true
+
+
 def test_a_true_reply_is_told_otherwise_and_a_refusal_is_not(venue: VenueProcess, client: Client) -> None:
     venue.fault(kind="alter", route="GET /v2/account", body={"equity": "1"})
     venue.fault(kind="alter", route="/v2/orders*", body={"message": "well done"})
