@@ -8,6 +8,9 @@ PYTHON_IN_VENV := .venv/bin/python
 # A demo or a test must never meet a real account, whatever the shell has set.
 WITHOUT_REAL_MARKETS := for name in $$(env | sed -n -E 's/^((ALPACA|FINNHUB|COINGECKO)_[A-Za-z0-9_]*)=.*/\1/p'); do unset "$$name"; done
 
+# What containers set to stay small makes each of the many processes compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo test check lint chaos bench lock
 
