@@ -77,9 +77,9 @@ def _resting(reported: OpenOrders, report: CancelReport | None = None) -> list[_
     for row in reported.unreadable:
         if row.side == Side.SELL:
             continue
-        words = f"{row.symbol or 'unknown symbol'} {row.broker_order_id or 'without an id'}"
-        if row.broker_order_id:
-            found.append(_Resting(row.broker_order_id, "", words))
+        words = f"{row.symbol or 'unknown symbol'} {row.row_id or 'without an id'}"
+        if row.row_id:
+            found.append(_Resting(row.row_id, "", words))
         elif report is not None:
             report.problems.append(f"an open order cannot be read, look at it at the broker: {row.detail}")
     return found
