@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
+from django.db.models import F
 from django.utils import timezone
 
 from ai.builtin import LABEL as BUILTIN_ANALYST
@@ -196,7 +197,7 @@ def overview() -> Overview:
     now = timezone.now()
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     account = money()
-    positions = tuple(Position.objects.order_by("-market_value", "symbol"))
+    positions = tuple(Position.objects.order_by(F("market_value").desc(nulls_last=True), "symbol"))
     recent = list(Cycle.objects.with_errors().order_by("-started_at", "-id")[:CYCLES_SEARCHED])
     lines = [_line(cycle, now) for cycle in recent]
     trading = [line for line in lines if line.cycle.cycle_type != Cycle.Type.MAINTENANCE]
@@ -242,7 +243,7 @@ def _curve() -> tuple[tuple[datetime, Decimal], ...]:
 def exposure(positions: tuple[Position, ...], account: Money | None) -> Exposure:
     """Return what is held and reserved against the limits in force."""
     limits = RiskLimits.objects.first()
-    held = sum((abs(p.market_value) for p in positions), ZERO)
+    held = sum((p.exposure for p in positions), ZERO)
     reserved = sum(book.reserved_by_symbol().values(), ZERO)
     equity = account.equity if account and account.equity > 0 else None
     return Exposure(
