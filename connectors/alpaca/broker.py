@@ -14,7 +14,7 @@ from alpaca.trading.requests import GetAssetsRequest
 
 from connectors.alpaca import mapping
 from connectors.alpaca.addresses import require_paper_address
-from connectors.alpaca.mapping import UnknownPairError, position_from_wire
+from connectors.alpaca.mapping import UnknownPairError
 from connectors.alpaca.stream import TradeUpdateListener
 from connectors.base import (
     Account,
@@ -126,7 +126,9 @@ class AlpacaBroker:
         raw = self._find("position", lambda: self._client.get(path))
         if raw is _NOTHING:
             return None
-        return self._with_pairs(lambda: position_from_wire(Fields(self.name, "position", raw), self._pairs))
+        return self._with_pairs(
+            lambda: mapping.position_from_wire(Fields(self.name, "position", raw), self._pairs)
+        )
 
     def holdings(self) -> Holdings:
         """Return the same, whatever else is listed: what stops trading sells what it can name."""
@@ -296,7 +298,9 @@ class AlpacaBroker:
 
     def _holdings(self) -> Rows[BrokerPosition]:
         raw = self._read("positions", self._client.get_all_positions)
-        rows = self._each("position", raw, lambda fields, pairs: (fields, position_from_wire(fields, pairs)))
+        rows = self._each(
+            "position", raw, lambda fields, pairs: (fields, mapping.position_from_wire(fields, pairs))
+        )
         problems = (mapping.value_problem(fields, position) for fields, position in rows)
         without_value = [problem for problem in problems if problem is not None]
         return Rows((position for _, position in rows), (*rows.unreadable, *without_value))

@@ -91,6 +91,11 @@ class SwitchSerializer(ApiSerializer):
     problems = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="What could not be done: look at it."
     )
+    left_alone = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Orders and positions at the broker that nothing here trades: options, what has no value.",
+    )
 
 
 class SwitchActSerializer(StrictSerializer):
@@ -172,6 +177,7 @@ def _engage(actor: str, reason: str, *, flatten: bool) -> dict[str, Any]:
         "already_engaged": report.already_engaged,
         "cancel_requested": report.cancel_requested,
         "problems": report.problems,
+        "left_alone": report.left_alone,
     }
     if flatten:
         sold = report.flattening or FlattenReport()
