@@ -19,6 +19,7 @@ class Listing(enum.StrEnum):
     ORDERS = "orders"
     FILLS = "fills"
     ASSETS = "assets"
+    VOLUMES = "daily volumes"
 
 
 def note(listing: Listing, rows: Iterable[UnreadableRow], *, at: datetime) -> None:
@@ -42,6 +43,17 @@ def note(listing: Listing, rows: Iterable[UnreadableRow], *, at: datetime) -> No
     with transaction.atomic():
         SetAsideRow.objects.filter(listing=listing).delete()
         SetAsideRow.objects.bulk_create(noted[:KEPT_AT_MOST])
+
+
+def noted_since(moment: datetime) -> dict[str, list[UnreadableRow]]:
+    """Return what was noted from then on, by the name of its list."""
+    found: dict[str, list[UnreadableRow]] = {}
+    for row in SetAsideRow.objects.filter(noted_at__gte=moment):
+        again = UnreadableRow(
+            row.field, row.value, row_id=row.row_id, symbol=row.symbol, other_kind=row.other_kind
+        )
+        found.setdefault(row.listing, []).append(again)
+    return found
 
 
 def unclear_symbols() -> frozenset[str]:
