@@ -30,7 +30,9 @@ from trading.models import (
     Event,
     Heartbeat,
     Position,
+    SetAsideRow,
 )
+from trading.queries.left_out import left_out
 from trading.safety.protection import unprotected_positions
 
 STALE_AFTER = timedelta(minutes=5)
@@ -39,6 +41,7 @@ CYCLES_SHOWN = 8
 CYCLES_SEARCHED = 30
 DECISIONS_SHOWN = 10
 PROBLEMS_SHOWN = 7
+LEFT_OUT_SHOWN = 10
 CURVE_POINTS = 240
 NOT_RECORDED = "no reason was recorded"
 
@@ -143,6 +146,7 @@ class Overview:
     decisions: tuple[AIDecision, ...]
     problems: tuple[Problem, ...]
     heartbeats: tuple[Heartbeat, ...]
+    left_out: tuple[SetAsideRow, ...] = ()
 
 
 def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
@@ -213,6 +217,7 @@ def overview() -> Overview:
         decisions=_latest_decisions(),
         problems=tuple(_problems(recent[:CYCLES_SHOWN]))[:PROBLEMS_SHOWN],
         heartbeats=tuple(Heartbeat.objects.order_by("process")),
+        left_out=left_out()[:LEFT_OUT_SHOWN],
     )
 
 
