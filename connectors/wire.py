@@ -3,6 +3,7 @@
 Bounds are those of our columns: what would not fit there is no figure, and no symbol, of ours.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -21,6 +22,7 @@ SMALLEST_PRICE = Decimal("1e-12")
 SMALLEST_QUANTITY = Decimal("1e-9")
 FIRST_YEAR, LAST_YEAR = 1970, 2200  # a time outside of these is a placeholder: year 1, say
 _LONGEST_TEXT = 500
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./_-]*")
 
 
 def to_decimal(value: object, *, largest: Decimal = LARGEST_NUMBER) -> Decimal | None:
@@ -80,6 +82,11 @@ def is_plain(value: object, longest: int) -> bool:
     return True
 
 
+def is_symbol(value: object) -> bool:
+    """Tell whether it looks like a symbol of any instrument: ``BRK.B``, ``BTC/USD``, an option's; not ``n/a``."""
+    return isinstance(value, str) and len(value) <= LONGEST_SYMBOL and _SYMBOL.fullmatch(value) is not None
+
+
 def shown(value: object) -> str:
     """Return what stood in a field, to be read by a person: redacted, cut, odd characters escaped."""
     try:
@@ -108,6 +115,13 @@ class Fields:
         """Return a text that can be stored, not empty, of at most ``longest`` characters."""
         value = self._values.get(name)
         if not isinstance(value, str) or not is_plain(value, longest):
+            raise self.malformed(name)
+        return value
+
+    def symbol(self, name: str = "symbol") -> str:
+        """Return a symbol as the provider spells it."""
+        value = self._values.get(name)
+        if not isinstance(value, str) or not is_symbol(value):
             raise self.malformed(name)
         return value
 
@@ -241,15 +255,15 @@ def unreadable_row(raw: object, error: MalformedError, *, symbol: str = "") -> U
 
     def word(name: str, longest: int) -> str:
         value = row.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
-            return str(value)
         return value if is_plain(value, longest) and isinstance(value, str) else ""
 
+    number = row.get("id")
+    is_number = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 10**18
     return UnreadableRow(
         field=error.field,
         value=error.value,
-        row_id=word("id", LONGEST_ID),
-        symbol=symbol or word("symbol", LONGEST_SYMBOL),
+        row_id=str(number) if is_number else word("id", LONGEST_ID),
+        symbol=symbol or (word("symbol", LONGEST_SYMBOL) if is_symbol(row.get("symbol")) else ""),
         client_order_id=word("client_order_id", 128),
         side=word("side", 10),
         other_kind=error.value if isinstance(error, OtherKindError) else "",

@@ -24,7 +24,7 @@ from connectors.base import (
     TradeUpdate,
 )
 from connectors.errors import MalformedError
-from connectors.rows import LONGEST_ID, LONGEST_SYMBOL, Rows, UnreadableRow
+from connectors.rows import LONGEST_ID, Rows, UnreadableRow
 from connectors.wire import (
     SMALLEST_PRICE,
     SMALLEST_QUANTITY,
@@ -117,7 +117,7 @@ def assets_from_wire(raw: object) -> Rows[Asset]:
 
 def pairs_from_wire(raw: object) -> dict[str, str]:
     """Return joined → pair for every listed coin pair, whatever its quote currency."""
-    symbols = read_rows(PROVIDER, "asset", raw, lambda fields: fields.text("symbol", longest=LONGEST_SYMBOL))
+    symbols = read_rows(PROVIDER, "asset", raw, Fields.symbol)
     return {symbol.replace("/", ""): symbol for symbol in symbols if "/" in symbol}
 
 
@@ -235,7 +235,7 @@ def update_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> Trad
 
 
 def _asset(fields: Fields) -> Asset | None:
-    symbol = fields.text("symbol", longest=LONGEST_SYMBOL)
+    symbol = fields.symbol()
     exchange = fields.text("exchange", longest=LONGEST_EXCHANGE)
     name = fields.text("name") if not fields.is_blank("name") else symbol
     if fields.get("class") == "crypto":
@@ -269,7 +269,7 @@ def _asset_class(fields: Fields) -> AssetClass:
 
 
 def _symbol(fields: Fields, listed: Mapping[str, str]) -> str:
-    symbol = fields.text("symbol", longest=LONGEST_SYMBOL)
+    symbol = fields.symbol()
     pair = split_pair(symbol, listed)
     if fields.get("asset_class") == "crypto":
         if pair is None:
