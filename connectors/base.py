@@ -2,6 +2,10 @@
 
 Symbols are ``AAPL`` and ``BTC/USD`` everywhere; adapters translate. Prices are in the quote currency
 (USD) per base unit, quantities in base units, both ``Decimal``; times are aware UTC.
+
+A list or a dict of an answer may be a ``Rows`` or a ``BySymbol`` (connectors/rows.py): what stands in it is sound, and
+``unreadable_of`` tells what the source could not read. What is missing is then not known to be gone. Where most of an
+answer cannot be read, it is refused as a whole.
 """
 
 import enum
@@ -10,6 +14,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
+
+from connectors.rows import UnreadableRow
 
 
 class AssetClass(enum.StrEnum):
@@ -83,14 +89,17 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class BrokerPosition:
-    """A net position; ``quantity_available`` is what is not held for open orders."""
+    """A net position; ``quantity_available`` is what is not held for open orders.
+
+    ``market_value`` is None where the broker says none: what is held is known, what it is worth is not.
+    """
 
     symbol: str
     asset_class: AssetClass
     quantity: Decimal
     quantity_available: Decimal
     average_entry_price: Decimal
-    market_value: Decimal
+    market_value: Decimal | None
     current_price: Decimal | None
 
 
@@ -194,19 +203,6 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadableRow:
-    """A row of a list that could not be understood.
-
-    ``detail`` names the field, redacted; the others are what could be read of it, "" where it could not.
-    """
-
-    detail: str
-    symbol: str = ""
-    broker_order_id: str = ""
-    side: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Holdings:
     """What is held as far as it can be understood, and what cannot."""
 
@@ -236,11 +232,11 @@ class Broker(Protocol):
         ...
 
     def assets(self) -> list[Asset]:
-        """Return every active US stock and USD-quoted coin the broker lists."""
+        """Return every active US stock and USD-quoted coin the broker lists; ``Rows``."""
         ...
 
     def positions(self) -> list[BrokerPosition]:
-        """Return all open positions."""
+        """Return all open positions; ``Rows``. One whose value is not known is among the unreadable ones, too."""
         ...
 
     def position(self, symbol: str) -> BrokerPosition | None:
@@ -248,11 +244,11 @@ class Broker(Protocol):
         ...
 
     def holdings(self) -> Holdings:
-        """Return all open positions; a row that cannot be understood does not take the others with it."""
+        """Return the same however many rows cannot be understood: what stops trading sells what it can name."""
         ...
 
     def open_orders(self) -> OpenOrders:
-        """Return the newest 500 open orders; a row that cannot be understood does not take the others with it."""
+        """Return the newest 500 open orders, however many rows cannot be understood."""
         ...
 
     def submit_order(self, request: OrderRequest, *, permit: Callable[[], None] | None = None) -> BrokerOrder:
@@ -279,7 +275,7 @@ class Broker(Protocol):
         ...
 
     def orders(self, *, open_only: bool, after: datetime | None = None) -> list[BrokerOrder]:
-        """Return orders, oldest first, all pages; ``after`` bounds their submission time."""
+        """Return orders, oldest first, all pages; ``Rows``. ``after`` bounds their submission time."""
         ...
 
     def cancel_order(self, broker_order_id: str) -> None:
@@ -291,7 +287,7 @@ class Broker(Protocol):
         ...
 
     def fills(self, *, after: datetime | None = None) -> list[BrokerFill]:
-        """Return executions since ``after`` (exclusive), oldest first, all pages."""
+        """Return executions since ``after`` (exclusive), oldest first, all pages; ``Rows``."""
         ...
 
     def listen(self, on_update: Callable[[TradeUpdate], None]) -> None:
@@ -309,7 +305,7 @@ class QuoteSource(Protocol):
     name: str
 
     def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> dict[str, Quote]:
-        """Return the latest prices of one asset class by symbol; what is unknown is missing.
+        """Return the latest prices of one asset class by symbol; what is unknown is missing; ``BySymbol``.
 
         Args:
             within_seconds: for a source of many requests: none of them begins in its second half that might end
@@ -322,7 +318,7 @@ class BarSource(Protocol):
     """Price history."""
 
     def daily_bars(self, symbols: Sequence[str], *, start: date, end: date) -> dict[str, list[Bar]]:
-        """Return daily bars by symbol, oldest first, both bounds inclusive, all pages."""
+        """Return daily bars by symbol, oldest first, both bounds inclusive, all pages; ``BySymbol``."""
         ...
 
 
@@ -334,7 +330,7 @@ class NewsSource(Protocol):
     def headlines(
         self, symbols: Sequence[str], *, since: datetime, until: datetime, keywords: Sequence[str] = ()
     ) -> list[Headline]:
-        """Return headlines published in ``[since, until]``, newest first, at most 50.
+        """Return headlines published in ``[since, until]``, newest first, at most 50; ``Rows``.
 
         About one of ``symbols``, or with one of ``keywords`` as whole words in title or summary.
         """

@@ -34,6 +34,25 @@ class UnavailableError(ConnectorError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class MalformedError(UnavailableError):
+    """One object of an answer could not be understood: it says nothing about what it is of.
+
+    Args:
+        field: what is not as it should be; "" where it is no object at all.
+        value: what stood there, redacted and cut.
+    """
+
+    def __init__(self, provider: str, operation: str, field: str, value: str) -> None:
+        words = f"field {field} is {value}" if field else f"{operation} is {value}"
+        super().__init__(provider, operation, f"malformed answer: {words}")
+        self.field = field
+        self.value = value
+
+
+class OtherKindError(MalformedError):
+    """A sound object, but of a kind that is not traded here: an option, a spread."""
+
+
 class RejectedError(ConnectorError):
     """The provider understood and refused: final, a repeat gets the same answer.
 

@@ -27,7 +27,6 @@ from connectors.base import (
     OpenOrders,
     OrderRequest,
     TradeUpdate,
-    UnreadableRow,
 )
 from connectors.calls import MALFORMED, malformed_detail, read
 from connectors.departure import departing
@@ -39,9 +38,10 @@ from connectors.errors import (
     UnavailableError,
 )
 from connectors.redaction import register_secret
+from connectors.rows import LONGEST_ID, Rows, UnreadableRow
 from connectors.throttle.base import Priority, Throttle
 from connectors.transport import BoundedSession, SendError, StatusError
-from connectors.wire import Fields, objects
+from connectors.wire import Fields, is_plain, read_rows, refuse_if_most, to_time
 
 T = TypeVar("T")
 
@@ -103,20 +103,22 @@ class AlpacaBroker:
         """Return market time and the stock session's state."""
         return mapping.clock_from_wire(self._read("clock", self._client.get_clock))
 
-    def assets(self) -> list[Asset]:
-        """Return the active common stocks and USD-quoted coins."""
+    def assets(self) -> Rows[Asset]:
+        """Return the active common stocks and USD-quoted coins, and the rows that cannot be understood."""
         stocks = mapping.assets_from_wire(self._listing(WireAssetClass.US_EQUITY))
-        return stocks + mapping.assets_from_wire(self._listing(WireAssetClass.CRYPTO))
+        coins = mapping.assets_from_wire(self._listing(WireAssetClass.CRYPTO))
+        found = Rows([*stocks, *coins], (*stocks.unreadable, *coins.unreadable))
+        refuse_if_most(self.name, "assets", found.unreadable, len(found))
+        return found
 
-    def positions(self) -> list[BrokerPosition]:
-        """Return all open positions."""
-        raw = self._read("positions", self._client.get_all_positions)
-        return self._with_pairs(
-            lambda: [
-                mapping.position_from_wire(fields, self._pairs)
-                for fields in objects(self.name, "position", raw)
-            ]
-        )
+    def positions(self) -> Rows[BrokerPosition]:
+        """Return all open positions that can be understood, and the rows that cannot.
+
+        A position whose value is not known is among both.
+        """
+        found = self._holdings()
+        refuse_if_most(self.name, "position", found.unreadable, len(found))
+        return found
 
     def position(self, symbol: str) -> BrokerPosition | None:
         """Return what is held of one symbol, or None when the broker says that nothing is."""
@@ -129,17 +131,15 @@ class AlpacaBroker:
         )
 
     def holdings(self) -> Holdings:
-        """Return all open positions that can be understood, and the rows that cannot."""
-        raw = self._read("positions", self._client.get_all_positions)
-        positions, unreadable = self._each("position", raw, mapping.position_from_wire)
-        return Holdings(positions, unreadable)
+        """Return the same, whatever else is listed: what stops trading sells what it can name."""
+        found = self._holdings()
+        return Holdings(tuple(found), found.unreadable)
 
     def open_orders(self) -> OpenOrders:
         """Return the newest 500 open orders that can be understood, and the rows that cannot."""
         query = {"status": "open", "limit": _ORDERS_PER_PAGE, "direction": "desc"}
-        raw = self._get("orders", "/orders", query)
-        orders, unreadable = self._each("order", raw, mapping.order_from_fields)
-        return OpenOrders(orders, unreadable)
+        found = self._each("order", self._get("orders", "/orders", query), mapping.order_from_fields)
+        return OpenOrders(tuple(found), found.unreadable)
 
     def submit_order(self, request: OrderRequest, *, permit: Callable[[], None] | None = None) -> BrokerOrder:
         """Post one market order, once, within the total timeout.
@@ -197,8 +197,8 @@ class AlpacaBroker:
         path = _order_path("order", broker_order_id)
         return self._find_order("order", lambda: self._client.get(path))
 
-    def orders(self, *, open_only: bool, after: datetime | None = None) -> list[BrokerOrder]:
-        """Return orders, oldest first, all pages.
+    def orders(self, *, open_only: bool, after: datetime | None = None) -> Rows[BrokerOrder]:
+        """Return orders, oldest first, all pages, and the rows that cannot be understood.
 
         Args:
             after: exclusive bound on the submission time; the broker's, so to the nanosecond.
@@ -207,11 +207,14 @@ class AlpacaBroker:
             UnavailableError: also when there are more than 100,000.
         """
         found: dict[str, BrokerOrder] = {}
+        odd: list[UnreadableRow] = []
         for page in self._order_pages("open" if open_only else "all", after):
-            for raw in page:
-                order = mapping.order_from_wire(raw, self._pairs)
-                found[order.broker_order_id] = order
-        return sorted(found.values(), key=lambda order: order.submitted_at)
+            rows = self._each("order", page, mapping.order_from_fields)
+            found |= {order.broker_order_id: order for order in rows}
+            odd += rows.unreadable
+        unreadable = _once(odd)
+        refuse_if_most(self.name, "orders", unreadable, len(found))
+        return Rows(sorted(found.values(), key=lambda order: order.submitted_at), unreadable)
 
     def cancel_order(self, broker_order_id: str) -> None:
         """Ask for a cancel; the order's own status tells whether it came in time.
@@ -222,19 +225,21 @@ class AlpacaBroker:
         path = _order_path("cancel_order", broker_order_id)
         self._read("cancel_order", lambda: self._client.delete(path))
 
-    def fills(self, *, after: datetime | None = None) -> list[BrokerFill]:
-        """Return executions since ``after`` (exclusive), oldest first, all pages.
+    def fills(self, *, after: datetime | None = None) -> Rows[BrokerFill]:
+        """Return executions since ``after`` (exclusive), oldest first, all pages, and the rows that cannot be read.
 
         Raises:
             UnavailableError: also when there are more than 20,000.
         """
         found: dict[str, BrokerFill] = {}
+        odd: list[UnreadableRow] = []
         for page in self._fill_pages(after):
-            for fields in page:
-                fill = mapping.fill_from_wire(fields, self._pairs)
-                if after is None or fill.executed_at > after:
-                    found[fill.execution_id] = fill
-        return sorted(found.values(), key=lambda fill: fill.executed_at)
+            rows = self._each("fill", page, mapping.fill_from_wire)
+            found |= {fill.execution_id: fill for fill in rows if after is None or fill.executed_at > after}
+            odd += rows.unreadable
+        unreadable = _once(odd)
+        refuse_if_most(self.name, "fills", unreadable, len(found))
+        return Rows(sorted(found.values(), key=lambda fill: fill.executed_at), unreadable)
 
     def listen(self, on_update: Callable[[TradeUpdate], None]) -> None:
         """Call ``on_update`` in this thread for every update, reconnecting, until stopped.
@@ -291,35 +296,36 @@ class AlpacaBroker:
         self._listing(WireAssetClass.CRYPTO)
         return map_all()
 
-    def _each(
-        self, kind: str, raw: Any, read_row: Callable[[Fields, Mapping[str, str]], T]
-    ) -> tuple[tuple[T, ...], tuple[UnreadableRow, ...]]:
+    def _holdings(self) -> Rows[BrokerPosition]:
+        raw = self._read("positions", self._client.get_all_positions)
+        rows = self._each(
+            "position", raw, lambda fields, pairs: (fields, mapping.position_from_wire(fields, pairs))
+        )
+        problems = (mapping.value_problem(fields, position) for fields, position in rows)
+        without_value = [problem for problem in problems if problem is not None]
+        return Rows((position for _, position in rows), (*rows.unreadable, *without_value))
+
+    def _each(self, kind: str, raw: Any, read_row: Callable[[Fields, Mapping[str, str]], T]) -> Rows[T]:
         """Read every row by itself; where a pair cannot be split, all once more with the listing."""
-        if not isinstance(raw, list):
-            raise UnavailableError(self.name, kind, f"malformed answer: {kind} list is {type(raw).__name__}")
-        found, unreadable, has_unknown_pair = self._read_rows(kind, raw, read_row)
+        has_unknown_pair = False
+
+        def read_one(fields: Fields) -> T:
+            nonlocal has_unknown_pair
+            try:
+                return read_row(fields, self._pairs)
+            except UnknownPairError:
+                has_unknown_pair = True
+                raise
+
+        rows = read_rows(self.name, kind, raw, read_one)
         if has_unknown_pair:
             with contextlib.suppress(ConnectorError):
                 self._listing(WireAssetClass.CRYPTO)
-                found, unreadable, _ = self._read_rows(kind, raw, read_row)
-        return tuple(found), tuple(unreadable)
-
-    def _read_rows(
-        self, kind: str, raw: list[Any], read_row: Callable[[Fields, Mapping[str, str]], T]
-    ) -> tuple[list[T], list[UnreadableRow], bool]:
-        """Return the rows read, those that could not be, and whether a pair was among them that is not known."""
-        found: list[T] = []
-        unreadable: list[UnreadableRow] = []
-        has_unknown_pair = False
-        for item in raw:
-            try:
-                found.append(read_row(Fields(self.name, kind, item), self._pairs))
-            except ConnectorError as exc:
-                unreadable.append(mapping.unreadable_row(item, exc.detail))
-                has_unknown_pair = has_unknown_pair or isinstance(exc, UnknownPairError)
-        return found, unreadable, has_unknown_pair
+                rows = read_rows(self.name, kind, raw, read_one)
+        return Rows(rows, (mapping.symbol_of(row, self._pairs) for row in rows.unreadable))
 
     def _order_pages(self, status: str, after: datetime | None) -> Iterator[list[Any]]:
+        """Yield the pages; they go on by the ids and times of all rows, also of those that cannot be understood."""
         seen: set[str] = set()
         for _ in range(_MAX_PAGES):
             query = {
@@ -328,18 +334,22 @@ class AlpacaBroker:
                 "direction": "asc",
                 "after": after.isoformat() if after else None,
             }
-            page = self._get("orders", "/orders", query)
-            fields = objects(self.name, "order", page)
+            page = _list("order", self._get("orders", "/orders", query))
             yield page
-            new = {item.text("id") for item in fields} - seen
-            if len(fields) < _ORDERS_PER_PAGE or not new:
+            new = set(_texts(page, "id")) - seen
+            if len(page) < _ORDERS_PER_PAGE or not new:
                 return
             seen |= new
+            times = [moment for moment in map(to_time, _texts(page, "submitted_at")) if moment is not None]
+            if not times:
+                raise UnavailableError(
+                    "alpaca", "orders", "malformed answer: no order of a full page has a time"
+                )
             # A microsecond back: the times we send are cut, and some may be equal.
-            after = max(item.time("submitted_at") for item in fields) - timedelta(microseconds=1)
+            after = max(times) - timedelta(microseconds=1)
         raise UnavailableError(self.name, "orders", f"more than {_MAX_PAGES} pages")
 
-    def _fill_pages(self, after: datetime | None) -> Iterator[list[Fields]]:
+    def _fill_pages(self, after: datetime | None) -> Iterator[list[Any]]:
         token: str | None = None
         for _ in range(_MAX_PAGES):
             query = {
@@ -349,12 +359,33 @@ class AlpacaBroker:
                 "page_token": token,
             }
             # The SDK's trading client has no method for activities.
-            page = objects(self.name, "fill", self._get("fills", "/account/activities/FILL", query))
+            page = _list("fill", self._get("fills", "/account/activities/FILL", query))
             yield page
             if len(page) < _FILLS_PER_PAGE:
                 return
-            token = page[-1].text("id")
+            last = next(reversed(_texts(page, "id")), None)
+            if last is None:
+                raise UnavailableError("alpaca", "fills", "malformed answer: a full page names no execution")
+            token = last
         raise UnavailableError(self.name, "fills", f"more than {_MAX_PAGES} pages")
+
+
+def _list(kind: str, raw: object) -> list[Any]:
+    if isinstance(raw, list):
+        return raw
+    raise UnavailableError("alpaca", kind, f"malformed answer: {kind} list is {type(raw).__name__}")
+
+
+def _texts(page: list[Any], name: str) -> list[str]:
+    """Return the texts that the rows of a page have in one field, in order."""
+    values = (row.get(name) for row in page if isinstance(row, dict))
+    return [value for value in values if isinstance(value, str) and is_plain(value, LONGEST_ID)]
+
+
+def _once(odd: list[UnreadableRow]) -> tuple[UnreadableRow, ...]:
+    """Return the rows of overlapping pages once each, by their id; one without an id cannot be told from another."""
+    by_id = {row.row_id: row for row in odd if row.row_id}
+    return (*by_id.values(), *(row for row in odd if not row.row_id))
 
 
 def _order_path(operation: str, broker_order_id: str) -> str:

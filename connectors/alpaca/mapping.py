@@ -1,11 +1,12 @@
 """From Alpaca's trading answers to our value types; pure functions.
 
-Each raises ``UnavailableError`` naming the field it could not read: a position or an order that cannot be
-understood must stop its reader, not be left out. What stops trading reads row by row instead, and
-names what it could not read (``unreadable_row``): one odd row must not keep all others from being cancelled or sold.
+Each raises ``MalformedError`` naming the field it could not read. A list is read row by row
+(``connectors.wire.read_rows``): a row that cannot be understood is named beside the others, never left out in silence,
+and never takes them with it.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -21,14 +22,22 @@ from connectors.base import (
     MarketClock,
     Side,
     TradeUpdate,
-    UnreadableRow,
 )
-from connectors.errors import UnavailableError
-from connectors.transport import cut
-from connectors.wire import Fields, objects
+from connectors.errors import MalformedError
+from connectors.rows import LONGEST_ID, Rows, UnreadableRow
+from connectors.wire import (
+    SMALLEST_PRICE,
+    SMALLEST_QUANTITY,
+    Fields,
+    read_rows,
+    to_decimal,
+)
 
 PROVIDER = "alpaca"
 ZERO = Decimal(0)
+LONGEST_ORDER_ID = 64
+LONGEST_CLIENT_ORDER_ID = 128
+LONGEST_EXCHANGE = 20
 
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
@@ -61,7 +70,11 @@ _WORKING = frozenset(
 )
 
 
-class UnknownPairError(UnavailableError):
+# Sound rows of what is not traded here. Other words are not understood: they may be ours, misspelt.
+_OTHER_KINDS = frozenset({"us_option", "us_index", "us_future", "fixed_income", "crypto_perp", "ipo"})
+
+
+class UnknownPairError(MalformedError):
     """A coin's symbol whose quote currency is not known: the listing of coins may tell."""
 
 
@@ -97,46 +110,63 @@ def clock_from_wire(raw: object) -> MarketClock:
     )
 
 
-def assets_from_wire(raw: object) -> list[Asset]:
-    """Return the active common stocks and USD-quoted coins of GET /v2/assets."""
-    assets = []
-    for fields in objects(PROVIDER, "asset", raw):
-        asset = _asset(fields)
-        if asset is not None:
-            assets.append(asset)
-    return assets
+def assets_from_wire(raw: object) -> Rows[Asset]:
+    """Return the active common stocks and USD-quoted coins of GET /v2/assets, and the rows that cannot be read."""
+    return read_rows(PROVIDER, "asset", raw, _asset)
 
 
 def pairs_from_wire(raw: object) -> dict[str, str]:
     """Return joined → pair for every listed coin pair, whatever its quote currency."""
-    symbols = [fields.text("symbol") for fields in objects(PROVIDER, "asset", raw)]
+    symbols = read_rows(PROVIDER, "asset", raw, Fields.symbol)
     return {symbol.replace("/", ""): symbol for symbol in symbols if "/" in symbol}
 
 
 def position_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerPosition:
     """Return one position; a short one has a negative quantity.
 
+    Its value is None where the broker has no price for it (a share that was delisted) and where what it says is no
+    number: how much is held is known all the same (``value_problem``).
+
     Args:
         listed: joined → pair, for coins whose quote currency is not known.
 
     Raises:
         UnknownPairError: ``listed`` does not have such a coin.
-        UnavailableError: another field could not be read.
+        OtherKindError: it is no stock and no coin.
+        MalformedError: another field could not be read.
     """
-    sign = {"long": 1, "short": -1}.get(fields.text("side"))
-    if sign is None:
+    asset_class = _asset_class(fields)
+    side = fields.text("side")
+    if side not in ("long", "short"):
         raise fields.malformed("side")
-    quantity = abs(fields.decimal("qty"))
+    quantity = fields.decimal("qty")
+    if (quantity != 0 and abs(quantity) < SMALLEST_QUANTITY) or (side == "long" and quantity < 0):
+        raise fields.malformed("qty")
+    sign, quantity = (1 if side == "long" else -1), abs(quantity)
     available = fields.optional_decimal("qty_available")
+    if available is not None and (abs(available) > quantity or (side == "long" and available < 0)):
+        raise fields.malformed("qty_available")
     return BrokerPosition(
         symbol=_symbol(fields, listed),
-        asset_class=_asset_class(fields),
+        asset_class=asset_class,
         quantity=sign * quantity,
         quantity_available=sign * (quantity if available is None else abs(available)),
         average_entry_price=fields.decimal("avg_entry_price", minimum=ZERO),
-        market_value=fields.decimal("market_value"),
-        current_price=fields.optional_decimal("current_price"),
+        market_value=_market_value(fields, side),
+        current_price=fields.optional_decimal("current_price", minimum=ZERO),
     )
+
+
+def value_problem(fields: Fields, position: BrokerPosition) -> UnreadableRow | None:
+    """Return what a position's row says instead of a value; None where its value is known."""
+    if position.market_value is not None:
+        return None
+    return fields.unreadable(fields.malformed("market_value"), symbol=position.symbol)
+
+
+def _market_value(fields: Fields, side: str) -> Decimal | None:
+    value = to_decimal(fields.get("market_value"))
+    return None if value is not None and side == "long" and value < 0 else value
 
 
 def order_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerOrder:
@@ -145,17 +175,31 @@ def order_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> Broke
 
 
 def order_from_fields(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerOrder:
-    """Return one order of a list that was taken apart already."""
+    """Return one order of a list that was taken apart already.
+
+    Raises:
+        OtherKindError: it is an option's or a spread's.
+        MalformedError: a field could not be read.
+    """
+    if fields.get("order_class") == "mleg":
+        raise fields.other_kind("order_class")
+    if not fields.is_blank("asset_class"):
+        _asset_class(fields)
     filled = fields.decimal("filled_qty", minimum=ZERO)
+    quantity = fields.optional_decimal("qty", minimum=ZERO)
+    if quantity is None and fields.is_blank("notional"):
+        raise fields.malformed("qty")
+    if quantity is not None and filled > quantity:
+        raise fields.malformed("filled_qty")
     submitted_at = fields.optional_time("submitted_at") or fields.time("created_at")
     return BrokerOrder(
-        broker_order_id=fields.text("id"),
-        client_order_id=fields.text("client_order_id"),
+        broker_order_id=fields.text("id", longest=LONGEST_ORDER_ID),
+        client_order_id=fields.text("client_order_id", longest=LONGEST_CLIENT_ORDER_ID),
         symbol=_symbol(fields, listed),
         side=_side(fields),
         status=_status(fields, filled),
         status_detail=fields.text("status"),
-        quantity=fields.optional_decimal("qty", minimum=ZERO),
+        quantity=quantity,
         filled_quantity=filled,
         average_price=fields.optional_decimal("filled_avg_price", minimum=ZERO) if filled else None,
         submitted_at=submitted_at,
@@ -164,26 +208,22 @@ def order_from_fields(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> 
     )
 
 
-def unreadable_row(raw: object, detail: str) -> UnreadableRow:
-    """Return what can be said of a row that could not be understood."""
-    row = raw if isinstance(raw, dict) else {}
-
-    def word(name: str) -> str:
-        value = row.get(name)
-        return cut(value) if isinstance(value, str) else ""
-
-    return UnreadableRow(detail, symbol=word("symbol"), broker_order_id=word("id"), side=word("side"))
+def symbol_of(row: UnreadableRow, listed: Mapping[str, str]) -> UnreadableRow:
+    """Return an unreadable row with its symbol as ours: ``BTC/USD`` where the broker says ``BTCUSD``."""
+    pair = split_pair(row.symbol, listed)
+    is_joined = len(row.symbol) >= 6 or row.symbol in listed
+    return replace(row, symbol=pair) if pair and is_joined and not row.other_kind else row
 
 
 def fill_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerFill:
     """Return one execution of GET /v2/account/activities/FILL."""
     return BrokerFill(
-        execution_id=fields.text("id"),
-        broker_order_id=fields.text("order_id"),
+        execution_id=fields.text("id", longest=LONGEST_ID),
+        broker_order_id=fields.text("order_id", longest=LONGEST_ORDER_ID),
         symbol=_symbol(fields, listed),
         side=_side(fields),
-        quantity=fields.decimal("qty", minimum=ZERO),
-        price=fields.decimal("price", minimum=ZERO),
+        quantity=fields.decimal("qty", minimum=SMALLEST_QUANTITY),
+        price=fields.decimal("price", minimum=SMALLEST_PRICE),
         executed_at=fields.time("transaction_time"),
     )
 
@@ -195,7 +235,8 @@ def update_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> Trad
 
 
 def _asset(fields: Fields) -> Asset | None:
-    symbol, exchange = fields.text("symbol"), fields.text("exchange")
+    symbol = fields.symbol()
+    exchange = fields.text("exchange", longest=LONGEST_EXCHANGE)
     name = fields.text("name") if not fields.is_blank("name") else symbol
     if fields.get("class") == "crypto":
         asset_class, wanted = AssetClass.CRYPTO, symbol.endswith("/USD")
@@ -222,16 +263,18 @@ def _asset_class(fields: Fields) -> AssetClass:
         return AssetClass.STOCK
     if value == "crypto":
         return AssetClass.CRYPTO
+    if value in _OTHER_KINDS:
+        raise fields.other_kind("asset_class")
     raise fields.malformed("asset_class")
 
 
 def _symbol(fields: Fields, listed: Mapping[str, str]) -> str:
-    symbol = fields.text("symbol")
+    symbol = fields.symbol()
     pair = split_pair(symbol, listed)
     if fields.get("asset_class") == "crypto":
         if pair is None:
             error = fields.malformed("symbol")
-            raise UnknownPairError(error.provider, error.operation, error.detail)
+            raise UnknownPairError(error.provider, error.operation, error.field, error.value)
         return pair
     if not fields.is_blank("asset_class"):
         return symbol

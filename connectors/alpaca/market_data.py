@@ -20,9 +20,10 @@ from connectors.calls import read
 from connectors.errors import RejectedError, UnavailableError
 from connectors.keywords import matched
 from connectors.redaction import register_secret
+from connectors.rows import BySymbol, Rows, UnreadableRow, are_most
 from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
-from connectors.wire import objects
+from connectors.wire import read_rows, refuse_if_most, shown
 
 log = logging.getLogger(__name__)
 
@@ -43,41 +44,48 @@ class _AlpacaPrices(ABC):
     _asset_class: AssetClass
     _client: RESTClient
 
-    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> dict[str, Quote]:
+    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> BySymbol[Quote]:
         """Return the latest prices by symbol, asked for in batches of 50.
 
         The price is the latest trade's, or the last minute bar's close where that bar began after the
-        trade; ``quoted_at`` is the trade's time or the bar's start. What is unknown is missing.
+        trade; ``quoted_at`` is the trade's time or the bar's start. What is unknown is missing; what cannot be
+        understood is named, one row for a field.
         """
         quotes: dict[str, Quote] = {}
+        odd: list[UnreadableRow] = []
         for batch in _batches(askable(symbols, self._asset_class)):
             snapshots = self._snapshots(batch)
             for symbol in batch:
-                quote = quote_from_snapshot(symbol, snapshots.get(symbol))
+                quote = quote_from_snapshot(symbol, snapshots.get(symbol), odd)
                 if quote is not None:
                     quotes[symbol] = quote
-        return quotes
+        without = [row for row in odd if row.symbol not in quotes]
+        refuse_if_most(self.name, "quotes", {row.symbol: row for row in without}.values(), len(quotes))
+        return BySymbol(quotes, odd)
 
-    def daily_bars(self, symbols: Sequence[str], *, start: date, end: date) -> dict[str, list[Bar]]:
+    def daily_bars(self, symbols: Sequence[str], *, start: date, end: date) -> BySymbol[list[Bar]]:
         """Return daily bars by symbol, oldest first, both bounds inclusive, all pages; splits adjusted.
 
         Raises:
             UnavailableError: also when a batch has more than 100 pages: half a history is not one.
         """
         bars: dict[str, dict[datetime, Bar]] = {}
+        odd: dict[str, list[UnreadableRow]] = {}
         for batch in _batches(askable(symbols, self._asset_class), _BAR_SYMBOLS_PER_REQUEST):
             for page in self._bar_pages(batch, start, end):
                 for symbol, rows in page.items():
+                    read_bars = _bars_of(symbol, rows)
+                    odd.setdefault(symbol, []).extend(read_bars.unreadable)
                     known = bars.setdefault(symbol, {})
-                    for row in objects(self.name, "bar", rows):
-                        bar = bar_from_wire(row)
-                        if bar is not None and start <= bar.opened_at.date() <= end:
-                            known[bar.opened_at] = bar
-        return {
+                    known |= {bar.opened_at: bar for bar in read_bars if start <= bar.opened_at.date() <= end}
+        unreadable = [row for rows in odd.values() for row in rows]
+        refuse_if_most(self.name, "bars", unreadable, sum(map(len, bars.values())))
+        sound = {
             symbol: [known[opened_at] for opened_at in sorted(known)]
             for symbol, known in bars.items()
-            if known
+            if known and not are_most(odd[symbol], len(known))  # half a history is not one
         }
+        return BySymbol(sound, unreadable)
 
     @abstractmethod
     def _snapshots(self, symbols: list[str]) -> Mapping[str, Any]:
@@ -219,7 +227,7 @@ class AlpacaNews:
 
     def headlines(
         self, symbols: Sequence[str], *, since: datetime, until: datetime, keywords: Sequence[str] = ()
-    ) -> list[Headline]:
+    ) -> Rows[Headline]:
         """Return headlines published in ``[since, until]``, newest first, at most 50 by symbol.
 
         Alpaca cannot be asked by keyword: the newest 50 of all are read, and those with one are added.
@@ -228,18 +236,28 @@ class AlpacaNews:
         asked = askable(symbols, AssetClass.STOCK) + askable(symbols, AssetClass.CRYPTO)
         spelt = {join_pair(symbol): symbol for symbol in asked}  # news says BTCUSD
         found: dict[str, Headline] = {}
+        odd: dict[tuple[str, str], UnreadableRow] = {}
         if spelt:
-            found |= self._newest(spelt, since, until)
+            found |= self._newest(spelt, since, until, odd)
         if keywords:
-            for headline in self._newest({}, since, until).values():
+            for headline in self._newest({}, since, until, odd).values():
                 words = matched(f"{headline.title} {headline.summary}", keywords)
                 if words:
                     known = found.get(headline.headline_id, headline)
                     found[headline.headline_id] = replace(known, keywords=words)
-        return sorted(found.values(), key=_published_at, reverse=True)
+        return Rows(sorted(found.values(), key=_published_at, reverse=True), odd.values())
 
-    def _newest(self, spelt: Mapping[str, str], since: datetime, until: datetime) -> dict[str, Headline]:
-        """Return at most 50 headlines by id, about the symbols of ``spelt`` or, where it is empty, about all."""
+    def _newest(
+        self,
+        spelt: Mapping[str, str],
+        since: datetime,
+        until: datetime,
+        odd: dict[tuple[str, str], UnreadableRow],
+    ) -> dict[str, Headline]:
+        """Return at most 50 headlines by id, about the symbols of ``spelt`` or, where it is empty, about all.
+
+        What cannot be understood is added to ``odd``, by id and field: it may come in both answers.
+        """
         query = {
             "symbols": ",".join(spelt) or None,
             "start": _rfc3339(since),
@@ -249,10 +267,14 @@ class AlpacaNews:
         }
         found: dict[str, Headline] = {}
         for page in _pages("news", query, self._news_page):
-            for fields in objects(self.name, "news", page.get("news")):
-                headline = headline_from_wire(fields, spelt, until)
-                if headline is not None and since <= headline.published_at <= until:
+            items = read_rows(
+                self.name, "news", page.get("news"), lambda fields: headline_from_wire(fields, spelt, until)
+            )
+            odd |= {(row.row_id, row.field): row for row in items.unreadable}
+            for headline in items:
+                if since <= headline.published_at <= until:
                     found[headline.headline_id] = headline
+            refuse_if_most(self.name, "news", items.unreadable, len(items))
             if len(found) >= _MAX_HEADLINES:
                 break
         newest = sorted(found.values(), key=_published_at, reverse=True)[:_MAX_HEADLINES]
@@ -280,6 +302,14 @@ def _prepared(
         throttle=throttle,
     )
     return client
+
+
+def _bars_of(symbol: str, rows: object) -> Rows[Bar]:
+    """Return one symbol's bars of a page; a history that is no list is one row that cannot be understood."""
+    if not isinstance(rows, list):
+        return Rows((), [UnreadableRow("bars", shown(rows), symbol=symbol)])
+    found = read_rows("alpaca", "bar", rows, bar_from_wire)
+    return Rows(found, (replace(row, symbol=symbol) for row in found.unreadable))
 
 
 def _pages(

@@ -7,10 +7,12 @@ from pycoingecko import CoinGeckoAPI
 from connectors.base import Quote
 from connectors.calls import read
 from connectors.coingecko.coins import COIN_IDS
+from connectors.errors import MalformedError
 from connectors.redaction import register_secret
+from connectors.rows import BySymbol, UnreadableRow
 from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
-from connectors.wire import Fields, from_unix, to_positive
+from connectors.wire import ZERO, Fields, refuse_if_most, to_positive, unreadable_row
 
 _PRO_HOST = "pro-api.coingecko.com"
 
@@ -49,14 +51,14 @@ class CoinGeckoData:
             throttle=throttle,
         )
 
-    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> dict[str, Quote]:
+    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> BySymbol[Quote]:
         """Return the latest prices by symbol; coins without an id in ``COIN_IDS`` are missing.
 
-        ``quoted_at`` is CoinGecko's ``last_updated_at``; a coin without it is missing.
+        ``quoted_at`` is CoinGecko's ``last_updated_at``; a coin without it cannot be understood.
         """
         ids = {symbol: COIN_IDS[symbol] for symbol in dict.fromkeys(symbols) if symbol in COIN_IDS}
         if not ids:
-            return {}
+            return BySymbol()
         raw = read(
             self.name,
             "quotes",
@@ -68,15 +70,31 @@ class CoinGeckoData:
             ),
         )
         prices = Fields(self.name, "prices", raw)
-        quotes = (quote_from_wire(symbol, prices.get(coin_id)) for symbol, coin_id in ids.items())
-        return {quote.symbol: quote for quote in quotes if quote is not None}
+        quotes: dict[str, Quote] = {}
+        odd: list[UnreadableRow] = []
+        for symbol, coin_id in ids.items():
+            quote = quote_from_wire(symbol, prices.get(coin_id), odd)
+            if quote is not None:
+                quotes[symbol] = quote
+        refuse_if_most(self.name, "quotes", odd, len(quotes))
+        return BySymbol(quotes, odd)
 
 
-def quote_from_wire(symbol: str, raw: object) -> Quote | None:
-    """Return the quote of one coin, None where the price or its time is missing or 0."""
-    if not isinstance(raw, dict):
+def quote_from_wire(symbol: str, raw: object, odd: list[UnreadableRow] | None = None) -> Quote | None:
+    """Return the quote of one coin, None where the price or its time is missing or 0.
+
+    Args:
+        odd: what cannot be understood is added here.
+    """
+    if raw is None:
         return None
-    price, quoted_at = to_positive(raw.get("usd")), from_unix(raw.get("last_updated_at"))
-    if price is None or quoted_at is None:
+    try:
+        fields = Fields("coingecko", "price", raw)
+        price, quoted_at = fields.decimal("usd", minimum=ZERO), fields.unix_time("last_updated_at")
+    except MalformedError as error:
+        if odd is not None:
+            odd.append(unreadable_row(raw, error, symbol=symbol))
+        return None
+    if to_positive(price) is None:
         return None
     return Quote(symbol=symbol, price=price, quoted_at=quoted_at, source="coingecko")

@@ -4,19 +4,20 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from time import monotonic
-from typing import Any
 
 import finnhub
 
 from connectors.base import Headline, Quote
 from connectors.calls import read
-from connectors.errors import RejectedError, UnavailableError
+from connectors.errors import MalformedError, RejectedError, UnavailableError
 from connectors.keywords import matched
 from connectors.redaction import register_secret
+from connectors.rows import BySymbol, Rows, UnreadableRow
 from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
-from connectors.wire import Fields, from_unix, objects, to_positive
+from connectors.wire import ZERO, Fields, read_rows, refuse_if_most, to_positive, unreadable_row
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class FinnhubData:
         self._budget_seconds = budget_seconds
         self._request_seconds = total_timeout_seconds
 
-    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> dict[str, Quote]:
+    def quotes(self, symbols: Sequence[str], *, within_seconds: float | None = None) -> BySymbol[Quote]:
         """Return the latest prices by symbol; unknown symbols, answered with zeros, are missing.
 
         Symbols that failed while others succeeded are missing too, and a warning counts them.
@@ -71,10 +72,15 @@ class FinnhubData:
                 refused.
         """
         quotes: dict[str, Quote] = {}
+        odd: list[UnreadableRow] = []
 
         def ask(symbol: str) -> None:
             raw = read(self.name, "quote", lambda: self._client.quote(symbol), sdk_errors=_SDK_ERRORS)
-            quote = quote_from_wire(symbol, raw)
+            try:
+                quote = quote_from_wire(symbol, raw, odd)
+            except MalformedError as error:
+                odd.append(unreadable_row(raw, error, symbol=symbol))
+                raise
             if quote is not None:
                 quotes[symbol] = quote
 
@@ -82,11 +88,13 @@ class FinnhubData:
         if within_seconds is not None:
             budget = min(budget, max(within_seconds / 2, within_seconds - self._request_seconds))
         self._ask_each("quote", symbols, ask, budget)
-        return quotes
+        without = {row.symbol: row for row in odd if row.symbol not in quotes}
+        refuse_if_most(self.name, "quotes", without.values(), len(quotes))
+        return BySymbol(quotes, odd)
 
     def headlines(
         self, symbols: Sequence[str], *, since: datetime, until: datetime, keywords: Sequence[str] = ()
-    ) -> list[Headline]:
+    ) -> Rows[Headline]:
         """Return company news published in ``[since, until]``, newest first, at most 50.
 
         One request a symbol, and one more for the newest general news where there are keywords.
@@ -96,6 +104,7 @@ class FinnhubData:
                 refused.
         """
         found: dict[str, Headline] = {}
+        odd: list[UnreadableRow] = []
         first, last = (moment.astimezone(UTC).date().isoformat() for moment in (since, until))
 
         def ask(symbol: str) -> None:
@@ -105,29 +114,34 @@ class FinnhubData:
                 lambda: self._client.company_news(symbol, first, last),
                 sdk_errors=_SDK_ERRORS,
             )
-            for fields in objects(self.name, "news", raw):
-                headline = headline_from_wire(symbol, fields)
-                if headline is not None and since <= headline.published_at <= until:
+            items = read_rows(self.name, "news", raw, lambda fields: headline_from_wire(symbol, fields))
+            refuse_if_most(self.name, "news", items.unreadable, len(items))
+            odd.extend(items.unreadable)
+            for headline in items:
+                if since <= headline.published_at <= until:
                     _merge(found, headline)
 
         self._ask_each("company_news", symbols, ask, self._budget_seconds)
         if keywords:
-            for headline in self._general(keywords):
+            general = self._general(keywords)
+            odd.extend(general.unreadable)
+            for headline in general:
                 if since <= headline.published_at <= until:
                     found.setdefault(headline.headline_id, headline)
         newest_first = sorted(found.values(), key=lambda item: item.published_at, reverse=True)
-        return newest_first[:_MAX_HEADLINES]
+        return Rows(newest_first[:_MAX_HEADLINES], {(row.row_id, row.field): row for row in odd}.values())
 
-    def _general(self, keywords: Sequence[str]) -> list[Headline]:
+    def _general(self, keywords: Sequence[str]) -> Rows[Headline]:
         """Return the newest general news that has one of the keywords."""
         raw = read(self.name, "news", lambda: self._client.general_news("general"), sdk_errors=_SDK_ERRORS)
+        items = read_rows(self.name, "news", raw, lambda fields: headline_from_wire(None, fields))
+        refuse_if_most(self.name, "news", items.unreadable, len(items))
         found: list[Headline] = []
-        for fields in objects(self.name, "news", raw):
-            headline = headline_from_wire(None, fields)
-            words = matched(f"{headline.title} {headline.summary}", keywords) if headline else ()
-            if headline is not None and words:
+        for headline in items:
+            words = matched(f"{headline.title} {headline.summary}", keywords)
+            if words:
                 found.append(replace(headline, keywords=words))
-        return found
+        return Rows(found, items.unreadable)
 
     def _ask_each(
         self, operation: str, symbols: Sequence[str], ask: Callable[[str], None], budget_seconds: float
@@ -161,37 +175,61 @@ class FinnhubData:
             )  # fmt: skip
 
 
-def quote_from_wire(symbol: str, raw: object) -> Quote | None:
-    """Return the quote, None where the price or its time is 0, as for an unknown symbol."""
+def quote_from_wire(symbol: str, raw: object, odd: list[UnreadableRow] | None = None) -> Quote | None:
+    """Return the quote, None where the price or its time is 0, as for an unknown symbol.
+
+    Args:
+        odd: what cannot be understood is added here; the quote is made without it where it can be.
+
+    Raises:
+        MalformedError: it is no object.
+    """
+    noted: list[UnreadableRow] = [] if odd is None else odd
     fields = Fields("finnhub", "quote", raw)
-    price, quoted_at = to_positive(fields.get("c")), from_unix(fields.get("t"))
-    if price is None or quoted_at is None:
+    try:
+        price = fields.decimal("c", minimum=ZERO)
+        quoted_at = fields.unix_time("t") if fields.get("t") != 0 else None
+    except MalformedError as error:
+        noted.append(unreadable_row(raw, error, symbol=symbol))
         return None
+    if to_positive(price) is None or quoted_at is None:
+        return None
+
+    def beside(name: str) -> Decimal | None:
+        try:
+            return to_positive(fields.optional_decimal(name, minimum=ZERO))
+        except MalformedError as error:
+            noted.append(fields.unreadable(error, symbol=symbol))
+            return None
+
     return Quote(
         symbol=symbol,
         price=price,
         quoted_at=quoted_at,
         source="finnhub",
-        previous_close=to_positive(fields.get("pc")),
-        day_high=to_positive(fields.get("h")),
-        day_low=to_positive(fields.get("l")),
+        previous_close=beside("pc"),
+        day_high=beside("h"),
+        day_low=beside("l"),
     )
 
 
-def headline_from_wire(symbol: str | None, fields: Fields) -> Headline | None:
-    """Return one news item tagged with the symbol asked, if any; None where it has no title or time."""
-    published_at = from_unix(fields.get("datetime"))
-    title = _stripped(fields.get("headline"))
-    if published_at is None or not title:
-        return None
+def headline_from_wire(symbol: str | None, fields: Fields) -> Headline:
+    """Return one news item tagged with the symbol asked, if any.
+
+    Raises:
+        MalformedError: it has no id, no title or no time.
+    """
+    title = fields.words("headline")
+    if not title:
+        raise fields.malformed("headline")
     return Headline(
-        headline_id=str(fields.get("id")),
-        source=_stripped(fields.get("source")) or "finnhub",
+        headline_id=fields.identifier("id"),
+        source=fields.words("source") or "finnhub",
         symbols=(symbol,) if symbol else (),
         title=title,
-        summary=_stripped(fields.get("summary")),
-        url=_stripped(fields.get("url")),
-        published_at=published_at,
+        summary=fields.words("summary"),
+        url=fields.words("url"),
+        published_at=fields.unix_time("datetime"),
     )
 
 
@@ -202,7 +240,3 @@ def _merge(found: dict[str, Headline], headline: Headline) -> None:
         symbols = tuple(dict.fromkeys(known.symbols + headline.symbols))
         headline = replace(known, symbols=symbols)
     found[headline.headline_id] = headline
-
-
-def _stripped(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""

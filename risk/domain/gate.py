@@ -54,6 +54,8 @@ def judge(intent: OrderIntent, book: RiskBook, limits: LimitValues | None) -> Ve
             return _denied(DenyReason.IMPLAUSIBLE_PRICE, _market_figures(intent) | _price_figures(believed))
         if _is_pending(intent, book):
             return _denied(DenyReason.PENDING_ORDER, {"symbol": intent.symbol})
+        if intent.symbol in book.unclear_symbols:  # nobody knows how much is held, or what it is worth
+            return _denied(DenyReason.POSITION_UNCLEAR, {"symbol": intent.symbol})
         if intent.reducing:
             return _judge_exit(intent.price, intent.rules, book, believed)
         return _judge_entry(intent, intent.price, intent.rules, book, limits, believed)

@@ -20,6 +20,7 @@ class DenyReason(enum.StrEnum):
     NO_VOLATILITY = "no_volatility"
     NO_POSITION = "no_position"
     PENDING_ORDER = "pending_order"
+    POSITION_UNCLEAR = "position_unclear"
     MAX_POSITIONS = "max_positions_reached"
     POSITION_TOO_LARGE = "position_too_large"
     EXPOSURE_EXCEEDED = "exposure_limit_exceeded"

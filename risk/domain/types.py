@@ -132,13 +132,15 @@ class RiskBook:
         equity: account equity in USD; None when unknown.
         session_start_equity: equity at the previous close; None when unknown.
         buying_power: USD, as the broker reported it.
-        exposures: market value in USD by symbol of held positions.
+        exposures: market value in USD by symbol of held positions; the cost where the value is not known.
         reserved: USD by symbol of what reservations for entries still take beyond ``exposures``.
         not_in_buying_power: USD of those reservations that ``buying_power`` does not reflect yet, because
             the broker had not taken their orders when it was asked; None: all of ``reserved``.
         held_quantity: available base units of the intent's symbol.
         pending_symbols: symbols with an order of ours that has not ended.
         foreign_pending_symbols: symbols with somebody else's; what it holds is not in ``held_quantity``.
+        unclear_symbols: symbols whose position the broker told in words that could not be understood, or without
+            a value.
     """
 
     switch_engaged: bool
@@ -152,6 +154,7 @@ class RiskBook:
     held_quantity: Decimal = Decimal(0)
     pending_symbols: frozenset[str] = frozenset()
     foreign_pending_symbols: frozenset[str] = frozenset()
+    unclear_symbols: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,13 +94,13 @@ def status_badge(row: Any) -> SafeString:
     )
 
 
-def figure(name: str) -> Callable[[Any], str]:
-    """Return a list column that shows a decimal column without its trailing zeros."""
+def figure(name: str, *, unknown: str = "-") -> Callable[[Any], str]:
+    """Return a list column that shows a decimal column without its trailing zeros, ``unknown`` where it is null."""
 
     @admin.display(description=name.replace("_", " "), ordering=name)
     def shown(row: Any) -> str:
         value: Decimal | None = getattr(row, name)
-        return "-" if value is None else with_thousands(value)
+        return unknown if value is None else with_thousands(value)
 
     return shown
 

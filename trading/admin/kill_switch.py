@@ -128,6 +128,7 @@ class KillSwitchAdmin(RecordAdmin):
             messages.success(request, f"Ordered to be sold: {sold}.")
             if not report.is_done:
                 messages.warning(request, "Not everything is sold yet: it goes on by itself until it is.")
+            _tell_left_alone(request, report.left_alone)
             _tell_problems(request, report.problems)
             return redirect(PAGE)
         page = FormPage(
@@ -141,7 +142,13 @@ def _tell_engaged(request: HttpRequest, report: kill_switch.EngageReport) -> Non
     cancelled = f"{count} open order{'' if count == 1 else 's'} asked to be cancelled"
     first = "The kill switch was engaged already" if report.already_engaged else "The kill switch is engaged"
     messages.success(request, f"{first}; {cancelled}.")
+    _tell_left_alone(request, report.left_alone)
     _tell_problems(request, report.problems)
+
+
+def _tell_left_alone(request: HttpRequest, rows: list[str]) -> None:
+    for row in rows:
+        messages.info(request, f"Left alone, it is yours to look after at the broker: {row}")
 
 
 def _tell_problems(request: HttpRequest, problems: list[str]) -> None:

@@ -1,13 +1,19 @@
 """Positions and equity as last synced from the broker."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
+from trading.core.set_aside import Listing
 from trading.models import EquitySnapshot, Position
+from trading.queries.left_out import left_out
 from trading.queries.overview import is_stale
 
-FRESHNESS = {"live": "success", "stale": "warning"}
+VALUE_UNKNOWN = "value unknown"
+FRESHNESS = {"live": "success", "stale": "warning", VALUE_UNKNOWN: "danger"}
 
 
 @admin.register(Position)
@@ -19,7 +25,7 @@ class PositionAdmin(RecordAdmin):
         figure("quantity"),
         figure("quantity_available"),
         figure("average_entry_price"),
-        figure("market_value"),
+        figure("market_value", unknown=VALUE_UNKNOWN),
         figure("unrealised_pnl"),
         "source",
         "synced_at",
@@ -28,10 +34,18 @@ class PositionAdmin(RecordAdmin):
     ]
     list_filter = ["asset_class"]
     search_fields = ["symbol"]
+    list_before_template = "console/left_out.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show above the list what the broker lists besides, and nobody here understands."""
+        told = {"left_out": left_out(only=Listing.POSITIONS)}
+        return super().changelist_view(request, told | (extra_context or {}))
 
     @labelled(description="figures", colours=FRESHNESS)
     def freshness(self, position: Position) -> str:
-        """Say whether the figures are recent or too old to be taken for live."""
+        """Say whether the figures are recent, too old to be taken for live, or not known."""
+        if position.market_value is None:
+            return VALUE_UNKNOWN
         return "stale" if is_stale(position.synced_at) else "live"
 
 

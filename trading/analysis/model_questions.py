@@ -139,7 +139,7 @@ def _bars(snapshots: Mapping[str, MarketSnapshot]) -> dict[str, DecisionRecord]:
 
 def _portfolio(scene: Scene) -> PortfolioFacts:
     positions = [scene.positions[symbol] for symbol in sorted(scene.positions)]
-    exposure = sum((abs(position.market_value) for position in positions), ZERO)
+    exposure = sum((position.exposure for position in positions), ZERO)
     equity = scene.money.equity if scene.money else ZERO
     return PortfolioFacts(
         equity=equity,
@@ -147,7 +147,7 @@ def _portfolio(scene: Scene) -> PortfolioFacts:
         exposure_percent=share_percent(exposure, equity),
         position_count=len(positions),
         positions=tuple(
-            PositionFacts(held.symbol, share_percent(held.market_value, equity), _profit_percent(held))
+            PositionFacts(held.symbol, share_percent(held.exposure, equity), _profit_percent(held))
             for held in positions
         ),
     )
@@ -172,7 +172,7 @@ def _facts(
 
 def _profit_percent(position: Position) -> Decimal | None:
     cost = position.average_entry_price * position.quantity
-    return position.unrealised_pnl / cost * HUNDRED if cost else None
+    return position.unrealised_pnl / cost * HUNDRED if cost and position.unrealised_pnl is not None else None
 
 
 def _by_keyword(

@@ -1,5 +1,6 @@
 """Record a cycle's steps, warnings and errors: as events of the cycle, and in the process's log."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from connectors.rows import UnreadableRow, in_words
 from trading.core import transitions
 from trading.core.failures import log_failure
 from trading.core.row_locks import locked_cycle
@@ -32,6 +34,13 @@ def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
     """Append what the operator should know although nothing failed."""
     log.warning("cycle_warning", cycle_id=str(cycle_id), operation=operation, message=message)
     _append_event(cycle_id, "cycle.warning", operation=operation, message=message[:500])
+
+
+def record_unreadable(cycle_id: UUID, *, operation: str, rows: Iterable[UnreadableRow]) -> None:
+    """Append how many rows of a list could not be understood, and the names of the first of them; none: nothing."""
+    words = in_words(rows)
+    if words:
+        record_warning(cycle_id, operation=operation, message=words)
 
 
 def record_model_switch(cycle_id: UUID, **facts: Any) -> None:

@@ -13,6 +13,7 @@ from ai.domain.indicators import compute_indicators
 from connectors.base import Bar, BarSource, Quote
 from connectors.errors import ConnectorError, UnavailableError
 from connectors.retry import call_with_retry
+from connectors.rows import unreadable_of
 from trading.core import cycle_log, settings
 from trading.core.providers import current_providers
 from trading.cycle import cycles
@@ -105,6 +106,7 @@ def fetch_account(cycle_id: UUID) -> None:
         cycle_log.record_error(cycle_id, operation="sync_account", error=error)
         cycles.fail_cycle(Cycle.objects.get(pk=cycle_id), reason=str(error)[:500])
         return
+    cycle_log.record_unreadable(cycle_id, operation="positions", rows=truth.unreadable)
     cycle_log.record_step(
         cycle_id,
         "account",
@@ -128,6 +130,7 @@ def _fetch(
     began = timezone.now()
     deadline = settings.seconds("fetch_timeout")
     prices = collect(cycle_id, symbols, chain, clock, deadline)
+    cycle_log.record_unreadable(cycle_id, operation=f"prices of {step}", rows=prices.unreadable)
     bars = _bars(cycle_id, history, prices.usable, deadline - cycle_log.seconds_since(began))
     _store(cycle_id, prices, bars)
     cached = _reuse(cycle_id, [s for s in symbols if s not in prices.usable], clock)
@@ -188,10 +191,12 @@ def _bars(
 ) -> Mapping[str, Sequence[Bar]]:
     """Return daily history up to the quotes' own day: market time, which a replay runs in the past."""
     try:
-        return bars_up_to_now(source, quotes, remaining_seconds)
+        bars = bars_up_to_now(source, quotes, remaining_seconds)
     except ConnectorError as error:
         cycle_log.record_error(cycle_id, operation="daily_bars", error=error)
         return {}
+    cycle_log.record_unreadable(cycle_id, operation="daily bars", rows=unreadable_of(bars))
+    return bars
 
 
 def _snapshot(cycle_id: UUID, quote: Quote, bars: Sequence[Bar]) -> MarketSnapshot:

@@ -10,7 +10,7 @@ from risk.domain.numbers import ZERO
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
-from trading.core import settings
+from trading.core import set_aside, settings
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.symbols import is_coin
@@ -136,12 +136,14 @@ def risk_book_for(symbol: str) -> RiskBook:
         equity=money.equity if money else None,
         session_start_equity=money.session_start_equity if money else None,
         buying_power=money.buying_power if money else ZERO,
-        exposures={p.symbol: abs(p.market_value) for p in positions},
+        exposures={p.symbol: p.exposure for p in positions},
         reserved=reserved.by_symbol,
         not_in_buying_power=reserved.not_in_buying_power,
         held_quantity=held.get(symbol, ZERO),
         pending_symbols=own | reserved.symbols,
         foreign_pending_symbols=frozenset(name for name, purpose in purposes if purpose == Purpose.EXTERNAL),
+        unclear_symbols=set_aside.unclear_symbols()
+        | frozenset(position.symbol for position in positions if position.market_value is None),
     )
 
 

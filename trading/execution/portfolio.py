@@ -9,15 +9,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, MarketClock
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, MalformedError
+from connectors.rows import UnreadableRow
+from connectors.wire import LARGEST_NUMBER
 from risk.services import book as risk_book
 from risk.services import locks
-from trading.core import transitions
+from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_agent
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
-from trading.execution import sync_sequence
+from trading.execution import sync_sequence, unread_positions
 from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.models.portfolio import next_in_order
@@ -38,6 +40,16 @@ SYNCED_FIELDS = [
     "synced_at",
 ]
 
+KNOWN_FIELDS = (
+    "reservation_id",
+    "broker_order_id",
+    "created_at",
+    "filled_quantity",
+    "acknowledged_at",
+    "status",
+    "symbol",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownOrder:
@@ -54,6 +66,7 @@ class KnownOrder:
     filled_quantity: Decimal
     is_taken: bool
     ended_as: str
+    symbol: str = ""
 
     @property
     def is_asked_about(self) -> bool:
@@ -67,7 +80,8 @@ class PortfolioTruth:
 
     ``sequence`` is its place in the order of syncs, taken before the broker was asked: it decides which answer is
     newer. ``asked_at`` (wall time) is shown to people and decides nothing. ``is_stored`` is False also where a
-    newer answer was stored already, which then holds whatever this one had to hold.
+    newer answer was stored already, which then holds whatever this one had to hold. ``unreadable`` are the rows of
+    positions that could not be understood; one whose value alone is not known is among the positions, too.
     """
 
     sequence: int
@@ -76,7 +90,14 @@ class PortfolioTruth:
     clock: MarketClock
     positions: tuple[BrokerPosition, ...]
     known: tuple[KnownOrder, ...] = ()
+    unreadable: tuple[UnreadableRow, ...] = ()
     is_stored: bool = False
+
+    @property
+    def unread_symbols(self) -> frozenset[str]:
+        """The symbols of which it is not known how much is held."""
+        known = {position.symbol for position in self.positions}
+        return frozenset(row.symbol for row in self.unreadable if row.symbol and not row.other_kind) - known
 
 
 def sync_portfolio(
@@ -116,6 +137,17 @@ def includes(order: Order) -> bool:
     """
     stored = AgentStatus.objects.values_list("positions_sequence", flat=True).get(pk=1)
     return order.ended_sequence is not None and stored > order.ended_sequence
+
+
+def holds_fill(order: Order) -> bool:
+    """Return whether the stored positions hold what the order filled, known to have been asked for after its end.
+
+    They do not where the row of its symbol could not be read: then they are as they were before.
+    """
+    if order.symbol not in set_aside.unclear_symbols():
+        return True
+    as_of = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
+    return as_of is not None and Position.objects.filter(pk=order.symbol, synced_at=as_of).exists()
 
 
 def note_end(order: Order) -> None:
@@ -160,7 +192,8 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
         agent.daily_pnl = truth.account.equity - truth.account.last_equity
         agent.position_count = Position.objects.count()
         agent.save()
-        _hand_over(truth.known)
+        set_aside.note(set_aside.Listing.POSITIONS, truth.unreadable, at=truth.asked_at)
+        _hand_over(truth)
     return True
 
 
@@ -180,18 +213,24 @@ def known_orders() -> tuple[KnownOrder, ...]:
             filled_quantity=filled,
             is_taken=acknowledged_at is not None or filled > 0,
             ended_as="" if status in OPEN_ORDER else status,
+            symbol=symbol,
         )
-        for reservation_id, broker_order_id, created_at, filled, acknowledged_at, status in holding.values_list(
-            "reservation_id", "broker_order_id", "created_at", "filled_quantity", "acknowledged_at", "status"
+        for reservation_id, broker_order_id, created_at, filled, acknowledged_at, status, symbol in (
+            holding.values_list(*KNOWN_FIELDS)
         )
         if reservation_id is not None
     )
 
 
-def _hand_over(known: tuple[KnownOrder, ...]) -> None:
-    """Let go of what the positions now include, and of what ended unfilled and nobody compensated yet."""
+def _hand_over(truth: PortfolioTruth) -> None:
+    """Let go of what the positions now include, and of what ended unfilled and nobody compensated yet.
+
+    What was filled of a symbol whose position could not be read is in no position: its room stays reserved.
+    """
     risk_book.forget_sync()
-    for order in known:
+    for order in truth.known:
+        if order.symbol in truth.unread_symbols and order.filled_quantity > 0:
+            continue
         if order.ended_as:
             reason = SYNCED if order.filled_quantity > 0 else f"order_{order.ended_as}"
             risk_book.release(order.reservation_id, reason=reason)
@@ -217,10 +256,10 @@ def _ask(broker: Broker, looks: int) -> PortfolioTruth:
     fills = _with_fills(broker, known, since)
     for look in range(1, looks + 1):
         included = fills  # reported before the positions: what they include at least
-        account, positions = broker.account(), broker.positions()
+        account, positions, unreadable = broker.account(), *unread_positions.read_positions(broker)
         if look == looks or (fills := _with_fills(broker, known, since)) == included:
             break
-    return PortfolioTruth(sequence, asked_at, account, clock, tuple(positions), included)
+    return PortfolioTruth(sequence, asked_at, account, clock, positions, included, unreadable)
 
 
 def _oldest(known: tuple[KnownOrder, ...], otherwise: datetime) -> datetime:
@@ -241,11 +280,19 @@ def _with_fills(broker: Broker, known: tuple[KnownOrder, ...], since: datetime) 
         return known
     listed = {order.broker_order_id: order for order in broker.orders(open_only=False, after=since)}
     return tuple(
-        _with_fill(order, listed.get(order.broker_order_id) or broker.order(order.broker_order_id))
+        _with_fill(order, listed.get(order.broker_order_id) or _look_up(broker, order.broker_order_id))
         if order.is_asked_about and order.broker_order_id is not None
         else order
         for order in known
     )
+
+
+def _look_up(broker: Broker, broker_order_id: str) -> BrokerOrder | None:
+    """Ask for one order; an answer that cannot be understood tells no more than we know."""
+    try:
+        return broker.order(broker_order_id)
+    except MalformedError:
+        return None
 
 
 def _with_fill(order: KnownOrder, reported: BrokerOrder | None) -> KnownOrder:
@@ -265,7 +312,10 @@ def _require_same_account(agent: AgentStatus, account: Account, world: str) -> N
 def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
     before = {p.symbol: p for p in Position.objects.select_for_update()}
     reported = {p.symbol: p for p in truth.positions if p.quantity != 0}
-    for symbol in before.keys() - reported.keys():
+    unread = before.keys() & truth.unread_symbols
+    # As it was, its time too; what it is worth now nobody knows.
+    Position.objects.filter(pk__in=unread).update(market_value=None, unrealised_pnl=None)
+    for symbol in before.keys() - reported.keys() - unread:
         before[symbol].delete()
         _append_position_event(symbol, "closed", before[symbol].quantity, Decimal(0), cycle_id)
     Position.objects.bulk_create(
@@ -291,11 +341,19 @@ def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:
         quantity_available=position.quantity_available,
         average_entry_price=position.average_entry_price,
         market_value=position.market_value,
-        unrealised_pnl=position.market_value - position.average_entry_price * position.quantity,
+        unrealised_pnl=_profit(position),
         source="broker_live",
         opened_at=truth.clock.now,
         synced_at=truth.asked_at,
     )
+
+
+def _profit(position: BrokerPosition) -> Decimal | None:
+    """Return value less cost in USD; None where the value is not known, or the cost is beyond all reason."""
+    cost = position.average_entry_price * position.quantity
+    if position.market_value is None or abs(cost) > LARGEST_NUMBER:
+        return None
+    return position.market_value - cost
 
 
 def _append_position_event(

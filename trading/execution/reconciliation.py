@@ -1,6 +1,7 @@
 """Orders, fills and positions held against the broker's; differences are healed toward the broker."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -12,10 +13,13 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from connectors.base import BrokerFill, BrokerOrder
+from connectors.errors import MalformedError
+from connectors.rows import UnreadableRow, unreadable_of
 from risk.domain.numbers import plain_decimal
-from trading.core import transitions
+from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_agent
+from trading.core.set_aside import Listing
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
@@ -33,7 +37,10 @@ FILL_MARGIN = timedelta(seconds=1)  # "after" is exclusive, and stamps are round
 
 @dataclass(slots=True)
 class ReconciliationReport:
-    """What differed, in words; empty lists mean agreement. What is ``refused`` a person has to look at."""
+    """What differed, in words; empty lists mean agreement. What is ``refused`` a person has to look at.
+
+    ``unreadable``: rows of orders, fills and positions that could not be understood; nothing is concluded from them.
+    """
 
     orders_checked: int = 0
     adopted: list[str] = field(default_factory=list)
@@ -41,6 +48,7 @@ class ReconciliationReport:
     healed: list[str] = field(default_factory=list)
     positions: list[str] = field(default_factory=list)
     booked: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
 
 def reconcile() -> ReconciliationReport:
@@ -52,12 +60,15 @@ def reconcile() -> ReconciliationReport:
     report = ReconciliationReport()
     broker = current_providers().broker
     since = broker.clock().now - LOOK_BACK
-    reported = {order.client_order_id: order for order in broker.orders(open_only=False, after=since)}
+    listed = broker.orders(open_only=False, after=since)
+    _leave_out(Listing.ORDERS, unreadable_of(listed), report)
+    reported = {order.client_order_id: order for order in listed}
     known = {order.client_order_id: order for order in Order.objects.filter(client_order_id__in=reported)}
     report.orders_checked = len(reported)
     _adopt_all([order for order in reported.values() if order.client_order_id not in known], report)
     for client_order_id, ours in known.items():
-        _heal(ours, reported[client_order_id], report)
+        with _one_order(ours, report):
+            _heal(ours, reported[client_order_id], report)
     _heal_missing(set(reported), report)
     _heal_fills(report)
     _settle_failed(report)  # before the sync, which lets go of what has ended without saying why
@@ -68,7 +79,8 @@ def reconcile() -> ReconciliationReport:
 
 def _heal_positions(report: ReconciliationReport) -> None:
     before = dict(Position.objects.values_list("symbol", "quantity"))
-    sync_portfolio(None)
+    truth = sync_portfolio(None)
+    report.unreadable += [f"{Listing.POSITIONS}: {row}" for row in truth.unreadable]
     after = dict(Position.objects.values_list("symbol", "quantity"))
     under_way = set(Saga.objects.open().values_list("order__symbol", flat=True))
     for symbol in sorted(before.keys() | after.keys()):
@@ -80,6 +92,23 @@ def _heal_positions(report: ReconciliationReport) -> None:
             _record("position", symbol, here=str(here), there=str(there))
 
 
+def _leave_out(listing: Listing, rows: Sequence[UnreadableRow], report: ReconciliationReport) -> None:
+    """Note what a list told in words we cannot read: it is no proof that anything is gone, or ended."""
+    set_aside.note(listing, rows, at=timezone.now())
+    report.unreadable += [f"{listing}: {row}" for row in rows]
+
+
+@contextmanager
+def _one_order(ours: Order, report: ReconciliationReport) -> Iterator[None]:
+    """Keep what cannot be understood of one order, or not be stored, from the others; the order stays as it is."""
+    try:
+        yield
+    except MalformedError as error:
+        report.unreadable.append(f"order {ours.client_order_id} ({ours.symbol}): {error.detail}")
+    except (IntegrityError, DataError) as error:
+        report.refused.append(f"{ours.client_order_id} ({ours.symbol}): {str(error).splitlines()[0]}")
+
+
 def _heal_missing(reported: set[str], report: ReconciliationReport) -> None:
     """Look orders up that should be open at the broker, but are not among those it listed."""
     broker = current_providers().broker
@@ -87,16 +116,18 @@ def _heal_missing(reported: set[str], report: ReconciliationReport) -> None:
         Order.objects.open().filter(broker_order_id__isnull=False).exclude(client_order_id__in=reported)
     ):
         assert ours.broker_order_id is not None  # noqa: S101 - filtered above
-        order = broker.order(ours.broker_order_id)
-        if order is not None:
-            _heal(ours, order, report)
+        with _one_order(ours, report):
+            order = broker.order(ours.broker_order_id)
+            if order is not None:
+                _heal(ours, order, report)
 
 
 def _settle_failed(report: ReconciliationReport) -> None:
     """Undo what sagas left behind because their compensation had failed."""
     for order in Order.objects.filter(saga__status=SagaStatus.FAILED, reservation__released_at__isnull=True):
-        settle_order(order.pk)
-        report.booked.append(order.client_order_id)
+        with _one_order(order, report):
+            settle_order(order.pk)
+            report.booked.append(order.client_order_id)
 
 
 def _book(report: ReconciliationReport) -> None:
@@ -106,8 +137,9 @@ def _book(report: ReconciliationReport) -> None:
         filled_quantity__gt=Coalesce(F("trade__quantity"), Decimal(0)),
     )
     for order in late:
-        settle_order(order.pk)
-        report.booked.append(order.client_order_id)
+        with _one_order(order, report):
+            settle_order(order.pk)
+            report.booked.append(order.client_order_id)
     report.booked += [order.client_order_id for order in book_strangers()]
 
 
@@ -192,10 +224,27 @@ def _heal_fills(report: ReconciliationReport) -> None:
     """Add executions that are missing from orders whose fills do not add up."""
     recorded = Coalesce(Sum("fills__quantity"), 0, output_field=Order._meta.get_field("filled_quantity"))
     short = Order.objects.annotate(recorded=recorded).filter(filled_quantity__gt=F("recorded"))
-    broker = current_providers().broker
+    odd: list[UnreadableRow] = []
     for order in short:
-        if order.broker_order_id and (reported := broker.order(order.broker_order_id)):
-            fills = broker.fills(after=reported.submitted_at - FILL_MARGIN)
-            record_fills(order, [fill for fill in fills if fill.broker_order_id == reported.broker_order_id])
-            report.healed.append(f"{order.client_order_id}: fills added")
-            _record("fills", order.client_order_id, here="fills missing", there="added")
+        with _one_order(order, report):
+            if _add_fills(order, odd):
+                report.healed.append(f"{order.client_order_id}: fills added")
+                _record("fills", order.client_order_id, here="fills missing", there="added")
+    _leave_out(Listing.FILLS, list(dict.fromkeys(odd)), report)
+
+
+def _add_fills(order: Order, odd: list[UnreadableRow]) -> bool:
+    """Ask for an order's executions and record them; return whether there were any that had not been.
+
+    Args:
+        odd: what could not be understood of them is added here.
+    """
+    broker = current_providers().broker
+    reported = broker.order(order.broker_order_id) if order.broker_order_id else None
+    if reported is None:
+        return False
+    fills = broker.fills(after=reported.submitted_at - FILL_MARGIN)
+    odd += unreadable_of(fills)
+    before = order.fills.count()
+    record_fills(order, [fill for fill in fills if fill.broker_order_id == reported.broker_order_id])
+    return order.fills.count() > before

@@ -26,7 +26,7 @@ from trading.domain.order_ids import Purpose
 from trading.domain.statuses import DecisionStatus, OrderStatus, SagaStatus
 from trading.errors import TradingError
 from trading.execution import compensation, saga_steps
-from trading.execution.portfolio import SYNCED, includes, note_end, sync_portfolio
+from trading.execution.portfolio import SYNCED, holds_fill, includes, note_end, sync_portfolio
 from trading.execution.trade_booking import book_trade
 from trading.models import Order, Saga, SagaStep
 from trading.orders.execution_reports import record_broker_order
@@ -196,7 +196,8 @@ def _book(saga: Saga, order: Order) -> None:
             saga_steps.correct(saga, **facts)
         saga_steps.end(saga, Step.UPDATE_POSITION, StepStatus.COMPLETED)
         book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
-        compensation.release(current, reason=SYNCED)
+        if holds_fill(current):  # else the first sync that can read the position lets go of it
+            compensation.release(current, reason=SYNCED)
         _settle_decision(saga, event)
 
 

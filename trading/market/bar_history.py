@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from connectors.base import Bar, BarSource, Quote
 from connectors.retry import call_with_retry
+from connectors.rows import BySymbol, UnreadableRow, unreadable_of
 from trading.models import BarHistory
 
 HISTORY_DAYS = 120
@@ -16,7 +17,7 @@ MAX_REQUEST_SECONDS = 5.0
 
 def bars_up_to_now(
     source: BarSource, quotes: Mapping[str, Quote], within_seconds: float
-) -> dict[str, list[Bar]]:
+) -> BySymbol[list[Bar]]:
     """Return each quote's daily bars, oldest first, the last of them today's as far as the quote knows it.
 
     What is stored for the quotes' own market day is not asked again: whole days do not change, and a split
@@ -26,7 +27,7 @@ def bars_up_to_now(
         ConnectorError: the provider could not be asked for what is not stored; nothing was changed.
     """
     if not quotes:
-        return {}
+        return BySymbol()
     days = {symbol: quote.quoted_at.astimezone(UTC).date() for symbol, quote in quotes.items()}
     stored = {
         row.symbol: row
@@ -34,18 +35,21 @@ def bars_up_to_now(
         if row.market_date == days[row.symbol]
     }
     unknown = [symbol for symbol in days if symbol not in stored]
+    unreadable: tuple[UnreadableRow, ...] = ()
     if unknown and within_seconds > 0:
-        stored |= _fetch(source, unknown, days, within_seconds)
-    return {
+        fetched, unreadable = _fetch(source, unknown, days, within_seconds)
+        stored |= fetched
+    history = {
         symbol: [*_read(row), _today(quotes[symbol], days[symbol])]
         for symbol, row in stored.items()
         if row.bars
     }
+    return BySymbol(history, unreadable)
 
 
 def _fetch(
     source: BarSource, symbols: Sequence[str], days: Mapping[str, date], within_seconds: float
-) -> dict[str, BarHistory]:
+) -> tuple[dict[str, BarHistory], tuple[UnreadableRow, ...]]:
     last = max(days[symbol] for symbol in symbols)
     found = call_with_retry(
         lambda: source.daily_bars(symbols, start=last - timedelta(days=HISTORY_DAYS), end=last),
@@ -69,7 +73,7 @@ def _fetch(
         unique_fields=["symbol"],
         update_fields=["market_date", "bars", "fetched_at"],
     )
-    return {row.symbol: row for row in rows}
+    return {row.symbol: row for row in rows}, unreadable_of(found)
 
 
 def _write(bar: Bar) -> list[str]:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from connectors.base import Headline, NewsSource
 from connectors.errors import ConnectorError
+from connectors.rows import unreadable_of
 from trading.core import cycle_log, settings
 from trading.core.providers import current_providers
 from trading.domain.news import Story, in_turn, merged
@@ -67,6 +68,7 @@ def _stories(
     except ConnectorError as error:
         cycle_log.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
         return []
+    cycle_log.record_unreadable(cycle_id, operation=f"news of {source.name}", rows=unreadable_of(reported))
     return [_story(item) for item in reported]
 
 

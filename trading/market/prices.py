@@ -13,6 +13,7 @@ import redis
 from connectors.base import Broker, MarketClock, Quote, QuoteSource
 from connectors.errors import ConnectorError
 from connectors.retry import call_with_retry
+from connectors.rows import UnreadableRow, unreadable_of
 from connectors.throttle.shared import PREFIX
 from risk.domain.numbers import HUNDRED, plain_decimal
 from trading.core import cycle_log, settings
@@ -63,12 +64,15 @@ class MarketClockReader:
 
 @dataclass(slots=True)
 class Prices:
-    """What the chain brought: usable prices, second opinions, and what each source said of the rest."""
+    """What the chain brought: usable prices, second opinions, what each source said of the rest, and what of it
+    could not be understood.
+    """
 
     usable: dict[str, Quote] = field(default_factory=dict)
     second: dict[str, Quote] = field(default_factory=dict)
     said: dict[str, list[str]] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)
+    unreadable: list[UnreadableRow] = field(default_factory=list)
 
     def note(self, symbols: Iterable[str], source: str, words: str) -> None:
         """Keep why ``source`` has no usable price of ``symbols``."""
@@ -147,10 +151,12 @@ def _ask(
         prices.note(symbols, source.name, error.detail[:120])
         return
     problems = time_problems(quotes, clock)
+    odd = {row.symbol: row for row in unreadable_of(quotes)}
+    prices.unreadable += unreadable_of(quotes)
     for symbol in symbols:
         quote = quotes.get(symbol)
         if quote is None:
-            prices.note([symbol], source.name, NO_ANSWER)
+            prices.note([symbol], source.name, odd[symbol].detail[:120] if symbol in odd else NO_ANSWER)
         elif problems[symbol]:
             prices.note([symbol], source.name, problems[symbol])
             prices.stale.add(symbol)

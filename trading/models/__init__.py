@@ -17,7 +17,7 @@ from trading.models.market import (
 from trading.models.metric import MetricTotals
 from trading.models.notice import NoticeMessage, NoticeTopic
 from trading.models.order import Fill, Order, Trade
-from trading.models.portfolio import EquitySnapshot, Position
+from trading.models.portfolio import EquitySnapshot, Position, SetAsideRow
 from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.request_key import RequestKey
 from trading.models.saga import Saga, SagaStep
@@ -49,6 +49,7 @@ __all__ = [
     "RuntimeSetting",
     "Saga",
     "SagaStep",
+    "SetAsideRow",
     "StageChange",
     "Strategy",
     "StrategyVersion",

@@ -1,5 +1,7 @@
 """The account's positions and equity as last synced from the broker."""
 
+from decimal import Decimal
+
 from django.db import models
 from django.db.models import BigIntegerField, Func, Q, Value
 from uuid6 import uuid7
@@ -18,7 +20,8 @@ def next_in_order() -> Func:
 class Position(models.Model):
     """An open net position as the broker reported it; a closed one has no row (its trades and events stay).
 
-    Quantities in base units, ``quantity_available`` is what no open order holds.
+    Quantities in base units, ``quantity_available`` is what no open order holds. Value and profit are null where the
+    broker says no value that can be understood: what is held is not known to be worth anything, nor nothing.
     """
 
     symbol = models.CharField(max_length=32, primary_key=True)
@@ -26,8 +29,8 @@ class Position(models.Model):
     quantity = models.DecimalField(max_digits=28, decimal_places=9)
     quantity_available = models.DecimalField(max_digits=28, decimal_places=9)
     average_entry_price = models.DecimalField(max_digits=24, decimal_places=12)
-    market_value = models.DecimalField(max_digits=20, decimal_places=4)
-    unrealised_pnl = models.DecimalField(max_digits=20, decimal_places=4)
+    market_value = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    unrealised_pnl = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     source = models.CharField(max_length=20)
     opened_at = models.DateTimeField()
     synced_at = models.DateTimeField()
@@ -39,6 +42,48 @@ class Position(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} {self.symbol}"
+
+    @property
+    def exposure(self) -> Decimal:
+        """What it counts for against the limits, in USD: its value, or its cost where that is not known."""
+        if self.market_value is None:
+            return abs(self.average_entry_price * self.quantity)
+        return abs(self.market_value)
+
+
+class SetAsideRow(models.Model):
+    """A row of one of the broker's lists that could not be understood when that list was last read.
+
+    ``field`` held ``value``; ``other_kind`` says what it is where it is sound but not traded here, an option, say.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    listing = models.CharField(max_length=20, db_index=True)
+    symbol = models.CharField(max_length=32, blank=True)
+    row_id = models.CharField(max_length=128, blank=True)
+    field = models.CharField(max_length=100, blank=True)
+    value = models.CharField(max_length=300, blank=True)
+    other_kind = models.CharField(max_length=40, blank=True)
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "set_aside_rows"
+        ordering = ["listing", "symbol", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.detail}"
+
+    @property
+    def name(self) -> str:
+        """What it is called: its symbol, else its id."""
+        return self.symbol or self.row_id or "a row without a name"
+
+    @property
+    def detail(self) -> str:
+        """What is the matter with it, in words."""
+        if self.other_kind:
+            return f"is another kind ({self.other_kind}), not traded here"
+        return f"{self.field or 'the row'} is {self.value}"
 
 
 class EquityQuerySet(models.QuerySet["EquitySnapshot"]):

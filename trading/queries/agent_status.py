@@ -7,6 +7,7 @@ from risk.services import switch
 from risk.services.limits import limits_in_force
 from trading.models import AgentStatus
 from trading.queries import overview
+from trading.queries.left_out import left_out_report
 from trading.queries.live_state import live_state
 from trading.safety import kill_switch, switch_follow_up
 
@@ -29,6 +30,7 @@ def agent_report() -> dict[str, Any]:
         "daily_pnl": agent.daily_pnl,
         "approvals_open": standing.approvals_open,
         "unprotected_positions": list(standing.unprotected),
+        "set_aside": left_out_report(),
         "analyst": standing.analyst,
         "world": standing.world,
         "is_simulated": standing.simulated,

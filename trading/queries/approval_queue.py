@@ -75,7 +75,7 @@ def queue_lines(*, most: int, only: Sequence[UUID] | None = None, first: int = 0
             preview=previews[row.decision_id],
             seconds_left=ceil((row.expires_at - now).total_seconds()),
             held=held.quantity if (held := positions.get(row.decision.symbol)) else ZERO,
-            held_value=held.market_value if held else ZERO,
+            held_value=held.exposure if held else ZERO,
             equity=money.equity if money else None,
         )
         for row in rows

@@ -84,8 +84,8 @@ class DecisionRow(NamedTuple):
     position_symbol: str | None
     position_quantity: Decimal
     position_average_entry_price: Decimal
-    position_market_value: Decimal
-    position_unrealised_pnl: Decimal
+    position_market_value: Decimal | None
+    position_unrealised_pnl: Decimal | None
     position_source: str
     position_opened_at: datetime
     position_synced_at: datetime

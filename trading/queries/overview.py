@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
+from django.db.models import F
 from django.utils import timezone
 
 from ai.builtin import LABEL as BUILTIN_ANALYST
@@ -29,7 +30,9 @@ from trading.models import (
     Event,
     Heartbeat,
     Position,
+    SetAsideRow,
 )
+from trading.queries.left_out import left_out
 from trading.safety.protection import unprotected_positions
 
 STALE_AFTER = timedelta(minutes=5)
@@ -38,6 +41,7 @@ CYCLES_SHOWN = 8
 CYCLES_SEARCHED = 30
 DECISIONS_SHOWN = 10
 PROBLEMS_SHOWN = 7
+LEFT_OUT_SHOWN = 10
 CURVE_POINTS = 240
 NOT_RECORDED = "no reason was recorded"
 
@@ -142,6 +146,7 @@ class Overview:
     decisions: tuple[AIDecision, ...]
     problems: tuple[Problem, ...]
     heartbeats: tuple[Heartbeat, ...]
+    left_out: tuple[SetAsideRow, ...] = ()
 
 
 def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
@@ -196,7 +201,7 @@ def overview() -> Overview:
     now = timezone.now()
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     account = money()
-    positions = tuple(Position.objects.order_by("-market_value", "symbol"))
+    positions = tuple(Position.objects.order_by(F("market_value").desc(nulls_last=True), "symbol"))
     recent = list(Cycle.objects.with_errors().order_by("-started_at", "-id")[:CYCLES_SEARCHED])
     lines = [_line(cycle, now) for cycle in recent]
     trading = [line for line in lines if line.cycle.cycle_type != Cycle.Type.MAINTENANCE]
@@ -212,6 +217,7 @@ def overview() -> Overview:
         decisions=_latest_decisions(),
         problems=tuple(_problems(recent[:CYCLES_SHOWN]))[:PROBLEMS_SHOWN],
         heartbeats=tuple(Heartbeat.objects.order_by("process")),
+        left_out=left_out()[:LEFT_OUT_SHOWN],
     )
 
 
@@ -242,7 +248,7 @@ def _curve() -> tuple[tuple[datetime, Decimal], ...]:
 def exposure(positions: tuple[Position, ...], account: Money | None) -> Exposure:
     """Return what is held and reserved against the limits in force."""
     limits = RiskLimits.objects.first()
-    held = sum((abs(p.market_value) for p in positions), ZERO)
+    held = sum((p.exposure for p in positions), ZERO)
     reserved = sum(book.reserved_by_symbol().values(), ZERO)
     equity = account.equity if account and account.equity > 0 else None
     return Exposure(

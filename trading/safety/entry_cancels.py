@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 import structlog
 from django.utils import timezone
 
-from connectors.base import Broker, OpenOrders, Side
-from connectors.errors import ConnectorError, RejectedError
+from connectors.base import Broker, BrokerOrder, OpenOrders, Side
+from connectors.errors import ConnectorError, MalformedError, RejectedError
+from connectors.rows import UnreadableRow
 from connectors.transport import time_limit
 from trading.core.providers import current_providers
 from trading.domain.ages import in_force
+from trading.domain.order_ids import Purpose
 from trading.errors import NotConfiguredError
 from trading.models import Order
 from trading.orders.execution_reports import record_broker_order
@@ -32,11 +34,15 @@ class _Resting:
 
 @dataclass(slots=True)
 class CancelReport:
-    """What was asked to be cancelled and what the broker still had open at the end, by client_order_id."""
+    """What was asked to be cancelled and what the broker still had open at the end, by client_order_id.
+
+    ``left_alone``: orders of kinds that are not traded here, which a person placed.
+    """
 
     requested: list[str] = field(default_factory=list)
     remaining: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    left_alone: list[str] = field(default_factory=list)
 
 
 def cancel_open_entries(*, within_seconds: float) -> CancelReport:
@@ -68,21 +74,56 @@ def cancel_open_entries(*, within_seconds: float) -> CancelReport:
 
 
 def _resting(reported: OpenOrders, report: CancelReport | None = None) -> list[_Resting]:
-    """Return what is not known to sell; a row that cannot be understood is cancelled by its id, and said."""
+    """Return what is not known to sell; a row that cannot be understood is cancelled by its id, and said.
+
+    A row of a kind that is not traded here is left alone, unless it bears an id of ours.
+    """
     found = [
         _Resting(order.broker_order_id, order.client_order_id, f"{order.symbol} {order.client_order_id}")
         for order in reported.orders
         if order.side is Side.BUY
     ]
+    ours = _ours(reported.unreadable)
     for row in reported.unreadable:
+        mine = ours.get(row.client_order_id)
+        if row.other_kind and mine is None:
+            if report is not None:
+                report.left_alone.append(f"order {row}")
+            continue
         if row.side == Side.SELL:
             continue
-        words = f"{row.symbol or 'unknown symbol'} {row.broker_order_id or 'without an id'}"
-        if row.broker_order_id:
-            found.append(_Resting(row.broker_order_id, "", words))
+        broker_order_id = row.row_id or (mine.broker_order_id if mine else None)
+        words = f"{row.symbol or 'unknown symbol'} {broker_order_id or 'without an id'}"
+        if broker_order_id:
+            found.append(_Resting(broker_order_id, mine.client_order_id if mine else "", words))
         elif report is not None:
             report.problems.append(f"an open order cannot be read, look at it at the broker: {row.detail}")
-    return found
+            found += _may_be_it(reported)
+    return list({order.broker_order_id: order for order in found}.values())
+
+
+def _ours(rows: tuple[UnreadableRow, ...]) -> dict[str, Order]:
+    """Return our orders among rows that cannot be understood, by client_order_id."""
+    ids = [row.client_order_id for row in rows if row.client_order_id]
+    known = Order.objects.filter(client_order_id__in=ids) if ids else Order.objects.none()
+    return {order.client_order_id: order for order in known.exclude(purpose=Purpose.EXTERNAL)}
+
+
+def _may_be_it(reported: OpenOrders) -> list[_Resting]:
+    """Return our entries that the broker has by our record and does not list: a row without an id may be it."""
+    listed = {order.broker_order_id for order in reported.orders} | {
+        row.row_id for row in reported.unreadable
+    }
+    mine = (
+        Order.objects.live()
+        .filter(side=Side.BUY, broker_order_id__isnull=False)
+        .exclude(purpose=Purpose.EXTERNAL)
+    )
+    return [
+        _Resting(order.broker_order_id, order.client_order_id, f"{order.symbol} {order.client_order_id}")
+        for order in mine
+        if order.broker_order_id is not None and order.broker_order_id not in listed
+    ]
 
 
 def _ask_to_cancel(broker: Broker, resting: list[_Resting], report: CancelReport) -> list[_Resting]:
@@ -116,6 +157,15 @@ def _record(broker: Broker, asked: list[_Resting]) -> None:
     now = timezone.now()
     for ours in Order.objects.filter(client_order_id__in=by_id):
         if not in_force(ours.lease_until, now, REQUEST_LEASE):
-            reported = broker.order(by_id[ours.client_order_id].broker_order_id)
+            reported = _look_up(broker, by_id[ours.client_order_id].broker_order_id)
             if reported is not None:
                 record_broker_order(ours, reported)
+
+
+def _look_up(broker: Broker, broker_order_id: str) -> BrokerOrder | None:
+    """Ask how a cancelled order ended; an answer that cannot be understood is left to whoever follows the order."""
+    try:
+        return broker.order(broker_order_id)
+    except MalformedError as error:
+        log.warning("cancelled_order_unreadable", broker_order_id=broker_order_id, error=str(error))
+        return None

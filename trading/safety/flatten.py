@@ -14,6 +14,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from connectors.base import BrokerPosition, Holdings
 from connectors.errors import ConnectorError
+from connectors.rows import UnreadableRow
 from connectors.transport import time_limit
 from risk.models import KillSwitch
 from risk.services import locks
@@ -39,16 +40,18 @@ SOMEBODY_ELSE = "somebody else is selling everything at this moment; it goes on 
 class FlattenReport:
     """Symbols ordered to be sold, what a person has to look at, and what was held when we stopped waiting.
 
-    ``remaining``: base units by symbol; None: not known.
+    ``remaining``: base units by symbol, without what is left alone; None: not known. ``left_alone``: what is not
+    traded here (an option), and what the broker knows no value of (a share that was delisted).
     """
 
     ordered: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     remaining: dict[str, Decimal] | None = None
+    left_alone: list[str] = field(default_factory=list)
 
     @property
     def is_done(self) -> bool:
-        """Whether the broker has said that nothing is held."""
+        """Whether the broker has said that nothing is held, but for what is left alone."""
         return self.remaining == {} and not self.problems
 
 
@@ -96,18 +99,30 @@ def _sell_all(engagement: KillSwitch, report: FlattenReport) -> None:
     reported, read_at = _read(), time.monotonic()
     report.problems += [
         f"{row.symbol or 'a position'} cannot be read, sell it at the broker: {row.detail}"
-        for row in reported.unreadable
+        for row in _unread(reported)
     ]
-    for symbol in [position.symbol for position in reported.positions]:
+    report.left_alone += [str(row) for row in reported.unreadable if row not in _unread(reported)]
+    for symbol in [position.symbol for position in _sellable(reported)]:
         if time.monotonic() - read_at > READ_KEPT_SECONDS:  # sell by what is held now, not by what was
             reported, read_at = _read(), time.monotonic()
-        position = next((p for p in reported.positions if p.symbol == symbol), None)
+        position = next((p for p in _sellable(reported) if p.symbol == symbol), None)
         if position is not None:
             _sell(engagement, position, report)
 
 
 def _read() -> Holdings:
     return current_providers().switch_broker.holdings()
+
+
+def _sellable(reported: Holdings) -> list[BrokerPosition]:
+    """Return the positions whose value is known: what is worth nothing that anybody knows is not ours to sell."""
+    return [position for position in reported.positions if position.market_value is not None]
+
+
+def _unread(reported: Holdings) -> list[UnreadableRow]:
+    """Return the rows of which it is not known how much is held."""
+    known = {position.symbol for position in reported.positions}
+    return [row for row in reported.unreadable if not row.other_kind and row.symbol not in known]
 
 
 def _sell(engagement: KillSwitch, position: BrokerPosition, report: FlattenReport) -> None:
@@ -130,13 +145,13 @@ def _await_sales(report: FlattenReport) -> None:
     """Wait until what was ordered is sold, or time is up; say what is held."""
     give_up_at = time.monotonic() + CONFIRM_SECONDS
     reported = _read()
-    while any(position.symbol in report.ordered for position in reported.positions):
+    while any(position.symbol in report.ordered for position in _sellable(reported)):
         if time.monotonic() > give_up_at:
             break
         time.sleep(CONFIRM_PAUSE_SECONDS)
         reported = _read()
-    if not reported.unreadable:
-        report.remaining = {position.symbol: position.quantity for position in reported.positions}
+    if not _unread(reported):
+        report.remaining = {position.symbol: position.quantity for position in _sellable(reported)}
 
 
 def _order_for(engagement: KillSwitch, position: BrokerPosition) -> Order:

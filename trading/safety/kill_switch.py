@@ -45,7 +45,8 @@ class EngageReport:
     """What engaging did: ``problems`` is what a person has to look at.
 
     ``remaining_orders`` are entries the broker still had open when we stopped waiting, by client_order_id;
-    ``unprotected_positions`` are held without a stop at the broker; ``flattening`` is None where nobody asked for it.
+    ``unprotected_positions`` are held without a stop at the broker; ``flattening`` is None where nobody asked for it;
+    ``left_alone`` are orders and positions that a person has there and nothing here trades.
     """
 
     engagement: KillSwitch
@@ -55,6 +56,7 @@ class EngageReport:
     remaining_orders: list[str] = field(default_factory=list)
     unprotected_positions: list[str] = field(default_factory=list)
     flattening: FlattenReport | None = None
+    left_alone: list[str] = field(default_factory=list)
 
 
 def engage(
@@ -164,10 +166,16 @@ def _cancel(report: EngageReport) -> None:
     report.cancel_requested += [name for name in done.requested if name not in report.cancel_requested]
     report.problems += [problem for problem in done.problems if problem not in report.problems]
     report.remaining_orders = done.remaining
+    _leave_alone(report, done.left_alone)
 
 
 def _flatten(report: EngageReport) -> None:
     report.flattening = flatten_positions(report.engagement, within_seconds=FLATTEN_SECONDS)
+    _leave_alone(report, report.flattening.left_alone)
+
+
+def _leave_alone(report: EngageReport, rows: list[str]) -> None:
+    report.left_alone += [row for row in rows if row not in report.left_alone]
 
 
 def _await_senders(report: EngageReport, until: float) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from connectors.errors import ConnectorError
 from trading.access.api_tokens import forget_old_tokens
 from trading.access.idempotency_keys import prune_keys
-from trading.core import cycle_log
+from trading.core import cycle_log, set_aside
 from trading.cycle import cycles
 from trading.domain.statuses import CycleStage
 from trading.errors import TradingError
@@ -29,6 +29,7 @@ def maintain(cycle_id: UUID) -> bool:
     """Do the maintenance of one cycle, each part on its own; return whether this call completed it."""
     if cycles.move_stage(cycle_id, to=CycleStage.FINISHING, frm=[CycleStage.FETCHING], lease=LEASE) is None:
         return False
+    began = timezone.now()
     parts: dict[str, Callable[[], object]] = {
         "sync_account": lambda: sync_portfolio(cycle_id),
         "reconcile": reconcile,
@@ -42,6 +43,8 @@ def maintain(cycle_id: UUID) -> bool:
             cycle_log.record_error(cycle_id, operation=operation, error=error)
         else:
             cycle_log.record_step(cycle_id, operation)
+    for listing, rows in set_aside.noted_since(began).items():
+        cycle_log.record_unreadable(cycle_id, operation=listing, rows=rows)
     return cycles.complete_cycle(Cycle.objects.get(pk=cycle_id))
 
 

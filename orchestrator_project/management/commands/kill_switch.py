@@ -46,6 +46,7 @@ class Command(BaseCommand):
             "problems": report.problems,
             "remaining_orders": report.remaining_orders,
             "unprotected_positions": report.unprotected_positions,
+            "left_alone": report.left_alone,
         }
         if options["flatten"]:
             sold = report.flattening or flatten.FlattenReport()

@@ -14,7 +14,9 @@ from trading.domain.ages import is_fresh_age
 from trading.domain.runtime_settings import SETTINGS
 from trading.errors import SettingError
 from trading.models import Asset, Strategy
+from trading.queries.left_out import left_out
 
+NAMED_AT_MOST = 5
 ASSETS_MAX_AGE = timedelta(hours=25)  # listed at the start and by each maintenance cycle, which is hourly
 
 
@@ -81,10 +83,24 @@ def kill_switch() -> Answer:
     )
 
 
+def brokers_lists() -> Answer:
+    """Say which rows of the broker's lists could not be understood when each was last read."""
+    rows = left_out()
+    ours = [row for row in rows if not row.other_kind]
+    words = "; ".join(f"{row.listing}: {row}" for row in (ours or rows)[:NAMED_AT_MOST])
+    if ours:
+        more = f"{len(ours)} rows left out, first: {words}" if len(ours) > NAMED_AT_MOST else words
+        return warning(more, "look at them at the broker; docs/operations.md, “Rows left out”")
+    if rows:
+        return ok(f"{len(rows)} of other kinds, left alone: {words}")
+    return ok("every row could be read")
+
+
 CHECKS = (
     Check("settings", runtime_settings, needs=("migrations",)),
     Check("assets", assets, needs=("migrations",)),
     Check("strategies", strategies, needs=("migrations",)),
     Check("limits", limits, needs=("migrations",)),
+    Check("broker's lists", brokers_lists, needs=("migrations",)),
     Check("kill switch", kill_switch, needs=("migrations",)),
 )

@@ -136,13 +136,15 @@ def test_an_unknown_quote_currency_is_looked_up_in_the_listing(
     assert [position.symbol for position in broker.positions()] == ["BTC/EUR"]
 
 
-def test_a_pair_that_nobody_lists_is_an_error(server: ProviderServer, broker: AlpacaBroker) -> None:
+def test_a_pair_that_nobody_lists_is_named(server: ProviderServer, broker: AlpacaBroker) -> None:
     """docs/lessons.md#lesson-12."""
     server.on("GET", "/v2/positions", Answer([samples.position(symbol="BTCEUR")]))
     server.on("GET", "/v2/assets", Answer([]))
 
-    with pytest.raises(UnavailableError, match="field symbol is 'BTCEUR'"):
-        broker.positions()
+    held = broker.positions()
+
+    assert held == []
+    assert [str(row) for row in held.unreadable] == ["BTCEUR: symbol is 'BTCEUR'"]
 
 
 @pytest.mark.parametrize(
@@ -156,9 +158,9 @@ def test_listing_is_asked_for_a_pair_that_is_not_known_and_for_nothing_else(
     """What a provider writes into a field decides nothing."""
     server.on("GET", "/v2/positions", Answer([samples.position(**odd)]))
 
-    with pytest.raises(UnavailableError, match="field symbol"):
-        broker.positions()
-    assert [row.symbol for row in broker.holdings().unreadable] == [odd.get("symbol", "BTCUSD")]
+    assert broker.positions() == []
+    (row,) = broker.holdings().unreadable
+    assert (row.symbol, row.field) == ("" if "symbol" in odd else "BTC/USD", next(iter(odd)))
 
     assert {seen.path for seen in server.seen} == {"/v2/positions"}
 
@@ -175,8 +177,10 @@ def test_unreadable_pair_among_holdings_is_looked_up_in_the_listing(
     assert held.unreadable == ()
 
 
-@pytest.mark.parametrize("answer", [Answer([{"symbol": "AAPL"}]), Answer([7]), Answer({"positions": []})])
-def test_one_unreadable_position_fails_the_read(
+@pytest.mark.parametrize(
+    "answer", [Answer([{"symbol": "AAPL"}, 7, None, samples.position()]), Answer({"positions": []})]
+)
+def test_positions_of_which_most_cannot_be_read_fail_the_read(
     server: ProviderServer, broker: AlpacaBroker, answer: Answer
 ) -> None:
     """docs/lessons.md#lesson-9: a position left out is a position counted as none."""
@@ -184,6 +188,60 @@ def test_one_unreadable_position_fails_the_read(
 
     with pytest.raises(UnavailableError, match="malformed answer"):
         broker.positions()
+
+
+def test_what_can_be_sold_is_known_whatever_else_is_listed(
+    server: ProviderServer, broker: AlpacaBroker
+) -> None:
+    server.on("GET", "/v2/positions", Answer([{"symbol": "AAPL"}, 7, None, samples.position()]))
+
+    held = broker.holdings()
+
+    assert [position.symbol for position in held.positions] == ["BTC/USD"]
+    assert [row.name for row in held.unreadable] == ["AAPL", "a row without a name", "a row without a name"]
+
+
+def test_position_without_a_value_is_held_and_named(server: ProviderServer, broker: AlpacaBroker) -> None:
+    """As of a share that was delisted."""
+    delisted = samples.position(symbol="SIVBQ", asset_class="us_equity", qty="4", qty_available="4") | {
+        "market_value": None,
+        "current_price": None,
+    }
+    server.on("GET", "/v2/positions", Answer([samples.position(), delisted]))
+
+    held = broker.positions()
+
+    assert [(p.symbol, p.quantity, p.market_value) for p in held][1:] == [("SIVBQ", Decimal(4), None)]
+    assert [str(row) for row in held.unreadable] == ["SIVBQ: market_value is None"]
+
+
+def test_option_and_spread_are_of_another_kind(server: ProviderServer, broker: AlpacaBroker) -> None:
+    option = samples.position(symbol="SPY201218C00350000", asset_class="us_option")
+    spread = samples.order(id="spread", order_class="mleg", symbol="", asset_class="", side="")
+    server.on("GET", "/v2/positions", Answer([option] * 5))
+    server.on("GET", "/v2/orders", Answer([spread, samples.order()]))
+
+    held, listed = broker.positions(), broker.orders(open_only=True)
+
+    assert held == []
+    assert [row.other_kind for row in held.unreadable] == ["us_option"] * 5
+    assert [order.symbol for order in listed] == ["AAPL"]
+    assert [str(row) for row in listed.unreadable] == ["spread: is another kind (mleg), not traded here"]
+
+
+def test_pages_of_orders_go_on_past_rows_that_cannot_be_read(
+    server: ProviderServer, broker: AlpacaBroker
+) -> None:
+    first = [samples.order(id=f"order-{n}", client_order_id=f"ours-{n}") for n in range(500)]
+    first[-1] |= {"filled_qty": "NaN", "submitted_at": "2021-03-17T18:38:01Z"}
+    second = [first[-1], samples.order(id="last", client_order_id="last")]
+    server.on("GET", "/v2/orders", Answer(first), Answer(second))
+
+    listed = broker.orders(open_only=False)
+
+    assert (len(listed), listed[-1].broker_order_id) == (500, "last")
+    assert [(row.row_id, row.field) for row in listed.unreadable] == [("order-499", "filled_qty")]
+    assert server.seen[1].query["after"].startswith("2021-03-17T18:38:00.999999")
 
 
 def test_order_is_found_by_client_order_id(server: ProviderServer, broker: AlpacaBroker) -> None:

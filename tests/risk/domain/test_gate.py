@@ -222,6 +222,14 @@ def test_order_of_somebody_else_denies_an_entry_and_no_exit() -> None:
     assert judge(make_exit(), book, None).quantity == 5
 
 
+@pytest.mark.parametrize("reducing", [False, True])
+def test_position_that_is_not_clear_is_neither_sold_nor_bought(reducing: bool) -> None:
+    book = make_book(**HELD_FIVE, unclear_symbols=frozenset({"AAPL"}))
+
+    assert reason_of(make_intent(reducing=reducing), book) == "position_unclear"
+    assert reason_of(make_intent(symbol="MSFT"), book) is None
+
+
 def test_open_order_on_another_symbol_does_not_matter() -> None:
     assert reason_of(make_intent(), make_book(pending_symbols=frozenset({"MSFT"}))) is None
 
@@ -419,6 +427,7 @@ EARLIER_FIRST: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("stale_price", {"price_age_seconds": None}, {}),
     ("implausible_price", {"price_facts": None}, {}),
     ("pending_order", {}, {"pending_symbols": frozenset({"AAPL"})}),
+    ("position_unclear", {}, {"unclear_symbols": frozenset({"AAPL"})}),
     ("no_equity", {}, {"session_start_equity": None}),
     ("max_positions_reached", {}, {"exposures": {f"S{n}": Decimal(4_000) for n in range(15)}}),
     ("position_too_large", {}, {"exposures": {"AAPL": Decimal(10_000)}}),

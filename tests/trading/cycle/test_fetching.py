@@ -16,6 +16,7 @@ from pytest_django import Settings
 from connectors.alpaca import data_mapping
 from connectors.base import Quote
 from connectors.coingecko import client as coingecko
+from connectors.rows import UnreadableRow
 from tests.factories import make_agent, make_cycle
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago
@@ -208,9 +209,9 @@ def test_price_of_another_time_is_missing_and_the_next_source_is_asked(
 
 
 def of_another_time(
-    read: Callable[[str, object], Quote | None], ahead: timedelta, symbol: str, raw: object
+    read: Callable[..., Quote | None], ahead: timedelta, symbol: str, raw: object, odd: object
 ) -> Quote | None:
-    quote = read(symbol, raw)
+    quote = read(symbol, raw, odd)
     return replace(quote, quoted_at=quote.quoted_at + ahead) if quote else None
 
 
@@ -267,8 +268,8 @@ def test_disagreement_beyond_its_limit_is_a_warning_and_the_first_source_counts(
 ) -> None:
     agreed = coingecko.quote_from_wire
 
-    def dearer(symbol: str, raw: object) -> Quote | None:
-        quote = agreed(symbol, raw)
+    def dearer(symbol: str, raw: object, odd: list[UnreadableRow]) -> Quote | None:
+        quote = agreed(symbol, raw, odd)
         return replace(quote, price=quote.price * Decimal("1.03")) if quote else None
 
     monkeypatch.setattr(coingecko, "quote_from_wire", dearer)

@@ -6,7 +6,7 @@ from tests.factories import make_agent, make_cycle, make_decision, make_snapshot
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from trading.cycle.finishing import finish_cycle
-from trading.models import Asset, Cycle, EquitySnapshot, MarketSnapshot
+from trading.models import Asset, Cycle, EquitySnapshot, Event, MarketSnapshot
 from trading.work.maintenance import maintain, prune
 
 
@@ -36,6 +36,16 @@ def test_part_that_fails_is_recorded_and_the_others_are_done(account: Outside, c
     assert cycle.status == "completed"
     assert [error["operation"] for error in cycle.errors] == ["reconcile"]
     assert Asset.objects.filter(pk=STOCK).exists()
+
+
+def test_what_was_left_out_of_the_brokers_lists_is_a_warning(account: Outside, cycle: Cycle) -> None:
+    account.venue.fault(kind="alter", route="GET /v2/assets", rows=[STOCK], body={"exchange": ""})
+
+    assert maintain(cycle.pk)
+
+    told = Event.objects.get(type="cycle.warning", aggregate_id=str(cycle.pk)).payload
+    assert (told["operation"], told["message"]) == ("assets", f"1 row left out: {STOCK}: exchange is ''")
+    assert Asset.objects.filter(tradable=True).count() == 169
 
 
 def test_second_delivery_of_maintenance_does_nothing(account: Outside, cycle: Cycle) -> None:

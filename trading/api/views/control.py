@@ -22,6 +22,7 @@ from trading.api.views.base import ApiView
 from trading.api.views.live import LiveStateSerializer
 from trading.api.views.records import LimitsSerializer
 from trading.core import modes
+from trading.core.set_aside import Listing
 from trading.execution.operator_stop import stop_trading
 from trading.models import Mode
 from trading.models.control import TradingStateChoice
@@ -41,6 +42,18 @@ class AccountSerializer(LiveStateSerializer):
     day_pnl = PlainDecimalField(allow_null=True)
 
 
+class SetAsideSerializer(ApiSerializer):
+    """A row of one of the broker's lists that could not be understood when that list was last read."""
+
+    listing = serializers.ChoiceField([listing.value for listing in Listing])
+    name = serializers.CharField(help_text="Its symbol, else its id.")
+    detail = serializers.CharField(help_text="What is the matter with it, in words.")
+    other_kind = serializers.CharField(
+        allow_blank=True, help_text="What it is, where it is sound and not traded here: `us_option`, `mleg`."
+    )
+    noted_at = serializers.DateTimeField()
+
+
 class StatusSerializer(LiveStateSerializer):
     """Where the agent stands; its own `source`, `fetchedAt` and `isStale` are of the positions."""
 
@@ -58,6 +71,7 @@ class StatusSerializer(LiveStateSerializer):
     daily_pnl = PlainDecimalField(allow_null=True)
     approvals_open = serializers.IntegerField()
     unprotected_positions = serializers.ListField(child=serializers.CharField())
+    set_aside = SetAsideSerializer(many=True, help_text="What was left out of the broker's lists, and why.")
     analyst = serializers.CharField()
     world = serializers.CharField(help_text="Whose prices these are.")
     is_simulated = serializers.BooleanField()
@@ -90,6 +104,11 @@ class SwitchSerializer(ApiSerializer):
     flatten_ordered = serializers.ListField(child=serializers.CharField(), required=False)
     problems = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="What could not be done: look at it."
+    )
+    left_alone = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Orders and positions at the broker that nothing here trades: options, what has no value.",
     )
 
 
@@ -172,6 +191,7 @@ def _engage(actor: str, reason: str, *, flatten: bool) -> dict[str, Any]:
         "already_engaged": report.already_engaged,
         "cancel_requested": report.cancel_requested,
         "problems": report.problems,
+        "left_alone": report.left_alone,
     }
     if flatten:
         sold = report.flattening or FlattenReport()

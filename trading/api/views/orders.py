@@ -46,11 +46,17 @@ class TradeSerializer(RowSerializer):
 
 
 class PositionSerializer(RowSerializer):
-    """A net position as the broker reported it."""
+    """A net position as the broker reported it; `marketValue` null: not known, it counts at its cost."""
+
+    is_value_known = serializers.SerializerMethodField(method_name="has_value")
 
     class Meta:
         model = Position
-        fields = columns_of(Position, "source")
+        fields = [*columns_of(Position, "source"), "is_value_known"]
+
+    def has_value(self, position: Position) -> bool:
+        """Tell whether the broker said a value that could be understood."""
+        return position.market_value is not None
 
 
 class EquitySerializer(RowSerializer):

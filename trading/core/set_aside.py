@@ -1,0 +1,62 @@
+"""Rows of the broker's lists that could not be understood, as of the last reading of each list."""
+
+import enum
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+
+from connectors.rows import UnreadableRow
+from trading.models import SetAsideRow
+
+KEPT_AT_MOST = 200  # of one list; a list of which most cannot be read is refused anyway
+
+
+class Listing(enum.StrEnum):
+    """The broker's lists, by the name that people are shown."""
+
+    POSITIONS = "positions"
+    ORDERS = "orders"
+    FILLS = "fills"
+    ASSETS = "assets"
+    VOLUMES = "daily volumes"
+
+
+def note(listing: Listing, rows: Iterable[UnreadableRow], *, at: datetime) -> None:
+    """Replace what is noted of a list by what its last reading could not understand.
+
+    Args:
+        at: when the broker was asked.
+    """
+    noted = [
+        SetAsideRow(
+            listing=listing,
+            symbol=row.symbol[:32],
+            row_id=row.row_id[:128],
+            field=row.field[:100],
+            value=row.value[:300],
+            other_kind=row.other_kind[:40],
+            noted_at=at,
+        )
+        for row in rows
+    ]
+    with transaction.atomic():
+        SetAsideRow.objects.filter(listing=listing).delete()
+        SetAsideRow.objects.bulk_create(noted[:KEPT_AT_MOST])
+
+
+def noted_since(moment: datetime) -> dict[str, list[UnreadableRow]]:
+    """Return what was noted from then on, by the name of its list."""
+    found: dict[str, list[UnreadableRow]] = {}
+    for row in SetAsideRow.objects.filter(noted_at__gte=moment):
+        again = UnreadableRow(
+            row.field, row.value, row_id=row.row_id, symbol=row.symbol, other_kind=row.other_kind
+        )
+        found.setdefault(row.listing, []).append(again)
+    return found
+
+
+def unclear_symbols() -> frozenset[str]:
+    """Return the symbols of positions that could not be understood in full; those of other kinds are none of ours."""
+    rows = SetAsideRow.objects.filter(listing=Listing.POSITIONS, other_kind="").exclude(symbol="")
+    return frozenset(rows.values_list("symbol", flat=True))
