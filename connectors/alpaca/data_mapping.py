@@ -67,6 +67,9 @@ def headline_from_wire(fields: Fields, spelt: Mapping[str, str], until: datetime
 
     Args:
         spelt: the provider's spelling → ours, for the symbols that were asked.
+
+    Raises:
+        UnavailableError: it has no time. Nobody can say then that it was known when the decision is made.
     """
     title = _unescaped(fields.get("headline"))
     edited_at = fields.optional_time("updated_at")

@@ -248,13 +248,20 @@ class AlpacaNews:
             "limit": _NEWS_PER_PAGE,
         }
         found: dict[str, Headline] = {}
+        problems: list[str] = []
         for page in _pages("news", query, self._news_page):
             for fields in objects(self.name, "news", page.get("news")):
-                headline = headline_from_wire(fields, spelt, until)
+                try:
+                    headline = headline_from_wire(fields, spelt, until)
+                except UnavailableError as exc:
+                    problems.append(exc.detail)
+                    continue
                 if headline is not None and since <= headline.published_at <= until:
                     found[headline.headline_id] = headline
             if len(found) >= _MAX_HEADLINES:
                 break
+        if problems:
+            log.warning("alpaca news: %d items were left out, the first: %s", len(problems), problems[0])
         newest = sorted(found.values(), key=_published_at, reverse=True)[:_MAX_HEADLINES]
         return {headline.headline_id: headline for headline in newest}
 
