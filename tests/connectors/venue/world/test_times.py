@@ -1,6 +1,6 @@
 """Of which day or hour a row is: what other tools write, read as they meant it or refused by line and field."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +8,20 @@ import pytest
 
 from connectors.venue.errors import VenueInputError
 from connectors.venue.replay.paths import minute_day
+from connectors.venue.replay.timeline import build_timeline, usual_start
 from connectors.venue.world.loader import load_world
 from connectors.venue.world.model import Series, World, epoch_day
 from tests.connectors.venue.tiny import COIN_HEADER, STOCK_HEADER, write_csv
 
 
 def stocks(folder: Path, *moments: str) -> World:
-    rows = [f"AAA,{moment},100,104,96,{100 + n},{100 + n},1000,0,1" for n, moment in enumerate(moments)]
+    rows = [f"AAA,{moment},100,{104 + n},96,{100 + n},{100 + n},1000,0,1" for n, moment in enumerate(moments)]
     write_csv(folder, "s.csv", STOCK_HEADER, rows)
     return load_world(folder, 7)
 
 
 def coins(folder: Path, *moments: str) -> World:
-    rows = [f"BTC/USD,{moment},100,104,96,{100 + n},{100 + n}000" for n, moment in enumerate(moments)]
+    rows = [f"BTC/USD,{moment},100,{104 + n},96,{100 + n},{100 + n}000" for n, moment in enumerate(moments)]
     write_csv(folder, "c.csv", COIN_HEADER, rows)
     return load_world(folder, 7)
 
@@ -140,3 +141,33 @@ def test_bar_that_reaches_beyond_its_day_ends_with_it() -> None:
     series = Series(np.array([start + 23 * 3600 + 1800]), *values, step=3600)
 
     assert minute_day(7, "BTC/USD", start // 86_400, series, None).end == start + 86_400
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "start"),
+    [
+        (date(2020, 10, 1), 30, "2020-10-15T09:31:00-04:00"),
+        (date(2020, 9, 15), 9, "2020-09-19T09:31:00-04:00"),
+        (date(2023, 1, 1), 400, "2023-05-01T09:31:00-04:00"),
+        (date(2020, 10, 16), 1, "2020-10-16T09:31:00-04:00"),
+    ],
+)
+def test_replay_that_nobody_gave_a_start_begins_within_its_data(
+    tmp_path: Path, first: date, count: int, start: str
+) -> None:
+    """What people have is of another year than the default start."""
+    world = coins(tmp_path / "d", *((first + timedelta(days=n)).isoformat() for n in range(count)))
+
+    begins = usual_start(world)
+
+    assert begins == datetime.fromisoformat(start).timestamp()
+    assert build_timeline(world, begins).first <= begins
+
+
+def test_replay_of_stocks_begins_on_a_session(tmp_path: Path) -> None:
+    world = stocks(tmp_path / "d", "2023-01-03", "2023-01-04", "2023-01-06", "2023-01-12", "2023-01-13")
+
+    begins = usual_start(world)
+
+    assert begins == datetime.fromisoformat("2023-01-12T09:31:00-05:00").timestamp()
+    assert build_timeline(world, begins).is_open(begins)
