@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,8 +39,13 @@ _ENVIRONMENT = {
 _PRICE_LIST = "model_prices_and_context_window_backup.json"
 _SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _MIN_SECRET_CHARACTERS = 8
+_PROXY_NAMES = tuple(
+    spelt for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") for spelt in (name, name.upper())
+)
+_ON_THIS_MACHINE = ("ollama", "ollama_chat")  # where litellm asks without an address
 _NO_TEMPERATURE = ("gpt-5", "o1", "o3", "o4")
 
+_proxies: tuple[Mapping[str, str], Callable[[str], str]] | None = None
 _slots = threading.BoundedSemaphore(MAX_CALLS_IN_FLIGHT)
 _loading = threading.Lock()
 
@@ -62,6 +67,18 @@ class KnownFacts:
 
     price: Price | None
     max_output_tokens: int | None
+
+
+def use_proxies(environment: Mapping[str, str], problem: Callable[[str], str]) -> None:
+    """Say, before the first call, by which proxies models are reached from this process.
+
+    Args:
+        environment: what litellm and httpx shall find instead of all proxy variables; one that httpx cannot read
+            would end litellm's import, and with it the built-in analyst.
+        problem: from an address to why it cannot be asked, "" where it can.
+    """
+    global _proxies
+    _proxies = (environment, problem)
 
 
 def complete(
@@ -89,10 +106,12 @@ def complete(
 
     Raises:
         ModelTimeoutError: no complete answer in time.
-        ModelUnavailableError: 429, 5xx, no connection, or no free slot.
+        ModelUnavailableError: 429, 5xx, no connection, no free slot, or a proxy that cannot be used.
         ModelRejectedError: another 4xx.
         ModelAnswerError: an answer without a complete text.
     """
+    if words := _no_way_to(model, api_base):
+        raise ModelUnavailableError(model, words)
     started = time.monotonic()
     arguments = _arguments(model, messages, schema, timeout_seconds, api_base, api_key)
     if not takes_temperature:
@@ -114,6 +133,13 @@ def complete(
     except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as malformed:
         detail = clean_line(redacted(str(malformed), secrets), limit=_MAX_DETAIL_CHARACTERS)
         raise ModelAnswerError(model, f"the reply is malformed: {detail}") from None
+
+
+def _no_way_to(model: str, api_base: str | None) -> str:
+    provider = model.partition("/")[0]
+    if _proxies is None or provider == builtin.PROVIDER or (provider in _ON_THIS_MACHINE and not api_base):
+        return ""
+    return _proxies[1](api_base or "https://")
 
 
 def _begin(model: str, arguments: dict[str, Any], gives_up_at: float) -> "Future[Any]":
@@ -184,6 +210,10 @@ def _known(entry: dict[str, Any]) -> KnownFacts:
 def _load() -> Any:
     for name, value in _ENVIRONMENT.items():
         os.environ[name] = value
+    if _proxies is not None:
+        for name in _PROXY_NAMES:
+            os.environ.pop(name, None)
+        os.environ.update(_proxies[0])
     import litellm
 
     from ai import bounded_http

@@ -1,5 +1,7 @@
 """What can go wrong with an outside system, told apart by what the caller must do next."""
 
+from connectors.text import storable
+
 
 class ConnectorError(Exception):
     """Base of all connector errors; carries who was asked for what.
@@ -7,10 +9,11 @@ class ConnectorError(Exception):
     Args:
         provider: short provider name, e.g. ``alpaca``.
         operation: what was attempted, e.g. ``submit_order``.
-        detail: the provider's words, already redacted (no keys, no query strings).
+        detail: the provider's words, already redacted (no keys, no query strings); made storable here.
     """
 
     def __init__(self, provider: str, operation: str, detail: str) -> None:
+        detail = storable(detail)
         super().__init__(f"{provider} {operation}: {detail}")
         self.provider = provider
         self.operation = operation

@@ -5,11 +5,13 @@ something is sent.
 """
 
 import logging
+import os
 import re
 import threading
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
+from connectors import proxies
 from connectors.errors import ConfigurationError, UnavailableError
 
 PROVIDER = "notices"
@@ -18,6 +20,9 @@ LIMIT_SECONDS = 20.0
 APP = "Trading Orchestrator"
 HIDDEN = "***"
 SHORTEST_HIDDEN = 3
+WITHOUT_HTTP = frozenset(
+    {"mailto", "mailtos", "syslog", "rsyslog", "mqtt", "mqtts", "dbus", "gnome", "macosx"}
+)
 _BETWEEN_PARTS = re.compile(r"[/?&=:;@,]+")
 _BETWEEN_WORDS = re.compile(r"[^\w.-]+")
 
@@ -49,6 +54,8 @@ def send(address: str, *, title: str, body: str, severity: str) -> None:
         ConfigurationError: apprise cannot read the address.
         UnavailableError: it was not taken, or it is not known; the words have nothing of the address.
     """
+    if words := _no_way_to(address):
+        raise UnavailableError(PROVIDER, service_of(address), words)
     service = _service(address)
     service.socket_read_timeout = min(service.socket_read_timeout, LONGEST_TIMEOUT_SECONDS)
     service.socket_connect_timeout = min(service.socket_connect_timeout, LONGEST_TIMEOUT_SECONDS)
@@ -83,6 +90,15 @@ def without_address(text: str, address: str) -> str:
     return " ".join(text.split())
 
 
+def _no_way_to(address: str) -> str:
+    """Return what is wrong with the proxy by which this service would have to be reached, "" where nothing is."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        host = ""
+    return "" if service_of(address) in WITHOUT_HTTP else proxies.current().problem(f"https://{host}")
+
+
 def _problems(service: Any, title: str, body: str, severity: str) -> list[str]:
     """Return why the service did not take it; nothing where it did."""
     apprise = _load()
@@ -105,6 +121,7 @@ def _service(address: str) -> Any:
 
 
 def _load() -> Any:
+    proxies.current().apply(os.environ)
     import apprise  # late, see above
 
     # What it logs names hosts and, at debug level, whole addresses; results carry what we need.

@@ -25,6 +25,7 @@ from urllib3.util import Timeout
 from connectors.deadline import DeadlineAdapter
 from connectors.departure import current_departure
 from connectors.redaction import RedactingFilter, redact
+from connectors.text import storable, storable_json
 from connectors.throttle.base import NoSlotError, Priority, Report, RequestOutcome, Throttle, Unthrottled
 
 _LONGEST_DETAIL = 300
@@ -194,6 +195,7 @@ class BoundedSession(requests.Session):
             outcome = RequestOutcome.FAILED if unsent.sent else RequestOutcome.UNSENT
             return requests.Response(), unsent, Report(outcome, unsent.detail)
         if response.status_code < 300:
+            response._content = storable_json(response.content)
             return response, None, _report(response, None)
         failure = _status_failure(response)
         return response, failure, _report(response, failure)
@@ -255,8 +257,8 @@ def _describe(exc: Exception) -> str:
 
 
 def cut(text: str) -> str:
-    """Return ``text`` redacted and at most 300 characters long."""
-    text = redact(text)
+    """Return ``text`` redacted, without what cannot be stored, and at most 300 characters long."""
+    text = storable(redact(text))
     return text if len(text) <= _LONGEST_DETAIL else text[: _LONGEST_DETAIL - 1] + "…"
 
 
@@ -274,7 +276,7 @@ def _may_have_left(exc: Exception) -> bool:
 
 def _status_failure(response: requests.Response) -> StatusError:
     try:
-        body: object = response.json()
+        body: object = json.loads(storable_json(response.content))
     except (ValueError, RecursionError):
         body = None
     message, code = _message_and_code(body)

@@ -2,6 +2,8 @@ import sys
 
 from django.apps import AppConfig
 
+from ai import gateway
+from connectors import proxies
 from orchestrator_project.observability.connection_names import name_connections
 from orchestrator_project.observability.log import log_what_nobody_catches
 from orchestrator_project.observability.process_name import is_service, process_name
@@ -17,6 +19,8 @@ class OrchestratorConfig(AppConfig):
     def ready(self) -> None:
         """Set up what a process needs to be seen, before it opens its first connection."""
         name_connections()
+        found = proxies.current()
+        gateway.use_proxies(found.environment, found.problem)
         process = process_name(sys.argv)
         if is_service(process):
             log_what_nobody_catches()

@@ -152,15 +152,22 @@ def apprise_urls(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def state_folder(value: str | Path) -> Path:
     """Read the state folder's path, made absolute; it need not exist yet."""
-    path = Path(value).expanduser().absolute()
+    path = _whole_path(value)
     if path.exists() and not path.is_dir():
         raise ValueError("a folder, and this is a file")
     return path
 
 
+def _whole_path(value: str | Path) -> Path:
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:  # neither HOME nor an entry in the passwd file, as under any user id of a container
+        raise ValueError("the whole path: ~ stands for a home folder, and that user has none here") from None
+
+
 def data_folder(value: str | Path) -> Path:
     """Read a folder of price files, made absolute; at least one of them must be readable."""
-    path = Path(value).expanduser().absolute()
+    path = _whole_path(value)
     remedy = "a folder with .csv or .csv.gz files; leave it unset for a synthetic market"
     if not path.is_dir():
         raise ValueError(f"{remedy} (there is no such folder)")

@@ -1,6 +1,7 @@
 """Django and Celery settings; every value from outside comes through environment.py."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from django.urls import reverse_lazy
 
 from orchestrator_project.environment import load_environment
 from orchestrator_project.observability.log import configure_structlog, logging_config, register_secrets
+from orchestrator_project.observability.process_name import process_name
 from orchestrator_project.runtime.engines.state import read_state
 from orchestrator_project.secret_key import stored_secret_key
 from orchestrator_project.session_limits import session_options
@@ -173,6 +175,9 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# A request that only publishes must not wait for a queue that hangs: what was not taken, the sweeper finds. Who
+# consumes waits longer, because an idle connection is no broken one; it publishes from there, too.
+CONSUMES = process_name(sys.argv) in ("worker", "analyst", "celery")
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -180,8 +185,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 60,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
-    "socket_timeout": 30,
-    "socket_connect_timeout": 3,
+    "socket_timeout": 30 if CONSUMES else 1,
+    "socket_connect_timeout": 3 if CONSUMES else 1,
 }
 CELERY_RESULT_BACKEND_ALWAYS_RETRY = True
 CELERY_RESULT_EXPIRES = 3600

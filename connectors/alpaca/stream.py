@@ -22,6 +22,7 @@ from connectors.alpaca.addresses import require_paper_address
 from connectors.alpaca.mapping import update_from_wire
 from connectors.base import TradeUpdate
 from connectors.errors import UnavailableError
+from connectors.text import storable_json
 from connectors.transport import cut
 
 log = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ class _Connection(TradingStream):
         """Return the next message, None where it is not JSON."""
         text = await self._ws.recv()
         try:
-            return json.loads(text)
+            return json.loads(storable_json(text.encode() if isinstance(text, str) else text))
         except (ValueError, RecursionError):
             log.warning("trade update stream: a message that is not JSON was left out")
             return None

@@ -154,6 +154,6 @@ def _text_of(raw: bytes) -> str:
         body = message["body"]
         if message["properties"].get("body_encoding") == "base64":
             body = base64.b64decode(body).decode()
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return raw.decode(errors="replace")
     return str(body)

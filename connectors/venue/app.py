@@ -17,7 +17,7 @@ from connectors.venue.paper.pricing import FillModel
 from connectors.venue.paper.store import Store
 from connectors.venue.replay.clock import ReplayClock
 from connectors.venue.replay.market import Market
-from connectors.venue.replay.timeline import build_timeline
+from connectors.venue.replay.timeline import build_timeline, usual_start
 from connectors.venue.routes import chat, coingecko, controls, data, finnhub, news, trading
 from connectors.venue.stream import UpdateStream
 from connectors.venue.world.model import World
@@ -40,7 +40,7 @@ class VenueOptions:
     """What a venue is started with.
 
     Args:
-        start: epoch seconds of market time at which a new state begins.
+        start: epoch seconds of market time at which a new state begins; None: the usual one of its data.
         speed: market seconds per real second.
         fill_latency: real seconds from an order's entry to its fill.
         rate_limit: Alpaca requests a window and key; 0: no limit.
@@ -49,7 +49,7 @@ class VenueOptions:
 
     data: Path | None
     state: Path
-    start: float
+    start: float | None
     speed: float = 1.0
     seed: int = 7
     fill_latency: float = 0.15
@@ -85,7 +85,10 @@ def _world(options: VenueOptions) -> World:
 
 
 def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:
-    start = float(store.fact("start") or options.start)
+    known_start = store.fact("start")
+    start = float(known_start) if known_start else options.start
+    if start is None:
+        start = usual_start(world)
     timeline = build_timeline(world, start)
     store.set_fact("start", repr(start))
     known_time = store.fact("market_time")

@@ -17,12 +17,11 @@ from aiohttp import web
 from connectors.venue.app import VenueOptions, build_app, build_venue
 from connectors.venue.context import Venue
 from connectors.venue.errors import VenueInputError
-from connectors.venue.replay.timeline import parse_start
+from connectors.venue.replay.timeline import DEFAULT_START, parse_start
 from connectors.venue.wire import stamp
 
 log = logging.getLogger("connectors.venue")
 
-DEFAULT_START = "2020-10-15T09:31"
 PRIVATE = 0o077  # state and address are its user's alone
 _SHUTDOWN_SECONDS = 0.5
 
@@ -38,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--state", default=".orchestrator/venue", help="folder of the state (default %(default)s)"
     )
     parser.add_argument(
-        "--start", default=DEFAULT_START, help="market time of a new state, New York (default %(default)s)"
+        "--start",
+        help=f"market time of a new state, New York (default: {DEFAULT_START}, else a day within the data)",
     )
     parser.add_argument(
         "--speed", type=float, default=1.0, help="market seconds per second (default %(default)s)"
@@ -125,7 +125,7 @@ def _venue_options(options: argparse.Namespace) -> VenueOptions:
     return VenueOptions(
         data=Path(options.data) if options.data else None,
         state=Path(options.state),
-        start=parse_start(options.start),
+        start=parse_start(options.start) if options.start else None,
         speed=options.speed,
         seed=options.seed,
         fill_latency=options.fill_latency,

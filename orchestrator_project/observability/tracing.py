@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 import structlog
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -29,6 +30,7 @@ from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, Sam
 from opentelemetry.trace import Link, SpanKind, Status, TraceState
 from opentelemetry.util.types import Attributes
 
+from connectors import proxies
 from connectors.redaction import REDACTED, redact, redact_value
 
 log = structlog.get_logger(__name__)
@@ -70,7 +72,9 @@ def make_provider(endpoint: str, process: str) -> TracerProvider:
         shutdown_on_exit=False,
     )
     provider.add_span_processor(IdsOnSpans())
-    collector = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=EXPORT_TIMEOUT_SECONDS)
+    session = requests.Session()
+    session.trust_env = not proxies.current().is_direct(urlsplit(endpoint).hostname or "")
+    collector = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=EXPORT_TIMEOUT_SECONDS, session=session)
     provider.add_span_processor(
         BatchSpanProcessor(
             CalmExporter(collector, urlsplit(endpoint).hostname or ""),

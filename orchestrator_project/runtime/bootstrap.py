@@ -19,14 +19,14 @@ from trading.models import Asset
 from trading.tasks import launch
 
 PATIENCE = timedelta(seconds=60)
+PAUSE_SECONDS, LONG_PAUSE_SECONDS = 0.2, 5.0
 ASSETS_KEPT = timedelta(hours=24)
 
 
 def first_steps(say: Callable[[str], None]) -> None:
     """Bring the system to its first cycle, saying each step; meant for a thread of ``manage.py up``."""
     try:
-        if not _broker_answers(say):
-            return
+        _wait_for_the_broker(say)
         sync_portfolio(None)
         now = timezone.now()
         if not Asset.objects.filter(refreshed_at__range=(now - ASSETS_KEPT, now + TOLERANCE)).exists():
@@ -45,20 +45,25 @@ def first_steps(say: Callable[[str], None]) -> None:
         connection.close()
 
 
-def _broker_answers(say: Callable[[str], None]) -> bool:
-    """Wait until the broker answers; say once that we wait, and give up with the reason."""
-    give_up = time.monotonic() + PATIENCE.total_seconds()
+def _wait_for_the_broker(say: Callable[[str], None]) -> None:
+    """Wait until the broker answers; say once that we wait, and after a minute why.
+
+    However long it takes: without the list of assets there is nothing to trade until the next maintenance, and on a
+    slow machine the local venue itself may need more than a minute.
+    """
+    complain_at = time.monotonic() + PATIENCE.total_seconds()
+    pause = PAUSE_SECONDS
     said = False
     while True:
         try:
             current_providers().broker.clock()
         except (ConnectorError, NotConfiguredError) as error:
-            if time.monotonic() > give_up:
-                say(f"the broker does not answer: {error}; `manage.py doctor` says more")
-                return False
-            if not said and isinstance(error, ConnectorError):
+            if pause == PAUSE_SECONDS and time.monotonic() > complain_at:
+                say(f"the broker does not answer: {error}; `manage.py doctor` says more; it is asked again")
+                pause = LONG_PAUSE_SECONDS
+            elif not said and isinstance(error, ConnectorError):
                 say("waiting for the broker to answer")
                 said = True
-            time.sleep(0.2)
+            time.sleep(pause)
         else:
-            return True
+            return

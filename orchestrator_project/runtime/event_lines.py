@@ -170,7 +170,14 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
         f"  reconciled {p['subject']} ({p['kind']}): here {p['here']}, at the broker {p['there']}"
     ),
     "kill_switch.engaged": lambda p: f"KILL SWITCH ENGAGED by {p['actor']}: {p['reason']}",
-    "clock.stepped": lambda p: f"CLOCK STEPPED: the {p['clock']}'s by {p['by_seconds']:+.1f} s",
+    "clock.stepped": lambda p: (
+        f"CLOCK STEPPED: the {p['clock']}'s by {p['by_seconds']:+.1f} s"
+        + (
+            " while nothing ran: what is stored was dated by it, and is not used"
+            if "found_at_start" in p
+            else ""
+        )
+    ),
     "kill_switch.released": lambda p: f"kill switch released by {p['actor']}: {p['reason']}",
     "kill_switch.sender_fenced": lambda p: (
         f"CUT OFF: {p['application']} did not end its request for {p['held_seconds']:.0f} s"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from connectors import proxies
 from orchestrator_project.environment import BadEnvironmentError, load_environment, near_misses
 from orchestrator_project.runtime.engines import EngineError, disk, joined_engines
 from orchestrator_project.runtime.supervisor.warden import MARK
@@ -35,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     command = argv[1] if len(argv) > 1 else "help"
     try:
         environment = load_environment(os.environ)
-        _warn_of_near_misses()
+        _warn()
         if command in WITHOUT_ENGINES or command.startswith("-") or {"-h", "--help"} & set(argv):
             return _execute(argv)
         needs = {
@@ -58,10 +59,10 @@ def main(argv: Sequence[str]) -> int:
         return INTERRUPTED
 
 
-def _warn_of_near_misses() -> None:
-    """Say once, in the command a person started, which names look like ours and are not."""
+def _warn() -> None:
+    """Say once, in the command a person started, which names look like ours, and which proxy is of no use."""
     if MARK not in os.environ:
-        for line in near_misses(os.environ):
+        for line in [*near_misses(os.environ), *proxies.current().lines()]:
             sys.stderr.write(f"warning: {line}\n")
 
 

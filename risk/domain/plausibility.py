@@ -73,7 +73,7 @@ def _history(facts: PriceFacts, width: Decimal) -> tuple[Reference | None, Refer
     close = _usable(facts.close)
     found = [reference for reference in map(_usable, facts.recent) if reference is not None]
     if close is not None:
-        found = [reference for reference in found if _apart(reference.price, close.price) <= width]
+        found = [reference for reference in found if ratio_apart(reference.price, close.price) <= width]
     if not found:
         return close, None
     ranked = sorted(found, key=lambda reference: reference.price)
@@ -89,7 +89,7 @@ def _usable(reference: Reference | None) -> Reference | None:
 def _problem(
     price: Decimal, known: list[Reference], second: Reference | None, width: Decimal, band: PriceBand
 ) -> str:
-    apart = None if second is None else _apart(price, second.price)
+    apart = None if second is None else ratio_apart(price, second.price)
     if apart is not None and apart > band.disagreement:
         assert second is not None  # noqa: S101 - what is apart from it is there
         return f"{second.source} says {plain_decimal(second.price)}, {_ratio_as_percent(apart)} % apart"
@@ -98,15 +98,15 @@ def _problem(
     if not known:
         return "no earlier price is known, and no second source confirms it"
     for reference in known:
-        away = _apart(price, reference.price)
+        away = ratio_apart(price, reference.price)
         if away > width:
             words = f"{_ratio_as_percent(away)} % from {plain_decimal(reference.price)} ({reference.source})"
             return f"{words}, more than {_ratio_as_percent(width)} %, and no second source confirms it"
     return ""
 
 
-def _apart(first: Decimal, second: Decimal) -> Decimal:
-    """Return by which ratio the larger of two prices exceeds the smaller."""
+def ratio_apart(first: Decimal, second: Decimal) -> Decimal:
+    """Return by which ratio the larger of two prices exceeds the smaller; both are above 0."""
     return max(first, second) / min(first, second) - ONE
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors import notices
+from connectors import notices, proxies
 from connectors.errors import ConfigurationError, UnavailableError
+from connectors.proxies import read_proxies
 from tests.connectors.server import Answer, Handler, ProviderServer, hang, reset
 
 SECRETS = ("s3cret-user", "s3cret-pass", "t0ken-path", "127.0.0.1")
@@ -98,3 +99,14 @@ def test_no_part_of_an_address_is_left_in_words() -> None:
     left = notices.without_address(words, "slack://T00aa/B00/p%40ss/?to=joe@x.org")
 
     assert left == "Pool(host='***', port=443): url: /***/***/, ***, B00K, for ***@***"
+
+
+def test_service_behind_a_proxy_of_no_use_is_not_asked_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not past the proxy either: whoever set one may mean that nothing leaves without it."""
+    broken = read_proxies({"ALL_PROXY": "socks5://127.0.0.1:9"}, is_installed=lambda _: False)
+    monkeypatch.setattr(proxies, "current", lambda: broken)
+
+    with pytest.raises(UnavailableError, match=r"ALL_PROXY: socks5://127\.0\.0\.1:9 cannot be used"):
+        notices.send("json://hooks.invalid/x", title="A title", body="A body", severity="info")

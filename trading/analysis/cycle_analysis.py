@@ -65,6 +65,10 @@ def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
         return _store_proposed(cycle, token)
     give_up_at = time.monotonic() + settings.seconds("analysis_timeout")
     scene = read_scene(cycle)
+    for symbol, change in scene.changes.items():
+        if change.warning:
+            message = f"{symbol}: {change.warning}"
+            cycle_log.record_warning(cycle_id, operation="prices", message=message)
     inquiries = _inquiries(scene)
     results = _ask(cycle, inquiries, give_up_at)
     rows = [row for inquiry in inquiries for row in _decide(scene, inquiry, results.get(inquiry.strategy.pk))]

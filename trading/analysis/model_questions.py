@@ -16,6 +16,7 @@ from trading.core import settings
 from trading.domain.prices import Missing, NoPrice, age_problem
 from trading.domain.symbols import is_coin
 from trading.market.market_time import market_now, stocks_trade_now
+from trading.market.price_facts import DayChange, day_changes
 from trading.models import (
     BarHistory,
     Cycle,
@@ -40,7 +41,8 @@ class Scene:
     """What all strategies of a cycle see: read once, so that they see the same.
 
     ``now`` is market time, None where the broker's clock could not be read; ``skips`` names the symbols
-    nobody is asked about; ``bars`` are the histories the indicators were computed from, as records, unsaved.
+    nobody is asked about; ``bars`` are the histories the indicators were computed from, as records, unsaved;
+    ``changes`` has each snapshot's change of the day.
     """
 
     cycle: Cycle
@@ -50,6 +52,7 @@ class Scene:
     money: EquitySnapshot | None
     skips: Mapping[str, Skip]
     bars: Mapping[str, DecisionRecord]
+    changes: Mapping[str, DayChange]
 
     @property
     def held(self) -> frozenset[str]:
@@ -70,6 +73,7 @@ def read_scene(cycle: Cycle) -> Scene:
         skip = _skip(symbol, snapshot, gap, now, stocks_trade=stocks_trade, max_age=max_age)
         if skip is not None:
             skips[symbol] = skip
+    histories = {row.symbol: row for row in BarHistory.objects.filter(symbol__in=snapshots)}
     return Scene(
         cycle=cycle,
         now=now,
@@ -77,7 +81,8 @@ def read_scene(cycle: Cycle) -> Scene:
         positions={position.symbol: position for position in Position.objects.all()},
         money=EquitySnapshot.objects.newest(),
         skips=skips,
-        bars=_bars(snapshots),
+        bars=_bars(snapshots, histories),
+        changes=day_changes(snapshots.values(), histories),
     )
 
 
@@ -95,6 +100,7 @@ def question_for(strategy: Strategy, scene: Scene, symbols: Sequence[str]) -> An
         symbols=tuple(
             _facts(
                 scene.snapshots[symbol],
+                scene.changes[symbol].percent,
                 scene.positions.get(symbol),
                 _headlines(row for row in rows if symbol in row["symbols"]),
             )
@@ -127,12 +133,13 @@ def _skip(
     return Skip(NoPrice.STALE, f"the price of {snapshot.source} is {problem}") if problem else None
 
 
-def _bars(snapshots: Mapping[str, MarketSnapshot]) -> dict[str, DecisionRecord]:
+def _bars(
+    snapshots: Mapping[str, MarketSnapshot], histories: Mapping[str, BarHistory]
+) -> dict[str, DecisionRecord]:
     """Return the whole days that were known on each price's own day; today's figures are in the price."""
-    rows = BarHistory.objects.filter(symbol__in=snapshots)
     return {
         row.symbol: sealed({"kind": "bars", "symbol": row.symbol, "bars": row.bars})
-        for row in rows
+        for row in histories.values()
         if row.bars and row.market_date == snapshots[row.symbol].quoted_at.astimezone(UTC).date()
     }
 
@@ -154,13 +161,15 @@ def _portfolio(scene: Scene) -> PortfolioFacts:
 
 
 def _facts(
-    snapshot: MarketSnapshot, position: Position | None, headlines: tuple[HeadlineFact, ...]
+    snapshot: MarketSnapshot,
+    change_percent: Decimal | None,
+    position: Position | None,
+    headlines: tuple[HeadlineFact, ...],
 ) -> SymbolFacts:
-    previous = snapshot.previous_close
     return SymbolFacts(
         symbol=snapshot.symbol,
         price=snapshot.price,
-        change_percent=(snapshot.price / previous - 1) * HUNDRED if previous else None,
+        change_percent=change_percent,
         indicators=Indicators.from_dict(snapshot.indicators) if snapshot.indicators else None,
         headlines=headlines,
         position_quantity=position.quantity if position else ZERO,

@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.db.models import Max, Value
 from django.db.models.functions import Greatest
 
+from connectors.text import storable_value
 from trading.core.causation import current_cause
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
@@ -102,7 +103,8 @@ def record_created(row: StatusRow, **facts: Any) -> None:
 def first_event(row: StatusRow, **facts: Any) -> Event:
     """Return the event of a row that is about to be inserted, to be inserted with it."""
     machine = MACHINE_OF[type(row)]
-    kind, payload = f"{machine}.created", {"to": row.status, **identity_of(row), **facts}
+    kind = f"{machine}.created"
+    payload = storable_value({"to": row.status, **identity_of(row), **facts})
     return Event(
         aggregate_type=machine,
         aggregate_id=str(row.pk),
@@ -139,7 +141,7 @@ def append_event(
         aggregate_id=aggregate_id,
         sequence=before.sequence + 1 if before else 1,
         type=event_type,
-        payload=dict(payload),
+        payload=storable_value(payload),
         cycle_id=cycle_id,
         causation_id=current_cause(),
         public_sequence=public,

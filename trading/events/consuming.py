@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
+from connectors.text import storable
 from trading.core.causation import caused_by
 from trading.core.work import Work
 from trading.domain.events.incoming import LONGEST_BODY, IncomingEvent, name_of, parse_event
@@ -120,7 +121,7 @@ def park(consumer: str, text: str, error: str, *, is_of_its_source: bool = True)
                 event_id=event_id,
                 type=kind[:80],
                 body=_kept(text),
-                error=error.replace("\x00", "�")[:500],
+                error=storable(error)[:500],
             )
             _forget_parked()
             log.error("event_parked", consumer=consumer, source=source, event_id=event_id, error=error[:500])
@@ -130,7 +131,7 @@ def _kept(text: str) -> str:
     """Return what is stored of a message; of one that is too long to be taken ever, the beginning."""
     if len(text) > LONGEST_BODY:
         text = f"{text[:KEPT_OF_TOO_LONG]} … (it had {len(text)} characters)"
-    return text.replace("\x00", "�")
+    return storable(text)
 
 
 def _forget_parked() -> int:

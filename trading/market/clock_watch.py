@@ -1,7 +1,8 @@
 """Detect steps of the clocks, record each once, and invalidate readings dated by the time before the step.
 
-The sweeper looks each round. A step is one event (``clock.stepped``), one critical line and with them one notice;
-a clock that does not come to rest is told once in ten minutes, with all it moved since.
+The sweeper looks each round, and at its start for what was stored by a clock that was ahead then. A step is one event
+(``clock.stepped``), one critical line and with them one notice; a clock that does not come to rest is told once in ten
+minutes, with all it moved since.
 """
 
 import socket
@@ -14,6 +15,7 @@ from django.utils import timezone
 from uuid6 import uuid7
 
 from trading.core import transitions
+from trading.domain.ages import is_to_come
 from trading.domain.clocks import Clock, Offsets, Step, market_step, steps_between
 from trading.market.market_time import CLOCK_MAX_AGE
 from trading.models import AgentStatus, Event, SymbolLook
@@ -24,6 +26,7 @@ MACHINES = (Clock.MACHINE, Clock.BOTH)
 QUIET_SECONDS = 600.0
 LONGEST_LOOK_SECONDS = 1.0  # a look that took longer does not tell the clocks of one moment
 REMEMBERED_SECONDS = 300.0
+EVENTS_LOOKED_AT = 200
 # Counts on while the machine sleeps, where the system has such a clock: waking up is no step.
 _PASSING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -76,18 +79,47 @@ class ClockWatch:
 
 
 _watch = ClockWatch()
+_has_looked_back = False
 _market: tuple[float, float] | None = None
 
 
 def forget() -> None:
     """Know nothing of the clocks, as a process does that has just started."""
-    global _watch, _market
-    _watch, _market = ClockWatch(), None
+    global _watch, _market, _has_looked_back
+    _watch, _market, _has_looked_back = ClockWatch(), None, False
 
 
 def look() -> tuple[Step, ...]:
-    """Look at the clocks for this process, as ``ClockWatch.look``."""
-    return _watch.look()
+    """Look at the clocks for this process, as ``ClockWatch.look``; the first time also at what is stored."""
+    global _has_looked_back
+    steps = _watch.look()
+    if not _has_looked_back:
+        found = _set_back_while_stopped()
+        _has_looked_back = True
+        if found is not None:
+            _tell(found, found_at_start=True)
+            steps += (found,)
+    return steps
+
+
+def _set_back_while_stopped() -> Step | None:
+    """Return the step that the clock must have made while nobody watched: what happened is dated by a time to come.
+
+    Of the log, what was written after the last step that was told, for that one explains all before it.
+    """
+    now = timezone.now()
+    told = last_step()
+    written = Event.objects.filter(position__gt=told.position if told else 0).order_by("-position")
+    times = list(written.values_list("occurred_at", flat=True)[:EVENTS_LOOKED_AT])
+    for agent in AgentStatus.objects.filter(pk=1):
+        times += [
+            moment for moment in (agent.positions_as_of, agent.market_time_read_at) if moment is not None
+        ]
+    latest = max(times, default=None)
+    if latest is None or not is_to_come(latest, now) or any(_was_told(clock) for clock in MACHINES):
+        return None
+    ahead = (latest - now).total_seconds()
+    return Step(Clock.MACHINE, -ahead, now.timestamp() + ahead, now.timestamp())
 
 
 def note_market_clock(now: datetime, *, may_jump: bool) -> Step | None:
@@ -145,14 +177,16 @@ def _was_told(clock: Clock) -> bool:
     return last is not None and abs(timezone.now() - last.occurred_at) < timedelta(seconds=QUIET_SECONDS)
 
 
-def _tell(step: Step) -> None:
-    facts = {
+def _tell(step: Step, *, found_at_start: bool = False) -> None:
+    facts: dict[str, object] = {
         "clock": step.clock.value,
         "by_seconds": round(step.by_seconds, 3),
         "before": _to_milliseconds(step.before),
         "after": _to_milliseconds(step.after),
         "machine": socket.gethostname(),
     }
+    if found_at_start:
+        facts["found_at_start"] = True
     with transaction.atomic():
         if step.clock in MACHINES:
             _distrust()

@@ -1,12 +1,14 @@
 """What is known of a symbol besides the price it is about to be traded at; ADR 0024."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 from django.db.models import QuerySet
 
-from risk.domain.numbers import HUNDRED
+from risk.domain.numbers import HUNDRED, ONE, plain_decimal
+from risk.domain.plausibility import band_width, ratio_apart
 from risk.domain.types import PriceBand, PriceFacts, Reference
 from trading.core import settings
 from trading.domain.prices import age_problem, daily_volatility, is_opening
@@ -20,11 +22,12 @@ OLDEST_DAYS = 10
 USUAL_DAYS = {True: 2, False: 4}  # from a coin's last close to its price; from a stock's, over a long weekend
 WIDENING = Decimal("1.5")
 CACHED = "cached "
+APART = "implausible_disagreement"
 BAND_SETTINGS = (
     "price_band_percent",
     "price_band_sigmas",
     "provider_disagreement",
-    "implausible_disagreement",
+    APART,
 )
 
 
@@ -33,6 +36,16 @@ class _History(NamedTuple):
 
     closes: list[tuple[date, Decimal]]
     is_whole: bool
+
+
+class DayChange(NamedTuple):
+    """The change since the previous close, in percent; None where it is unknown or cannot be believed.
+
+    ``warning``: why it is left out, or what is odd about the close; "" where all is well.
+    """
+
+    percent: Decimal | None
+    warning: str = ""
 
 
 def latest_snapshot(symbol: str) -> MarketSnapshot | None:
@@ -65,10 +78,10 @@ def price_facts(snapshot: MarketSnapshot, now: datetime) -> PriceFacts:
 
     Nothing here depends on that price itself, and nothing of its own day but what was stored before it.
     """
-    history = _history(snapshot)
+    history = _history(snapshot, BarHistory.objects.filter(pk=snapshot.symbol).first())
     close = _close(snapshot, history)
     return PriceFacts(
-        band=_band(snapshot, close),
+        band=_band(snapshot, close, settings.several(*BAND_SETTINGS)),
         recent=_recent(snapshot),
         close=close,
         second=_second(snapshot, now),
@@ -76,8 +89,38 @@ def price_facts(snapshot: MarketSnapshot, now: datetime) -> PriceFacts:
     )
 
 
-def _band(snapshot: MarketSnapshot, close: Reference | None) -> PriceBand:
-    value = settings.several(*BAND_SETTINGS)
+def day_changes(snapshots: Iterable[MarketSnapshot], bars: Mapping[str, BarHistory]) -> dict[str, DayChange]:
+    """Return each symbol's change since the previous close the gate knows: the day's own bars before the source's word.
+
+    On the morning of a split a source may still tell the close as it was traded, ten times today's price. A change that
+    the gate would not believe is left out: a model would take it for a fall, and buy it.
+
+    Args:
+        bars: what is stored of the symbols' histories.
+    """
+    values = settings.several(*BAND_SETTINGS)
+    return {row.symbol: _day_change(row, _history(row, bars.get(row.symbol)), values) for row in snapshots}
+
+
+def _day_change(snapshot: MarketSnapshot, history: _History, values: Mapping[str, Decimal]) -> DayChange:
+    close, price, reported = _close(snapshot, history), snapshot.price, snapshot.previous_close
+    if close is None or close.price is None or (reported is None and not history.is_whole):
+        return DayChange(None)
+    percent = (price / close.price - ONE) * HUNDRED
+    band = _band(snapshot, close, values)
+    apart = ratio_apart(price, close.price)
+    if apart > band.floor * band.widening:
+        width = band_width(band, daily_volatility([known for _, known in history.closes]))
+        if width is None or apart > width:
+            words = f"{percent:+.1f} % from {plain_decimal(close.price)} ({close.source})"
+            return DayChange(None, f"the day's change is left out, it cannot be believed: {words}")
+    if reported is not None and history.is_whole and ratio_apart(reported, close.price) > values[APART]:
+        told = f"{snapshot.source} says {plain_decimal(reported)}, the daily bar {plain_decimal(close.price)}"
+        return DayChange(percent, f"two previous closes, as on the day of a split: {told}; the bar counts")
+    return DayChange(percent)
+
+
+def _band(snapshot: MarketSnapshot, close: Reference | None, value: Mapping[str, Decimal]) -> PriceBand:
     coin = is_coin(snapshot.symbol)
     is_old = close is not None and close.at is not None and _days(close.at, snapshot) > USUAL_DAYS[coin]
     wide = is_old or (not coin and is_opening(snapshot.quoted_at))
@@ -99,8 +142,7 @@ def _recent(snapshot: MarketSnapshot) -> tuple[Reference, ...]:
     return tuple(Reference(price, source, at) for price, source, at in columns)
 
 
-def _history(snapshot: MarketSnapshot) -> _History:
-    row = BarHistory.objects.filter(pk=snapshot.symbol).first()
+def _history(snapshot: MarketSnapshot, row: BarHistory | None) -> _History:
     if row is None:
         return _History([], is_whole=False)
     day = snapshot.quoted_at.astimezone(UTC).date()

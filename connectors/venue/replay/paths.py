@@ -122,19 +122,23 @@ def _wander(chance: np.random.Generator, count: int) -> Floats:
 
 
 def minute_day(seed: int, symbol: str, day: int, series: Series, previous_close: float | None) -> DayPath:
-    """Lay the minute bars of a UTC day on a path; gaps keep the last price and its time.
+    """Lay a UTC day's bars of minutes or hours on a path; gaps keep the last price and its time.
 
-    The four quarters of a minute show its open, its extremes in a seeded order and its close.
+    The four quarters of a minute show its open, its extremes in a seeded order and its close; a longer bar goes
+    from one to the next in straight lines.
     """
     start = day * DAY_SECONDS
     rows = slice(*np.searchsorted(series.at, (start, start + DAY_SECONDS)).tolist())
+    length = series.step // 60
     minutes = (series.at[rows] - start) // 60
     rising = seeded.generator(seed, "minute", symbol, day).random(len(minutes)) < 0.5
-    quarters = np.full((1440, 4), np.nan)
+    quarters = np.full((1440 + length, 4), np.nan)  # a bar may begin late in the day: the rest is cut off
     low_first = np.where(rising, series.low[rows], series.high[rows])
     high_last = np.where(rising, series.high[rows], series.low[rows])
-    quarters[minutes] = np.column_stack((series.open[rows], low_first, high_last, series.close[rows]))
-    prices = np.append(quarters.reshape(-1), np.nan)
+    turns = np.column_stack((series.open[rows], low_first, high_last, series.close[rows]))
+    each = minutes[:, np.newaxis] + np.arange(length)
+    quarters[each] = _between(turns, 4 * length).reshape(len(turns), length, 4)
+    prices = np.append(quarters[:1440].reshape(-1), np.nan)
     index = np.arange(len(prices), dtype=np.int64)
     seen = np.maximum.accumulate(np.where(np.isnan(prices), -1, index))
     first = int(np.argmax(seen >= 0)) if (seen >= 0).any() else len(prices)
@@ -143,10 +147,19 @@ def minute_day(seed: int, symbol: str, day: int, series: Series, previous_close:
     if previous_close is not None:
         prices[:first], traded_at[:first], first = previous_close, start, 0
     volumes = np.zeros(len(prices))
-    per_minute = np.zeros(1440)
-    per_minute[minutes] = series.volume[rows]
-    volumes[1:] = np.repeat(per_minute / 4.0, 4).cumsum()
+    per_minute = np.zeros(1440 + length)
+    per_minute[each] = series.volume[rows][:, np.newaxis] / length
+    volumes[1:] = np.repeat(per_minute[:1440] / 4.0, 4).cumsum()
     filled = np.where(np.isnan(prices), -np.inf, prices)
     lows = np.minimum.accumulate(np.where(np.isnan(prices), np.inf, prices))
     highs = np.maximum.accumulate(filled)
     return DayPath(start, MINUTE_STEP, prices, highs, lows, volumes, 1.0, traded_at, first)
+
+
+def _between(turns: Floats, count: int) -> Floats:
+    """Return ``count`` prices along the straight lines through each row's four turns, which are all among them."""
+    where = np.linspace(0.0, 3.0, count)
+    left = np.minimum(where.astype(np.int64), 2)
+    prices = turns[:, left] + (turns[:, left + 1] - turns[:, left]) * (where - left)
+    prices[:, np.round(np.arange(4) * (count - 1) / 3.0).astype(np.int64)] = turns
+    return np.asarray(prices, dtype=np.float64)

@@ -7,9 +7,11 @@ from datetime import datetime, time
 
 from connectors.venue.errors import VenueInputError
 from connectors.venue.wire import NEW_YORK, stamp
-from connectors.venue.world.model import World, day_date
+from connectors.venue.world.model import World, day_date, epoch_day
 
 DAY_SECONDS = 86_400
+DEFAULT_START = "2020-10-15T09:31"
+HISTORY_DAYS = 120  # what is asked for before the first day, where the data has so many
 SESSION_SECONDS = 23_400
 _OPENING = time(9, 30)
 # what clock and calendar name as the next session once the data has ended
@@ -118,6 +120,21 @@ def build_timeline(world: World, start: float) -> Timeline:
             f"{stamp(high)}; choose a start between them."
         )
     return Timeline(opens, spans)
+
+
+def usual_start(world: World) -> float:
+    """Return where a replay begins that nobody gave a start: on the default day, else within the data.
+
+    Then behind 120 days of history, or in the middle of shorter data, at the same time of day.
+    """
+    usual = datetime.fromisoformat(DEFAULT_START).replace(tzinfo=NEW_YORK)
+    days = world.session_days if world.has_stocks else range(world.first_day, world.last_day + 1)
+    first, last = int(days[0]), int(days[-1])
+    if first <= epoch_day(usual.date()) <= last:
+        return usual.timestamp()
+    wanted = first + min(HISTORY_DAYS, (last - first) // 2)
+    day = next(int(day) for day in days if day >= wanted)
+    return datetime.combine(day_date(day), usual.time(), NEW_YORK).timestamp()
 
 
 def parse_start(text: str) -> float:

@@ -1,7 +1,7 @@
 """Read a folder of CSV or CSV.gz files into a world.
 
 Which file is which is told from its header and its rows, never from its name: stocks have a ``date``
-column, coins a ``timestamp`` (with a time of day: minute bars) and a symbol that ends in ``/USD``.
+column, coins a ``timestamp`` (more than one a day: bars of minutes or hours) and a symbol that ends in ``/USD``.
 
 Stock prices are multiplied by adj_close / close, so splits and dividends never show as jumps and no
 corporate action has to be booked; volumes are divided by it, which keeps the dollar volume. Volumes of
@@ -19,19 +19,18 @@ import pandas as pd
 from connectors.venue.errors import VenueInputError
 from connectors.venue.seeded import unit
 from connectors.venue.world.coins import coin_name
-from connectors.venue.world.files import PRICES, first_of, read_frame, require_order
-from connectors.venue.world.model import Instrument, Ints, Series, World
+from connectors.venue.world.files import PRICES, first_of, read_frame
+from connectors.venue.world.model import DAY_SECONDS, Instrument, Ints, Series, World
+from connectors.venue.world.times import read_times
 
-DATE_LENGTH = len("2020-10-15")
-_DAY_SECONDS = 86_400
 _EXCHANGES = ("NASDAQ", "NYSE")
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """One file's rows, cleaned: ``at`` in epoch seconds, symbols as codes into ``symbols``."""
+    """One file's rows, cleaned: ``at`` and ``step`` as ``Times`` has them, symbols as codes into ``symbols``."""
 
-    is_minute: bool
+    step: int
     symbols: list[str]
     codes: Ints
     at: Ints
@@ -52,7 +51,7 @@ def load_world(folder: Path, seed: int) -> World:
     for path in files:
         digest.update(hashlib.sha256(_read_bytes(path)).digest())
         table = _read_table(path, refused)
-        _split_by_symbol(table, minute if table.is_minute else daily, path)
+        _split_by_symbol(table, minute if table.step else daily, path)
     for symbol, series in minute.items():
         if symbol not in daily:
             daily[symbol] = _daily_from_minutes(series)
@@ -124,8 +123,7 @@ def _read_bytes(path: Path) -> bytes:
 
 def _read_table(path: Path, refused: Counter[str]) -> _Table:
     frame, time_column = read_frame(path)
-    times, is_minute = _times(path, frame[time_column])
-    require_order(path, frame, times if is_minute else times // _DAY_SECONDS, time_column)
+    times = read_times(path, frame, time_column)
     numbers = [name for name in frame.columns if name not in ("symbol", time_column)]
     columns = {name: _floats(path, frame[name]) for name in numbers}
     if "adj_close" in columns:
@@ -137,7 +135,7 @@ def _read_table(path: Path, refused: Counter[str]) -> _Table:
     codes = frame["symbol"].cat.codes.to_numpy().astype(np.int64)
     keep = _usable(columns, codes, refused)
     columns = {name: values[keep] for name, values in columns.items()}
-    return _Table(is_minute, symbols, codes[keep], times[keep], columns)
+    return _Table(times.step, symbols, codes[keep], times.at[keep], columns)
 
 
 def _usable(
@@ -156,28 +154,6 @@ def _usable(
     return positive & consistent
 
 
-def _times(path: Path, column: "pd.Series[str]") -> tuple[Ints, bool]:
-    texts = [str(text) for text in column.cat.categories]
-    parsed = pd.to_datetime(pd.Series(texts, dtype="object"), errors="coerce", format="ISO8601", utc=True)
-    codes = column.cat.codes.to_numpy()
-    bad = (codes < 0) | np.isin(codes, np.flatnonzero(parsed.isna().to_numpy()))
-    if bad.any():
-        raise VenueInputError(
-            f"The file {path} has {int(bad.sum())} rows whose {column.name} cannot be read "
-            f"({first_of(column, bad)}); expected 2020-10-15 or 2020-10-15 13:31:00 (UTC); "
-            "correct or remove these rows."
-        )
-    has_time = np.array([len(text) > DATE_LENGTH for text in texts], dtype=bool)[codes]
-    if has_time.any() and not has_time.all():
-        odd = has_time if has_time.sum() * 2 < len(has_time) else ~has_time
-        raise VenueInputError(
-            f"The file {path} mixes daily and minute rows in {column.name} ({first_of(column, odd)}); expected "
-            "days alone, or a time of day in every row; put them into two files."
-        )
-    seconds = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
-    return seconds[codes], bool(np.any(seconds % _DAY_SECONDS != 0))
-
-
 def _floats(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     numbers = pd.to_numeric(column, errors="coerce")
     unreadable = (numbers.isna() & column.notna()).to_numpy()
@@ -192,8 +168,6 @@ def _floats(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], n
 def _split_by_symbol(table: _Table, into: dict[str, Series], path: Path) -> None:
     order = np.argsort(table.codes, kind="stable")  # in time already
     codes, at = table.codes[order], table.at[order]
-    if not table.is_minute:
-        at = at // _DAY_SECONDS
     columns = {name: values[order] for name, values in table.columns.items()}
     starts = np.searchsorted(codes, np.arange(len(table.symbols) + 1))
     for code, name in enumerate(table.symbols):
@@ -206,12 +180,13 @@ def _split_by_symbol(table: _Table, into: dict[str, Series], path: Path) -> None
                 f"The file {path} holds {symbol}, which another file of the folder holds too; expected every "
                 "symbol in one daily file and at most one minute file; take one of them out."
             )
-        into[symbol] = Series(at[rows], *(columns[c][rows] for c in (*PRICES, "volume")))
+        opened, high, low, close, volume = (columns[c][rows] for c in (*PRICES, "volume"))
+        into[symbol] = Series(at[rows], opened, high, low, close, volume, table.step)
 
 
 def _daily_from_minutes(series: Series) -> Series:
-    """Aggregate minute bars of a coin that has no daily file, by UTC day."""
-    days, starts = np.unique(series.at // _DAY_SECONDS, return_index=True)
+    """Aggregate the bars of a coin that has no daily file, by UTC day."""
+    days, starts = np.unique(series.at // DAY_SECONDS, return_index=True)
     ends = np.append(starts[1:], len(series.at)) - 1
     return Series(
         days,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+DAY_SECONDS, MINUTE_SECONDS = 86_400, 60
 _EPOCH = date(1970, 1, 1)
 _NAMESPACE = uuid.UUID("6f1c1c5a-5d0b-4a1e-9d53-7a2c5c4a9e10")
 
@@ -58,7 +59,8 @@ class Instrument:
 class Series:
     """OHLCV rows in ascending order; volume in base units.
 
-    ``at`` holds epoch days for daily series and epoch seconds of the minute's start for minute series.
+    ``at`` holds epoch days for daily series and epoch seconds of the bar's start for those within a day, whose bars
+    last ``step`` seconds: a minute, or whole minutes that divide a day.
     """
 
     at: Ints
@@ -67,6 +69,7 @@ class Series:
     low: Floats
     close: Floats
     volume: Floats
+    step: int = MINUTE_SECONDS
 
     def position(self, moment: int) -> int | None:
         """Return the row at exactly ``moment``, or None."""

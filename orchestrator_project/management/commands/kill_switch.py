@@ -1,5 +1,4 @@
 import dataclasses
-import getpass
 import json
 import sys
 from decimal import Decimal
@@ -7,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from orchestrator_project.runtime.people import operator_name
 from risk.domain.numbers import plain_decimal
 from risk.errors import SwitchStateError
 from risk.services import switch
@@ -90,4 +90,4 @@ def _held(remaining: dict[str, Decimal] | None) -> dict[str, str] | None:
 
 
 def _actor() -> str:
-    return f"{getpass.getuser()} (command line)"
+    return f"{operator_name()} (command line)"

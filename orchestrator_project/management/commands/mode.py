@@ -1,9 +1,9 @@
-import getpass
 import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from orchestrator_project.runtime.people import operator_name
 from trading.core import modes
 from trading.models import Mode
 
@@ -17,6 +17,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["mode"]:
-            modes.set_mode(mode=options["mode"], actor=f"{getpass.getuser()} (command line)")
+            modes.set_mode(mode=options["mode"], actor=f"{operator_name()} (command line)")
         mode = modes.current_mode()
         self.stdout.write(json.dumps({"mode": mode}) if options["json"] else mode)

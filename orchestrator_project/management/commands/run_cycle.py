@@ -1,5 +1,4 @@
 import dataclasses
-import getpass
 import json
 import sys
 import time
@@ -9,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 
 from orchestrator_project.celery import app
+from orchestrator_project.runtime.people import operator_name
 from trading.core.trace_spans import note_cycle, span
 from trading.cycle.cycles import CycleReport, report, start_cycle
 from trading.domain.statuses import CycleStatus
@@ -96,7 +96,7 @@ def _run(cycle_type: str, symbols: list[str] | None) -> Cycle:
         while True:
             try:
                 cycle = start_cycle(
-                    cycle_type=cycle_type, trigger="command", started_by=getpass.getuser(), symbols=symbols
+                    cycle_type=cycle_type, trigger="command", started_by=operator_name(), symbols=symbols
                 )
                 break
             except CycleRunningError:

@@ -10,6 +10,8 @@ from pathlib import Path
 from django.conf import settings
 from packaging.markers import Marker
 
+from connectors import proxies
+from connectors.redaction import redact
 from orchestrator_project.runtime.doctor.finding import Answer, Check, failed, ok, warning
 from orchestrator_project.runtime.engines.disk import NEEDED_BYTES
 from trading.work import disk_space
@@ -86,4 +88,24 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
-CHECKS = (Check("python", python), Check("packages", packages), Check("disk", disk))
+def proxy() -> Answer:
+    """Look at the proxy variables: models and notices obey them; broker, prices and this machine do not."""
+    found = proxies.current()
+    environment = settings.ENVIRONMENT
+    if lines := found.lines():
+        asked = environment.ai_api_base or "https://"
+        needed = bool(environment.ai_models) and found.problem(asked) != ""
+        remedy = "set it right, or name the hosts to be asked directly in NO_PROXY, and start again"
+        return (failed if needed else warning)("; ".join(lines), remedy)
+    used = sorted({address for name, address in found.environment.items() if name != "no_proxy"})
+    if not used:
+        return ok("none is set, everything is asked directly")
+    return ok(f"models and notices go by {redact(', '.join(used))}; broker and prices are asked directly")
+
+
+CHECKS = (
+    Check("python", python),
+    Check("packages", packages),
+    Check("disk", disk),
+    Check("proxy", proxy),
+)

@@ -31,6 +31,8 @@ SKEW_WARNING_SECONDS = 2.0
 STEP_REMEMBERED = timedelta(days=1)
 SKEW_FAILED_SECONDS = 60.0
 HTTP_SECONDS = 4.0
+# As the adapters ask: the address was checked by environment.py, and no proxy is used.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 BEGIN_ANEW = "begin anew: set ORCHESTRATOR_HOME (and DATABASE_URL, if you use it) to another place"
 
 
@@ -233,7 +235,7 @@ def _skew(theirs: datetime, before: datetime, *, resolution: timedelta, whose: s
 def _http_date(url: str) -> datetime | None:
     """Return the Date header of an answer, whatever its status."""
     try:
-        with urllib.request.urlopen(url, timeout=HTTP_SECONDS) as reply:  # noqa: S310 - checked by environment.py
+        with DIRECTLY.open(url, timeout=HTTP_SECONDS) as reply:
             said = reply.headers.get("Date")
     except urllib.error.HTTPError as error:
         said = error.headers.get("Date")
@@ -244,7 +246,7 @@ def _http_date(url: str) -> datetime | None:
 
 def _venue_health() -> dict[str, Any]:
     url = json.loads(venue_file().read_text())["url"]
-    with urllib.request.urlopen(f"{url}/venue/health", timeout=HTTP_SECONDS) as reply:  # noqa: S310 - our own venue
+    with DIRECTLY.open(f"{url}/venue/health", timeout=HTTP_SECONDS) as reply:
         return dict(json.loads(reply.read()))
 
 

@@ -1,13 +1,15 @@
 """What was fetched becomes one decision per symbol, each with its reason where it does not trade."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db.models import F
+from django.utils import timezone
 from pytest_django import Settings
 
+from ai.domain.prompt import read_facts
 from ai.models import ModelCall, ModelPrice
 from orchestrator_project.runtime.event_lines import line_of
 from tests.ai.factories import calls_overlap
@@ -21,7 +23,7 @@ from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStage
 from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
-from trading.models import AgentStatus, AIDecision, Cycle, Event, Strategy
+from trading.models import AgentStatus, AIDecision, BarHistory, Cycle, Event, Strategy
 
 CHAT = "POST /ai/v1/chat/completions"
 ALL = [STOCK, OTHER_STOCK, COIN]
@@ -268,6 +270,33 @@ def test_model_is_told_positions_headlines_and_money(account: Outside, cycle: Cy
     told = str(call.prompt)
     assert "Prefer to hold." in told
     assert COIN in told
+
+
+def test_model_is_told_no_fall_on_the_morning_of_a_split(account: Outside, cycle: Cycle, model: Any) -> None:
+    """The source tells the close as it was traded, ten times today's price; the bars are adjusted."""
+    price = cycle.snapshots.get(symbol=STOCK)
+    change(price, previous_close=price.price * 10)
+    change(cycle.snapshots.get(symbol=OTHER_STOCK), previous_close=Decimal(1000))
+    day = price.quoted_at.date()
+    row = [f"{day - timedelta(days=1)}T04:00:00+00:00", *["80"] * 4, "1000"]
+    BarHistory.objects.update_or_create(
+        symbol=STOCK, defaults={"market_date": day, "bars": [row], "fetched_at": timezone.now()}
+    )
+    BarHistory.objects.filter(symbol=OTHER_STOCK).delete()
+    model(*((symbol, "hold", 0.5) for symbol in ALL))
+
+    analyse_cycle(cycle.pk)
+
+    call = AIDecision.objects.filter(cycle=cycle).first().model_call
+    assert call is not None
+    facts = {row["symbol"]: row for row in read_facts(call.prompt)["symbols"]}
+    assert facts[STOCK]["change_percent"] == 25
+    assert facts[OTHER_STOCK]["change_percent"] is None
+    warnings = Event.objects.filter(
+        aggregate_id=str(cycle.pk), type="cycle.warning", payload__operation="prices"
+    )
+    told = {warning.payload["message"].split(":")[0] for warning in warnings}
+    assert told == {STOCK, OTHER_STOCK}
 
 
 def test_execution_cycle_asks_no_model_and_returns_what_was_approved(account: Outside) -> None:

@@ -68,3 +68,20 @@ def test_decision_is_stored_while_an_error_is_being_written() -> None:
             assert stored.result(10).cycle_id == cycle.pk
 
     assert AIDecision.objects.count() == Event.objects.filter(type="cycle.error").count() == 1
+
+
+@pytest.mark.django_db
+def test_error_is_stored_whatever_its_text_holds() -> None:
+    """PostgreSQL refuses NUL and lone surrogates; an error that cannot be stored would hide the one it tells of."""
+    cycle = make_cycle(status="running")
+
+    cycle_log.record_error(cycle.pk, operation="quotes", error=ValueError("a\x00b \ud83d"), symbol="AA\x00")
+    cycle_log.record_warning(cycle.pk, operation="news", message="half an emoji \ud83d")
+    cycle_log.record_step(cycle.pk, "news", facts={"name\x00": ["\ude80", 1]})
+
+    assert [error["message"] for error in Cycle.objects.get().errors] == ["a\ufffdb \ufffd"]
+    payloads = (
+        Event.objects.filter(aggregate_type="cycle").order_by("position").values_list("payload", flat=True)
+    )
+    assert payloads[1]["message"] == "half an emoji \ufffd"
+    assert payloads[2]["facts"] == {"name\ufffd": ["\ufffd", 1]}

@@ -57,6 +57,11 @@ def errors(cycle: Cycle) -> list[tuple[str, str]]:
     return [(error["operation"], error["type"]) for error in cycle.errors]
 
 
+def errors_of(cycle: Cycle) -> list[dict[str, Any]]:
+    cycle.refresh_from_db()
+    return list(cycle.errors)
+
+
 def test_stocks_are_split_into_batches_of_fifty() -> None:
     symbols = [f"S{number}" for number in range(120)] + ["BTC/USD"]
 
@@ -378,6 +383,41 @@ def test_news_that_fail_are_recorded(account: Outside, cycle: Cycle) -> None:
         ("fetch_news alpaca", "UnavailableError"),
         ("fetch_news finnhub", "UnavailableError"),
     ]
+
+
+def test_headlines_with_odd_characters_are_stored(account: Outside, cycle: Cycle) -> None:
+    """Half an emoji, NUL, an item without a time: what can be used is used, the item without a time is not."""
+    sync_portfolio(None)
+    now = AgentStatus.objects.get().market_time.isoformat()
+    told = (("NUL \\u0000 beats", f'"{now}"'), ("Rockets \\ud83d", f'"{now}"'), ("No time", "null"))
+    items = ",".join(
+        f'{{"id": {number}, "headline": "{title}", "source": "wire\\u0000", "symbols": [], "created_at": {at}}}'
+        for number, (title, at) in enumerate(told)
+    )
+    body = f'{{"news": [{items}], "next_page_token": null}}'
+    account.venue.fault(kind="error", route="GET /v1beta1/news", status=200, body=body)
+    account.venue.fault(kind="error", route="*finnhub*news*", status=503, body="away\x00")
+
+    assert fetch_headlines(cycle.pk, cycle.symbols) == 2
+
+    assert errors(cycle) == [("fetch_news finnhub", "UnavailableError")]
+    assert {row["title"] for row in cycle.headlines} == {"NUL \ufffd beats", "Rockets \ufffd"}
+    assert {row["source"] for row in cycle.headlines} == {"wire\ufffd"}
+    assert cycle.errors[0]["message"].endswith("HTTP 503: away\ufffd")
+
+
+def test_error_whose_words_hold_nul_is_stored_and_the_next_source_asked(
+    account: Outside, cycle: Cycle
+) -> None:
+    sync_portfolio(None)
+    account.venue.fault(kind="error", route=STOCK_PRICES, status=503, body="upstream\x00 reset")
+
+    fetching.fetch_stocks(cycle.pk, list(STOCKS), batch_count=1)
+
+    assert {row.source for row in stored(cycle).values()} == {"finnhub"}
+    assert {error["message"] for error in errors_of(cycle)} == {
+        "alpaca quotes: HTTP 503: upstream\ufffd reset"
+    }
 
 
 def test_headlines_come_from_both_sources_each_story_once(account: Outside, cycle: Cycle) -> None:

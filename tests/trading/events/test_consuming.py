@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from connectors.text import storable
 from trading.core.work import Work
 from trading.domain.events.incoming import IncomingEvent
 from trading.errors import BadEventError
@@ -84,6 +85,7 @@ def test_event_waits_for_no_earlier_one_of_its_aggregate() -> None:
         ("[" * 100_000, "body: is no JSON"),
         ('{"specversion": "1.0", "data": {"x": NaN}}', "body: is no JSON: NaN"),
         ("[]", "body: was no JSON object"),
+        ("half an emoji \ud83d and \x00", "body: is no JSON"),
         (message(specversion="0.3"), "specversion: was '0.3'"),
         (message(data=None), "data: was None, expected an object"),
         (message(id=""), "id: was ''"),
@@ -103,14 +105,21 @@ def test_message_that_is_no_event_is_parked_once_with_what_is_wrong(text: str, e
     assert error in ParkedEvent.objects.get().error
 
 
-@pytest.mark.parametrize("error", [BadEventError("data.x", "was 1, expected 2"), ZeroDivisionError("oops")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        BadEventError("data.x", "was 1, expected 2"),
+        ZeroDivisionError("oops"),
+        ValueError("\x00, half \ud83d"),
+    ],
+)
 def test_event_that_cannot_be_taken_is_parked_and_the_next_goes_on(error: Exception) -> None:
     effects = Effects(error)
 
     effects.take(message(1), message(2), message(1))
 
     assert effects.had == ["e2"]
-    assert str(error) in ParkedEvent.objects.get().error
+    assert storable(str(error)) in ParkedEvent.objects.get().error
     assert HandledEvent.objects.get(event_id="e1").outcome == "parked"
 
 

@@ -13,10 +13,12 @@ from structlog.testing import capture_logs
 from orchestrator_project.observability.metric_kinds import Totals
 from orchestrator_project.observability.metric_totals import add_clock_steps
 from orchestrator_project.runtime.doctor.market import clock_steps
-from tests.factories import make_agent
+from orchestrator_project.runtime.event_lines import line_of
+from tests.factories import make_agent, make_cycle
 from tests.trading.events.validity import problems
 from tests.trading.outside import Outside
 from tests.trading.scenes import ago
+from trading.core import cycle_log
 from trading.domain.clocks import THRESHOLD_SECONDS, Clock, Offsets, Step, market_step, steps_between
 from trading.events import notifying, outbox
 from trading.events.consuming import take
@@ -52,6 +54,46 @@ def clocks(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Clocks:
     make_agent()
     clock_watch.look()
     return clocks
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("where", ["sync", "log"])
+def test_clock_that_was_set_back_while_nothing_ran_is_told_at_the_start(where: str) -> None:
+    """Hours ahead, stopped, set right, started: no clock moves any more, and only what is stored tells of it."""
+    clock_watch.forget()
+    ahead = ago(hours=-2)
+    agent = make_agent(market_time_read_at=ago(seconds=5), positions_as_of=ago(seconds=5))
+    cycle_log.record_warning(make_cycle(status="running").pk, operation="news", message="late")
+    if where == "sync":
+        AgentStatus.objects.update(market_time_read_at=ahead, positions_as_of=ahead)
+    else:
+        Event.objects.update(occurred_at=ahead)
+
+    with capture_logs() as logs:
+        (step,) = clock_watch.look()
+        assert clock_watch.look() == ()
+        clock_watch.forget()  # a second process that starts
+        assert clock_watch.look() == ()
+
+    assert step.clock is Clock.MACHINE
+    assert -7200 <= step.by_seconds < -7100
+    assert [(clock, round(by, -2)) for clock, by in told()] == [("machine", -7200)]
+    assert [entry["found_at_start"] for entry in logs if entry["event"] == "clock_stepped"] == [True]
+    assert market_now() is None
+    agent.refresh_from_db()
+    assert agent.market_time_read_at < ago(minutes=5)
+    line = line_of(Event.objects.get(type="clock.stepped"))
+    assert line is not None
+    assert "while nothing ran" in line
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_with_nothing_to_come_tells_of_no_step() -> None:
+    clock_watch.forget()
+    make_agent(market_time_read_at=ago(seconds=-20), positions_as_of=ago(hours=3))
+
+    assert clock_watch.look() == ()
+    assert told() == []
 
 
 def told() -> list[tuple[str, float]]:

@@ -17,7 +17,7 @@ from trading.domain.prices import daily_volatility, is_opening
 from trading.execution import approvals
 from trading.execution.decision_execution import execute_decision
 from trading.market.market_time import market_now
-from trading.market.price_facts import latest_snapshot, latest_snapshots, price_facts
+from trading.market.price_facts import day_changes, latest_snapshot, latest_snapshots, price_facts
 from trading.models import AIDecision, BarHistory, MarketSnapshot, Order
 from trading.queries.gate_preview import preview_all
 
@@ -59,6 +59,71 @@ def test_close_is_the_sources_word_where_the_bars_are_of_another_day() -> None:
 
     assert close_of(facts_of(previous_close=Decimal(100))) == (100, "alpaca, previous close")
     assert close_of(facts_of()) == (9, "daily bar")
+
+
+def change_of(**overrides: Any) -> tuple[Decimal | None, str]:
+    values: dict[str, Any] = {"symbol": "AAPL", "quoted_at": NOON, "previous_close": None} | overrides
+    percent, warning = day_changes([make_snapshot(**values)], BarHistory.objects.in_bulk())["AAPL"]
+    return None if percent is None else round(percent, 2), warning
+
+
+@pytest.mark.django_db
+def test_change_of_a_split_day_is_since_the_adjusted_close() -> None:
+    """A ten for one split: the source still tells the close as it was traded, ten times today's price."""
+    bars("AAPL", ("2020-10-13", 9), ("2020-10-14", 10))
+
+    percent, warning = change_of(price=Decimal("10.2"), previous_close=Decimal(100))
+
+    assert percent == 2
+    assert warning == (
+        "two previous closes, as on the day of a split: alpaca says 100, the daily bar 10; the bar counts"
+    )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("price", ["10.2", "1002"])
+def test_change_that_nothing_supports_is_left_out_and_said(price: str) -> None:
+    """A split, or its reverse, where the day's bars could not be had; a fall by nine tenths is bought as a dip."""
+    bars("AAPL", ("2020-10-12", 100), market_date=date(2020, 10, 13))
+
+    percent, warning = change_of(price=Decimal(price), previous_close=Decimal(100))
+
+    assert percent is None
+    assert warning.startswith("the day's change is left out, it cannot be believed: ")
+    assert warning.endswith(" % from 100 (alpaca, previous close)")
+
+
+@pytest.mark.django_db
+def test_change_is_left_out_where_the_bars_are_not_adjusted_yet() -> None:
+    bars("AAPL", ("2020-10-13", 101), ("2020-10-14", 100))
+
+    percent, warning = change_of(price=Decimal("10.2"), previous_close=Decimal(100))
+
+    assert (percent, warning.endswith("-89.8 % from 100 (daily bar)")) == (None, True)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("reported", "market_date", "percent"),
+    [
+        (Decimal(100), THURSDAY, Decimal(-7)),
+        (None, THURSDAY, Decimal(-7)),
+        (Decimal(96), THURSDAY, Decimal(-7)),
+        (Decimal(96), date(2020, 10, 13), Decimal("-3.12")),
+        (None, date(2020, 10, 13), None),
+    ],
+)
+def test_change_of_an_ordinary_day_has_no_warning(
+    reported: Decimal | None, market_date: date, percent: Decimal | None
+) -> None:
+    bars("AAPL", ("2020-10-13", 99), ("2020-10-14", 100), market_date=market_date)
+
+    assert change_of(price=Decimal(93), previous_close=reported) == (percent, "")
+
+
+@pytest.mark.django_db
+def test_change_without_any_close_is_unknown() -> None:
+    assert change_of(price=Decimal(93)) == (None, "")
 
 
 @pytest.mark.django_db
