@@ -1,13 +1,14 @@
 """What would fit: how fast the models were found to answer, and whether a cycle's symbols are answered in its time."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.conf import settings as django_settings
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from ai import builtin
-from ai.domain.pace import Pace
+from ai.domain.pace import Pace, TimedCall, pace_of
 from ai.models import ModelCall
 from ai.skills import skills_of
 from orchestrator_project.runtime.doctor.finding import Answer, Check, Status, ok, warning
@@ -17,6 +18,7 @@ from trading.domain.setting_combinations import ROOM_FOR_ORDERS
 from trading.models import AIDecision, Cycle, Strategy
 
 CALLS_LOOKED_AT = timedelta(days=1)
+MOST_CALLS = 100
 
 
 def model_speed() -> Answer:
@@ -24,16 +26,8 @@ def model_speed() -> Answer:
     models = _models()
     if not models:
         return Answer(Status.OFF, "the built-in analyst needs no time")
-    skills = skills_of(models, api_base=django_settings.ENVIRONMENT.ai_api_base)
-    most, symbols = settings.count("model_concurrency"), _symbols_asked()
-    answers = []
-    for model in models:
-        known = skills.get(model)
-        if known is None or not known.seconds_per_symbol:
-            answers.append(ok(f"{model}: not slow enough yet to be measured"))
-            continue
-        calls = min(known.calls_at_once or most, most)
-        answers.append(_judged(model, Pace(known.seconds_per_symbol, calls), symbols))
+    symbols = _symbols_asked()
+    answers = [_judged(model, symbols) for model in models]
     slow = [answer for answer in answers if answer.status is Status.WARNING]
     found = "; ".join(answer.found for answer in answers)
     # A fallback that is slow needs no remedy while the first model is fast enough.
@@ -57,18 +51,35 @@ def _symbols_asked() -> int:
     return asked or whole * max(_active().count(), 1)
 
 
-def _judged(model: str, pace: Pace, symbols: int) -> Answer:
-    since = timezone.now() - CALLS_LOOKED_AT
-    calls = ModelCall.objects.filter(model=model, created_at__gte=since, status=ModelCall.Status.SUCCEEDED)
-    longest = calls.aggregate(longest=Max("latency_ms"))["longest"]
+def _judged(model: str, symbols: int) -> Answer:
+    calls = list(_calls(model))
+    known = skills_of([model], api_base=django_settings.ENVIRONMENT.ai_api_base).get(model)
+    pace = pace_of(calls)
+    if pace is None and known is not None and known.seconds_per_symbol:
+        pace = Pace(known.seconds_per_symbol)  # none was answered in time: what is known of it by that
+    if pace is None:
+        return ok(f"{model}: not asked yet")
+    words = f"{model}: {pace.symbols_per_minute:.0f} symbols a minute"
+    if calls:
+        longest = max((call.ended_at - call.began_at).total_seconds() for call in calls)
+        words += f", its longest call {longest:.1f} s"
+    if known is not None and known.calls_at_once is not None:
+        words += f", calls at once: {known.calls_at_once}"
     timeout = settings.seconds("analysis_timeout")
-    at_once = f"{pace.calls_at_once} calls at once" if pace.calls_at_once > 1 else "1 call at once"
-    words = f"{model}: {pace.symbols_per_minute:.0f} symbols a minute ({pace.seconds_per_symbol:.1f} s each, {at_once})"
-    if longest is not None:
-        words += f", the longest call of a day {longest / 1000:.1f} s"
     fits = pace.fitting(timeout)
-    words += f"; {min(fits, symbols)} of {symbols} a cycle fit into analysis_timeout ({timeout:g} s)"
+    words += f"; {min(fits, symbols)} of {symbols} symbols a cycle fit into analysis_timeout ({timeout:g} s)"
     return ok(words) if fits >= symbols else warning(words, _remedy(pace, symbols, fits))
+
+
+def _calls(model: str) -> Iterator[TimedCall]:
+    """Yield the last calls of a day that say how fast the model is: answered, or not in time."""
+    since = timezone.now() - CALLS_LOOKED_AT
+    told = (ModelCall.Status.SUCCEEDED, ModelCall.Status.TIMEOUT)
+    rows = ModelCall.objects.filter(model=model, created_at__gte=since, status__in=told)
+    for row in rows.order_by("-created_at")[:MOST_CALLS]:
+        answered = len(row.symbols) if row.status == ModelCall.Status.SUCCEEDED else 0
+        ended_at = row.started_at + timedelta(milliseconds=row.latency_ms)
+        yield TimedCall(row.started_at, ended_at, answered)
 
 
 def _remedy(pace: Pace, symbols: int, fits: int) -> str:

@@ -22,15 +22,14 @@ def local(settings: Settings) -> None:
     )
 
 
-def learnt(milliseconds: int, *, calls: int | None = 1) -> None:
-    """What was learnt of the model; the last cycle asked it about 20 symbols, one call took 50 s."""
-    ModelCapability.objects.create(
-        model=MODEL, address=ADDRESS, milliseconds_per_symbol=milliseconds, calls_at_once=calls
-    )
-    make_model_call(model=MODEL, latency_ms=50_000)
+def asked(call_seconds: int, *, calls: int | None = None) -> None:
+    """The last cycle asked the model about 20 symbols in one call."""
+    ModelCapability.objects.create(model=MODEL, address=ADDRESS, calls_at_once=calls)
+    symbols = [f"S{number}" for number in range(20)]
+    make_model_call(model=MODEL, latency_ms=call_seconds * 1000, symbols=symbols)
     cycle, strategy = make_cycle(), make_strategy()
-    for number in range(20):
-        make_decision(cycle=cycle, strategy=strategy, symbol=f"S{number}", status="held")
+    for symbol in symbols:
+        make_decision(cycle=cycle, strategy=strategy, symbol=symbol, status="held")
     make_decision(cycle=cycle, strategy=strategy, symbol="NONE", status="skipped")
 
 
@@ -38,21 +37,21 @@ def test_the_built_in_analyst_needs_no_time() -> None:
     assert model_speed().status == "off"
 
 
-def test_a_model_that_was_never_slow_is_not_measured(local: None) -> None:
+def test_a_model_that_was_not_asked_has_no_speed(local: None) -> None:
     answer = model_speed()
 
-    assert (answer.status, answer.found) == ("ok", "openai/local: not slow enough yet to be measured")
+    assert (answer.status, answer.found) == ("ok", "openai/local: not asked yet")
 
 
 def test_what_would_fit_is_said_with_the_settings_to_change_in_their_order(local: None) -> None:
-    learnt(2500)
+    asked(50, calls=1)
 
     answer = model_speed()
 
     assert answer.status == "warning"
     assert answer.found == (
-        "openai/local: 24 symbols a minute (2.5 s each, 1 call at once), the longest call of a day 50.0 s;"
-        " 10 of 20 a cycle fit into analysis_timeout (30 s)"
+        "openai/local: 24 symbols a minute, its longest call 50.0 s, calls at once: 1;"
+        " 10 of 20 symbols a cycle fit into analysis_timeout (30 s)"
     )
     assert answer.remedy == (
         "set cycle_interval 72, then analysis_timeout 60; or let a cycle look at 10 symbols at most"
@@ -61,18 +60,18 @@ def test_what_would_fit_is_said_with_the_settings_to_change_in_their_order(local
 
 
 def test_what_the_doctor_suggests_is_taken_and_ends_the_warning(local: None) -> None:
-    learnt(2500)
+    asked(50)
     set_runtime_setting(name="cycle_interval", value="72", actor="test")
     set_runtime_setting(name="analysis_timeout", value="60", actor="test")
 
     answer = model_speed()
 
     assert (answer.status, answer.remedy) == ("ok", "")
-    assert "20 of 20 a cycle fit" in answer.found
+    assert "20 of 20 symbols a cycle fit" in answer.found
 
 
 def test_a_model_too_slow_for_any_time_is_given_fewer_symbols(local: None) -> None:
-    learnt(120_000)
+    asked(2400)
 
     assert model_speed().remedy == (
         "let a cycle look at 1 symbols at most (max_stocks, max_coins, a strategy's own symbols),"
@@ -81,8 +80,20 @@ def test_a_model_too_slow_for_any_time_is_given_fewer_symbols(local: None) -> No
 
 
 def test_a_slow_fallback_needs_no_remedy(local: None, settings: Settings) -> None:
-    learnt(120_000)
+    asked(2400)
     chain = {"AI_MODELS": f"openai/first,{MODEL}", "AI_API_KEY": "none", "AI_API_BASE": ADDRESS}
     settings.ENVIRONMENT = load_environment(chain)
 
     assert model_speed().status == "ok"
+
+
+def test_a_model_that_never_answered_in_time_is_judged_by_that(local: None) -> None:
+    ModelCapability.objects.create(model=MODEL, address=ADDRESS, milliseconds_per_symbol=3000)
+    make_model_call(
+        model=MODEL, latency_ms=30_000, symbols=["S1"], status="timeout", error_type="ModelTimeoutError"
+    )
+
+    answer = model_speed()
+
+    assert answer.status == "warning"
+    assert "openai/local: 20 symbols a minute, its longest call 30.0 s; 8 of " in answer.found
