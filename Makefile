@@ -12,7 +12,7 @@ WITHOUT_REAL_MARKETS := for name in $$(env | sed -n -E 's/^((ALPACA|FINNHUB|COIN
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test check lint chaos bench lock
+.PHONY: help install install-dev demo test check lint chaos bench real-model lock
 
 help:  ## list the commands
 	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -58,6 +58,9 @@ bench: install  ## measure
 	@if [ -f benchmarks/__main__.py ]; then \
 		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m benchmarks $(ARGS); \
 	else echo "There are no benchmarks yet (benchmarks/ is empty)."; fi
+
+real-model: install-dev  ## run the product against a real, very small model (builds llama.cpp in .real-model)
+	@$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m benchmarks.real_model $(ARGS)
 
 lock: install  ## pin requirements/*.in anew (hashed, for all platforms)
 	@$(PYTHON_IN_VENV) -m uv --version >/dev/null 2>&1 || $(PYTHON_IN_VENV) -m pip install -q --disable-pip-version-check uv

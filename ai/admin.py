@@ -118,6 +118,7 @@ class ModelCapabilityAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no t
         "most_symbols",
         "milliseconds_per_symbol",
         "tokens_per_second",
+        "calls_at_once",
         "learnt_at",
     ]
     search_fields = ["model"]

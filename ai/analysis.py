@@ -70,12 +70,18 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """An attempt under way, with what was set aside for it."""
+    """An attempt under way, with what was set aside for it; ``under_way``: calls to its model when it began."""
 
     line: Line
     attempt: Attempt
     estimate: Decimal
     seconds: float
+    under_way: int
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return self.line.model_of(self.attempt)
 
 
 class Analysis:
@@ -108,6 +114,11 @@ class Analysis:
             finally:
                 # Not waited for: every call ends by its own timeout, and its result is not wanted any more.
                 pool.shutdown(wait=False, cancel_futures=True)
+            left = max(self._deadline - time.monotonic(), 0.0)
+            self._learning.end(
+                share_of_time=1 - left / self._settings.deadline_seconds,
+                most_calls=self._settings.concurrency,
+            )
         return [line.ledger.result() for line in self._lines]
 
     def _collect(self, pool: ThreadPoolExecutor) -> None:
@@ -146,6 +157,8 @@ class Analysis:
             late = f"the time was over before {route.model} was asked"
             line.ledger.hold(attempt.symbols, Hold(HoldReason.ANALYSIS_TIMEOUT, late))
             return True
+        if self._learning.is_full(route.model, self._under_way(route.model)):
+            return False
         admission = route.breaker.admit(timezone.now())
         if admission is Admission.WAIT and line.following(attempt) is None and self._calls:
             return False
@@ -197,8 +210,12 @@ class Analysis:
             max_output_tokens=None if route.model == builtin.MODEL else longest,
             skills=self._learning.of(route.model),
         )
-        self._calls[future] = _Call(line, attempt, estimate, seconds)
+        under_way = self._under_way(route.model) + 1
+        self._calls[future] = _Call(line, attempt, estimate, seconds, under_way)
         return True
+
+    def _under_way(self, model: str) -> int:
+        return sum(call.model == model for call in self._calls.values())
 
     def _longest_answer(self, route: Route, attempt: Attempt) -> int:
         wanted = most_answer_tokens(len(attempt.symbols), self._settings.answer_tokens_per_symbol)
@@ -210,8 +227,11 @@ class Analysis:
         starving = sum(
             1 for other in self._lines if other.queue and other is not line and not other.under_way
         )
-        free = self._settings.concurrency - len(self._calls) - 1
-        turns = 1 + ceil(max(starving - free, 0) / self._settings.concurrency)
+        slots, busy = self._settings.concurrency, len(self._calls)
+        own = self._learning.of(line.model_of(attempt)).calls_at_once
+        if own is not None and own < slots:
+            slots, busy = own, self._under_way(line.model_of(attempt))
+        turns = 1 + ceil(max(starving - (slots - busy - 1), 0) / slots)
         return left / (len(line.models) - attempt.model_index) / turns
 
     def _pass_over(self, line: Line, cause: str, hold: Hold) -> None:
@@ -231,7 +251,8 @@ class Analysis:
         line.used_ms += outcome.latency_ms
         self._record(call, outcome)
         self._note_health(outcome)
-        if learnt := self._learning.take(outcome, given_seconds=call.seconds):
+        under_way = max(call.under_way, self._under_way(outcome.model) + 1)
+        if learnt := self._learning.take(outcome, given_seconds=call.seconds, under_way=under_way):
             line.ledger.warn(learnt)
         if outcome.error is None and outcome.parsed is not None:
             line.ledger.take(outcome.model, outcome.parsed)

@@ -118,7 +118,8 @@ class ModelCapability(models.Model):
 
     ``answer_form`` is the strictest form that was not refused. ``most_symbols`` is how many symbols fit into one
     question, null where no limit was met, 0 where not even one fits. ``milliseconds_per_symbol`` is what its answers
-    took, calls beside them included; null where none came yet.
+    took, calls beside them included; null where none came yet. ``calls_at_once`` is how many calls may be under way to
+    it, null where the setting alone says so.
     """
 
     model = models.CharField(max_length=LONGEST_MODEL_NAME)
@@ -130,6 +131,7 @@ class ModelCapability(models.Model):
     most_symbols = models.PositiveIntegerField(null=True, blank=True)
     milliseconds_per_symbol = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_second = models.PositiveIntegerField(null=True, blank=True)
+    calls_at_once = models.PositiveIntegerField(null=True, blank=True)
     learnt_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

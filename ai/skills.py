@@ -25,6 +25,7 @@ class Skills:
     most_symbols: int | None = None
     seconds_per_symbol: float | None = None
     tokens_per_second: float | None = None
+    calls_at_once: int | None = None
 
     def simpler_than_refused(self, error: ModelError) -> "Skills | None":
         """Return how to ask instead, None where the refusal is about nothing that could be left out."""
@@ -49,6 +50,15 @@ class Skills:
         least = 2 * seconds / max(symbols, 1)
         return replace(self, seconds_per_symbol=max(self.seconds_per_symbol or 0.0, least))
 
+    def with_fewer_calls(self, under_way: int) -> "Skills":
+        """Return the skills after so many calls at once were too many: half of them."""
+        return replace(self, calls_at_once=max(1, min(under_way, self.calls_at_once or under_way) // 2))
+
+    def with_one_more_call(self, most: int) -> "Skills":
+        """Return the skills after there was time to spare: one call more, and no limit of its own from ``most`` on."""
+        more = (self.calls_at_once or most) + 1
+        return replace(self, calls_at_once=more if more < most else None)
+
 
 def skills_of(models: Iterable[str], *, api_base: str | None) -> dict[str, Skills]:
     """Read what is remembered of the models at an address; nothing of what is older than ``REMEMBERED``."""
@@ -62,6 +72,7 @@ def skills_of(models: Iterable[str], *, api_base: str | None) -> dict[str, Skill
             row.most_symbols,
             None if row.milliseconds_per_symbol is None else row.milliseconds_per_symbol / 1000,
             row.tokens_per_second,
+            row.calls_at_once,
         )
         for row in young
     }
@@ -76,6 +87,7 @@ def remember(model: str, skills: Skills, *, api_base: str | None) -> None:
         "most_symbols": skills.most_symbols,
         "milliseconds_per_symbol": _whole(skills.seconds_per_symbol, 1000),
         "tokens_per_second": _whole(skills.tokens_per_second, 1),
+        "calls_at_once": skills.calls_at_once,
     }
     ModelCapability.objects.filter(
         model=model, address=address, learnt_at__lte=timezone.now() - REMEMBERED

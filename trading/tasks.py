@@ -8,21 +8,22 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
-from celery import Signature, Task, chord, shared_task
+from celery import Signature, Task, chord, current_task, shared_task
 from django.db import InterfaceError, OperationalError, transaction
 from kombu.exceptions import OperationalError as QueueError
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
+from trading.analysis.analysis_time import time_limits
 from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core import cycle_log
 from trading.core.correlation import correlation_ids
 from trading.core.providers import current_providers
 from trading.core.trace_spans import context_of_cycle, note_cycle, span
 from trading.core.work import Work, WorkKind
-from trading.cycle import cycles, fetching, finishing, pausing
+from trading.cycle import cycles, fetch_parts, fetching, finishing, pausing
+from trading.cycle.fetch_parts import Part
 from trading.domain.statuses import CycleStage
-from trading.domain.symbols import is_coin
 from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError
 from trading.market import headlines
 from trading.models import Cycle
@@ -46,23 +47,35 @@ def launch(cycle: Cycle) -> None:
 @shared_task(name="trading.fan_out", soft_time_limit=20, time_limit=30)
 @resilient("fan_out")
 def fan_out(cycle_id: str) -> None:
-    """Publish the cycle's fetches, with the analysis behind them."""
+    """Publish the cycle's fetches, those that have not ended yet, with the analysis behind them."""
     cycle = Cycle.objects.get(pk=cycle_id)
-    _publish(lambda: chord(fetches_of(cycle))(analyse.si(str(cycle.pk))))
+    fetch_parts.note_wait(cycle)
+    fetches, analysis = fetches_of(cycle), analysis_of(str(cycle.pk))
+    _publish(lambda: chord(fetches)(analysis) if fetches else analysis.delay())
 
 
 def fetches_of(cycle: Cycle) -> list[Signature[None]]:
-    """Return the header of the cycle's chord, in the order in which it is published.
+    """Return the header of the cycle's chord, in the order in which it is published."""
+    parts = fetch_parts.parts_of(cycle)
+    batch_count = sum(part.kind == "stocks" for part in parts)
+    return [_fetch_of(cycle, part, batch_count) for part in fetch_parts.unfinished(cycle)]
 
-    News first: it takes the longest, and mostly waits. Whoever is free next fetches prices beside it.
-    """
-    pk = str(cycle.pk)
-    batches = list(fetching.stock_batches(cycle.symbols))
-    coins = [s for s in cycle.symbols if is_coin(s)]
-    header = [fetch_news.si(pk, list(cycle.symbols))] if cycle.symbols else []
-    header += [fetch_stocks.si(pk, list(batch), len(batches)) for batch in batches]
-    header += [fetch_coins.si(pk, coins)] if coins else []
-    return [*header, sync_account.si(pk)]
+
+def _fetch_of(cycle: Cycle, part: Part, batch_count: int) -> Signature[None]:
+    pk, symbols = str(cycle.pk), list(part.symbols)
+    if part.kind == "news":
+        return fetch_news.si(pk, symbols)
+    if part.kind == "stocks":
+        return fetch_stocks.si(pk, symbols, batch_count)
+    return fetch_coins.si(pk, symbols) if part.kind == "coins" else sync_account.si(pk)
+
+
+def analysis_of(cycle_id: str) -> Signature[None]:
+    """Return the message for an analysis, with limits for as long as it may take by now."""
+    limits = time_limits()
+    asked: Signature[None] = analyse.si(cycle_id)
+    asked.options.update(soft_time_limit=limits.soft, time_limit=limits.hard)
+    return asked
 
 
 @shared_task(name="trading.start_cycle", soft_time_limit=20, time_limit=30)
@@ -81,8 +94,12 @@ def start_cycle(cycle_type: str = Cycle.Type.ANALYSIS) -> None:
         launch(cycle)
 
 
-def _guarded(cycle_id: str, operation: str, work: Callable[[], object]) -> None:
-    """Run a header task's work; whatever it raises goes to the cycle's errors."""
+def _guarded(cycle_id: str, part: Part, work: Callable[[], object]) -> None:
+    """Run a header task's work, unless nobody wants it any more; whatever it raises goes to the cycle's errors."""
+    operation = fetch_parts.FAILED_AS[part.kind]
+    if not fetch_parts.is_wanted(UUID(cycle_id), part):
+        log.info("fetch_not_wanted", cycle_id=cycle_id, operation=operation)
+        return
     try:
         work()
     except (OperationalError, InterfaceError):
@@ -98,7 +115,7 @@ def fetch_stocks(cycle_id: str, symbols: list[str], batch_count: int) -> None:
     """Fetch one batch of stocks."""
     _guarded(
         cycle_id,
-        "fetch_stocks",
+        Part("stocks", tuple(symbols)),
         lambda: fetching.fetch_stocks(UUID(cycle_id), symbols, batch_count=batch_count),
     )
 
@@ -107,28 +124,36 @@ def fetch_stocks(cycle_id: str, symbols: list[str], batch_count: int) -> None:
 @resilient("fetch_coins")
 def fetch_coins(cycle_id: str, symbols: list[str]) -> None:
     """Fetch the coins."""
-    _guarded(cycle_id, "fetch_coins", lambda: fetching.fetch_coins(UUID(cycle_id), symbols))
+    _guarded(cycle_id, Part("coins", tuple(symbols)), lambda: fetching.fetch_coins(UUID(cycle_id), symbols))
 
 
 @shared_task(name="trading.fetch_news", soft_time_limit=20, time_limit=30)
 @resilient("fetch_news")
 def fetch_news(cycle_id: str, symbols: list[str]) -> None:
     """Fetch the headlines."""
-    _guarded(cycle_id, "fetch_news", lambda: headlines.fetch_headlines(UUID(cycle_id), symbols))
+    _guarded(
+        cycle_id, Part("news", tuple(symbols)), lambda: headlines.fetch_headlines(UUID(cycle_id), symbols)
+    )
 
 
 @shared_task(name="trading.sync_account", soft_time_limit=20, time_limit=30)
 @resilient("sync_account")
 def sync_account(cycle_id: str) -> None:
     """Sync clock, account and positions."""
-    _guarded(cycle_id, "sync_account", lambda: fetching.fetch_account(UUID(cycle_id)))
+    _guarded(cycle_id, Part("account"), lambda: fetching.fetch_account(UUID(cycle_id)))
 
 
 @shared_task(name="trading.analyse", soft_time_limit=35, time_limit=45)
 @resilient("analyse")
 def analyse(cycle_id: str) -> None:
-    """Turn what was fetched into decisions and fan out those that want to trade."""
-    pending = analyse_cycle(UUID(cycle_id))
+    """Turn what was fetched into decisions and fan out those that want to trade.
+
+    The limits are the default's; a message brings its own (``analysis_of``). One that comes before the fetches have
+    ended is not followed: the sweeper has an eye on them.
+    """
+    if not fetch_parts.may_analyse(UUID(cycle_id)):
+        return
+    pending = analyse_cycle(UUID(cycle_id), soft_limit=_soft_limit())
     if pending is None:
         return
     finish = finish_cycle.si(cycle_id)
@@ -136,6 +161,15 @@ def analyse(cycle_id: str) -> None:
         _publish(lambda: chord([risk_and_execute.si(str(pk)) for pk in pending])(finish))
     else:
         _publish(finish.delay)
+
+
+def _soft_limit() -> float | None:
+    """Return the soft limit of the task that runs here, in seconds; None where it is called without a worker."""
+    if not current_task or current_task.request.called_directly:
+        return None
+    _, soft = current_task.request.timelimit or (None, None)
+    limit: float | None = soft or current_task.soft_time_limit
+    return limit
 
 
 @shared_task(name="trading.risk_and_execute", soft_time_limit=50, time_limit=55)
@@ -209,6 +243,7 @@ def _publish(enqueue: Callable[[], object]) -> None:
 
 
 TASK_OF: dict[WorkKind, Task[[str], None]] = {
+    WorkKind.FETCH: fan_out,
     WorkKind.ANALYSE: analyse,
     WorkKind.MAINTAIN: maintain,
     WorkKind.EXECUTE: risk_and_execute,
@@ -220,6 +255,7 @@ TASK_OF: dict[WorkKind, Task[[str], None]] = {
 }
 # The same without enqueuing anything: what follows is found by the sweeper.
 HERE: dict[WorkKind, Callable[[str], object]] = {
+    WorkKind.FETCH: steps.fetch,
     WorkKind.ANALYSE: lambda pk: analyse_cycle(UUID(pk)),
     WorkKind.MAINTAIN: lambda pk: maintenance.maintain(UUID(pk)),
     WorkKind.EXECUTE: steps.execute,
@@ -256,7 +292,10 @@ def revive(work: Work) -> None:
 
 def _revive(work: Work) -> None:
     try:
-        TASK_OF[work.kind].delay(str(work.id))
+        if work.kind is WorkKind.ANALYSE:
+            analysis_of(str(work.id)).delay()
+        else:
+            TASK_OF[work.kind].delay(str(work.id))
     except (QueueError, RedisError) as error:
         log.warning("queue_unreachable", kind=work.kind, id=str(work.id), error=str(error))
         HERE[work.kind](str(work.id))

@@ -51,6 +51,10 @@ def response_format() -> dict[str, Any]:
     Written by hand, not derived from ``Decision``: strict mode refuses schemas with bounds
     (https://platform.openai.com/docs/guides/structured-outputs), and the bounds are judged here anyway.
     """
+    return {"type": "json_schema", "json_schema": {"name": "decisions", "strict": True, "schema": _schema()}}
+
+
+def _schema() -> dict[str, Any]:
     properties = {
         "symbol": {"type": "string"},
         "action": {"type": "string", "enum": [action.value for action in Action]},
@@ -58,14 +62,15 @@ def response_format() -> dict[str, Any]:
         "reasoning": {"type": "string"},
     }
     decision = _closed_object(properties)
-    schema = _closed_object({"decisions": {"type": "array", "items": decision}})
-    return {"type": "json_schema", "json_schema": {"name": "decisions", "strict": True, "schema": schema}}
+    return _closed_object({"decisions": {"type": "array", "items": decision}})
 
 
 def form_of(form: AnswerForm) -> dict[str, Any] | None:
     """Return the ``response_format`` for a form, None where none is sent."""
     if form is AnswerForm.SCHEMA:
         return response_format()
+    if form is AnswerForm.GUIDED:
+        return {"type": "json_object", "schema": _schema()}
     return {"type": "json_object"} if form is AnswerForm.OBJECT else None
 
 

@@ -14,9 +14,13 @@ class Cause(enum.StrEnum):
 
 
 class AnswerForm(enum.StrEnum):
-    """How the shape of the answer is asked for, the strictest first."""
+    """How the shape of the answer is asked for, the strictest first; stored with what was learnt, so the words stay.
+
+    ``GUIDED`` is JSON mode with the schema beside it, which llama.cpp's servers follow.
+    """
 
     SCHEMA = "json_schema"
+    GUIDED = "json_object_schema"
     OBJECT = "json_object"
     NONE = "none"
 

@@ -1,5 +1,6 @@
 """What models cannot do is learnt from their refusals, and remembered."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +34,8 @@ def run(server: ChatServer, *models: str, symbols: tuple[str, ...] = SYMBOLS) ->
 
 
 def form(body: dict[str, Any]) -> str:
-    return str((body.get("response_format") or {"type": "none"})["type"])
+    asked = body.get("response_format") or {"type": "none"}
+    return f"{asked['type']}_schema" if "schema" in asked else str(asked["type"])
 
 
 def refusing(*forms: str, status: int = 400, words: str) -> Handler:
@@ -55,12 +57,13 @@ def refusing(*forms: str, status: int = 400, words: str) -> Handler:
         (400, "failed to parse grammar"),
     ],
 )
-@pytest.mark.parametrize("forms", [["json_schema"], ["json_schema", "json_object"]])
+@pytest.mark.parametrize("refused", [1, 2, 3])
 def test_a_refused_form_is_asked_in_a_simpler_one_and_remembered(
-    chat_server: ChatServer, forms: list[str], status: int, words: str
+    chat_server: ChatServer, refused: int, status: int, words: str
 ) -> None:
-    chat_server.handlers["plain"] = refusing(*forms, status=status, words=words)
-    simplest = ["json_schema", "json_object", "none"][: len(forms) + 1]
+    forms = ["json_schema", "json_object_schema", "json_object", "none"]
+    chat_server.handlers["plain"] = refusing(*forms[:refused], status=status, words=words)
+    simplest = forms[: refused + 1]
 
     first = run(chat_server, "plain")
     second = run(chat_server, "plain")
@@ -78,7 +81,18 @@ def test_what_was_learnt_is_forgotten_after_a_week(chat_server: ChatServer) -> N
 
     run(chat_server, "plain")
 
-    assert [form(body) for body in chat_server.requests] == ["json_schema", "json_object"] * 2
+    assert [form(body) for body in chat_server.requests] == ["json_schema", "json_object_schema"] * 2
+
+
+def test_the_schema_beside_json_mode_is_the_same_schema(chat_server: ChatServer) -> None:
+    """llama.cpp's servers read it there, and answer in its shape."""
+    chat_server.handlers["plain"] = refusing("json_schema", status=500, words=PYTHON_SERVER)
+
+    run(chat_server, "plain")
+
+    strict, guided = (body["response_format"] for body in chat_server.requests)
+    assert guided == {"type": "json_object", "schema": strict["json_schema"]["schema"]}
+    assert ModelCapability.objects.get().answer_form == "json_object_schema"
 
 
 def test_a_refused_temperature_is_left_out(chat_server: ChatServer) -> None:
@@ -188,3 +202,62 @@ def test_a_call_asks_for_what_the_measured_speed_allows_and_always_for_one(chat_
 
     assert set(result.proposals) == set(SYMBOLS)
     assert max(len(call.symbols) for call in ModelCall.objects.all()) <= 2
+
+
+def test_calls_at_once_are_halved_once_an_analysis_where_they_come_too_late(chat_server: ChatServer) -> None:
+    impatient = AnalysisSettings(
+        batch_size=2, deadline_seconds=2.5, api_base=chat_server.api_base, api_key=API_KEY
+    )
+
+    def at_once() -> int | None:
+        """Ask four batches; return what was learnt."""
+        ModelCall.objects.all().delete()  # else the breaker would pass the model over
+        ModelCapability.objects.update(milliseconds_per_symbol=None)
+        chat_server.requests.clear()
+        analyse(question=make_question(*SYMBOLS), models=["openai/hang"], settings=impatient, cycle_id=None)
+        return ModelCapability.objects.get().calls_at_once
+
+    assert (at_once(), len(chat_server.requests)) == (2, 4)
+    assert (at_once(), len(chat_server.requests)) == (1, 2)
+    assert (at_once(), len(chat_server.requests)) == (1, 1)
+
+
+def test_what_waits_for_its_turn_is_held_with_the_reason_and_what_came_in_time_counts(
+    chat_server: ChatServer,
+) -> None:
+    async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if len(chat_server.requests) > 1:
+            await asyncio.sleep(60)
+        return web.json_response(envelope(decide_all(body)))
+
+    chat_server.handlers["slow"] = slow
+    ModelCapability.objects.create(model="openai/slow", address=chat_server.api_base, calls_at_once=1)
+
+    result = analyse(
+        question=make_question(*SYMBOLS),
+        models=["openai/slow"],
+        settings=AnalysisSettings(
+            batch_size=2, deadline_seconds=3, api_base=chat_server.api_base, api_key=API_KEY
+        ),
+        cycle_id=None,
+    )
+
+    assert set(result.proposals) == set(SYMBOLS[:2])
+    assert {hold.reason for hold in result.holds.values()} == {"analysis_timeout"}
+    assert "no complete answer within" in result.holds[SYMBOLS[2]].detail
+    assert result.holds[SYMBOLS[7]].detail == "the time was over before openai/slow was asked"
+
+
+def test_a_model_with_time_to_spare_gets_one_call_more_each_analysis(chat_server: ChatServer) -> None:
+    ModelCapability.objects.create(model="openai/quick", address=chat_server.api_base, calls_at_once=2)
+    learnt = []
+    for _ in range(3):
+        analyse(
+            question=make_question(*SYMBOLS),
+            models=["openai/quick"],
+            settings=AnalysisSettings(batch_size=1, api_base=chat_server.api_base, api_key=API_KEY),
+            cycle_id=None,
+        )
+        learnt.append(ModelCapability.objects.get().calls_at_once)
+
+    assert learnt == [3, None, None]

@@ -48,7 +48,7 @@ def program(path: Path, text: str) -> Path:
 def test_make_alone_lists_the_commands(project: Path) -> None:
     done = make(project)
 
-    for command in ("install", "demo", "test", "check", "chaos", "bench", "lock"):
+    for command in ("install", "demo", "test", "check", "chaos", "bench", "real-model", "lock"):
         assert f"make {command} " in done.stdout
 
 

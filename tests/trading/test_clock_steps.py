@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.models import F, Q
 
@@ -44,7 +45,7 @@ from tests.trading.scenes import (
 )
 from trading.access import idempotency_keys
 from trading.access.idempotency_keys import Claim
-from trading.analysis import cycle_analysis
+from trading.analysis import analysis_time
 from trading.core.settings import set_runtime_setting
 from trading.core.waits import is_past
 from trading.core.work import Work, WorkKind
@@ -75,6 +76,7 @@ from trading.models import (
     NoticeTopic,
     Order,
     Position,
+    RuntimeSetting,
     Saga,
     Trade,
 )
@@ -431,10 +433,16 @@ def test_breaker_of_before_a_step_back_lets_one_call_try() -> None:
     assert Breaker(failures=3, open_until=now + COOL_DOWN).admit(now) is Admission.REFUSED
 
 
-def test_the_longest_waits_are_known() -> None:
+@pytest.mark.django_db
+@pytest.mark.parametrize("seconds", ["30", "75", "840"])
+def test_the_longest_waits_are_known(seconds: str) -> None:
     """A lease longer than what the sweeper reckons with would be taken over while it is in force."""
-    leases = (cycles.FINISH_LEASE, cycle_analysis.ANALYSIS_LEASE, maintenance.LEASE)
-    assert max(leases) == cycles.LONGEST_LEASE
+    RuntimeSetting.objects.create(name="analysis_timeout", value=seconds, unit="seconds", description="")
+    leases = (cycles.FINISH_LEASE, cycles.analysis_lease(), maintenance.LEASE)
+    assert max(leases) == cycles.longest_lease()
+    limits = analysis_time.time_limits()
+    assert float(seconds) < limits.soft < limits.hard < cycles.analysis_lease().total_seconds()
+    assert limits.hard < settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     assert sagas.POLL_INTERVAL < decision_execution.CLAIM_LEASE
 
 

@@ -1,7 +1,9 @@
 """Tasks take ids, call one service and enqueue what follows; here on a real queue with a real worker."""
 
 import gc
+import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from django.db import connection
 from orchestrator_project.celery import app
 from tests.factories import make_agent, make_asset, make_cycle, make_engagement, make_strategy
 from tests.trading.outside import COIN, STOCK, Outside
-from tests.trading.scenes import passed, wish
+from tests.trading.scenes import ago, passed, wish
 from tests.waiting import wait_until
 from trading import tasks
 from trading.core.settings import set_runtime_setting
@@ -24,7 +26,7 @@ from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStatus
 from trading.market import headlines
-from trading.models import AIDecision, Cycle, MarketSnapshot, Order
+from trading.models import AIDecision, Cycle, Event, MarketSnapshot, Order
 from trading.work.sweeping import find_work
 
 
@@ -51,11 +53,18 @@ def _forget_results() -> None:
 @pytest.fixture
 def worker(queue: object, threaded_account: Outside) -> Iterator[Outside]:
     """A worker in a thread, on both queues."""
+    with running_worker():
+        yield threaded_account
+
+
+@contextmanager
+def running_worker() -> Iterator[None]:
+    """Run a worker in a thread, on both queues, while the block runs."""
     task_postrun.connect(_close_connection)
     options: dict[str, Any] = {"queues": ["default", "analysis"], "pool": "solo", "perform_ping_check": False}
     try:
         with start_worker(app, shutdown_timeout=30, **options):
-            yield threaded_account
+            yield
     finally:
         task_postrun.disconnect(_close_connection)
         _forget_results()
@@ -229,3 +238,82 @@ def test_approved_decisions_are_executed_by_an_execution_cycle(worker: Outside) 
     assert AIDecision.objects.get().status in ("claimed", "executing", "executed")
     newest = Cycle.objects.get(cycle_type="execution")
     assert ended(newest).status == "completed"
+
+
+def test_an_analysis_that_comes_too_early_waits_for_what_is_still_being_fetched(
+    threaded_account: Outside, queue: redis.Redis
+) -> None:
+    """Two workers that are busy elsewhere: the fetches wait in the queue for longer than they may take."""
+    make_strategy()
+    cycle = make_cycle(
+        status="running", symbols=[STOCK, COIN], stage_at=ago(seconds=20), started_at=ago(seconds=20)
+    )
+    tasks.fan_out(str(cycle.pk))
+    queued = queue.llen("default")
+
+    revived = find_work()
+    tasks.revive(revived[0])
+    tasks.analyse(str(cycle.pk))
+
+    assert [work.kind for work in revived] == [WorkKind.FETCH]
+    cycle.refresh_from_db()
+    assert cycle.stage == "fetching"
+    assert queue.llen("default") == queued + 1
+    warnings = Event.objects.filter(aggregate_id=str(cycle.pk), type="cycle.warning")
+    assert [row.payload["message"].partition(": ")[2] for row in warnings] == [
+        "the headlines, the prices of 1 stocks, the prices of 1 coins, the account; asked for again,"
+        " the analysis waits"
+    ]
+    with running_worker():
+        wait_until(lambda: AIDecision.objects.filter(cycle=cycle).count() == 2, what="the decisions")
+    assert set(AIDecision.objects.values_list("reason", flat=True)).isdisjoint({"no_price"})
+    steps = Event.objects.filter(aggregate_id=str(cycle.pk), type__startswith="cycle.step.")
+    fetched = [kind for kind in steps.values_list("type", flat=True) if kind != "cycle.step.analysis"]
+    assert sorted(fetched) == [f"cycle.step.{name}" for name in ("account", "coins", "news", "stocks")]
+
+
+def test_a_fetch_that_was_lost_is_done_on_the_spot_where_there_is_no_queue(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_strategy()
+    cycle = make_cycle(status="running", symbols=[STOCK, COIN], stage_at=ago(seconds=20))
+
+    def unreachable(*_: object) -> None:
+        raise redis.ConnectionError("refused")
+
+    monkeypatch.setattr(tasks.fan_out, "delay", unreachable)
+
+    tasks.revive(find_work()[0])
+
+    assert MarketSnapshot.objects.filter(cycle=cycle).count() == 2
+    assert find_work() == [Work(WorkKind.ANALYSE, cycle.pk)]
+
+
+def test_an_analysis_says_what_it_was_begun_without(account: Outside, queue: redis.Redis) -> None:
+    make_strategy()
+    cycle = make_cycle(
+        status="running", symbols=[STOCK, COIN], stage_at=ago(seconds=170), deadline_at=ago(seconds=-50)
+    )
+    fetching.fetch_account(cycle.pk)
+    fetching.fetch_coins(cycle.pk, [COIN])
+
+    tasks.analyse(str(cycle.pk))
+
+    assert AIDecision.objects.get(symbol=STOCK).reason_detail == (
+        "the fetch of its price had not ended when the analysis began"
+    )
+    warning = Event.objects.get(aggregate_id=str(cycle.pk), type="cycle.warning").payload["message"]
+    assert warning == "begun without the headlines, the prices of 1 stocks: not ended after 170 s"
+
+
+def test_the_message_for_an_analysis_has_limits_as_long_as_it_may_take(
+    account: Outside, queue: redis.Redis
+) -> None:
+    cycle = make_cycle(status="running", stage="analysing", lease_until=ago(seconds=1))
+    set_runtime_setting(name="cycle_interval", value="120", actor="test")
+    set_runtime_setting(name="analysis_timeout", value="75", actor="test")
+
+    tasks.revive(Work(WorkKind.ANALYSE, cycle.pk))
+
+    message = json.loads(queue.lrange("analysis", 0, -1)[0])
+    assert message["headers"]["timelimit"] == [90.0, 80.0]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -15,16 +15,15 @@ from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 from risk.domain.numbers import ZERO
 from trading.analysis import decision_records, proposals, safe_mode, strategies
+from trading.analysis.analysis_time import LEAST_SECONDS, seconds_for
 from trading.analysis.decision_outcomes import apply_proposal, created_event, not_traded
 from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
 from trading.core import cycle_log, settings
 from trading.core.causation import caused_by
-from trading.cycle import cycles
+from trading.cycle import cycles, fetch_parts
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
 
-ANALYSIS_LEASE = timedelta(seconds=50)  # longer than the task's hard limit of 45 s
-LEAST_SECONDS = 0.5
 NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
 NONSENSE_SHOWN = 10
 
@@ -48,22 +47,28 @@ class Answers:
     calls: Mapping[UUID, ModelCall]
 
 
-def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
+def analyse_cycle(cycle_id: UUID, *, soft_limit: float | None = None) -> list[UUID] | None:
     """Ask the models about what was fetched and store one decision per symbol and strategy.
+
+    Args:
+        soft_limit: of the task that does it, in seconds; None: there is none.
 
     Returns:
         The decisions that want to trade; None when another process has the analysis or the cycle is over.
     """
+    cycle = Cycle.objects.get(pk=cycle_id)
+    late = _unfinished_fetches(cycle)
     token = cycles.move_stage(
-        cycle_id, to=CycleStage.ANALYSING, frm=[CycleStage.FETCHING], lease=ANALYSIS_LEASE
+        cycle_id, to=CycleStage.ANALYSING, frm=[CycleStage.FETCHING], lease=cycles.analysis_lease()
     )
     if token is None:
         return None
-    cycle = Cycle.objects.get(pk=cycle_id)
+    fetch_parts.note_missing(cycle, late)
+    cycle.refresh_from_db()
     began = timezone.now()
     if cycle.cycle_type != Cycle.Type.ANALYSIS:
         return _store_proposed(cycle, token)
-    give_up_at = time.monotonic() + settings.seconds("analysis_timeout")
+    give_up_at = time.monotonic() + seconds_for(cycle, began, soft_limit)
     scene = read_scene(cycle)
     for symbol, change in scene.changes.items():
         if change.warning:
@@ -75,6 +80,12 @@ def analyse_cycle(cycle_id: UUID) -> list[UUID] | None:
     records = [inquiry.record for inquiry in inquiries if inquiry.record is not None]
     records += scene.bars.values() if records else ()
     return _store(cycle, token, rows, records, began)
+
+
+def _unfinished_fetches(cycle: Cycle) -> list[fetch_parts.Part]:
+    """Return what the analysis is begun without because it has been waited for long enough."""
+    waits = cycle.stage == CycleStage.FETCHING and fetch_parts.is_overdue(cycle, timezone.now())
+    return fetch_parts.unfinished(cycle) if waits else []
 
 
 def _inquiries(scene: Scene) -> list[Inquiry]:

@@ -127,7 +127,7 @@ def _skip(
         return (
             Skip(gap.reason, gap.detail)
             if gap
-            else Skip(NoPrice.NO_PRICE, "no provider had a positive price")
+            else Skip(NoPrice.NO_PRICE, "the fetch of its price had not ended when the analysis began")
         )
     problem = age_problem(snapshot.quoted_at, now, max_age)
     return Skip(NoPrice.STALE, f"the price of {snapshot.source} is {problem}") if problem else None

@@ -6,6 +6,7 @@ from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from trading.domain.runtime_settings import NUMBERS, SETTINGS, WORDS
+from trading.domain.setting_combinations import TOGETHER, check_together
 from trading.errors import SettingError
 from trading.models import RuntimeSetting
 
@@ -44,6 +45,34 @@ def check(name: str) -> None:
         runtime_value(name)
 
 
+def check_combination() -> None:
+    """Check the settings that bound each other, as they are stored.
+
+    Raises:
+        SettingError: they do not go together, or one is none of its values.
+    """
+    check_together(several(*TOGETHER), changed=TOGETHER[0])
+
+
+def parsed_change(name: str, value: str) -> Decimal | str:
+    """Return what a setting would be changed to.
+
+    Raises:
+        SettingError: no such setting, a value it cannot take, or one that does not go with another setting.
+    """
+    spec = SETTINGS.get(name)
+    if spec is None:
+        raise SettingError(f"{name}: no such setting, expected one of {', '.join(SETTINGS)}")
+    parsed = spec.parse(value)
+    if name in TOGETHER and isinstance(parsed, Decimal):
+        try:
+            others = several(*(other for other in TOGETHER if other != name))
+        except SettingError:  # what is stored there cannot be read, and says so itself: put right one by one
+            return parsed
+        check_together({**others, name: parsed}, changed=name)
+    return parsed
+
+
 def several(*names: str) -> dict[str, Decimal]:
     """Return settings by name, in one query.
 
@@ -70,13 +99,13 @@ def set_runtime_setting(*, name: str, value: str, actor: str) -> RuntimeSetting:
     """Store a value; the beat schedule follows the cycle interval.
 
     Raises:
-        SettingError: no such setting, or a value it cannot take.
+        SettingError: no such setting, a value it cannot take, or one that does not go with another setting.
     """
-    spec = SETTINGS.get(name)
-    if spec is None:
-        raise SettingError(f"{name}: no such setting, expected one of {', '.join(SETTINGS)}")
-    parsed = spec.parse(value)
     with transaction.atomic():
+        if name in TOGETHER:  # of two who change two of them at once the second sees what the first has set
+            list(RuntimeSetting.objects.select_for_update().filter(pk__in=TOGETHER).order_by("pk"))
+        parsed = parsed_change(name, value)
+        spec = SETTINGS[name]
         row, _ = RuntimeSetting.objects.update_or_create(
             name=name,
             defaults={

@@ -8,6 +8,7 @@ from uuid import UUID
 class WorkKind(enum.StrEnum):
     """Which task takes a piece of work up again."""
 
+    FETCH = "fan_out"
     ANALYSE = "analyse"
     MAINTAIN = "maintain"
     EXECUTE = "risk_and_execute"

@@ -25,7 +25,9 @@ from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
 
 log = structlog.get_logger(__name__)
 FINISH_LEASE = timedelta(seconds=30)
-LONGEST_LEASE = timedelta(minutes=2)  # maintenance
+MAINTENANCE_LEASE = timedelta(minutes=2)
+# Longer than the analysis's task may live, which ends its work 5 s after the analysis's time, and is ended 10 s later.
+LEASE_BEYOND_ANALYSIS = timedelta(seconds=20)
 SETTLE_WAIT = timedelta(seconds=5)
 
 
@@ -138,6 +140,16 @@ def _default_universe(cycle_type: str) -> Universe:
     return choose_universe() if cycle_type == Cycle.Type.ANALYSIS else Universe([], {})
 
 
+def analysis_lease() -> timedelta:
+    """Return for how long an analysis that begins now holds its cycle."""
+    return timedelta(seconds=settings.seconds("analysis_timeout")) + LEASE_BEYOND_ANALYSIS
+
+
+def longest_lease() -> timedelta:
+    """Return the longest lease of a stage that is given now."""
+    return max(MAINTENANCE_LEASE, analysis_lease())
+
+
 def move_stage(
     cycle_id: UUID, *, to: CycleStage, frm: Sequence[CycleStage], lease: timedelta | None = None
 ) -> datetime | None:
@@ -148,7 +160,7 @@ def move_stage(
     """
     now = timezone.now()
     token = now + lease if lease else None
-    free = Q(stage__in=frm) | Q(is_over("lease_until", now, lease or LONGEST_LEASE), stage=to)
+    free = Q(stage__in=frm) | Q(is_over("lease_until", now, lease or longest_lease()), stage=to)
     updated = Cycle.objects.filter(free, pk=cycle_id, status="running", deadline_at__gt=now).update(
         stage=to, stage_at=now, lease_until=token
     )

@@ -73,7 +73,14 @@ def fetch_stocks(cycle_id: UUID, symbols: Sequence[str], *, batch_count: int) ->
     clock = MarketClockReader(providers.broker)
     if clock.stocks_closed():
         cycle_log.record_step(
-            cycle_id, "stocks", count=0, missing=[], sources=[], seconds=0.0, skipped="market_closed"
+            cycle_id,
+            "stocks",
+            count=0,
+            missing=[],
+            sources=[],
+            seconds=0.0,
+            skipped="market_closed",
+            first_symbol=symbols[0],
         )
         return 0
     share = FALLBACK_QUOTES_PER_CYCLE // max(1, batch_count)
@@ -144,6 +151,7 @@ def _fetch(
         reasons={s: [gap.reason, gap.detail] for s, gap in missing.items()},
         sources=sorted({q.source for q in prices.usable.values()} | {row.source for row in cached}),
         seconds=cycle_log.seconds_since(began),
+        first_symbol=symbols[0],  # says which batch has ended
     )
     return len(found)
 

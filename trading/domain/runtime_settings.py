@@ -105,7 +105,13 @@ NUMBERS = MappingProxyType(
             _spec(
                 "cycle_deadline", "180", ("30", "900"), _S, "A cycle past it is aborted, never traded late."
             ),
-            _spec("analysis_timeout", "30", ("1", "30"), _S, "What has not been answered by then is a hold."),
+            _spec(
+                "analysis_timeout",
+                "30",
+                ("1", "840"),
+                _S,
+                "What has not been answered by then is a hold. Over 30 s: within interval, deadline, price_max_age.",
+            ),
             _spec("fetch_timeout", "12", ("2", "12"), _S, "A fetch with all its retries."),
             _spec("price_max_age", "90", ("5", "3600"), _S, "Older prices are not traded on (market time)."),
             _spec("confidence_threshold", "0.7", ("0", "1"), Unit.RATIO, "Entries below it do not trade."),

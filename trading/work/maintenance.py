@@ -22,7 +22,7 @@ from trading.work.ended_sessions import forget_old_sessions
 from trading.work.retention import forget_idle_cycles
 
 SNAPSHOTS_KEPT = timedelta(days=7)
-LEASE = timedelta(minutes=2)
+LEASE = cycles.MAINTENANCE_LEASE
 
 
 def maintain(cycle_id: UUID) -> bool:

@@ -4,20 +4,54 @@ Nothing is enqueued: what follows a step is the caller's to publish, or the swee
 away passes through: a task then has its message delivered again, and the sweeper waits.
 """
 
+import time
 from uuid import UUID
 
 import structlog
 from django.db import InterfaceError, OperationalError
 
 from connectors.errors import ConnectorError, UnavailableError
+from trading.core import cycle_log
 from trading.core.failures import log_failure
-from trading.cycle import pausing
+from trading.cycle import fetch_parts, fetching, pausing
 from trading.errors import TradingError
 from trading.execution import decision_execution, sagas, unattended_orders
-from trading.models import Saga
+from trading.market import headlines
+from trading.models import Cycle, Saga
 from trading.orders.submission import UNSENT
 
 log = structlog.get_logger(__name__)
+FETCH_SECONDS = 15.0
+
+
+def fetch(cycle_id: str) -> None:
+    """Do what a cycle's fetch has not done yet, part by part; what is left after 15 s waits for the next call."""
+    cycle = Cycle.objects.get(pk=cycle_id)
+    give_up_at = time.monotonic() + FETCH_SECONDS
+    fetch_parts.note_wait(cycle)
+    for part in fetch_parts.unfinished(cycle):
+        if time.monotonic() >= give_up_at:
+            return
+        try:
+            _fetch_part(cycle, part)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            operation = fetch_parts.FAILED_AS[part.kind]
+            log.exception("fetch_failed", cycle_id=cycle_id, operation=operation)
+            cycle_log.record_error(cycle.pk, operation=operation, error=error)
+
+
+def _fetch_part(cycle: Cycle, part: fetch_parts.Part) -> None:
+    if part.kind == "news":
+        headlines.fetch_headlines(cycle.pk, part.symbols)
+    elif part.kind == "stocks":
+        batches = sum(each.kind == "stocks" for each in fetch_parts.parts_of(cycle))
+        fetching.fetch_stocks(cycle.pk, part.symbols, batch_count=batches)
+    elif part.kind == "coins":
+        fetching.fetch_coins(cycle.pk, part.symbols)
+    else:
+        fetching.fetch_account(cycle.pk)
 
 
 def execute(decision_id: str) -> None:

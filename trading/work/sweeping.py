@@ -13,7 +13,7 @@ from django.utils import timezone
 from trading.core import settings
 from trading.core.waits import is_over, is_past, is_to_come
 from trading.core.work import Work, WorkKind
-from trading.cycle import cycles, pausing
+from trading.cycle import cycles, fetch_parts, pausing
 from trading.domain.events.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
 from trading.execution import approval_requests, approvals
@@ -21,7 +21,6 @@ from trading.execution.decision_execution import CLAIM_LEASE
 from trading.market import clock_watch
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
 
-FETCH_GRACE = timedelta(seconds=3)
 LOST_AFTER = timedelta(seconds=5)
 EXPIRED_A_ROUND = 100  # 0.7 s measured on a quiet machine
 
@@ -63,11 +62,12 @@ def _why_late(cycle: Cycle, now: datetime) -> str:
 
 def _cycle_work() -> Iterator[Work]:
     now = timezone.now()
-    fetch_time = timedelta(seconds=settings.seconds("fetch_timeout")) + FETCH_GRACE
+    fetch_time = timedelta(seconds=settings.seconds("fetch_timeout")) + fetch_parts.GRACE
     current = Cycle.objects.filter(status="running", deadline_at__gt=now)
     maintenance = Q(cycle_type=Cycle.Type.MAINTENANCE)
     begin = Q(is_past("stage_at", now, fetch_time), stage=CycleStage.FETCHING)
-    go_on = Q(is_over("lease_until", now, cycles.LONGEST_LEASE), stage=CycleStage.FINISHING)
+    longest = cycles.longest_lease()
+    go_on = Q(is_over("lease_until", now, longest), stage=CycleStage.FINISHING)
     for pk in current.filter(maintenance, begin | go_on).values_list("pk", flat=True):
         yield Work(WorkKind.MAINTAIN, pk)
     is_due = is_over("lease_until", now, pausing.longest_wait())
@@ -75,9 +75,12 @@ def _cycle_work() -> Iterator[Work]:
     for pk in waiting.values_list("pk", flat=True):
         yield Work(WorkKind.RESUME, pk)
     running = current.exclude(maintenance)
-    died = Q(is_over("lease_until", now, cycles.LONGEST_LEASE), stage=CycleStage.ANALYSING)
-    for pk in running.filter(begin | died).values_list("pk", flat=True):
+    died = Q(is_over("lease_until", now, longest), stage=CycleStage.ANALYSING)
+    for pk in running.filter(died).values_list("pk", flat=True):
         yield Work(WorkKind.ANALYSE, pk)
+    for cycle in running.filter(begin):
+        kind = WorkKind.FETCH if fetch_parts.is_awaited(cycle, now) else WorkKind.ANALYSE
+        yield Work(kind, cycle.pk)
     for pk in running.filter(Q(stage=CycleStage.EXECUTING) | go_on).values_list("pk", flat=True):
         if cycles.ready_to_finish(pk):
             yield Work(WorkKind.FINISH, pk)

@@ -13,6 +13,7 @@ from orchestrator_project.runtime.doctor import (
     locks,
     machine,
     market,
+    model_speed,
     models,
     processes,
     records,
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     *processes.CHECKS,
     *market.CHECKS,
     *models.CHECKS,
+    *model_speed.CHECKS,
     *records.CHECKS,
 )
 

@@ -28,6 +28,11 @@ def runtime_settings() -> Answer:
             settings.check(name)
         except SettingError as error:
             problems.append(str(error))
+    if not problems:
+        try:
+            settings.check_combination()
+        except SettingError as error:
+            return warning(str(error), "change one of the two in the console: System, Settings")
     if problems:
         return failed("; ".join(problems), "correct it in the console: System, Settings")
     return ok(f"{len(SETTINGS)} within their bounds")

@@ -62,6 +62,13 @@ def test_setting_is_stored_with_its_author_and_moves_the_schedule(login: Callabl
             "70",
             "confidence_threshold: was '70', expected a number of ratio from 0 to 1",
         ),
+        (
+            "analysis_timeout",
+            "60",
+            "analysis_timeout: was 60, but cycle_interval (60 s) must be at least 72 s"
+            " (fetch_timeout 12 + analysis_timeout 60), else each cycle runs into the next: raise cycle_interval"
+            " first, or take analysis_timeout 48 at most",
+        ),
     ],
 )
 def test_setting_out_of_bounds_is_refused_in_words(

@@ -1,5 +1,6 @@
 """Settings and mode: changed by name, with their author, and followed at once."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -93,3 +94,65 @@ def test_unknown_mode_is_refused() -> None:
 
     with pytest.raises(SettingError, match="mode: was 'yolo', expected one of autonomous, semi_auto, manual"):
         modes.set_mode(mode="yolo", actor="ada")
+
+
+def test_a_slow_model_may_have_the_time_that_interval_and_deadline_leave() -> None:
+    settings.set_runtime_setting(name="cycle_interval", value="120", actor="ada")
+
+    settings.set_runtime_setting(name="analysis_timeout", value="75", actor="ada")
+
+    assert settings.seconds("analysis_timeout") == 75
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "cycle_interval",
+            "60",
+            "cycle_interval (60 s) must be at least 87 s (fetch_timeout 12 + analysis_timeout 75)",
+        ),
+        ("cycle_deadline", "116", "cycle_deadline (116 s) must be at least 117 s"),
+        ("price_max_age", "80", "price_max_age (80 s) must be at least 87 s"),
+        (
+            "analysis_timeout",
+            "109",
+            "lysis_timeout 109), else each cycle runs into the next: raise cycle_interval first",
+        ),
+        ("analysis_timeout", "80", "raise price_max_age first, or take analysis_timeout 78 at most"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_with_both_names(
+    name: str, value: str, words: str
+) -> None:
+    settings.set_runtime_setting(name="cycle_interval", value="120", actor="ada")
+    settings.set_runtime_setting(name="analysis_timeout", value="75", actor="ada")
+
+    with pytest.raises(SettingError, match=re.escape(words)) as refused:
+        settings.set_runtime_setting(name=name, value=value, actor="ada")
+
+    assert str(refused.value).startswith(f"{name}: was {value}")
+    assert settings.several("cycle_interval", "analysis_timeout") == {
+        "cycle_interval": 120,
+        "analysis_timeout": 75,
+    }
+    settings.check_combination()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("cycle_interval", "10"), ("cycle_deadline", "30"), ("price_max_age", "5")]
+)
+def test_the_default_analysis_goes_with_any_interval(name: str, value: str) -> None:
+    settings.set_runtime_setting(name=name, value=value, actor="ada")
+
+    settings.check_combination()
+
+
+def test_what_bounds_another_can_be_put_right_one_by_one() -> None:
+    for name in ("cycle_interval", "price_max_age"):
+        RuntimeSetting.objects.create(name=name, value="soon", unit="seconds", description="")
+
+    settings.set_runtime_setting(name="cycle_interval", value="60", actor="ada")
+    settings.set_runtime_setting(name="price_max_age", value="90", actor="ada")
+
+    settings.check_combination()

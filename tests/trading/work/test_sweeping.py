@@ -14,6 +14,7 @@ from tests.factories import (
     make_saga,
 )
 from tests.trading.scenes import ago, change
+from trading.core import cycle_log, transitions
 from trading.core.work import Work, WorkKind
 from trading.models import AIDecision, Approval, Cycle
 from trading.work import sweeping
@@ -37,10 +38,47 @@ def test_nothing_lost_is_nothing_found() -> None:
     assert find_work() == []
 
 
-def test_fetches_that_never_ended_lead_to_the_analysis() -> None:
+def test_fetches_that_have_not_ended_are_asked_for_again_and_the_analysis_waits_for_them() -> None:
     cycle = running(stage_at=ago(seconds=16))
 
+    assert find_work() == [Work(WorkKind.FETCH, cycle.pk)]
+
+
+def test_fetches_that_have_ended_lead_to_the_analysis_whose_message_was_lost() -> None:
+    cycle = running(stage_at=ago(seconds=16), symbols=["AAPL", "BTC/USD"])
+    cycle_log.record_step(cycle.pk, "news")
+    cycle_log.record_step(cycle.pk, "stocks", first_symbol="AAPL")
+    cycle_log.record_error(cycle.pk, operation="fetch_coins", error=RuntimeError("anything"))
+    assert find_work() == [Work(WorkKind.FETCH, cycle.pk)]
+
+    cycle_log.record_step(cycle.pk, "account")
+
     assert find_work() == [Work(WorkKind.ANALYSE, cycle.pk)]
+
+
+def test_fetches_that_never_ended_lead_to_the_analysis_while_it_has_its_own_time_and_the_orders_theirs() -> (
+    None
+):
+    cycle = running(stage_at=ago(seconds=119), deadline_at=ago(seconds=-61))
+    assert find_work() == [Work(WorkKind.FETCH, cycle.pk)]
+
+    change(cycle, deadline_at=ago(seconds=-60))
+
+    assert find_work() == [Work(WorkKind.ANALYSE, cycle.pk)]
+
+
+def test_what_a_cycle_fetched_before_it_was_paused_does_not_count_afterwards() -> None:
+    cycle = running(stage_at=ago(seconds=16), symbols=[])
+    cycle_log.record_step(cycle.pk, "account")
+    transitions.append_event(
+        aggregate_type="cycle",
+        aggregate_id=str(cycle.pk),
+        event_type="cycle.resume",
+        payload={},
+        cycle_id=cycle.pk,
+    )
+
+    assert find_work() == [Work(WorkKind.FETCH, cycle.pk)]
 
 
 def test_analysis_whose_worker_died_is_found_when_its_lease_ran_out() -> None:

@@ -9,24 +9,24 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from trading.admin.base import ConsoleAdmin
-from trading.core.settings import set_runtime_setting
+from trading.core.settings import parsed_change, set_runtime_setting
 from trading.domain.runtime_settings import SETTINGS
 from trading.errors import SettingError
 from trading.models import RuntimeSetting
 
 
 class RuntimeSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A value its spec can take; the message names the setting and what was expected."""
+    """A value it can take, beside the other settings; the message names the setting and what was expected."""
 
     class Meta:
         model = RuntimeSetting
         fields = ["value"]
 
     def clean_value(self) -> str:
-        """Parse as the service will."""
+        """Judge as the service will."""
         value: str = self.cleaned_data["value"]
         try:
-            SETTINGS[self.instance.name].parse(value)
+            parsed_change(self.instance.name, value)
         except SettingError as error:
             raise ValidationError(str(error)) from None
         return value
