@@ -52,7 +52,7 @@ def seed() -> str | None:
         if not RiskLimits.objects.exists():
             RiskLimits.objects.create(version=1, author=SEED_AUTHOR, note="defaults", **DEFAULT_LIMITS)
         if not Strategy.objects.exists():
-            Strategy.objects.create(name=DEFAULT_STRATEGY, instructions=DEFAULT_INSTRUCTIONS)
+            Strategy.objects.create(name=DEFAULT_STRATEGY, instructions=DEFAULT_INSTRUCTIONS, is_active=True)
         _schedule()
         _groups()
         return _first_operator()

@@ -26,6 +26,7 @@ from django_celery_beat.models import (
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from trading.admin.base import changes_in_words
 from trading.core.settings import CYCLE_SCHEDULE
 from trading.models import Cycle
 from trading.work import schedule_changes
@@ -161,8 +162,17 @@ class RecordedAdmin(ModelAdmin):  # type: ignore[misc]  # untyped library
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         """Store the row and its event."""
         facts = {name: str(form.cleaned_data.get(name)) for name in form.changed_data}
+        if change and (said := changes_in_words(form)):
+            facts["changes"] = "; ".join(f"{name}: {words}" for name, words in said.items())
         super().save_model(request, obj, form, change)
         self._record(request, obj, "changed" if change else "added", **facts)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Say in the row's history what was changed from what to what."""
+        words = "; ".join(f"{name}: {said}" for name, said in changes_in_words(form).items())
+        return super().construct_change_message(request, form, formsets, add) if add or not words else words
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Keep the trading cycle and its interval: without them trading stops for ever, and nothing says so."""
