@@ -176,6 +176,7 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "saga.late_fill": lambda p: (
         f"  {p['symbol']} filled late ({plain_decimal(Decimal(p['filled_quantity']))}): booked"
     ),
+    "reconciliation.asked_for": lambda p: f"reconciliation asked for by {p['actor']}",
     "reconciliation.difference": lambda p: (
         f"  reconciled {p['subject']} ({p['kind']}): here {p['here']}, at the broker {p['there']}"
     ),

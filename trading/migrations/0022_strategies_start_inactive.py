@@ -21,4 +21,11 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, default='', max_length=500),
             preserve_default=False,
         ),
+        migrations.AlterModelOptions(
+            name='position',
+            options={
+                'ordering': ['symbol'],
+                'permissions': [('reconcile_position', 'Can reconcile with the broker')],
+            },
+        ),
     ]

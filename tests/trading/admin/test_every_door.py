@@ -36,6 +36,7 @@ OPERATOR = {
     ("trading.approval", "answer"),
     ("trading.approval", "answers"),
     ("trading.parkedevent", "replay_selected"),
+    ("trading.position", "reconcile"),
 }
 OFFICER = OPERATOR | {
     ("risk.killswitch", "release"),
@@ -72,6 +73,7 @@ OWN_PAGES = {
     "trading_approval_queue": "look",
     "trading_approval_answer": "answer",
     "trading_approval_answers": "answers",
+    "trading_position_reconcile": "reconcile",
     "trading_universecandidate_approve": "approve",
     "trading_universecandidate_reject": "reject",
     "auth_user_password_change": "password",
