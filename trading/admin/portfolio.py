@@ -23,7 +23,7 @@ RECONCILE = "trading.reconcile_position"
 PAGE = "admin:trading_position_changelist"
 RECONCILE_EFFECTS = (
     "Orders, fills and positions are compared with the broker's; what differs here is set to what the broker says.",
-    "Orders of ours that the broker does not know stay as they are; those it has and we do not are taken into the book.",
+    "Orders that the broker has and we do not are taken into the book.",
     "Fills without a trade are booked. Nothing is ordered, sold or cancelled.",
     "The same is done at every start of the sweeper, and once an hour.",
 )
@@ -65,9 +65,7 @@ class PositionAdmin(RecordAdmin):
         require(request, RECONCILE)
         form = forms.Form(posted(request))
         if not form.is_valid():
-            page = FormPage(
-                "Reconcile with the broker", RECONCILE_EFFECTS, "Reconcile now", reverse(PAGE)
-            )
+            page = FormPage("Reconcile with the broker", RECONCILE_EFFECTS, "Reconcile now", reverse(PAGE))
             return form_page(request, form=form, page=page)
         try:
             report = reconcile_for(request.user.get_username())
@@ -106,7 +104,9 @@ class EquitySnapshotAdmin(GrowingRecordAdmin):
 def _tell(request: HttpRequest, report: ReconciliationReport | None) -> None:
     """Say what differed, each kind in a line."""
     if report is None:
-        messages.warning(request, "Nothing was done: a reconciliation is under way already. Look again shortly.")
+        messages.warning(
+            request, "Nothing was done: a reconciliation is under way already. Look again shortly."
+        )
         return
     facts = {name.replace("_", " "): found for name, found in dataclasses.asdict(report).items()}
     messages.success(request, f"Compared with the broker: {facts.pop('orders checked')} orders.")

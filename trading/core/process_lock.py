@@ -27,7 +27,7 @@ def only_one(name: str) -> Iterator[bool]:
 
 @contextmanager
 def marked(name: str) -> Iterator[None]:
-    """Let ``only_one`` of the same name elsewhere see that this goes on; it waits for nobody, and several may at once."""
+    """Let ``only_one`` of the same name elsewhere see that this goes on; waits for nobody, several may at once."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock_shared(%s, hashtext(%s))", [PROCESS_LOCKS, name])
         is_marked = bool(cursor.fetchone()[0])

@@ -301,7 +301,7 @@ def test_each_of_these_tries_would_be_seen(login: Login, rows: dict[str, Model])
             "action": "watch_chosen", "_selected_action": [str(row.pk)], "index": "0",
         },
         reverse("admin:django_celery_beat_periodictask_changelist"): {
-            "action": "disable_chosen",
+            "action": "disable_chosen", "confirmed": "on",
             "_selected_action": [str(rows["django_celery_beat.periodictask"].pk)], "index": "0",
         },
         reverse("admin:auth_group_delete", args=[rows["auth.group"].pk]): FORM,
