@@ -25,7 +25,14 @@ FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
-RUNS = ["engage_killswitch", "set_mode", "answer_approval", "run_cycle", "replay_parkedevent", "reconcile_position"]
+RUNS = [
+    "engage_killswitch",
+    "set_mode",
+    "answer_approval",
+    "run_cycle",
+    "replay_parkedevent",
+    "reconcile_position",
+]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],
     "operator": ["view", *RUNS],
