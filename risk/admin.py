@@ -21,6 +21,12 @@ from risk.errors import LimitsError
 from risk.models import RiskCheck, RiskLimits, RiskReservation
 from risk.services.limits import LIMIT_FIELDS, add_version, changed, check_limits, limits_in_force
 
+SHORT = {
+    "max_position_percent": "position",
+    "max_exposure_percent": "exposure",
+    "max_positions": "positions",
+    "max_daily_loss_percent": "daily loss",
+}
 ADD_PAGE = {
     "title": "Edit the risk limits",
     "show_save_and_add_another": False,
@@ -97,11 +103,11 @@ class RiskLimitsAdmin(RiskAdmin):
     list_display = [
         "version",
         "state",
+        "changed",
         "max_position_percent",
         "max_exposure_percent",
         "max_positions",
         "max_daily_loss_percent",
-        "changed",
         "author",
         "note",
         "created_at",
@@ -120,7 +126,7 @@ class RiskLimitsAdmin(RiskAdmin):
     def changed(self, limits: RiskLimits) -> str:
         """Say what the version changed of the one before."""
         said = changed(limits.before, limits) if hasattr(limits, "before") else {}
-        return ", ".join(f"{name.replace('_', ' ')} {words}" for name, words in said.items()) or "-"
+        return ", ".join(f"{SHORT[name]} {words}" for name, words in said.items()) or "-"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Read with each version whether a newer one replaced it."""
