@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -19,6 +20,7 @@ from unfold.paginator import InfinitePaginator
 
 from trading.domain.words import in_words
 from trading.labels import COLOURS, colour_of, with_thousands, words_of
+from trading.queries.changes import changes_of
 
 ROWS_PER_PAGE = 50
 REASON = "reason"
@@ -72,6 +74,29 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nothing is deleted in the console: facts stay, settings are changed or switched off."""
         return False
+
+
+class ChangedAdmin(ConsoleAdmin):
+    """A table whose rows people change: each row's page and its history say what it was and is, who did it and why.
+
+    ``change_log`` is what the log of events calls such a row.
+    """
+
+    change_log = ""
+    object_history_template = "console/history.html"
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the changes by every way above what was saved here."""
+        more = {"changes": changes_of(self.change_log, unquote(object_id))}
+        return super().history_view(request, object_id, more | (extra_context or {}))
+
+    @admin.display(description="changes")
+    def changes(self, row: Model) -> SafeString:
+        """Show who changed it from what to what, and why."""
+        found = changes_of(self.change_log, str(row.pk))
+        return render_to_string("console/changes.html", {"changes": found})
 
 
 class RecordAdmin(ConsoleAdmin):

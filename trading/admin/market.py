@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from risk.domain.limits import LIMIT_NAMES
 from trading.admin.base import (
     REASON,
-    ConsoleAdmin,
+    ChangedAdmin,
     GrowingRecordAdmin,
     RecordAdmin,
     figure,
@@ -25,7 +25,7 @@ from trading.analysis.sealed_facts import unsealed
 from trading.analysis.strategies import CONTENT, check_strategy, save_strategy
 from trading.errors import RecordError
 from trading.models import Asset, BarHistory, DecisionRecord, Strategy, StrategyVersion
-from trading.queries.changes import Difference, all_of, changed_names, changes_of, differences_of
+from trading.queries.changes import Difference, all_of, changed_names, differences_of
 
 
 @admin.register(Asset)
@@ -97,10 +97,11 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
 
 
 @admin.register(Strategy)
-class StrategyAdmin(ConsoleAdmin):
+class StrategyAdmin(ChangedAdmin):
     """Strategies; one that is not wanted any more is made inactive, its trades keep pointing at it."""
 
     form = StrategyForm
+    change_log = "strategy"
     list_display = ["name", "active_label", "version", "universe", figure("size_percent"), "updated_at"]
     list_filter = ["is_active"]
     search_fields = ["name", "instructions"]
@@ -118,12 +119,6 @@ class StrategyAdmin(ConsoleAdmin):
         may = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
         asked = [*CONTENT, "is_active", *([REASON] if may else [])]
         return [*asked, "version", "created_at", "updated_at", "changes"] if obj else asked
-
-    @admin.display(description="changes")
-    def changes(self, strategy: Strategy) -> SafeString:
-        """Show who changed it from what to what, and why."""
-        found = changes_of("strategy", str(strategy.pk))
-        return render_to_string("console/changes.html", {"changes": found})
 
     def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:
         """Store it through the service, as its next version."""

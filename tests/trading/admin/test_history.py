@@ -8,10 +8,12 @@ from django.test import Client
 from django.urls import reverse
 
 from ai.models import ModelPrice
+from orchestrator_project.runtime.event_lines import line_of
 from risk.models import RiskLimits
 from tests.factories import make_strategy
 from tests.trading.admin.test_forms import setting_url, strategy_form
 from tests.trading.admin.test_permissions import LIMITS
+from trading.core.settings import set_runtime_setting
 from trading.models import Event, RuntimeSetting, StrategyVersion
 
 Login = Callable[..., Client]
@@ -36,6 +38,17 @@ def test_setting_says_what_it_was_who_changed_it_and_why(login: Login) -> None:
     history = text_of(client, reverse("admin:trading_runtimesetting_history", args=["confidence_threshold"]))
     assert "value: 0.7 -&gt; 0.62 (to see more trades)" in history
     assert "value: 0.62 -&gt; 0.7 (too loose)" in history
+
+
+def test_history_has_what_was_not_changed_in_the_console_too(login: Login) -> None:
+    client = login("viewer")
+    set_runtime_setting(name="max_coins", value="4", actor="a script", reason="fewer")
+
+    history = text_of(client, reverse("admin:trading_runtimesetting_history", args=["max_coins"]))
+
+    assert "by <b>a script</b>: fewer" in history
+    assert "<del>20</del> → <ins>4</ins>" in history
+    assert "have a change history" not in history
 
 
 def test_setting_is_not_changed_without_a_reason(login: Login) -> None:
@@ -103,3 +116,20 @@ def test_model_price_says_what_it_was(login: Login) -> None:
 
     history = text_of(client, reverse("admin:ai_modelprice_history", args=[price.pk]))
     assert "input_usd_per_million: 1.000000 -&gt; 3" in history
+
+
+def test_changes_are_said_in_the_terminal(login: Login) -> None:
+    client = login("risk officer")
+    actor = User.objects.get(pk=client.session["_auth_user_id"]).username
+    strategy = make_strategy(name="Calm", instructions="Hold.")
+
+    client.post(setting_url("max_coins"), {"value": "3", "reason": "fewer"})
+    form = strategy_form(instructions="Sell.", is_active="", reason="the trend broke")
+    client.post(reverse("admin:trading_strategy_change", args=[strategy.pk]), form)
+
+    kinds = ("setting.changed", "strategy.changed")
+    lines = [line_of(Event.objects.get(type=kind)) or "" for kind in kinds]
+    assert [line.partition(" ")[2] for line in lines] == [  # after the time
+        f"setting max_coins 20 -> 3 by {actor}: fewer",
+        f"strategy Calm changed by {actor}, version 2 (instructions), inactive now: the trend broke",
+    ]

@@ -7,16 +7,13 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString
 
-from trading.admin.base import REASON, ConsoleAdmin
+from trading.admin.base import REASON, ChangedAdmin
 from trading.admin.pages import reason_field
 from trading.core.settings import set_runtime_setting
 from trading.domain.runtime_settings import SETTINGS
 from trading.errors import SettingError
 from trading.models import RuntimeSetting
-from trading.queries.changes import changes_of
 
 
 class RuntimeSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -39,10 +36,11 @@ class RuntimeSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic 
 
 
 @admin.register(RuntimeSetting)
-class RuntimeSettingAdmin(ConsoleAdmin):
+class RuntimeSettingAdmin(ChangedAdmin):
     """What an operator may change while the system runs."""
 
     form = RuntimeSettingForm
+    change_log = "setting"
     list_display = ["name", "value", "unit", "bounds", "default", "description", "updated_at", "updated_by"]
     search_fields = ["name", "description"]
     readonly_fields = [
@@ -54,11 +52,6 @@ class RuntimeSettingAdmin(ConsoleAdmin):
         asked = ["value", REASON] if self.has_change_permission(request, obj) else ["value"]
         shown = ["unit", "bounds", "default", "updated_at", "updated_by", "changes"]
         return ["name", "description", *asked, *shown]
-
-    @admin.display(description="changes")
-    def changes(self, row: RuntimeSetting) -> SafeString:
-        """Show who changed it from what to what, and why."""
-        return render_to_string("console/changes.html", {"changes": changes_of("setting", row.name)})
 
     @admin.display(description="allowed")
     def bounds(self, row: RuntimeSetting) -> str:
