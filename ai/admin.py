@@ -96,6 +96,17 @@ class ModelPriceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type h
         """Keep a row's model: another model is another row."""
         return ["model", *self.readonly_fields] if obj else list(self.readonly_fields)
 
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Say in the row's history what was changed from what to what."""
+        words = [
+            f"{name}: {form.initial.get(name)} -> {form.cleaned_data.get(name)}" for name in form.changed_data
+        ]
+        return ("" if add else "; ".join(words)) or super().construct_change_message(
+            request, form, formsets, add
+        )
+
     def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
         """Note who set it."""
         obj.updated_by = request.user.get_username()

@@ -13,6 +13,10 @@ from ai.models import ModelCall, ModelPrice
 
 # A shorter timeout says that the analysis had little time left, not that the model is slow.
 MIN_TIMEOUT_COUNTED_MS = 2000
+EXPECTED = (
+    f"{builtin.MODEL}, a model that litellm knows a price of such as openai/gpt-4o-mini, one with a price under"
+    " Model prices (0 is one), or provider/model, e.g. openai/llama3.2, where AI_API_BASE is this machine"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,29 @@ def routes_for(models: Iterable[str], *, api_base: str | None) -> dict[str, Rout
     """Read the route of every model; the built-in analyst is free and has no breaker that could open."""
     rows = {row.model: row.price for row in ModelPrice.objects.all()}
     return {model: _route(model, rows.get(model), api_base) for model in dict.fromkeys(models)}
+
+
+def unaskable(models: Iterable[str], *, api_base: str | None) -> dict[str, str]:
+    """Return what was expected of each model that an analysis would pass over, or whose provider is not said.
+
+    No provider is asked: that a name has a price does not say that its provider serves it to this account.
+    """
+    wanted = list(dict.fromkeys(models))
+    rows = {row.model: row.price for row in ModelPrice.objects.filter(pk__in=wanted)}
+    return {
+        model: f"expected {EXPECTED}"
+        for model in wanted
+        if not _is_askable(model, rows.get(model), api_base=api_base)
+    }
+
+
+def _is_askable(model: str, set_price: Price | None, *, api_base: str | None) -> bool:
+    if model.startswith(f"{builtin.PROVIDER}/"):
+        return model == builtin.MODEL
+    if set_price is not None or gateway.known_facts(model).price is not None:
+        return True
+    provider, _, name = model.partition("/")
+    return bool(provider and name) and is_local(api_base)
 
 
 def is_local(api_base: str | None) -> bool:

@@ -79,6 +79,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "orchestrator_project.web.idle.IdleSessions",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -115,7 +116,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
-SESSION_COOKIE_AGE = 24 * 60 * 60  # seconds, from the login; a change of password ends it, too
+SESSION_COOKIE_AGE = (
+    24 * 60 * 60
+)  # seconds, from the login; so do a change of password and console_idle_limit
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL is not None
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -3,6 +3,7 @@
 The kill switch's page is in the trading room, because engaging it is a procedure of that room.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -18,8 +19,14 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from risk.errors import LimitsError
 from risk.models import RiskCheck, RiskLimits, RiskReservation
-from risk.services.limits import LIMIT_FIELDS, add_version, check_limits, limits_in_force
+from risk.services.limits import LIMIT_FIELDS, add_version, changed, check_limits, limits_in_force
 
+SHORT = {
+    "max_position_percent": "position",
+    "max_exposure_percent": "exposure",
+    "max_positions": "positions",
+    "max_daily_loss_percent": "daily loss",
+}
 ADD_PAGE = {
     "title": "Edit the risk limits",
     "show_save_and_add_another": False,
@@ -96,6 +103,7 @@ class RiskLimitsAdmin(RiskAdmin):
     list_display = [
         "version",
         "state",
+        "changed",
         "max_position_percent",
         "max_exposure_percent",
         "max_positions",
@@ -104,6 +112,7 @@ class RiskLimitsAdmin(RiskAdmin):
         "note",
         "created_at",
     ]
+    readonly_fields = ["changed"]
     list_before_template = "console/limits_intro.html"
     show_add_link = False
     search_fields = ["author", "note"]
@@ -113,15 +122,33 @@ class RiskLimitsAdmin(RiskAdmin):
         """Show which version the gate uses."""
         return "replaced" if getattr(limits, "is_replaced", False) else "in force"
 
+    @display(description="changed")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def changed(self, limits: RiskLimits) -> str:
+        """Say what the version changed of the one before."""
+        said = changed(limits.before, limits) if hasattr(limits, "before") else {}
+        return ", ".join(f"{SHORT[name]} {words}" for name, words in said.items()) or "-"
+
     def get_queryset(self, request: HttpRequest) -> Any:
         """Read with each version whether a newer one replaced it."""
         newer = RiskLimits.objects.filter(version__gt=OuterRef("version"))
         return super().get_queryset(request).annotate(is_replaced=Exists(newer))
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Read the version before each, once for the page."""
+        page = super().get_changelist_instance(request)
+        _add_before(page.result_list)
+        return page
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Read the version before it."""
+        row = super().get_object(request, object_id, from_field)
+        _add_before([row] if row else [])
+        return row
+
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Show author and time on old versions; ask for neither."""
         if obj is not None:
-            return ["version", *LIMIT_FIELDS, "note", "author", "created_at"]
+            return ["version", *LIMIT_FIELDS, "changed", "note", "author", "created_at"]
         return [*LIMIT_FIELDS, "note", "based_on"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -155,6 +182,13 @@ class RiskLimitsAdmin(RiskAdmin):
         except LimitsError as error:
             messages.error(request, f"Nothing was saved: {error}.")
             return redirect("admin:risk_risklimits_add")
+
+
+def _add_before(rows: Iterable[Any]) -> None:
+    page = list(rows)
+    earlier = RiskLimits.objects.in_bulk([row.version - 1 for row in page])
+    for row in page:
+        row.before = earlier.get(row.version - 1)
 
 
 @admin.register(RiskCheck)

@@ -63,8 +63,8 @@ def make_user(username: str = "", *, group: str = "", **overrides: Any) -> User:
 
 
 def make_strategy(**overrides: Any) -> Strategy:
-    """Write a strategy with a name of its own."""
-    values = {"name": f"Strategy {next(_numbers)}", "instructions": "Hold."}
+    """Write an active strategy with a name of its own."""
+    values = {"name": f"Strategy {next(_numbers)}", "instructions": "Hold.", "is_active": True}
     return Strategy.objects.create(**(values | overrides))
 
 

@@ -115,6 +115,16 @@ def _trading_state(p: Payload) -> str:
     return f"trading state {p['from']} -> {p['to']} by {p['actor']}: {p['reason']}"
 
 
+def _strategy_changed(p: Payload) -> str:
+    started = {True: ", active now", False: ", inactive now"}.get(
+        p["changes"].get("is_active", [None, None])[1], ""
+    )
+    fields = ", ".join(name.replace("_", " ") for name in p["changes"] if name != "is_active")
+    what = f" ({fields})" if fields else ""
+    reason = p["reason"] or "no reason given"
+    return f"strategy {p['name']} changed by {p['actor']}, version {p['version']}{what}{started}: {reason}"
+
+
 def _paused(p: Payload) -> str:
     waiting = "" if "actor" in p else ", waiting for the broker"
     return f"cycle PAUSED{waiting}: {p['reason']}"
@@ -166,6 +176,7 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "saga.late_fill": lambda p: (
         f"  {p['symbol']} filled late ({plain_decimal(Decimal(p['filled_quantity']))}): booked"
     ),
+    "reconciliation.asked_for": lambda p: f"reconciliation asked for by {p['actor']}",
     "reconciliation.difference": lambda p: (
         f"  reconciled {p['subject']} ({p['kind']}): here {p['here']}, at the broker {p['there']}"
     ),
@@ -197,5 +208,12 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "candidate.watch": lambda p: f"candidate {p['symbol']} put on the watchlist by {p['actor']}",
     "candidate.unwatch": lambda p: f"candidate {p['symbol']} taken off the watchlist by {p['actor']}",
     "agent.trading_state_set": _trading_state,
+    "setting.changed": lambda p: (
+        f"setting {p['name']} {p['from']} -> {p['to']} by {p['actor']}: {p['reason'] or 'no reason given'}"
+    ),
+    "strategy.created": lambda p: (
+        f"strategy {p['name']} created by {p['actor']}{'' if p['is_active'] else ', inactive'}"
+    ),
+    "strategy.changed": _strategy_changed,
     "agent.mode_set": lambda p: f"mode {p['from']} -> {p['to']} by {p['actor']}",
 }

@@ -25,7 +25,14 @@ FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
-RUNS = ["engage_killswitch", "set_mode", "answer_approval", "run_cycle", "replay_parkedevent"]
+RUNS = [
+    "engage_killswitch",
+    "set_mode",
+    "answer_approval",
+    "run_cycle",
+    "replay_parkedevent",
+    "reconcile_position",
+]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],
     "operator": ["view", *RUNS],
@@ -52,7 +59,7 @@ def seed() -> str | None:
         if not RiskLimits.objects.exists():
             RiskLimits.objects.create(version=1, author=SEED_AUTHOR, note="defaults", **DEFAULT_LIMITS)
         if not Strategy.objects.exists():
-            Strategy.objects.create(name=DEFAULT_STRATEGY, instructions=DEFAULT_INSTRUCTIONS)
+            Strategy.objects.create(name=DEFAULT_STRATEGY, instructions=DEFAULT_INSTRUCTIONS, is_active=True)
         _schedule()
         _groups()
         return _first_operator()

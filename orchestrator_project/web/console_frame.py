@@ -116,6 +116,7 @@ UNFOLD: dict[str, Any] = {
     "GLOBAL_CALLBACK": f"{CONTEXT}.page_context",
     "DASHBOARD_CALLBACK": f"{CONTEXT}.dashboard",
     "STYLES": [lambda request: static("console/console.css")],
+    "SCRIPTS": [lambda request: static("console/kept.js")],
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
     # A calm blue: green, yellow and red stay free for what they mean.
     "COLORS": {

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+import structlog
 from django.db import IntegrityError, transaction
 
+from risk.domain.numbers import plain_decimal
 from risk.errors import LimitsError
 from risk.models import RiskLimits
 
+log = structlog.get_logger(__name__)
 PERCENT_FIELDS = ("max_position_percent", "max_exposure_percent", "max_daily_loss_percent")
 LIMIT_FIELDS = (*PERCENT_FIELDS, "max_positions")
 # What a first start begins with; percent of equity.
@@ -71,8 +74,22 @@ def add_version(
     columns = {name: values[name] for name in LIMIT_FIELDS}
     try:
         with transaction.atomic():
-            return RiskLimits.objects.create(version=(based_on or 0) + 1, author=author, note=note, **columns)
+            row = RiskLimits.objects.create(version=(based_on or 0) + 1, author=author, note=note, **columns)
     except IntegrityError as error:
         raise LimitsError(
             "somebody else saved new limits at this moment; look at them and edit again"
         ) from error
+    log.info("limits_changed", version=row.version, author=author, reason=note, **changed(newest, row))
+    return row
+
+
+def changed(before: RiskLimits | None, after: RiskLimits) -> dict[str, str]:
+    """Return what a version changed of the one before, by name, e.g. ``10 -> 8``; nothing of the first one."""
+    if before is None:
+        return {}
+    figures = {name: (getattr(before, name), getattr(after, name)) for name in LIMIT_FIELDS}
+    return {
+        name: f"{plain_decimal(Decimal(was))} -> {plain_decimal(Decimal(now))}"
+        for name, (was, now) in figures.items()
+        if was != now
+    }

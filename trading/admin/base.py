@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -17,9 +18,25 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from trading.domain.words import in_words
 from trading.labels import COLOURS, colour_of, with_thousands, words_of
+from trading.queries.changes import changes_of
 
 ROWS_PER_PAGE = 50
+REASON = "reason"
+
+
+def changes_in_words(form: Any) -> dict[str, str]:
+    """Return of a form's changed fields what they were and are, by name; the reason for it is none of them."""
+    said = {}
+    for name in form.changed_data:
+        before = form.initial.get(name)
+        choices = getattr(form.fields[name], "queryset", None)
+        if choices is not None and before is not None:
+            before = choices.filter(pk=before).first()
+        if name != REASON and hasattr(form.instance, name):
+            said[name] = f"{in_words(before)} -> {in_words(form.cleaned_data.get(name))}"
+    return said
 
 
 class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
@@ -44,9 +61,42 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
         condition = Q.create([(column, wanted) for column in self.uuid_search], connector=Q.OR)
         return queryset.filter(condition), False
 
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Say in the row's history what was changed from what to what, and why."""
+        words = "; ".join(f"{name}: {said}" for name, said in changes_in_words(form).items())
+        reason = form.cleaned_data.get(REASON)
+        if add or not words:
+            return super().construct_change_message(request, form, formsets, add)
+        return f"{words} ({reason})" if reason else words
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nothing is deleted in the console: facts stay, settings are changed or switched off."""
         return False
+
+
+class ChangedAdmin(ConsoleAdmin):
+    """A table whose rows people change: each row's page and its history say what it was and is, who did it and why.
+
+    ``change_log`` is what the log of events calls such a row.
+    """
+
+    change_log = ""
+    object_history_template = "console/history.html"
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the changes by every way above what was saved here."""
+        more = {"changes": changes_of(self.change_log, unquote(object_id))}
+        return super().history_view(request, object_id, more | (extra_context or {}))
+
+    @admin.display(description="changes")
+    def changes(self, row: Model) -> SafeString:
+        """Show who changed it from what to what, and why."""
+        found = changes_of(self.change_log, str(row.pk))
+        return render_to_string("console/changes.html", {"changes": found})
 
 
 class RecordAdmin(ConsoleAdmin):

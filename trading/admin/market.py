@@ -6,22 +6,26 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from risk.domain.limits import LIMIT_NAMES
 from trading.admin.base import (
-    ConsoleAdmin,
+    REASON,
+    ChangedAdmin,
     GrowingRecordAdmin,
     RecordAdmin,
     figure,
     labelled,
 )
+from trading.admin.pages import reason_field
 from trading.analysis.sealed_facts import unsealed
 from trading.analysis.strategies import CONTENT, check_strategy, save_strategy
 from trading.errors import RecordError
 from trading.models import Asset, BarHistory, DecisionRecord, Strategy, StrategyVersion
+from trading.queries.changes import Difference, all_of, changed_names, differences_of
 
 
 @admin.register(Asset)
@@ -58,6 +62,8 @@ class BarHistoryAdmin(RecordAdmin):
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """A strategy that the service would take; what it would not is named beside its field."""
 
+    reason = reason_field("Why")
+
     class Meta:
         model = Strategy
         fields = [*CONTENT, "is_active"]
@@ -69,8 +75,10 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
             "instructions": "What the model is told to do. The built-in analyst is not a language model: it has"
             " its own rules and does not read this.",
             "universe": "What of a cycle's symbols it looks at.",
-            "symbols": "Only these of them, separated by commas; empty: all.",
-            "model_names": "litellm names in order of fallback, separated by commas; empty: AI_MODELS.",
+            "symbols": "Only these of them, separated by commas, e.g. AAPL, BTC/USD; empty: all.",
+            "model_names": "litellm names in order of fallback, separated by commas, e.g. openai/gpt-4o-mini;"
+            " empty: AI_MODELS.",
+            "is_active": "Cycles ask for active strategies alone. A new one is inactive until you tick this.",
             "keywords": "Separated by commas; headlines with one of them are shown to its models.",
             **dict.fromkeys(LIMIT_NAMES, "Tighter than the account's, or empty: the account's."),
         }
@@ -78,7 +86,8 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
     def clean(self) -> dict[str, Any]:
         """Name each value that cannot be taken, and what was expected."""
         values: dict[str, Any] = super().clean() or self.cleaned_data
-        for name, problem in check_strategy(values).items():
+        stored = Strategy.objects.filter(pk=self.instance.pk).first()
+        for name, problem in check_strategy(values, stored=stored).items():
             self.add_error(name, problem)
         return values
 
@@ -88,14 +97,15 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
 
 
 @admin.register(Strategy)
-class StrategyAdmin(ConsoleAdmin):
+class StrategyAdmin(ChangedAdmin):
     """Strategies; one that is not wanted any more is made inactive, its trades keep pointing at it."""
 
     form = StrategyForm
+    change_log = "strategy"
     list_display = ["name", "active_label", "version", "universe", figure("size_percent"), "updated_at"]
     list_filter = ["is_active"]
     search_fields = ["name", "instructions"]
-    readonly_fields = ["version", "created_at", "updated_at"]
+    readonly_fields = ["version", "created_at", "updated_at", "changes"]
 
     @labelled(
         description="state", ordering="-is_active", colours={"active": "success", "inactive": "default"}
@@ -104,19 +114,58 @@ class StrategyAdmin(ConsoleAdmin):
         """Show whether cycles use it."""
         return "active" if strategy.is_active else "inactive"
 
+    def get_fields(self, request: HttpRequest, obj: Strategy | None = None) -> list[str]:
+        """Ask those who may write it for the reason; show everybody what was changed before."""
+        may = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        asked = [*CONTENT, "is_active", *([REASON] if may else [])]
+        return [*asked, "version", "created_at", "updated_at", "changes"] if obj else asked
+
     def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:
         """Store it through the service, as its next version."""
-        save_strategy(obj, author=request.user.get_username())
+        save_strategy(obj, author=request.user.get_username(), reason=form.cleaned_data[REASON])
 
 
 @admin.register(StrategyVersion)
 class StrategyVersionAdmin(RecordAdmin):
     """What each strategy was in each version."""
 
-    list_display = ["created_at", "strategy", "version", "author"]
+    list_display = ["created_at", "strategy", "version", "changed", "author", "reason"]
     list_filter = ["strategy"]
     list_select_related = ["strategy"]
     ordering = ["-created_at"]
+    fields = ["strategy", "version", "author", "reason", "created_at", "difference", "content_in_words"]
+    readonly_fields = ["difference", "content_in_words"]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Read what each version changed, once for the page."""
+        page = super().get_changelist_instance(request)
+        rows = list(page.result_list)
+        for row, (_, names) in zip(rows, changed_names(rows), strict=True):
+            row.changed_names = names
+        return page
+
+    @admin.display(description="changed")
+    def changed(self, version: StrategyVersion) -> str:
+        """Name what differs from the version before."""
+        names = getattr(version, "changed_names", None)
+        return "all of it" if names is None else ", ".join(names) or "-"
+
+    @admin.display(description="changed")
+    def difference(self, version: StrategyVersion) -> SafeString | str:
+        """Show what it changed of the version before."""
+        if version.version == 1:
+            return "the first version"
+        words = {"was": f"version {version.version - 1}", "now": f"version {version.version}"}
+        return _table(differences_of(version), **words)
+
+    @admin.display(description="all of it")
+    def content_in_words(self, version: StrategyVersion) -> SafeString:
+        """Show every figure and word of it."""
+        return _table(all_of(version), was="", now=f"version {version.version}")
+
+
+def _table(differences: list[Difference], *, was: str, now: str) -> SafeString:
+    return render_to_string("console/differences.html", {"differences": differences, "was": was, "now": now})
 
 
 @admin.register(DecisionRecord)

@@ -24,14 +24,20 @@ class FormPage:
     is_dangerous: bool = False
 
 
-class ReasonForm(forms.Form):
-    """Why; stored with the act and its author."""
-
-    reason = forms.CharField(
+def reason_field(label: str | None = None) -> forms.CharField:
+    """Return the field that asks why something is done."""
+    return forms.CharField(
+        label=label,
         max_length=500,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         error_messages={"required": "reason: was empty, expected why, in at most 500 characters"},
     )
+
+
+class ReasonForm(forms.Form):
+    """Why; stored with the act and its author."""
+
+    reason = reason_field()
 
 
 class ConfirmForm(forms.Form):

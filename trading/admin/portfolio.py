@@ -1,19 +1,36 @@
-"""Positions and equity as last synced from the broker."""
+"""Positions and equity as last synced from the broker, and the comparison with it that a person asks for."""
 
+import dataclasses
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from connectors.errors import ConnectorError
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
+from trading.admin.pages import FormPage, form_page, posted, require
 from trading.core.set_aside import Listing
+from trading.errors import TradingError
+from trading.execution.reconciliation import ReconciliationReport, reconcile_for
 from trading.models import EquitySnapshot, Position
 from trading.queries.left_out import left_out
 from trading.queries.overview import is_stale
 
 VALUE_UNKNOWN = "value unknown"
 FRESHNESS = {"live": "success", "stale": "warning", VALUE_UNKNOWN: "danger"}
+RECONCILE = "trading.reconcile_position"
+PAGE = "admin:trading_position_changelist"
+RECONCILE_EFFECTS = (
+    "Orders, fills and positions are compared with the broker's; what differs here is set to what the broker says.",
+    "Orders that the broker has and we do not are taken into the book.",
+    "Fills without a trade are booked. Nothing is ordered, sold or cancelled.",
+    "The same is done at every start of the sweeper, and once an hour.",
+)
+MOST_NAMED = 20
 
 
 @admin.register(Position)
@@ -34,12 +51,35 @@ class PositionAdmin(RecordAdmin):
     ]
     list_filter = ["asset_class"]
     search_fields = ["symbol"]
-    list_before_template = "console/left_out.html"
+    list_before_template = "console/positions_intro.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the comparison with the broker."""
+        wrapped = self.admin_site.admin_view(self.reconcile_view)
+        return [path("reconcile/", wrapped, name="trading_position_reconcile"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Show above the list what the broker lists besides, and nobody here understands."""
-        told = {"left_out": left_out(only=Listing.POSITIONS)}
-        return super().changelist_view(request, told | (extra_context or {}))
+        """Offer the comparison to those who may ask, and show what the broker lists that nobody here understands."""
+        more = {
+            "may_reconcile": request.user.has_perm(RECONCILE),
+            "left_out": left_out(only=Listing.POSITIONS),
+        }
+        return super().changelist_view(request, more | (extra_context or {}))
+
+    def reconcile_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask, then compare with the broker as the command does, and say what differed."""
+        require(request, RECONCILE)
+        form = forms.Form(posted(request))
+        if not form.is_valid():
+            page = FormPage("Reconcile with the broker", RECONCILE_EFFECTS, "Reconcile now", reverse(PAGE))
+            return form_page(request, form=form, page=page)
+        try:
+            report = reconcile_for(request.user.get_username())
+        except (ConnectorError, TradingError) as error:
+            messages.error(request, f"Not done to the end: {error}. What was healed before that stays.")
+        else:
+            _tell(request, report)
+        return redirect(PAGE)
 
     @labelled(description="figures", colours=FRESHNESS)
     def freshness(self, position: Position) -> str:
@@ -67,3 +107,21 @@ class EquitySnapshotAdmin(GrowingRecordAdmin):
     search_fields = ["source__exact"]
     search_help_text = "A cycle's id"
     uuid_search = ("cycle_id",)
+
+
+def _tell(request: HttpRequest, report: ReconciliationReport | None) -> None:
+    """Say what differed, each kind in a line."""
+    if report is None:
+        messages.warning(
+            request, "Nothing was done: a reconciliation is under way already. Look again shortly."
+        )
+        return
+    facts = {name.replace("_", " "): found for name, found in dataclasses.asdict(report).items()}
+    messages.success(request, f"Compared with the broker: {facts.pop('orders checked')} orders.")
+    if not any(facts.values()):
+        messages.success(request, "Nothing differed.")
+    for name, found in facts.items():
+        if found:
+            more = f" and {len(found) - MOST_NAMED} more, see Events" if len(found) > MOST_NAMED else ""
+            say = messages.error if name == "refused" else messages.warning
+            say(request, f"{name}: {', '.join(found[:MOST_NAMED])}{more}")

@@ -23,3 +23,17 @@ def only_one(name: str) -> Iterator[bool]:
         if is_one:
             with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [PROCESS_LOCKS, name])
+
+
+@contextmanager
+def marked(name: str) -> Iterator[None]:
+    """Let ``only_one`` of the same name elsewhere see that this goes on; waits for nobody, several may at once."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock_shared(%s, hashtext(%s))", [PROCESS_LOCKS, name])
+        is_marked = bool(cursor.fetchone()[0])
+    try:
+        yield
+    finally:
+        if is_marked:
+            with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock_shared(%s, hashtext(%s))", [PROCESS_LOCKS, name])

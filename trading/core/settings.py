@@ -2,14 +2,17 @@
 
 from decimal import Decimal
 
+import structlog
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from trading.core import transitions
 from trading.domain.runtime_settings import NUMBERS, SETTINGS, WORDS
 from trading.domain.setting_combinations import TOGETHER, check_together
 from trading.errors import SettingError
 from trading.models import RuntimeSetting
 
+log = structlog.get_logger(__name__)
 CYCLE_SCHEDULE = "Trading cycle"
 MAINTENANCE_SCHEDULE = "Maintenance cycle"
 
@@ -95,8 +98,11 @@ def count(name: str) -> int:
     return int(runtime_value(name))
 
 
-def set_runtime_setting(*, name: str, value: str, actor: str) -> RuntimeSetting:
-    """Store a value; the beat schedule follows the cycle interval.
+def set_runtime_setting(*, name: str, value: str, actor: str, reason: str = "") -> RuntimeSetting:
+    """Store a value, with an event that says the old and the new one; the beat schedule follows the cycle interval.
+
+    Args:
+        actor: who sets it, and ``reason`` why; both are kept with the event. The same value again is none.
 
     Raises:
         SettingError: no such setting, a value it cannot take, or one that does not go with another setting.
@@ -106,18 +112,36 @@ def set_runtime_setting(*, name: str, value: str, actor: str) -> RuntimeSetting:
             list(RuntimeSetting.objects.select_for_update().filter(pk__in=TOGETHER).order_by("pk"))
         parsed = parsed_change(name, value)
         spec = SETTINGS[name]
-        row, _ = RuntimeSetting.objects.update_or_create(
-            name=name,
-            defaults={
-                "value": str(parsed),
-                "unit": spec.unit,
-                "description": spec.description,
-                "updated_by": actor,
-            },
-        )
+        columns = {"unit": spec.unit, "description": spec.description}
+        RuntimeSetting.objects.get_or_create(name=name, defaults={"value": str(spec.default), **columns})
+        row = RuntimeSetting.objects.select_for_update().get(pk=name)
+        before, row.value, row.updated_by = row.value, str(parsed), actor
+        row.unit, row.description = spec.unit, spec.description
+        row.save()
+        if before != row.value:
+            _record_change(row, before=before, reason=reason)
         if name == "cycle_interval":
             schedule_cycles(int(parsed))
     return row
+
+
+def _record_change(row: RuntimeSetting, *, before: str, reason: str) -> None:
+    facts = {"name": row.name, "from": before, "to": row.value, "unit": row.unit}
+    log.info(
+        "setting_changed",
+        setting=row.name,
+        before=before,
+        after=row.value,
+        actor=row.updated_by,
+        reason=reason,
+    )
+    transitions.append_event(
+        aggregate_type="setting",
+        aggregate_id=row.name,
+        event_type="setting.changed",
+        payload={**facts, "actor": row.updated_by, "reason": reason},
+        cycle_id=None,
+    )
 
 
 def schedule_cycles(interval_seconds: int) -> None:

@@ -191,6 +191,13 @@ NUMBERS = MappingProxyType(
                 Unit.DAYS,
                 "Older cycles without an order are deleted; 0: none.",
             ),
+            _spec(
+                "console_idle_limit",
+                "3600",
+                ("300", "86400"),
+                _S,
+                "So long without use (renewing pages are none) ends a person's session in the console.",
+            ),
             _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
         )
     }

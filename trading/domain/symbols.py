@@ -17,6 +17,17 @@ def is_symbol(symbol: str) -> bool:
     return is_coin(symbol) or STOCK.fullmatch(symbol) is not None
 
 
+def meant_by(text: str) -> list[str]:
+    """Return the symbols that somebody may have meant by a word that is none, the likeliest first.
+
+    ``ETH``, ``eth/usd`` and ``ETH-USD`` may mean ``ETH/USD``; ``aapl`` may mean ``AAPL``.
+    """
+    word = text.strip().upper()
+    base = re.sub(r"[-_/]?USDT?$", "", word)
+    likely = dict.fromkeys((word, f"{base}/USD", word.replace("/", ".").replace("-", ".")))
+    return [symbol for symbol in likely if symbol != text and is_symbol(symbol)]
+
+
 def parse_symbols(text: str) -> tuple[list[str], list[str]]:
     """Split a comma-separated list; return its distinct well-formed symbols and the malformed words."""
     words = [word.strip() for word in text.split(",")]

@@ -1,11 +1,16 @@
 """When a person is asked, when not again, and which open requests are withdrawn because the question is gone."""
 
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, DecimalField, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 from django.utils import timezone
 
+from risk.domain.numbers import plain_decimal
 from trading.core import settings, transitions
 from trading.models import AIDecision, Approval, Event, Order
 
@@ -74,15 +79,40 @@ def _last_mode_change() -> Event | None:
 
 
 def _outdated(requests: QuerySet[Approval], mode: Event | None) -> QuerySet[Approval]:
-    """Return those made before the mode was set, or before the symbol was ordered on the same side by others."""
+    """Return those made before the mode was set, the symbol was ordered on the same side, or its position moved so.
+
+    A position may have been opened or closed by hand, at the broker, by no order of ours.
+    """
     orders = Order.objects.filter(
         symbol=OuterRef("decision__symbol"),
         side=OuterRef("decision__action"),
         created_at__gt=OuterRef("requested_at"),
     ).exclude(decision=OuterRef("decision"))
-    ordered = requests.annotate(ordered_since=Subquery(orders.order_by("-created_at").values("pk")[:1]))
+    ordered = requests.annotate(
+        ordered_since=Subquery(orders.order_by("-created_at").values("pk")[:1]),
+        more_since=_position_moved(after__gt=F("before")),
+        less_since=_position_moved(after__lt=F("before")),
+    )
     gone = Q(ordered_since__isnull=False)
+    gone |= Q(decision__action="buy", more_since__isnull=False)
+    gone |= Q(decision__action="sell", less_since__isnull=False)
     return ordered.filter(gone | Q(requested_at__lt=mode.occurred_at) if mode else gone)
+
+
+def _position_moved(**direction: Any) -> Subquery:
+    """Return the last move of the symbol's position since the request, the way that is asked for."""
+    quantity = DecimalField(max_digits=40, decimal_places=12)
+    figures = {
+        name: Case(When(aggregate_type="position", then=Cast(KT(f"payload__{key}"), quantity)))
+        for name, key in (("before", "from"), ("after", "to"))
+    }
+    moves = Event.objects.annotate(**figures).filter(
+        aggregate_type="position",
+        aggregate_id=OuterRef("decision__symbol"),
+        occurred_at__gt=OuterRef("requested_at"),
+        **direction,
+    )
+    return Subquery(moves.order_by("-sequence").values("pk")[:1])
 
 
 def _withdraw(approval: Approval, mode: Event | None) -> bool:
@@ -100,6 +130,12 @@ def _withdraw(approval: Approval, mode: Event | None) -> bool:
 def _why_outdated(approval: Approval, mode: Event | None) -> str:
     if mode is not None and approval.requested_at < mode.occurred_at:
         return f"withdrawn: the mode was set to {mode.payload['to']} at {mode.occurred_at:%H:%M:%S} UTC"
-    order = Order.objects.get(pk=approval.ordered_since)  # type: ignore[attr-defined]  # annotated by _outdated
+    ordered, more, less = (getattr(approval, name) for name in ("ordered_since", "more_since", "less_since"))
+    if ordered is None:
+        move = Event.objects.get(pk=more if approval.decision.action == "buy" else less)
+        was, now = (plain_decimal(Decimal(move.payload[key])) for key in ("from", "to"))
+        symbol = approval.decision.symbol
+        return f"withdrawn: {symbol}: the position went from {was} to {now} (seen at {move.occurred_at:%H:%M:%S} UTC)"
+    order = Order.objects.get(pk=ordered)
     did = f"{order.side} filled" if order.filled_quantity else "ordered"
     return f"withdrawn: {order.symbol}: {did} since ({order.side} order of {order.created_at:%H:%M:%S} UTC)"

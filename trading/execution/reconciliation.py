@@ -17,6 +17,7 @@ from connectors.errors import MalformedError
 from connectors.rows import UnreadableRow, unreadable_of
 from risk.domain.numbers import plain_decimal
 from trading.core import set_aside, transitions
+from trading.core.process_lock import marked, only_one
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_agent
 from trading.core.set_aside import Listing
@@ -32,6 +33,7 @@ from trading.orders.submission import REQUEST_LEASE
 
 log = structlog.get_logger(__name__)
 LOOK_BACK = timedelta(days=3)
+UNDER_WAY = "reconciliation"
 FILL_MARGIN = timedelta(seconds=1)  # "after" is exclusive, and stamps are rounded
 
 
@@ -52,11 +54,37 @@ class ReconciliationReport:
 
 
 def reconcile() -> ReconciliationReport:
-    """Compare with the broker and heal; return what differed.
+    """Compare with the broker and heal; return what differed. Two at once heal the same, and are no harm.
 
     Raises:
         ConnectorError: the broker did not answer; what was healed so far stays.
     """
+    with marked(UNDER_WAY):
+        return _reconciled()
+
+
+def reconcile_for(actor: str) -> ReconciliationReport | None:
+    """Do the same for a person, who is written down; None where one is under way, whoever began it.
+
+    Raises:
+        ConnectorError: the broker did not answer; what was healed so far stays.
+    """
+    with only_one(UNDER_WAY) as is_one:
+        if not is_one:
+            return None
+        with transaction.atomic():
+            locked_agent()
+            transitions.append_event(
+                aggregate_type="reconciliation",
+                aggregate_id="by hand",
+                event_type="reconciliation.asked_for",
+                payload={"actor": actor},
+                cycle_id=None,
+            )
+        return _reconciled()
+
+
+def _reconciled() -> ReconciliationReport:
     report = ReconciliationReport()
     broker = current_providers().broker
     since = broker.clock().now - LOOK_BACK

@@ -9,7 +9,7 @@ from django.db.models import F, Min, Q
 from django.utils import timezone
 
 from trading.core import settings
-from trading.domain.symbols import EXPECTED, is_coin, is_symbol
+from trading.domain.symbols import EXPECTED, is_coin, is_symbol, meant_by
 from trading.domain.universe import HIGH_CONFIDENCE, Candidate, Reason, Selection, select_universe
 from trading.domain.universe_record import Record, UniverseClass, UniverseLine, read_record, record_of
 from trading.errors import SymbolsError
@@ -115,13 +115,22 @@ def checked_symbols(symbols: Iterable[str]) -> list[str]:
 
 
 def unknown_symbols(symbols: Iterable[str]) -> dict[str, str]:
-    """Return what is wrong with each symbol that is malformed or that the broker does not list as tradable."""
+    """Return what is wrong with each symbol that is malformed or that the broker does not list as tradable.
+
+    Where a tradable one may have been meant, as by a coin's short name, it is named.
+    """
     asked = list(symbols)
-    problems = {s: f"malformed, expected {EXPECTED}" for s in asked if not is_symbol(s)}
-    known = set(Asset.objects.filter(symbol__in=asked, tradable=True).values_list("symbol", flat=True))
+    meant = {s: meant_by(s) for s in asked}
+    looked_up = {s for s in asked if is_symbol(s)}.union(*meant.values())
+    tradable = Asset.objects.filter(symbol__in=looked_up, tradable=True)
+    known = set(tradable.values_list("symbol", flat=True))
+    problems = {}
     for symbol in asked:
-        if symbol not in known:
-            problems.setdefault(symbol, f"unknown, {NOT_TRADABLE}")
+        if symbol in known:
+            continue
+        hint = next((f"; {other}?" for other in meant[symbol] if other in known), "")
+        wrong = f"unknown, {NOT_TRADABLE}" if is_symbol(symbol) else f"malformed, expected {EXPECTED}"
+        problems[symbol] = wrong + hint
     return problems
 
 

@@ -128,7 +128,7 @@ class Strategy(models.Model):
     max_exposure_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
     max_positions = models.PositiveIntegerField(null=True, blank=True)
     max_daily_loss_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
-    is_active = models.BooleanField(default=True)
+    is_active = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -37,6 +37,7 @@ class Position(models.Model):
 
     class Meta:
         db_table = "positions"
+        permissions = [("reconcile_position", "Can reconcile with the broker")]
         ordering = ["symbol"]
         constraints = [models.CheckConstraint(name="position_not_empty", condition=~Q(quantity=0))]
 

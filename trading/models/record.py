@@ -14,6 +14,7 @@ class StrategyVersion(models.Model):
     version = models.PositiveIntegerField()
     content = models.JSONField()
     author = models.CharField(max_length=150)
+    reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -26,6 +26,11 @@ def why_no_cycle_starts() -> str | None:
     return f"{_why_not(row)}: {CYCLE_SCHEDULE}"
 
 
+def stops_by(row: PeriodicTask) -> str | None:
+    """Return why a row would start no trading cycle, or no second one; None where it starts them on and on."""
+    return _why_not(row) or ("to run once only" if row.one_off else None)
+
+
 def _why_not(row: PeriodicTask) -> str | None:
     return next(_reasons(row), None)
 

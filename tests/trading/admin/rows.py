@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.utils import timezone
-from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from ai.models import ModelCapability, ModelPrice
 from risk.models import RiskLimits
@@ -36,7 +36,6 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     ),
     "auth.group": lambda: Group.objects.get(name="viewer"),
     "auth.user": lambda: User.objects.get(username="admin"),
-    "django_celery_beat.clockedschedule": lambda: ClockedSchedule.objects.create(clocked_time=timezone.now()),
     "django_celery_beat.crontabschedule": lambda: CrontabSchedule.objects.create(minute="5"),
     "django_celery_beat.intervalschedule": lambda: IntervalSchedule.objects.create(every=7, period="hours"),
     "django_celery_beat.periodictask": lambda: PeriodicTask.objects.get(name=CYCLE_SCHEDULE),

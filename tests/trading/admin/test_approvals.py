@@ -375,5 +375,5 @@ def test_answer_without_its_session_names_the_way_back(login: Callable[..., Clie
     answer = Client(enforce_csrf_checks=True).post(answer_url(approval), {"answer": "approve"})
 
     assert answer.status_code == 403
-    assert 'href="/admin/login/?next=/admin/"' in answer.content.decode()
+    assert f'href="/admin/login/?next={answer_url(approval)}"' in answer.content.decode()
     assert Approval.objects.get().status == "requested"

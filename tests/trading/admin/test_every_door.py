@@ -36,6 +36,7 @@ OPERATOR = {
     ("trading.approval", "answer"),
     ("trading.approval", "answers"),
     ("trading.parkedevent", "replay_selected"),
+    ("trading.position", "reconcile"),
 }
 OFFICER = OPERATOR | {
     ("risk.killswitch", "release"),
@@ -72,6 +73,7 @@ OWN_PAGES = {
     "trading_approval_queue": "look",
     "trading_approval_answer": "answer",
     "trading_approval_answers": "answers",
+    "trading_position_reconcile": "reconcile",
     "trading_universecandidate_approve": "approve",
     "trading_universecandidate_reject": "reject",
     "auth_user_password_change": "password",
@@ -299,7 +301,7 @@ def test_each_of_these_tries_would_be_seen(login: Login, rows: dict[str, Model])
             "action": "watch_chosen", "_selected_action": [str(row.pk)], "index": "0",
         },
         reverse("admin:django_celery_beat_periodictask_changelist"): {
-            "action": "disable_chosen",
+            "action": "disable_chosen", "confirmed": "on",
             "_selected_action": [str(rows["django_celery_beat.periodictask"].pk)], "index": "0",
         },
         reverse("admin:auth_group_delete", args=[rows["auth.group"].pk]): FORM,

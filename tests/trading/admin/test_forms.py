@@ -38,7 +38,7 @@ def messages_after(client: Client, url: str) -> list[str]:
 def test_setting_is_stored_with_its_author_and_moves_the_schedule(login: Callable[..., Client]) -> None:
     client = login("risk officer")
 
-    client.post(setting_url("cycle_interval"), {"value": "30"})
+    client.post(setting_url("cycle_interval"), {"value": "30", "reason": "faster"})
 
     row = RuntimeSetting.objects.get(pk="cycle_interval")
     assert (row.value, row.unit) == ("30", "seconds")
@@ -79,7 +79,7 @@ def test_setting_out_of_bounds_is_refused_in_words(
     client = login("risk officer")
     before = RuntimeSetting.objects.get(pk=name).value
 
-    page = client.post(setting_url(name), {"value": value})
+    page = client.post(setting_url(name), {"value": value, "reason": "a try"})
 
     assert page.context["adminform"].form.errors["value"] == [expected]
     assert RuntimeSetting.objects.get(pk=name).value == before
@@ -219,13 +219,15 @@ def test_mode_that_does_not_exist_is_refused(
 
 def strategy_form(**overrides: str) -> dict[str, str]:
     values = {"name": "Calm", "instructions": "Hold.", "universe": "all", "size_percent": "3"}
-    return values | {"sizing": "fixed_fraction", "is_active": "on"} | overrides
+    return values | {"sizing": "fixed_fraction", "is_active": "on", "reason": "a try"} | overrides
 
 
 def test_strategy_is_stored_with_its_lists_limits_and_version(login: Callable[..., Client]) -> None:
     client = login("risk officer")
     url = reverse("admin:trading_strategy_add")
     make_limits()
+    for model in ("openai/a", "openai/b"):
+        ModelPrice.objects.create(model=model, input_usd_per_million=1, output_usd_per_million=2)
 
     client.post(
         url, strategy_form(keywords="fed,rate cut", model_names="openai/a, openai/b", max_positions="3")
@@ -249,6 +251,7 @@ def test_strategy_looser_than_the_account_is_refused_with_the_figure(login: Call
     """docs/lessons.md#lesson-26."""
     client = login("risk officer")
     newest = make_limits(max_position_percent=Decimal(8))
+    make_asset("AAPL")
 
     page = client.post(
         reverse("admin:trading_strategy_add"),
@@ -260,8 +263,28 @@ def test_strategy_looser_than_the_account_is_refused_with_the_figure(login: Call
         "max_position_percent: was 9, expected at most the account's 8.000"
         f" (limits version {newest.version}): a strategy's limits are only ever tighter"
     ]
-    assert errors["symbols"][0].startswith("symbols: was 'nope', expected a stock")
+    assert errors["symbols"][0].startswith("symbols: was 'nope', malformed, expected a stock")
     assert errors["model_names"][0].startswith("model_names: was 'two words', expected a litellm name")
+    assert not Strategy.objects.filter(name="Calm").exists()
+
+
+def test_strategy_of_nonsense_is_refused_and_a_new_one_is_inactive(login: Callable[..., Client]) -> None:
+    client = login("risk officer")
+    make_asset("BTC/USD")
+    url = reverse("admin:trading_strategy_add")
+    fresh = client.get(url).context["adminform"].form
+
+    page = client.post(url, strategy_form(symbols="BTC, XYZ", model_names="gpt-nonsense"))
+
+    assert fresh["is_active"].value() is False
+    errors = page.context["adminform"].form.errors
+    assert errors["symbols"] == [
+        "symbols: was 'BTC', unknown, the broker lists no tradable asset of this name; BTC/USD?;"
+        " was 'XYZ', unknown, the broker lists no tradable asset of this name"
+    ]
+    assert errors["model_names"][0].startswith(
+        "model_names: was 'gpt-nonsense', expected builtin/technical-v1,"
+    )
     assert not Strategy.objects.filter(name="Calm").exists()
 
 

@@ -1,17 +1,21 @@
 """The console's login does not let anybody guess, and lets its operator in again."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 import pytest
 import redis
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
-from tests.factories import make_user
+from risk.services import switch
+from tests.factories import make_agent, make_user
 from trading.access import login_limits
 from trading.access.login_limits import by_user, count_wrong_password, seconds_paused
+from trading.core.settings import set_runtime_setting
 
 RIGHT = "correct horse"
 LOGIN = "/admin/login/"
@@ -128,3 +132,97 @@ def test_session_ends_within_a_day(user: User) -> None:
     client.post(LOGIN, {"username": user.username, "password": RIGHT, "next": "/admin/"})
 
     assert client.cookies["sessionid"]["max-age"] == 24 * 60 * 60
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Return a function that moves the clock by which sessions are judged."""
+    moved = timedelta(0)
+
+    def now() -> datetime:
+        return timezone.now() + moved
+
+    def move(by: timedelta) -> None:
+        nonlocal moved
+        moved += by
+
+    monkeypatch.setattr("orchestrator_project.web.idle.timezone", Moved(now))
+    return move
+
+
+class Moved:
+    """A clock that a test moves."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.post(LOGIN, {"username": user.username, "password": RIGHT, "next": "/admin/"})
+    assert client.get("/admin/").status_code == 200
+    return client
+
+
+def test_session_that_nobody_uses_ends(user: User, later: Callable[[timedelta], None]) -> None:
+    client = logged_in(user)
+
+    for _ in range(3):
+        later(timedelta(minutes=50))
+        assert client.get("/admin/").status_code == 200
+    later(timedelta(minutes=61))
+    gone = client.post("/admin/trading/agentstatus/mode/", {"mode": "autonomous"}, follow=True)
+
+    assert gone.redirect_chain == [("/admin/login/?next=/admin/trading/agentstatus/mode/", 302)]
+    assert (
+        "Your session ended after 60 minutes without use. What you sent was not done."
+        in gone.content.decode()
+    )
+    assert client.get("/api/positions").status_code in (401, 403)
+
+
+def test_page_that_renews_itself_keeps_no_session_alive(
+    user: User, later: Callable[[timedelta], None]
+) -> None:
+    client = logged_in(user)
+
+    for _ in range(6):
+        later(timedelta(minutes=9, seconds=50))
+        assert client.get("/admin/", headers={"HX-Request": "true"}).status_code == 200
+    later(timedelta(minutes=2))
+
+    assert client.get("/admin/", headers={"HX-Request": "true"}).status_code == 302
+    assert client.get("/admin/").status_code == 302
+
+
+def test_idle_limit_is_a_setting(user: User, later: Callable[[timedelta], None]) -> None:
+    set_runtime_setting(name="console_idle_limit", value="300", actor="test")
+    client = logged_in(user)
+
+    later(timedelta(minutes=6))
+
+    assert client.get("/admin/").status_code == 302
+
+
+def test_clock_that_stepped_back_ends_the_sessions(user: User, later: Callable[[timedelta], None]) -> None:
+    client = logged_in(user)
+
+    later(timedelta(hours=-1))
+
+    assert client.get("/admin/").status_code == 302
+
+
+def test_who_was_away_may_still_stop_trading_and_nothing_else(
+    user: User, later: Callable[[timedelta], None]
+) -> None:
+    make_agent()
+    client = logged_in(user)
+    later(timedelta(hours=3))
+
+    page = client.get("/admin/risk/killswitch/engage/")
+    client.post("/admin/risk/killswitch/engage/", {"reason": "it looks wrong"})
+
+    assert page.status_code == 200
+    assert switch.current_engagement() is not None
+    assert client.post("/admin/risk/killswitch/release/", {"reason": "x"}).status_code == 302
+    assert switch.current_engagement() is not None

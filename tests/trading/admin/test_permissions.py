@@ -89,7 +89,11 @@ def send() -> Act:
 
 def change_setting() -> Act:
     url = reverse("admin:trading_runtimesetting_change", args=["price_max_age"])
-    return Act(url, {"value": "45"}, lambda: RuntimeSetting.objects.get(pk="price_max_age").value == "45")
+    return Act(
+        url,
+        {"value": "45", "reason": "x"},
+        lambda: RuntimeSetting.objects.get(pk="price_max_age").value == "45",
+    )
 
 
 def change_strategy() -> Act:
@@ -101,6 +105,7 @@ def change_strategy() -> Act:
         "universe": "all",
         "size_percent": "2",
         "sizing": strategy.sizing,
+        "reason": "smaller",
     }
     return Act(url, posted, lambda: Strategy.objects.get(pk=strategy.pk).size_percent == Decimal(2))
 

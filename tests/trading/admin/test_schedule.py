@@ -173,8 +173,8 @@ def test_other_tasks_may_change_their_interval(login: Login) -> None:
     assert row.interval.every == 2
 
 
-def chosen(client: Client, action: str, *rows: PeriodicTask) -> Any:
-    posted = {"action": action, "_selected_action": [str(row.pk) for row in rows], "index": "0"}
+def chosen(client: Client, action: str, *rows: PeriodicTask, **more: str) -> Any:
+    posted = {"action": action, "_selected_action": [str(row.pk) for row in rows], "index": "0"} | more
     return client.post(page_of("periodictask_changelist"), posted, follow=True)
 
 
@@ -189,7 +189,7 @@ def test_enabling_and_disabling_is_recorded_with_its_author(login: Login) -> Non
     actor = User.objects.get(pk=client.session["_auth_user_id"]).username
     cycle = PeriodicTask.objects.get(name=CYCLE_SCHEDULE)
 
-    chosen(client, "disable_chosen", cycle)
+    chosen(client, "disable_chosen", cycle, confirmed="on")
     disabled = PeriodicTask.objects.get(pk=cycle.pk).enabled
     again = chosen(client, "disable_chosen", cycle)
     chosen(client, "enable_chosen", cycle)
@@ -252,6 +252,103 @@ def test_trading_cycle_cannot_be_deleted_by_any_page_or_action(login: Login) -> 
 
 
 def test_disabling_the_trading_cycle_says_what_stops(login: Login) -> None:
-    answer = chosen(login(), "disable_chosen", PeriodicTask.objects.get(name=CYCLE_SCHEDULE))
+    cycle = PeriodicTask.objects.get(name=CYCLE_SCHEDULE)
+    answer = chosen(login(), "disable_chosen", cycle, confirmed="on")
 
     assert "No trading cycle starts any more" in answer.content.decode()
+
+
+def cycle_form(row: PeriodicTask, **overrides: Any) -> dict[str, Any]:
+    return task_form(interval=row.interval_id, expire_seconds=row.expire_seconds) | overrides
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"enabled": ""}, "the row would be disabled"),
+        ({"kwargs": '{"cycle_type": "maintenance"}'}, "the row would be set to maintenance cycles"),
+        ({"one_off": "on"}, "the row would be to run once only"),
+        ({"start_time_0": "2999-01-01", "start_time_1": "00:00:00"}, "the row would be not to start before"),
+    ],
+)
+def test_what_stops_the_trading_cycle_is_asked_once_more(
+    change: dict[str, str], why: str, login: Login
+) -> None:
+    client = login()
+    row = PeriodicTask.objects.get(name=CYCLE_SCHEDULE)
+    page = page_of("periodictask_change", row.pk)
+    before = PeriodicTask.objects.filter(pk=row.pk).values().get()
+
+    asked = client.post(page, cycle_form(row, **change))
+
+    errors = errors_of(asked)
+    assert list(errors) == ["confirmed"]
+    assert why in errors["confirmed"]
+    assert "nothing is looked at, decided or sold" in errors["confirmed"]
+    assert PeriodicTask.objects.filter(pk=row.pk).values().get() == before
+    assert client.post(page, cycle_form(row, confirmed="on", **change)).status_code == 302
+    assert PeriodicTask.objects.filter(pk=row.pk).values().get() != before
+
+
+def test_what_stops_nothing_is_not_asked(login: Login) -> None:
+    client = login()
+    row = PeriodicTask.objects.get(name=CYCLE_SCHEDULE)
+    hourly = PeriodicTask.objects.get(name=MAINTENANCE_SCHEDULE)
+
+    described = client.post(page_of("periodictask_change", row.pk), cycle_form(row, description="mine"))
+    off = client.post(page_of("periodictask_change", hourly.pk), cycle_form(hourly, enabled=""))
+
+    assert (described.status_code, off.status_code) == (302, 302)
+    assert not PeriodicTask.objects.get(pk=hourly.pk).enabled
+
+
+def test_disabling_the_trading_cycle_with_others_is_asked_once_more(login: Login) -> None:
+    client = login()
+    rows = list(PeriodicTask.objects.filter(name__in=[CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE]))
+
+    asked = chosen(client, "disable_chosen", *rows)
+
+    page = asked.content.decode()
+    assert "nothing is looked at, decided or sold" in page
+    assert "Disable, trading stops" in page
+    assert PeriodicTask.objects.filter(pk__in=[row.pk for row in rows], enabled=True).count() == 2
+    assert recorded() == []
+
+
+def test_the_rows_the_system_finds_by_name_keep_it(login: Login) -> None:
+    """Renamed, the cycle's row could be deleted, and the next change of its interval would make a second one."""
+    client = login()
+    for name in (CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE):
+        row = PeriodicTask.objects.get(name=name)
+        client.post(page_of("periodictask_change", row.pk), cycle_form(row, name="Mine"))
+        row.refresh_from_db()
+        assert row.name == name
+
+
+def test_what_is_not_ours_is_not_shown(login: Login) -> None:
+    every = IntervalSchedule.objects.get(every=1, period="hours")
+    cleanup = PeriodicTask.objects.create(
+        name="celery.backend_cleanup", task="celery.backend_cleanup", interval=every
+    )
+    client = login()
+
+    listed = client.get(page_of("periodictask_changelist")).content.decode()
+    form = client.get(page_of("periodictask_add")).content.decode()
+
+    assert "celery.backend_cleanup" not in listed
+    assert client.get(page_of("periodictask_change", cleanup.pk)).status_code == 302  # as what is not there
+    assert 'name="interval"' in form
+    assert 'name="solar"' not in form
+    assert 'name="clocked"' not in form
+
+
+def test_what_a_task_is_given_is_said_in_words_to_who_may_not_write_it(login: Login) -> None:
+    client = login("operator")
+    row = PeriodicTask.objects.get(name=MAINTENANCE_SCHEDULE)
+
+    page = client.get(page_of("periodictask_change", row.pk)).content.decode()
+
+    assert "cycle type: maintenance" in page
+    assert "{&quot;cycle_type" not in page
+    for unwanted in ("Kwargs", "Routing Key", "Exchange"):
+        assert unwanted not in page

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from django.db import IntegrityError
 
+from ai import builtin
+from ai.models import ModelPrice
 from risk.models import RiskCheck
-from tests.factories import make_agent, make_limits, make_position, make_strategy
+from tests.factories import make_agent, make_asset, make_limits, make_position, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import wish
-from trading.analysis.strategies import save_strategy, shares_of, symbols_of
+from trading.analysis.strategies import check_strategy, save_strategy, shares_of, symbols_of
 from trading.errors import StrategyError
 from trading.execution import decision_execution
-from trading.models import Strategy, StrategyVersion, Trade
+from trading.models import Event, Strategy, StrategyVersion, Trade
 
 ALL = [STOCK, OTHER_STOCK, COIN]
 
@@ -31,14 +33,33 @@ LAST_DIGIT = Decimal("0.0001")  # a stored value is rounded to it
         ({"max_positions": 16}, "max_positions: was 16, expected at most the account's 15"),
         ({"max_daily_loss_percent": Decimal(0)}, "max_daily_loss_percent: was 0, expected a number above 0"),
         ({"size_percent": Decimal(101)}, "size percent: was 101, expected a number above 0"),
-        ({"symbols": ["aapl"]}, "symbols: was 'aapl', expected a stock like AAPL"),
+        ({"symbols": ["aapl"]}, "symbols: was 'aapl', malformed, expected a stock like AAPL"),
         ({"model_names": ["gpt 4"]}, "model_names: was 'gpt 4', expected a litellm name"),
+        ({"symbols": ["AAPL", "XYZ"]}, "symbols: was 'XYZ', unknown, the broker lists no tradable asset"),
+        ({"symbols": ["OFF"]}, "symbols: was 'OFF', unknown, the broker lists no tradable asset"),
+        (
+            {"symbols": ["ETH"]},
+            "symbols: was 'ETH', unknown, the broker lists no tradable asset of this name; ETH/USD?",
+        ),
+        (
+            {"symbols": ["ETH/USD"], "universe": "stocks"},
+            "symbols: was 'ETH/USD', expected stocks alone, as the universe says",
+        ),
+        (
+            {"model_names": ["gpt-nonsense"]},
+            "model_names: was 'gpt-nonsense', expected builtin/technical-v1,",
+        ),
+        ({"model_names": ["openai/nonsense"]}, "model_names: was 'openai/nonsense', expected builtin/"),
+        ({"model_names": ["builtin/other"]}, "model_names: was 'builtin/other', expected builtin/"),
         ({"keywords": [" "]}, "keywords: was ' ', expected a word or a phrase"),
     ],
 )
 def test_values_that_cannot_be_taken_are_named(values: dict[str, Any], expected: str) -> None:
     """docs/lessons.md#lesson-26: a limit that is looser than the account's would be none."""
     make_limits()
+    make_asset("AAPL")
+    make_asset("ETH/USD")
+    make_asset("OFF", tradable=False)
     strategy = Strategy(name="Bold", instructions="Buy.", **values)
 
     with pytest.raises(StrategyError) as refused:
@@ -46,6 +67,35 @@ def test_values_that_cannot_be_taken_are_named(values: dict[str, Any], expected:
 
     assert str(refused.value).startswith(expected)
     assert not Strategy.objects.exists()
+
+
+@pytest.mark.django_db
+def test_models_that_can_be_asked_are_taken(settings: Any) -> None:
+    ModelPrice.objects.create(model="openai/own", input_usd_per_million=0, output_usd_per_million=0)
+    names = ["openai/gpt-4o-mini", "gpt-4o-mini", "openai/own", builtin.MODEL]
+
+    stored = save_strategy(Strategy(name="Calm", instructions="Hold.", model_names=names), author="ada")
+
+    assert stored.model_names == names
+    assert not stored.is_active  # a new one trades nothing until a person wants it
+    assert check_strategy({"model_names": ["openai/llama3.2"]}).keys() == {"model_names"}
+    address = {"ai_api_base": "http://127.0.0.1:11434/v1"}
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=address)
+    assert check_strategy({"model_names": ["openai/llama3.2"]}) == {}
+    assert check_strategy({"model_names": ["llama3.2"]}).keys() == {"model_names"}  # litellm needs a provider
+
+
+@pytest.mark.django_db
+def test_what_was_delisted_since_keeps_nothing_else_from_changing_but_a_start() -> None:
+    strategy = make_strategy(symbols=["GONE"], model_names=["openai/gone"])
+    strategy.instructions, strategy.is_active = "Sell.", False
+
+    save_strategy(strategy, author="ada")
+
+    strategy.is_active = True
+    with pytest.raises(StrategyError, match=r"was 'GONE', unknown.*was 'openai/gone', expected"):
+        save_strategy(strategy, author="ada")
+    assert not Strategy.objects.get(pk=strategy.pk).is_active
 
 
 @pytest.mark.django_db
@@ -64,6 +114,30 @@ def test_every_change_is_a_new_version_and_the_old_ones_stay() -> None:
     ]
     with pytest.raises(IntegrityError, match="never changes"):
         rows.update(author="eve")
+
+
+@pytest.mark.django_db
+def test_every_change_is_an_event_that_says_what_was_and_is_who_and_why() -> None:
+    strategy = save_strategy(Strategy(name="Calm", instructions="Hold."), author="ada", reason="new")
+    strategy = Strategy.objects.get(pk=strategy.pk)
+    strategy.keywords, strategy.is_active = ["fed"], True
+
+    save_strategy(strategy, author="bob", reason="it is time")
+    save_strategy(Strategy.objects.get(pk=strategy.pk), author="eve", reason="nothing new")
+
+    created, changed = Event.objects.filter(aggregate_type="strategy").order_by("sequence")
+    assert (created.type, created.payload["actor"], created.payload["reason"]) == (
+        "strategy.created",
+        "ada",
+        "new",
+    )
+    assert changed.payload["changes"] == {"keywords": [[], ["fed"]], "is_active": [False, True]}
+    assert (changed.payload["actor"], changed.payload["reason"], changed.payload["version"]) == (
+        "bob",
+        "it is time",
+        2,
+    )
+    assert StrategyVersion.objects.get(version=2).reason == "it is time"
 
 
 @pytest.mark.django_db

@@ -70,6 +70,20 @@ def test_other_settings_leave_the_schedule_alone() -> None:
     assert not PeriodicTask.objects.exists()
 
 
+def test_change_is_an_event_with_both_values_its_author_and_why() -> None:
+    settings.set_runtime_setting(name="confidence_threshold", value="0.62", actor="ada", reason="a try")
+    settings.set_runtime_setting(name="confidence_threshold", value="0.62", actor="bob", reason="again")
+    settings.set_runtime_setting(name="confidence_threshold", value="0.7", actor="bob", reason="too loose")
+
+    events = Event.objects.filter(aggregate_type="setting", aggregate_id="confidence_threshold")
+    assert {event.type for event in events} == {"setting.changed"}
+    payloads = [event.payload for event in events.order_by("sequence")]
+    assert [(p["from"], p["to"], p["actor"], p["reason"]) for p in payloads] == [
+        ("0.7", "0.62", "ada", "a try"),
+        ("0.62", "0.7", "bob", "too loose"),
+    ]
+
+
 def test_mode_is_set_with_an_event_and_its_author() -> None:
     make_agent(mode="manual")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.domain.symbols import is_coin, is_symbol, parse_symbols
+from trading.domain.symbols import is_coin, is_symbol, meant_by, parse_symbols
 
 ALLOWED = set(string.ascii_uppercase + string.digits + "./-")
 
@@ -63,3 +63,23 @@ def test_no_word_of_a_list_is_lost(text: str) -> None:
     good, malformed = parse_symbols(text)
 
     assert set(good) | set(malformed) == {word.strip() for word in re.split(",", text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("ETH", "ETH/USD"),
+        ("eth/usd", "ETH/USD"),
+        ("ETH-USD", "ETH/USD"),
+        ("ETHUSDT", "ETH/USD"),
+        ("aapl", "AAPL"),
+        ("BRK/B", "BRK.B"),
+    ],
+)
+def test_what_may_have_been_meant_is_named(text: str, meant: str) -> None:
+    assert meant in meant_by(text)
+
+
+@given(text=st.text())
+def test_what_may_have_been_meant_is_always_another_symbol(text: str) -> None:
+    assert all(is_symbol(symbol) and symbol != text for symbol in meant_by(text))

@@ -13,6 +13,7 @@ from tests.factories import make_agent, make_approval, make_engagement, make_ord
 from tests.risk.threads import at_once, beside
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
+from trading.core import transitions
 from trading.core.modes import set_mode
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Work, WorkKind
@@ -21,6 +22,7 @@ from trading.domain.statuses import DecisionStatus
 from trading.execution import approvals, decision_execution, sagas
 from trading.execution.approval_requests import REJECTION_HOLDS
 from trading.execution.approvals import AnswerOutcome
+from trading.execution.portfolio import sync_portfolio
 from trading.models import AIDecision, Approval, Cycle, Event, MarketSnapshot, Order, Saga
 from trading.queries.timeline import timeline_of
 from trading.work.sweeping import end_overdue, find_work
@@ -487,6 +489,57 @@ def test_sweeper_withdraws_what_was_ordered_since_and_leaves_the_rest(account: O
     assert row.status == "expired"
     assert row.reason.startswith(f"withdrawn: {STOCK}: ordered since (buy order of ")
     assert unchanged(other)
+
+
+@pytest.mark.parametrize(
+    ("action", "was", "now", "withdrawn"),
+    [
+        ("buy", "0", "3", True),
+        ("buy", "3", "5E+1", True),
+        ("buy", "3", "1", False),
+        ("sell", "3", "0", True),
+        ("sell", "3", "1", True),
+        ("sell", "1", "3", False),
+    ],
+)
+def test_open_request_is_withdrawn_when_the_position_moved_by_hand(
+    action: str, was: str, now: str, withdrawn: bool, account: Outside, ada: User
+) -> None:
+    """Somebody bought or sold it at the broker: the question is not the one that was put."""
+    approval = asked()
+    AIDecision.objects.filter(pk=approval.decision_id).update(action=action)
+    other = asked(OTHER_STOCK)
+    transitions.append_event(
+        aggregate_type="position",
+        aggregate_id=STOCK,
+        event_type="position.changed",
+        payload={"symbol": STOCK, "from": was, "to": now},
+        cycle_id=None,
+    )
+
+    end_overdue()
+
+    row = Approval.objects.get(pk=approval.pk)
+    assert (row.status == "expired") is withdrawn
+    if withdrawn:
+        assert row.reason.startswith(f"withdrawn: {STOCK}: the position went from {was} to ")
+        said = approvals.answer(approval, granted=True, user=ada)
+        assert said.outcome == AnswerOutcome.EXPIRED
+        assert not Order.objects.exists()
+    assert unchanged(other)
+
+
+def test_position_that_appears_at_the_broker_withdraws_the_request(account: Outside, ada: User) -> None:
+    sync_portfolio(None)
+    approval = asked()
+    account.place(STOCK, "2", client_order_id=f"by-hand-{ago():%H%M%S%f}")
+
+    sync_portfolio(None)
+    said = approvals.answer(approval, granted=True, user=ada)
+
+    assert said.outcome == AnswerOutcome.EXPIRED
+    assert said.detail.startswith(f"withdrawn: {STOCK}: the position went from ")
+    assert not Order.objects.exists()
 
 
 def test_withdrawn_request_may_be_asked_anew(account: Outside) -> None:

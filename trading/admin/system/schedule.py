@@ -8,14 +8,13 @@ from typing import Any
 from celery import current_app
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django_celery_beat.admin import ClockedScheduleAdmin as BaseClockedScheduleAdmin
+from django.http import HttpRequest, HttpResponse
 from django_celery_beat.admin import CrontabScheduleAdmin as BaseCrontabScheduleAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BasePeriodicTaskAdmin
-from django_celery_beat.admin import PeriodicTaskForm, TaskSelectWidget
+from django_celery_beat.admin import PeriodicTaskForm, PeriodicTaskInline, TaskSelectWidget
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -24,11 +23,15 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
-from trading.core.settings import CYCLE_SCHEDULE
+from trading.admin.base import changes_in_words, labelled
+from trading.admin.pages import console_page
+from trading.core.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
+from trading.domain.words import in_words
 from trading.models import Cycle
 from trading.work import schedule_changes
+from trading.work.schedule import stops_by
 
 CRON_FIELDS: Mapping[str, str] = {
     "minute": "minutes from 0 to 59, e.g. 0, */15 or 0,30, or * for every one",
@@ -40,6 +43,7 @@ CRON_FIELDS: Mapping[str, str] = {
 NO_CYCLES = (
     "No trading cycle starts any more: nothing is looked at, decided or sold until it is enabled again."
 )
+EMPTY: Mapping[str, str] = {"args": "[]", "kwargs": "{}"}
 STEERED = "interval: follows the setting cycle_interval, expected to be changed there"
 
 for plain in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
@@ -51,7 +55,17 @@ class StyledTaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: igno
 
 
 class StyledPeriodicTaskForm(PeriodicTaskForm):  # type: ignore[misc]  # untyped library
-    """The form of a periodic task: a task that exists, with arguments it can take."""
+    """The form of a periodic task: a task that exists, with arguments it can take.
+
+    What would keep trading cycles from starting by themselves is asked once more, whichever field does it.
+    """
+
+    confirmed = forms.BooleanField(
+        required=False,
+        label="Let trading stop",
+        help_text=f"Tick it to disable this row, or to change it so that it starts no trading cycle. {NO_CYCLES}",
+        widget=UnfoldBooleanWidget,
+    )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -71,11 +85,33 @@ class StyledPeriodicTaskForm(PeriodicTaskForm):  # type: ignore[misc]  # untyped
         """Refuse a task nobody runs and arguments it would fail on, before beat sends them for ever."""
         given: dict[str, Any] = super().clean() or self.cleaned_data
         task = given.get("task")
-        if task and not self.errors:
-            self._check_task(task, json.loads(given["args"]), json.loads(given["kwargs"]))
+        if task and not self.errors:  # arguments that are not asked for are those of the row
+            arguments = [
+                given.get(name, getattr(self.instance, name)) or none for name, none in EMPTY.items()
+            ]
+            self._check_task(task, *map(json.loads, arguments))
         if self.instance.name == CYCLE_SCHEDULE and "interval" in self.changed_data:
             self.add_error("interval", STEERED)
         return given
+
+    def _post_clean(self) -> None:
+        """Ask before the trading cycle's row stops starting cycles."""
+        stored = PeriodicTask.objects.filter(pk=self.instance.pk, name=CYCLE_SCHEDULE).first()
+        super()._post_clean()
+        if stored is None or self.errors or stops_by(stored) or self.cleaned_data.get("confirmed"):
+            return
+        if why := stops_by(self.instance):
+            self.add_error(
+                "confirmed",
+                f"confirmed: was not ticked; the row would be {why}. {NO_CYCLES} Tick it to go on.",
+            )
+
+    def _update_errors(self, errors: Any) -> None:
+        """Say at the top what is about a field that is not on the page."""
+        if hasattr(errors, "error_dict"):
+            for name in errors.error_dict.keys() - self.fields.keys() - {NON_FIELD_ERRORS}:
+                errors.error_dict.setdefault(NON_FIELD_ERRORS, []).extend(errors.error_dict.pop(name))
+        super()._update_errors(errors)
 
     def _json(self, name: str, kind: type, example: str) -> str:
         value: str = self.cleaned_data[name]
@@ -148,6 +184,10 @@ class IntervalForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         return given
 
 
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
 def _starts_cycles(row: Model | None) -> bool:
     if isinstance(row, PeriodicTask):
         return bool(row.name == CYCLE_SCHEDULE)
@@ -161,8 +201,17 @@ class RecordedAdmin(ModelAdmin):  # type: ignore[misc]  # untyped library
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         """Store the row and its event."""
         facts = {name: str(form.cleaned_data.get(name)) for name in form.changed_data}
+        if change and (said := changes_in_words(form)):
+            facts["changes"] = "; ".join(f"{name}: {words}" for name, words in said.items())
         super().save_model(request, obj, form, change)
         self._record(request, obj, "changed" if change else "added", **facts)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Say in the row's history what was changed from what to what."""
+        words = "; ".join(f"{name}: {said}" for name, said in changes_in_words(form).items())
+        return super().construct_change_message(request, form, formsets, add) if add or not words else words
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Keep the trading cycle and its interval: without them trading stops for ever, and nothing says so."""
@@ -190,15 +239,65 @@ class RecordedAdmin(ModelAdmin):  # type: ignore[misc]  # untyped library
         schedule_changes.record(row, what=what, actor=request.user.get_username(), **facts)
 
 
+class TasksOfSchedule(PeriodicTaskInline):  # type: ignore[misc]  # untyped library
+    """The tasks that a schedule starts, for looking."""
+
+    fields = ("name", "task", "enabled")
+    readonly_fields = fields
+
+
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[misc]  # untyped library
     """What beat starts, and when. The trading cycle's interval follows the setting ``cycle_interval``.
 
-    The library offers its own actions to everybody who may look; these need the permission to change.
+    The library offers its own actions to everybody who may look; these need the permission to change. Celery's own
+    rows, and schedules by the sun or for one moment, are not shown: nothing of ours is made with them. What a task is
+    given, as JSON, and the way of its message are for superusers; others read it in words.
     """
 
     form = StyledPeriodicTaskForm
+    list_display = ("name", "enabled_label", "scheduler", "arguments", "last_run_at")
+    list_filter = ("enabled", "task")
+    date_hierarchy = None
     actions = ["enable_chosen", "disable_chosen", "run_chosen"]
+
+    @labelled(description="state", ordering="-enabled", colours={"enabled": "success", "disabled": "default"})
+    def enabled_label(self, row: PeriodicTask) -> str:
+        """Show whether beat starts it."""
+        return "enabled" if row.enabled else "disabled"
+
+    @admin.display(description="with")
+    def arguments(self, row: PeriodicTask) -> str:
+        """Show what the task is given, in words."""
+        given = json.loads(row.args or "[]"), json.loads(row.kwargs or "{}")
+        named = [f"{name.replace('_', ' ')}: {in_words(value)}" for name, value in dict(given[1]).items()]
+        return ", ".join([*map(in_words, given[0]), *named]) or "-"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Leave Celery's own rows out."""
+        return super().get_queryset(request).exclude(task__startswith="celery.")  # type: ignore[no-any-return]  # untyped library
+
+    def get_fieldsets(self, request: HttpRequest, obj: PeriodicTask | None = None) -> list[Any]:
+        """Ask for little; for the trading cycle ask whether it may stop."""
+        is_cycle = _starts_cycles(obj) and self.has_change_permission(request, obj)
+        named = ["name", "regtask", "task", "enabled", *(["confirmed"] if is_cycle else []), "description"]
+        when = ["interval", "crontab", "crontab_translation", "start_time", "expires", "expire_seconds"]
+        shown = [(None, {"fields": named}), ("Schedule", {"fields": [*when, "last_run_at", "one_off"]})]
+        if not _is_superuser(request):
+            named[1:2] = []
+            return [*shown, ("What it is given", {"fields": ["arguments"]})]
+        way = ["queue", "exchange", "routing_key", "priority", "headers"]
+        folded = ["collapse"]
+        return [
+            *shown,
+            ("Arguments, as JSON", {"fields": ["args", "kwargs"], "classes": folded}),
+            ("The way of its message", {"fields": way, "classes": folded}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PeriodicTask | None = None) -> list[str]:
+        """Keep the names of the rows that the system finds by them: another name would be another row."""
+        kept = ["name"] if obj and obj.name in (CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE) else []
+        return [*kept, *super().get_readonly_fields(request, obj), "arguments"]
 
     @admin.action(description="Enable", permissions=["change"])
     def enable_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
@@ -206,9 +305,16 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[m
         self._switch(request, chosen, on=True)
 
     @admin.action(description="Disable: beat starts them no more", permissions=["change"])
-    def disable_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
-        """Keep beat from starting them."""
+    def disable_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
+        """Keep beat from starting them; ask before trading stops with one."""
+        names = sorted(row.name for row in chosen)
+        if CYCLE_SCHEDULE in names and request.POST.get("confirmed") != "on":
+            stops = chosen.filter(name=CYCLE_SCHEDULE, enabled=True).exists()
+            if stops:
+                context = {"title": "Disable", "names": names, "chosen": chosen, "stops": NO_CYCLES}
+                return console_page(request, "console/schedule_stop.html", context)
         self._switch(request, chosen, on=False)
+        return None
 
     @admin.action(description="Run once, now", permissions=["change"])
     def run_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
@@ -231,11 +337,7 @@ class CrontabScheduleAdmin(BaseCrontabScheduleAdmin, RecordedAdmin):  # type: ig
     """Schedules by the clock."""
 
     form = CrontabForm
-
-
-@admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(BaseClockedScheduleAdmin, RecordedAdmin):  # type: ignore[misc]  # untyped library
-    """Schedules for one moment."""
+    inlines = [TasksOfSchedule]
 
 
 @admin.register(IntervalSchedule)

@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 
-from trading.admin.base import ConsoleAdmin
+from trading.admin.base import REASON, ChangedAdmin
+from trading.admin.pages import reason_field
 from trading.core.settings import parsed_change, set_runtime_setting
 from trading.domain.runtime_settings import SETTINGS
 from trading.errors import SettingError
@@ -16,7 +17,9 @@ from trading.models import RuntimeSetting
 
 
 class RuntimeSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A value it can take, beside the other settings; the message names the setting and what was expected."""
+    """A value it can take beside the other settings, and why; the message names the setting and what was expected."""
+
+    reason = reason_field("Why")
 
     class Meta:
         model = RuntimeSetting
@@ -33,14 +36,22 @@ class RuntimeSettingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic 
 
 
 @admin.register(RuntimeSetting)
-class RuntimeSettingAdmin(ConsoleAdmin):
+class RuntimeSettingAdmin(ChangedAdmin):
     """What an operator may change while the system runs."""
 
     form = RuntimeSettingForm
+    change_log = "setting"
     list_display = ["name", "value", "unit", "bounds", "default", "description", "updated_at", "updated_by"]
     search_fields = ["name", "description"]
-    fields = ["name", "description", "value", "unit", "bounds", "default", "updated_at", "updated_by"]
-    readonly_fields = ["name", "description", "unit", "bounds", "default", "updated_at", "updated_by"]
+    readonly_fields = [
+        "name", "description", "unit", "bounds", "default", "updated_at", "updated_by", "changes"
+    ]  # fmt: skip
+
+    def get_fields(self, request: HttpRequest, obj: RuntimeSetting | None = None) -> list[str]:
+        """Ask those who may change it for the reason; show everybody what was changed before."""
+        asked = ["value", REASON] if self.has_change_permission(request, obj) else ["value"]
+        shown = ["unit", "bounds", "default", "updated_at", "updated_by", "changes"]
+        return ["name", "description", *asked, *shown]
 
     @admin.display(description="allowed")
     def bounds(self, row: RuntimeSetting) -> str:
@@ -66,6 +77,10 @@ class RuntimeSettingAdmin(ConsoleAdmin):
 
     def save_model(self, request: HttpRequest, obj: RuntimeSetting, form: Any, change: bool) -> None:
         """Store through the service, which keeps the schedule in step."""
+        given = form.cleaned_data
         set_runtime_setting(
-            name=obj.name, value=form.cleaned_data["value"], actor=request.user.get_username()
+            name=obj.name,
+            value=given["value"],
+            actor=request.user.get_username(),
+            reason=given[REASON],
         )

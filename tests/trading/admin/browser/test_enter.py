@@ -24,6 +24,7 @@ PAGES = (
     "trading_agentstatus_mode",
     "trading_agentstatus_active",
     "trading_approval_queue",
+    "trading_position_reconcile",
 )
 
 
