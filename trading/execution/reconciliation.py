@@ -24,7 +24,7 @@ from trading.execution.sagas import settle_order
 from trading.execution.trade_booking import book_strangers
 from trading.models import Order, Position, Saga
 from trading.orders.execution_reports import record_broker_order, record_fills, record_reported
-from trading.orders.submission import REQUEST_LEASE
+from trading.orders.pacing import longest_lease
 
 log = structlog.get_logger(__name__)
 LOOK_BACK = timedelta(days=3)
@@ -172,7 +172,7 @@ def _adopt(reported: BrokerOrder, fills: Sequence[BrokerFill]) -> None:
 
 
 def _heal(ours: Order, reported: BrokerOrder, report: ReconciliationReport) -> None:
-    leased = in_force(ours.lease_until, timezone.now(), REQUEST_LEASE)
+    leased = in_force(ours.lease_until, timezone.now(), longest_lease())
     ended = ours.status not in OPEN_ORDER and ours.status != OrderStatus.FAILED
     if leased or (ended and ours.filled_quantity == reported.filled_quantity):
         return
