@@ -5,7 +5,7 @@ broker, and records with a conditional update. Before the broker has an order th
 after that it only goes forward, to the truth the broker tells.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -87,8 +87,9 @@ def read_saga(saga_id: UUID) -> Saga:
     return Saga.objects.select_related("order", "decision__strategy").get(pk=saga_id)
 
 
-def _postpone(saga: Saga) -> None:
-    Saga.objects.filter(pk=saga.pk).update(next_poll_at=timezone.now() + POLL_INTERVAL)
+def _postpone(saga: Saga, until: datetime | None = None) -> None:
+    """Give the saga back to the queue: its next visit comes then, and others go first."""
+    Saga.objects.filter(pk=saga.pk).update(next_poll_at=until or timezone.now() + POLL_INTERVAL)
 
 
 def _advance(saga: Saga) -> None:
@@ -98,6 +99,8 @@ def _advance(saga: Saga) -> None:
         saga_steps.begin(saga, Step.SUBMIT_ORDER)
         with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
             order = submit_order(order.pk)
+        if order.status in UNSENT:
+            _postpone(saga, order.next_try_at)
     if order.acknowledged_at is not None:
         saga_steps.end(saga, Step.SUBMIT_ORDER, StepStatus.COMPLETED, broker_order_id=order.broker_order_id)
     if order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):

@@ -68,7 +68,7 @@ def pause_after(order: Order, asked_seconds: float | None = None) -> float:
         cap=float(chosen["retry_cap"]),
         jitter=random.random(),  # noqa: S311 - spreads tasks, keeps no secret
     )
-    return pause if is_switchs else max(pause, asked_seconds or 0.0)
+    return pause if is_switchs else max(pause, min(asked_seconds or 0.0, INTENT_MAX_AGE.total_seconds()))
 
 
 def next_try(order: Order, pause: float, *, may_post: bool) -> datetime:

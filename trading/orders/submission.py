@@ -221,7 +221,8 @@ def _end(order: Order, is_stale: bool) -> float | None:
     """End an order that the broker has never had: too old, or posted as often as it may be."""
     words, reason = "the broker never had it", "stale_intent"
     if not is_stale:
-        words, reason = f"posted {order.posts} times, and {words}", "attempts_used_up"
+        times = "once" if order.posts == 1 else f"{order.posts} times"
+        words, reason = f"posted {times}, and {words}", "attempts_used_up"
     transitions.apply(order, "fail", changes=_ended(words), reason=reason, symbol=order.symbol)
     if not is_stale:
         failure = UnavailableError("broker", "submit_order", words)

@@ -124,6 +124,7 @@ class SagaMachine(RuleBasedStateMachine):
             created_at=F("created_at") - past,
             submitted_at=F("submitted_at") - past,
             lease_until=F("lease_until") - past,
+            next_try_at=F("next_try_at") - past,
         )
         Saga.objects.update(deadline_at=F("deadline_at") - past, next_poll_at=F("next_poll_at") - past)
         for step in SagaStep.objects.filter(input__has_key=saga_steps.CANCEL_ASKED):
