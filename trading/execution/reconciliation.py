@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import structlog
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -101,10 +101,11 @@ def _settle_failed(report: ReconciliationReport) -> None:
 
 def _book(report: ReconciliationReport) -> None:
     """Book late fills, and write the trades of orders that have no saga."""
-    late = Order.objects.filter(
-        saga__status__in=(SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.FAILED),
-        filled_quantity__gt=Coalesce(F("trade__quantity"), Decimal(0)),
+    undone = Q(saga__status__in=(SagaStatus.COMPENSATED, SagaStatus.FAILED), filled_quantity__gt=0)
+    more = Q(
+        saga__status=SagaStatus.COMPLETED, filled_quantity__gt=Coalesce(F("trade__quantity"), Decimal(0))
     )
+    late = Order.objects.filter(undone | more)
     for order in late:
         settle_order(order.pk)
         report.booked.append(order.client_order_id)
