@@ -1,7 +1,12 @@
 """The asset master: what the broker lists, with the dollar volume of the last full day."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
+from time import monotonic
+from typing import TypeVar
 
 from django.db.models import Q
 from django.utils import timezone
@@ -10,11 +15,14 @@ from connectors.base import Asset as BrokerAsset
 from connectors.base import AssetClass, BarSource
 from connectors.errors import ConnectorError
 from trading.core.providers import current_providers
+from trading.core.repeated_reads import read_repeatedly
 from trading.core.waits import is_to_come
 from trading.models import Asset
 
+T = TypeVar("T")
 VOLUME_BATCH = 200
 VOLUME_WINDOW = timedelta(days=7)
+WITHIN_SECONDS = 60.0  # all reads of a refresh, with their repeats: maintenance has 110
 
 
 def refresh_assets() -> dict[str, int]:
@@ -26,9 +34,14 @@ def refresh_assets() -> dict[str, int]:
     Raises:
         ConnectorError: the broker's list could not be read; nothing was changed.
     """
+    gives_up_at = monotonic() + WITHIN_SECONDS
+
+    def read(call: Callable[[], T]) -> T:
+        return read_repeatedly(lambda _: call(), within_seconds=max(gives_up_at - monotonic(), 0.0))
+
     providers = current_providers()
-    listed = providers.broker.assets()
-    today = providers.broker.clock().now.date()
+    listed = read(providers.broker.assets)
+    today = read(providers.broker.clock).now.date()
     volumes: dict[str, Decimal] = {}
     for asset_class, source in (
         (AssetClass.STOCK, providers.stock_bars),
@@ -36,17 +49,16 @@ def refresh_assets() -> dict[str, int]:
     ):
         symbols = [a.symbol for a in listed if a.asset_class is asset_class and a.tradable]
         for start in range(0, len(symbols), VOLUME_BATCH):
-            volumes |= _dollar_volumes(source, symbols[start : start + VOLUME_BATCH], today)
+            batch = symbols[start : start + VOLUME_BATCH]
+            with suppress(ConnectorError):  # what cannot be read is missing
+                volumes |= read(partial(_dollar_volumes, source, batch, today))
     _store(listed, volumes)
     return {c: sum(a.asset_class is c for a in listed) for c in AssetClass}
 
 
 def _dollar_volumes(source: BarSource, symbols: list[str], today: date) -> dict[str, Decimal]:
-    """Close times volume of the last bar before today; what cannot be read is missing."""
-    try:
-        bars = source.daily_bars(symbols, start=today - VOLUME_WINDOW, end=today - timedelta(days=1))
-    except ConnectorError:
-        return {}
+    """Close times volume of the last bar before today."""
+    bars = source.daily_bars(symbols, start=today - VOLUME_WINDOW, end=today - timedelta(days=1))
     return {symbol: rows[-1].close * rows[-1].volume for symbol, rows in bars.items() if rows}
 
 
