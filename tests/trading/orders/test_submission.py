@@ -659,3 +659,42 @@ def test_submitting_gives_up_after_its_time(
 
     assert submit_order(order.pk).status == "created"
     assert account.posts() == []
+
+
+@pytest.mark.parametrize(("timeout", "lease"), [("1", 30), ("10", 30), ("15", 40), ("30", 70)])
+def test_lease_follows_the_order_timeout(account: Outside, order: Order, timeout: str, lease: int) -> None:
+    """A lease ends after the reply of a request that left as late as it may."""
+    set_runtime_setting(name="order_timeout", value=timeout, actor="test")
+    taken: list[timedelta] = []
+    prove = Attempt.prove
+
+    def look(self: Attempt) -> None:
+        assert self.order.lease_until is not None
+        assert self.order.submitted_at is not None
+        taken.append(self.order.lease_until - self.order.submitted_at)
+        assert self.most_seconds + float(timeout) <= lease
+        prove(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Attempt, "prove", look)
+        submit_order(order.pk)
+
+    assert taken == [timedelta(seconds=lease)]
+    assert pacing.quiet_after() == timedelta(seconds=lease)
+
+
+def test_lease_of_a_longer_timeout_stays_in_force_when_it_is_lowered(account: Outside, order: Order) -> None:
+    change(order, status="submitting", lease_until=ago(seconds=-69), submitted_at=timezone.now())
+
+    assert submit_order(order.pk).attempts == 0
+    assert account.requests() == []
+
+
+def test_request_may_take_as_long_as_it_is_given(account: Outside, order: Order) -> None:
+    """More than the ten seconds that were the most there could be."""
+    set_runtime_setting(name="order_timeout", value="30", actor="test")
+    account.venue.fault(kind="latency", route=ORDERS, seconds=11, times=1)
+
+    sent = submit_order(order.pk)
+
+    assert (sent.acknowledged_at is not None, sent.attempts, sent.posts) == (True, 1, 1)
