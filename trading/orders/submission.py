@@ -106,7 +106,7 @@ def _attempt(order: Order, available: Decimal | None) -> float | None:
     try:
         found = None if never_sent else _look_up(order)
         if found is None and not may_post:
-            return _end(order, is_stale) if is_quiet else _give_back(order, may_post=False)
+            return _end(order) if is_quiet else _give_back(order, may_post=False)
         reported = found or _post_what_is_left(attempt, available, never_sent)
         if reported is None:
             return None
@@ -217,16 +217,15 @@ def _nothing_left(order: Order, never_sent: bool) -> None:
         _give_back(order)  # an earlier request may be what sold it: it is looked up until it is too old
 
 
-def _end(order: Order, is_stale: bool) -> float | None:
+def _end(order: Order) -> float | None:
     """End an order that the broker has never had: too old, or posted as often as it may be."""
     words, reason = "the broker never had it", "stale_intent"
-    if not is_stale:
+    if pacing.is_used_up(order):
         times = "once" if order.posts == 1 else f"{order.posts} times"
         words, reason = f"posted {times}, and {words}", "attempts_used_up"
-    transitions.apply(order, "fail", changes=_ended(words), reason=reason, symbol=order.symbol)
-    if not is_stale:
+    if transitions.apply(order, "fail", changes=_ended(words), reason=reason, symbol=order.symbol):
         failure = UnavailableError("broker", "submit_order", words)
-        _log("order_attempts_used_up", order, failure, is_final=True)
+        _log("order_never_taken", order, failure, is_final=True)
     return None
 
 

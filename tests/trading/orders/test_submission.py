@@ -192,15 +192,18 @@ def test_order_is_posted_so_often_by_all_visits_together(
     assert tired.status == "submitting", "it may be on its way still"
 
 
+@pytest.mark.parametrize("age", [35, 65])
 def test_order_whose_attempts_are_used_up_ends_once_the_broker_can_be_relied_on(
-    account: Outside, order: Order, no_pauses: list[float]
+    account: Outside, order: Order, no_pauses: list[float], caplog: pytest.LogCaptureFixture, age: int
 ) -> None:
+    """Also where it is too old by then: the reason is the attempts."""
     account.venue.fault(kind="error", status=503, route=ORDERS)
     visited_until_it_ends(order)
-    change(order, submitted_at=ago(seconds=31))
+    change(order, submitted_at=ago(seconds=31), created_at=ago(seconds=age))
 
     ended = submit_order(order.pk)
 
+    assert [r.levelname for r in caplog.records if "order_never_taken" in str(r.msg)] == ["ERROR"]
     assert (ended.status, ended.broker_message) == ("failed", "posted 3 times, and the broker never had it")
     assert ended.ended_at is not None
     assert (
