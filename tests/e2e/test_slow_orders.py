@@ -1,9 +1,11 @@
 """Orders whose look-up hangs take their turns, and the next order gets its own, with two workers and real processes."""
 
 import pytest
+from django.db import transaction
 
 from tests.e2e.system import System
 from tests.e2e.truth import assert_books_agree, wait_for_rest
+from tests.factories import make_cycle, make_decision
 from tests.trading.outside import LOOK_UP
 from tests.trading.scenes import ago, change, order_of, passed
 from tests.venue_process import VenueProcess
@@ -20,7 +22,11 @@ LOOK_UPS_BEFORE = 2 * SLOW - 1
 
 def test_orders_whose_look_up_hangs_do_not_hold_the_next_one(system: System, market: VenueProcess) -> None:
     stocks = Asset.objects.filter(asset_class="stock", fractionable=True).order_by("-dollar_volume")
-    sagas = [passed(asset.symbol) for asset in stocks[: SLOW + 1]]
+    with transaction.atomic():  # the sweeper finishes a cycle that has no decision under way
+        cycle = make_cycle(status="running", stage="executing")
+        holder = make_decision(cycle=cycle, status="claimed", lease_until=ago(seconds=-40))
+    sagas = [passed(asset.symbol, cycle=cycle) for asset in stocks[: SLOW + 1]]
+    holder.delete()
     market.fault(kind="hang", route=LOOK_UP)
     for saga in sagas[:SLOW]:
         change(order_of(saga), status="unknown", submitted_at=ago(seconds=1))
