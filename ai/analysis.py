@@ -22,6 +22,7 @@ from ai.calls import MIN_CALL_SECONDS, CallOutcome, ModelAccess, ask, record
 from ai.domain.breaker import Admission
 from ai.domain.budget import Budget, Room, most_answer_tokens, most_prompt_tokens
 from ai.domain.refusals import Cause
+from ai.domain.repeats import ONCE, Repeats
 from ai.domain.types import AnalysisQuestion, Hold, HoldReason
 from ai.errors import ModelRejectedError, ModelTimeoutError
 from ai.learning import Learning
@@ -39,7 +40,7 @@ class AnalysisSettings:
     ``deadline_seconds`` is for all questions together, ``concurrency`` for all their calls. ``api_base`` and
     ``api_key`` apply to all models but the built-in analyst, which is also exempt from the budgets. Before a
     call its largest cost is set aside, so the budgets are never passed by calls that keep to
-    ``answer_tokens_per_symbol``, which each is told as its limit.
+    ``answer_tokens_per_symbol``, which each is told as its limit. ``repeats``: of a call that reached no model.
     """
 
     batch_size: int = 20
@@ -50,6 +51,7 @@ class AnalysisSettings:
     daily_budget_usd: Decimal = Decimal(5)
     cycle_budget_usd: Decimal = Decimal("0.25")
     answer_tokens_per_symbol: int = 250
+    repeats: Repeats = ONCE
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.concurrency < 1 or not self.deadline_seconds > 0:
@@ -209,6 +211,7 @@ class Analysis:
             access=self._access,
             max_output_tokens=None if route.model == builtin.MODEL else longest,
             skills=self._learning.of(route.model),
+            repeats=self._settings.repeats,
         )
         under_way = self._under_way(route.model) + 1
         self._calls[future] = _Call(line, attempt, estimate, seconds, under_way)

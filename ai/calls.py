@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +16,9 @@ from opentelemetry import trace
 from ai import gateway
 from ai.domain.answer import ParsedAnswer, form_of, parse_answer
 from ai.domain.prompt import PROMPT_VERSION, Message
+from ai.domain.repeats import ONCE, Repeats
 from ai.domain.text import storable, truncated
-from ai.errors import ModelAnswerError, ModelError
+from ai.errors import ModelAnswerError, ModelError, ModelUnavailableError
 from ai.models import ModelCall
 from ai.skills import Skills
 
@@ -77,8 +79,12 @@ def ask(
     access: ModelAccess,
     max_output_tokens: int | None = None,
     skills: Skills = Skills(),  # noqa: B008 - frozen
+    repeats: Repeats = ONCE,
 ) -> CallOutcome:
-    """Put one question to one model and judge the answer; touches no database, so any thread may call it."""
+    """Put one question to one model and judge the answer; touches no database, so any thread may call it.
+
+    A model that cannot be reached is asked again while ``timeout_seconds`` allow; it stays one call.
+    """
     asked = CallOutcome(model, tuple(symbols), tuple(messages), started_at, latency_ms=0)
     facts: dict[str, str | int] = {"gen_ai.request.model": model, "orchestrator.symbols": len(asked.symbols)}
     with _tracer.start_as_current_span("model call", attributes=facts) as span:
@@ -88,6 +94,7 @@ def ask(
             access=access,
             max_output_tokens=max_output_tokens,
             skills=skills,
+            repeats=repeats,
         )
         # Counts only: prompt and answer stay in the database.
         span.set_attribute("gen_ai.usage.input_tokens", outcome.prompt_tokens)
@@ -104,9 +111,10 @@ def _asked(
     access: ModelAccess,
     max_output_tokens: int | None,
     skills: Skills,
+    repeats: Repeats,
 ) -> CallOutcome:
     """Ask, and ask once more in the next simpler way for each that the server says it does not know."""
-    began = time.monotonic()
+    began, attempts = time.monotonic(), 1
     while True:
         try:
             completion = gateway.complete(
@@ -124,8 +132,21 @@ def _asked(
             if simpler is not None and timeout_seconds - (time.monotonic() - began) > MIN_CALL_SECONDS:
                 skills = simpler
                 continue
+            pause = _pause_before_another(error, attempts, repeats)
+            if pause is not None and timeout_seconds - (time.monotonic() - began) > pause + MIN_CALL_SECONDS:
+                time.sleep(pause)
+                attempts += 1
+                continue
             return _failed(asked, error, round((time.monotonic() - began) * 1000))
         return _judged(replace(asked, skills=skills), completion)
+
+
+def _pause_before_another(error: ModelError, attempts: int, repeats: Repeats) -> float | None:
+    """Return the pause before the same is asked again, None where another answer cannot be hoped for."""
+    if not isinstance(error, ModelUnavailableError) or error.refusal is not None:
+        return None
+    jitter = random.random()  # noqa: S311 - spreads calls, keeps no secret
+    return repeats.pause_after(attempts, asked_seconds=error.retry_after_seconds, jitter=jitter)
 
 
 def _failed(asked: CallOutcome, error: ModelError, latency_ms: int) -> CallOutcome:

@@ -203,7 +203,14 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SOFT_TIME_LIMIT = 20
 CELERY_TASK_TIME_LIMIT = 30
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"trading.analyse": {"queue": "analysis"}}
+CELERY_TASK_ROUTES = {
+    "trading.analyse": {"queue": "analysis"},
+    # What talks to the broker about one order: a queue of its own, so that it waits behind no fetch, and no gate
+    # behind it. Whoever wants it kept wholly apart gives it a worker of its own (docs/operations.md).
+    "trading.advance_saga": {"queue": "orders"},
+    "trading.follow_order": {"queue": "orders"},
+    "trading.settle_order": {"queue": "orders"},
+}
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2, "interval_max": 0.5}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 500

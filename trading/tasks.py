@@ -175,8 +175,10 @@ def _soft_limit() -> float | None:
 @shared_task(name="trading.risk_and_execute", soft_time_limit=50, time_limit=55)
 @resilient("risk_and_execute")
 def risk_and_execute(decision_id: str) -> None:
-    """Take one decision through the gate and its order as far as the broker allows."""
-    steps.execute(decision_id)
+    """Take one decision through the gate; its order leaves in a task of the orders' own queue."""
+    saga_id = steps.execute(decision_id)
+    if saga_id is not None:
+        _hand_over(Work(WorkKind.ADVANCE, saga_id))
 
 
 def execute_soon(decision_id: UUID) -> None:
@@ -258,7 +260,7 @@ HERE: dict[WorkKind, Callable[[str], object]] = {
     WorkKind.FETCH: steps.fetch,
     WorkKind.ANALYSE: lambda pk: analyse_cycle(UUID(pk)),
     WorkKind.MAINTAIN: lambda pk: maintenance.maintain(UUID(pk)),
-    WorkKind.EXECUTE: steps.execute,
+    WorkKind.EXECUTE: steps.execute_and_advance,
     WorkKind.ADVANCE: steps.advance,
     WorkKind.FINISH: lambda pk: finishing.finish_cycle(UUID(pk)),
     WorkKind.RESUME: lambda pk: pausing.resume_cycle(UUID(pk)),
@@ -287,10 +289,11 @@ def revive(work: Work) -> None:
         span("revive", context=context_of_cycle(ids.get("cycle_id")), kind=work.kind.value),
     ):
         log.info("revived", kind=work.kind, id=str(work.id))
-        _revive(work)
+        _hand_over(work)
 
 
-def _revive(work: Work) -> None:
+def _hand_over(work: Work) -> None:
+    """Enqueue a piece of work; where the queue cannot be reached, do it here."""
     try:
         if work.kind is WorkKind.ANALYSE:
             analysis_of(str(work.id)).delay()

@@ -17,8 +17,9 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     """Return the processes in the order they are started.
 
     Args:
-        workers: child processes of the worker that fetches and executes; the analysis has a worker of
-            its own with one child, so that one process only carries the model library.
+        workers: child processes of the worker that fetches, judges and orders; the analysis has a worker of
+            its own with one child, so that one process only carries the model library. The orders' queue has no
+            worker of its own: a visit to an order is short, and a worker more would cost some 250 MB.
         venue: arguments of the venue, None to leave it out.
     """
     manage = (sys.executable, str(BASE_DIR / "manage.py"))
@@ -48,7 +49,17 @@ def _workers(children: int) -> dict[str, tuple[str, ...]]:
     celery = (sys.executable, "-m", "celery", "--quiet", UNCHECKED, "-A", PROJECT)  # no banner: logs are JSON
     common = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
     return {
-        "worker": (*celery, "worker", "-n", "worker@%h", "-Q", "default", "-c", str(children), *common),
+        "worker": (
+            *celery,
+            "worker",
+            "-n",
+            "worker@%h",
+            "-Q",
+            "default,orders",
+            "-c",
+            str(children),
+            *common,
+        ),
         "analyst": (*celery, "worker", "-n", "analyst@%h", "-Q", "analysis", "-c", "1", *common),
         "beat": (*celery, "beat", "--loglevel", "INFO", "--pidfile", ""),
     }

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from ai.analysis import AnalysisResult, AnalysisSettings
 from ai.domain.prompt import PROMPT_VERSION, read_facts
+from ai.domain.repeats import Repeats
 from ai.domain.types import AnalysisQuestion, HoldReason
 from ai.models import ModelCall
 from tests.ai.chat_server import API_KEY, ChatServer, Handler, answering, decide_all, envelope
@@ -121,6 +122,56 @@ def test_when_every_batch_failed_the_result_says_so(chat_server: ChatServer) -> 
     assert set(result.holds) == set(SYMBOLS)
     assert result.proposals == {}
     assert ModelCall.objects.filter(status="failed").count() == 3
+
+
+def recovering(fault: Handler, *, after: int) -> Handler:
+    """Return a handler that fails as ``fault`` so often, and is sound then."""
+    asked = 0
+
+    async def handler(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return await fault(request, body) if asked <= after else web.json_response(envelope(decide_all(body)))
+
+    return handler
+
+
+QUICK = Repeats(attempts=3, base=0.01)
+
+
+@pytest.mark.parametrize("fault", ["broken", "overloaded", "reset"])
+def test_a_model_that_cannot_be_reached_is_asked_again(chat_server: ChatServer, fault: str) -> None:
+    chat_server.handlers["shaky"] = recovering(chat_server.handlers[fault], after=2)
+
+    result = run(chat_server, "shaky", question=make_question("AAPL"), repeats=QUICK)
+
+    assert set(result.proposals) == {"AAPL"}
+    assert len(chat_server.requests) == 3
+    assert ModelCall.objects.get().status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("fault", "asked"), [("overloaded", 3), ("unauthorised", 1), ("no-choices", 1), ("busy", 1)]
+)
+def test_a_model_is_asked_no_more_often_than_may_help(
+    chat_server: ChatServer, fault: str, asked: int
+) -> None:
+    """One that asks for more time than there is left is not asked again either."""
+    run(chat_server, fault, question=make_question("AAPL"), repeats=QUICK, deadline_seconds=6.0)
+
+    assert len(chat_server.requests) == asked
+    assert ModelCall.objects.count() == 1
+
+
+def test_repeats_end_with_the_time_of_their_model(chat_server: ChatServer) -> None:
+    patient = Repeats(attempts=5, base=3.0)
+
+    result = run(
+        chat_server, "broken", "second", question=make_question("AAPL"), repeats=patient, deadline_seconds=5.0
+    )
+
+    assert set(result.proposals) == {"AAPL"}
+    assert [request["model"] for request in chat_server.requests] == ["broken", "second"]
 
 
 @pytest.mark.parametrize("fault", ["broken", "busy", "reset", "no-choices", "html", "empty", "prose"])

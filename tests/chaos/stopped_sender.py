@@ -18,7 +18,7 @@ from typing import Any
 from tests.paths import ROOT
 
 FOLDERS = ("connectors/", "risk/services/")  # with what is below them
-FILES = ("trading/orders/submission.py",)
+FILES = ("trading/orders/submission.py", "trading/orders/pacing.py")
 LIBRARY_SENDS = {("client.py", "send"), ("connection.py", "request")}  # http.client's and urllib3's
 NAIVE = "naive"  # in place of a line
 
@@ -90,7 +90,7 @@ def send_without_a_proof(order: Any) -> None:
     from connectors.base import AssetClass, OrderRequest, Side, TimeInForce
     from trading.core import transitions
     from trading.core.providers import current_providers
-    from trading.orders.submission import REQUEST_LEASE
+    from trading.orders.pacing import REQUEST_LEASE
 
     now = datetime.now(UTC)
     changes = {"lease_until": now + REQUEST_LEASE, "submitted_at": now}

@@ -236,9 +236,10 @@ class Storm:
         client.close()
 
     def _send(self, client: Celery, task: str, *arguments: str) -> None:
-        client.send_task(task, arguments, queue="analysis" if task == "trading.analyse" else "default")
+        client.send_task(task, arguments, queue=_QUEUE_OF.get(task, "default"))
 
 
+_QUEUE_OF = {"trading.analyse": "analysis", "trading.advance_saga": "orders"}
 _AGAIN = {
     "trading.risk_and_execute": "SELECT id::text FROM ai_decisions WHERE status IN ('pending', 'claimed', 'executing')",
     "trading.advance_saga": "SELECT id::text FROM sagas WHERE status IN ('running', 'compensating')",

@@ -25,7 +25,8 @@ from trading.core.settings import set_runtime_setting
 from trading.domain.order_ids import Purpose
 from trading.models import Order
 from trading.orders.attempts import Attempt, SwitchEngagedError
-from trading.orders.submission import REQUEST_LEASE, post_order
+from trading.orders.pacing import REQUEST_LEASE
+from trading.orders.submission import post_order
 from trading.safety import kill_switch
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1_200)]

@@ -118,8 +118,10 @@ class ModelBroker:
         self.book[order.client_order_id] = replace(order, status=status, status_detail=status.value)
 
     def cancel_order(self, broker_order_id: str) -> None:
-        """Cancel at once, take note only, or refuse."""
+        """Cancel at once, take note only, refuse, or fail at it."""
         order = self.order(broker_order_id)
+        if self.cancels == "failing":
+            raise UnavailableError(self.name, "cancel_order", "HTTP 500: not now")
         if order is None or order.status not in OPEN or self.cancels == "refused":
             raise RejectedError(self.name, "cancel_order", "not cancelable", 422)
         if self.cancels == "at once":

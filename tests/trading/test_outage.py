@@ -39,6 +39,7 @@ def _pass(time: timedelta) -> None:
         created_at=F("created_at") - time,
         submitted_at=F("submitted_at") - time,
         lease_until=F("lease_until") - time,
+        next_try_at=F("next_try_at") - time,
     )
     Saga.objects.update(deadline_at=F("deadline_at") - time, next_poll_at=F("next_poll_at") - time)
 

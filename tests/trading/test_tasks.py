@@ -52,16 +52,20 @@ def _forget_results() -> None:
 
 @pytest.fixture
 def worker(queue: object, threaded_account: Outside) -> Iterator[Outside]:
-    """A worker in a thread, on both queues."""
+    """A worker in a thread, on all queues."""
     with running_worker():
         yield threaded_account
 
 
 @contextmanager
 def running_worker() -> Iterator[None]:
-    """Run a worker in a thread, on both queues, while the block runs."""
+    """Run a worker in a thread, on all queues, while the block runs."""
     task_postrun.connect(_close_connection)
-    options: dict[str, Any] = {"queues": ["default", "analysis"], "pool": "solo", "perform_ping_check": False}
+    options: dict[str, Any] = {
+        "queues": ["default", "orders", "analysis"],
+        "pool": "solo",
+        "perform_ping_check": False,
+    }
     try:
         with start_worker(app, shutdown_timeout=30, **options):
             yield
@@ -124,6 +128,37 @@ def test_pending_decision_is_executed_and_its_cycle_finished(worker: Outside) ->
     wait_until(lambda: worker.positions(), what="it is filled")
     assert ended(decision.cycle).status == "completed"
     swept_until(lambda: AIDecision.objects.get().status == "executed", what="the fill is booked")
+
+
+def test_gate_hands_the_order_over_to_the_queue_of_orders(account: Outside, queue: redis.Redis) -> None:
+    """What waits for the broker must not hold up the gate, nor a fetch."""
+    decision = wish()
+
+    tasks.risk_and_execute(str(decision.pk))
+
+    assert Order.objects.get().status == "created"
+    assert account.posts() == []
+    assert (queue.llen("orders"), queue.llen("default")) == (1, 0)
+
+
+def test_order_leaves_on_the_spot_when_the_queue_cannot_be_reached(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = wish()
+
+    def unreachable(*_: object) -> None:
+        raise redis.ConnectionError("refused")
+
+    monkeypatch.setattr(tasks.advance_saga, "delay", unreachable)
+
+    tasks.risk_and_execute(str(decision.pk))
+
+    assert Order.objects.get().acknowledged_at is not None
+
+
+@pytest.mark.parametrize("task", [tasks.advance_saga, tasks.follow_order, tasks.settle_order])
+def test_what_talks_to_the_broker_about_one_order_has_its_own_queue(task: Any) -> None:
+    assert app.amqp.router.route({}, task.name)["queue"].name == "orders"
 
 
 def test_second_beat_of_a_slot_is_no_error(account: Outside) -> None:

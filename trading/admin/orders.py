@@ -58,6 +58,8 @@ class OrderAdmin(RecordAdmin):
                     "ended_at",
                     "lease_until",
                     "attempts",
+                    "posts",
+                    "next_try_at",
                 ]
             },
         ),

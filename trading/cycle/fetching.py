@@ -12,10 +12,10 @@ from django.utils import timezone
 from ai.domain.indicators import compute_indicators
 from connectors.base import Bar, BarSource, Quote
 from connectors.errors import ConnectorError, UnavailableError
-from connectors.retry import call_with_retry
 from connectors.rows import unreadable_of
 from trading.core import cycle_log, settings
 from trading.core.providers import current_providers
+from trading.core.repeated_reads import read_repeatedly
 from trading.cycle import cycles
 from trading.cycle.pausing import pause_cycle
 from trading.domain.ages import TOLERANCE
@@ -26,7 +26,6 @@ from trading.errors import WorldMismatchError
 from trading.execution.portfolio import sync_portfolio
 from trading.market.bar_history import bars_up_to_now
 from trading.market.prices import (
-    ATTEMPT_SECONDS,
     FALLBACK_QUOTES_PER_CYCLE,
     Chain,
     MarketClockReader,
@@ -99,10 +98,8 @@ def fetch_account(cycle_id: UUID) -> None:
     """Sync clock, account and positions for the cycle."""
     began = timezone.now()
     try:
-        truth = call_with_retry(
-            lambda: sync_portfolio(cycle_id),
-            deadline_seconds=settings.seconds("fetch_timeout"),
-            attempt_seconds=ATTEMPT_SECONDS,
+        truth = read_repeatedly(
+            lambda _: sync_portfolio(cycle_id), within_seconds=settings.seconds("fetch_timeout")
         )
     except ConnectorError as error:
         cycle_log.record_error(cycle_id, operation="sync_account", error=error)

@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from connectors.errors import ConnectorError
-from trading.core import cycle_log
+from trading.core import cycle_log, settings
+from trading.core.repeated_reads import read_repeatedly
 from trading.cycle import cycles
 from trading.errors import TradingError
 from trading.execution.portfolio import sync_portfolio
@@ -19,7 +20,7 @@ def finish_cycle(cycle_id: UUID) -> bool:
     if cycle is None:
         return False
     try:
-        sync_portfolio(cycle.pk)
+        read_repeatedly(lambda _: sync_portfolio(cycle.pk), within_seconds=settings.seconds("fetch_timeout"))
     except (ConnectorError, TradingError) as error:
         cycle_log.record_error(cycle.pk, operation="final_sync", error=error)
     return cycles.complete_cycle(Cycle.objects.get(pk=cycle.pk))

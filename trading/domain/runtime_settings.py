@@ -135,11 +135,32 @@ NUMBERS = MappingProxyType(
             _spec("max_stocks", "120", ("1", "120"), Unit.COUNT, "Stocks looked at in one cycle."),
             _spec("max_coins", "20", ("0", "20"), Unit.COUNT, "Coins looked at in one cycle."),
             _spec(
-                "order_timeout", "10", ("1", "10"), _S, "An order request in total, a slow reply included."
+                "order_timeout",
+                "10",
+                ("1", "30"),
+                _S,
+                "An order request in total, a slow reply included. Leases of orders follow it.",
             ),
-            _spec("order_attempts", "3", ("1", "5"), Unit.COUNT, "Tries before the sweeper takes over."),
             _spec(
-                "retry_base", "1", ("0.1", "10"), _S, "The first pause between tries; jitter comes on top."
+                "order_attempts",
+                "3",
+                ("1", "5"),
+                Unit.COUNT,
+                "So often an order is posted in all; then it is looked up, and fails where the broker never had it.",
+            ),
+            _spec(
+                "read_attempts",
+                "3",
+                ("1", "5"),
+                Unit.COUNT,
+                "So often prices, bars, news, account, assets and models are asked, within their stage's time.",
+            ),
+            _spec(
+                "retry_base",
+                "1",
+                ("0.1", "10"),
+                _S,
+                "The first pause between tries of orders and reads; up to as much again comes on top.",
             ),
             _spec("retry_factor", "2", ("1", "10"), Unit.RATIO, "Each pause is this much longer."),
             _spec("retry_cap", "30", ("1", "60"), _S, "No pause is longer."),

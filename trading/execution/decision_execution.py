@@ -25,6 +25,7 @@ from trading.market.price_facts import latest_snapshot
 from trading.models import AgentStatus, AIDecision, Approval, Mode, Order, Position, Saga
 
 CLAIM_LEASE = timedelta(seconds=45)
+MESSAGE_GRACE = timedelta(seconds=10)  # the message that lets the order out is lost, or late, after that
 
 
 def execute_decision(decision_id: UUID) -> UUID | None:
@@ -161,7 +162,7 @@ def _create_saga(decision: AIDecision, order: Order, figures: dict[str, str]) ->
         order=order,
         cycle_id=decision.cycle_id,
         deadline_at=now + timedelta(seconds=settings.seconds("saga_timeout")),
-        next_poll_at=now + CLAIM_LEASE,
+        next_poll_at=now + MESSAGE_GRACE,
     )
     transitions.record_created(saga, order_id=str(order.pk), symbol=order.symbol)
     entry_price = None

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import structlog
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -29,7 +29,7 @@ from trading.execution.sagas import settle_order
 from trading.execution.trade_booking import book_strangers
 from trading.models import Order, Position, Saga
 from trading.orders.execution_reports import record_broker_order, record_fills, record_reported
-from trading.orders.submission import REQUEST_LEASE
+from trading.orders.pacing import longest_lease
 
 log = structlog.get_logger(__name__)
 LOOK_BACK = timedelta(days=3)
@@ -160,10 +160,11 @@ def _settle_failed(report: ReconciliationReport) -> None:
 
 def _book(report: ReconciliationReport) -> None:
     """Book late fills, and write the trades of orders that have no saga."""
-    late = Order.objects.filter(
-        saga__status__in=(SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.FAILED),
-        filled_quantity__gt=Coalesce(F("trade__quantity"), Decimal(0)),
+    undone = Q(saga__status__in=(SagaStatus.COMPENSATED, SagaStatus.FAILED), filled_quantity__gt=0)
+    more = Q(
+        saga__status=SagaStatus.COMPLETED, filled_quantity__gt=Coalesce(F("trade__quantity"), Decimal(0))
     )
+    late = Order.objects.filter(undone | more)
     for order in late:
         with _one_order(order, report):
             settle_order(order.pk)
@@ -232,7 +233,7 @@ def _adopt(reported: BrokerOrder, fills: Sequence[BrokerFill]) -> None:
 
 
 def _heal(ours: Order, reported: BrokerOrder, report: ReconciliationReport) -> None:
-    leased = in_force(ours.lease_until, timezone.now(), REQUEST_LEASE)
+    leased = in_force(ours.lease_until, timezone.now(), longest_lease())
     ended = ours.status not in OPEN_ORDER and ours.status != OrderStatus.FAILED
     if leased or (ended and ours.filled_quantity == reported.filled_quantity):
         return

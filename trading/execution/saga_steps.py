@@ -63,6 +63,12 @@ def note_cancel(saga: Saga) -> datetime:
     return datetime.fromisoformat(first)
 
 
+def update_began_at(saga: Saga) -> datetime:
+    """Return when the position was first to be updated (wall time); now, where it was not yet."""
+    step = SagaStep.objects.filter(saga=saga, name=SagaStep.Name.UPDATE_POSITION).first()
+    return step.started_at if step and step.started_at else timezone.now()
+
+
 def begin(saga: Saga, name: str) -> None:
     """Note that a step is being worked on, once more."""
     SagaStep.objects.filter(saga=saga, name=name).exclude(status=SagaStep.Status.COMPLETED).update(

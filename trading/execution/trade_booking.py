@@ -1,4 +1,4 @@
-"""Book trades: one row for each order that filled, with its realised profit after fees."""
+"""Book trades: one row for each order that filled, wholly or so far, with its realised profit after fees."""
 
 from decimal import Decimal
 from uuid import UUID
@@ -58,14 +58,17 @@ def held_unit_cost(position: Position) -> Decimal:
 
 
 def sold_unit_cost(order: Order) -> Decimal | None:
-    """Return what a unit sold by an order without a saga had cost, by the fills before it."""
+    """Return what a unit sold by an order without a saga had cost, by the fills before it.
+
+    It is to sell what is held, so it says how much that is, also while only a part of it has filled.
+    """
     if order.side != "sell":
         return None
     first = order.fills.order_by("executed_at").first()
     before = Fill.objects.filter(symbol=order.symbol).exclude(order=order).order_by("executed_at")
     if first is not None:
         before = before.filter(executed_at__lte=first.executed_at)
-    return cost_per_unit(_executions(before), order.filled_quantity)
+    return cost_per_unit(_executions(before), order.quantity or order.filled_quantity)
 
 
 def opener_of(order: Order) -> Strategy | None:
@@ -88,7 +91,7 @@ def opener_of(order: Order) -> Strategy | None:
 
 
 def book_strangers() -> list[Order]:
-    """Book what orders without a saga (external, flatten) have filled, once they ended; return those booked."""
+    """Book what orders without a saga (external, flatten) have filled so far; return those booked."""
     booked = []
     for stranger in unbooked_strangers():
         with transaction.atomic():
@@ -99,10 +102,10 @@ def book_strangers() -> list[Order]:
 
 
 def unbooked_strangers() -> list[Order]:
-    """Return the ended orders without a saga (external, flatten) whose fills are in no trade yet."""
-    ended = Order.objects.filter(saga__isnull=True, filled_quantity__gt=0, average_price__isnull=False)
-    missing = ended.filter(trade__isnull=True) | ended.filter(filled_quantity__gt=F("trade__quantity"))
-    return [order for order in missing.order_by("created_at") if not order.is_open]
+    """Return the orders without a saga (external, flatten) whose fills are not all in their trade."""
+    filled = Order.objects.filter(saga__isnull=True, filled_quantity__gt=0, average_price__isnull=False)
+    missing = filled.filter(trade__isnull=True) | filled.filter(filled_quantity__gt=F("trade__quantity"))
+    return list(missing.order_by("created_at"))
 
 
 def _executions(fills: "QuerySet[Fill]") -> list[Execution]:

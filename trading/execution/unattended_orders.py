@@ -70,7 +70,7 @@ def follow_order(order_id: UUID) -> Order:
         order = record_broker_order(order, reported) if reported else order
     elif order.purpose == Purpose.FLATTEN:
         order = submit_order(order.pk)
+    book_strangers()  # before the sync, which the broker may refuse
     if not order.is_open:
-        book_strangers()  # before the sync, which the broker may refuse
         sync_portfolio(order.cycle_id)
     return order

@@ -1,8 +1,12 @@
 """The asset master: what the broker lists, with the dollar volume of the last full day."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
+from time import monotonic
+from typing import TypeVar
 
 from django.db.models import Q
 from django.utils import timezone
@@ -14,12 +18,15 @@ from connectors.rows import UnreadableRow, unreadable_of
 from connectors.wire import LARGEST_VOLUME
 from trading.core import set_aside
 from trading.core.providers import current_providers
+from trading.core.repeated_reads import read_repeatedly
 from trading.core.set_aside import Listing
 from trading.core.waits import is_to_come
 from trading.models import Asset
 
+T = TypeVar("T")
 VOLUME_BATCH = 200
 VOLUME_WINDOW = timedelta(days=7)
+WITHIN_SECONDS = 60.0  # all reads of a refresh, with their repeats: maintenance has 110
 
 
 def refresh_assets() -> dict[str, int]:
@@ -31,9 +38,14 @@ def refresh_assets() -> dict[str, int]:
     Raises:
         ConnectorError: the broker's list could not be read; nothing was changed.
     """
+    gives_up_at = monotonic() + WITHIN_SECONDS
+
+    def read(call: Callable[[], T]) -> T:
+        return read_repeatedly(lambda _: call(), within_seconds=max(gives_up_at - monotonic(), 0.0))
+
     providers = current_providers()
-    listed = providers.broker.assets()
-    today = providers.broker.clock().now.date()
+    listed = read(providers.broker.assets)
+    today = read(providers.broker.clock).now.date()
     volumes: dict[str, Decimal] = {}
     odd: list[UnreadableRow] = []
     for asset_class, source in (
@@ -42,7 +54,9 @@ def refresh_assets() -> dict[str, int]:
     ):
         symbols = [a.symbol for a in listed if a.asset_class is asset_class and a.tradable]
         for start in range(0, len(symbols), VOLUME_BATCH):
-            volumes |= _dollar_volumes(source, symbols[start : start + VOLUME_BATCH], today, odd)
+            batch = symbols[start : start + VOLUME_BATCH]
+            with suppress(ConnectorError):  # what cannot be read is missing
+                volumes |= read(partial(_dollar_volumes, source, batch, today, odd))
     _store(listed, volumes, unreadable_of(listed))
     now = timezone.now()
     set_aside.note(Listing.ASSETS, unreadable_of(listed), at=now)
@@ -53,15 +67,12 @@ def refresh_assets() -> dict[str, int]:
 def _dollar_volumes(
     source: BarSource, symbols: list[str], today: date, odd: list[UnreadableRow]
 ) -> dict[str, Decimal]:
-    """Close times volume of the last bar before today; what cannot be read is missing.
+    """Close times volume of the last bar before today.
 
     Args:
         odd: bars that could not be understood are added here.
     """
-    try:
-        bars = source.daily_bars(symbols, start=today - VOLUME_WINDOW, end=today - timedelta(days=1))
-    except ConnectorError:
-        return {}
+    bars = source.daily_bars(symbols, start=today - VOLUME_WINDOW, end=today - timedelta(days=1))
     odd += unreadable_of(bars)
     volumes = {symbol: rows[-1].close * rows[-1].volume for symbol, rows in bars.items() if rows}
     return {symbol: volume for symbol, volume in volumes.items() if volume <= LARGEST_VOLUME}

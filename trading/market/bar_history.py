@@ -7,12 +7,11 @@ from decimal import Decimal
 from django.utils import timezone
 
 from connectors.base import Bar, BarSource, Quote
-from connectors.retry import call_with_retry
 from connectors.rows import BySymbol, UnreadableRow, unreadable_of
+from trading.core.repeated_reads import read_repeatedly
 from trading.models import BarHistory
 
 HISTORY_DAYS = 120
-MAX_REQUEST_SECONDS = 5.0
 
 
 def bars_up_to_now(
@@ -51,10 +50,9 @@ def _fetch(
     source: BarSource, symbols: Sequence[str], days: Mapping[str, date], within_seconds: float
 ) -> tuple[dict[str, BarHistory], tuple[UnreadableRow, ...]]:
     last = max(days[symbol] for symbol in symbols)
-    found = call_with_retry(
-        lambda: source.daily_bars(symbols, start=last - timedelta(days=HISTORY_DAYS), end=last),
-        deadline_seconds=within_seconds,
-        attempt_seconds=min(MAX_REQUEST_SECONDS, within_seconds),
+    found = read_repeatedly(
+        lambda _: source.daily_bars(symbols, start=last - timedelta(days=HISTORY_DAYS), end=last),
+        within_seconds=within_seconds,
     )
     now = timezone.now()
     rows = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
 from django.utils import timezone
@@ -11,6 +12,7 @@ from connectors.errors import ConnectorError
 from connectors.rows import unreadable_of
 from trading.core import cycle_log, settings
 from trading.core.providers import current_providers
+from trading.core.repeated_reads import read_repeatedly
 from trading.domain.news import Story, in_turn, merged
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
@@ -41,9 +43,12 @@ def fetch_headlines(cycle_id: UUID, symbols: Sequence[str], keywords: Sequence[s
     until = market_now() or began
     words = tuple(dict.fromkeys((*keywords, *active_keywords())))
     found: list[Story] = []
-    for source in current_providers().news:
-        asked = _asked(cycle, source, symbols)
-        found += _stories(cycle_id, source, asked, words, until)
+    gives_up_at = monotonic() + settings.seconds("fetch_timeout")
+    sources = current_providers().news
+    for rank, source in enumerate(sources):
+        left = max(gives_up_at - monotonic(), 0.0)
+        seconds = left / (len(sources) - rank)  # those behind it have their share
+        found += _stories(cycle_id, source, _asked(cycle, source, symbols), words, until, seconds)
     rows = [_row(story) for story in merged(found)[:MAX_HEADLINES]]
     Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING).update(headlines=rows)
     seconds = cycle_log.seconds_since(began)
@@ -61,10 +66,18 @@ def _asked(cycle: Cycle, source: NewsSource, symbols: Sequence[str]) -> list[str
 
 
 def _stories(
-    cycle_id: UUID, source: NewsSource, symbols: Sequence[str], keywords: Sequence[str], until: datetime
+    cycle_id: UUID,
+    source: NewsSource,
+    symbols: Sequence[str],
+    keywords: Sequence[str],
+    until: datetime,
+    seconds: float,
 ) -> list[Story]:
     try:
-        reported = source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords)
+        reported = read_repeatedly(
+            lambda _: source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords),
+            within_seconds=seconds,
+        )
     except ConnectorError as error:
         cycle_log.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
         return []

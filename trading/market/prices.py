@@ -12,20 +12,18 @@ import redis
 
 from connectors.base import Broker, MarketClock, Quote, QuoteSource
 from connectors.errors import ConnectorError
-from connectors.retry import call_with_retry
 from connectors.rows import UnreadableRow, unreadable_of
 from connectors.throttle.shared import PREFIX
 from risk.domain.numbers import HUNDRED, plain_decimal
 from trading.core import cycle_log, settings
 from trading.core.redis_client import redis_client
+from trading.core.repeated_reads import read_repeatedly
 from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
 from trading.market.market_time import market_now, stocks_trade_now
 
 FALLBACK_QUOTES_PER_CYCLE = 30
 FALLBACK_SHARE_SECONDS = 900
-ATTEMPT_SECONDS = 5.0  # the adapters' own total for one request
 FIRST_SHARE = 0.55  # of the time left, where another source waits behind
-RETRY_BASE_SECONDS = 0.3
 NOT_ASKED_BUDGET = f"not asked, {FALLBACK_QUOTES_PER_CYCLE} a cycle are used up"
 NOT_ASKED_TIME = "not asked, the time was used up"
 NO_ANSWER = "no positive price"
@@ -140,11 +138,8 @@ def _ask(
     clock: MarketClockReader,
 ) -> None:
     try:
-        quotes = call_with_retry(
-            lambda: source.quotes(symbols, within_seconds=seconds),
-            deadline_seconds=seconds,
-            attempt_seconds=ATTEMPT_SECONDS,
-            base_seconds=RETRY_BASE_SECONDS,
+        quotes = read_repeatedly(
+            lambda left: source.quotes(symbols, within_seconds=left), within_seconds=seconds
         )
     except ConnectorError as error:
         cycle_log.record_error(cycle_id, operation=f"quotes {source.name}", error=error)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0019_long_model_names'),
+        ('trading', '0021_order_posts'),
     ]
 
     operations = [

@@ -34,7 +34,8 @@ class Order(models.Model):
     ``quantity`` is null only for an external order placed by notional. ``broker_message`` keeps the
     broker's words when it rejected. ``lease_until`` guards a request under way: until then nobody else
     may conclude anything about it. ``ended_sequence`` is the place of its end in the order of position syncs:
-    a sync of a later place holds what it filled.
+    a sync of a later place holds what it filled. ``attempts`` counts tries, look-ups included, ``posts`` the requests
+    that may have left; neither is tried again before ``next_try_at``.
     """
 
     id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
@@ -57,6 +58,8 @@ class Order(models.Model):
     filled_quantity = models.DecimalField(max_digits=28, decimal_places=9, default=0)
     average_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    posts = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True)
     broker_message = models.TextField(blank=True)
     lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -30,12 +30,17 @@ class StaleAttemptError(Exception):
     """This attempt is not the one any more, or it is too old: nothing was sent, and nothing is ours to conclude."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
-    """An attempt as it was claimed; ``order`` carries the lease that the claim took."""
+    """An attempt as it was claimed; ``order`` carries the lease that the claim took.
+
+    ``most_seconds``: from the claim to the first byte. ``is_out``: it was let go, so a byte may have left.
+    """
 
     order: Order
+    most_seconds: float = ATTEMPT_SECONDS
     claimed_at: float = field(default_factory=elapsed_seconds)
+    is_out: bool = False
 
     def prove(self) -> None:
         """Prove by one statement that the order may leave now; call under the switch's shared lock.
@@ -58,11 +63,12 @@ class Attempt:
         )
         if said is None or said[:2] != (OrderStatus.SUBMITTING, order.lease_until):
             raise StaleAttemptError(f"{order.client_order_id}: somebody else has it, or it was concluded")
-        if elapsed_seconds() - self.claimed_at > ATTEMPT_SECONDS:
+        if elapsed_seconds() - self.claimed_at > self.most_seconds:
             raise StaleAttemptError(f"{order.client_order_id}: this attempt was stopped for too long")
         if not is_fresh(order.created_at, timezone.now(), INTENT_MAX_AGE):
             raise StaleAttemptError(f"{order.client_order_id}: it was wanted too long ago")
         require_door(order, said[2])
+        self.is_out = True
 
 
 def require_door(order: Order, engagement_id: UUID | None) -> None:

@@ -7,9 +7,11 @@ too old to be sent is looked up too, and expired when the broker has never heard
 One process at a time is at work on an order: it holds the order's lock for as long as its database session lives.
 Right before the first byte leaves, one statement proves that this attempt is still the one that may send. So a
 process that was stopped, for however long, meets what was concluded meanwhile.
+
+How often it is posted is counted on the row, before the request, over all visits. One that was posted as often as it
+may be is only looked up, and fails once the broker can be relied on to have never had it.
 """
 
-import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,18 +30,19 @@ from connectors.errors import (
     RejectedError,
     UnavailableError,
 )
+from connectors.transport import time_limit
 from risk.services import locks, switch
 from trading.core import settings, transitions
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.trace_spans import span
 from trading.domain.ages import TOLERANCE, is_fresh
-from trading.domain.backoff import backoff_seconds
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.models import Order
 from trading.models.order import SideChoice
+from trading.orders import pacing
 from trading.orders.attempts import (
     INTENT_MAX_AGE,
     Attempt,
@@ -51,9 +54,7 @@ from trading.orders.attempts import (
 from trading.orders.execution_reports import record_broker_order
 
 T = TypeVar("T")
-REQUEST_LEASE = timedelta(seconds=30)  # longer than a look-up and a request, 10 s each in total
-QUIET = timedelta(seconds=30)  # a request this old has reached the broker, or never will
-TIME_FOR_ATTEMPTS = timedelta(seconds=20)
+TIME_FOR_ATTEMPTS = timedelta(seconds=5)  # of one visit: no try begins later, others wait for their turn
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
 NOTHING_LEFT = "nothing of it is available to sell any more"
 
@@ -61,9 +62,12 @@ NOTHING_LEFT = "nothing of it is available to sell any more"
 def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: int | None = None) -> Order:
     """Bring an unsent order to the broker, at most once, or to the truth about it.
 
+    A visit is short: what cannot be concluded within ``TIME_FOR_ATTEMPTS`` is left to a later one, not before the
+    order's ``next_try_at``.
+
     Args:
         available: for a sale: base units that the broker has just said can be sold; None: it is asked.
-        attempts: at most so many, where the setting allows more.
+        attempts: at most so many tries in this visit, where the setting allows more.
 
     Returns:
         The order as it stands; still unsent when the broker could not be reached (a later call goes on)
@@ -71,53 +75,45 @@ def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: 
     """
     give_up_at = time.monotonic() + TIME_FOR_ATTEMPTS.total_seconds()
     allowed = settings.count("order_attempts")
+    pause: float | None = pacing.seconds_to_wait(Order.objects.get(pk=order_id))
     for attempt in range(min(allowed, attempts or allowed)):
-        pause = _pause(attempt)
-        if time.monotonic() + pause >= give_up_at:
+        if pause is None or time.monotonic() + pause >= give_up_at:
             break
         time.sleep(pause)
         with locks.attempt_alone(order_id) as is_alone:
             if not is_alone:
                 break
             order = Order.objects.get(pk=order_id)
-            if order.status not in UNSENT or not _attempt(order, available if attempt == 0 else None):
+            if order.status not in UNSENT:
                 break
+            pause = _attempt(order, available if attempt == 0 else None)
     return Order.objects.get(pk=order_id)
 
 
-def _pause(attempt: int) -> float:
-    return backoff_seconds(
-        attempt,
-        base=settings.seconds("retry_base"),
-        factor=float(settings.runtime_value("retry_factor")),
-        cap=settings.seconds("retry_cap"),
-        jitter=random.random(),  # noqa: S311 - spreads tasks, keeps no secret
-    )
-
-
-def _attempt(order: Order, available: Decimal | None) -> bool:
-    """Try once; return whether another try is worth making."""
+def _attempt(order: Order, available: Decimal | None) -> float | None:
+    """Try once; return the pause, in seconds, after which another try is worth making, None where it is not now."""
     now = timezone.now()
     never_sent = order.status == OrderStatus.CREATED
     is_stale = not is_fresh(order.created_at, now, INTENT_MAX_AGE)
     if never_sent and is_stale:
         transitions.apply(order, "expire", changes=_ended("never sent: too old"), reason="stale_intent")
-        return False
-    is_quiet = order.submitted_at is None or now - order.submitted_at > QUIET
-    if not _claim(order, may_post=not is_stale):
-        return False
-    attempt = Attempt(order)
+        return None
+    may_post = not is_stale and not pacing.is_used_up(order)
+    is_quiet = order.submitted_at is None or now - order.submitted_at > pacing.quiet_after()
+    if not _claim(order, may_post=may_post):
+        return None
+    attempt = Attempt(order, most_seconds=pacing.attempt_seconds())
     try:
         found = None if never_sent else _look_up(order)
-        if found is None and is_stale:
-            return _conclude(order) if is_quiet else _give_back(order)
+        if found is None and not may_post:
+            return _end(order) if is_quiet else _give_back(order, may_post=False)
         reported = found or _post_what_is_left(attempt, available, never_sent)
         if reported is None:
-            return False
+            return None
         _read(lambda: record_broker_order(order, reported))
     except StaleAttemptError as reason:
         _log("attempt_stale", order, reason)
-        return False
+        return None
     except DuplicateOrderError:
         return _give_back(order, again=True)  # the next try looks it up and adopts it
     except RejectedError as error:
@@ -131,12 +127,11 @@ def _attempt(order: Order, available: Decimal | None) -> bool:
         return _hold_back(order, never_sent, "kill switch released", "kill_switch_released")
     except UnavailableError as error:
         _log("order_not_taken", order, error)
-        return _give_back(order, again=True)
+        return _give_back(order, again=True, error=error)
     except OutcomeUnknownError as error:
         _log("order_outcome_unknown", order, error)
-        transitions.apply(order, "lose", changes={"lease_until": None}, error=str(error))
-        return True
-    return False
+        return _lose(order, error)
+    return None
 
 
 def _log(
@@ -149,15 +144,15 @@ def _log(
 def _claim(order: Order, *, may_post: bool) -> bool:
     """Take the lease, and read the order anew; False where somebody else has it.
 
-    Only what may post counts as submitted, or looking it up would keep it from QUIET.
+    Only what may post counts as submitted, or looking it up would keep it from being quiet.
 
     A lease or a submission from the future is from before a clock stepped back: the first has run out, the
     second counts from now on.
     """
     now = timezone.now()
-    longest = now + REQUEST_LEASE + TOLERANCE
+    longest = now + pacing.longest_lease() + TOLERANCE
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=longest)
-    lease_until = now + REQUEST_LEASE
+    lease_until = now + pacing.request_lease()
     changes: dict[str, Any] = {"lease_until": lease_until, "attempts": F("attempts") + 1}
     if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
         changes["submitted_at"] = now
@@ -169,7 +164,8 @@ def _claim(order: Order, *, may_post: bool) -> bool:
 
 def _look_up(order: Order) -> BrokerOrder | None:
     broker = _broker_for(order)
-    return _read(lambda: broker.order_by_client_order_id(order.client_order_id))
+    with time_limit(pacing.look_up_seconds()):
+        return _read(lambda: broker.order_by_client_order_id(order.client_order_id))
 
 
 def _read(call: Callable[[], T]) -> T:
@@ -192,18 +188,25 @@ def _post_what_is_left(attempt: Attempt, available: Decimal | None, never_sent: 
         if left <= 0:
             _nothing_left(order, never_sent)
             return None
-        if left < order.quantity:
-            mine = Order.objects.filter(
-                pk=order.pk, status=OrderStatus.SUBMITTING, lease_until=order.lease_until
-            )
-            if not mine.update(quantity=left):
-                raise StaleAttemptError(f"{order.client_order_id}: somebody else has it")
-            order.quantity = left
-    return post_order(attempt)
+        order.quantity = min(left, order.quantity)
+    _count_post(order)
+    try:
+        return post_order(attempt)
+    finally:
+        if not attempt.is_out:  # provably: not a byte has left
+            Order.objects.filter(pk=order.pk, posts__gt=0).update(posts=F("posts") - 1)
+
+
+def _count_post(order: Order) -> None:
+    """Count the request before it leaves: whoever is killed then has posted once too often, never once too seldom."""
+    mine = Order.objects.filter(pk=order.pk, status=OrderStatus.SUBMITTING, lease_until=order.lease_until)
+    if not mine.update(posts=F("posts") + 1, quantity=order.quantity):
+        raise StaleAttemptError(f"{order.client_order_id}: somebody else has it")
 
 
 def _available(order: Order) -> Decimal:
-    position = _read(lambda: _broker_for(order).position(order.symbol))
+    with time_limit(pacing.look_up_seconds()):
+        position = _read(lambda: _broker_for(order).position(order.symbol))
     return position.quantity_available if position else Decimal(0)
 
 
@@ -214,23 +217,50 @@ def _nothing_left(order: Order, never_sent: bool) -> None:
         _give_back(order)  # an earlier request may be what sold it: it is looked up until it is too old
 
 
-def _conclude(order: Order) -> bool:
-    transitions.apply(order, "fail", changes=_ended("the broker never had it"), reason="stale_intent")
-    return False
+def _end(order: Order) -> float | None:
+    """End an order that the broker has never had: too old, or posted as often as it may be."""
+    words, reason = "the broker never had it", "stale_intent"
+    if pacing.is_used_up(order):
+        times = "once" if order.posts == 1 else f"{order.posts} times"
+        words, reason = f"posted {times}, and {words}", "attempts_used_up"
+    if transitions.apply(order, "fail", changes=_ended(words), reason=reason, symbol=order.symbol):
+        failure = UnavailableError("broker", "submit_order", words)
+        _log("order_never_taken", order, failure, is_final=True)
+    return None
 
 
-def _give_back(order: Order, *, again: bool = False) -> bool:
+def _give_back(
+    order: Order, *, again: bool = False, may_post: bool = True, error: UnavailableError | None = None
+) -> float | None:
+    """Let another visit have it, after a pause; return the pause where this one may go on, too."""
+    pause = pacing.pause_after(order, error.retry_after_seconds if error else None)
+    due = pacing.next_try(order, pause, may_post=may_post and not _is_used_up_now(order))
     Order.objects.filter(pk=order.pk, status=OrderStatus.SUBMITTING, lease_until=order.lease_until).update(
-        lease_until=None
+        lease_until=None, next_try_at=due
     )
-    return again
+    return pause if again else None
 
 
-def _hold_back(order: Order, never_sent: bool, message: str, reason: str) -> bool:
+def _lose(order: Order, error: OutcomeUnknownError) -> float:
+    """Note that nobody knows whether the broker took it; return the pause before it is looked up."""
+    pause = pacing.pause_after(order)
+    due = pacing.next_try(order, pause, may_post=not _is_used_up_now(order))
+    changes = {"lease_until": None, "next_try_at": due}
+    transitions.apply(order, "lose", changes=changes, error=str(error))
+    return pause
+
+
+def _is_used_up_now(order: Order) -> bool:
+    order.refresh_from_db(fields=["posts"])
+    return pacing.is_used_up(order)
+
+
+def _hold_back(order: Order, never_sent: bool, message: str, reason: str) -> float | None:
     """Stop at the switch; an earlier request that may be out is still looked up later."""
     if never_sent:
         transitions.apply(order, "cancel", changes=_ended(message), reason=reason)
-    return False if never_sent else _give_back(order)
+        return None
+    return _give_back(order)
 
 
 def _ended(message: str) -> dict[str, object]:

@@ -16,7 +16,7 @@ from trading.domain.order_ids import Purpose
 from trading.errors import NotConfiguredError
 from trading.models import Order
 from trading.orders.execution_reports import record_broker_order
-from trading.orders.submission import REQUEST_LEASE
+from trading.orders.pacing import longest_lease
 
 log = structlog.get_logger(__name__)
 CONFIRM_SECONDS = 2.0
@@ -156,7 +156,7 @@ def _record(broker: Broker, asked: list[_Resting]) -> None:
     by_id = {order.client_order_id: order for order in asked}
     now = timezone.now()
     for ours in Order.objects.filter(client_order_id__in=by_id):
-        if not in_force(ours.lease_until, now, REQUEST_LEASE):
+        if not in_force(ours.lease_until, now, longest_lease()):
             reported = _look_up(broker, by_id[ours.client_order_id].broker_order_id)
             if reported is not None:
                 record_broker_order(ours, reported)

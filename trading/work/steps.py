@@ -11,6 +11,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 
 from connectors.errors import ConnectorError, UnavailableError
+from connectors.transport import time_limit
 from trading.core import cycle_log
 from trading.core.failures import log_failure
 from trading.cycle import fetch_parts, fetching, pausing
@@ -22,6 +23,9 @@ from trading.orders.submission import UNSENT
 
 log = structlog.get_logger(__name__)
 FETCH_SECONDS = 15.0
+# No request of a visit ends later: with a look after it, it is over before its task's time limit of 50 s.
+VISIT_SECONDS = 44.0
+LOOK_SECONDS = 5.0
 
 
 def fetch(cycle_id: str) -> None:
@@ -54,17 +58,22 @@ def _fetch_part(cycle: Cycle, part: fetch_parts.Part) -> None:
         fetching.fetch_account(cycle.pk)
 
 
-def execute(decision_id: str) -> None:
-    """Execute a decision; a broker that turns out to be down pauses its cycle."""
-    saga_id = None
+def execute(decision_id: str) -> UUID | None:
+    """Take a decision through the gate; return the saga that now has to advance, None where nothing follows."""
     try:
-        saga_id = decision_execution.execute_decision(UUID(decision_id))
+        return decision_execution.execute_decision(UUID(decision_id))
     except (ConnectorError, TradingError) as error:
         log.warning("execution_waits", decision_id=decision_id, error=str(error))
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("execution_failed", decision_id=decision_id)
+    return None
+
+
+def execute_and_advance(decision_id: str) -> None:
+    """Take a decision through the gate, and its order as far as the broker allows, in one."""
+    saga_id = execute(decision_id)
     if saga_id is not None:
         advance(str(saga_id))
 
@@ -74,7 +83,8 @@ def advance(saga_id: str) -> Saga | None:
     saga = sagas.read_saga(UUID(saga_id))
     waits = False
     try:
-        saga = sagas.advance_saga(saga.pk)
+        with time_limit(VISIT_SECONDS):
+            saga = sagas.advance_saga(saga.pk)
         waits = saga.order.status in UNSENT
     except (ConnectorError, TradingError) as error:
         waits = isinstance(error, UnavailableError)
@@ -86,14 +96,16 @@ def advance(saga_id: str) -> Saga | None:
         _log_saga("saga_failed", saga, error)
         return None
     if waits:
-        pausing.pause_if_broker_is_down(saga.cycle_id)
+        with time_limit(LOOK_SECONDS):
+            pausing.pause_if_broker_is_down(saga.cycle_id)
     return saga
 
 
 def settle(order_id: str) -> None:
     """Settle an order that filled after its saga's end; a broker that is away is asked again."""
     try:
-        sagas.settle_order(UUID(order_id))
+        with time_limit(VISIT_SECONDS):
+            sagas.settle_order(UUID(order_id))
     except (ConnectorError, TradingError) as error:
         log.warning("late_order_waits", order_id=order_id, error=str(error))
 
@@ -101,7 +113,8 @@ def settle(order_id: str) -> None:
 def follow(order_id: str) -> None:
     """Follow an order without a saga; what the broker cannot say now is asked again later."""
     try:
-        unattended_orders.follow_order(UUID(order_id))
+        with time_limit(VISIT_SECONDS):
+            unattended_orders.follow_order(UUID(order_id))
     except (ConnectorError, TradingError) as error:
         log.warning("lone_order_waits", order_id=order_id, error=str(error))
 

@@ -15,7 +15,7 @@ from trading.core.waits import is_over, is_past, is_to_come
 from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetch_parts, pausing
 from trading.domain.events.notices import CLOCK_STEPPED
-from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
+from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus, SagaStatus
 from trading.execution import approval_requests, approvals
 from trading.execution.decision_execution import CLAIM_LEASE
 from trading.market import clock_watch
@@ -107,7 +107,8 @@ def _order_work() -> Iterator[Work]:
     """Orders whose saga has ended, but not rightly: open again, filled since, or never undone; and those without."""
     ended = Order.objects.filter(saga__isnull=False).exclude(saga__status__in=OPEN_SAGA)
     live = Q(status__in=OPEN_ORDER, broker_order_id__isnull=False)
-    filled = Q(filled_quantity__gt=0) & (Q(trade__isnull=True) | Q(filled_quantity__gt=F("trade__quantity")))
+    unbooked = Q(trade__isnull=True) | Q(filled_quantity__gt=F("trade__quantity"))
+    filled = Q(filled_quantity__gt=0) & (unbooked | ~Q(saga__status=SagaStatus.COMPLETED))
     for pk in ended.filter(live | filled).order_by("created_at").values_list("pk", flat=True):
         yield Work(WorkKind.SETTLE, pk)
     alone = Order.objects.open().filter(saga__isnull=True)

@@ -20,7 +20,7 @@ from trading.models import AgentStatus, Cycle, Heartbeat, ParkedEvent
 from trading.work.lookout import GRACE_SECONDS, SILENT_INTERVALS
 from trading.work.schedule import why_no_cycle_starts
 
-QUEUES = ("default", "analysis")
+QUEUES = ("default", "orders", "analysis")
 PATIENCE_SECONDS = (1.0, 3.0)  # a busy machine gets a second, longer chance
 SWEEPER_MAX_AGE = timedelta(seconds=10)
 EVENTS_MAX_AGE = timedelta(seconds=30)  # they wait up to 15 s for a transport that is away

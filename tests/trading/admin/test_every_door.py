@@ -104,7 +104,9 @@ def state() -> dict[str, str]:
         if _known["writes"] != writes:
             _known.update(writes=writes, sums=checksums())
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        return _known["sums"] | {f"queue {name}": str(client.llen(name)) for name in ("default", "analysis")}
+        return _known["sums"] | {
+            f"queue {name}": str(client.llen(name)) for name in ("default", "orders", "analysis")
+        }
 
 
 def checksums() -> dict[str, str]:

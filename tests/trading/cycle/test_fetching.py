@@ -154,10 +154,13 @@ def test_source_that_fails_is_recorded_and_the_next_one_asked(
 
 
 def test_source_that_hangs_costs_its_time_and_no_more(account: Outside, cycle: Cycle) -> None:
-    """docs/lessons.md#lesson-20: every call outside has a limit."""
+    """docs/lessons.md#lesson-20: every call outside has a limit, and the next source has its share of the time."""
+    set_runtime_setting(name="fetch_timeout", value="6", actor="test")
     account.venue.fault(kind="hang", route=STOCK_PRICES)
 
-    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 0
+    assert fetching.fetch_stocks(cycle.pk, STOCKS, batch_count=1) == 2
+
+    assert {s.source for s in stored(cycle).values()} == {"finnhub"}
 
     assert errors(cycle) == [("quotes alpaca", "UnavailableError")]
     assert step(cycle, "stocks")["seconds"] < 8

@@ -247,6 +247,14 @@ def test_many_different_lines_are_cut_and_counted(clock: Clock) -> None:
     assert max(map(len, body.splitlines())) <= 302
 
 
+def test_saga_whose_position_is_behind_does_not_speak_of_the_switch(clock: Clock) -> None:
+    happen("orchestrator.saga.failed", reason="position_not_updated", error="HTTP 500")
+    clock.tick(5)
+
+    assert told() == ["a fill is not in the positions"]
+    assert "switch" not in NoticeMessage.objects.get().body
+
+
 @pytest.mark.parametrize(
     ("kind", "data"),
     [

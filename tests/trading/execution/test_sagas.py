@@ -147,6 +147,39 @@ def test_order_that_was_never_taken_is_a_failure(account: Outside) -> None:
     assert outcome(saga) == ("compensated", "failed", "failed", "order_never_taken")
 
 
+def test_order_that_was_not_taken_goes_back_to_the_queue_for_the_length_of_its_pause(
+    account: Outside,
+) -> None:
+    account.venue.fault(kind="error", status=503, route=ORDERS)
+    set_runtime_setting(name="order_attempts", value="3", actor="test")
+    set_runtime_setting(name="retry_base", value="5", actor="test")
+    saga = passed()
+
+    waiting = advance_saga(saga.pk)
+
+    order = order_of(saga)
+    assert (order.status, order.posts) == ("unknown", 1)
+    assert waiting.next_poll_at == order.next_try_at > ago(seconds=-4)
+    advance_saga(saga.pk)
+    assert len(account.posts()) == 1, "posted before its pause was over"
+
+
+def test_order_whose_attempts_are_used_up_gives_its_room_back_when_the_broker_never_had_it(
+    account: Outside,
+) -> None:
+    account.venue.fault(kind="error", status=503, route=ORDERS)
+    saga = passed()
+    advance_saga(saga.pk)
+    assert (outcome(saga)[3], len(account.posts())) == ("", 1)
+    change(order_of(saga), submitted_at=ago(seconds=31), next_try_at=None)
+
+    advance_saga(saga.pk)
+
+    assert outcome(saga) == ("compensated", "failed", "failed", "order_never_taken")
+    assert AIDecision.objects.get().reason_detail == "posted once, and the broker never had it"
+    assert len(account.posts()) == 1
+
+
 def test_intent_too_old_expires_with_its_decision(account: Outside) -> None:
     saga = passed()
     change(order_of(saga), created_at=ago(seconds=99))
@@ -346,6 +379,7 @@ def test_crash_while_undoing_ends_the_same(
 
 def test_request_lost_on_both_ways_books_one_order(account: Outside) -> None:
     """docs/lessons.md#lesson-36."""
+    set_runtime_setting(name="order_attempts", value="2", actor="test")
     account.venue.fault(kind="reset_before", route=ORDERS, times=1)
     account.venue.fault(kind="reset_after", route=ORDERS, times=1)
     saga = advanced_to_its_end(passed().pk)

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from connectors.errors import UnavailableError
+from connectors.errors import ConnectorError, UnavailableError
 from orchestrator_project.runtime.event_lines import line_of
 from risk.models import KillSwitch, RiskReservation
 from risk.services import switch
@@ -112,6 +112,87 @@ def test_order_that_never_ends_is_a_failed_compensation(account: Outside) -> Non
     account.venue.clear_faults()
     assert settle_order(saga.order_id).status == "compensated"
     assert not RiskReservation.objects.counting().exists()
+
+
+def test_order_whose_cancel_is_answered_with_an_error_for_minutes_is_one_too(account: Outside) -> None:
+    account.fill_never()
+    saga = passed()
+    advance_saga(saga.pk)
+    change(saga, deadline_at=ago(seconds=1))
+    account.venue.fault(kind="error", status=500, route="DELETE /v2/orders/*")
+    assert advance_saga(saga.pk).status == "running"
+    step = saga.steps.get(name="confirm-fill")
+    assert "cancel_asked_at" in step.input
+    change(step, input=step.input | {"cancel_asked_at": ago(seconds=121).isoformat()})
+
+    assert advance_saga(saga.pk).status == "failed"
+
+    assert KillSwitch.objects.get().trigger == "compensation_failed"
+    assert RiskReservation.objects.counting().exists()
+    account.venue.clear_faults()
+    assert settle_order(saga.order_id).status == "compensated"
+
+
+def test_broker_that_is_away_altogether_is_no_failed_compensation(account: Outside) -> None:
+    account.fill_never()
+    saga = passed()
+    advance_saga(saga.pk)
+    change(saga, deadline_at=ago(seconds=1))
+    account.venue.fault(kind="error", status=500, route="/v2/orders*")
+
+    with pytest.raises(UnavailableError):
+        advance_saga(saga.pk)
+
+    assert "cancel_asked_at" not in saga.steps.get(name="confirm-fill").input
+    assert not KillSwitch.objects.exists()
+
+
+def overdue(saga: Saga) -> None:
+    """Let a saga's deadline be over, and its positions be asked for long enough."""
+    change(saga, deadline_at=ago(seconds=1))
+    change(saga.steps.get(name="update-position"), started_at=ago(seconds=31))
+
+
+@pytest.mark.parametrize("fault", [{"kind": "error", "status": 500}, {"kind": "error", "status": 403}])
+def test_position_that_cannot_be_updated_ends_its_saga_in_a_stated_way(
+    account: Outside, fault: dict[str, object]
+) -> None:
+    saga = filled_at_the_broker(account)
+    account.venue.fault(route="GET /v2/positions", **fault)
+    with pytest.raises(ConnectorError):
+        advance_saga(saga.pk)
+    assert Saga.objects.get().status == "running", "before its deadline it is tried again"
+    overdue(saga)
+
+    ended = advance_saga(saga.pk)
+
+    assert (ended.status, ended.ended_at is None) == ("failed", False)
+    assert ended.error.startswith("position_not_updated: ")
+    step = saga.steps.get(name="update-position")
+    assert (step.status, step.result["reason"]) == ("failed", "position_not_updated")
+    assert AIDecision.objects.get().status == "executed", "the broker has the fill"
+    assert Trade.objects.get().quantity == order_of(saga).filled_quantity
+    assert reservation_of(saga).released_at is None, "its room would be given out twice"
+    assert not KillSwitch.objects.exists()
+
+
+def test_saga_whose_position_was_updated_later_is_complete_after_all(account: Outside) -> None:
+    saga = filled_at_the_broker(account)
+    account.venue.fault(route="GET /v2/positions", kind="error")
+    with pytest.raises(ConnectorError):
+        advance_saga(saga.pk)
+    overdue(saga)
+    advance_saga(saga.pk)
+    assert Work(WorkKind.SETTLE, saga.order_id) in find_work()
+    account.venue.clear_faults()
+
+    settled = settle_order(saga.order_id)
+
+    assert settled.status == "completed"
+    assert reservation_of(saga).release_reason == "position_synced"
+    assert set(saga.steps.values_list("status", flat=True)) == {"completed"}
+    assert Trade.objects.count() == 1
+    assert Work(WorkKind.SETTLE, saga.order_id) not in find_work()
 
 
 def test_fill_after_everything_was_undone_is_booked(account: Outside) -> None:

@@ -16,7 +16,6 @@ from trading.analysis.price_gaps import gaps_of
 from trading.core import providers
 from trading.core.settings import set_runtime_setting
 from trading.cycle import fetching
-from trading.market import prices
 from trading.models import Cycle, MarketSnapshot
 
 DOCUMENT = ROOT / "docs" / "market-data.md"
@@ -55,7 +54,6 @@ def impatient(account: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     for adapter in (AlpacaStockData, AlpacaCryptoData, FinnhubData, CoinGeckoData):
         defaults = adapter.__init__.__kwdefaults__
         monkeypatch.setitem(defaults, "total_timeout_seconds", 1)
-    monkeypatch.setattr(prices, "ATTEMPT_SECONDS", 1.0)
     set_runtime_setting(name="fetch_timeout", value="4", actor="test")
 
 

@@ -1,12 +1,15 @@
 """Posting an order: every way a request can end, and what reaches the broker each time."""
 
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from connectors.alpaca.broker import AlpacaBroker
 from risk.models import KillSwitch
 from risk.services import switch
 from tests.factories import make_engagement, make_order
@@ -14,8 +17,8 @@ from tests.trading.outside import LOOK_UP, ORDERS, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from trading.core.settings import set_runtime_setting
 from trading.domain.order_ids import Purpose, client_order_id, flatten_base
-from trading.models import Order
-from trading.orders import attempts, submission
+from trading.models import Event, Order
+from trading.orders import attempts, pacing, submission
 from trading.orders.attempts import Attempt, StaleAttemptError, SwitchEngagedError
 from trading.orders.submission import post_order, submit_order
 
@@ -113,11 +116,10 @@ def test_order_whose_reply_was_lost_is_adopted_by_look_up(
 def test_request_that_hangs_leaves_the_order_unknown_until_it_is_looked_up(
     account: Outside, order: Order
 ) -> None:
-    set_runtime_setting(name="order_attempts", value="1", actor="test")
     set_runtime_setting(name="order_timeout", value="1", actor="test")
     account.venue.fault(kind="hang", route=ORDERS, times=1)
 
-    hung = submit_order(order.pk)
+    hung = submit_order(order.pk, attempts=1)
 
     assert hung.status == "unknown"
     assert hung.lease_until is None
@@ -151,12 +153,181 @@ def test_rate_limit_is_tried_again_later(account: Outside, order: Order, no_paus
 def test_broker_that_stays_away_leaves_the_order_unsent_for_later(
     account: Outside, order: Order, no_pauses: list[float]
 ) -> None:
+    set_runtime_setting(name="order_attempts", value="5", actor="test")
     account.venue.fault(kind="rate_limit", route=ORDERS, times=3)
 
-    waiting = submit_order(order.pk)
+    waiting = submit_order(order.pk, attempts=3)
 
     assert (waiting.status, waiting.lease_until, waiting.attempts) == ("submitting", None, 3)
+    due_at_once(order)
     assert submit_order(order.pk).acknowledged_at is not None
+
+
+def due_at_once(order: Order) -> None:
+    """Let the pause before the next try be over."""
+    change(order, next_try_at=None)
+
+
+def visited_until_it_ends(order: Order) -> Order:
+    """Visit an order as the sweeper does, each time when its pause is over, until it has ended, 20 times at most."""
+    for _ in range(20):
+        order = submit_order(order.pk)
+        if not order.is_open:
+            break
+        due_at_once(order)
+    return order
+
+
+@pytest.mark.parametrize("allowed", [1, 3, 5])
+@pytest.mark.parametrize("fault", [{"kind": "error", "status": 503}, {"kind": "rate_limit"}])
+def test_order_is_posted_so_often_by_all_visits_together(
+    account: Outside, order: Order, no_pauses: list[float], allowed: int, fault: dict[str, Any]
+) -> None:
+    set_runtime_setting(name="order_attempts", value=str(allowed), actor="test")
+    account.venue.fault(route=ORDERS, **fault)
+
+    tired = visited_until_it_ends(order)
+
+    assert (len(account.posts()), tired.posts) == (allowed, allowed)
+    assert tired.status == "submitting", "it may be on its way still"
+
+
+@pytest.mark.parametrize("age", [35, 65])
+def test_order_whose_attempts_are_used_up_ends_once_the_broker_can_be_relied_on(
+    account: Outside, order: Order, no_pauses: list[float], caplog: pytest.LogCaptureFixture, age: int
+) -> None:
+    """Also where it is too old by then: the reason is the attempts."""
+    account.venue.fault(kind="error", status=503, route=ORDERS)
+    visited_until_it_ends(order)
+    change(order, submitted_at=ago(seconds=31), created_at=ago(seconds=age))
+
+    ended = submit_order(order.pk)
+
+    assert [r.levelname for r in caplog.records if "order_never_taken" in str(r.msg)] == ["ERROR"]
+    assert (ended.status, ended.broker_message) == ("failed", "posted 3 times, and the broker never had it")
+    assert ended.ended_at is not None
+    assert (
+        Event.objects.get(aggregate_id=str(order.pk), type="order.fail").payload["reason"]
+        == "attempts_used_up"
+    )
+    assert len(account.posts()) == 3
+
+
+def test_order_whose_attempts_are_used_up_does_not_end_while_the_look_up_fails(
+    account: Outside, order: Order, no_pauses: list[float]
+) -> None:
+    account.venue.fault(kind="error", status=503, route=ORDERS)
+    visited_until_it_ends(order)
+    account.venue.fault(kind="error", status=503, route=LOOK_UP)
+    change(order, submitted_at=ago(seconds=31))
+
+    assert visited_until_it_ends(order).status == "submitting"
+    assert len(account.posts()) == 3
+
+
+def test_last_attempt_that_the_broker_took_is_adopted(
+    account: Outside, order: Order, no_pauses: list[float]
+) -> None:
+    set_runtime_setting(name="order_attempts", value="1", actor="test")
+    account.venue.fault(kind="reset_after", route=ORDERS)
+
+    adopted = visited_until_it_ends(order)
+
+    assert adopted.acknowledged_at is not None
+    assert len(account.posts()) == 1
+
+
+def test_post_is_counted_before_it_leaves(
+    account: Outside, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed with its request under way has used up an attempt."""
+    counted: list[int] = []
+    prove = Attempt.prove
+
+    def look(self: Attempt) -> None:
+        counted.append(Order.objects.get(pk=order.pk).posts)
+        prove(self)
+
+    monkeypatch.setattr(Attempt, "prove", look)
+
+    assert submit_order(order.pk).posts == 1
+    assert counted == [1]
+
+
+def test_what_provably_did_not_leave_is_no_attempt(
+    account: Outside, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    unreachable = AlpacaBroker("key", "secret", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr(submission, "_broker_for", lambda order: unreachable)
+
+    waiting = submit_order(order.pk, attempts=1)
+
+    assert (waiting.status, waiting.attempts, waiting.posts) == ("submitting", 1, 0)
+
+
+@pytest.mark.parametrize(("base", "factor", "cap"), [("5", "2", "30"), ("1", "3", "2"), ("10", "10", "10")])
+def test_pauses_follow_the_settings_over_all_visits(
+    account: Outside, order: Order, base: str, factor: str, cap: str
+) -> None:
+    for name, value in {"retry_base": base, "retry_factor": factor, "retry_cap": cap}.items():
+        set_runtime_setting(name=name, value=value, actor="test")
+    account.venue.fault(kind="error", status=503, route=ORDERS)
+
+    for visit in range(3):
+        due_at_once(order)
+        visited_at = timezone.now()
+        left = submit_order(order.pk, attempts=1)
+
+        shortest = min(float(base) * float(factor) ** visit, float(cap))
+        assert left.next_try_at is not None
+        quiet_at = (left.submitted_at or visited_at) + pacing.QUIET
+        assert left.next_try_at >= min(visited_at + timedelta(seconds=shortest), quiet_at)
+
+
+def test_visit_before_the_pause_is_over_asks_nothing(account: Outside, order: Order) -> None:
+    change(order, next_try_at=ago(seconds=-20))
+
+    assert submit_order(order.pk).status == "created"
+    assert account.requests() == []
+
+
+def test_pause_from_before_a_clock_stepped_back_is_over(account: Outside, order: Order) -> None:
+    change(order, next_try_at=ago(seconds=-7200))
+
+    assert submit_order(order.pk).acknowledged_at is not None
+
+
+def test_sale_of_the_switch_is_posted_until_it_is_taken(account: Outside, no_pauses: list[float]) -> None:
+    account.hold(STOCK, "1")
+    set_runtime_setting(name="order_attempts", value="1", actor="test")
+    account.venue.fault(kind="error", status=503, route=ORDERS, times=3)
+    order = flatten_order(make_engagement())
+
+    for _ in range(4):
+        sold = submit_order(order.pk)
+
+    assert sold.acknowledged_at is not None
+    assert len(account.posts()) == 4
+
+
+def test_look_up_that_hangs_holds_its_visit_up_for_half_a_request(
+    account: Outside, order: Order, no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[float] = []
+    limit = submission.time_limit
+
+    def noted(seconds: float) -> Any:
+        limits.append(seconds)
+        return limit(seconds)
+
+    monkeypatch.setattr(submission, "time_limit", noted)
+    change(order, status="unknown", submitted_at=ago(seconds=3))
+
+    submit_order(order.pk)
+
+    assert limits == [5.0]
 
 
 def test_intent_too_old_is_expired_and_never_sent(account: Outside, order: Order) -> None:
@@ -491,3 +662,42 @@ def test_submitting_gives_up_after_its_time(
 
     assert submit_order(order.pk).status == "created"
     assert account.posts() == []
+
+
+@pytest.mark.parametrize(("timeout", "lease"), [("1", 30), ("10", 30), ("15", 40), ("30", 70)])
+def test_lease_follows_the_order_timeout(account: Outside, order: Order, timeout: str, lease: int) -> None:
+    """A lease ends after the reply of a request that left as late as it may."""
+    set_runtime_setting(name="order_timeout", value=timeout, actor="test")
+    taken: list[timedelta] = []
+    prove = Attempt.prove
+
+    def look(self: Attempt) -> None:
+        assert self.order.lease_until is not None
+        assert self.order.submitted_at is not None
+        taken.append(self.order.lease_until - self.order.submitted_at)
+        assert self.most_seconds + float(timeout) <= lease
+        prove(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Attempt, "prove", look)
+        submit_order(order.pk)
+
+    assert taken == [timedelta(seconds=lease)]
+    assert pacing.quiet_after() == timedelta(seconds=lease)
+
+
+def test_lease_of_a_longer_timeout_stays_in_force_when_it_is_lowered(account: Outside, order: Order) -> None:
+    change(order, status="submitting", lease_until=ago(seconds=-69), submitted_at=timezone.now())
+
+    assert submit_order(order.pk).attempts == 0
+    assert account.requests() == []
+
+
+def test_request_may_take_as_long_as_it_is_given(account: Outside, order: Order) -> None:
+    """More than the ten seconds that were the most there could be."""
+    set_runtime_setting(name="order_timeout", value="30", actor="test")
+    account.venue.fault(kind="latency", route=ORDERS, seconds=11, times=1)
+
+    sent = submit_order(order.pk)
+
+    assert (sent.acknowledged_at is not None, sent.attempts, sent.posts) == (True, 1, 1)

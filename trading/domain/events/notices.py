@@ -229,6 +229,13 @@ _SAGA_FAILED = _Words(
     Severity.FAILURE,
     "{count} orders could not be undone",
 )
+_POSITION_BEHIND = replace(
+    _SAGA_FAILED,
+    title="a fill is not in the positions",
+    advice="It is booked, and its room stays reserved; the positions are asked for until they hold it."
+    " See whether the broker answers, then `manage.py reconcile`.",
+    many="{count} fills are not in the positions",
+)
 _APPROVAL = _Words(
     Topic.APPROVALS,
     "a decision waits for a person",
@@ -264,7 +271,8 @@ _FENCED = _Words(
 
 
 def _saga_failed(data: Data) -> Notice:
-    return _SAGA_FAILED({**data, "error": f" ({data['error']})" if data.get("error") else ""})
+    words = _POSITION_BEHIND if data["reason"] == "position_not_updated" else _SAGA_FAILED
+    return words({**data, "error": f" ({data['error']})" if data.get("error") else ""})
 
 
 def _approval(data: Data) -> Notice:

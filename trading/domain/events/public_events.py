@@ -149,7 +149,8 @@ _SPECS = (
     ),
     EventSpec(
         "orchestrator.saga.failed",
-        "A saga could not be undone; the kill switch is engaged.",
+        "A saga could not be undone and the kill switch is engaged; or (position_not_updated) what filled is booked,"
+        " but in no position yet.",
         (*_SAGA, _REASON, Field("error", "what went wrong", "error", optional=True)),
     ),
     EventSpec(
