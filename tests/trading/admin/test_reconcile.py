@@ -16,6 +16,8 @@ from trading.admin import portfolio
 from trading.execution.reconciliation import reconcile
 from trading.models import Event, Order
 
+pytestmark = pytest.mark.system  # a lock of a session beside
+
 RECONCILE = reverse("admin:trading_position_reconcile")
 POSITIONS = reverse("admin:trading_position_changelist")
 
