@@ -49,6 +49,8 @@ def launch(cycle: Cycle) -> None:
 def fan_out(cycle_id: str) -> None:
     """Publish the cycle's fetches, those that have not ended yet, with the analysis behind them."""
     cycle = Cycle.objects.get(pk=cycle_id)
+    if not fetch_parts.claim(cycle):
+        return
     fetch_parts.note_wait(cycle)
     fetches, analysis = fetches_of(cycle), analysis_of(str(cycle.pk))
     _publish(lambda: chord(fetches)(analysis) if fetches else analysis.delay())

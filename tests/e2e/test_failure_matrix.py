@@ -328,3 +328,30 @@ def test_queue_that_is_gone_leaves_the_cycle_to_the_sweeper(
         assert_books_agree(market)
     finally:
         valkey.stop(tmp_path)
+
+
+def test_analysis_waits_for_fetches_that_wait_behind_other_work(
+    start_system: Start, market: VenueProcess, symbols: list[str]
+) -> None:
+    set_runtime_setting(name="fetch_timeout", value="2", actor="test")
+    system = start_system()
+    workers = system.processes("worker")
+    for process in workers:
+        process.suspend()
+    try:
+        cycle = begun(symbols)
+        wait_until(
+            lambda: any(line["kind"] == "fan_out" for line in system.lines("revived")),
+            what="the fetches are asked for again",
+        )
+        assert Cycle.objects.get().stage == CycleStage.FETCHING
+    finally:
+        for process in workers:
+            process.resume()
+
+    completed(cycle)
+
+    assert "note on fetch: not ended after" in told("cycle.warning", operation="fetch")
+    assert not AIDecision.objects.filter(cycle=cycle, reason="no_price").exists()
+    stocks = Event.objects.filter(cycle_id=cycle.pk, type="cycle.step.stocks")
+    assert [event.payload["count"] for event in stocks] == [len(symbols) - 1]

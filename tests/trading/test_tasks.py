@@ -285,6 +285,8 @@ def test_an_analysis_that_comes_too_early_waits_for_what_is_still_being_fetched(
     )
     tasks.fan_out(str(cycle.pk))
     queued = queue.llen("default")
+    tasks.fan_out(str(cycle.pk))
+    assert queue.llen("default") == queued == 4
 
     revived = find_work()
     tasks.revive(revived[0])

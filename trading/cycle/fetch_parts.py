@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.db.models import Q
 from django.utils import timezone
 
 from trading.core import cycle_log, settings
+from trading.core.waits import is_over
 from trading.cycle.fetching import stock_batches
 from trading.domain.ages import is_to_come
 from trading.domain.setting_combinations import ROOM_FOR_ORDERS
@@ -23,6 +25,7 @@ from trading.models.cycle import ERROR
 
 log = structlog.get_logger(__name__)
 GRACE = timedelta(seconds=3)
+PUBLISHING = timedelta(seconds=5)
 OPERATION = "fetch"
 RESUMED = "cycle.resume"
 STEP_OF = {"news": "cycle.step.news", "stocks": "cycle.step.stocks", "coins": "cycle.step.coins"} | {
@@ -75,6 +78,17 @@ class _Ended:
         if part.kind == "stocks":
             return part.symbols[0] in self.batches
         return STEP_OF[part.kind] in self.steps or FAILED_AS[part.kind] in self.failed
+
+
+def claim(cycle: Cycle) -> bool:
+    """Claim the publishing of a cycle's parts; False where that was just done, or nothing is being fetched.
+
+    Messages that waited in the queue together would publish each part as often, and all of them at the same time.
+    """
+    now = timezone.now()
+    free = Q(lease_until__isnull=True) | is_over("lease_until", now, PUBLISHING)
+    fetching = Cycle.objects.filter(free, pk=cycle.pk, status=CycleStatus.RUNNING, stage=CycleStage.FETCHING)
+    return bool(fetching.update(lease_until=now + PUBLISHING))
 
 
 def unfinished(cycle: Cycle) -> list[Part]:

@@ -45,7 +45,8 @@ class Cycle(models.Model):
 
     ``number`` counts cycles as they were inserted, whatever clocks say. ``slot`` is the start of its time slot
     in unix seconds, null when a person started it, and when a clock that stepped back came by that slot again.
-    ``lease_until`` guards the analysis and the finish: past it another process may take the work over.
+    ``lease_until`` guards the analysis and the finish: past it another process may take the work over. It
+    also keeps others from publishing the fetches while one does.
     """
 
     class Type(models.TextChoices):
