@@ -53,7 +53,7 @@ EVERY_CHECK = (
     (
         "python packages disk proxy database migrations queue events locks senders workers schedule sync beat sweeper"
         " relay consumer notices broker account market_time prices news finnhub coingecko providers clock clock_steps"
-        " analyst budget model_speed settings assets strategies limits kill_switch"
+        " analyst budget model_speed settings assets strategies limits broker's_lists kill_switch"
     )
     .replace(" ", ",")
     .replace("_", " ")
