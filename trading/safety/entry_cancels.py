@@ -54,23 +54,28 @@ def cancel_open_entries(*, within_seconds: float) -> CancelReport:
         within_seconds: no request of it ends later.
     """
     report = CancelReport()
-    with time_limit(within_seconds):
-        try:
-            broker = current_providers().switch_broker
-            reported = broker.open_orders()
-        except (ConnectorError, NotConfiguredError) as error:
-            report.problems.append(f"open orders could not be read: {error}")
-            return report
-        resting = _resting(reported, report)
-        asked = _ask_to_cancel(broker, resting, report)
-        try:
-            still = _await_word(broker, asked) if resting else []
-            report.remaining = [order.client_order_id or order.words for order in still]
-            _record(broker, asked)
-        except ConnectorError as error:
-            report.remaining = [order.client_order_id or order.words for order in resting]
-            report.problems.append(f"the broker has not confirmed the cancels: {error}")
+    try:
+        broker = (
+            current_providers().switch_broker
+        )  # a new process loads its libraries: no time of the requests'
+        with time_limit(within_seconds):
+            _cancel_at(broker, report)
+    except (ConnectorError, NotConfiguredError) as error:
+        report.problems.append(f"open orders could not be read: {error}")
     return report
+
+
+def _cancel_at(broker: Broker, report: CancelReport) -> None:
+    reported = broker.open_orders()
+    resting = _resting(reported, report)
+    asked = _ask_to_cancel(broker, resting, report)
+    try:
+        still = _await_word(broker, asked) if resting else []
+        report.remaining = [order.client_order_id or order.words for order in still]
+        _record(broker, asked)
+    except ConnectorError as error:
+        report.remaining = [order.client_order_id or order.words for order in resting]
+        report.problems.append(f"the broker has not confirmed the cancels: {error}")
 
 
 def _resting(reported: OpenOrders, report: CancelReport | None = None) -> list[_Resting]:
