@@ -127,9 +127,12 @@ def complete(
     if error is not None:
         # From None: a provider may quote the key, and a chained error would carry its words into the logs.
         raise _classified(model, error, secrets) from None
-    latency_ms = round((time.monotonic() - started) * 1000)
+    return _read(model, future.result(), round((time.monotonic() - started) * 1000), secrets)
+
+
+def _read(model: str, reply: Any, latency_ms: int, secrets: Sequence[str]) -> Completion:
     try:
-        return _completion(model, future.result(), latency_ms)
+        return _completion(model, reply, latency_ms)
     except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as malformed:
         detail = clean_line(redacted(str(malformed), secrets), limit=_MAX_DETAIL_CHARACTERS)
         raise ModelAnswerError(model, f"the reply is malformed: {detail}") from None

@@ -4,13 +4,13 @@ Bounds are those of our columns: what would not fit there is no figure, and no s
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from connectors.errors import MalformedError, OtherKindError, UnavailableError
-from connectors.rows import LONGEST_ID, LONGEST_SYMBOL, Rows, UnreadableRow, are_most
+from connectors.errors import MalformedError, OtherKindError
+from connectors.rows import LONGEST_ID, LONGEST_SYMBOL, UnreadableRow
 from connectors.transport import cut
 
 T = TypeVar("T")
@@ -203,46 +203,6 @@ class Fields:
     def unreadable(self, error: MalformedError, *, symbol: str = "") -> UnreadableRow:
         """Return the row that says what is the matter with this object."""
         return unreadable_row(self._values, error, symbol=symbol)
-
-
-def read_rows(provider: str, kind: str, value: object, read_row: Callable[[Fields], T | None]) -> Rows[T]:
-    """Read each object of a JSON list by itself; what cannot be understood is named and leaves the others alone.
-
-    Args:
-        read_row: may return None for a row that is understood and not wanted.
-
-    Raises:
-        UnavailableError: it is no list.
-    """
-    if not isinstance(value, list):
-        raise UnavailableError(provider, kind, f"malformed answer: {kind} list is {type(value).__name__}")
-    found: list[T] = []
-    unreadable: list[UnreadableRow] = []
-    for item in value:
-        try:
-            row = read_row(Fields(provider, kind, item))
-        except MalformedError as error:
-            unreadable.append(unreadable_row(item, error))
-        else:
-            if row is not None:
-                found.append(row)
-    return Rows(found, unreadable)
-
-
-def refuse_if_most(provider: str, kind: str, unreadable: Iterable[UnreadableRow], understood: int) -> None:
-    """Refuse an answer of which most rows cannot be understood.
-
-    Raises:
-        UnavailableError: at least three cannot be, and more than half.
-    """
-    rows = tuple(unreadable)
-    if are_most(rows, understood):
-        first = next(row for row in rows if not row.other_kind)
-        raise UnavailableError(
-            provider,
-            kind,
-            f"malformed answer: {len(rows)} of {len(rows) + understood} rows cannot be read, first: {first}",
-        )
 
 
 def unreadable_row(raw: object, error: MalformedError, *, symbol: str = "") -> UnreadableRow:

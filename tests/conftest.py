@@ -1,7 +1,7 @@
 """Fixtures for tests that talk to the venue with the real adapters, in the test's own process."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from connectors import departure
+from connectors.text import storable
 from connectors.throttle.shared import PREFIX
 from tests import emptying
 from tests.seeding import seed_again
@@ -30,6 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the suites that kill processes have in common."""
     long = "the long form of tests/chaos and tests/events: 500 kills and more, 100 of relay and consumers"
     parser.getgroup("chaos").addoption("--long", action="store_true", default=False, help=long)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a report hold no half characters: it could not be sent from one process of the run to the other."""
+    report = yield
+    report.sections = [(name, storable(text)) for name, text in report.sections]
+    return report
 
 
 class QuickPBKDF2(hashers.PBKDF2PasswordHasher):

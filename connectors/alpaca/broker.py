@@ -2,8 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -12,7 +12,7 @@ from alpaca.trading.enums import AssetClass as WireAssetClass
 from alpaca.trading.enums import AssetStatus
 from alpaca.trading.requests import GetAssetsRequest
 
-from connectors.alpaca import mapping
+from connectors.alpaca import mapping, pages
 from connectors.alpaca.addresses import require_paper_address
 from connectors.alpaca.mapping import UnknownPairError
 from connectors.alpaca.stream import TradeUpdateListener
@@ -37,17 +37,15 @@ from connectors.errors import (
     RejectedError,
     UnavailableError,
 )
+from connectors.lists import read_rows, refuse_if_most
 from connectors.redaction import register_secret
-from connectors.rows import LONGEST_ID, Rows, UnreadableRow
+from connectors.rows import Rows, UnreadableRow
 from connectors.throttle.base import Priority, Throttle
 from connectors.transport import BoundedSession, SendError, StatusError
-from connectors.wire import Fields, is_plain, read_rows, refuse_if_most, to_time
+from connectors.wire import Fields
 
 T = TypeVar("T")
 
-_ORDERS_PER_PAGE = 500
-_FILLS_PER_PAGE = 100
-_MAX_PAGES = 200
 _NOTHING = object()
 _ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -137,7 +135,7 @@ class AlpacaBroker:
 
     def open_orders(self) -> OpenOrders:
         """Return the newest 500 open orders that can be understood, and the rows that cannot."""
-        query = {"status": "open", "limit": _ORDERS_PER_PAGE, "direction": "desc"}
+        query = {"status": "open", "limit": pages.ORDERS_PER_PAGE, "direction": "desc"}
         found = self._each("order", self._get("orders", "/orders", query), mapping.order_from_fields)
         return OpenOrders(tuple(found), found.unreadable)
 
@@ -208,11 +206,11 @@ class AlpacaBroker:
         """
         found: dict[str, BrokerOrder] = {}
         odd: list[UnreadableRow] = []
-        for page in self._order_pages("open" if open_only else "all", after):
+        for page in pages.order_pages(self._get, "open" if open_only else "all", after):
             rows = self._each("order", page, mapping.order_from_fields)
             found |= {order.broker_order_id: order for order in rows}
             odd += rows.unreadable
-        unreadable = _once(odd)
+        unreadable = pages.once(odd)
         refuse_if_most(self.name, "orders", unreadable, len(found))
         return Rows(sorted(found.values(), key=lambda order: order.submitted_at), unreadable)
 
@@ -233,11 +231,11 @@ class AlpacaBroker:
         """
         found: dict[str, BrokerFill] = {}
         odd: list[UnreadableRow] = []
-        for page in self._fill_pages(after):
+        for page in pages.fill_pages(self._get, after):
             rows = self._each("fill", page, mapping.fill_from_wire)
             found |= {fill.execution_id: fill for fill in rows if after is None or fill.executed_at > after}
             odd += rows.unreadable
-        unreadable = _once(odd)
+        unreadable = pages.once(odd)
         refuse_if_most(self.name, "fills", unreadable, len(found))
         return Rows(sorted(found.values(), key=lambda fill: fill.executed_at), unreadable)
 
@@ -323,69 +321,6 @@ class AlpacaBroker:
                 self._listing(WireAssetClass.CRYPTO)
                 rows = read_rows(self.name, kind, raw, read_one)
         return Rows(rows, (mapping.symbol_of(row, self._pairs) for row in rows.unreadable))
-
-    def _order_pages(self, status: str, after: datetime | None) -> Iterator[list[Any]]:
-        """Yield the pages; they go on by the ids and times of all rows, also of those that cannot be understood."""
-        seen: set[str] = set()
-        for _ in range(_MAX_PAGES):
-            query = {
-                "status": status,
-                "limit": _ORDERS_PER_PAGE,
-                "direction": "asc",
-                "after": after.isoformat() if after else None,
-            }
-            page = _list("order", self._get("orders", "/orders", query))
-            yield page
-            new = set(_texts(page, "id")) - seen
-            if len(page) < _ORDERS_PER_PAGE or not new:
-                return
-            seen |= new
-            times = [moment for moment in map(to_time, _texts(page, "submitted_at")) if moment is not None]
-            if not times:
-                raise UnavailableError(
-                    "alpaca", "orders", "malformed answer: no order of a full page has a time"
-                )
-            # A microsecond back: the times we send are cut, and some may be equal.
-            after = max(times) - timedelta(microseconds=1)
-        raise UnavailableError(self.name, "orders", f"more than {_MAX_PAGES} pages")
-
-    def _fill_pages(self, after: datetime | None) -> Iterator[list[Any]]:
-        token: str | None = None
-        for _ in range(_MAX_PAGES):
-            query = {
-                "page_size": _FILLS_PER_PAGE,
-                "direction": "asc",
-                "after": after.isoformat() if after else None,
-                "page_token": token,
-            }
-            # The SDK's trading client has no method for activities.
-            page = _list("fill", self._get("fills", "/account/activities/FILL", query))
-            yield page
-            if len(page) < _FILLS_PER_PAGE:
-                return
-            last = next(reversed(_texts(page, "id")), None)
-            if last is None:
-                raise UnavailableError("alpaca", "fills", "malformed answer: a full page names no execution")
-            token = last
-        raise UnavailableError(self.name, "fills", f"more than {_MAX_PAGES} pages")
-
-
-def _list(kind: str, raw: object) -> list[Any]:
-    if isinstance(raw, list):
-        return raw
-    raise UnavailableError("alpaca", kind, f"malformed answer: {kind} list is {type(raw).__name__}")
-
-
-def _texts(page: list[Any], name: str) -> list[str]:
-    """Return the texts that the rows of a page have in one field, in order."""
-    values = (row.get(name) for row in page if isinstance(row, dict))
-    return [value for value in values if isinstance(value, str) and is_plain(value, LONGEST_ID)]
-
-
-def _once(odd: list[UnreadableRow]) -> tuple[UnreadableRow, ...]:
-    """Return the rows of overlapping pages once each, by their id; one without an id cannot be told from another."""
-    by_id = {row.row_id: row for row in odd if row.row_id}
-    return (*by_id.values(), *(row for row in odd if not row.row_id))
 
 
 def _order_path(operation: str, broker_order_id: str) -> str:

@@ -1,7 +1,7 @@
 """From Alpaca's trading answers to our value types; pure functions.
 
 Each raises ``MalformedError`` naming the field it could not read. A list is read row by row
-(``connectors.wire.read_rows``): a row that cannot be understood is named beside the others, never left out in silence,
+(``connectors.lists.read_rows``): a row that cannot be understood is named beside the others, never left out in silence,
 and never takes them with it.
 """
 
@@ -24,12 +24,12 @@ from connectors.base import (
     TradeUpdate,
 )
 from connectors.errors import MalformedError
+from connectors.lists import read_rows
 from connectors.rows import LONGEST_ID, Rows, UnreadableRow
 from connectors.wire import (
     SMALLEST_PRICE,
     SMALLEST_QUANTITY,
     Fields,
-    read_rows,
     to_decimal,
 )
 

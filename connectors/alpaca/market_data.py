@@ -19,11 +19,12 @@ from connectors.base import AssetClass, Bar, Headline, Quote
 from connectors.calls import read
 from connectors.errors import RejectedError, UnavailableError
 from connectors.keywords import matched
+from connectors.lists import read_rows, refuse_if_most
 from connectors.redaction import register_secret
 from connectors.rows import BySymbol, Rows, UnreadableRow, are_most
 from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
-from connectors.wire import read_rows, refuse_if_most, shown
+from connectors.wire import shown
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from connectors.base import Quote
 from connectors.calls import read
 from connectors.coingecko.coins import COIN_IDS
 from connectors.errors import MalformedError
+from connectors.lists import refuse_if_most
 from connectors.redaction import register_secret
 from connectors.rows import BySymbol, UnreadableRow
 from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
-from connectors.wire import ZERO, Fields, refuse_if_most, to_positive, unreadable_row
+from connectors.wire import ZERO, Fields, to_positive, unreadable_row
 
 _PRO_HOST = "pro-api.coingecko.com"
 

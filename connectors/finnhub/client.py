@@ -13,11 +13,12 @@ from connectors.base import Headline, Quote
 from connectors.calls import read
 from connectors.errors import MalformedError, RejectedError, UnavailableError
 from connectors.keywords import matched
+from connectors.lists import read_rows, refuse_if_most
 from connectors.redaction import register_secret
 from connectors.rows import BySymbol, Rows, UnreadableRow
 from connectors.throttle.base import Throttle
 from connectors.transport import BoundedSession
-from connectors.wire import ZERO, Fields, read_rows, refuse_if_most, to_positive, unreadable_row
+from connectors.wire import ZERO, Fields, to_positive, unreadable_row
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ import structlog
 from opentelemetry import trace
 
 from connectors.redaction import redact, redact_value, register_secret
+from connectors.text import storable_value
 from orchestrator_project.observability.process_name import process_name
 
 Event = MutableMapping[str, Any]
@@ -33,9 +34,11 @@ def _add_trace(_: Any, __: str, event: Event) -> Event:
     return event
 
 
-def _redact_values(_: Any, __: str, event: Event) -> Event:
+def _clean_values(_: Any, __: str, event: Event) -> Event:
+    """Take out keys, and what no terminal and no store takes: half characters, and what steers the screen."""
     return {
-        key: value if key.startswith("_") else redact_value(value, name=key) for key, value in event.items()
+        key: value if key.startswith("_") else storable_value(redact_value(value, name=key))
+        for key, value in event.items()
     }
 
 
@@ -54,7 +57,7 @@ SHARED_PROCESSORS: list[Any] = [
     _add_trace,
     structlog.processors.StackInfoRenderer(),
     structlog.processors.format_exc_info,
-    _redact_values,
+    _clean_values,
 ]
 
 

@@ -149,6 +149,16 @@ def test_no_sdk_s_words_bring_a_key_into_a_line_or_a_span(
         assert secret not in span
 
 
+def test_no_line_steers_a_screen_or_holds_half_a_character(stream: io.StringIO) -> None:
+    structlog.get_logger("words").warning(
+        "odd \x1b[2J", error="half \ud83d", tried=["\x00", {"why": "\x9b1m"}]
+    )
+
+    line = json.loads(stream.getvalue())
+    assert line["event"] == "odd \ufffd[2J"
+    assert (line["error"], line["tried"]) == ("half \ufffd", ["\ufffd", {"why": "\ufffd1m"}])
+
+
 def _provoked(call: Call, server: ProviderServer) -> Exception:
     try:
         call(server)
