@@ -38,10 +38,11 @@ _registering = threading.Lock()
 def register_secret(value: str) -> None:
     """Make ``redact`` remove this literal, also where a URL has it percent-encoded.
 
-    Values shorter than 6 characters are ignored: no key is that short, and words would be blanked.
+    Values shorter than 6 characters are ignored: no key is that short, and words would be blanked. So are the names
+    that keys stand under: with ``secret`` taken out of ``?secret=…``, nothing would tell that a key follows.
     """
     global _registered  # replaced whole, so that readers need no lock
-    if len(value) < _SHORTEST_SECRET:
+    if len(value) < _SHORTEST_SECRET or _NAME.fullmatch(value):
         return
     with _registering:
         _registered = _registered | {value, quote(value, safe=""), quote_plus(value)}

@@ -156,6 +156,13 @@ def test_debug_logs_of_the_websocket_library_show_no_key(
     assert OWN_ALPACA_KEYS[1] not in caplog.text
 
 
+@pytest.mark.parametrize("dummy", ["secret", "password", "Api_Key"])
+def test_a_dummy_that_is_the_name_of_keys_hides_none(dummy: str) -> None:
+    register_secret(dummy)
+
+    assert redact(f"?{dummy}=SeCrEt123") == f"?{dummy}={REDACTED}"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -82,9 +82,15 @@ def test_every_table_of_our_rooms_has_a_page() -> None:
     ours = {m for m in admin.site._registry if m._meta.app_label in ("trading", "risk", "ai")}
     tables = {m for m in apps.get_models() if m._meta.app_label in ("trading", "risk", "ai")}
 
-    # Shown with their saga, cycle and engagement; the keys of requests are the API's own, what metrics have counted is
-    # at /metrics, and notes of changed stages live for a second.
-    elsewhere = {models.SagaStep, models.SymbolLook, models.SwitchFollowUp, models.StageChange}
+    # Shown with their saga, cycle and engagement, and above the lists they are left out of; the keys of requests are
+    # the API's own, what metrics have counted is at /metrics, and notes of changed stages live for a second.
+    elsewhere = {
+        models.SagaStep,
+        models.SymbolLook,
+        models.SwitchFollowUp,
+        models.StageChange,
+        models.SetAsideRow,
+    }
     assert tables - ours == elsewhere | {models.RequestKey, models.MetricTotals}
 
 
