@@ -69,11 +69,25 @@ def test_page_of_this_machine_may_not_command_the_venue(client: Client) -> None:
     "kind",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json"],
 )
-def test_body_that_a_page_may_send_unasked_is_refused(client: Client, kind: str) -> None:
-    reply = client.send("POST", "/venue/faults", data=FAULT, headers={"Content-Type": kind})
+@pytest.mark.parametrize("browser", [{"Sec-Fetch-Site": "cross-site"}, {"User-Agent": "Mozilla/5.0 (X11)"}])
+def test_body_that_a_page_may_send_unasked_is_refused(
+    client: Client, kind: str, browser: dict[str, str]
+) -> None:
+    reply = client.send("POST", "/venue/faults", data=FAULT, headers={"Content-Type": kind, **browser})
 
     assert reply.status_code == 403
     assert "expected application/json" in reply.json()["message"]
+
+
+def test_form_that_a_program_did_not_mean_is_read_as_json(venue: VenueProcess, client: Client) -> None:
+    """curl's -d and Python's urllib call every body a form."""
+    kinds = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "curl/8.5.0"}
+
+    reply = client.send("POST", "/venue/faults", data=FAULT, headers=kinds)
+    other = client.send("POST", "/venue/faults", data=FAULT, headers=kinds | {"Content-Type": "text/plain"})
+
+    assert (reply.status_code, other.status_code) == (201, 403)
+    assert [rule["route"] for rule in venue.faults()] == ["/v2/account"]
 
 
 def test_refused_requests_leave_no_trace(own_venue: VenueProcess) -> None:
