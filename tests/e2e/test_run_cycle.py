@@ -54,6 +54,16 @@ def test_a_cycle_waits_for_the_running_one(system: System, market: VenueProcess)
     ]
 
 
+def test_what_was_odd_is_said_with_the_rest(system: System, market: VenueProcess) -> None:
+    option = {"symbol": "SPY201218C00350000", "asset_class": "us_option", "qty": "1", "side": "long"}
+    market.fault(kind="alter", route="^GET /v2/positions$", rows=[], added=[option])
+
+    done = manage("run_cycle", "--symbols", "BTC/USD")
+
+    assert done.returncode == 0
+    assert "note on positions: 1 row left out: SPY201218C00350000: is another kind (us_option)" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

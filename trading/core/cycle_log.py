@@ -14,7 +14,7 @@ from trading.core import transitions
 from trading.core.failures import log_failure
 from trading.core.row_locks import locked_cycle
 from trading.models import Cycle
-from trading.models.cycle import ERROR
+from trading.models.cycle import ERROR, WARNING
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ def seconds_since(began: datetime) -> float:
 def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
     """Append what the operator should know although nothing failed."""
     log.warning("cycle_warning", cycle_id=str(cycle_id), operation=operation, message=message)
-    _append_event(cycle_id, "cycle.warning", operation=operation, message=message[:500])
+    _append_event(cycle_id, WARNING, operation=operation, message=message[:500])
 
 
 def record_unreadable(cycle_id: UUID, *, operation: str, rows: Iterable[UnreadableRow]) -> None:

@@ -46,6 +46,7 @@ class CycleReport:
     trades_count: int
     skipped: dict[str, int]
     errors: list[dict[str, Any]]
+    warnings: list[dict[str, Any]]
     duration_seconds: float
 
 
@@ -292,6 +293,7 @@ def report(cycle: Cycle) -> CycleReport:
         trades_count=metrics.get("trades_count", 0),
         skipped=dict(metrics.get("skipped", {})),
         errors=list(cycle.errors),
+        warnings=cycle.warnings,
         duration_seconds=metrics.get("duration_seconds", 0.0),
     )
 

@@ -21,7 +21,7 @@ from trading.domain.setting_combinations import ROOM_FOR_ORDERS
 from trading.domain.statuses import CycleStage, CycleStatus
 from trading.domain.symbols import is_coin
 from trading.models import Cycle, Event
-from trading.models.cycle import ERROR
+from trading.models.cycle import ERROR, WARNING
 
 log = structlog.get_logger(__name__)
 GRACE = timedelta(seconds=3)
@@ -156,7 +156,7 @@ def note_wait(cycle: Cycle) -> None:
     said = Event.objects.filter(
         aggregate_type="cycle",
         aggregate_id=str(cycle.pk),
-        type="cycle.warning",
+        type=WARNING,
         payload__operation=OPERATION,
         occurred_at__gte=cycle.stage_at,
     )

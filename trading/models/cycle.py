@@ -14,6 +14,7 @@ from trading.models.event import Event
 
 NUMBERS = "cycles_number"
 ERROR = "cycle.error"
+WARNING = "cycle.warning"
 
 
 def _choices(words: type[CycleStatus] | type[CycleStage]) -> list[tuple[str, str]]:
@@ -120,10 +121,16 @@ class Cycle(models.Model):
         Read from the events each time, unless ``with_errors`` brought them along.
         """
         said: list[dict[str, Any]] | None = self.__dict__.get("said_errors")
-        if said is None:
-            events = Event.objects.filter(aggregate_type="cycle", aggregate_id=str(self.pk), type=ERROR)
-            said = list(events.order_by("sequence").values_list("payload", flat=True))
-        return said
+        return self._said(ERROR) if said is None else said
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        """What was odd and did no harm, oldest first; each has operation and message. Read from the events."""
+        return self._said(WARNING)
+
+    def _said(self, kind: str) -> list[dict[str, Any]]:
+        events = Event.objects.filter(aggregate_type="cycle", aggregate_id=str(self.pk), type=kind)
+        return list(events.order_by("sequence").values_list("payload", flat=True))
 
     @property
     def is_open(self) -> bool:

@@ -72,6 +72,8 @@ class Command(BaseCommand):
             self.stdout.write(f"  not traded, {reason}: {count}")
         for entry in facts.errors:
             self.stdout.write(f"  problem in {entry['operation']}: {entry['message']}")
+        for entry in facts.warnings:
+            self.stdout.write(f"  note on {entry['operation']}: {entry['message']}")
 
     def _end(self, code: int, message: str) -> None:
         self.stderr.write(message)
