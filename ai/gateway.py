@@ -120,13 +120,16 @@ def complete(
         arguments["max_tokens"] = max_output_tokens
     future = _begin(model, arguments, started + timeout_seconds)
     wait([future], timeout=timeout_seconds)
-    if not future.done():
+    is_done, secrets = future.done(), _secrets(api_key)
+    error = future.exception() if is_done else None
+    failure = _classified(model, error, secrets) if error is not None else None
+    # Connection and thread have the same deadline: whichever notices it first, it is said in the same words.
+    is_time_up = time.monotonic() - started >= timeout_seconds
+    if not is_done or (is_time_up and isinstance(failure, ModelTimeoutError)):
         raise ModelTimeoutError(model, f"no complete answer within {timeout_seconds:.1f} s")
-    secrets = _secrets(api_key)
-    error = future.exception()
-    if error is not None:
+    if failure is not None:
         # From None: a provider may quote the key, and a chained error would carry its words into the logs.
-        raise _classified(model, error, secrets) from None
+        raise failure from None
     return _read(model, future.result(), round((time.monotonic() - started) * 1000), secrets)
 
 
