@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,13 +39,10 @@ _ENVIRONMENT = {
 _PRICE_LIST = "model_prices_and_context_window_backup.json"
 _SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _MIN_SECRET_CHARACTERS = 8
-_PROXY_NAMES = tuple(
-    spelt for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") for spelt in (name, name.upper())
-)
 _ON_THIS_MACHINE = ("ollama", "ollama_chat")  # where litellm asks without an address
 _NO_TEMPERATURE = ("gpt-5", "o1", "o3", "o4")
 
-_proxies: tuple[Mapping[str, str], Callable[[str], str]] | None = None
+_proxies: tuple[Callable[[MutableMapping[str, str]], None], Callable[[str], str]] | None = None
 _slots = threading.BoundedSemaphore(MAX_CALLS_IN_FLIGHT)
 _loading = threading.Lock()
 
@@ -69,16 +66,16 @@ class KnownFacts:
     max_output_tokens: int | None
 
 
-def use_proxies(environment: Mapping[str, str], problem: Callable[[str], str]) -> None:
+def use_proxies(apply: Callable[[MutableMapping[str, str]], None], problem: Callable[[str], str]) -> None:
     """Say, before the first call, by which proxies models are reached from this process.
 
     Args:
-        environment: what litellm and httpx shall find instead of all proxy variables; one that httpx cannot read
-            would end litellm's import, and with it the built-in analyst.
+        apply: puts into the environment what litellm and httpx can read, before litellm is imported: a variable
+            that httpx cannot read would end the import, and with it the built-in analyst.
         problem: from an address to why it cannot be asked, "" where it can.
     """
     global _proxies
-    _proxies = (environment, problem)
+    _proxies = (apply, problem)
 
 
 def complete(
@@ -217,9 +214,7 @@ def _load() -> Any:
     for name, value in _ENVIRONMENT.items():
         os.environ[name] = value
     if _proxies is not None:
-        for name in _PROXY_NAMES:
-            os.environ.pop(name, None)
-        os.environ.update(_proxies[0])
+        _proxies[0](os.environ)
     import litellm
 
     from ai import bounded_http

@@ -72,9 +72,8 @@ class Learning:
         before = self.of(outcome.model)
         after, words = self._judged(before, outcome, given_seconds)
         if _was_too_late(outcome):
-            if (
-                outcome.model not in self._late and under_way > 1
-            ):  # of calls that are late together the first says all
+            # Of calls that are late together the first says all.
+            if outcome.model not in self._late and under_way > 1:
                 after = after.with_fewer_calls(under_way)
                 words = f"{outcome.model} answered too late with {under_way} calls at once: {after.calls_at_once} now"
             self._late.add(outcome.model)

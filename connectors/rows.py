@@ -79,7 +79,7 @@ def are_most(unreadable: Iterable[UnreadableRow], understood: int) -> bool:
     return broken >= FEWEST_TO_REFUSE and broken > understood
 
 
-def in_words(unreadable: Iterable[UnreadableRow]) -> str:
+def summary_of(unreadable: Iterable[UnreadableRow]) -> str:
     """Return how many there are and the names of the first of them; "" where there are none."""
     rows = list(unreadable)
     if not rows:

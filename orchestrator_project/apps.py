@@ -20,7 +20,7 @@ class OrchestratorConfig(AppConfig):
         """Set up what a process needs to be seen, before it opens its first connection."""
         name_connections()
         found = proxies.current()
-        gateway.use_proxies(found.environment, found.problem)
+        gateway.use_proxies(found.apply, found.problem)
         process = process_name(sys.argv)
         if is_service(process):
             log_what_nobody_catches()

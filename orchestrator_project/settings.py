@@ -116,9 +116,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
-SESSION_COOKIE_AGE = (
-    24 * 60 * 60
-)  # seconds, from the login; so do a change of password and console_idle_limit
+# Seconds, from the login; a change of password and console_idle_limit end a session, too.
+SESSION_COOKIE_AGE = 24 * 60 * 60
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL is not None
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -9,23 +9,21 @@ from uuid import UUID
 
 import structlog
 from celery import Signature, Task, chord, current_task, shared_task
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from kombu.exceptions import OperationalError as QueueError
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
 from trading.analysis.analysis_time import time_limits
 from trading.analysis.cycle_analysis import analyse_cycle
-from trading.core import cycle_log
 from trading.core.correlation import correlation_ids
 from trading.core.providers import current_providers
 from trading.core.trace_spans import context_of_cycle, note_cycle, span
 from trading.core.work import Work, WorkKind
-from trading.cycle import cycles, fetch_parts, fetching, finishing, pausing
+from trading.cycle import cycles, fetch_parts, finishing, pausing
 from trading.cycle.fetch_parts import Part
 from trading.domain.statuses import CycleStage
 from trading.errors import CycleRunningError, NotConfiguredError, SlotTakenError
-from trading.market import headlines
 from trading.models import Cycle
 from trading.task_base import resilient
 from trading.work import maintenance, steps
@@ -58,8 +56,7 @@ def fan_out(cycle_id: str) -> None:
 
 def fetches_of(cycle: Cycle) -> list[Signature[None]]:
     """Return the header of the cycle's chord, in the order in which it is published."""
-    parts = fetch_parts.parts_of(cycle)
-    batch_count = sum(part.kind == "stocks" for part in parts)
+    batch_count = fetch_parts.batch_count(cycle)
     return [_fetch_of(cycle, part, batch_count) for part in fetch_parts.unfinished(cycle)]
 
 
@@ -96,53 +93,32 @@ def start_cycle(cycle_type: str = Cycle.Type.ANALYSIS) -> None:
         launch(cycle)
 
 
-def _guarded(cycle_id: str, part: Part, work: Callable[[], object]) -> None:
-    """Run a header task's work, unless nobody wants it any more; whatever it raises goes to the cycle's errors."""
-    operation = fetch_parts.FAILED_AS[part.kind]
-    if not fetch_parts.is_wanted(UUID(cycle_id), part):
-        log.info("fetch_not_wanted", cycle_id=cycle_id, operation=operation)
-        return
-    try:
-        work()
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        log.exception("fetch_failed", cycle_id=cycle_id, operation=operation)
-        cycle_log.record_error(UUID(cycle_id), operation=operation, error=error)
-
-
 @shared_task(name="trading.fetch_stocks", soft_time_limit=20, time_limit=30)
 @resilient("fetch_stocks")
 def fetch_stocks(cycle_id: str, symbols: list[str], batch_count: int) -> None:
     """Fetch one batch of stocks."""
-    _guarded(
-        cycle_id,
-        Part("stocks", tuple(symbols)),
-        lambda: fetching.fetch_stocks(UUID(cycle_id), symbols, batch_count=batch_count),
-    )
+    steps.fetch_part(UUID(cycle_id), Part("stocks", tuple(symbols)), batch_count=batch_count)
 
 
 @shared_task(name="trading.fetch_coins", soft_time_limit=20, time_limit=30)
 @resilient("fetch_coins")
 def fetch_coins(cycle_id: str, symbols: list[str]) -> None:
     """Fetch the coins."""
-    _guarded(cycle_id, Part("coins", tuple(symbols)), lambda: fetching.fetch_coins(UUID(cycle_id), symbols))
+    steps.fetch_part(UUID(cycle_id), Part("coins", tuple(symbols)))
 
 
 @shared_task(name="trading.fetch_news", soft_time_limit=20, time_limit=30)
 @resilient("fetch_news")
 def fetch_news(cycle_id: str, symbols: list[str]) -> None:
     """Fetch the headlines."""
-    _guarded(
-        cycle_id, Part("news", tuple(symbols)), lambda: headlines.fetch_headlines(UUID(cycle_id), symbols)
-    )
+    steps.fetch_part(UUID(cycle_id), Part("news", tuple(symbols)))
 
 
 @shared_task(name="trading.sync_account", soft_time_limit=20, time_limit=30)
 @resilient("sync_account")
 def sync_account(cycle_id: str) -> None:
     """Sync clock, account and positions."""
-    _guarded(cycle_id, Part("account"), lambda: fetching.fetch_account(UUID(cycle_id)))
+    steps.fetch_part(UUID(cycle_id), Part("account"))
 
 
 @shared_task(name="trading.analyse", soft_time_limit=35, time_limit=45)

@@ -131,10 +131,6 @@ def _ask(cycle: Cycle, inquiries: Sequence[Inquiry], give_up_at: float) -> Mappi
 
 def _analysis_settings(give_up_at: float) -> AnalysisSettings:
     environment = django_settings.ENVIRONMENT
-    chosen = settings.several("read_attempts", "retry_base", "retry_factor", "retry_cap")
-    attempts, *pauses = (
-        chosen[name] for name in ("read_attempts", "retry_base", "retry_factor", "retry_cap")
-    )
     return AnalysisSettings(
         batch_size=settings.count("symbols_per_call"),
         concurrency=settings.count("model_concurrency"),
@@ -144,7 +140,7 @@ def _analysis_settings(give_up_at: float) -> AnalysisSettings:
         daily_budget_usd=environment.ai_daily_budget_usd,
         cycle_budget_usd=settings.runtime_value("ai_cycle_budget"),
         answer_tokens_per_symbol=settings.count("answer_tokens"),
-        repeats=Repeats(int(attempts), *map(float, pauses)),
+        repeats=Repeats(*settings.retries()),
     )
 
 

@@ -9,7 +9,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from connectors.rows import UnreadableRow, in_words
+from connectors.rows import UnreadableRow, summary_of
 from trading.core import transitions
 from trading.core.failures import log_failure
 from trading.core.row_locks import locked_cycle
@@ -38,7 +38,7 @@ def record_warning(cycle_id: UUID, *, operation: str, message: str) -> None:
 
 def record_unreadable(cycle_id: UUID, *, operation: str, rows: Iterable[UnreadableRow]) -> None:
     """Append how many rows of a list could not be understood, and the names of the first of them; none: nothing."""
-    words = in_words(rows)
+    words = summary_of(rows)
     if words:
         record_warning(cycle_id, operation=operation, message=words)
 

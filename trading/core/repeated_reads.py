@@ -24,7 +24,7 @@ def read_repeatedly(call: Callable[[float], T], *, within_seconds: float) -> T:
         ConnectorError: what the last attempt raised, when attempts or time ran out.
     """
     gives_up_at = time.monotonic() + within_seconds
-    chosen = settings.several("read_attempts", "retry_base", "retry_factor", "retry_cap")
+    chosen = settings.retries()
 
     def read() -> T:
         left = max(gives_up_at - time.monotonic(), 0.0)
@@ -35,8 +35,8 @@ def read_repeatedly(call: Callable[[float], T], *, within_seconds: float) -> T:
         read,
         deadline_seconds=within_seconds,
         attempt_seconds=SHORTEST_SECONDS,
-        attempts=int(chosen["read_attempts"]),
-        base_seconds=float(chosen["retry_base"]),
-        factor=float(chosen["retry_factor"]),
-        cap_seconds=float(chosen["retry_cap"]),
+        attempts=chosen.attempts,
+        base_seconds=chosen.base,
+        factor=chosen.factor,
+        cap_seconds=chosen.cap,
     )

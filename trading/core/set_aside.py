@@ -49,10 +49,7 @@ def noted_since(moment: datetime) -> dict[str, list[UnreadableRow]]:
     """Return what was noted from then on, by the name of its list."""
     found: dict[str, list[UnreadableRow]] = {}
     for row in SetAsideRow.objects.filter(noted_at__gte=moment):
-        again = UnreadableRow(
-            row.field, row.value, row_id=row.row_id, symbol=row.symbol, other_kind=row.other_kind
-        )
-        found.setdefault(row.listing, []).append(again)
+        found.setdefault(row.listing, []).append(row.as_read)
     return found
 
 

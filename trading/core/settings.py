@@ -1,6 +1,7 @@
 """Read and change the runtime settings: what an operator may set while the system runs."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 import structlog
 from django.db import transaction
@@ -86,6 +87,26 @@ def several(*names: str) -> dict[str, Decimal]:
     return {
         name: NUMBERS[name].parse(stored[name]) if name in stored else NUMBERS[name].default for name in names
     }
+
+
+class Retries(NamedTuple):
+    """How often a read is made in all, and the pauses between tries of orders and reads, in seconds.
+
+    The first is ``base``, each ``factor`` times the one before, at most ``cap``.
+    """
+
+    attempts: int
+    base: float
+    factor: float
+    cap: float
+
+
+def retries() -> Retries:
+    """Return ``read_attempts`` and the ``retry_*`` settings, in one query."""
+    names = ("read_attempts", "retry_base", "retry_factor", "retry_cap")
+    chosen = several(*names)
+    attempts, *pauses = (chosen[name] for name in names)
+    return Retries(int(attempts), *map(float, pauses))
 
 
 def seconds(name: str) -> float:

@@ -28,9 +28,7 @@ GRACE = timedelta(seconds=3)
 PUBLISHING = timedelta(seconds=5)
 OPERATION = "fetch"
 RESUMED = "cycle.resume"
-STEP_OF = {"news": "cycle.step.news", "stocks": "cycle.step.stocks", "coins": "cycle.step.coins"} | {
-    "account": "cycle.step.account"
-}
+STEP_OF = {kind: f"cycle.step.{kind}" for kind in ("news", "stocks", "coins", "account")}
 # What a part's failure is called in the cycle's errors.
 FAILED_AS = {
     "news": "fetch_news",
@@ -63,6 +61,11 @@ def parts_of(cycle: Cycle) -> list[Part]:
     parts += [Part("stocks", batch) for batch in stock_batches(cycle.symbols)]
     parts += [Part("coins", coins)] if coins else []
     return [*parts, Part("account")]
+
+
+def batch_count(cycle: Cycle) -> int:
+    """Return into how many batches its stocks are divided."""
+    return sum(part.kind == "stocks" for part in parts_of(cycle))
 
 
 @dataclass(frozen=True, slots=True)

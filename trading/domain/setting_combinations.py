@@ -16,6 +16,11 @@ _BOUNDS = (
 )
 
 
+def least_beside(*, analysis: Decimal, fetch: Decimal) -> dict[str, Decimal]:
+    """Return what the settings that bound an analysis must be at least, by name, in seconds."""
+    return {name: fetch + analysis + spare for name, spare, _ in _BOUNDS}
+
+
 def longest_analysis(values: Mapping[str, Decimal]) -> Decimal:
     """Return the longest ``analysis_timeout``, in seconds, that the other settings of ``TOGETHER`` leave room for."""
     room = min(values[name] - spare - values[_FETCH] for name, spare, _ in _BOUNDS)
@@ -35,8 +40,9 @@ def check_together(values: Mapping[str, Decimal], *, changed: str) -> None:
     analysis, fetch = values[_ANALYSIS], values[_FETCH]
     if analysis <= UNBOUND_ANALYSIS:
         return
+    wanted = least_beside(analysis=analysis, fetch=fetch)
     for name, spare, reason in _BOUNDS:
-        least = fetch + analysis + spare
+        least = wanted[name]
         if values[name] >= least:
             continue
         first = f"raise {name} first, or take" if changed == _ANALYSIS else f"lower {_ANALYSIS} first, to"

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, MarketClock
-from connectors.errors import ConnectorError, MalformedError
+from connectors.errors import ConnectorError
 from connectors.rows import UnreadableRow
 from connectors.wire import LARGEST_NUMBER
 from risk.services import book as risk_book
@@ -23,6 +23,7 @@ from trading.execution import sync_sequence, unread_positions
 from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.models.portfolio import next_in_order
+from trading.orders.execution_reports import look_up
 from trading.safety import watchdog
 
 SYNCED = "position_synced"
@@ -280,19 +281,11 @@ def _with_fills(broker: Broker, known: tuple[KnownOrder, ...], since: datetime) 
         return known
     listed = {order.broker_order_id: order for order in broker.orders(open_only=False, after=since)}
     return tuple(
-        _with_fill(order, listed.get(order.broker_order_id) or _look_up(broker, order.broker_order_id))
+        _with_fill(order, listed.get(order.broker_order_id) or look_up(broker, order.broker_order_id))
         if order.is_asked_about and order.broker_order_id is not None
         else order
         for order in known
     )
-
-
-def _look_up(broker: Broker, broker_order_id: str) -> BrokerOrder | None:
-    """Ask for one order; an answer that cannot be understood tells no more than we know."""
-    try:
-        return broker.order(broker_order_id)
-    except MalformedError:
-        return None
 
 
 def _with_fill(order: KnownOrder, reported: BrokerOrder | None) -> KnownOrder:

@@ -1,6 +1,5 @@
 """Positions that the broker lists in words we cannot read: none of them is taken for gone."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from connectors.base import Broker, BrokerPosition
@@ -22,11 +21,13 @@ def read_positions(broker: Broker) -> tuple[tuple[BrokerPosition, ...], tuple[Un
         ConnectorError: the broker did not answer.
     """
     listed = broker.positions()
-    unreadable = [_spelt(row) for row in unreadable_of(listed)]
+    held = set(Position.objects.values_list("symbol", flat=True))
+    spelt = {symbol.replace("/", ""): symbol for symbol in held}  # positions spell coins without the slash
+    unreadable = [replace(row, symbol=spelt.get(row.symbol, row.symbol)) for row in unreadable_of(listed)]
     found = {position.symbol: position for position in listed}
     if not any(not row.symbol and not row.other_kind for row in unreadable):
         return tuple(listed), tuple(unreadable)
-    absent = sorted(_held() - found.keys() - {row.symbol for row in unreadable})
+    absent = sorted(held - found.keys() - {row.symbol for row in unreadable})
     for symbol in absent[:ASKED_ONE_BY_ONE]:
         try:
             position = broker.position(symbol)
@@ -39,13 +40,3 @@ def read_positions(broker: Broker) -> tuple[tuple[BrokerPosition, ...], tuple[Un
                 unreadable.append(UnreadableRow("market_value", "None", symbol=symbol))
     unreadable += [replace(NOT_ASKED, symbol=symbol) for symbol in absent[ASKED_ONE_BY_ONE:]]
     return tuple(found.values()), tuple(unreadable)
-
-
-def _held() -> set[str]:
-    return set(Position.objects.values_list("symbol", flat=True))
-
-
-def _spelt(row: UnreadableRow, held: Iterable[str] | None = None) -> UnreadableRow:
-    """Return a row with its symbol as ours, where it is a coin we hold: positions spell them without the slash."""
-    ours = {symbol.replace("/", ""): symbol for symbol in (_held() if held is None else held)}
-    return replace(row, symbol=ours[row.symbol]) if row.symbol in ours else row

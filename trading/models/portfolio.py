@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import BigIntegerField, Func, Q, Value
 from uuid6 import uuid7
 
+from connectors.rows import UnreadableRow
+
 SYNCS = "position_syncs"
 
 
@@ -72,19 +74,24 @@ class SetAsideRow(models.Model):
         ordering = ["listing", "symbol", "id"]
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.detail}"
+        return str(self.as_read)
+
+    @property
+    def as_read(self) -> UnreadableRow:
+        """The row as its reader named it."""
+        return UnreadableRow(
+            self.field, self.value, row_id=self.row_id, symbol=self.symbol, other_kind=self.other_kind
+        )
 
     @property
     def name(self) -> str:
-        """What it is called: its symbol, else its id."""
-        return self.symbol or self.row_id or "a row without a name"
+        """What it is called, in its reader's words."""
+        return self.as_read.name
 
     @property
     def detail(self) -> str:
-        """What is the matter with it, in words."""
-        if self.other_kind:
-            return f"is another kind ({self.other_kind}), not traded here"
-        return f"{self.field or 'the row'} is {self.value}"
+        """What is the matter with it, in its reader's words."""
+        return self.as_read.detail
 
 
 class EquityQuerySet(models.QuerySet["EquitySnapshot"]):

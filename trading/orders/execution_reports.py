@@ -5,11 +5,12 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus
-from connectors.errors import RejectedError
+from connectors.base import Broker, BrokerFill, BrokerOrder, BrokerOrderStatus
+from connectors.errors import MalformedError, RejectedError
 from trading.core import transitions
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
@@ -17,6 +18,8 @@ from trading.core.row_locks import locked_order
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
+
+log = structlog.get_logger(__name__)
 
 EVENT_OF = MappingProxyType(
     {
@@ -29,6 +32,19 @@ EVENT_OF = MappingProxyType(
         BrokerOrderStatus.REPLACED: "replace",
     }
 )
+
+
+def look_up(broker: Broker, broker_order_id: str) -> BrokerOrder | None:
+    """Ask how an order stands; an answer that cannot be understood tells no more than we know: None.
+
+    Raises:
+        ConnectorError: the broker did not answer.
+    """
+    try:
+        return broker.order(broker_order_id)
+    except MalformedError as error:
+        log.warning("order_unreadable", broker_order_id=broker_order_id, error=str(error))
+        return None
 
 
 def record_broker_order(order: Order, reported: BrokerOrder) -> Order:

@@ -60,12 +60,12 @@ def pause_after(order: Order, asked_seconds: float | None = None) -> float:
     What the switch sells never waits longer than after a first try.
     """
     is_switchs = order.purpose == Purpose.FLATTEN
-    chosen = settings.several("retry_base", "retry_factor", "retry_cap")
+    chosen = settings.retries()
     pause = backoff_seconds(
         1 if is_switchs else order.attempts,
-        base=float(chosen["retry_base"]),
-        factor=float(chosen["retry_factor"]),
-        cap=float(chosen["retry_cap"]),
+        base=chosen.base,
+        factor=chosen.factor,
+        cap=chosen.cap,
         jitter=random.random(),  # noqa: S311 - spreads tasks, keeps no secret
     )
     return pause if is_switchs else max(pause, min(asked_seconds or 0.0, INTENT_MAX_AGE.total_seconds()))

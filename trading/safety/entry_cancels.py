@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import structlog
 from django.utils import timezone
 
-from connectors.base import Broker, BrokerOrder, OpenOrders, Side
-from connectors.errors import ConnectorError, MalformedError, RejectedError
+from connectors.base import Broker, OpenOrders, Side
+from connectors.errors import ConnectorError, RejectedError
 from connectors.rows import UnreadableRow
 from connectors.transport import time_limit
 from trading.core.providers import current_providers
@@ -15,7 +15,7 @@ from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.errors import NotConfiguredError
 from trading.models import Order
-from trading.orders.execution_reports import record_broker_order
+from trading.orders.execution_reports import look_up, record_broker_order
 from trading.orders.pacing import longest_lease
 
 log = structlog.get_logger(__name__)
@@ -55,9 +55,8 @@ def cancel_open_entries(*, within_seconds: float) -> CancelReport:
     """
     report = CancelReport()
     try:
-        broker = (
-            current_providers().switch_broker
-        )  # a new process loads its libraries: no time of the requests'
+        # Before the limit: a new process loads the broker's libraries, which is no time of the requests'.
+        broker = current_providers().switch_broker
         with time_limit(within_seconds):
             _cancel_at(broker, report)
     except (ConnectorError, NotConfiguredError) as error:
@@ -162,15 +161,6 @@ def _record(broker: Broker, asked: list[_Resting]) -> None:
     now = timezone.now()
     for ours in Order.objects.filter(client_order_id__in=by_id):
         if not in_force(ours.lease_until, now, longest_lease()):
-            reported = _look_up(broker, by_id[ours.client_order_id].broker_order_id)
+            reported = look_up(broker, by_id[ours.client_order_id].broker_order_id)
             if reported is not None:
                 record_broker_order(ours, reported)
-
-
-def _look_up(broker: Broker, broker_order_id: str) -> BrokerOrder | None:
-    """Ask how a cancelled order ended; an answer that cannot be understood is left to whoever follows the order."""
-    try:
-        return broker.order(broker_order_id)
-    except MalformedError as error:
-        log.warning("cancelled_order_unreadable", broker_order_id=broker_order_id, error=str(error))
-        return None

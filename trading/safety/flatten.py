@@ -101,7 +101,7 @@ def _sell_all(engagement: KillSwitch, report: FlattenReport) -> None:
         f"{row.symbol or 'a position'} cannot be read, sell it at the broker: {row.detail}"
         for row in _unread(reported)
     ]
-    report.left_alone += [str(row) for row in reported.unreadable if row not in _unread(reported)]
+    report.left_alone = [str(row) for row in reported.unreadable if row not in _unread(reported)]
     for symbol in [position.symbol for position in _sellable(reported)]:
         if time.monotonic() - read_at > READ_KEPT_SECONDS:  # sell by what is held now, not by what was
             reported, read_at = _read(), time.monotonic()

@@ -36,26 +36,33 @@ def fetch(cycle_id: str) -> None:
     for part in fetch_parts.unfinished(cycle):
         if time.monotonic() >= give_up_at:
             return
-        try:
-            _fetch_part(cycle, part)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:
-            operation = fetch_parts.FAILED_AS[part.kind]
-            log.exception("fetch_failed", cycle_id=cycle_id, operation=operation)
-            cycle_log.record_error(cycle.pk, operation=operation, error=error)
+        fetch_part(cycle.pk, part, batch_count=fetch_parts.batch_count(cycle))
 
 
-def _fetch_part(cycle: Cycle, part: fetch_parts.Part) -> None:
-    if part.kind == "news":
-        headlines.fetch_headlines(cycle.pk, part.symbols)
-    elif part.kind == "stocks":
-        batches = sum(each.kind == "stocks" for each in fetch_parts.parts_of(cycle))
-        fetching.fetch_stocks(cycle.pk, part.symbols, batch_count=batches)
-    elif part.kind == "coins":
-        fetching.fetch_coins(cycle.pk, part.symbols)
-    else:
-        fetching.fetch_account(cycle.pk)
+def fetch_part(cycle_id: UUID, part: fetch_parts.Part, *, batch_count: int = 1) -> None:
+    """Do one part of a cycle's fetch, unless nobody wants it any more; what it raises goes to the cycle's errors.
+
+    Args:
+        batch_count: into how many batches the cycle's stocks are divided.
+    """
+    operation = fetch_parts.FAILED_AS[part.kind]
+    if not fetch_parts.is_wanted(cycle_id, part):
+        log.info("fetch_not_wanted", cycle_id=str(cycle_id), operation=operation)
+        return
+    try:
+        if part.kind == "news":
+            headlines.fetch_headlines(cycle_id, part.symbols)
+        elif part.kind == "stocks":
+            fetching.fetch_stocks(cycle_id, part.symbols, batch_count=batch_count)
+        elif part.kind == "coins":
+            fetching.fetch_coins(cycle_id, part.symbols)
+        else:
+            fetching.fetch_account(cycle_id)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("fetch_failed", cycle_id=str(cycle_id), operation=operation)
+        cycle_log.record_error(cycle_id, operation=operation, error=error)
 
 
 def execute(decision_id: str) -> UUID | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 from django.conf import settings as django_settings
 from django.db.models import QuerySet
@@ -14,7 +15,7 @@ from ai.skills import skills_of
 from orchestrator_project.runtime.doctor.finding import Answer, Check, Status, ok, warning
 from trading.core import settings
 from trading.domain.runtime_settings import NUMBERS
-from trading.domain.setting_combinations import ROOM_FOR_ORDERS
+from trading.domain.setting_combinations import least_beside
 from trading.models import AIDecision, Cycle, Strategy
 
 CALLS_LOOKED_AT = timedelta(days=1)
@@ -87,14 +88,8 @@ def _remedy(pace: Pace, symbols: int, fits: int) -> str:
     needed = pace.seconds_for(symbols)
     if needed > NUMBERS["analysis_timeout"].maximum:
         return f"{fewer}, or take a faster model"
-    fetch = settings.seconds("fetch_timeout")
-    stage = needed + fetch
-    least = {
-        "cycle_interval": stage,
-        "price_max_age": stage,
-        "cycle_deadline": stage + float(ROOM_FOR_ORDERS),
-    }
-    short = [f"{name} {value:g}" for name, value in least.items() if settings.seconds(name) < value]
+    least = least_beside(analysis=Decimal(needed), fetch=settings.runtime_value("fetch_timeout"))
+    short = [f"{name} {value:g}" for name, value in least.items() if settings.runtime_value(name) < value]
     first = f"set {', '.join(short)}, then " if short else "set "
     return f"{first}analysis_timeout {needed}; or {fewer}"
 
