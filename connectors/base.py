@@ -152,10 +152,15 @@ class BrokerFill:
 
 @dataclass(frozen=True, slots=True)
 class TradeUpdate:
-    """A hint from the broker's stream that an order changed; ``event`` is the broker's word."""
+    """The broker's word on its own stream that an order changed: the order as it then stood.
+
+    ``event`` is the broker's word for it. ``execution`` is what filled just then, with the id it has among ``fills``,
+    too; None where nothing did, or where it cannot be understood.
+    """
 
     event: str
     order: BrokerOrder
+    execution: BrokerFill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +295,14 @@ class Broker(Protocol):
         """Return executions since ``after`` (exclusive), oldest first, all pages; ``Rows``."""
         ...
 
-    def listen(self, on_update: Callable[[TradeUpdate], None]) -> None:
-        """Call ``on_update`` for every update of the stream until stopped or cut off for good."""
+    def listen(
+        self, on_update: Callable[[TradeUpdate], None], *, on_alive: Callable[[], None] | None = None
+    ) -> None:
+        """Call ``on_update`` for every update of the stream until stopped or cut off for good.
+
+        Args:
+            on_alive: called every few seconds while the stream is there, whether it says something or not.
+        """
         ...
 
     def stop_listening(self) -> None:

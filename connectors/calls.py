@@ -34,7 +34,7 @@ def read(
     try:
         return call()
     except SendError as exc:
-        error: ConnectorError = UnavailableError(provider, operation, exc.detail, exc.retry_after_seconds)
+        error: ConnectorError = exc.unavailable(provider, operation, exc.detail, exc.retry_after_seconds)
     except StatusError as exc:
         error = read_error(provider, operation, exc)
     except MALFORMED + sdk_errors as exc:

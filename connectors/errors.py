@@ -37,6 +37,14 @@ class UnavailableError(ConnectorError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class HeldBackError(UnavailableError):
+    """Our own rate limit let no request out in time: the provider was not asked, and nothing is known of it."""
+
+
+class MostUnreadableError(UnavailableError):
+    """Most rows of a list could not be understood, so the list is no answer; one of its objects may still be."""
+
+
 class MalformedError(UnavailableError):
     """One object of an answer could not be understood: it says nothing about what it is of.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from connectors.errors import MalformedError, UnavailableError
+from connectors.errors import MalformedError, MostUnreadableError, UnavailableError
 from connectors.rows import Rows, UnreadableRow, are_most
 from connectors.wire import Fields, unreadable_row
 
@@ -38,12 +38,12 @@ def refuse_if_most(provider: str, kind: str, unreadable: Iterable[UnreadableRow]
     """Refuse an answer of which most rows cannot be understood.
 
     Raises:
-        UnavailableError: at least three cannot be, and more than half.
+        MostUnreadableError: at least three cannot be, and more than half.
     """
     rows = tuple(unreadable)
     if are_most(rows, understood):
         first = next(row for row in rows if not row.other_kind)
-        raise UnavailableError(
+        raise MostUnreadableError(
             provider,
             kind,
             f"malformed answer: {len(rows)} of {len(rows) + understood} rows cannot be read, first: {first}",

@@ -24,6 +24,7 @@ from urllib3.util import Timeout
 
 from connectors.deadline import DeadlineAdapter
 from connectors.departure import current_departure
+from connectors.errors import HeldBackError, UnavailableError
 from connectors.redaction import RedactingFilter, redact
 from connectors.text import storable, storable_json
 from connectors.throttle.base import NoSlotError, Priority, Report, RequestOutcome, Throttle, Unthrottled
@@ -48,13 +49,27 @@ class SendError(Exception):
         detail: what happened, redacted.
         sent: False only when provably not a byte of the request left this machine.
         retry_after_seconds: when a slot may be free, where none was; else None.
+        is_held_back: our own rate limit did not let it out.
     """
 
-    def __init__(self, detail: str, *, sent: bool, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        sent: bool,
+        retry_after_seconds: float | None = None,
+        is_held_back: bool = False,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.sent = sent
         self.retry_after_seconds = retry_after_seconds
+        self.is_held_back = is_held_back
+
+    @property
+    def unavailable(self) -> type[UnavailableError]:
+        """The error that a request which has not left, or a failed read, means."""
+        return HeldBackError if self.is_held_back else UnavailableError
 
 
 class StatusError(Exception):
@@ -157,8 +172,8 @@ class BoundedSession(requests.Session):
                 lease_seconds=2 * total_seconds,
             )
         except NoSlotError as exc:
-            wait = exc.retry_after_seconds
-            raise SendError(exc.detail, sent=False, retry_after_seconds=wait) from None
+            wait, is_ours = exc.retry_after_seconds, exc.is_own_limit
+            raise SendError(exc.detail, sent=False, retry_after_seconds=wait, is_held_back=is_ours) from None
         report = Report(RequestOutcome.FAILED, "interrupted")
         try:
             response, failure, report = self._send(

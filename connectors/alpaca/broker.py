@@ -239,16 +239,18 @@ class AlpacaBroker:
         refuse_if_most(self.name, "fills", unreadable, len(found))
         return Rows(sorted(found.values(), key=lambda fill: fill.executed_at), unreadable)
 
-    def listen(self, on_update: Callable[[TradeUpdate], None]) -> None:
+    def listen(
+        self, on_update: Callable[[TradeUpdate], None], *, on_alive: Callable[[], None] | None = None
+    ) -> None:
         """Call ``on_update`` in this thread for every update, reconnecting, until stopped.
 
-        ``on_update`` runs outside of any event loop, so it may use Django's ORM; what it raises ends
-        the listening. Updates during a reconnect are lost: they are hints, reconcile after start.
+        It and ``on_alive`` run outside of any event loop, so they may use Django's ORM; what they raise ends
+        the listening. Updates during a reconnect are lost: whoever waits for one asks after a while.
 
         Raises:
             UnavailableError: the keys were refused, or the stream stayed away.
         """
-        self._listener.listen(on_update)
+        self._listener.listen(on_update, on_alive=on_alive)
 
     def stop_listening(self) -> None:
         """End ``listen`` within 2 s; from another thread or from a signal handler."""
@@ -332,7 +334,7 @@ def _order_path(operation: str, broker_order_id: str) -> str:
 def _unsent(failure: SendError) -> ConnectorError:
     if failure.sent:
         return OutcomeUnknownError("alpaca", "submit_order", failure.detail)
-    return UnavailableError("alpaca", "submit_order", failure.detail, failure.retry_after_seconds)
+    return failure.unavailable("alpaca", "submit_order", failure.detail, failure.retry_after_seconds)
 
 
 def _switchs(method: str, url: str) -> Priority:

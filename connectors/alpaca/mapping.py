@@ -5,6 +5,7 @@ Each raises ``MalformedError`` naming the field it could not read. A list is rea
 and never takes them with it.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -51,6 +52,7 @@ _ENDED = MappingProxyType(
         "replaced": BrokerOrderStatus.REPLACED,
     }
 )
+_EXECUTIONS = frozenset({"fill", "partial_fill"})
 _WORKING = frozenset(
     {
         "new",
@@ -218,7 +220,7 @@ def symbol_of(row: UnreadableRow, listed: Mapping[str, str]) -> UnreadableRow:
 def fill_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerFill:
     """Return one execution of GET /v2/account/activities/FILL."""
     return BrokerFill(
-        execution_id=fields.text("id", longest=LONGEST_ID),
+        execution_id=_execution_id(fields.text("id", longest=LONGEST_ID)),
         broker_order_id=fields.text("order_id", longest=LONGEST_ORDER_ID),
         symbol=_symbol(fields, listed),
         side=_side(fields),
@@ -229,9 +231,32 @@ def fill_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> Bro
 
 
 def update_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> TradeUpdate:
-    """Return one message of the ``trade_updates`` stream."""
+    """Return one message of the ``trade_updates`` stream; an execution that cannot be read is left out of it."""
     fields = Fields(PROVIDER, "trade_update", raw)
-    return TradeUpdate(event=fields.text("event"), order=order_from_wire(fields.get("order"), listed))
+    event, order = fields.text("event"), order_from_wire(fields.get("order"), listed)
+    execution = None
+    if event in _EXECUTIONS:
+        with contextlib.suppress(MalformedError):
+            execution = _execution(fields, order)
+    return TradeUpdate(event=event, order=order, execution=execution)
+
+
+def _execution(fields: Fields, order: BrokerOrder) -> BrokerFill:
+    """Return what filled: the message's own price and quantity, for the order tells only sums."""
+    return BrokerFill(
+        execution_id=_execution_id(fields.text("execution_id", longest=LONGEST_ID)),
+        broker_order_id=order.broker_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=fields.decimal("qty", minimum=SMALLEST_QUANTITY),
+        price=fields.decimal("price", minimum=SMALLEST_PRICE),
+        executed_at=fields.time("timestamp"),
+    )
+
+
+def _execution_id(said: str) -> str:
+    """Return an execution's id: an activity has it behind its time, ``20190524113406977::8efc7b9a-...``."""
+    return said.rpartition("::")[2] or said
 
 
 def _asset(fields: Fields) -> Asset | None:

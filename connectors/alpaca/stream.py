@@ -32,6 +32,7 @@ _frames_log.setLevel(logging.INFO)
 
 _OPEN_TIMEOUT_SECONDS = 10
 _CLOSE_TIMEOUT_SECONDS = 1
+ALIVE_SECONDS = 2.0  # a stream that says nothing is said to be there so often
 _STEADY_SECONDS = 60  # a connection that lasted this long ends a row of failures
 
 
@@ -72,8 +73,13 @@ class TradeUpdateListener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_event: asyncio.Event | None = None
 
-    def listen(self, on_update: Callable[[TradeUpdate], None]) -> None:
+    def listen(
+        self, on_update: Callable[[TradeUpdate], None], *, on_alive: Callable[[], None] | None = None
+    ) -> None:
         """Call ``on_update`` for every update until ``stop``; between two calls no event loop runs.
+
+        Args:
+            on_alive: called while connected: with each update, and where none comes every ``ALIVE_SECONDS``.
 
         Raises:
             UnavailableError: the keys were refused, or as many reconnects as allowed failed.
@@ -82,8 +88,12 @@ class TradeUpdateListener:
             try:
                 self._stop_event = asyncio.Event()
                 self._loop = runner.get_loop()
-                while (update := runner.run(self._next_update())) is not None:
-                    on_update(update)
+                while not self._is_stopping:
+                    update = runner.run(self._next_update())
+                    if update is not None:
+                        on_update(update)
+                    if on_alive is not None and self._connection is not None:
+                        on_alive()
             finally:
                 self._loop = None
                 runner.run(self._disconnect())
@@ -100,11 +110,12 @@ class TradeUpdateListener:
                 log.debug("trade update stream had ended before the stop")
 
     async def _next_update(self) -> TradeUpdate | None:
-        """Return the next update, or None once stopped."""
+        """Return the next update; None once stopped, or after a while without one."""
         while not self._is_stopping:
             try:
                 connection = self._connection or await self._unless_stopped(self._connect())
-                message = await self._unless_stopped(connection.receive()) if connection else None
+                waited_for = connection.receive() if connection else None
+                message = await self._unless_stopped(waited_for, ALIVE_SECONDS) if waited_for else None
             except _REPAIRABLE as exc:
                 was_connected = self._connection is not None
                 await self._disconnect()
@@ -114,6 +125,8 @@ class TradeUpdateListener:
             if update is not None:
                 self._failures = 0
                 return update
+            if message is None:
+                return None
         return None
 
     async def _connect(self) -> "_Connection":
@@ -127,17 +140,18 @@ class TradeUpdateListener:
         self._connection, self._connected_at = connection, monotonic()
         return connection
 
-    async def _unless_stopped(self, work: Any) -> Any:
-        """Return the result of ``work``, or None where the stop came first."""
+    async def _unless_stopped(self, work: Any, most_seconds: float | None = None) -> Any:
+        """Return the result of ``work``, or None where the stop, or the end of the time, came first."""
         assert self._stop_event is not None  # noqa: S101 - set by listen before any coroutine runs
         task = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(self._stop_event.wait())
         try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, stop}, timeout=most_seconds, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
             stop.cancel()
             task.cancel()
+            await asyncio.wait({task, stop})  # a receive that is given up has to be over before the next one
 
     async def _wait_after_failure(self, exc: Exception, *, was_connected: bool) -> None:
         if was_connected and monotonic() - self._connected_at > _STEADY_SECONDS:

@@ -50,12 +50,14 @@ class NoSlotError(Exception):
     Args:
         detail: which of limit, pause and breaker, in words.
         retry_after_seconds: when it is worth asking again.
+        is_own_limit: our own requests have used up the limit; the provider has not said anything.
     """
 
-    def __init__(self, detail: str, retry_after_seconds: float) -> None:
+    def __init__(self, detail: str, retry_after_seconds: float, *, is_own_limit: bool = False) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
+        self.is_own_limit = is_own_limit
 
 
 class Slot(Protocol):

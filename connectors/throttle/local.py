@@ -39,6 +39,7 @@ class LocalWindow:
             while self._taken and self._taken[0] <= now - self._window_seconds:
                 self._taken.popleft()
             if len(self._taken) >= allowed and priority < Priority.CANCEL:
+                words = "this process's part of the limit is used up, Redis is away"
                 wait = self._taken[-allowed] + self._window_seconds - now
-                raise NoSlotError("this process's part of the limit is used up, Redis is away", wait)
+                raise NoSlotError(words, wait, is_own_limit=True)
             self._taken.append(now)

@@ -123,7 +123,8 @@ class SharedThrottle:
             if verdict == "ok":
                 return _Slot(self, member)
             if monotonic() + wait_seconds > gives_up_at:
-                raise NoSlotError(f"{_WORDS[verdict]}, {wait_seconds:.1f} s to go", wait_seconds)
+                words = f"{_WORDS[verdict]}, {wait_seconds:.1f} s to go"
+                raise NoSlotError(words, wait_seconds, is_own_limit=verdict == "full")
             # In small steps: an answer that came meanwhile may have freed a slot earlier than foretold.
             spread = 0.5 + random.random() / 2  # noqa: S311 - spreads processes, keeps no secret
             sleep(max(0.001, min(wait_seconds, LOOK_AGAIN_SECONDS * spread)))

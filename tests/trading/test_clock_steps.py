@@ -56,11 +56,13 @@ from trading.errors import SlotTakenError
 from trading.events import notifying
 from trading.execution import (
     approvals,
+    confirmation,
     decision_execution,
     gate_inputs,
     portfolio,
     reconciliation,
     sagas,
+    settlement,
     sync_sequence,
 )
 from trading.execution.portfolio import sync_portfolio
@@ -156,11 +158,11 @@ def test_room_stays_reserved_while_no_sync_that_holds_the_fill_is_stored(
     saga = filled(account)
     asked = []
     with monkeypatch.context() as patch:
-        patch.setattr(sagas, "sync_portfolio", lambda *_, **__: asked.append(1))
+        patch.setattr(settlement, "sync_portfolio", lambda *_, **__: asked.append(1))
 
         assert advance_saga(saga.pk).status == "running"
 
-    assert len(asked) == sagas.SYNCS_AT_MOST
+    assert len(asked) == settlement.SYNCS_AT_MOST
     assert reservation_of(saga).released_at is None
     assert not Trade.objects.exists()
     assert Work(WorkKind.ADVANCE, saga.pk) in find_work() or saga.next_poll_at > ago()
@@ -173,7 +175,7 @@ def test_refused_sync_books_by_the_newer_one_that_refused_it(
     account: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saga = filled(account)
-    real = sagas.sync_portfolio
+    real = settlement.sync_portfolio
 
     def overtaken(*args: Any, **options: Any) -> Any:
         """Ask, and let another sync ask and store before our answer is stored."""
@@ -182,7 +184,7 @@ def test_refused_sync_books_by_the_newer_one_that_refused_it(
         assert not portfolio.store_truth(truth, None, world=AgentStatus.objects.get().world)
         return truth
 
-    monkeypatch.setattr(sagas, "sync_portfolio", overtaken)
+    monkeypatch.setattr(settlement, "sync_portfolio", overtaken)
 
     assert advance_saga(saga.pk).status == "completed"
     assert Position.objects.get().quantity == order_of(saga).filled_quantity
@@ -443,7 +445,7 @@ def test_the_longest_waits_are_known(seconds: str) -> None:
     limits = analysis_time.time_limits()
     assert float(seconds) < limits.soft < limits.hard < cycles.analysis_lease().total_seconds()
     assert limits.hard < settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
-    assert sagas.POLL_INTERVAL < decision_execution.CLAIM_LEASE
+    assert confirmation.POLL_INTERVAL < decision_execution.CLAIM_LEASE
 
 
 @pytest.mark.django_db

@@ -1,26 +1,51 @@
 """Finish a cycle whose decisions are all settled: sync the account once more, then complete it."""
 
+from datetime import timedelta
 from uuid import UUID
+
+from django.db.models import Max
+from django.utils import timezone
 
 from connectors.errors import ConnectorError
 from trading.core import cycle_log, settings
 from trading.core.repeated_reads import read_repeatedly
 from trading.cycle import cycles
+from trading.domain.ages import is_fresh
 from trading.errors import TradingError
 from trading.execution.portfolio import sync_portfolio
-from trading.models import Cycle
+from trading.models import AgentStatus, Cycle, Order
+
+JUST_NOW = timedelta(seconds=5)
 
 
 def finish_cycle(cycle_id: UUID) -> bool:
     """Sync once more and complete the cycle, if it is ready; return whether this call completed it.
 
-    A sync that fails goes to the cycle's errors; the cycle completes all the same.
+    The sync that settled the cycle's orders is the last one, where it has just been stored. One that fails goes to the
+    cycle's errors; the cycle completes all the same.
     """
     cycle = cycles.claim_finish(cycle_id)
     if cycle is None:
         return False
     try:
-        read_repeatedly(lambda _: sync_portfolio(cycle.pk), within_seconds=settings.seconds("fetch_timeout"))
+        if not _is_synced(cycle):
+            read_repeatedly(
+                lambda _: sync_portfolio(cycle.pk), within_seconds=settings.seconds("fetch_timeout")
+            )
     except (ConnectorError, TradingError) as error:
         cycle_log.record_error(cycle.pk, operation="final_sync", error=error)
     return cycles.complete_cycle(Cycle.objects.get(pk=cycle.pk))
+
+
+def _is_synced(cycle: Cycle) -> bool:
+    """Tell whether the stored sync was asked for a moment ago, after the end of each of the cycle's orders."""
+    orders = Order.objects.filter(cycle_id=cycle.pk)
+    if not orders.exists() or orders.open().exists():
+        return False
+    last = orders.aggregate(last=Max("ended_sequence"))["last"]
+    agent = AgentStatus.objects.get(pk=1)
+    return (
+        last is not None
+        and agent.positions_sequence > last
+        and is_fresh(agent.positions_as_of, timezone.now(), JUST_NOW)
+    )

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from connectors.errors import UnavailableError
+from connectors.errors import HeldBackError, UnavailableError
 from trading.core import settings, transitions
 from trading.core.failures import log_failure
 from trading.core.providers import current_providers
@@ -51,11 +51,16 @@ def pause_cycle(cycle_id: UUID, *, error: UnavailableError, stages: Sequence[Cyc
 
 
 def pause_if_broker_is_down(cycle_id: UUID) -> bool:
-    """Pause the cycle if the broker does not answer a plain question either; return whether it is paused."""
+    """Pause the cycle if the broker does not answer a plain question either; return whether it is paused.
+
+    Where our own rate limit holds the question back the broker is not to blame: orders wait for their turn.
+    """
     if not Cycle.objects.filter(pk=cycle_id, status=CycleStatus.RUNNING).exists():
         return False
     try:
         current_providers().broker.clock()
+    except HeldBackError:
+        return False
     except UnavailableError as error:
         return pause_cycle(cycle_id, error=error)
     return False

@@ -1,27 +1,46 @@
-"""Messages that an order of ours has moved are hints: they make us ask the broker, and are not believed themselves."""
+"""What follows from a message that an order of ours has moved.
 
-from decimal import Decimal
+The broker's own stream is believed: its word is recorded, and what follows from it is done. A message from elsewhere is
+a hint: it makes us ask the broker, and is not believed itself.
+"""
 
+from connectors.base import TradeUpdate
 from trading.core.work import Work, WorkKind
-from trading.domain.statuses import OPEN_SAGA
+from trading.domain.statuses import OPEN_SAGA, SagaStatus
+from trading.execution import saga_steps, settlement
 from trading.models import Order, Saga
+from trading.orders.broker_stream import record_update
 
 
-def work_on(client_order_id: str, *, told_filled: Decimal | None = None) -> list[Work]:
-    """Return the work by which the broker is asked about an order; nothing where it is not ours.
-
-    Args:
-        told_filled: how much the broker itself says has filled; an order whose saga has ended is then left
-            alone unless that is more than is recorded. None: ask in any case.
-    """
+def work_on(client_order_id: str) -> list[Work]:
+    """Return the work by which the broker is asked about an order; nothing where it is not ours."""
     open_sagas = Saga.objects.open().filter(order__client_order_id=client_order_id)
     works = [Work(WorkKind.ADVANCE, pk) for pk in open_sagas.values_list("pk", flat=True)]
     ended = Order.objects.filter(client_order_id=client_order_id, saga__isnull=False)
     ended = ended.exclude(saga__status__in=OPEN_SAGA)
-    if told_filled is not None:
-        ended = ended.filter(filled_quantity__lt=told_filled)
     works += [Work(WorkKind.SETTLE, pk) for pk in ended.values_list("pk", flat=True)]
-    if told_filled is None:
-        alone = Order.objects.open().filter(client_order_id=client_order_id, saga__isnull=True)
-        works += [Work(WorkKind.FOLLOW, pk) for pk in alone.values_list("pk", flat=True)]
+    alone = Order.objects.open().filter(client_order_id=client_order_id, saga__isnull=True)
+    works += [Work(WorkKind.FOLLOW, pk) for pk in alone.values_list("pk", flat=True)]
     return works
+
+
+def take_update(update: TradeUpdate) -> list[Work]:
+    """Record what the broker said on its stream; return the work that follows from it now.
+
+    Nothing follows while the order only goes on, or while others are about to end with which it will be settled. An
+    order without a saga is the sweeper's to follow.
+    """
+    order = record_update(update)
+    if order is None:
+        return []
+    saga = Saga.objects.get(order=order)
+    if saga.status not in OPEN_SAGA:
+        is_due = order.is_open or order.filled_quantity > saga_steps.booked_quantity(saga)
+        return [Work(WorkKind.SETTLE, order.pk)] if is_due else []
+    if order.is_open:
+        has_more = order.filled_quantity > saga_steps.booked_quantity(saga)
+        return [Work(WorkKind.ADVANCE, saga.pk)] if has_more or saga.status != SagaStatus.RUNNING else []
+    if order.filled_quantity > 0 and settlement.is_waited_for(order):
+        settlement.leave_to_others(saga)
+        return []
+    return [Work(WorkKind.ADVANCE, saga.pk)]

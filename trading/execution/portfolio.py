@@ -136,8 +136,12 @@ def includes(order: Order) -> bool:
     Once true it stays true, for what is stored later is newer. The order's end must have its place in the order of
     syncs (``note_end``); without one nothing is known.
     """
-    stored = AgentStatus.objects.values_list("positions_sequence", flat=True).get(pk=1)
-    return order.ended_sequence is not None and stored > order.ended_sequence
+    return order.ended_sequence is not None and stored_sequence() > order.ended_sequence
+
+
+def stored_sequence() -> int:
+    """Return the place, in the order of syncs, of the sync whose answer is stored."""
+    return AgentStatus.objects.values_list("positions_sequence", flat=True).get(pk=1)
 
 
 def holds_fill(order: Order) -> bool:
@@ -241,19 +245,24 @@ def _hand_over(truth: PortfolioTruth) -> None:
             )
 
 
-def submitted_after(clock: MarketClock, created_at: datetime, now: datetime) -> datetime:
+def submitted_after(market_time: datetime, created_at: datetime, now: datetime) -> datetime:
     """Return the broker's time before which an order we made at ``created_at`` (wall time) was not submitted.
+
+    Args:
+        market_time: the broker's, at ``now`` (wall time).
 
     Where a clock stepped back since, an order seems to come from the future, and may have been submitted before.
     """
-    return clock.now - max(now - created_at, timedelta(0)) - MARGIN
+    return market_time - max(now - created_at, timedelta(0)) - MARGIN
 
 
 def _ask(broker: Broker, looks: int) -> PortfolioTruth:
     known = known_orders()  # before the place is taken: see there
     sequence, asked_at = sync_sequence.take_place(), timezone.now()
     clock = broker.clock()
-    since = submitted_after(clock, _oldest(known, asked_at), asked_at)  # what it misses is asked for alone
+    since = submitted_after(
+        clock.now, _oldest(known, asked_at), asked_at
+    )  # what it misses is asked for alone
     fills = _with_fills(broker, known, since)
     for look in range(1, looks + 1):
         included = fills  # reported before the positions: what they include at least

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from trading.execution.trade_booking import held_unit_cost
@@ -79,9 +79,17 @@ def begin(saga: Saga, name: str) -> None:
 
 
 def end(saga: Saga, name: str, status: str, **facts: Any) -> None:
-    """Note a step's outcome; a step that has ended stays as it ended."""
+    """Note a step's outcome; a step that has ended stays as it ended.
+
+    The broker's word may end one that was not begun here.
+    """
+    now = timezone.now()
     SagaStep.objects.filter(saga=saga, name=name, ended_at__isnull=True).update(
-        status=status, ended_at=timezone.now(), result=facts
+        status=status,
+        attempts=Greatest(F("attempts"), 1),
+        started_at=Coalesce("started_at", now),
+        ended_at=now,
+        result=facts,
     )
 
 

@@ -15,7 +15,7 @@ from trading.errors import TradingError
 from trading.execution.portfolio import submitted_after, sync_portfolio
 from trading.execution.trade_booking import book_strangers
 from trading.models import Order
-from trading.orders.execution_reports import record_broker_order, record_reported
+from trading.orders.execution_reports import record_broker_order, record_together
 from trading.orders.submission import submit_order
 
 RECORD_PATIENCE_SECONDS = 1.0
@@ -40,20 +40,14 @@ def record_sales() -> None:
 def _record_open_sales(broker: Broker) -> None:
     selling = {
         order.broker_order_id: order
-        for order in Order.objects.open().filter(purpose=Purpose.FLATTEN, broker_order_id__isnull=False)
+        for order in Order.objects.open().filter(purpose=Purpose.FLATTEN)
+        if order.broker_order_id is not None
     }
     if not selling:
         return
-    since = submitted_after(
-        broker.clock(), min(order.created_at for order in selling.values()), timezone.now()
-    )
-    seen = broker.orders(open_only=False, after=since)
-    listed = [one for one in seen if one.broker_order_id in selling]
-    news = [one for one in listed if one.filled_quantity > selling[one.broker_order_id].filled_quantity]
-    fills = broker.fills(after=since) if news else []
-    for reported in listed:
-        theirs = [fill for fill in fills if fill.broker_order_id == reported.broker_order_id]
-        record_reported(selling[reported.broker_order_id], reported, theirs)
+    oldest = min(order.created_at for order in selling.values())
+    since = submitted_after(broker.clock().now, oldest, timezone.now())
+    record_together(selling, broker=broker, since=since)
 
 
 def follow_order(order_id: UUID) -> Order:

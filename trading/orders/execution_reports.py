@@ -1,7 +1,8 @@
 """Record what the broker reports of an order: status and fills only ever advance, and repeats change nothing."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -47,6 +48,28 @@ def look_up(broker: Broker, broker_order_id: str) -> BrokerOrder | None:
         return None
 
 
+def record_together(orders: Mapping[str, Order], *, broker: Broker, since: datetime) -> set[str]:
+    """Ask how orders stand, one request for all, and for what has filled of them, one more; record what is said.
+
+    Args:
+        orders: by the broker's id.
+        since: the broker's time before which none of them was submitted.
+
+    Returns:
+        The ids the broker has told about; the others may be older, or could not be read.
+
+    Raises:
+        ConnectorError: the broker did not answer; nothing was recorded.
+    """
+    listed = [one for one in broker.orders(open_only=False, after=since) if one.broker_order_id in orders]
+    news = [one for one in listed if one.filled_quantity > orders[one.broker_order_id].filled_quantity]
+    fills = broker.fills(after=since) if news else []
+    for reported in listed:
+        theirs = [fill for fill in fills if fill.broker_order_id == reported.broker_order_id]
+        record_reported(orders[reported.broker_order_id], reported, theirs)
+    return {one.broker_order_id for one in listed}
+
+
 def record_broker_order(order: Order, reported: BrokerOrder) -> Order:
     """Bring our row to what the broker says, fills included; return the row as it stands.
 
@@ -64,11 +87,12 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
     """Do the same with fills that were read already; asks nobody, so it may run in a transaction.
 
     Args:
-        fills: the order's executions as far as the broker tells them.
+        fills: the order's executions as far as the broker tells them; older news may bring some, too.
     """
     with transaction.atomic():
         row = locked_order(order.pk)
         if reported.filled_quantity < row.filled_quantity:
+            record_fills(row, fills)
             return row
         changes = _acknowledgement(row, reported)
         event = EVENT_OF[reported.status]
@@ -79,7 +103,9 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
             _apply(row, event, changes, reported)
         elif row.status in OPEN_ORDER:
             Order.objects.filter(pk=row.pk).update(**changes)
-        record_fills(row, fills)
+        if fills:
+            row.filled_quantity = max(row.filled_quantity, reported.filled_quantity)
+            record_fills(row, fills)
     if moved and reported.status == BrokerOrderStatus.REJECTED:  # taken first, then rejected
         error = RejectedError("broker", "order", reported.status_detail, status_code=200)
         log_order_failure("order_rejected", order=row, error=error, operation="order", is_final=True)
@@ -88,7 +114,19 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
 
 
 def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
-    """Insert the executions that are not recorded yet; return how many there were to record."""
+    """Insert the executions that are not recorded yet; return how many there were.
+
+    Never more than the order has filled: should two of the broker's ways to tell give one execution two ids, it is
+    one all the same.
+    """
+    if not fills:
+        return 0
+    known = list(order.fills.values_list("execution_id", "quantity", "price"))
+    left = order.filled_quantity - sum(quantity for _, quantity, _ in known)
+    ids = {execution_id for execution_id, _, _ in known}
+    fresh = [fill for fill in fills if fill.execution_id not in ids]
+    if sum(fill.quantity for fill in fresh) > left:
+        fresh = _without_alike(fresh, [(quantity, price) for _, quantity, price in known], left)
     rows = [
         Fill(
             execution_id=fill.execution_id,
@@ -100,10 +138,25 @@ def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
             price=fill.price,
             executed_at=fill.executed_at,
         )
-        for fill in fills
+        for fill in fresh
     ]
     Fill.objects.bulk_create(rows, ignore_conflicts=True)
     return len(rows)
+
+
+def _without_alike(
+    fresh: Sequence[BrokerFill], known: list[tuple[Decimal, Decimal]], left: Decimal
+) -> list[BrokerFill]:
+    """Leave out executions that are recorded under another id, and what would be more than has filled."""
+    kept = []
+    for fill in fresh:
+        if (fill.quantity, fill.price) in known:
+            known.remove((fill.quantity, fill.price))
+        elif fill.quantity <= left:
+            kept.append(fill)
+            left -= fill.quantity
+    log.warning("executions_do_not_add_up", left_out=[f.execution_id for f in fresh if f not in kept])
+    return kept
 
 
 def _executions(order: Order, reported: BrokerOrder) -> list[BrokerFill]:

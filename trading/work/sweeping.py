@@ -16,7 +16,7 @@ from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetch_parts, pausing
 from trading.domain.events.notices import CLOCK_STEPPED
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus, SagaStatus
-from trading.execution import approval_requests, approvals
+from trading.execution import approval_requests, approvals, confirmation
 from trading.execution.decision_execution import CLAIM_LEASE
 from trading.market import clock_watch
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
@@ -98,9 +98,15 @@ def _decision_work() -> Iterator[Work]:
 
 
 def _saga_work() -> Iterator[Work]:
+    """Sagas that are due; of those that wait for the broker's word one alone, for it asks for all."""
     due = Saga.objects.open().filter(is_over("next_poll_at", timezone.now(), CLAIM_LEASE))
-    for pk in due.order_by("next_poll_at").values_list("pk", flat=True):
-        yield Work(WorkKind.ADVANCE, pk)
+    one_asks = False
+    for saga in due.order_by("next_poll_at").select_related("order"):
+        if confirmation.waits_for_word(saga):
+            if one_asks:
+                continue
+            one_asks = True
+        yield Work(WorkKind.ADVANCE, saga.pk)
 
 
 def _order_work() -> Iterator[Work]:

@@ -5,22 +5,27 @@ from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, DataError, IntegrityError, connection
 
 from connectors.base import Broker, TradeUpdate
 from connectors.errors import ConnectorError
 from trading.core.providers import current_providers
 from trading.errors import NotConfiguredError
-from trading.events.order_hints import work_on
+from trading.events.order_hints import take_update
+from trading.orders import broker_stream
 from trading.tasks import revive
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+ALIVE_SECONDS = 2.0
 
 
 class Command(BaseCommand):
-    help = "Listen to the broker's stream of trade updates. An update is a hint: the broker is then asked."
+    help = (
+        "Listen to the broker's stream of trade updates and record what it says of our orders. Without it the"
+        " broker is asked every few seconds."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
@@ -32,7 +37,7 @@ class Command(BaseCommand):
             began = time.monotonic()
             try:
                 listening[:] = [current_providers().broker]
-                listening[0].listen(_take_hint)
+                listening[0].listen(_take, on_alive=_Alive())
             except (ConnectorError, NotConfiguredError) as error:
                 log.warning("stream_ended", error=str(error), again_in_seconds=pause)
             except DatabaseError as error:
@@ -43,15 +48,33 @@ class Command(BaseCommand):
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-def _take_hint(update: TradeUpdate) -> None:
-    """Have the order's saga advanced; a hint that is lost costs some seconds until the sweeper asks."""
+def _take(update: TradeUpdate) -> None:
+    """Record an update and have done what follows; one that is lost costs some seconds until the sweeper asks."""
     client_order_id = update.order.client_order_id
     log.info("trade_update", update=update.event, client_order_id=client_order_id)
     try:
-        for work in work_on(client_order_id, told_filled=update.order.filled_quantity):
+        for work in take_update(update):
             revive(work)
+    except (IntegrityError, DataError) as error:  # of this order alone: the stream goes on
+        log.warning("trade_update_not_stored", client_order_id=client_order_id, error=str(error).strip())
     except DatabaseError as error:
         _database_away(error)
+
+
+class _Alive:
+    """Gives the sign that the stream is there, as often as it is looked at."""
+
+    def __init__(self) -> None:
+        self._given_at = 0.0
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._given_at < ALIVE_SECONDS:
+            return
+        try:
+            broker_stream.note_alive()
+        except DatabaseError as error:
+            _database_away(error)
+        self._given_at = time.monotonic()
 
 
 def _database_away(error: DatabaseError) -> None:

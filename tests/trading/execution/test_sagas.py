@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 from trading.core import transitions
 from trading.core.settings import set_runtime_setting
 from trading.cycle.cycles import complete_cycle
-from trading.execution import sagas
+from trading.execution import sagas, settlement
 from trading.execution.sagas import advance_saga
 from trading.models import AIDecision, Cycle, Order, Position, Saga, Trade
 from trading.orders import execution_reports
@@ -275,7 +275,7 @@ def test_broker_that_is_away_leaves_the_saga_to_be_tried_again(account: Outside)
     account.fill_never()
     saga = passed()
     advance_saga(saga.pk)
-    account.venue.fault(kind="error", route="GET /v2/orders/*", times=1)
+    account.venue.fault(kind="error", route="GET /v2/orders", times=1)
 
     with pytest.raises(UnavailableError):
         advance_saga(saga.pk)
@@ -288,6 +288,7 @@ def test_order_the_broker_no_longer_knows_stays_as_it_is(account: Outside) -> No
     account.fill_never()
     saga = passed()
     advance_saga(saga.pk)
+    account.venue.fault(kind="error", status=200, route="^GET /v2/orders$", body=[])
     account.venue.fault(kind="error", status=404, route="GET /v2/orders/*", body={"message": "not found"})
 
     advance_saga(saga.pk)
@@ -323,9 +324,9 @@ def crash_at(patch: pytest.MonkeyPatch, module: Any, name: str, when: str) -> No
 
 POINTS = [
     (sagas, "submit_order"),
-    (sagas, "record_broker_order"),
-    (sagas, "sync_portfolio"),
-    (sagas, "book_trade"),
+    (execution_reports, "record_reported"),
+    (settlement, "sync_portfolio"),
+    (settlement, "book_trade"),
     (sagas.compensation, "release"),
     (sagas.saga_steps, "begin"),
     (sagas.saga_steps, "end"),

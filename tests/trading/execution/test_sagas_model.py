@@ -38,7 +38,8 @@ from trading.core.work import WorkKind
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
 from trading.execution import saga_steps
 from trading.execution.reconciliation import reconcile
-from trading.execution.sagas import NOT_UPDATED, advance_saga, settle_order
+from trading.execution.sagas import advance_saga, settle_order
+from trading.execution.settlement import NOT_UPDATED
 from trading.models import AIDecision, Event, Order, Position, Saga, SagaStep, Trade
 from trading.work.sweeping import find_work
 

@@ -65,6 +65,7 @@ def test_odd_row_of_our_order_ends_nothing_and_strangers_are_adopted(account: Ou
 
 def test_look_up_that_cannot_be_read_ends_no_order(account: Outside) -> None:
     ours = resting_entry(account)
+    list_all_orders(account, ours.client_order_id, filled_qty="NaN")
     account.venue.fault(kind="alter", route=LOOK_UP, body={"filled_qty": "NaN"})
 
     with pytest.raises(UnavailableError, match="filled_qty is 'NaN'"):

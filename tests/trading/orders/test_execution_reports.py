@@ -172,7 +172,7 @@ def test_executions_that_cannot_be_read_leave_the_order_as_it_was(account: Outsi
 def test_execution_told_twice_is_stored_once(account: Outside) -> None:
     account.hold(STOCK, "1")
     fills = current_providers().broker.fills(after=timezone.now() - timedelta(days=9000))
-    order = make_order(symbol=STOCK)
+    order = make_order(symbol=STOCK, quantity=Decimal(1), filled_quantity=Decimal(1))
 
     record_fills(order, fills[-1:])
     record_fills(order, fills[-1:])

@@ -1,0 +1,228 @@
+"""Settle what has filled: one position sync for all orders that have ended, then each saga is booked.
+
+The gate must not give a fill's room out before the stored positions hold it, so a saga is booked only after a sync that
+was asked for after its order's end (``portfolio.includes``). One such sync serves all orders that ended before it, as
+one flush of a log serves all transactions that wait for it:
+
+1. who ends while other orders are about to leaves the sync to the last of them,
+2. one process at a time syncs; who finds it taken leaves its saga to the one that has it,
+3. who has synced books every saga whose order the positions now hold, and looks once more for what ended meanwhile.
+
+Whoever is killed, or waited for in vain, is followed by the sweeper: every saga has its ``next_poll_at``.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from connectors.errors import ConnectorError
+from trading.core import transitions
+from trading.core.failures import log_order_failure
+from trading.core.process_lock import only_one
+from trading.core.row_locks import locked_order
+from trading.core.waits import is_to_come
+from trading.domain.ages import in_force, is_fresh
+from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, DecisionStatus, OrderStatus, SagaStatus
+from trading.errors import TradingError
+from trading.execution import compensation, saga_steps
+from trading.execution.portfolio import (
+    SYNCED,
+    holds_fill,
+    includes,
+    note_end,
+    stored_sequence,
+    sync_portfolio,
+)
+from trading.execution.trade_booking import book_trade
+from trading.models import Order, Saga, SagaStep
+from trading.orders.submission import UNSENT
+
+log = structlog.get_logger(__name__)
+SYNC_PATIENCE = timedelta(seconds=30)  # past its deadline, for a saga that has only just filled
+NOT_UPDATED = "position_not_updated"
+SYNCS_AT_MOST = 3  # in one visit: the last who end meanwhile are the next visit's
+UNDER_WAY = "settlement"
+# An order is about to end for so long after it was made, or sent; others that have ended wait for it no longer.
+SENT_SOON = timedelta(seconds=5)
+FILLED_SOON = timedelta(seconds=1)
+WAITS_AT_MOST = timedelta(seconds=2)
+Step, StepStatus = SagaStep.Name, SagaStep.Status
+
+
+class PositionNotUpdatedError(TradingError):
+    """An order has filled, and the positions could not be brought to hold it until its saga's deadline."""
+
+
+def settle(saga: Saga, order: Order) -> None:
+    """Book what an order that has ended filled: the position sync first, then trade, reservation and statuses.
+
+    A sync that does not succeed until the saga's deadline ends the saga all the same.
+
+    Raises:
+        ConnectorError: the broker did not answer; the saga stays where it is and is tried again.
+    """
+    facts = _facts(order)
+    saga_steps.end(saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, **facts)
+    saga_steps.begin(saga, Step.UPDATE_POSITION)
+    note_end(order)
+    try:
+        holds, words = _positions_hold(order), "the broker's positions do not hold the fill"
+    except (ConnectorError, TradingError) as error:
+        if not _is_overdue(saga):
+            raise
+        holds, words = False, str(error)
+    if holds:
+        _complete(saga, order)
+    elif _is_overdue(saga):
+        _end_without_position(saga, order, words)
+    else:
+        leave_to_others(saga)
+
+
+def leave_to_others(saga: Saga) -> None:
+    """Have the saga looked at again soon, should nobody else's sync have settled it by then."""
+    Saga.objects.filter(pk=saga.pk).update(next_poll_at=timezone.now() + FILLED_SOON)
+
+
+def is_waited_for(order: Order) -> bool:
+    """Tell whether other orders are about to end, so that this one, which has, is settled with the last of them."""
+    now = timezone.now()
+    if not is_fresh(order.ended_at, now, WAITS_AT_MOST):
+        return False
+    sent_soon = Q(status__in=UNSENT, created_at__gt=now - SENT_SOON)
+    filled_soon = Q(status=OrderStatus.ACCEPTED, submitted_at__gt=now - FILLED_SOON)
+    soon = Order.objects.filter(sent_soon | filled_soon, saga__status=SagaStatus.RUNNING)
+    ahead = is_to_come("created_at", now) | is_to_come(
+        "submitted_at", now
+    )  # by a clock that stepped back since
+    return soon.exclude(pk=order.pk).exclude(ahead).exists()
+
+
+def is_booked(saga: Saga, order: Order) -> bool:
+    """Tell whether the saga is complete with all that has filled; a part may be in its trade before that."""
+    return saga.status == SagaStatus.COMPLETED and saga_steps.booked_quantity(saga) >= order.filled_quantity
+
+
+def book_part(saga: Saga, order: Order) -> None:
+    """Book what has filled of an order that goes on: a trade at once, grown by the next fill."""
+    with transaction.atomic():
+        current = locked_order(order.pk, with_strategy=True)
+        if current.is_open and current.filled_quantity > saga_steps.booked_quantity(saga):
+            book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
+
+
+def _facts(order: Order) -> dict[str, Any]:
+    return {"filled_quantity": str(order.filled_quantity), "average_price": str(order.average_price)}
+
+
+def _positions_hold(order: Order) -> bool:
+    """Bring the stored positions to hold what the order filled; return whether they do.
+
+    False: others are about to end, or another process is at it; the saga is not lost by that.
+    """
+    if includes(order):  # the sync of another saga has brought it along
+        return True
+    if is_waited_for(order):
+        return False
+    for _ in range(SYNCS_AT_MOST):
+        with only_one(UNDER_WAY) as is_one:
+            if not is_one:
+                return includes(order)
+            sync_portfolio(order.cycle_id, looks=1)
+        if includes(order) and not _complete_all(but=order):
+            break
+    if includes(order):
+        return True
+    log.warning("fill_not_in_positions", symbol=order.symbol, client_order_id=order.client_order_id)
+    return False
+
+
+def _complete_all(*, but: Order) -> bool:
+    """Book the other sagas whose orders the stored positions hold; return whether one has ended since they were asked
+    for, which takes another sync.
+    """
+    filled = Order.objects.filter(filled_quantity__gt=0, ended_sequence__isnull=False)
+    ended = filled.exclude(status__in=OPEN_ORDER).exclude(pk=but.pk).filter(saga__status__in=OPEN_SAGA)
+    stored, is_one_left = stored_sequence(), False
+    for order in ended.order_by("ended_sequence").select_related("saga__decision"):
+        if order.ended_sequence is None or order.ended_sequence >= stored:
+            is_one_left = True
+            continue
+        try:
+            saga_steps.end(order.saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, **_facts(order))
+            saga_steps.begin(order.saga, Step.UPDATE_POSITION)
+            _complete(order.saga, order)
+        except (
+            IntegrityError,
+            DataError,
+            TradingError,
+        ) as error:  # its own visit meets it again, and says so
+            log.warning("settlement_left_one", symbol=order.symbol, error=str(error))
+    return is_one_left
+
+
+def _complete(saga: Saga, order: Order) -> None:
+    """Write trade, reservation and statuses of an order that the stored positions hold, together or not at all."""
+    event, facts = "complete" if saga.status == SagaStatus.RUNNING else "late_fill", _facts(order)
+    with transaction.atomic():
+        current = locked_order(order.pk, with_strategy=True)
+        reported = (order.filled_quantity, order.ended_sequence)
+        if (current.filled_quantity, current.ended_sequence) != reported:
+            return  # more filled since the sync: the next call syncs again
+        if is_booked(saga, current):
+            return
+        now = timezone.now()
+        if not transitions.apply(saga, event, changes={"ended_at": now}, symbol=order.symbol, **facts):
+            return
+        if event == "late_fill":
+            saga_steps.correct(saga, **facts)
+        saga_steps.end(saga, Step.UPDATE_POSITION, StepStatus.COMPLETED)
+        book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
+        if holds_fill(current):  # else the first sync that can read the position lets go of it
+            compensation.release(current, reason=SYNCED)
+        _settle_decision(saga, event, order.symbol)
+
+
+def _is_overdue(saga: Saga) -> bool:
+    """Tell whether a saga under way is past its deadline, and its positions were asked for long enough."""
+    now, began = timezone.now(), saga_steps.update_began_at(saga)
+    in_time = in_force(saga.deadline_at, now, saga.deadline_at - saga.started_at)
+    is_young = in_force(began + SYNC_PATIENCE, now, SYNC_PATIENCE)
+    return saga.status in OPEN_SAGA and not in_time and not is_young
+
+
+def _end_without_position(saga: Saga, order: Order, words: str) -> None:
+    """End a saga whose position could not be updated: what filled is booked, its room stays reserved.
+
+    Nothing is undone, for the broker has the fill. The sweeper goes on asking; once the positions hold the fill the
+    saga is complete after all, and its room is given back.
+    """
+    message = f"{NOT_UPDATED}: {words}"[:500]
+    changes = {"error": message, "ended_at": timezone.now()}
+    with transaction.atomic():
+        current = locked_order(order.pk, with_strategy=True)
+        symbol = current.symbol
+        if not transitions.apply(
+            saga, "fail", changes=changes, reason=NOT_UPDATED, error=message, symbol=symbol
+        ):
+            return
+        saga_steps.fail_current(saga, reason=NOT_UPDATED, message=message)
+        book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
+        _settle_decision(saga, "complete", symbol)
+    error = PositionNotUpdatedError(message)
+    log_order_failure(NOT_UPDATED, order=order, error=error, operation="update_position", is_final=True)
+
+
+def _settle_decision(saga: Saga, event: str, symbol: str) -> None:
+    decision = saga.decision
+    decision.refresh_from_db()
+    if decision.status == DecisionStatus.EXECUTED:
+        return
+    if decision.status == DecisionStatus.EXECUTING:
+        event = "complete"
+    changes = {"reason": "", "reason_detail": "", "settled_at": timezone.now()}
+    transitions.apply(decision, event, changes=changes, symbol=symbol)

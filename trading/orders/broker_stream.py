@@ -1,0 +1,50 @@
+"""What the broker says on its own stream is recorded as it comes: the order as it then stood, and what filled.
+
+The stream is the broker's, behind our keys, so nothing has to be asked again. Its messages may come late, twice, in
+any order, or not at all: what is recorded only ever advances, executions are known by their id, and who waits for a
+word that does not come asks (``execution/confirmation.py``).
+"""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from connectors.base import BrokerOrderStatus, TradeUpdate
+from trading.core import heartbeats
+from trading.domain.ages import is_fresh
+from trading.domain.statuses import OrderStatus
+from trading.models import Heartbeat, Order
+from trading.orders.execution_reports import record_reported
+
+LISTENER = "listener"
+SILENT_AFTER = timedelta(seconds=10)  # the listener gives its sign every 2 s while it is connected
+
+
+def note_alive() -> None:
+    """Note that the stream is there (wall time).
+
+    Raises:
+        DatabaseError, InterfaceError: the database is away.
+    """
+    heartbeats.beat(LISTENER, "connected to the broker's stream")
+
+
+def is_alive() -> bool:
+    """Tell whether the stream was there a moment ago, so that a word of the broker may be waited for."""
+    beaten_at = Heartbeat.objects.filter(process=LISTENER).values_list("beaten_at", flat=True).first()
+    return is_fresh(beaten_at, timezone.now(), SILENT_AFTER)
+
+
+def record_update(update: TradeUpdate) -> Order | None:
+    """Record an update of an order that has a saga; return the order as it stands.
+
+    None: it is no such order, or the broker has another order under its name; nothing was recorded.
+    """
+    reported = update.order
+    order = Order.objects.filter(client_order_id=reported.client_order_id, saga__isnull=False).first()
+    if order is None or order.broker_order_id not in (None, reported.broker_order_id):
+        return None
+    says_nothing_new = order.status == OrderStatus.ACCEPTED and reported.status == BrokerOrderStatus.ACCEPTED
+    if says_nothing_new and order.acknowledged_at is not None:
+        return order
+    return record_reported(order, reported, [update.execution] if update.execution else [])
