@@ -14,7 +14,7 @@ from trading.domain.ages import in_force
 from trading.domain.statuses import CycleStatus, DecisionStatus
 from trading.execution import approval_requests, gate_inputs
 from trading.execution.gate_passage import expired_answers, pass_gate, settled, stated_order
-from trading.models import AIDecision, Mode, Saga
+from trading.models import AIDecision, Cycle, Mode, Saga
 
 CLAIM_LEASE = timedelta(seconds=45)
 
@@ -32,7 +32,20 @@ def execute_decision(decision_id: UUID) -> UUID | None:
     if not claimed:
         return Saga.objects.open().filter(decision_id=decision_id).values_list("pk", flat=True).first()
     sagas = _carry_out(claimed)
-    return sagas[0] if sagas else None
+    return sagas[0].pk if sagas else None
+
+
+def waiting_decisions(cycle_id: UUID) -> list[UUID]:
+    """Return the decisions of a cycle that want to trade and that nobody has; in an execution cycle those that a
+    person has approved as well, of whatever cycle.
+    """
+    died = is_over("lease_until", timezone.now(), CLAIM_LEASE)
+    free = Q(status=DecisionStatus.PENDING) | Q(died, status=DecisionStatus.CLAIMED)
+    waiting = AIDecision.objects.filter(free, cycle_id=cycle_id).values_list("pk", flat=True)
+    if not Cycle.objects.filter(pk=cycle_id, cycle_type=Cycle.Type.EXECUTION).exists():
+        return list(waiting)
+    approved = AIDecision.objects.approved_pending().values_list("pk", flat=True)
+    return list(dict.fromkeys([*approved, *waiting]))
 
 
 def execute_batch(decision_ids: Sequence[UUID]) -> list[UUID]:
@@ -42,19 +55,25 @@ def execute_batch(decision_ids: Sequence[UUID]) -> list[UUID]:
     that something unexpected happens to stays claimed, and is judged alone when its lease has run out.
 
     Returns:
-        The sagas that now have to advance, in the order in which their decisions were judged.
+        The decisions whose saga now has to advance, in the order in which they were judged.
     """
-    return _carry_out(_claim(decision_ids))
+    return [saga.decision_id for saga in _carry_out(_claim(decision_ids))]
 
 
 def _claim(decision_ids: Sequence[UUID]) -> list[AIDecision]:
     """Claim those of the decisions that nobody has, under one lease; return them as they stand now."""
     now = timezone.now()
-    found = AIDecision.objects.filter(pk__in=decision_ids).prefetch_related("cycle", "strategy")
+    unsettled = (DecisionStatus.PENDING, DecisionStatus.CLAIMED)
+    found = AIDecision.objects.filter(pk__in=decision_ids, status__in=unsettled)
     free = Q(status=DecisionStatus.PENDING) | is_over("lease_until", now, CLAIM_LEASE)
     lease_until = now + CLAIM_LEASE
     changes = {"lease_until": lease_until, "attempts": F("attempts") + 1}
-    wanted = [decision for decision in found if _may_be_claimed(decision)]
+    # The broker is down: it is taken up when the cycle goes on, or expires with it.
+    wanted = [
+        decision
+        for decision in found.prefetch_related("cycle", "strategy")
+        if decision.approved or decision.cycle.status != CycleStatus.PAUSED
+    ]
     taken = transitions.apply_all([Move(decision, "claim", changes) for decision in wanted], where=free)
     claimed = [decision for decision in wanted if decision.pk in taken]
     for decision in claimed:
@@ -62,14 +81,7 @@ def _claim(decision_ids: Sequence[UUID]) -> list[AIDecision]:
     return claimed
 
 
-def _may_be_claimed(decision: AIDecision) -> bool:
-    if decision.status not in (DecisionStatus.PENDING, DecisionStatus.CLAIMED):
-        return False
-    # The broker is down: it is taken up when the cycle goes on, or expires with it.
-    return decision.approved or decision.cycle.status != CycleStatus.PAUSED
-
-
-def _carry_out(claimed: Sequence[AIDecision]) -> list[UUID]:
+def _carry_out(claimed: Sequence[AIDecision]) -> list[Saga]:
     """Settle what is over or wants no order, ask for a person's word where it is needed, and judge the rest."""
     if not claimed:
         return []

@@ -64,7 +64,7 @@ def stated_order(decision: AIDecision) -> tuple[bool, Decimal, str, UUID]:
     return decision.action != AIDecision.Action.SELL, -decision.confidence, decision.symbol, decision.pk
 
 
-def pass_gate(decisions: Sequence[AIDecision]) -> list[UUID]:
+def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:
     """Judge claimed decisions in the stated order; return the sagas of those that passed, in that order.
 
     What is unexpected of one decision takes no other with it: that one stays claimed, for the sweeper to find. Of a
@@ -80,20 +80,20 @@ def pass_gate(decisions: Sequence[AIDecision]) -> list[UUID]:
     except Exception:
         log.exception("batch_judged_in_full", decisions=len(left))
     chunks = (left[start : start + CHUNK] for start in range(0, len(left), CHUNK))
-    return [saga_id for chunk in chunks for saga_id in _judge_together(chunk)]
+    return [saga for chunk in chunks for saga in _judge_together(chunk)]
 
 
-def _judge_together(chunk: Sequence[AIDecision]) -> list[UUID]:
+def _judge_together(chunk: Sequence[AIDecision]) -> list[Saga]:
     try:
         return _judge(chunk)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("batch_judged_one_by_one", decisions=len(chunk))
-    return [saga_id for decision in chunk for saga_id in _judge_alone(decision)]
+    return [saga for decision in chunk for saga in _judge_alone(decision)]
 
 
-def _judge_alone(decision: AIDecision) -> list[UUID]:
+def _judge_alone(decision: AIDecision) -> list[Saga]:
     try:
         return _judge([decision])
     except (OperationalError, InterfaceError):
@@ -133,7 +133,7 @@ def _without_the_hopeless(decisions: Sequence[AIDecision]) -> list[AIDecision]:
     return [decision for decision in decisions if decision.pk not in denied]
 
 
-def _judge(decisions: Sequence[AIDecision]) -> list[UUID]:
+def _judge(decisions: Sequence[AIDecision]) -> list[Saga]:
     """Judge and reserve under the book's lock; commit the orders with them. Return the sagas, in order.
 
     The lock may have been waited for: the book, the switch, the mode, the settings and the claims are read after it.
@@ -158,7 +158,7 @@ def _judge(decisions: Sequence[AIDecision]) -> list[UUID]:
             moves = [_answered(decision, said) for decision, said in zip(left, judgements, strict=True)]
             transitions.apply_all([*expired, *moves])
             _store(passed, account)
-    return [each.saga.pk for each in passed]
+    return [each.saga for each in passed]
 
 
 def _still_claimed(decisions: Sequence[AIDecision]) -> set[UUID]:
