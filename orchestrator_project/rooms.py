@@ -25,7 +25,8 @@ BELONGS_TO = {
 WORDS_OF = {
     ENTRY: "Settings, URLs, the ASGI entry point, health probes.",
     PROCESS: "What every process starts with: environment, Celery, database backend, beat, standby.",
-    "trading.tasks": "Celery tasks: each calls one service and enqueues what follows.",
+    "trading.flow": "The order in which a cycle works: each step calls a service and returns what follows as a value.",
+    "trading.tasks": "Celery tasks: each does one step of the flow and publishes what follows.",
 }
 Arrows = Mapping[str, frozenset[str]]
 

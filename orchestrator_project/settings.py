@@ -206,6 +206,7 @@ CELERY_TASK_ROUTES = {
     "trading.analyse": {"queue": "analysis"},
     # What talks to the broker about one order: a queue of its own, so that it waits behind no fetch, and no gate
     # behind it. Whoever wants it kept wholly apart gives it a worker of its own (docs/operations.md).
+    "trading.risk_and_execute": {"queue": "orders"},
     "trading.advance_saga": {"queue": "orders"},
     "trading.follow_order": {"queue": "orders"},
     "trading.settle_order": {"queue": "orders"},

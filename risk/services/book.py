@@ -1,8 +1,8 @@
 """The risk book: checks and reservations under one lock per account."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 from django.db.models import F
@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from risk.domain.gate import judge
 from risk.domain.limits import StrategyLimits, tighter
+from risk.domain.reasons import DenyReason
 from risk.domain.types import OrderIntent, RiskBook, Verdict
 from risk.models import RiskCheck, RiskLimits, RiskReservation
 
 SMALLEST_NOTIONAL = Decimal("0.0001")  # the column's last digit: what is left of a coin may be worth less
+SMALLEST_QUANTITY = Decimal("0.000000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,22 @@ def include_in_sync(reservation_id: UUID, *, quantity: Decimal, in_buying_power:
     rows.update(quantity_in_positions=Least(quantity, F("quantity")), in_buying_power=in_buying_power)
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One of several intents that are judged in order.
+
+    Args:
+        held_quantity: available base units of the intent's symbol.
+        own: the strategy's limits; the tighter of these and the account's count.
+    """
+
+    intent: OrderIntent
+    held_quantity: Decimal
+    decision_id: UUID
+    cycle_id: UUID
+    own: StrategyLimits | None = None
+
+
 def check_and_reserve(
     *,
     intent: OrderIntent,
@@ -87,33 +105,90 @@ def check_and_reserve(
     Args:
         own: the strategy's limits; the tighter of these and the account's count.
     """
+    wish = Wish(intent, book.held_quantity, decision_id, cycle_id, own)
+    return check_and_reserve_all([wish], book=book)[0]
+
+
+def check_and_reserve_all(wishes: Sequence[Wish], *, book: RiskBook) -> list[Judgement]:
+    """Judge each intent against the book with what those before it have reserved, and reserve what is allowed.
+
+    Call inside a transaction that holds ``locks.lock_book`` and in which ``book`` was read. The answers and rows are
+    those of as many calls of ``check_and_reserve``, the book read anew before each; three statements for all.
+    """
     current = RiskLimits.objects.first()
-    verdict = judge(intent, book, tighter(current.to_limits(), own) if current else None)
-    check = RiskCheck.objects.create(
-        cycle_id=cycle_id,
-        decision_id=decision_id,
-        symbol=intent.symbol,
-        reducing=intent.reducing,
+    judgements = []
+    for wish in wishes:
+        seen = replace(book, held_quantity=wish.held_quantity)
+        verdict = judge(wish.intent, seen, tighter(current.to_limits(), wish.own) if current else None)
+        reservation = _reservation(wish, verdict) if verdict.allowed else None
+        if reservation is not None:
+            book = with_reservation(book, reservation)
+        judgements.append(Judgement(verdict, _check(wish, verdict, current), reservation))
+    RiskCheck.objects.bulk_create(judgement.check for judgement in judgements)
+    reserved = [judgement.reservation for judgement in judgements if judgement.reservation is not None]
+    RiskReservation.objects.bulk_create(reserved)
+    return judgements
+
+
+def deny_all(
+    wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReason]
+) -> list[Judgement | None]:
+    """Store the answers that are denials for one of these reasons; None for every other intent, of which nothing is.
+
+    Nothing is reserved, so no lock is needed: a denial that hangs on the intent alone is the same at any moment.
+    """
+    current = RiskLimits.objects.first()
+    found: list[Judgement | None] = []
+    for wish in wishes:
+        seen = replace(book, held_quantity=wish.held_quantity)
+        verdict = judge(wish.intent, seen, tighter(current.to_limits(), wish.own) if current else None)
+        is_one = verdict.reason is not None and verdict.reason in only
+        found.append(Judgement(verdict, _check(wish, verdict, current), None) if is_one else None)
+    RiskCheck.objects.bulk_create(judgement.check for judgement in found if judgement is not None)
+    return found
+
+
+def with_reservation(book: RiskBook, reservation: RiskReservation) -> RiskBook:
+    """Return the book as it is read once this reservation and its order are stored."""
+    symbol = reservation.symbol
+    pending = book.pending_symbols | {symbol}
+    if reservation.side != RiskReservation.Side.BUY:
+        return replace(book, pending_symbols=pending)
+    unspent = book.not_in_buying_power
+    return replace(
+        book,
+        pending_symbols=pending,
+        reserved={**book.reserved, symbol: reservation.counting_notional},
+        not_in_buying_power=None if unspent is None else unspent + reservation.notional,
+    )
+
+
+def _check(wish: Wish, verdict: Verdict, current: RiskLimits | None) -> RiskCheck:
+    return RiskCheck(
+        cycle_id=wish.cycle_id,
+        decision_id=wish.decision_id,
+        symbol=wish.intent.symbol,
+        reducing=wish.intent.reducing,
         allowed=verdict.allowed,
         reason=verdict.reason or "",
         limits_version=current.version if current else None,
-        strategy_version=own.version if own else None,
+        strategy_version=wish.own.version if wish.own else None,
         quantity=verdict.quantity,
         notional=verdict.notional,
         figures=dict(verdict.figures),
     )
-    if not verdict.allowed:
-        return Judgement(verdict, check, None)
-    side = RiskReservation.Side.SELL if intent.reducing else RiskReservation.Side.BUY
-    reservation = RiskReservation.objects.create(
-        cycle_id=cycle_id,
-        decision_id=decision_id,
-        symbol=intent.symbol,
-        side=side,
-        quantity=verdict.quantity,
-        notional=max(verdict.notional, SMALLEST_NOTIONAL),
+
+
+def _reservation(wish: Wish, verdict: Verdict) -> RiskReservation:
+    """Return the reservation with its figures as the columns round them: those after it count what is stored."""
+    return RiskReservation(
+        cycle_id=wish.cycle_id,
+        decision_id=wish.decision_id,
+        symbol=wish.intent.symbol,
+        side=RiskReservation.Side.SELL if wish.intent.reducing else RiskReservation.Side.BUY,
+        quantity=verdict.quantity.quantize(SMALLEST_QUANTITY, ROUND_HALF_UP),
+        notional=max(verdict.notional.quantize(SMALLEST_NOTIONAL, ROUND_HALF_UP), SMALLEST_NOTIONAL),
     )
-    return Judgement(verdict, check, reservation)
 
 
 def release(reservation_id: UUID, *, reason: str) -> bool:

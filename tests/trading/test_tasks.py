@@ -20,7 +20,7 @@ from tests.factories import make_agent, make_asset, make_cycle, make_engagement,
 from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import ago, passed, wish
 from tests.waiting import wait_until
-from trading import tasks
+from trading import flow, tasks
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetching
@@ -130,15 +130,16 @@ def test_pending_decision_is_executed_and_its_cycle_finished(worker: Outside) ->
     swept_until(lambda: AIDecision.objects.get().status == "executed", what="the fill is booked")
 
 
-def test_gate_hands_the_order_over_to_the_queue_of_orders(account: Outside, queue: redis.Redis) -> None:
-    """What waits for the broker must not hold up the gate, nor a fetch."""
+def test_decision_is_judged_and_its_order_sent_in_one_task_of_the_orders_queue(
+    account: Outside, queue: redis.Redis
+) -> None:
+    """One hop fewer; what waits for the broker still holds up no fetch."""
     decision = wish()
 
     tasks.risk_and_execute(str(decision.pk))
 
-    assert Order.objects.get().status == "created"
-    assert account.posts() == []
-    assert (queue.llen("orders"), queue.llen("default")) == (1, 0)
+    assert Order.objects.get().acknowledged_at is not None
+    assert (queue.llen("orders"), queue.llen("default")) == (0, 0)
 
 
 def test_order_leaves_on_the_spot_when_the_queue_cannot_be_reached(
@@ -156,7 +157,9 @@ def test_order_leaves_on_the_spot_when_the_queue_cannot_be_reached(
     assert Order.objects.get().acknowledged_at is not None
 
 
-@pytest.mark.parametrize("task", [tasks.advance_saga, tasks.follow_order, tasks.settle_order])
+@pytest.mark.parametrize(
+    "task", [tasks.risk_and_execute, tasks.advance_saga, tasks.follow_order, tasks.settle_order]
+)
 def test_what_talks_to_the_broker_about_one_order_has_its_own_queue(task: Any) -> None:
     assert app.amqp.router.route({}, task.name)["queue"].name == "orders"
 
@@ -182,7 +185,7 @@ def test_news_is_fetched_beside_prices_and_not_after_them(db: None) -> None:
     """With two processes and more tasks, what is published last begins when the others have ended."""
     cycle = make_cycle(symbols=["AAPL", "MSFT", "BTC/USD"], status="running")
 
-    published = [signature.task.removeprefix("trading.") for signature in tasks.fetches_of(cycle)]
+    published = [step.name for step in flow.fetches_of(cycle)]
 
     assert published == ["fetch_news", "fetch_stocks", "fetch_coins", "sync_account"]
 

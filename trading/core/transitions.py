@@ -1,12 +1,13 @@
 """The only way a status changes: a conditional update and its event, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import models, transaction
-from django.db.models import Max, Value
+from django.db.models import Max, Value, Window
 from django.db.models.functions import Greatest
 
 from connectors.text import storable_value
@@ -95,6 +96,79 @@ def apply(
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row's way along its machine: what ``apply`` is given, for ``apply_all``."""
+
+    row: StatusRow
+    event: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UUID]:
+    """Move many rows of one table as ``apply`` does each, in four statements; return the keys of those that moved.
+
+    The rows are locked in the order of their keys, so two who move the same rows never wait for each other. Those
+    that another process moved first are left out; whether the rest may go on without them is the caller's to say.
+
+    Args:
+        where: a further condition that each row must meet.
+
+    Raises:
+        InvalidTransitionError: the machine has no such transition.
+        ValueError: a row is named twice: its second event would have the sequence of the first.
+    """
+    if not moves:
+        return set()
+    model = type(moves[0].row)
+    machine = MACHINE_OF[model]
+    targets = [next_status(machine, move.row.status, move.event) for move in moves]
+    keys = [move.row.pk for move in moves]
+    if len(set(keys)) != len(keys):
+        raise ValueError("a row is moved twice at once, expected each once")
+    with transaction.atomic():
+        rows = model._default_manager.filter(where or models.Q(), pk__in=keys)
+        found = dict(rows.select_for_update(no_key=True).order_by("pk").values_list("pk", "status"))
+        moved = [
+            (move, target)
+            for move, target in zip(moves, targets, strict=True)
+            if found.get(move.row.pk) == move.row.status
+        ]
+        if moved:
+            _update_each(model, moved)
+            events = [_event_of(machine, move, target) for move, target in moved]
+            _append_all(events)
+    for move, target in moved:
+        ids = {f"{machine}_id": str(move.row.pk), "cycle_id": str(correlation_of(move.row) or "")}
+        log.debug("transition", transition=f"{machine}.{move.event}", status=target, **ids)
+    return {move.row.pk for move, _ in moved}
+
+
+def _update_each(model: type[models.Model], moved: Sequence[tuple[Move, str]]) -> None:
+    """Write status and changes of rows that are locked; one statement for each set of columns."""
+    by_columns: dict[tuple[str, ...], list[models.Model]] = {}
+    for move, target in moved:
+        changed = model(pk=move.row.pk)  # the row itself stays as it was read
+        for name, value in {"status": target, **move.changes}.items():
+            setattr(changed, name, value)
+        by_columns.setdefault(("status", *sorted(move.changes)), []).append(changed)
+    for columns, rows in by_columns.items():
+        model._default_manager.bulk_update(rows, columns)
+
+
+def _event_of(machine: str, move: Move, target: str) -> Event:
+    payload = {"from": move.row.status, "to": target, **identity_of(move.row), **move.facts}
+    return Event(
+        aggregate_type=machine,
+        aggregate_id=str(move.row.pk),
+        type=f"{machine}.{move.event}",
+        payload=storable_value(payload),
+        cycle_id=correlation_of(move.row),
+        causation_id=current_cause(),
+    )
+
+
 def record_created(row: StatusRow, **facts: Any) -> None:
     """Write the first event of a row that was just inserted, in the caller's transaction."""
     first_event(row, **facts).save(force_insert=True)
@@ -155,3 +229,39 @@ def _number_after(before: Event | None) -> Any:
     if before is None or before.transaction_id is None:
         return own
     return Greatest(own, Value(before.transaction_id, output_field=TransactionIdField()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """How far an aggregate's events are: the last sequence, the last public one, and the last one's transaction."""
+
+    sequence: int = 0
+    public_sequence: int = 0
+    transaction_id: int = 0
+
+
+def _append_all(events: Sequence[Event]) -> None:
+    """Append events of rows of one table, one each at most, as ``append_event`` does each."""
+    before, own = _last_events(events[0].aggregate_type, [event.aggregate_id for event in events])
+    for event in events:
+        last = before.get(event.aggregate_id, _Last())
+        event.sequence = last.sequence + 1
+        is_public = public_type(event.type, event.payload)
+        event.public_sequence = last.public_sequence + 1 if is_public else None
+        if last.transaction_id > own:
+            event.transaction_id = last.transaction_id
+    Event.objects.bulk_create(events)
+
+
+def _last_events(kind: str, aggregate_ids: Sequence[str]) -> tuple[dict[str, _Last], int]:
+    """Return how far each aggregate is that has events, and the id of the transaction under way."""
+    of_them = Event.objects.filter(aggregate_type=kind, aggregate_id__in=aggregate_ids)
+    # All events of each are read: those of a row with a status are few.
+    last_public = Window(Max("public_sequence"), partition_by="aggregate_id")
+    newest = of_them.annotate(last_public=last_public, own=this_transaction())
+    newest = newest.order_by("aggregate_id", "-sequence").distinct("aggregate_id")
+    found, own = {}, 0
+    columns = ("aggregate_id", "sequence", "last_public", "transaction_id", "own")
+    for pk, sequence, public, transaction_id, current in newest.values_list(*columns):
+        found[pk], own = _Last(sequence, public or 0, transaction_id or 0), current
+    return found, own

@@ -11,6 +11,7 @@ class WorkKind(enum.StrEnum):
     FETCH = "fan_out"
     ANALYSE = "analyse"
     MAINTAIN = "maintain"
+    JUDGE = "execute_batch"
     EXECUTE = "risk_and_execute"
     ADVANCE = "advance_saga"
     FINISH = "finish_cycle"

@@ -1,8 +1,11 @@
 """When a person is asked, when not again, and which open requests are withdrawn because the question is gone."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Case, DecimalField, F, OuterRef, Q, QuerySet, Subquery, When
@@ -12,8 +15,10 @@ from django.utils import timezone
 
 from risk.domain.numbers import plain_decimal
 from trading.core import settings, transitions
+from trading.core.transitions import Move
 from trading.models import AIDecision, Approval, Event, Order
 
+Question = tuple[str, str, UUID]  # symbol, side, strategy
 WITHDRAWN = "approval_withdrawn"
 # As long as a session lasts, so never shorter than what is left of it.
 REJECTION_HOLDS = {
@@ -25,35 +30,82 @@ REJECTION_HOLDS = {
 REJECTED_EARLIER, UNANSWERED_EARLIER = "rejected_earlier", "unanswered_earlier"
 
 
-def reason_not_to_ask(decision: AIDecision) -> tuple[str, str] | None:
-    """Return why no person is asked about a decision now, as a stable word and a sentence; None: ask.
-
-    The same question (symbol, side, strategy) that waits, was rejected or was left unanswered lately is not put again.
-    """
+def request_all(decisions: Sequence[AIDecision]) -> None:
+    """Put claimed decisions before a person, in their order; store those that are not asked about, with the reason."""
     now = timezone.now()
+    expires_at = now + timedelta(seconds=settings.seconds("approval_expiry"))
+    earlier = _read_earlier(decisions, now)
+    moves, requests = [], []
+    for decision in decisions:
+        if (why_not := earlier.why_not(decision)) is not None:
+            moves.append(_storing(decision, *why_not, now))
+            continue
+        moves.append(Move(decision, "request_approval", facts={"expires_at": expires_at.isoformat()}))
+        requests.append(Approval(decision=decision, cycle_id=decision.cycle_id, expires_at=expires_at))
+        earlier.waiting[_question(decision)] = requests[-1]
+    with transaction.atomic():
+        moved = transitions.apply_all(moves)
+        Approval.objects.bulk_create(request for request in requests if request.decision_id in moved)
+
+
+def _storing(decision: AIDecision, reason: str, detail: str, now: datetime) -> Move:
+    changes = {"reason": reason, "reason_detail": detail, "settled_at": now}
+    return Move(decision, "store", changes, {"reason": reason, "symbol": decision.symbol})
+
+
+def _question(decision: AIDecision) -> Question:
+    return decision.symbol, decision.action, decision.strategy_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """Earlier requests by what they ask: those that wait, and the newest that were rejected or left unanswered lately.
+
+    ``rejected`` and ``unanswered`` each come with the seconds for which the same is not asked again.
+    """
+
+    waiting: dict[Question, Approval]
+    rejected: tuple[dict[Question, Approval], float]
+    unanswered: tuple[dict[Question, Approval], float]
+
+    def why_not(self, decision: AIDecision) -> tuple[str, str] | None:
+        """Return why no person is asked about a decision now, as a stable word and a sentence; None: ask."""
+        question = _question(decision)
+        if (waiting := self.waiting.get(question)) is not None:
+            until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
+            return "approval_waits", until
+        answers, seconds = self.rejected
+        if (answer := answers.get(question)) is not None:
+            who = answer.answered_by.get_username() if answer.answered_by else "a person"
+            said = f"{who} rejected the same at {answer.answered_at:%H:%M:%S} UTC"
+            return REJECTED_EARLIER, f"{said}; it is not asked again for {seconds:.0f} s"
+        answers, seconds = self.unanswered
+        if (answer := answers.get(question)) is not None:
+            said = f"nobody answered the same until {answer.answered_at:%H:%M:%S} UTC"
+            return UNANSWERED_EARLIER, f"{said}; it is not asked again for {seconds:.0f} s"
+        return None
+
+
+def _read_earlier(decisions: Sequence[AIDecision], now: datetime) -> _Earlier:
+    """Read what was asked before; the same question (symbol, side, strategy) is not put again so soon."""
     same = Approval.objects.filter(
-        decision__symbol=decision.symbol,
-        decision__action=decision.action,
-        decision__strategy=decision.strategy_id,
-    )
-    waiting = same.waiting(now).first()
-    if waiting is not None:
-        until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
-        return "approval_waits", until
+        decision__symbol__in={decision.symbol for decision in decisions},
+        decision__strategy__in={decision.strategy_id for decision in decisions},
+    ).select_related("decision", "answered_by")
+    waiting = {_question(row.decision): row for row in same.waiting(now).order_by("-pk")}
     pause = REJECTION_HOLDS[settings.word("rejection_holds")]
     rejected = same.filter(status=Approval.Status.REJECTED, answered_at__gt=now - pause)
-    if (answer := rejected.select_related("answered_by").order_by("-answered_at").first()) is not None:
-        who = answer.answered_by.get_username() if answer.answered_by else "a person"
-        said = f"{who} rejected the same at {answer.answered_at:%H:%M:%S} UTC"
-        return REJECTED_EARLIER, f"{said}; it is not asked again for {pause.total_seconds():.0f} s"
-    pause = timedelta(seconds=settings.seconds("unanswered_pause"))
+    left_for = timedelta(seconds=settings.seconds("unanswered_pause"))
     left = same.filter(  # one that was withdrawn says nothing of what a person thinks of it
-        status=Approval.Status.EXPIRED, answered_at__gt=now - pause, decision__reason="approval_expired"
+        status=Approval.Status.EXPIRED, answered_at__gt=now - left_for, decision__reason="approval_expired"
     )
-    if (answer := left.order_by("-answered_at").first()) is not None:
-        said = f"nobody answered the same until {answer.answered_at:%H:%M:%S} UTC"
-        return UNANSWERED_EARLIER, f"{said}; it is not asked again for {pause.total_seconds():.0f} s"
-    return None
+    return _Earlier(
+        waiting, (_newest(rejected), pause.total_seconds()), (_newest(left), left_for.total_seconds())
+    )
+
+
+def _newest(requests: QuerySet[Approval]) -> dict[Question, Approval]:
+    return {_question(row.decision): row for row in requests.order_by("answered_at")}
 
 
 def withdraw_outdated(*, most: int) -> int:

@@ -1,31 +1,22 @@
 """A decision's way to an order: claim it, judge it, and commit order and saga before anything leaves."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from decimal import Decimal
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from risk.models import RiskReservation
-from risk.services import book as risk_book
-from risk.services import locks
-from trading.core import settings, transitions
-from trading.core.trace_spans import span
+from trading.core import transitions
+from trading.core.transitions import Move
 from trading.core.waits import is_over
-from trading.domain.ages import in_force, is_fresh
-from trading.domain.order_ids import Purpose, client_order_id
+from trading.domain.ages import in_force
 from trading.domain.statuses import CycleStatus, DecisionStatus
-from trading.domain.symbols import is_coin
 from trading.execution import approval_requests, gate_inputs
-from trading.execution.saga_steps import create_steps
-from trading.market.price_facts import latest_snapshot
-from trading.models import AgentStatus, AIDecision, Approval, Mode, Order, Position, Saga
+from trading.execution.gate_passage import expired_answers, pass_gate, settled, stated_order
+from trading.models import AIDecision, Cycle, Mode, Saga
 
 CLAIM_LEASE = timedelta(seconds=45)
-MESSAGE_GRACE = timedelta(seconds=10)  # the message that lets the order out is lost, or late, after that
 
 
 def execute_decision(decision_id: UUID) -> UUID | None:
@@ -37,158 +28,86 @@ def execute_decision(decision_id: UUID) -> UUID | None:
     Returns:
         None when nothing follows: somebody else has it, or it was denied, stored or put before a person.
     """
-    decision = _claim(decision_id)
-    if decision is None:
+    claimed = _claim([decision_id])
+    if not claimed:
         return Saga.objects.open().filter(decision_id=decision_id).values_list("pk", flat=True).first()
-    if _expired(decision):
-        return None
-    mode = AgentStatus.objects.get(pk=1).mode
-    if not gate_inputs.needs_person(decision, mode):
-        return _pass_gate(decision)
-    if mode == Mode.MANUAL:
-        _settle(decision, "store", reason="mode_manual", detail="manual mode: stored for review")
-    else:
-        _request_approval(decision)
-    return None
+    sagas = _carry_out(claimed)
+    return sagas[0].pk if sagas else None
 
 
-def _claim(decision_id: UUID) -> AIDecision | None:
+def waiting_decisions(cycle_id: UUID) -> list[UUID]:
+    """Return the decisions of a cycle that want to trade and that nobody has; in an execution cycle those that a
+    person has approved as well, of whatever cycle.
+    """
+    died = is_over("lease_until", timezone.now(), CLAIM_LEASE)
+    free = Q(status=DecisionStatus.PENDING) | Q(died, status=DecisionStatus.CLAIMED)
+    waiting = AIDecision.objects.filter(free, cycle_id=cycle_id).values_list("pk", flat=True)
+    if not Cycle.objects.filter(pk=cycle_id, cycle_type=Cycle.Type.EXECUTION).exists():
+        return list(waiting)
+    approved = AIDecision.objects.approved_pending().values_list("pk", flat=True)
+    return list(dict.fromkeys([*approved, *waiting]))
+
+
+def execute_batch(decision_ids: Sequence[UUID]) -> list[UUID]:
+    """Do the same for many decisions together, in the stated order: exits, then the surest, then by symbol.
+
+    The rows, events and reasons are those of as many calls of ``execute_decision`` one after the other. A decision
+    that something unexpected happens to stays claimed, and is judged alone when its lease has run out.
+
+    Returns:
+        The decisions whose saga now has to advance, in the order in which they were judged.
+    """
+    return [saga.decision_id for saga in _carry_out(_claim(decision_ids))]
+
+
+def _claim(decision_ids: Sequence[UUID]) -> list[AIDecision]:
+    """Claim those of the decisions that nobody has, under one lease; return them as they stand now."""
     now = timezone.now()
-    decision = AIDecision.objects.select_related("cycle", "strategy").get(pk=decision_id)
-    if decision.status not in (DecisionStatus.PENDING, DecisionStatus.CLAIMED):
-        return None
-    if decision.cycle.status == CycleStatus.PAUSED and not decision.approved:
-        return None  # the broker is down: it is taken up when the cycle goes on, or expires with it
+    unsettled = (DecisionStatus.PENDING, DecisionStatus.CLAIMED)
+    found = AIDecision.objects.filter(pk__in=decision_ids, status__in=unsettled)
     free = Q(status=DecisionStatus.PENDING) | is_over("lease_until", now, CLAIM_LEASE)
-    changes = {"lease_until": now + CLAIM_LEASE, "attempts": F("attempts") + 1}
-    if not transitions.apply(decision, "claim", changes=changes, where=free):
-        return None
-    decision.refresh_from_db(fields=["status", *changes])
-    return decision if decision.lease_until == changes["lease_until"] else None
+    lease_until = now + CLAIM_LEASE
+    changes = {"lease_until": lease_until, "attempts": F("attempts") + 1}
+    # The broker is down: it is taken up when the cycle goes on, or expires with it.
+    wanted = [
+        decision
+        for decision in found.prefetch_related("cycle", "strategy")
+        if decision.approved or decision.cycle.status != CycleStatus.PAUSED
+    ]
+    taken = transitions.apply_all([Move(decision, "claim", changes) for decision in wanted], where=free)
+    claimed = [decision for decision in wanted if decision.pk in taken]
+    for decision in claimed:
+        decision.status, decision.lease_until = DecisionStatus.CLAIMED, lease_until
+    return claimed
 
 
-def _expired(decision: AIDecision) -> bool:
-    """Expire a decision whose cycle has ended or is past its deadline, or whose approval is too long ago."""
-    if decision.approved:
-        return _answer_expired(decision)
-    cycle = decision.cycle
-    in_time = in_force(cycle.deadline_at, timezone.now(), cycle.deadline_at - cycle.started_at)
-    if cycle.status == CycleStatus.RUNNING and in_time:
-        return False
-    _settle(decision, "expire", reason="cycle_deadline", detail=f"the cycle is {cycle.status}")
-    return True
-
-
-def _answer_expired(decision: AIDecision) -> bool:
-    """Expire a decision that a person approved for a moment that is over, however it was kept from its order.
-
-    An answer of the future is as void as an old one: a clock was set, and nobody knows how old it is.
-    """
-    granted = Approval.objects.filter(decision=decision, status=Approval.Status.GRANTED)
-    answered_at = granted.values_list("answered_at", flat=True).first()
-    valid = timedelta(seconds=settings.seconds("approval_valid"))
-    if is_fresh(answered_at, timezone.now(), valid):
-        return False
-    said = f"approved at {answered_at:%Y-%m-%d %H:%M:%S} UTC" if answered_at else "no answer is on record"
-    detail = f"{said}, not carried out within {valid.total_seconds():.0f} s"
-    _settle(decision, "expire", reason="approval_expired", detail=detail)
-    return True
-
-
-def _request_approval(decision: AIDecision) -> None:
-    """Ask a person, unless the same was asked and waits, or was answered or left unanswered a short time ago."""
-    if (why_not := approval_requests.reason_not_to_ask(decision)) is not None:
-        _settle(decision, "store", reason=why_not[0], detail=why_not[1])
-        return
-    with transaction.atomic():
-        expires_at = timezone.now() + timedelta(seconds=settings.seconds("approval_expiry"))
-        if transitions.apply(decision, "request_approval", expires_at=expires_at.isoformat()):
-            Approval.objects.create(decision=decision, cycle_id=decision.cycle_id, expires_at=expires_at)
-
-
-def _pass_gate(decision: AIDecision) -> UUID | None:
-    """Judge and reserve under the book's lock; commit the order with them.
-
-    The gate reads the mode again under the lock: one that was set since is obeyed, with a denial.
-    """
-    snapshot = latest_snapshot(decision.symbol)
-    with span("gate", symbol=decision.symbol), transaction.atomic():
-        locks.lock_book()
-        if decision.approved and _answer_expired(decision):  # the lock may have been waited for
-            return None
-        intent = gate_inputs.order_intent(decision, snapshot)
-        judgement = risk_book.check_and_reserve(
-            intent=intent,
-            book=gate_inputs.risk_book_for(decision.symbol),
-            decision_id=decision.pk,
-            cycle_id=decision.cycle_id,
-            own=gate_inputs.own_limits(decision.strategy),
-        )
-        changes = {"risk_check": judgement.check}
-        if judgement.reservation is None:
-            _settle(decision, "deny", reason=judgement.check.reason, changes=changes)
-            return None
-        if not transitions.apply(decision, "pass", changes=changes):
-            transaction.set_rollback(True)
-            return None
-        order = _create_order(decision, judgement.reservation, intent.price)
-        return _create_saga(decision, order, judgement.check.figures)
-
-
-def _create_order(decision: AIDecision, reservation: RiskReservation, price: Decimal | None) -> Order:
-    purpose = Purpose.EXIT if decision.action == AIDecision.Action.SELL else Purpose.ENTRY
-    order = Order.objects.create(
-        client_order_id=client_order_id(decision.pk, purpose),
-        decision=decision,
-        reservation=reservation,
-        cycle_id=decision.cycle_id,
-        symbol=decision.symbol,
-        side=reservation.side,
-        purpose=purpose,
-        quantity=reservation.quantity,
-        reference_price=price,
-        time_in_force="gtc" if is_coin(decision.symbol) else "day",
-    )
-    transitions.record_created(
-        order, symbol=order.symbol, side=order.side, quantity=str(order.quantity), price=str(price)
-    )
-    return order
-
-
-def _create_saga(decision: AIDecision, order: Order, figures: dict[str, str]) -> UUID:
+def _carry_out(claimed: Sequence[AIDecision]) -> list[Saga]:
+    """Settle what is over or wants no order, ask for a person's word where it is needed, and judge the rest."""
+    if not claimed:
+        return []
     now = timezone.now()
-    saga = Saga.objects.create(
-        decision=decision,
-        order=order,
-        cycle_id=decision.cycle_id,
-        deadline_at=now + timedelta(seconds=settings.seconds("saga_timeout")),
-        next_poll_at=now + MESSAGE_GRACE,
-    )
-    transitions.record_created(saga, order_id=str(order.pk), symbol=order.symbol)
-    entry_price = None
-    if order.purpose == Purpose.EXIT:
-        entry_price = Position.objects.values_list("average_entry_price", flat=True).get(pk=order.symbol)
-    create_steps(saga, risk_figures=figures, entry_price=entry_price)
-    return saga.pk
+    ended = [*expired_answers(claimed, now), *(move for each in claimed if (move := _expired(each, now)))]
+    over = {move.row.pk for move in ended}
+    left = [decision for decision in claimed if decision.pk not in over]
+    standing = gate_inputs.read_standing()
+    asked = [decision for decision in left if gate_inputs.needs_person(decision, standing)]
+    if standing.agent.mode == Mode.MANUAL:
+        stored = {"reason": "mode_manual", "detail": "manual mode: stored for review"}
+        ended += [settled(decision, "store", **stored) for decision in asked]
+    elif asked:
+        approval_requests.request_all(sorted(asked, key=stated_order))
+    transitions.apply_all(ended)
+    waiting = {decision.pk for decision in asked}
+    judged = [decision for decision in left if decision.pk not in waiting]
+    return pass_gate(judged) if judged else []
 
 
-def _settle(
-    decision: AIDecision,
-    event: str,
-    *,
-    reason: str,
-    detail: str = "",
-    changes: Mapping[str, object] | None = None,
-) -> None:
-    transitions.apply(
-        decision,
-        event,
-        changes={
-            "reason": reason,
-            "reason_detail": detail,
-            "settled_at": timezone.now(),
-            **(changes or {}),
-        },
-        reason=reason,
-        symbol=decision.symbol,
-    )
+def _expired(decision: AIDecision, now: datetime) -> Move | None:
+    """Return how a decision expires whose cycle has ended or is past its deadline; one that is approved outlives it."""
+    if decision.approved:
+        return None
+    cycle = decision.cycle
+    in_time = in_force(cycle.deadline_at, now, cycle.deadline_at - cycle.started_at)
+    if cycle.status == CycleStatus.RUNNING and in_time:
+        return None
+    return settled(decision, "expire", reason="cycle_deadline", detail=f"the cycle is {cycle.status}")

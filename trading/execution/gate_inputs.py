@@ -1,6 +1,8 @@
 """Our rows as the gate's input; what is missing or too old stays missing, and the gate denies."""
 
-from datetime import timedelta
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.utils import timezone
@@ -15,7 +17,7 @@ from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.symbols import is_coin
 from trading.market.market_time import market_now, stocks_trade_now
-from trading.market.price_facts import price_facts
+from trading.market.price_facts import PRICE_SETTINGS, Known, facts_of, latest_snapshots, read_known
 from trading.models import (
     AgentStatus,
     AIDecision,
@@ -32,53 +34,127 @@ EQUITY_MAX_AGE = timedelta(minutes=5)
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)
+GATE_SETTINGS = (*PRICE_SETTINGS, "confidence_threshold", "exit_confidence_threshold", "saga_timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds for every decision judged at one moment: the agent's row, the settings, and the two clocks.
+
+    Args:
+        values: ``GATE_SETTINGS`` by name.
+        exits_wait: in semi_auto exits wait for a person's word as entries do.
+        now: wall time; ``market_now`` market time, None where it is not known.
+        stocks_trade: whether US stocks trade; what is not known is closed.
+    """
+
+    agent: AgentStatus
+    values: Mapping[str, Decimal]
+    exits_wait: bool
+    now: datetime
+    market_now: datetime | None
+    stocks_trade: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A symbol's latest price, None where there is none, and what was known before it; None: not read."""
+
+    snapshot: MarketSnapshot | None = None
+    known: Known | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBook:
+    """The account as the gate sees it, for orders in any symbol."""
+
+    agent: AgentStatus
+    book: RiskBook
+    positions: Mapping[str, Position]
+
+    def held(self, symbol: str) -> Decimal:
+        """Return what of the symbol may be sold, base units."""
+        position = self.positions.get(symbol)
+        return position.quantity_available if position else ZERO
+
+
+def read_standing(agent: AgentStatus | None = None) -> Standing:
+    """Read what holds for every decision now; of a mode that was set since the gate is told the new one.
+
+    Args:
+        agent: its row where the caller has just read it.
+    """
+    agent = agent or AgentStatus.objects.get(pk=1)
+    semi_auto = agent.mode == Mode.SEMI_AUTO
+    return Standing(
+        agent=agent,
+        values=settings.several(*GATE_SETTINGS),
+        exits_wait=not semi_auto or settings.word("semi_auto_exits") != "send",
+        now=timezone.now(),
+        market_now=market_now(agent),
+        stocks_trade=stocks_trade_now(agent) is True,
+    )
+
+
+def read_priced(symbols: Collection[str]) -> dict[str, Priced]:
+    """Read the latest price of each symbol and what it is held against; before the book's lock, for it takes long."""
+    snapshots = latest_snapshots(symbols)
+    known = read_known(list(snapshots.values()))
+    return {symbol: Priced(snapshots.get(symbol), known.get(symbol)) for symbol in symbols}
 
 
 def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> OrderIntent:
-    """Return what the decision wants, priced by ``snapshot``.
+    """Return what the decision wants, priced by ``snapshot``."""
+    known = read_known([snapshot])[snapshot.symbol] if snapshot else None
+    asset = Asset.objects.filter(pk=decision.symbol).first()
+    return intent_of(decision, Priced(snapshot, known), read_standing(), asset)
+
+
+def intent_of(decision: AIDecision, priced: Priced, standing: Standing, asset: Asset | None) -> OrderIntent:
+    """Return what the decision wants, of what has been read.
 
     A person's approval lifts the threshold of confidence and what the mode asks for. Exits have a threshold of
     their own: whoever decides, a model or a publisher, must be sure of a sale too.
     """
-    coin, now = is_coin(decision.symbol), market_now()
+    snapshot, known, now = priced.snapshot, priced.known, standing.market_now
+    facts = facts_of(snapshot, known, now, standing.values) if snapshot and known and now else None
     return OrderIntent(
         symbol=decision.symbol,
         reducing=decision.action == AIDecision.Action.SELL,
         confidence=decision.confidence,
-        min_confidence=_threshold(decision),
+        min_confidence=_threshold(decision, standing),
         size_percent=decision.strategy.size_percent,
         price=snapshot.price if snapshot else None,
-        price_age_seconds=_price_age(snapshot),
-        max_price_age_seconds=settings.seconds("price_max_age"),
-        market_open=coin or stocks_trade_now() is True,  # not known is closed
-        rules=_rules(Asset.objects.filter(pk=decision.symbol).first()),
-        needs_person=needs_person(decision, AgentStatus.objects.get(pk=1).mode),
+        price_age_seconds=_price_age(snapshot, standing),
+        max_price_age_seconds=float(standing.values["price_max_age"]),
+        market_open=is_coin(decision.symbol) or standing.stocks_trade,
+        rules=_rules(asset),
+        needs_person=needs_person(decision, standing),
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),
-        price_facts=price_facts(snapshot, now) if snapshot and now else None,
+        price_facts=facts,
     )
 
 
-def _price_age(snapshot: MarketSnapshot | None) -> float | None:
+def _price_age(snapshot: MarketSnapshot | None, standing: Standing) -> float | None:
     """Return how old a price is in seconds, by market time or since it was fetched, whichever is more.
 
     A market clock that went back makes old prices look young: they are no younger than their fetching. None where
     market time is not known, or the price was fetched before a clock stepped back.
     """
-    now = market_now()
-    if snapshot is None or now is None:
+    if snapshot is None or standing.market_now is None:
         return None
-    reported, kept = now - snapshot.quoted_at, timezone.now() - snapshot.fetched_at
+    reported, kept = standing.market_now - snapshot.quoted_at, standing.now - snapshot.fetched_at
     if kept < -TOLERANCE:
         return None
     return (kept if kept > abs(reported) else reported).total_seconds()
 
 
-def _threshold(decision: AIDecision) -> Decimal:
+def _threshold(decision: AIDecision, standing: Standing) -> Decimal:
     if decision.approved:
         return ZERO
     is_exit = decision.action == AIDecision.Action.SELL
-    return settings.runtime_value("exit_confidence_threshold" if is_exit else "confidence_threshold")
+    return standing.values["exit_confidence_threshold" if is_exit else "confidence_threshold"]
 
 
 def own_limits(strategy: Strategy) -> StrategyLimits:
@@ -92,20 +168,20 @@ def own_limits(strategy: Strategy) -> StrategyLimits:
     )
 
 
-def needs_person(decision: AIDecision, mode: str) -> bool:
+def needs_person(decision: AIDecision, standing: Standing) -> bool:
     """Return whether the mode asks for a person's word on this decision and nobody has given it.
 
     In semi_auto what is sure enough waits, entries and exits (``semi_auto_exits``); the rest is the gate's to deny.
     What is no decision, a stop, the switch, a person, never comes by here.
     """
+    mode = standing.agent.mode
     if decision.approved or mode == Mode.AUTONOMOUS:
         return False
     if mode != Mode.SEMI_AUTO:
         return True
-    is_exit = decision.action == AIDecision.Action.SELL
-    if is_exit and settings.word("semi_auto_exits") == "send":
+    if decision.action == AIDecision.Action.SELL and not standing.exits_wait:
         return False
-    return decision.confidence >= _threshold(decision)
+    return decision.confidence >= _threshold(decision, standing)
 
 
 def _volatility(snapshot: MarketSnapshot | None) -> Decimal | None:
@@ -115,6 +191,12 @@ def _volatility(snapshot: MarketSnapshot | None) -> Decimal | None:
 
 
 def risk_book_for(symbol: str) -> RiskBook:
+    """Read the account as the gate sees it for an order in the symbol; see ``read_account``."""
+    account = read_account()
+    return replace(account.book, held_quantity=account.held(symbol))
+
+
+def read_account() -> AccountBook:
     """Read the account as the gate sees it; call while holding the book's lock.
 
     The position sync stores positions and hands their reservations over under the same lock, so each fill is
@@ -127,10 +209,9 @@ def risk_book_for(symbol: str) -> RiskBook:
     if money is not None and not is_fresh(money.created_at, timezone.now(), EQUITY_MAX_AGE):
         money = None
     positions = list(Position.objects.all())
-    held = {p.symbol: p.quantity_available for p in positions}
     purposes = set(Order.objects.open().values_list("symbol", "purpose"))
     own = frozenset(name for name, purpose in purposes if purpose != Purpose.EXTERNAL)
-    return RiskBook(
+    book = RiskBook(
         switch_engaged=switch.is_engaged(),
         trading_state=TradingState(agent.trading_state),
         equity=money.equity if money else None,
@@ -139,12 +220,12 @@ def risk_book_for(symbol: str) -> RiskBook:
         exposures={p.symbol: p.exposure for p in positions},
         reserved=reserved.by_symbol,
         not_in_buying_power=reserved.not_in_buying_power,
-        held_quantity=held.get(symbol, ZERO),
         pending_symbols=own | reserved.symbols,
         foreign_pending_symbols=frozenset(name for name, purpose in purposes if purpose == Purpose.EXTERNAL),
         unclear_symbols=set_aside.unclear_symbols()
         | frozenset(position.symbol for position in positions if position.market_value is None),
     )
+    return AccountBook(agent, book, {position.symbol: position for position in positions})
 
 
 def _rules(asset: Asset | None) -> AssetRules | None:

@@ -19,11 +19,23 @@ CANCEL_ASKED = "cancel_asked_at"
 
 
 def create_steps(saga: Saga, *, risk_figures: dict[str, str], entry_price: Decimal | None) -> None:
-    """Insert all steps; validate-risk is complete, because the saga exists only when the gate let it pass.
+    """Insert all steps of a saga, see ``steps_of``; what a unit of the position cost is looked up."""
+    cost = None
+    if entry_price is not None:
+        held = Position.objects.filter(pk=saga.order.symbol).first()
+        cost = held_unit_cost(held) if held else entry_price
+    steps = steps_of(saga, risk_figures=risk_figures, entry_price=entry_price, unit_cost=cost)
+    SagaStep.objects.bulk_create(steps)
+
+
+def steps_of(
+    saga: Saga, *, risk_figures: dict[str, str], entry_price: Decimal | None, unit_cost: Decimal | None
+) -> list[SagaStep]:
+    """Return all steps, not stored; validate-risk is complete, because the saga exists only when the gate let it pass.
 
     Args:
-        entry_price: average entry price of the position an exit closes; what a unit really cost is noted
-            beside it, for the realised P&L.
+        entry_price: average entry price of the position an exit closes; ``unit_cost`` what a unit really cost, for
+            the realised P&L. None for an entry.
     """
     now = timezone.now()
     order = saga.order
@@ -35,10 +47,8 @@ def create_steps(saga: Saga, *, risk_figures: dict[str, str], entry_price: Decim
     submit.input = {"client_order_id": order.client_order_id, "quantity": str(order.quantity)}
     confirm.input = {"deadline_at": saga.deadline_at.isoformat()}
     if entry_price is not None:
-        held = Position.objects.filter(pk=order.symbol).first()
-        cost = held_unit_cost(held) if held else entry_price
-        update.input = {ENTRY_PRICE: str(entry_price), UNIT_COST: str(cost)}
-    SagaStep.objects.bulk_create(steps)
+        update.input = {ENTRY_PRICE: str(entry_price), UNIT_COST: str(unit_cost)}
+    return steps
 
 
 def unit_cost_of(saga: Saga) -> Decimal | None:

@@ -1,10 +1,11 @@
 """Book trades: one row for each order that filled, wholly or so far, with its realised profit after fees."""
 
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.utils import timezone
 
 from risk.domain.numbers import ZERO
@@ -53,8 +54,20 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
 
 def held_unit_cost(position: Position) -> Decimal:
     """Return what a unit of the position cost: by our fills where they explain it, else by the broker."""
-    fills = Fill.objects.filter(symbol=position.symbol).order_by("executed_at", "recorded_at")
-    return cost_per_unit(_executions(fills), position.quantity) or position.average_entry_price
+    return held_unit_costs([position])[position.symbol]
+
+
+def held_unit_costs(positions: Collection[Position]) -> dict[str, Decimal]:
+    """Return ``held_unit_cost`` of each position by symbol, in one query."""
+    if not positions:
+        return {}
+    fills: dict[str, list[Fill]] = {position.symbol: [] for position in positions}
+    for fill in Fill.objects.filter(symbol__in=fills).order_by("executed_at", "recorded_at"):
+        fills[fill.symbol].append(fill)
+    return {
+        p.symbol: cost_per_unit(_executions(fills[p.symbol]), p.quantity) or p.average_entry_price
+        for p in positions
+    }
 
 
 def sold_unit_cost(order: Order) -> Decimal | None:
@@ -108,5 +121,5 @@ def unbooked_strangers() -> list[Order]:
     return list(missing.order_by("created_at"))
 
 
-def _executions(fills: "QuerySet[Fill]") -> list[Execution]:
+def _executions(fills: Iterable[Fill]) -> list[Execution]:
     return [Execution(fill.side == "buy", fill.quantity, fill.price) for fill in fills]

@@ -31,18 +31,25 @@ class _Reading:
         return is_fresh_age(self.age, CLOCK_MAX_AGE)
 
 
-def market_now() -> datetime | None:
-    """Return market time now; None when the clock was never read or not for five minutes."""
-    reading = _last_reading()
+def market_now(agent: AgentStatus | None = None) -> datetime | None:
+    """Return market time now; None when the clock was never read or not for five minutes.
+
+    Args:
+        agent: its row where the caller has just read it.
+    """
+    reading = _last_reading(agent)
     return reading.now if reading is not None and reading.is_fresh else None
 
 
-def stocks_trade_now() -> bool | None:
+def stocks_trade_now(agent: AgentStatus | None = None) -> bool | None:
     """Return whether US stocks trade; None when the broker's clock was never read.
 
     The broker's word of the last five minutes, else the exchange's calendar at the market time carried forward.
+
+    Args:
+        agent: its row where the caller has just read it.
     """
-    reading = _last_reading()
+    reading = _last_reading(agent)
     if reading is None:
         return None
     return reading.market_open if reading.is_fresh else is_session(reading.now)
@@ -58,8 +65,8 @@ def latest_market_time() -> datetime | None:
     return reading.now if reading is not None else None
 
 
-def _last_reading() -> _Reading | None:
-    agent = AgentStatus.objects.filter(pk=1).first()
+def _last_reading(agent: AgentStatus | None = None) -> _Reading | None:
+    agent = agent or AgentStatus.objects.filter(pk=1).first()
     if agent is None or agent.market_time is None or agent.market_time_read_at is None:
         return None
     age = timezone.now() - agent.market_time_read_at

@@ -1,10 +1,11 @@
 """What is known of a symbol besides the price it is about to be traded at; ADR 0024."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from risk.domain.numbers import HUNDRED, ONE, plain_decimal
@@ -29,6 +30,26 @@ BAND_SETTINGS = (
     "provider_disagreement",
     APART,
 )
+PRICE_SETTINGS = (*BAND_SETTINGS, "price_max_age")
+_LATEST = """
+SELECT latest.* FROM unnest(%s::text[]) AS wanted(symbol)
+CROSS JOIN LATERAL (
+    SELECT * FROM market_snapshots AS seen
+    WHERE seen.symbol = wanted.symbol AND seen.quoted_at <= coalesce(%s::timestamptz, 'infinity')
+    ORDER BY seen.quoted_at DESC LIMIT 1
+) AS latest
+"""
+_EARLIER = """
+SELECT priced.symbol, earlier.price, earlier.source, earlier.quoted_at
+FROM unnest(%s::text[], %s::timestamptz[]) AS priced(symbol, quoted_at)
+CROSS JOIN LATERAL (
+    SELECT price, source, seen.quoted_at FROM market_snapshots AS seen
+    WHERE seen.symbol = priced.symbol
+      AND seen.quoted_at < priced.quoted_at AND seen.quoted_at >= priced.quoted_at - %s * interval '1 second'
+    ORDER BY seen.quoted_at DESC LIMIT %s
+) AS earlier
+ORDER BY priced.symbol, earlier.quoted_at DESC
+"""
 
 
 class _History(NamedTuple):
@@ -58,14 +79,18 @@ def latest_snapshot(symbol: str) -> MarketSnapshot | None:
     return _of_now(seen).first() or seen.first()
 
 
-def latest_snapshots(symbols: set[str]) -> dict[str, MarketSnapshot]:
-    """Return the latest price of each symbol, as ``latest_snapshot`` does."""
-    seen = (
-        MarketSnapshot.objects.filter(symbol__in=symbols).order_by("symbol", "-quoted_at").distinct("symbol")
-    )
-    found = {row.symbol: row for row in _of_now(seen)}
-    missing = symbols - found.keys()
-    return found | {row.symbol: row for row in seen.filter(symbol__in=missing)} if missing else found
+def latest_snapshots(symbols: Collection[str]) -> dict[str, MarketSnapshot]:
+    """Return the latest price of each symbol, as ``latest_snapshot`` does; one look into the index for each."""
+    now = market_now()
+    ahead = timedelta(seconds=settings.seconds("price_max_age"))
+    found = _latest(symbols, until=None if now is None else now + ahead)
+    missing = set(symbols) - found.keys()
+    return found | _latest(missing, until=None) if missing and now is not None else found
+
+
+def _latest(symbols: Collection[str], *, until: datetime | None) -> dict[str, MarketSnapshot]:
+    rows = MarketSnapshot.objects.raw(_LATEST, [sorted(symbols), until])
+    return {row.symbol: row for row in rows}
 
 
 def _of_now(seen: QuerySet[MarketSnapshot]) -> QuerySet[MarketSnapshot]:
@@ -78,14 +103,42 @@ def price_facts(snapshot: MarketSnapshot, now: datetime) -> PriceFacts:
 
     Nothing here depends on that price itself, and nothing of its own day but what was stored before it.
     """
-    history = _history(snapshot, BarHistory.objects.filter(pk=snapshot.symbol).first())
-    close = _close(snapshot, history)
+    known = read_known([snapshot])[snapshot.symbol]
+    return facts_of(snapshot, known, now, settings.several(*PRICE_SETTINGS))
+
+
+class Known(NamedTuple):
+    """What was stored of a symbol before its price: daily closes, and the prices of the last hours."""
+
+    history: _History
+    recent: tuple[Reference, ...]
+
+
+def read_known(snapshots: Collection[MarketSnapshot]) -> dict[str, Known]:
+    """Return what was stored before each of these prices, by symbol; two queries for all."""
+    bars = BarHistory.objects.in_bulk([row.symbol for row in snapshots])
+    recent = _recent(snapshots)
+    return {
+        row.symbol: Known(_history(row, bars.get(row.symbol)), recent.get(row.symbol, ()))
+        for row in snapshots
+    }
+
+
+def facts_of(
+    snapshot: MarketSnapshot, known: Known, now: datetime, values: Mapping[str, Decimal]
+) -> PriceFacts:
+    """Return ``price_facts`` from what has been read.
+
+    Args:
+        values: ``PRICE_SETTINGS`` at least, by name.
+    """
+    close = _close(snapshot, known.history)
     return PriceFacts(
-        band=_band(snapshot, close, settings.several(*BAND_SETTINGS)),
-        recent=_recent(snapshot),
+        band=_band(snapshot, close, values),
+        recent=known.recent,
         close=close,
-        second=_second(snapshot, now),
-        daily_volatility=daily_volatility([price for _, price in history.closes]),
+        second=_second(snapshot, now, values),
+        daily_volatility=daily_volatility([price for _, price in known.history.closes]),
     )
 
 
@@ -133,13 +186,15 @@ def _band(snapshot: MarketSnapshot, close: Reference | None, value: Mapping[str,
     )
 
 
-def _recent(snapshot: MarketSnapshot) -> tuple[Reference, ...]:
-    """Return the prices that earlier cycles stored in the last hours of market time, the newest first."""
-    since = snapshot.quoted_at - RECENT
-    earlier = MarketSnapshot.objects.filter(symbol=snapshot.symbol, quoted_at__lt=snapshot.quoted_at)
-    rows = earlier.filter(quoted_at__gte=since).order_by("-quoted_at")
-    columns = rows.values_list("price", "source", "quoted_at")[:RECENT_PRICES]
-    return tuple(Reference(price, source, at) for price, source, at in columns)
+def _recent(snapshots: Collection[MarketSnapshot]) -> dict[str, tuple[Reference, ...]]:
+    """Return the prices that earlier cycles stored in the last hours of market time, the newest first, by symbol."""
+    symbols, moments = [row.symbol for row in snapshots], [row.quoted_at for row in snapshots]
+    found: dict[str, tuple[Reference, ...]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_EARLIER, [symbols, moments, RECENT.total_seconds(), RECENT_PRICES])
+        for symbol, price, source, at in cursor.fetchall():
+            found[symbol] = (*found.get(symbol, ()), Reference(price, source, at))
+    return found
 
 
 def _history(snapshot: MarketSnapshot, row: BarHistory | None) -> _History:
@@ -170,7 +225,7 @@ def _days(earlier: datetime, snapshot: MarketSnapshot) -> int:
     return (snapshot.quoted_at.astimezone(UTC).date() - earlier.date()).days
 
 
-def _second(snapshot: MarketSnapshot, now: datetime) -> Reference | None:
+def _second(snapshot: MarketSnapshot, now: datetime, values: Mapping[str, Decimal]) -> Reference | None:
     """Return the second source's price if it is fresh, and not of the source whose price is judged.
 
     A click asks for a new price, and that may come from where the second opinion came from before.
@@ -178,5 +233,5 @@ def _second(snapshot: MarketSnapshot, now: datetime) -> Reference | None:
     price, at, source = snapshot.second_price, snapshot.second_quoted_at, snapshot.second_source
     if price is None or at is None or source == snapshot.source.removeprefix(CACHED):
         return None
-    stale = age_problem(at, now, settings.seconds("price_max_age"))
+    stale = age_problem(at, now, float(values["price_max_age"]))
     return None if stale else Reference(price, source, at)

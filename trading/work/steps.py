@@ -4,7 +4,6 @@ Nothing is enqueued: what follows a step is the caller's to publish, or the swee
 away passes through: a task then has its message delivered again, and the sweeper waits.
 """
 
-import time
 from uuid import UUID
 
 import structlog
@@ -18,25 +17,13 @@ from trading.cycle import fetch_parts, fetching, pausing
 from trading.errors import TradingError
 from trading.execution import decision_execution, sagas, unattended_orders
 from trading.market import headlines
-from trading.models import Cycle, Saga
+from trading.models import Saga
 from trading.orders.submission import UNSENT
 
 log = structlog.get_logger(__name__)
-FETCH_SECONDS = 15.0
 # No request of a visit ends later: with a look after it, it is over before its task's time limit of 50 s.
 VISIT_SECONDS = 44.0
 LOOK_SECONDS = 5.0
-
-
-def fetch(cycle_id: str) -> None:
-    """Do what a cycle's fetch has not done yet, part by part; what is left after 15 s waits for the next call."""
-    cycle = Cycle.objects.get(pk=cycle_id)
-    give_up_at = time.monotonic() + FETCH_SECONDS
-    fetch_parts.note_wait(cycle)
-    for part in fetch_parts.unfinished(cycle):
-        if time.monotonic() >= give_up_at:
-            return
-        fetch_part(cycle.pk, part, batch_count=fetch_parts.batch_count(cycle))
 
 
 def fetch_part(cycle_id: UUID, part: fetch_parts.Part, *, batch_count: int = 1) -> None:
@@ -78,11 +65,19 @@ def execute(decision_id: str) -> UUID | None:
     return None
 
 
-def execute_and_advance(decision_id: str) -> None:
-    """Take a decision through the gate, and its order as far as the broker allows, in one."""
-    saga_id = execute(decision_id)
-    if saga_id is not None:
-        advance(str(saga_id))
+def execute_batch(cycle_id: str) -> list[str]:
+    """Judge the decisions of a cycle that nobody has, all together; return those that go on, in order.
+
+    They have a saga to advance. Where the batch as a whole fails, all are returned, and each is judged alone.
+    """
+    waiting = decision_execution.waiting_decisions(UUID(cycle_id))
+    try:
+        return [str(pk) for pk in decision_execution.execute_batch(waiting)]
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("batch_failed", cycle_id=cycle_id, decisions=len(waiting))
+    return [str(pk) for pk in waiting]
 
 
 def advance(saga_id: str) -> Saga | None:

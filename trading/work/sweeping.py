@@ -6,6 +6,7 @@ back as ``Work``; its caller enqueues it, or runs it here when the queue cannot 
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -87,14 +88,19 @@ def _cycle_work() -> Iterator[Work]:
 
 
 def _decision_work() -> Iterator[Work]:
+    """Decisions that nobody has; several of one cycle are judged together, so that the best of them go first."""
     now = timezone.now()
     lost = Q(status=DecisionStatus.PENDING) & (
         Q(is_past("cycle__stage_at", now, LOST_AFTER), cycle__stage=CycleStage.EXECUTING) | Q(approved=True)
     )
     died = Q(is_over("lease_until", now, CLAIM_LEASE), status=DecisionStatus.CLAIMED)
     waits = Q(cycle__status=CycleStatus.PAUSED, approved=False)
-    for pk in AIDecision.objects.filter(lost | died).exclude(waits).values_list("pk", flat=True):
-        yield Work(WorkKind.EXECUTE, pk)
+    found = AIDecision.objects.filter(lost | died).exclude(waits)
+    together: dict[UUID, list[UUID]] = {}
+    for pk, cycle_id, approved in found.order_by("pk").values_list("pk", "cycle_id", "approved"):
+        together.setdefault(pk if approved else cycle_id, []).append(pk)
+    for group, decisions in together.items():
+        yield Work(WorkKind.JUDGE, group) if len(decisions) > 1 else Work(WorkKind.EXECUTE, decisions[0])
 
 
 def _saga_work() -> Iterator[Work]:

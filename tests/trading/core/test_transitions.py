@@ -1,5 +1,7 @@
 """A status changes together with its event, once, or not at all."""
 
+from typing import Any
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
@@ -186,3 +188,73 @@ def _moved(row: AIDecision | Order | Saga, word: str) -> bool:
         return transitions.apply(fresh, word, changes=because)
     except InvalidTransitionError:
         return False
+
+
+@pytest.mark.django_db
+def test_many_rows_move_as_each_alone_would() -> None:
+    """The same columns, events, sequences and payloads; the rows stay as they were read."""
+    first, second = make_decision(symbol="A"), make_decision(symbol="B")
+    transitions.apply(second, "claim", changes={"attempts": 1})
+    second.refresh_from_db()
+    why = "max_positions_reached"
+
+    moved = transitions.apply_all(
+        [
+            transitions.Move(first, "claim", {"attempts": F("attempts") + 1}, {"why": "lost"}),
+            transitions.Move(second, "deny", {"reason": why}, {"reason": why}),
+        ]
+    )
+
+    assert moved == {first.pk, second.pk}
+    assert (first.status, second.status) == ("pending", "claimed")
+    stored = AIDecision.objects.in_bulk()
+    assert (stored[first.pk].status, stored[first.pk].attempts, stored[first.pk].reason) == ("claimed", 1, "")
+    assert (stored[second.pk].status, stored[second.pk].attempts, stored[second.pk].reason) == (
+        "denied",
+        1,
+        why,
+    )
+    assert events_of(first) == ["decision.claim"]
+    assert events_of(second) == ["decision.claim", "decision.deny"]
+    last = Event.objects.get(type="decision.deny")
+    assert (last.sequence, last.public_sequence, last.cycle_id) == (2, 1, second.cycle_id)
+    assert last.payload == {"from": "claimed", "to": "denied", "symbol": "B", "action": "buy", "reason": why}
+    assert last.transaction_id == Event.objects.filter(aggregate_id=str(first.pk)).get().transaction_id
+
+
+@pytest.mark.django_db
+def test_of_many_rows_those_that_somebody_else_moved_are_left_out() -> None:
+    mine, lost, leased = make_decision(symbol="A"), make_decision(symbol="B"), make_decision(symbol="C")
+    AIDecision.objects.filter(pk=lost.pk).update(status="expired", reason="test")
+    AIDecision.objects.filter(pk=leased.pk).update(lease_until=ago(seconds=-30))
+    moves = [transitions.Move(row, "claim") for row in (mine, lost, leased)]
+
+    assert transitions.apply_all(moves, where=Q(lease_until__isnull=True)) == {mine.pk}
+
+    assert Event.objects.count() == 1
+    assert transitions.apply_all([]) == set()
+    with pytest.raises(ValueError, match="moved twice"):
+        transitions.apply_all([moves[0], moves[0]])
+
+
+@pytest.mark.django_db
+def test_many_rows_cost_as_many_statements_as_two(django_assert_num_queries: Any) -> None:
+    rows = [make_decision(symbol=f"S{number}") for number in range(30)]
+
+    with django_assert_num_queries(6):  # the transaction's two, lock, update, the last events, the new ones
+        assert len(transitions.apply_all([transitions.Move(row, "claim") for row in rows])) == 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_who_move_the_same_rows_at_once_move_each_once() -> None:
+    rows = [make_decision(symbol=f"S{number}") for number in range(12)]
+    moved: list[set[Any]] = []
+
+    def move(number: int) -> None:
+        mine = rows[number:] + rows[:number]
+        moved.append(transitions.apply_all([transitions.Move(row, "claim") for row in mine]))
+
+    at_once(8, move)
+
+    assert sum(map(len, moved)) == 12
+    assert Event.objects.count() == 12

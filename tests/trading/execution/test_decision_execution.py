@@ -16,7 +16,7 @@ from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, open_cycle, price_of, wish
 from trading.core.settings import set_runtime_setting
 from trading.cycle import cycles
-from trading.execution import decision_execution
+from trading.execution import gate_passage
 from trading.execution.decision_execution import execute_decision
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.reconciliation import reconcile
@@ -377,7 +377,7 @@ def test_crash_while_passing_leaves_nothing_behind(account: Outside, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(decision_execution, "create_steps", crash)
+        patch.setattr(gate_passage, "steps_of", crash)
         with pytest.raises(KeyboardInterrupt):
             execute_decision(decision.pk)
 

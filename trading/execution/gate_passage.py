@@ -1,0 +1,294 @@
+"""Claimed decisions before the gate: judged in a stated order under the book's lock, and what passes is committed.
+
+One decision is a batch of one: there are no other rules for it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from risk.domain.reasons import DenyReason
+from risk.models import RiskReservation
+from risk.services import book as risk_book
+from risk.services import locks
+from risk.services.book import Judgement, Wish
+from trading.core import settings, transitions
+from trading.core.trace_spans import span
+from trading.core.transitions import Move
+from trading.domain.ages import is_fresh
+from trading.domain.order_ids import Purpose, client_order_id
+from trading.domain.statuses import DecisionStatus
+from trading.domain.symbols import is_coin
+from trading.execution import gate_inputs
+from trading.execution.gate_inputs import AccountBook, Priced, Standing
+from trading.execution.saga_steps import steps_of
+from trading.execution.trade_booking import held_unit_costs
+from trading.market.price_facts import latest_snapshots
+from trading.models import AIDecision, Approval, Asset, Event, Order, Saga, SagaStep
+
+log = structlog.get_logger(__name__)
+MESSAGE_GRACE = timedelta(seconds=10)  # the message that lets the order out is lost, or late, after that
+CHUNK = 20  # judged under one hold of the lock: a sale of everything waits for no more
+# What the intent alone is denied for, whatever the book holds: no lock is needed to say so.
+OWN_FACTS = frozenset(
+    {
+        DenyReason.LOW_CONFIDENCE,
+        DenyReason.MARKET_CLOSED,
+        DenyReason.UNKNOWN_ASSET,
+        DenyReason.ASSET_NOT_TRADABLE,
+        DenyReason.NO_PRICE,
+        DenyReason.STALE_PRICE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A decision that the gate let through, with the rows that are committed for it."""
+
+    decision: AIDecision
+    order: Order
+    saga: Saga
+    figures: Mapping[str, str]
+
+
+def stated_order(decision: AIDecision) -> tuple[bool, Decimal, str, UUID]:
+    """Return the key by which decisions take their turn: exits, then the surest, then by symbol, then the older."""
+    return decision.action != AIDecision.Action.SELL, -decision.confidence, decision.symbol, decision.pk
+
+
+def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:
+    """Judge claimed decisions in the stated order; return the sagas of those that passed, in that order.
+
+    What is unexpected of one decision takes no other with it: that one stays claimed, for the sweeper to find. Of a
+    single decision it is raised.
+    """
+    left = sorted(decisions, key=stated_order)
+    if len(left) == 1:
+        return _judge(left)
+    try:
+        left = _without_the_hopeless(left)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("batch_judged_in_full", decisions=len(left))
+    chunks = (left[start : start + CHUNK] for start in range(0, len(left), CHUNK))
+    return [saga for chunk in chunks for saga in _judge_together(chunk)]
+
+
+def _judge_together(chunk: Sequence[AIDecision]) -> list[Saga]:
+    try:
+        return _judge(chunk)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("batch_judged_one_by_one", decisions=len(chunk))
+    return [saga for decision in chunk for saga in _judge_alone(decision)]
+
+
+def _judge_alone(decision: AIDecision) -> list[Saga]:
+    try:
+        return _judge([decision])
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("execution_failed", decision_id=str(decision.pk))
+        return []
+
+
+def _without_the_hopeless(decisions: Sequence[AIDecision]) -> list[AIDecision]:
+    """Deny those that fail on facts of their own, all at once; return the rest, which the book decides about.
+
+    They reserve nothing, so they need no turn and no lock.
+    """
+    account = gate_inputs.read_account()
+    standing = gate_inputs.read_standing(account.agent)
+    symbols = {decision.symbol for decision in decisions}
+    snapshots, assets = latest_snapshots(symbols), Asset.objects.in_bulk(symbols)
+    wishes = [
+        _wish(decision, Priced(snapshots.get(decision.symbol)), standing, account, assets)
+        for decision in decisions
+        if not decision.approved
+    ]
+    asked = [decision for decision in decisions if not decision.approved]
+    with transaction.atomic():
+        mine = _still_claimed(asked)
+        wishes = [wish for wish in wishes if wish.decision_id in mine]
+        answers = risk_book.deny_all(wishes, book=account.book, only=OWN_FACTS)
+        denied = {
+            wish.decision_id: answer
+            for wish, answer in zip(wishes, answers, strict=True)
+            if answer is not None
+        }
+        transitions.apply_all(
+            [_denial(decision, denied[decision.pk]) for decision in asked if decision.pk in denied]
+        )
+    return [decision for decision in decisions if decision.pk not in denied]
+
+
+def _judge(decisions: Sequence[AIDecision]) -> list[Saga]:
+    """Judge and reserve under the book's lock; commit the orders with them. Return the sagas, in order.
+
+    The lock may have been waited for: the book, the switch, the mode, the settings and the claims are read after it.
+    """
+    symbols = {decision.symbol for decision in decisions}
+    with span("gate", symbol=", ".join(sorted(symbols))):
+        priced = gate_inputs.read_priced(symbols)
+        with transaction.atomic():
+            locks.lock_book()
+            account = gate_inputs.read_account()
+            standing = gate_inputs.read_standing(account.agent)
+            mine = _still_claimed(decisions)
+            decisions = [decision for decision in decisions if decision.pk in mine]
+            expired = list(expired_answers(decisions, standing.now))
+            gone = {move.row.pk for move in expired}
+            left = [decision for decision in decisions if decision.pk not in gone]
+            assets = Asset.objects.in_bulk(symbols)
+            wishes = [_wish(each, priced[each.symbol], standing, account, assets) for each in left]
+            judgements = risk_book.check_and_reserve_all(wishes, book=account.book)
+            prices = [wish.intent.price for wish in wishes]
+            passed = list(_passed(left, judgements, prices, standing))
+            moves = [_answered(decision, said) for decision, said in zip(left, judgements, strict=True)]
+            transitions.apply_all([*expired, *moves])
+            _store(passed, account)
+    return [each.saga for each in passed]
+
+
+def _still_claimed(decisions: Sequence[AIDecision]) -> set[UUID]:
+    """Lock the decisions' rows; return those whose claim is still the one that they were read with."""
+    rows = AIDecision.objects.filter(
+        pk__in=[decision.pk for decision in decisions], status=DecisionStatus.CLAIMED
+    ).select_for_update(no_key=True)
+    leases = dict(rows.order_by("pk").values_list("pk", "lease_until"))
+    return {decision.pk for decision in decisions if leases.get(decision.pk) == decision.lease_until}
+
+
+def expired_answers(decisions: Sequence[AIDecision], now: datetime) -> Iterator[Move]:
+    """Return how those expire that a person approved for a moment that is over, however they were kept from an order.
+
+    An answer of the future is as void as an old one: a clock was set, and nobody knows how old it is.
+    """
+    approved = [decision for decision in decisions if decision.approved]
+    if not approved:
+        return
+    granted = Approval.objects.filter(decision__in=approved, status=Approval.Status.GRANTED)
+    answered = dict(granted.values_list("decision_id", "answered_at"))
+    valid = timedelta(seconds=settings.seconds("approval_valid"))
+    for decision in approved:
+        answered_at = answered.get(decision.pk)
+        if not is_fresh(answered_at, now, valid):
+            said = (
+                f"approved at {answered_at:%Y-%m-%d %H:%M:%S} UTC"
+                if answered_at
+                else "no answer is on record"
+            )
+            detail = f"{said}, not carried out within {valid.total_seconds():.0f} s"
+            yield settled(decision, "expire", reason="approval_expired", detail=detail)
+
+
+def _wish(
+    decision: AIDecision,
+    priced: Priced,
+    standing: Standing,
+    account: AccountBook,
+    assets: Mapping[str, Asset],
+) -> Wish:
+    return Wish(
+        intent=gate_inputs.intent_of(decision, priced, standing, assets.get(decision.symbol)),
+        held_quantity=account.held(decision.symbol),
+        decision_id=decision.pk,
+        cycle_id=decision.cycle_id,
+        own=gate_inputs.own_limits(decision.strategy),
+    )
+
+
+def _answered(decision: AIDecision, judgement: Judgement) -> Move:
+    if judgement.reservation is None:
+        return _denial(decision, judgement)
+    return Move(decision, "pass", {"risk_check": judgement.check})
+
+
+def _denial(decision: AIDecision, judgement: Judgement) -> Move:
+    return settled(decision, "deny", reason=judgement.check.reason, risk_check=judgement.check)
+
+
+def settled(decision: AIDecision, event: str, *, reason: str, detail: str = "", **columns: Any) -> Move:
+    """Return the move of a decision that trades nothing, with its reason."""
+    changes = {"reason": reason, "reason_detail": detail, "settled_at": timezone.now(), **columns}
+    return Move(decision, event, changes, {"reason": reason, "symbol": decision.symbol})
+
+
+def _passed(
+    decisions: Sequence[AIDecision],
+    judgements: Sequence[Judgement],
+    prices: Sequence[Decimal | None],
+    standing: Standing,
+) -> Iterator[_Passed]:
+    """Yield what is committed for those that passed, not stored yet."""
+    deadline_at = standing.now + timedelta(seconds=float(standing.values["saga_timeout"]))
+    for decision, judgement, price in zip(decisions, judgements, prices, strict=True):
+        if judgement.reservation is None:
+            continue
+        order = _order(decision, judgement.reservation, price)
+        saga = Saga(
+            decision=decision,
+            order=order,
+            cycle_id=decision.cycle_id,
+            deadline_at=deadline_at,
+            next_poll_at=standing.now + MESSAGE_GRACE,
+        )
+        yield _Passed(decision, order, saga, judgement.check.figures)
+
+
+def _order(decision: AIDecision, reservation: RiskReservation, price: Decimal | None) -> Order:
+    purpose = Purpose.EXIT if decision.action == AIDecision.Action.SELL else Purpose.ENTRY
+    return Order(
+        client_order_id=client_order_id(decision.pk, purpose),
+        decision=decision,
+        reservation=reservation,
+        cycle_id=decision.cycle_id,
+        symbol=decision.symbol,
+        side=reservation.side,
+        purpose=purpose,
+        quantity=reservation.quantity,
+        reference_price=price,
+        time_in_force="gtc" if is_coin(decision.symbol) else "day",
+    )
+
+
+def _store(passed: Sequence[_Passed], account: AccountBook) -> None:
+    """Insert orders, sagas and their steps, each with its first event."""
+    if not passed:
+        return
+    sold = [account.positions[each.order.symbol] for each in passed if each.order.purpose == Purpose.EXIT]
+    costs = held_unit_costs(sold)
+    entry_prices = {position.symbol: position.average_entry_price for position in sold}
+    Order.objects.bulk_create(each.order for each in passed)
+    Saga.objects.bulk_create(each.saga for each in passed)
+    steps = [
+        step
+        for each in passed
+        for step in steps_of(
+            each.saga,
+            risk_figures=dict(each.figures),
+            entry_price=entry_prices.get(each.order.symbol),
+            unit_cost=costs.get(each.order.symbol),
+        )
+    ]
+    SagaStep.objects.bulk_create(steps)
+    Event.objects.bulk_create(event for each in passed for event in _first_events(each))
+
+
+def _first_events(passed: _Passed) -> Iterator[Event]:
+    order = passed.order
+    price = str(order.reference_price)
+    facts = {"symbol": order.symbol, "side": order.side, "quantity": str(order.quantity), "price": price}
+    yield transitions.first_event(order, **facts)
+    yield transitions.first_event(passed.saga, order_id=str(order.pk), symbol=order.symbol)
