@@ -14,7 +14,7 @@ from trading.core import set_aside, settings
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.symbols import is_coin
-from trading.market.market_time import market_now, stocks_trade_now
+from trading.market.market_time import fresh_reading, market_now, stocks_trade_now
 from trading.market.price_facts import price_facts
 from trading.models import (
     AgentStatus,
@@ -60,17 +60,18 @@ def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> Order
 
 
 def _price_age(snapshot: MarketSnapshot | None) -> float | None:
-    """Return how old a price is in seconds, by market time or since it was fetched, whichever is more.
+    """Return how old a price is in seconds of market time: by its own time or since it was fetched, whichever is more.
 
     A market clock that went back makes old prices look young: they are no younger than their fetching. None where
     market time is not known, or the price was fetched before a clock stepped back.
     """
-    now = market_now()
-    if snapshot is None or now is None:
+    market = fresh_reading()
+    if snapshot is None or market is None:
         return None
-    reported, kept = now - snapshot.quoted_at, timezone.now() - snapshot.fetched_at
-    if kept < -TOLERANCE:
+    waited = timezone.now() - snapshot.fetched_at
+    if waited < -TOLERANCE:
         return None
+    reported, kept = market.now - snapshot.quoted_at, waited * market.rate
     return (kept if kept > abs(reported) else reported).total_seconds()
 
 
