@@ -1,6 +1,6 @@
 """Market time as last read from the broker's clock, carried forward at the rate at which that runs.
 
-A replay's time runs at its own speed, and stands still while it is paused; the real market's runs at one second a second.
+A replay's time runs at its own speed, and stands still while it is paused; the real market's runs as the world's does.
 
 Where the broker has not said for long whether stocks trade, the exchange's calendar does.
 """
