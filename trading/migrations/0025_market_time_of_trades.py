@@ -19,7 +19,7 @@ ALTER TABLE trades ENABLE TRIGGER USER;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("trading", "0024_rate_and_seen"),
+        ("trading", "0024_determinism"),
     ]
 
     operations = [
