@@ -1,7 +1,7 @@
 """The built-in analyst: the technical strategy behind the interface of a language model.
 
-Registered with litellm as a custom provider, so that the same call, record and validation run as for a
-language model. It is labelled as what it is wherever it shows.
+The gateway answers it from here, in between the same prompt, record and validation as a language model's. It is
+labelled as what it is wherever it shows.
 """
 
 import json
@@ -27,28 +27,6 @@ def answer(messages: Sequence[Message]) -> str:
     """
     decisions = [_decision(facts) for facts in read_facts(messages)["symbols"]]
     return json.dumps({"decisions": decisions}, ensure_ascii=False)
-
-
-def register(litellm: Any) -> None:
-    """Make ``MODEL`` known to litellm, which is passed in because only the gateway imports it."""
-
-    class TechnicalAnalyst(litellm.CustomLLM):  # type: ignore[misc]  # the base is known at run time only
-        """Answers chat completions with the strategy; costs nothing, counts no tokens."""
-
-        def completion(self, *, model: str, messages: list[Message], model_response: Any, **_: Any) -> Any:
-            """Fill in litellm's prepared response; only ``MODEL`` exists."""
-            if f"{PROVIDER}/{model}" != MODEL:
-                raise litellm.NotFoundError(
-                    message=f"the only built-in model is {MODEL}", model=model, llm_provider=PROVIDER
-                )
-            choice = model_response.choices[0]
-            choice.message.content = answer(messages)
-            choice.finish_reason = "stop"
-            model_response.model = MODEL
-            model_response.usage = litellm.Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
-            return model_response
-
-    litellm.custom_provider_map = [{"provider": PROVIDER, "custom_handler": TechnicalAnalyst()}]
 
 
 def _decision(facts: dict[str, Any]) -> dict[str, Any]:

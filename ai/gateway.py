@@ -1,4 +1,7 @@
-"""The one place that calls models, through litellm, which it imports lazily (1.8 s, 160 MB)."""
+"""The one place that calls models, through litellm, which it imports lazily (1.8 s, 160 MB).
+
+The built-in analyst is answered here: where no language model is named, nothing imports litellm.
+"""
 
 import contextvars
 import functools
@@ -71,7 +74,7 @@ def use_proxies(apply: Callable[[MutableMapping[str, str]], None], problem: Call
 
     Args:
         apply: puts into the environment what litellm and httpx can read, before litellm is imported: a variable
-            that httpx cannot read would end the import, and with it the built-in analyst.
+            that httpx cannot read would end the import.
         problem: from an address to why it cannot be asked, "" where it can.
     """
     global _proxies
@@ -107,6 +110,8 @@ def complete(
         ModelRejectedError: another 4xx.
         ModelAnswerError: an answer without a complete text.
     """
+    if model.startswith(f"{builtin.PROVIDER}/"):
+        return _built_in(model, messages, timeout_seconds)
     if words := _no_way_to(model, api_base):
         raise ModelUnavailableError(model, words)
     started = time.monotonic()
@@ -123,11 +128,30 @@ def complete(
     # Connection and thread have the same deadline: whichever notices it first, it is said in the same words.
     is_time_up = time.monotonic() - started >= timeout_seconds
     if not is_done or (is_time_up and isinstance(failure, ModelTimeoutError)):
-        raise ModelTimeoutError(model, f"no complete answer within {timeout_seconds:.1f} s")
+        raise ModelTimeoutError(model, _too_late(timeout_seconds))
     if failure is not None:
         # From None: a provider may quote the key, and a chained error would carry its words into the logs.
         raise failure from None
     return _read(model, future.result(), round((time.monotonic() - started) * 1000), secrets)
+
+
+def _built_in(model: str, messages: Sequence[Message], timeout_seconds: float) -> Completion:
+    """Answer in this thread: it takes milliseconds, costs nothing and counts no tokens."""
+    if model != builtin.MODEL:
+        raise ModelRejectedError(model, f"the only built-in model is {builtin.MODEL}")
+    started = time.monotonic()
+    try:
+        text = builtin.answer(messages)
+    except (ValueError, LookupError, TypeError) as unreadable:
+        raise ModelAnswerError(model, clean_line(str(unreadable), limit=_MAX_DETAIL_CHARACTERS)) from None
+    took = time.monotonic() - started
+    if took >= timeout_seconds:
+        raise ModelTimeoutError(model, _too_late(timeout_seconds))
+    return Completion(text, 0, 0, Decimal(0), round(took * 1000))
+
+
+def _too_late(timeout_seconds: float) -> str:
+    return f"no complete answer within {timeout_seconds:.1f} s"
 
 
 def _read(model: str, reply: Any, latency_ms: int, secrets: Sequence[str]) -> Completion:
@@ -140,7 +164,7 @@ def _read(model: str, reply: Any, latency_ms: int, secrets: Sequence[str]) -> Co
 
 def _no_way_to(model: str, api_base: str | None) -> str:
     provider = model.partition("/")[0]
-    if _proxies is None or provider == builtin.PROVIDER or (provider in _ON_THIS_MACHINE and not api_base):
+    if _proxies is None or (provider in _ON_THIS_MACHINE and not api_base):
         return ""
     return _proxies[1](api_base or "https://")
 
@@ -173,12 +197,13 @@ def load() -> Any:
 
 def provider_of(model: str) -> str:
     """Return a label of who answers for ``model``, e.g. ``openai``."""
-    if model == builtin.MODEL:
-        return builtin.LABEL
+    provider = model.partition("/")[0]
+    if provider == builtin.PROVIDER:
+        return builtin.LABEL if model == builtin.MODEL else provider
     try:
         return str(load().get_llm_provider(model)[1])
     except Exception:  # noqa: BLE001 - a label only: whatever litellm raises for an unknown name
-        return model.partition("/")[0]
+        return provider
 
 
 def known_facts(model: str) -> KnownFacts:
@@ -222,7 +247,6 @@ def _load() -> Any:
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.client_session = bounded_http.make_client()
-    builtin.register(litellm)
     return litellm
 
 
@@ -245,7 +269,7 @@ def _arguments(
         arguments["temperature"] = 0
     if schema is not None:
         arguments["response_format"] = schema
-    if api_base and not model.startswith(f"{builtin.PROVIDER}/"):
+    if api_base:
         arguments["api_base"] = api_base
     if api_key:
         arguments["api_key"] = api_key
@@ -308,8 +332,6 @@ def _completion(model: str, response: Any, latency_ms: int) -> Completion:
 
 def _cost(model: str, response: Any) -> Decimal | None:
     """Return litellm's price of the call, None where it knows none."""
-    if model == builtin.MODEL:
-        return Decimal(0)
     try:
         cost = load().completion_cost(completion_response=response, model=model)
     except Exception:  # noqa: BLE001 - a price that is not known: litellm raises a bare one

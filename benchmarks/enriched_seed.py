@@ -144,9 +144,9 @@ ROWS = (
     """,
     """
     INSERT INTO trades (id, order_id, decision_id, strategy_id, cycle_id, symbol, side, quantity, price, realised_pnl,
-        reasoning, traded_at)
+        reasoning, traded_at, booked_at)
     SELECT o.id, o.id, o.id, d.strategy_id, o.cycle_id, o.symbol, o.side, o.filled_quantity, o.average_price,
-        CASE o.side WHEN 'sell' THEN 12.5 END, d.reasoning, o.ended_at
+        CASE o.side WHEN 'sell' THEN 12.5 END, d.reasoning, o.ended_at, o.ended_at
     FROM orders o JOIN ai_decisions d ON d.id = o.decision_id
     WHERE o.filled_quantity > 0 AND o.ended_at IS NOT NULL AND d.status = 'executed'
     """,

@@ -65,12 +65,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class MarketClock:
-    """The broker's clock for stocks; ``now`` is market time, which a replay may run in the past."""
+    """The broker's clock for stocks; ``now`` is market time, which a replay may run in the past.
+
+    ``rate`` is how many seconds of market time pass in a second: 1 at a real broker, at a replay its speed, and 0
+    while that stands still.
+    """
 
     now: datetime
     is_open: bool
     next_open: datetime
     next_close: datetime
+    rate: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,23 @@ def _send_the_rest(**_: Any) -> None:
 def _load_model_library_ahead(**_: Any) -> None:
     """Load it in the analyst's child before a cycle waits for it; beside, as a child must report within 4 s."""
     if set(app.amqp.queues.consume_from) == {"analysis"}:
-        from ai import gateway
+        Thread(target=_load_where_one_is_named, name="load-model-library", daemon=True).start()
 
-        Thread(target=gateway.load, name="load-model-library", daemon=True).start()
+
+def _load_where_one_is_named() -> None:
+    """Load the model library, 160 MB, where a language model is named; the built-in analyst does without it."""
+    from django.conf import settings
+    from django.db import Error, connection
+
+    from ai import builtin, gateway
+    from trading.models import Strategy
+
+    names = set(settings.ENVIRONMENT.ai_models)
+    try:
+        names.update(*Strategy.objects.filter(is_active=True).values_list("model_names", flat=True))
+    except Error:  # the database is away: the first call loads it
+        log.warning("named_models_unknown")
+    finally:
+        connection.close()
+    if names - {builtin.MODEL}:
+        gateway.load()

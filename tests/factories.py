@@ -227,6 +227,7 @@ def make_fill(**overrides: Any) -> Fill:
 def make_trade(**overrides: Any) -> Trade:
     """Write the trade of a filled order."""
     values = {"traded_at": timezone.now()} | overrides
+    values.setdefault("booked_at", values["traded_at"])
     order = values["order"] = values.get("order") or make_order(status="filled")
     of_order = {
         "decision": order.decision,

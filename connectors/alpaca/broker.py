@@ -13,7 +13,7 @@ from alpaca.trading.enums import AssetStatus
 from alpaca.trading.requests import GetAssetsRequest
 
 from connectors.alpaca import mapping, pages
-from connectors.alpaca.addresses import require_paper_address
+from connectors.alpaca.addresses import PAPER_URL, require_paper_address
 from connectors.alpaca.mapping import UnknownPairError
 from connectors.alpaca.stream import TradeUpdateListener
 from connectors.base import (
@@ -99,7 +99,8 @@ class AlpacaBroker:
 
     def clock(self) -> MarketClock:
         """Return market time and the stock session's state."""
-        return mapping.clock_from_wire(self._read("clock", self._client.get_clock))
+        raw = self._read("clock", self._client.get_clock)
+        return mapping.clock_from_wire(raw, may_run_at_its_own_rate=self._url != PAPER_URL)
 
     def assets(self) -> Rows[Asset]:
         """Return the active common stocks and USD-quoted coins, and the rows that cannot be understood."""

@@ -35,7 +35,8 @@ from connectors.wire import (
 )
 
 PROVIDER = "alpaca"
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
+FASTEST_RATE = Decimal(10**6 - 1)  # seconds of market time in a second
 LONGEST_ORDER_ID = 64
 LONGEST_CLIENT_ORDER_ID = 128
 LONGEST_EXCHANGE = 20
@@ -101,14 +102,21 @@ def account_from_wire(raw: object) -> Account:
     )
 
 
-def clock_from_wire(raw: object) -> MarketClock:
-    """Return the clock of GET /v2/clock."""
+def clock_from_wire(raw: object, *, may_run_at_its_own_rate: bool = False) -> MarketClock:
+    """Return the clock of GET /v2/clock.
+
+    Args:
+        may_run_at_its_own_rate: a venue on this machine, which says how fast its time runs; the real account's time
+            is the world's, whatever it says.
+    """
     fields = Fields(PROVIDER, "clock", raw)
+    says_rate = may_run_at_its_own_rate and not fields.is_blank("market_rate")
     return MarketClock(
         now=fields.time("timestamp"),
         is_open=fields.boolean("is_open"),
         next_open=fields.time("next_open"),
         next_close=fields.time("next_close"),
+        rate=fields.decimal("market_rate", minimum=ZERO, largest=FASTEST_RATE) if says_rate else ONE,
     )
 
 

@@ -10,13 +10,13 @@ from ai import builtin, gateway
 from ai.domain.answer import response_format
 from ai.domain.prompt import render_messages
 from ai.domain.types import Action
-from ai.errors import ModelError, ModelRejectedError
+from ai.errors import ModelError, ModelRejectedError, ModelTimeoutError
 from ai.models import ModelCall
 from ai.services import AnalysisSettings
 from tests.ai.factories import analyse, make_facts, make_indicators, make_question
 
 
-def test_it_answers_through_litellm_at_no_cost() -> None:
+def test_it_answers_as_a_model_does_at_no_cost() -> None:
     messages = render_messages(make_question("AAPL", "BTC/USD"))
 
     completion = gateway.complete(builtin.MODEL, messages, schema=response_format(), timeout_seconds=30)
@@ -37,6 +37,13 @@ def test_messages_without_facts_are_answered_with_an_error() -> None:
 
     with pytest.raises(ModelError, match="expected one fenced JSON object"):
         gateway.complete(builtin.MODEL, messages, schema=None, timeout_seconds=30)
+
+
+def test_it_is_as_late_as_a_model_that_does_not_answer_in_time() -> None:
+    messages = render_messages(make_question("AAPL"))
+
+    with pytest.raises(ModelTimeoutError, match=r"no complete answer within 0\.0 s"):
+        gateway.complete(builtin.MODEL, messages, schema=None, timeout_seconds=0)
 
 
 def test_half_the_indicators_are_none() -> None:

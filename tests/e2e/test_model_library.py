@@ -1,36 +1,70 @@
-"""In a running system litellm is in the analyst's child alone."""
+"""In a running system litellm is in the analyst's child alone, and only where a language model is named."""
 
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
+from django.conf import settings
 
 from tests.e2e.system import System, run_cycle_json
+from tests.ports import free_port
 from tests.waiting import wait_until
+from trading.models import Strategy
 
 TRACE = "_tiktoken"  # a compiled library that litellm brings and nobody else loads
+OURS = ("worker", "analyst", "sweeper", "listener", "relay", "consumer", "web")
+MOST_BYTES = 160 * 2**20
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 
 @pytest.fixture
-def is_loaded() -> bool:
-    """Each process loads by itself what it needs."""
-    return False
+def whole_system(seeded: None) -> Iterator[System]:
+    """All processes but beat, which would start cycles of its own; each loads by itself what it needs."""
+    home = Path(tempfile.mkdtemp(prefix="sys-", dir=settings.ENVIRONMENT.orchestrator_home))
+    with redis.Redis.from_url(settings.REDIS_URL) as queue:
+        queue.flushdb()
+    also = frozenset({"relay", "consumer", "web"})
+    system = System(home, also=also, port=free_port(), is_loaded=False)
+    system.start()
+    for name in also:
+        system.start_one(name)
+    yield system
+    system.stop()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def has_library(process: psutil.Process) -> bool:
     return TRACE in Path(f"/proc/{process.pid}/maps").read_text()
 
 
-def test_only_the_analysts_child_loads_the_model_library(system: System) -> None:
-    parent, child = system.processes("analyst")
-    wait_until(lambda: has_library(child), what="it is loaded before a cycle waits for it")
-    assert run_cycle_json()["status"] == "completed"
+def test_no_process_loads_the_model_library_where_no_language_model_is_named(whole_system: System) -> None:
+    report = run_cycle_json()
 
-    others = [each for name in ("worker", "sweeper", "listener") for each in system.processes(name)]
+    assert report["status"] == "completed"
+    processes = [each for name in OURS for each in whole_system.processes(name)]
+    assert [each.cmdline() for each in processes if has_library(each)] == []
+    _, child = whole_system.processes("analyst")
+    assert child.memory_info().rss <= MOST_BYTES
 
-    assert has_library(child)
-    assert [each.pid for each in (parent, *others) if has_library(each)] == []
-    assert len(others) == 5
+
+def test_only_the_analysts_child_loads_the_library_for_a_model_that_a_strategy_names(
+    seeded: None, whole_system: System
+) -> None:
+    """Before a cycle waits for it: a child that starts now finds the strategy's model."""
+    Strategy.objects.filter(is_active=True).update(model_names=["openai/gpt-4o-mini"])
+    whole_system.kill_child("analyst")
+
+    def loaded() -> bool:
+        _, *children = whole_system.processes("analyst")
+        return any(has_library(child) for child in children)
+
+    wait_until(loaded, seconds=120, what="the new child loads the library")
+    parent, _ = whole_system.processes("analyst")
+    others = [each for name in OURS if name != "analyst" for each in whole_system.processes(name)]
+    assert [each.cmdline() for each in (parent, *others) if has_library(each)] == []

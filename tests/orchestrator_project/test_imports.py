@@ -1,4 +1,4 @@
-"""No process loads what it never uses: litellm (160 MB, 2 s) is for the analyst's child, apprise (21 MB, 2 s) for
+"""No process loads what it never uses: litellm (160 MB, 2 s) is for calls of language models, apprise (21 MB, 2 s) for
 the thread that sends notices, the console for the web process."""
 
 import os
@@ -26,6 +26,13 @@ ENTRIES = {
         set(),
     ),
     "every command": (SETUP + "; ".join(f"import {PACKAGE}.{name}" for name in COMMANDS), set()),
+    "the built-in analyst, asked and judged": (
+        f"{SETUP}from ai import builtin, gateway, routing; from ai.domain.prompt import render_messages;"
+        " from tests.ai.factories import make_question; from orchestrator_project.runtime.doctor import models;"
+        " gateway.complete(builtin.MODEL, render_messages(make_question('AAPL')), schema=None, timeout_seconds=60);"
+        " gateway.provider_of(builtin.MODEL); models.analyst()",
+        set(),
+    ),
     "the model library, so that the look would see it": (
         f"{SETUP}from ai import gateway; gateway.load()",
         {"litellm"},

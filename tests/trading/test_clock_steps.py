@@ -257,6 +257,7 @@ def test_many_syncs_at_once_leave_the_newest_answer(threaded_account: Outside) -
 def test_price_is_no_younger_than_its_fetching(account: Outside, seconds: int, age: int | None) -> None:
     """A market clock that went back makes its quote look new."""
     sync_portfolio(None)
+    make_agent(market_rate=1)  # time passes as at a real broker; the venue's stands still
     make_asset(STOCK)
     now = gate_inputs.market_now()
     snapshot = make_snapshot(symbol=STOCK, quoted_at=now, fetched_at=ago(seconds=seconds))

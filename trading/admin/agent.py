@@ -54,6 +54,7 @@ class ModeForm(forms.Form):
 class AgentStatusAdmin(RecordAdmin):
     """The agent at a glance; the mode is set on a page of its own."""
 
+    list_before_template = change_form_before_template = "console/drawn_days.html"
     list_display = [
         "updated_at",
         "mode",

@@ -173,9 +173,9 @@ class DecisionRecordAdmin(GrowingRecordAdmin):
     """What decisions saw, by fingerprint."""
 
     list_display = ["created_at", "sha256", "size"]
-    search_fields = ["sha256__startswith"]
+    search_fields = ["sha256__startswith", "seen_sha256__startswith"]
     ordering = ["-created_at"]
-    fields = ["sha256", "size", "created_at", "content"]
+    fields = ["sha256", "seen_sha256", "size", "created_at", "content"]
     readonly_fields = ["content"]
 
     @admin.display(description="content")

@@ -105,6 +105,7 @@ class FillAdmin(RecordAdmin):
 class TradeAdmin(RecordAdmin):
     """One row per filled order, with what it realised."""
 
+    list_before_template = change_form_before_template = "console/drawn_days.html"
     list_display = [
         "traded_at",
         "symbol",

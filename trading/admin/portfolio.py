@@ -52,6 +52,7 @@ class PositionAdmin(RecordAdmin):
     list_filter = ["asset_class"]
     search_fields = ["symbol"]
     list_before_template = "console/positions_intro.html"
+    change_form_before_template = "console/drawn_days.html"
 
     def get_urls(self) -> list[URLPattern]:
         """Add the comparison with the broker."""

@@ -10,7 +10,7 @@ from ai.domain.types import AnalysisQuestion
 from risk.domain.limits import LIMIT_NAMES
 from risk.services.limits import limits_in_force
 from trading.analysis.model_questions import Scene
-from trading.analysis.sealed_facts import sealed, unsealed
+from trading.analysis.sealed_facts import fingerprint_of, sealed, unsealed
 from trading.analysis.strategies import content_of
 from trading.core import settings
 from trading.errors import RecordError
@@ -54,7 +54,7 @@ def make_record(
         "settings": {name: str(settings.runtime_value(name)) for name in SETTINGS_KEPT},
         "prices": {facts.symbol: _price(scene, facts.symbol) for facts in question.symbols},
     }
-    return sealed(content)
+    return sealed(content, seen=_seen(content))
 
 
 def store_records(records: Sequence[DecisionRecord]) -> None:
@@ -72,12 +72,27 @@ def read_record(record: DecisionRecord) -> SeenRecord:
     """Return what is in a record.
 
     Raises:
-        RecordError: its content is not what its fingerprint says, or is of a format this version cannot read.
+        RecordError: its content is not what its fingerprints say, or is of a format this version cannot read.
     """
     facts = unsealed(record)
     if facts.get("format") != FORMAT:
         raise RecordError(f"the record {record} is of format {facts.get('format')}, not of {FORMAT}")
+    if record.seen_sha256 and record.seen_sha256 != fingerprint_of(_seen(facts)):
+        raise RecordError(f"what the record {record} says was seen is not what its fingerprint says")
     return SeenRecord(question_from_json(facts["question"]), facts)
+
+
+def _seen(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a record is the same in every run that sees the same: no wall time, no id of a row.
+
+    An old record's fingerprint is checked by it, so what is left out is a promise.
+    """
+    prices = {
+        symbol: {name: value for name, value in price.items() if name != "fetched_at"}
+        for symbol, price in content["prices"].items()
+    }
+    strategy = {name: value for name, value in content["strategy"].items() if name != "id"}
+    return {**content, "prices": prices, "strategy": strategy}
 
 
 def _price(scene: Scene, symbol: str) -> dict[str, object]:

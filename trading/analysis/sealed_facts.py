@@ -10,10 +10,25 @@ from trading.errors import RecordError
 from trading.models import DecisionRecord
 
 
-def sealed(content: Mapping[str, Any]) -> DecisionRecord:
-    """Return the content as a record, unsaved."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    return DecisionRecord(sha256=hashlib.sha256(text).hexdigest(), body=zlib.compress(text), size=len(text))
+def sealed(content: Mapping[str, Any], *, seen: Mapping[str, Any] | None = None) -> DecisionRecord:
+    """Return the content as a record, unsaved.
+
+    Args:
+        seen: what of it is the same whenever and wherever the same is seen; None: all of it.
+    """
+    text = _text(content)
+    fingerprint = hashlib.sha256(text).hexdigest()
+    return DecisionRecord(
+        sha256=fingerprint,
+        seen_sha256=fingerprint if seen is None else fingerprint_of(seen),
+        body=zlib.compress(text),
+        size=len(text),
+    )
+
+
+def fingerprint_of(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the content's text."""
+    return hashlib.sha256(_text(content)).hexdigest()
 
 
 def unsealed(record: DecisionRecord) -> dict[str, Any]:
@@ -29,3 +44,7 @@ def unsealed(record: DecisionRecord) -> dict[str, Any]:
     if hashlib.sha256(text).hexdigest() != record.sha256:
         raise RecordError(f"the record {record} is not what its fingerprint says")
     return dict(json.loads(text))
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -84,6 +84,7 @@ def start_cycle(
         started_at=now,
         stage_at=now,
         deadline_at=now + timedelta(seconds=settings.seconds("cycle_deadline")),
+        ordinal=_next_ordinal(cycle_type),
     )
     try:
         _insert(cycle, is_halted=halted)
@@ -95,6 +96,14 @@ def start_cycle(
             raise CycleRunningError("a cycle is running; one runs at a time") from error
         raise
     return cycle
+
+
+def _next_ordinal(cycle_type: str) -> int:
+    """Return the place of a new analysis among all; 0 for other cycles. One is open at a time, so none has it twice."""
+    if cycle_type != Cycle.Type.ANALYSIS:
+        return 0
+    earlier = Cycle.objects.filter(cycle_type=cycle_type).order_by("-number")
+    return (earlier.values_list("ordinal", flat=True).first() or 0) + 1
 
 
 def _insert(cycle: Cycle, *, is_halted: bool) -> None:

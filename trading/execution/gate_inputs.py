@@ -16,7 +16,7 @@ from trading.core import set_aside, settings
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.symbols import is_coin
-from trading.market.market_time import market_now, stocks_trade_now
+from trading.market.market_time import Reading, fresh_reading, stocks_trade_now
 from trading.market.price_facts import PRICE_SETTINGS, Known, facts_of, latest_snapshots, read_known
 from trading.models import (
     AgentStatus,
@@ -44,7 +44,7 @@ class Standing:
     Args:
         values: ``GATE_SETTINGS`` by name.
         exits_wait: in semi_auto exits wait for a person's word as entries do.
-        now: wall time; ``market_now`` market time, None where it is not known.
+        now: wall time; ``market`` market time and its rate, None where it is not known.
         stocks_trade: whether US stocks trade; what is not known is closed.
     """
 
@@ -52,7 +52,7 @@ class Standing:
     values: Mapping[str, Decimal]
     exits_wait: bool
     now: datetime
-    market_now: datetime | None
+    market: Reading | None
     stocks_trade: bool
 
 
@@ -91,7 +91,7 @@ def read_standing(agent: AgentStatus | None = None) -> Standing:
         values=settings.several(*GATE_SETTINGS),
         exits_wait=not semi_auto or settings.word("semi_auto_exits") != "send",
         now=timezone.now(),
-        market_now=market_now(agent),
+        market=fresh_reading(agent),
         stocks_trade=stocks_trade_now(agent) is True,
     )
 
@@ -116,8 +116,8 @@ def intent_of(decision: AIDecision, priced: Priced, standing: Standing, asset: A
     A person's approval lifts the threshold of confidence and what the mode asks for. Exits have a threshold of
     their own: whoever decides, a model or a publisher, must be sure of a sale too.
     """
-    snapshot, known, now = priced.snapshot, priced.known, standing.market_now
-    facts = facts_of(snapshot, known, now, standing.values) if snapshot and known and now else None
+    snapshot, known, market = priced.snapshot, priced.known, standing.market
+    facts = facts_of(snapshot, known, market.now, standing.values) if snapshot and known and market else None
     return OrderIntent(
         symbol=decision.symbol,
         reducing=decision.action == AIDecision.Action.SELL,
@@ -137,16 +137,18 @@ def intent_of(decision: AIDecision, priced: Priced, standing: Standing, asset: A
 
 
 def _price_age(snapshot: MarketSnapshot | None, standing: Standing) -> float | None:
-    """Return how old a price is in seconds, by market time or since it was fetched, whichever is more.
+    """Return how old a price is in seconds of market time: by its own time or since it was fetched, whichever is more.
 
     A market clock that went back makes old prices look young: they are no younger than their fetching. None where
     market time is not known, or the price was fetched before a clock stepped back.
     """
-    if snapshot is None or standing.market_now is None:
+    market = standing.market
+    if snapshot is None or market is None:
         return None
-    reported, kept = standing.market_now - snapshot.quoted_at, standing.now - snapshot.fetched_at
-    if kept < -TOLERANCE:
+    waited = standing.now - snapshot.fetched_at
+    if waited < -TOLERANCE:
         return None
+    reported, kept = market.now - snapshot.quoted_at, waited * market.rate
     return (kept if kept > abs(reported) else reported).total_seconds()
 
 

@@ -180,6 +180,7 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
             return False  # a newer answer is stored: this one would give released room out twice
         agent.positions_sequence = truth.sequence
         agent.market_time, agent.market_open = truth.clock.now, truth.clock.is_open
+        agent.market_rate = truth.clock.rate
         agent.market_time_read_at = agent.positions_as_of = truth.asked_at
         EquitySnapshot.objects.create(
             cycle_id=cycle_id,

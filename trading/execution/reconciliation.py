@@ -26,7 +26,7 @@ from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OPEN_ORDER, OrderStatus, SagaStatus
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.sagas import settle_order
-from trading.execution.trade_booking import book_strangers
+from trading.execution.trade_booking import book_strangers, date_trade
 from trading.models import Order, Position, Saga
 from trading.orders.execution_reports import record_broker_order, record_fills, record_reported
 from trading.orders.pacing import longest_lease
@@ -257,6 +257,7 @@ def _heal_fills(report: ReconciliationReport) -> None:
     for order in short:
         with _one_order(order, report):
             if _add_fills(order, odd):
+                date_trade(order)
                 report.healed.append(f"{order.client_order_id}: fills added")
                 _record("fills", order.client_order_id, here="fills missing", there="added")
     _leave_out(Listing.FILLS, list(dict.fromkeys(odd)), report)

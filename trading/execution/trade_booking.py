@@ -1,11 +1,12 @@
 """Book trades: one row for each order that filled, wholly or so far, with its realised profit after fees."""
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Max
 from django.utils import timezone
 
 from risk.domain.numbers import ZERO
@@ -25,7 +26,7 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
     """
     if order.average_price is None:
         raise ValueError(f"order {order.pk} has filled nothing")
-    decision = order.decision
+    decision, booked_at = order.decision, order.ended_at or timezone.now()
     pnl = None
     if unit_cost is not None:
         pnl = realised_pnl(
@@ -46,10 +47,24 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
             "price": order.average_price,
             "realised_pnl": pnl,
             "reasoning": decision.reasoning if decision else "",
-            "traded_at": order.ended_at or timezone.now(),
+            "traded_at": _last_fill_at(order) or booked_at,
+            "booked_at": booked_at,
         },
     )
     return trade
+
+
+def date_trade(order: Order) -> None:
+    """Date the order's trade by its last fill, where that was recorded only after it was booked."""
+    last = _last_fill_at(order)
+    if last is not None:
+        Trade.objects.filter(order=order).exclude(traded_at=last).update(traded_at=last)
+
+
+def _last_fill_at(order: Order) -> datetime | None:
+    """Return the market time of an order's last execution, None while none is recorded."""
+    found: datetime | None = order.fills.aggregate(last=Max("executed_at"))["last"]
+    return found
 
 
 def held_unit_cost(position: Position) -> Decimal:

@@ -1,8 +1,13 @@
-"""Daily bars of each symbol up to yesterday, kept in a table and fetched once a market day."""
+"""Daily bars of each symbol up to yesterday, kept in a table and brought up to date once a market day.
 
-from collections.abc import Mapping, Sequence
+A new day asks for the last six days alone. Where they agree with what is stored they are appended; where they do not,
+as on the day of a split, which changes all prices before it, the history is fetched whole.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from time import monotonic
 
 from django.utils import timezone
 
@@ -12,6 +17,7 @@ from trading.core.repeated_reads import read_repeatedly
 from trading.models import BarHistory
 
 HISTORY_DAYS = 120
+RECENT_DAYS = 6  # the new day, and enough before it that a long weekend leaves a whole day to compare
 
 
 def bars_up_to_now(
@@ -23,20 +29,18 @@ def bars_up_to_now(
     begins with a day. Today's bar has the quote's price as its close.
 
     Raises:
-        ConnectorError: the provider could not be asked for what is not stored; nothing was changed.
+        ConnectorError: the provider could not be asked for all that is not stored; what it told before is stored.
     """
     if not quotes:
         return BySymbol()
     days = {symbol: quote.quoted_at.astimezone(UTC).date() for symbol, quote in quotes.items()}
-    stored = {
-        row.symbol: row
-        for row in BarHistory.objects.filter(symbol__in=days)
-        if row.market_date == days[row.symbol]
-    }
-    unknown = [symbol for symbol in days if symbol not in stored]
+    known = {row.symbol: row for row in BarHistory.objects.filter(symbol__in=days)}
+    stored = {symbol: row for symbol, row in known.items() if row.market_date == days[symbol]}
+    older = {symbol: row for symbol, row in known.items() if symbol not in stored}
     unreadable: tuple[UnreadableRow, ...] = ()
-    if unknown and within_seconds > 0:
-        fetched, unreadable = _fetch(source, unknown, days, within_seconds)
+    if len(stored) < len(days) and within_seconds > 0:
+        wanted = [symbol for symbol in days if symbol not in stored]
+        fetched, unreadable = _Fetch(source, days, within_seconds).bring_up_to_date(older, wanted)
         stored |= fetched
     history = {
         symbol: [*_read(row), _today(quotes[symbol], days[symbol])]
@@ -46,32 +50,91 @@ def bars_up_to_now(
     return BySymbol(history, unreadable)
 
 
-def _fetch(
-    source: BarSource, symbols: Sequence[str], days: Mapping[str, date], within_seconds: float
-) -> tuple[dict[str, BarHistory], tuple[UnreadableRow, ...]]:
-    last = max(days[symbol] for symbol in symbols)
-    found = read_repeatedly(
-        lambda _: source.daily_bars(symbols, start=last - timedelta(days=HISTORY_DAYS), end=last),
-        within_seconds=within_seconds,
-    )
-    now = timezone.now()
-    rows = [
-        BarHistory(
-            symbol=symbol,
-            market_date=days[symbol],
-            bars=[_write(bar) for bar in bars if bar.opened_at.date() < days[symbol]],
-            fetched_at=now,
+class _Fetch:
+    """What one call asks of the source, within its time.
+
+    Args:
+        days: of each symbol the day up to which its bars are wanted, exclusive.
+    """
+
+    def __init__(self, source: BarSource, days: Mapping[str, date], within_seconds: float) -> None:
+        self._source = source
+        self._days = days
+        self._last = max(days.values())
+        self._recent_from = self._last - timedelta(days=RECENT_DAYS - 1)
+        self._whole_from = self._last - timedelta(days=HISTORY_DAYS)
+        self._gives_up_at = monotonic() + within_seconds
+
+    def bring_up_to_date(
+        self, older: Mapping[str, BarHistory], wanted: Collection[str]
+    ) -> tuple[dict[str, BarHistory], tuple[UnreadableRow, ...]]:
+        """Fetch and store the histories of ``wanted``; return those found, and what could not be understood.
+
+        Args:
+            older: what is stored of some of them, of other days.
+        """
+        rows = self._store(self._joined(older))
+        rest = [symbol for symbol in wanted if symbol not in rows]
+        found = self._ask(rest, self._whole_from)
+        return rows | self._store(found), unreadable_of(found)
+
+    def _joined(self, older: Mapping[str, BarHistory]) -> dict[str, list[Bar]]:
+        """Return the histories that the recent days carry on; what those say is taken where both know a day."""
+        before = {s: _read(row) for s, row in older.items() if row.market_date < self._days[s]}
+        ending = {s: bars for s, bars in before.items() if bars and _day(bars[-1]) >= self._recent_from}
+        recent = self._ask(list(ending), self._recent_from)
+        odd = {row.symbol for row in unreadable_of(recent)}
+        return {
+            symbol: [bar for bar in bars if self._whole_from <= _day(bar) < self._recent_from]
+            + recent[symbol]
+            for symbol, bars in ending.items()
+            if symbol in recent and symbol not in odd and self._agree(bars, recent[symbol])
+        }
+
+    def _agree(self, before: Sequence[Bar], recent: Sequence[Bar]) -> bool:
+        """Tell whether the same prices are told of the same days, as far as ``before`` goes; a volume may be mended."""
+        known = {_day(bar): _prices(bar) for bar in before if _day(bar) >= self._recent_from}
+        told = {_day(bar): _prices(bar) for bar in recent if _day(bar) <= _day(before[-1])}
+        return known == told
+
+    def _ask(self, symbols: list[str], start: date) -> dict[str, list[Bar]]:
+        """Return whole days alone."""
+        if not symbols:
+            return BySymbol()
+        left = max(self._gives_up_at - monotonic(), 0.0)
+        found = read_repeatedly(
+            lambda _: self._source.daily_bars(symbols, start=start, end=self._last), within_seconds=left
         )
-        for symbol, bars in found.items()
-        if symbol in days  # what the provider left out is asked again: it may be a gap of the moment
-    ]
-    BarHistory.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["symbol"],
-        update_fields=["market_date", "bars", "fetched_at"],
-    )
-    return {row.symbol: row for row in rows}, unreadable_of(found)
+        # What the provider left out is asked again: it may be a gap of the moment.
+        whole = {s: [bar for bar in found[s] if _day(bar) < self._days[s]] for s in symbols if s in found}
+        return BySymbol(whole, unreadable_of(found))
+
+    def _store(self, histories: Mapping[str, Sequence[Bar]]) -> dict[str, BarHistory]:
+        now = timezone.now()
+        rows = [
+            BarHistory(
+                symbol=symbol,
+                market_date=self._days[symbol],
+                bars=[_write(bar) for bar in bars],
+                fetched_at=now,
+            )
+            for symbol, bars in histories.items()
+        ]
+        BarHistory.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["symbol"],
+            update_fields=["market_date", "bars", "fetched_at"],
+        )
+        return {row.symbol: row for row in rows}
+
+
+def _day(bar: Bar) -> date:
+    return bar.opened_at.date()
+
+
+def _prices(bar: Bar) -> tuple[Decimal, ...]:
+    return bar.open, bar.high, bar.low, bar.close
 
 
 def _write(bar: Bar) -> list[str]:

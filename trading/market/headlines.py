@@ -61,8 +61,7 @@ def _asked(cycle: Cycle, source: NewsSource, symbols: Sequence[str]) -> list[str
         return list(symbols)
     stocks = [symbol for symbol in symbols if not is_coin(symbol)]
     held = Position.objects.filter(symbol__in=stocks).values_list("symbol", flat=True)
-    turn = int(cycle.started_at.timestamp() // settings.seconds("cycle_interval"))
-    return in_turn(stocks, held, SYMBOLS_ASKED_ONE_BY_ONE, turn)
+    return in_turn(stocks, held, SYMBOLS_ASKED_ONE_BY_ONE, cycle.ordinal)
 
 
 def _stories(

@@ -29,8 +29,10 @@ class AgentStatus(models.Model):
 
     ``account_id`` is the broker account this database belongs to; ``world`` names where its prices come
     from; ``instance_id`` names this installation in the events it publishes. ``failed_analyses`` counts
-    those in a row that no model answered. ``positions_sequence`` is the place of the stored position sync in
-    the order of syncs, which decides; ``positions_as_of`` is when it was asked for (wall time), which is shown.
+    those in a row that no model answered. ``market_rate`` is how many seconds of market time pass in a second
+    since it was read: 1, a replay's speed, or 0 where that stands still. ``positions_sequence`` is the place of the
+    stored position sync in the order of syncs, which decides; ``positions_as_of`` is when it was asked for (wall
+    time), which is shown.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
@@ -49,6 +51,7 @@ class AgentStatus(models.Model):
     world = models.CharField(max_length=200, blank=True)
     market_time = models.DateTimeField(null=True)
     market_time_read_at = models.DateTimeField(null=True)
+    market_rate = models.DecimalField(max_digits=12, decimal_places=6, default=1)
     market_open = models.BooleanField(default=False)
     positions_as_of = models.DateTimeField(null=True)
     positions_sequence = models.BigIntegerField(default=0)

@@ -44,7 +44,8 @@ class Cycle(models.Model):
     ``universe`` says why these symbols (domain/universe_record.py); empty where a person named them.
     ``market_time`` is the broker's clock at the start, by which look-back windows go.
 
-    ``number`` counts cycles as they were inserted, whatever clocks say. ``slot`` is the start of its time slot
+    ``number`` counts cycles as they were inserted, whatever clocks say; ``ordinal`` counts the analyses alone, one by
+    one, for what takes turns by cycles. ``slot`` is the start of its time slot
     in unix seconds, null when a person started it, and when a clock that stepped back came by that slot again.
     ``lease_until`` guards the analysis and the finish: past it another process may take the work over. It
     also keeps others from publishing the fetches while one does.
@@ -78,6 +79,7 @@ class Cycle(models.Model):
     lease_until = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     number = models.BigIntegerField(db_default=Func(Value(NUMBERS), function="nextval"), editable=False)
+    ordinal = models.BigIntegerField(default=0, db_default=0, editable=False)
 
     objects = CycleQuerySet.as_manager()
 

@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from uuid6 import uuid7
 
 from risk.models import RiskReservation
@@ -133,7 +134,11 @@ class Fill(models.Model):
 
 
 class Trade(models.Model):
-    """One row per filled order; ``realised_pnl`` in USD on reducing ones."""
+    """One row per filled order; ``realised_pnl`` in USD on reducing ones.
+
+    ``traded_at`` is the market time of its last fill, by which profit belongs to a day; ``booked_at`` the wall time at
+    which the order ended, or was looked at while it had not, by which it stands beside what else happened here.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="trade")
@@ -147,6 +152,7 @@ class Trade(models.Model):
     realised_pnl = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     reasoning = models.TextField(blank=True)
     traded_at = models.DateTimeField()
+    booked_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "trades"
@@ -154,7 +160,7 @@ class Trade(models.Model):
         indexes = [
             models.Index(fields=["-traded_at"], name="trades_recent"),
             # Read by the timeline: the sales that reduced a position.
-            models.Index(fields=["symbol", "traded_at"], name="trades_sales", condition=Q(side="sell")),
+            models.Index(fields=["symbol", "booked_at"], name="trades_sales", condition=Q(side="sell")),
         ]
 
     def __str__(self) -> str:

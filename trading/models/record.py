@@ -32,10 +32,12 @@ class DecisionRecord(models.Model):
     """What decisions saw, under the SHA-256 of its JSON text: the same content is stored once.
 
     ``body`` is that text, compressed by zlib; ``size`` its length in bytes before. One record serves all
-    decisions of one strategy in one cycle.
+    decisions of one strategy in one cycle. ``seen_sha256`` is the same over what was seen alone, without wall times
+    and ids: two runs that saw the same share it ("" in records from before it was reckoned).
     """
 
     sha256 = models.CharField(max_length=64, primary_key=True)
+    seen_sha256 = models.CharField(max_length=64, blank=True, db_default="", default="")
     body = models.BinaryField()
     size = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)

@@ -133,11 +133,11 @@ LEFT JOIN LATERAL (
     ORDER BY occurred_at LIMIT 1
 ) closing ON true
 LEFT JOIN LATERAL (
-    SELECT max(sale.traded_at) AS last_at, sum(sale.realised_pnl) AS realised_pnl, sum(sale.quantity) AS quantity,
-        array_agg(sold.purpose ORDER BY sale.traded_at) AS purposes
+    SELECT max(sale.booked_at) AS last_at, sum(sale.realised_pnl) AS realised_pnl, sum(sale.quantity) AS quantity,
+        array_agg(sold.purpose ORDER BY sale.booked_at) AS purposes
     FROM trades sale JOIN orders sold ON sold.id = sale.order_id
-    WHERE sale.side = 'sell' AND sale.symbol = "order".symbol AND sale.traded_at > {FILLED_AT}
-        AND sale.traded_at <= COALESCE(closing.at, 'infinity') AND "order".purpose = 'entry'
+    WHERE sale.side = 'sell' AND sale.symbol = "order".symbol AND sale.booked_at > {FILLED_AT}
+        AND sale.booked_at <= COALESCE(closing.at, 'infinity') AND "order".purpose = 'entry'
 ) sales ON true
 LEFT JOIN positions position ON position.symbol = "order".symbol
 """  # noqa: S608 - our own words; values are bound

@@ -184,6 +184,7 @@ class Exchange:
             submitted_at=at,
             updated_at=at,
             reserve_price=reserve_price(entry, price),
+            ordinal=self.book.ordinal(entry.instrument.symbol, entry.side, at),
         )
 
     def _is_session(self) -> bool:
@@ -224,7 +225,7 @@ class Exchange:
         if partial is not None:
             self._plans[order.order_id] = _Plan("fill", due, Decimal(str(partial.fraction)), partial.seconds)
             return
-        share = self._fills.first_share(order.client_order_id)
+        share = self._fills.first_share(order)
         rest_after = self._fills.latency_seconds if share is not None else None
         self._plans[order.order_id] = _Plan("fill", due, share, rest_after)
 

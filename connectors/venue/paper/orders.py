@@ -15,7 +15,8 @@ class Order:
     """A market order; times in epoch microseconds of market time, ``gross`` the filled value in USD.
 
     Exactly one of ``quantity`` (base units) and ``notional`` (USD) is set. ``reserve_price`` is what its
-    hold on buying power is reckoned with.
+    hold on buying power is reckoned with. ``ordinal`` counts the orders of its symbol and side in the market second
+    in which it was taken, from 0.
     """
 
     order_id: str
@@ -35,6 +36,12 @@ class Order:
     canceled_at: int | None = None
     expired_at: int | None = None
     failed_at: int | None = None
+    ordinal: int = 0
+
+    @property
+    def chance(self) -> tuple[str, str, int, int]:
+        """Return what its chance hangs on besides the seed: no id, which is another one in every run."""
+        return self.symbol, self.side, second_of(self.submitted_at), self.ordinal
 
     @property
     def is_open(self) -> bool:
@@ -71,6 +78,11 @@ class Order:
             self.expired_at = at
         else:
             self.failed_at = at
+
+
+def second_of(stamp: int) -> int:
+    """Return the market second of a stamp in microseconds."""
+    return stamp // 1_000_000
 
 
 def order_json(order: Order, instrument: Instrument) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How market orders fill: latency, spread, slippage, partial fills, all by the seed."""
+"""How market orders fill: latency, spread, slippage, partial fills, all by the seed and the market's time."""
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
@@ -27,11 +27,11 @@ class FillModel:
     slippage_bps: float = 3.0
     partial_rate: float = 0.1
 
-    def first_share(self, client_order_id: str) -> Decimal | None:
+    def first_share(self, order: Order) -> Decimal | None:
         """Return the share of the first of two fills, None for a fill in one piece."""
-        if seeded.unit(self.seed, "partial", client_order_id) >= self.partial_rate:
+        if seeded.unit(self.seed, "partial", *order.chance) >= self.partial_rate:
             return None
-        return Decimal(str(round(0.2 + 0.6 * seeded.unit(self.seed, "share", client_order_id), 4)))
+        return Decimal(str(round(0.2 + 0.6 * seeded.unit(self.seed, "share", *order.chance), 4)))
 
     def price(
         self, market: Market, instrument: Instrument, order: Order, moment: float | None
@@ -41,7 +41,7 @@ class FillModel:
         tick = market.tick(instrument, at)
         if tick is None or not self._is_trading(market, instrument, tick.traded_at, at):
             return None
-        slip = self.slippage_bps / 10_000 * seeded.unit(self.seed, "slip", order.client_order_id)
+        slip = self.slippage_bps / 10_000 * seeded.unit(self.seed, "slip", *order.chance)
         sign = 1 if order.side == "buy" else -1
         price = price_decimal(
             tick.price * (1 + sign * (tick.half_spread + slip)), is_crypto=instrument.is_crypto

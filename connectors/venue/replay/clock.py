@@ -45,6 +45,11 @@ class ReplayClock:
         """Tell whether the data is used up."""
         return self.now() >= self._timeline.end
 
+    @property
+    def rate(self) -> float:
+        """Return how many seconds of market time pass in a second now: 0 while it stands still."""
+        return 0.0 if self.is_paused or self.has_ended else self.speed
+
     def stamp(self) -> int:
         """Return market time in microseconds, later than every stamp before: no two orders share one."""
         self.last_stamp = max(micros(self.now()), self.last_stamp + 1)

@@ -14,6 +14,8 @@ from connectors.venue.world.model import Floats, Ints, Series
 
 DAY_SECONDS = 86_400
 MINUTE_STEP = 15
+# so long the open and the close of a walked day hold: who asks there meets the data, not what was drawn between
+PLATEAU_SECONDS = 60
 # a walked day wanders by up to this share of its range around the line between its extremes
 _NOISE_SHARE = 0.12
 
@@ -83,19 +85,27 @@ def walk_day(
 ) -> DayPath:
     """Walk a daily bar over ``length`` seconds: open, high and low in a seeded order, close.
 
+    The first and the last ``PLATEAU_SECONDS`` show the open and the close.
+
     Args:
         bar: open, high, low, close, volume.
         start: epoch seconds of the first knot.
     """
     opened, high, low, close, volume = bar
     step = MINUTE_STEP if length < DAY_SECONDS else 60
-    knots = length // step
+    knots, plateau = length // step, PLATEAU_SECONDS // step
+    walked = knots - 2 * plateau
     chance = seeded.generator(seed, "walk", symbol, day)
     first, second = (high, low) if chance.random() < 0.5 else (low, high)
-    turn = int(knots * chance.uniform(0.1, 0.4))
-    turn_back = int(knots * chance.uniform(0.55, 0.9))
+    turn = plateau + int(walked * chance.uniform(0.1, 0.4))
+    turn_back = plateau + int(walked * chance.uniform(0.55, 0.9))
     prices = np.empty(knots + 1)
-    legs = ((0, turn, opened, first), (turn, turn_back, first, second), (turn_back, knots, second, close))
+    prices[:plateau], prices[-plateau:] = opened, close
+    legs = (
+        (plateau, turn, opened, first),
+        (turn, turn_back, first, second),
+        (turn_back, knots - plateau, second, close),
+    )
     for begin, end, value, target in legs:
         share = np.linspace(0.0, 1.0, end - begin + 1)
         smooth = share * share * (3.0 - 2.0 * share)

@@ -86,7 +86,8 @@ def position_json(venue: Venue, symbol: str) -> dict[str, object]:
 def clock_json(venue: Venue) -> dict[str, object]:
     """Write market time and the stock session, as New York time.
 
-    After the data's end the next session is at the end of 2099.
+    After the data's end the next session is at the end of 2099. ``market_rate``, which the real account does not
+    say, is how many seconds of market time pass in a second.
     """
     now = venue.clock.now()
     timeline = venue.market.timeline
@@ -95,6 +96,7 @@ def clock_json(venue: Venue) -> dict[str, object]:
         "is_open": timeline.is_open(now),
         "next_open": new_york(timeline.next_open(now)).isoformat(),
         "next_close": new_york(timeline.next_close(now)).isoformat(),
+        "market_rate": venue.clock.rate,
     }
 
 

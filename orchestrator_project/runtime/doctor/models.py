@@ -18,8 +18,7 @@ def analyst() -> Answer:
     names = settings.ENVIRONMENT.ai_models
     if not names:
         return ok(f"{builtin.LABEL}; set AI_MODELS to ask a language model")
-    litellm = gateway.load()
-    answers = [_judge(litellm, name) for name in names]
+    answers = [_judge(name) for name in names]
     found = "; ".join(answer.found for answer in answers)
     remedy = "; ".join(dict.fromkeys(answer.remedy for answer in answers if answer.remedy))
     statuses = {answer.status for answer in answers}
@@ -43,10 +42,11 @@ def budget() -> Answer:
     )
 
 
-def _judge(litellm: Any, name: str) -> Answer:
+def _judge(name: str) -> Answer:
     """Judge one name; failed means that it cannot be asked at all."""
     if name == builtin.MODEL:
         return ok(f"{name} ({builtin.LABEL})")
+    litellm = gateway.load()
     provider, _, model = name.partition("/")
     if not model:
         known = name in litellm.model_cost

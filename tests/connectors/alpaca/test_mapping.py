@@ -229,3 +229,25 @@ def test_times_are_cut_to_microseconds() -> None:
 @pytest.mark.parametrize("value", [0, -1, "x", 1e20, None])
 def test_unix_seconds_out_of_range_are_none(value: Any) -> None:
     assert from_unix(value) is None
+
+
+@pytest.mark.parametrize(
+    ("says", "local", "rate"),
+    [
+        ({}, True, 1),
+        ({"market_rate": 0.0}, True, 0),
+        ({"market_rate": 60.0}, True, 60),
+        ({"market_rate": 60.0}, False, 1),
+        ({"market_rate": "odd"}, False, 1),
+    ],
+)
+def test_clock_of_a_replay_alone_runs_at_its_own_rate(says: dict[str, Any], local: bool, rate: int) -> None:
+    raw = samples.clock() | says
+
+    assert mapping.clock_from_wire(raw, may_run_at_its_own_rate=local).rate == rate
+
+
+@pytest.mark.parametrize("rate", [-1, "odd", "nan", 10**7])
+def test_rate_that_is_none_is_refused(rate: object) -> None:
+    with pytest.raises(UnavailableError, match="market_rate"):
+        mapping.clock_from_wire(samples.clock() | {"market_rate": rate}, may_run_at_its_own_rate=True)

@@ -172,3 +172,16 @@ def test_clock_that_is_set_back_shows_earlier_times_and_stamps_later_ones(
     second = client.order(STOCK, qty="1")
     assert datetime.fromisoformat(before) - datetime.fromisoformat(shown) == timedelta(seconds=85)
     assert second["submitted_at"] > first["submitted_at"]
+
+
+def test_clock_tells_at_what_rate_its_time_runs(timeline: Timeline) -> None:
+    real = RealTime()
+    clock = ReplayClock(timeline, at("2020-10-15T09:31"), 60.0, real)
+
+    running = clock.rate
+    clock.pause()
+    paused = clock.rate
+    clock.resume()
+    clock.jump(timeline.end)
+
+    assert (running, paused, clock.rate) == (60.0, 0.0, 0.0)

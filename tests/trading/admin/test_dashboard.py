@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -83,6 +84,28 @@ def test_dashboard_says_that_prices_are_simulated_and_who_decides(login: Callabl
     assert "SIMULATED" in page
     assert "local venue, synthetic prices" in page
     assert "built-in technical analyst (not a language model)" in page
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_every_profit_of_a_replay_says_that_days_are_drawn(
+    login: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, simulated: bool
+) -> None:
+    """At a real account nothing is drawn, and nothing is said."""
+    environment = settings.ENVIRONMENT.model_copy(update={} if simulated else {"alpaca_api_key": "key"})
+    monkeypatch.setattr(settings, "ENVIRONMENT", environment)
+    agent = factories.make_agent()
+    factories.make_equity()
+    position = factories.make_position()
+    decision = factories.make_decision(status="executed")
+    order = factories.make_order(decision=decision, status="filled", side="sell", purpose="exit")
+    trade = factories.make_trade(order=order, realised_pnl=Decimal(5))
+    rows = {"position": position, "trade": trade, "agentstatus": agent}
+    lists = [reverse(f"admin:trading_{name}_changelist") for name in rows]
+    pages = [reverse(f"admin:trading_{name}_change", args=[row.pk]) for name, row in rows.items()]
+
+    for url in (INDEX, *lists, *pages, reverse("admin:trading_aidecision_change", args=[decision.pk])):
+        page = login("viewer").get(url).content.decode()
+        assert ("inside a day are drawn" in page) == simulated, url
 
 
 def test_replayed_real_prices_are_called_so(prepared: None) -> None:

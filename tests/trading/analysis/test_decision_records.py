@@ -1,5 +1,6 @@
 """What a decision saw is kept as it was, and the same question can be put again."""
 
+import copy
 import hashlib
 import json
 import zlib
@@ -14,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from uuid6 import uuid7
 
 from ai.domain.prompt import Message, render_messages
 from ai.domain.question_json import question_from_json, question_to_json
@@ -32,14 +34,14 @@ from tests.factories import (
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change
 from trading.analysis.cycle_analysis import analyse_cycle
-from trading.analysis.decision_records import read_record, store_records
-from trading.analysis.model_questions import read_scene
+from trading.analysis.decision_records import make_record, read_record, store_records
+from trading.analysis.model_questions import question_for, read_scene
 from trading.analysis.sealed_facts import unsealed
 from trading.core.settings import set_runtime_setting
 from trading.errors import RecordError
 from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
-from trading.models import AIDecision, BarHistory, Cycle, DecisionRecord
+from trading.models import AIDecision, BarHistory, Cycle, DecisionRecord, Strategy
 
 ALL = [STOCK, OTHER_STOCK, COIN]
 NUMBER = st.decimals(min_value=-(10**12), max_value=10**12, places=9)
@@ -264,3 +266,46 @@ def test_the_console_says_when_a_record_cannot_be_believed(cycle: Cycle, client:
     assert "is not what its fingerprint says" in page
     assert record.status_code == 200
     assert "is not what its fingerprint says" in record.content.decode()
+
+
+def test_what_was_seen_has_a_fingerprint_without_wall_times_and_ids(cycle: Cycle) -> None:
+    """A run that sees the same at another hour, under other ids, shares it; one that sees other prices does not."""
+    first = AIDecision.objects.get(cycle=cycle, symbol=STOCK).record
+    assert first is not None
+    scene = read_scene(cycle)
+    assert scene.now is not None
+    strategy = Strategy.objects.get()
+
+    def record_of(**changes: Any) -> DecisionRecord:
+        later = {
+            symbol: copied(row, fetched_at=ago(hours=-3), **changes)
+            for symbol, row in scene.snapshots.items()
+        }
+        seen = replace(scene, snapshots=later, now=read_record(first).question.as_of)
+        question = question_for(strategy, seen, ALL)
+        assert question is not None
+        twin = copied(strategy, pk=uuid7())
+        return make_record(twin, question, models=read_record(first).facts["models"], scene=seen)
+
+    same, other = record_of(), record_of(price=Decimal("123.456790"))
+
+    assert (same.sha256 == first.sha256, same.seen_sha256 == first.seen_sha256) == (False, True)
+    assert other.seen_sha256 != first.seen_sha256
+    assert read_record(same).question == read_record(first).question
+
+
+def copied(row: Any, **changes: Any) -> Any:
+    twin = copy.copy(row)
+    for name, value in changes.items():
+        setattr(twin, name, value)
+    return twin
+
+
+def test_record_from_before_is_read_and_one_that_lies_of_what_was_seen_is_not(cycle: Cycle) -> None:
+    record = DecisionRecord.objects.get(pk=AIDecision.objects.filter(cycle=cycle)[0].record_id)
+
+    record.seen_sha256 = ""
+    assert read_record(record).question.symbols
+    record.seen_sha256 = "0" * 64
+    with pytest.raises(RecordError, match="seen is not what its fingerprint says"):
+        read_record(record)

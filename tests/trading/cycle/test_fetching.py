@@ -21,8 +21,10 @@ from tests.factories import make_agent, make_cycle
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import ago
 from trading.analysis.price_gaps import gaps_of
+from trading.core.providers import current_providers
 from trading.core.settings import set_runtime_setting
 from trading.cycle import fetching
+from trading.cycle.cycles import complete_cycle, start_cycle
 from trading.execution.portfolio import sync_portfolio
 from trading.market import prices
 from trading.market.headlines import fetch_headlines
@@ -475,3 +477,26 @@ def test_another_account_ends_the_cycle_before_anything_is_decided(account: Outs
     assert cycle.status == "failed"
     assert "belongs to account another" in cycle.reason
     assert not AgentStatus.objects.get().is_running
+
+
+def asked_one_by_one(account: Outside) -> list[str]:
+    """Return the symbols that were asked about one by one, in the order of the requests."""
+    sent = [r for r in account.requests() if r["path"].endswith("/company-news")]
+    return [str(r["query"]["symbol"]) for r in sent]
+
+
+def test_headlines_that_are_asked_for_one_by_one_take_turns_by_analyses(account: Outside) -> None:
+    """Whenever the cycles run, and whatever runs between them, each symbol's turn comes."""
+    symbols = [each.symbol for each in current_providers().broker.assets() if "/" not in each.symbol][:20]
+    turns = []
+    for _ in range(2):
+        cycle = start_cycle(trigger="test", symbols=symbols)
+        before = len(asked_one_by_one(account))
+        fetch_headlines(cycle.pk, cycle.symbols)
+        turns.append(set(asked_one_by_one(account)[before:]))
+        complete_cycle(cycle)
+        complete_cycle(start_cycle(trigger="test", cycle_type=Cycle.Type.MAINTENANCE))
+
+    assert [len(turn) for turn in turns] == [10, 10]
+    assert turns[0] | turns[1] == set(symbols)
+    assert list(Cycle.objects.order_by("number").values_list("ordinal", flat=True)) == [1, 0, 2, 0]

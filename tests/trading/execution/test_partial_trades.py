@@ -63,7 +63,8 @@ def test_next_fill_makes_the_same_trade_larger(account: Outside) -> None:
     trade, order = Trade.objects.get(), order_of(saga)
     assert trade.pk == part.pk
     assert part.quantity < trade.quantity == order.quantity == order.filled_quantity
-    assert (trade.price, trade.traded_at) == (order.average_price, order.ended_at)
+    assert (trade.price, trade.booked_at) == (order.average_price, order.ended_at)
+    assert part.traded_at < trade.traded_at == max(fill.executed_at for fill in Fill.objects.all())
     assert (saga.status, saga.decision.status) == ("completed", "executed")
     assert reservation_of(saga).release_reason == "position_synced"
     assert Position.objects.get().quantity == trade.quantity

@@ -49,7 +49,7 @@ class CycleSerializer(RowSerializer):
         model = Cycle
         fields = [
             "errors" if name == "kept_errors" else name
-            for name in columns_of(Cycle, "universe", "headlines", "lease_until", "number")
+            for name in columns_of(Cycle, "universe", "headlines", "lease_until", "number", "ordinal")
         ] + ["cycle_id", "decisions_count", "trades_count", "completed_at", "is_paused_by_person"]
 
     def decisions(self, cycle: Cycle) -> int:

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.venue import seeded
 from connectors.venue.replay.paths import DAY_SECONDS, minute_day, walk_day
 from connectors.venue.world.model import Series
 
@@ -40,6 +41,22 @@ def test_same_seed_walks_the_same_way() -> None:
 
     assert np.array_equal(paths[0], paths[1])
     assert not np.array_equal(paths[0], paths[2])
+
+
+def test_first_and_last_minute_show_the_open_and_the_close() -> None:
+    """Of 1,000 days of stocks, and of coins, at any second of these minutes."""
+    for day in range(1_000):
+        symbol, length = (f"S{day % 50}", 23_400) if day % 10 else ("BTC/USD", DAY_SECONDS)
+        low, opened, close, high = (
+            float(x) for x in np.sort(seeded.generator(7, "bar", day).uniform(1, 500, 4))
+        )
+        path = walk_day(7, symbol, day, (opened, high, low, close, 1e6), 0, length)
+
+        assert {path.price(second) for second in np.linspace(0, 60, 25)} == {opened}
+        assert {path.price(length - second) for second in np.linspace(0, 60, 25)} == {close}
+        bar = path.bar(length / 2)
+        assert bar is not None
+        assert bar[3] not in (opened, close)
 
 
 def test_price_before_the_open_and_behind_the_close_is_held() -> None:
