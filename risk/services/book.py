@@ -1,6 +1,6 @@
 """The risk book: checks and reservations under one lock per account."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
@@ -189,6 +189,12 @@ def _reservation(wish: Wish, verdict: Verdict) -> RiskReservation:
         quantity=verdict.quantity.quantize(SMALLEST_QUANTITY, ROUND_HALF_UP),
         notional=max(verdict.notional.quantize(SMALLEST_NOTIONAL, ROUND_HALF_UP), SMALLEST_NOTIONAL),
     )
+
+
+def release_all(reservation_ids: Collection[UUID], *, reason: str) -> None:
+    """End many reservations, those that still count."""
+    counting = RiskReservation.objects.counting().filter(pk__in=reservation_ids)
+    counting.update(released_at=timezone.now(), release_reason=reason)
 
 
 def release(reservation_id: UUID, *, reason: str) -> bool:

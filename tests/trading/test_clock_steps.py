@@ -201,10 +201,10 @@ def test_sync_asked_for_before_the_end_does_not_hold_the_fill(account: Outside) 
     )
     assert portfolio.store_truth(truth, None, world=AgentStatus.objects.get().world)
 
-    assert not portfolio.includes(order)
+    assert not sync_sequence.includes(order)
     assert reservation_of(saga).released_at is None
     assert advance_saga(saga.pk).status == "completed"
-    assert portfolio.includes(order_of(saga))
+    assert sync_sequence.includes(order_of(saga))
 
 
 @pytest.mark.django_db

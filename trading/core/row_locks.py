@@ -3,6 +3,7 @@
 ``risk.services.locks`` has the one order of all locks. A row that one module alone locks is locked there.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 from trading.models import AgentStatus, Cycle, Order
@@ -26,6 +27,12 @@ def locked_cycle(cycle_id: UUID) -> Cycle:
         Cycle.DoesNotExist: there is no such cycle.
     """
     return Cycle.objects.select_for_update(no_key=True).only("pk", "status", "stage").get(pk=cycle_id)
+
+
+def locked_orders(order_ids: Collection[UUID]) -> list[Order]:
+    """Wait for the rows of many orders and lock them, in the order of their keys; decisions and strategies are read."""
+    rows = Order.objects.select_for_update(of=("self",)).select_related("decision__strategy")
+    return list(rows.filter(pk__in=order_ids).order_by("pk"))
 
 
 def locked_order(order_id: UUID, *, with_strategy: bool = False) -> Order:

@@ -1,5 +1,6 @@
 """Sync account and positions from the broker; what the broker reports replaces what we had stored."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,7 +23,6 @@ from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence, unread_positions
 from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
-from trading.models.portfolio import next_in_order
 from trading.orders.execution_reports import look_up
 from trading.safety import watchdog
 
@@ -130,36 +130,18 @@ def sync_portfolio(
     return truth
 
 
-def includes(order: Order) -> bool:
-    """Return whether the stored sync was asked for after the order's end: the positions hold what it filled.
-
-    Once true it stays true, for what is stored later is newer. The order's end must have its place in the order of
-    syncs (``note_end``); without one nothing is known.
-    """
-    return order.ended_sequence is not None and stored_sequence() > order.ended_sequence
-
-
-def stored_sequence() -> int:
-    """Return the place, in the order of syncs, of the sync whose answer is stored."""
-    return AgentStatus.objects.values_list("positions_sequence", flat=True).get(pk=1)
-
-
-def holds_fill(order: Order) -> bool:
-    """Return whether the stored positions hold what the order filled, known to have been asked for after its end.
+def without_unread(orders: Collection[Order]) -> list[Order]:
+    """Return those orders whose fill the stored positions hold, known to have been asked for after their end.
 
     They do not where the row of its symbol could not be read: then they are as they were before.
     """
-    if order.symbol not in set_aside.unclear_symbols():
-        return True
+    unclear = set_aside.unclear_symbols().intersection(order.symbol for order in orders)
+    if not unclear:
+        return list(orders)
     as_of = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
-    return as_of is not None and Position.objects.filter(pk=order.symbol, synced_at=as_of).exists()
-
-
-def note_end(order: Order) -> None:
-    """Give the end of an order a place in the order of syncs, where it has none: as of now, which is later."""
-    if order.ended_sequence is None:
-        Order.objects.filter(pk=order.pk, ended_sequence=None).update(ended_sequence=next_in_order())
-        order.refresh_from_db(fields=["ended_sequence"])
+    read = Position.objects.filter(pk__in=unclear, synced_at=as_of) if as_of else Position.objects.none()
+    unread = unclear - set(read.values_list("pk", flat=True))
+    return [order for order in orders if order.symbol not in unread]
 
 
 def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> bool:

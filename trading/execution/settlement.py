@@ -1,8 +1,8 @@
 """Settle what has filled: one position sync for all orders that have ended, then each saga is booked.
 
 The gate must not give a fill's room out before the stored positions hold it, so a saga is booked only after a sync that
-was asked for after its order's end (``portfolio.includes``). One such sync serves all orders that ended before it, as
-one flush of a log serves all transactions that wait for it:
+was asked for after its order's end (``sync_sequence.includes``). One such sync serves all orders that ended before it,
+as one flush of a log serves all transactions that wait for it:
 
 1. who ends while other orders are about to leaves the sync to the last of them,
 2. one process at a time syncs; who finds it taken leaves its saga to the one that has it,
@@ -11,6 +11,7 @@ one flush of a log serves all transactions that wait for it:
 Whoever is killed, or waited for in vain, is followed by the sweeper: every saga has its ``next_poll_at``.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,25 +21,21 @@ from django.db.models import Q
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
+from risk.services import book as risk_book
 from trading.core import transitions
 from trading.core.failures import log_order_failure
 from trading.core.process_lock import only_one
-from trading.core.row_locks import locked_order
+from trading.core.row_locks import locked_order, locked_orders
+from trading.core.transitions import Move
 from trading.core.waits import is_to_come
 from trading.domain.ages import in_force, is_fresh
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, DecisionStatus, OrderStatus, SagaStatus
 from trading.errors import TradingError
-from trading.execution import compensation, saga_steps
-from trading.execution.portfolio import (
-    SYNCED,
-    holds_fill,
-    includes,
-    note_end,
-    stored_sequence,
-    sync_portfolio,
-)
-from trading.execution.trade_booking import book_trade
-from trading.models import Order, Saga, SagaStep
+from trading.execution import saga_steps
+from trading.execution.portfolio import SYNCED, sync_portfolio, without_unread
+from trading.execution.sync_sequence import includes, note_end, stored_sequence
+from trading.execution.trade_booking import book_trade, book_trades
+from trading.models import AIDecision, Order, Saga, SagaStep
 from trading.orders.submission import UNSENT
 
 log = structlog.get_logger(__name__)
@@ -51,6 +48,7 @@ SENT_SOON = timedelta(seconds=5)
 FILLED_SOON = timedelta(seconds=1)
 WAITS_AT_MOST = timedelta(seconds=2)
 Step, StepStatus = SagaStep.Name, SagaStep.Status
+NOT_STORABLE = (IntegrityError, DataError, TradingError)
 
 
 class PositionNotUpdatedError(TradingError):
@@ -76,7 +74,8 @@ def settle(saga: Saga, order: Order) -> None:
             raise
         holds, words = False, str(error)
     if holds:
-        _complete(saga, order)
+        saga.order = order
+        _complete([saga])
     elif _is_overdue(saga):
         _end_without_position(saga, order, words)
     else:
@@ -145,46 +144,78 @@ def _complete_all(*, but: Order) -> bool:
     """Book the other sagas whose orders the stored positions hold; return whether one has ended since they were asked
     for, which takes another sync.
     """
-    filled = Order.objects.filter(filled_quantity__gt=0, ended_sequence__isnull=False)
-    ended = filled.exclude(status__in=OPEN_ORDER).exclude(pk=but.pk).filter(saga__status__in=OPEN_SAGA)
-    stored, is_one_left = stored_sequence(), False
-    for order in ended.order_by("ended_sequence").select_related("saga__decision"):
-        if order.ended_sequence is None or order.ended_sequence >= stored:
-            is_one_left = True
-            continue
-        try:
-            saga_steps.end(order.saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, **_facts(order))
-            saga_steps.begin(order.saga, Step.UPDATE_POSITION)
-            _complete(order.saga, order)
-        except (
-            IntegrityError,
-            DataError,
-            TradingError,
-        ) as error:  # its own visit meets it again, and says so
-            log.warning("settlement_left_one", symbol=order.symbol, error=str(error))
-    return is_one_left
+    filled = Q(order__filled_quantity__gt=0, order__ended_sequence__isnull=False)
+    ended = Saga.objects.filter(filled, status__in=OPEN_SAGA).exclude(order__status__in=OPEN_ORDER)
+    others = list(ended.exclude(order=but).select_related("order").order_by("order__ended_sequence"))
+    stored = stored_sequence()
+    held = [saga for saga in others if (saga.order.ended_sequence or stored) < stored]
+    try:
+        _complete(held)
+    except NOT_STORABLE:
+        for saga in held:
+            try:
+                _complete([saga])
+            except NOT_STORABLE as error:  # its own visit meets it again, and says so
+                log.warning("settlement_left_one", symbol=saga.order.symbol, error=str(error).strip())
+    return len(held) < len(others)
 
 
-def _complete(saga: Saga, order: Order) -> None:
-    """Write trade, reservation and statuses of an order that the stored positions hold, together or not at all."""
-    event, facts = "complete" if saga.status == SagaStatus.RUNNING else "late_fill", _facts(order)
+def _complete(sagas: Sequence[Saga]) -> None:
+    """Write trades, reservations and statuses of orders that the stored positions hold, together or not at all.
+
+    Args:
+        sagas: with their orders as they were when the positions were asked for: of which more has filled since, the
+            next call syncs again.
+    """
     with transaction.atomic():
-        current = locked_order(order.pk, with_strategy=True)
-        reported = (order.filled_quantity, order.ended_sequence)
-        if (current.filled_quantity, current.ended_sequence) != reported:
-            return  # more filled since the sync: the next call syncs again
-        if is_booked(saga, current):
+        current = {order.pk: order for order in locked_orders([saga.order_id for saga in sagas])}
+        moves = [
+            _ending(saga, current[saga.order_id]) for saga in sagas if _is_due(saga, current[saga.order_id])
+        ]
+        moved = transitions.apply_all(moves)
+        ended = [saga for saga in sagas if saga.pk in moved]
+        if not ended:
             return
-        now = timezone.now()
-        if not transitions.apply(saga, event, changes={"ended_at": now}, symbol=order.symbol, **facts):
-            return
-        if event == "late_fill":
-            saga_steps.correct(saga, **facts)
-        saga_steps.end(saga, Step.UPDATE_POSITION, StepStatus.COMPLETED)
-        book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
-        if holds_fill(current):  # else the first sync that can read the position lets go of it
-            compensation.release(current, reason=SYNCED)
-        _settle_decision(saga, event, order.symbol)
+        late = [saga for saga in ended if saga.status != SagaStatus.RUNNING]
+        for saga in late:
+            saga_steps.correct(saga, **_facts(current[saga.order_id]))
+        saga_steps.complete_all({saga.pk: _step_results(current[saga.order_id]) for saga in ended})
+        costs = saga_steps.unit_costs_of(ended)
+        orders = [current[saga.order_id] for saga in ended]
+        book_trades([(current[saga.order_id], costs[saga.pk]) for saga in ended])
+        # Of what could not be read, the first sync that can lets go.
+        held = [order.reservation_id for order in without_unread(orders) if order.reservation_id is not None]
+        risk_book.release_all(held, reason=SYNCED)
+        _settle_decisions(ended, late=late)
+
+
+def _is_due(saga: Saga, current: Order) -> bool:
+    asked_for = (saga.order.filled_quantity, saga.order.ended_sequence)
+    return (current.filled_quantity, current.ended_sequence) == asked_for and not is_booked(saga, current)
+
+
+def _ending(saga: Saga, order: Order) -> Move:
+    event = "complete" if saga.status == SagaStatus.RUNNING else "late_fill"
+    return Move(saga, event, {"ended_at": timezone.now()}, {"symbol": order.symbol, **_facts(order)})
+
+
+def _step_results(order: Order) -> Mapping[str, Mapping[str, Any]]:
+    return {Step.SUBMIT_ORDER: {"broker_order_id": order.broker_order_id}, Step.CONFIRM_FILL: _facts(order)}
+
+
+def _settle_decisions(sagas: Sequence[Saga], *, late: Sequence[Saga] = ()) -> None:
+    """End the decisions of sagas whose orders have filled; what another way has ended as executed stays so."""
+    decisions = AIDecision.objects.in_bulk([saga.decision_id for saga in sagas])
+    filled_late = {saga.decision_id for saga in late}
+    moves = []
+    for decision in decisions.values():
+        if decision.status == DecisionStatus.EXECUTED:
+            continue
+        is_late = decision.pk in filled_late and decision.status != DecisionStatus.EXECUTING
+        changes = {"reason": "", "reason_detail": "", "settled_at": timezone.now()}
+        event = "late_fill" if is_late else "complete"
+        moves.append(Move(decision, event, changes, {"symbol": decision.symbol}))
+    transitions.apply_all(moves)
 
 
 def _is_overdue(saga: Saga) -> bool:
@@ -212,17 +243,6 @@ def _end_without_position(saga: Saga, order: Order, words: str) -> None:
             return
         saga_steps.fail_current(saga, reason=NOT_UPDATED, message=message)
         book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
-        _settle_decision(saga, "complete", symbol)
+        _settle_decisions([saga])
     error = PositionNotUpdatedError(message)
     log_order_failure(NOT_UPDATED, order=order, error=error, operation="update_position", is_final=True)
-
-
-def _settle_decision(saga: Saga, event: str, symbol: str) -> None:
-    decision = saga.decision
-    decision.refresh_from_db()
-    if decision.status == DecisionStatus.EXECUTED:
-        return
-    if decision.status == DecisionStatus.EXECUTING:
-        event = "complete"
-    changes = {"reason": "", "reason_detail": "", "settled_at": timezone.now()}
-    transitions.apply(decision, event, changes=changes, symbol=symbol)

@@ -8,7 +8,8 @@ order filled.
 import structlog
 from django.db import connection
 
-from trading.models.portfolio import SYNCS
+from trading.models import AgentStatus, Order
+from trading.models.portfolio import SYNCS, next_in_order
 
 log = structlog.get_logger(__name__)
 
@@ -31,3 +32,24 @@ def catch_up(stored: int) -> None:
         if int(cursor.fetchone()[0]) < stored:
             log.critical("sync_order_behind", stored=stored)
             cursor.execute("SELECT setval(%s, %s)", [SYNCS, stored])
+
+
+def includes(order: Order) -> bool:
+    """Return whether the stored sync was asked for after the order's end: the positions hold what it filled.
+
+    Once true it stays true, for what is stored later is newer. The order's end must have its place in the order of
+    syncs (``note_end``); without one nothing is known.
+    """
+    return order.ended_sequence is not None and stored_sequence() > order.ended_sequence
+
+
+def stored_sequence() -> int:
+    """Return the place, in the order of syncs, of the sync whose answer is stored."""
+    return AgentStatus.objects.values_list("positions_sequence", flat=True).get(pk=1)
+
+
+def note_end(order: Order) -> None:
+    """Give the end of an order a place in the order of syncs, where it has none: as of now, which is later."""
+    if order.ended_sequence is None:
+        Order.objects.filter(pk=order.pk, ended_sequence=None).update(ended_sequence=next_in_order())
+        order.refresh_from_db(fields=["ended_sequence"])

@@ -1,6 +1,6 @@
 """Book trades: one row for each order that filled, wholly or so far, with its realised profit after fees."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -16,6 +16,20 @@ from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Position, Strategy, Trade
 
 FEE_IN_KIND = Decimal("0.01")
+# What a trade is brought to when more of its order has filled: all but its id and its order.
+BOOKED_FIELDS = [
+    "decision",
+    "strategy",
+    "cycle_id",
+    "symbol",
+    "side",
+    "quantity",
+    "price",
+    "realised_pnl",
+    "reasoning",
+    "traded_at",
+    "booked_at",
+]
 
 
 def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
@@ -24,6 +38,21 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
     Args:
         unit_cost: what a unit sold had cost in USD, None for an order that opens.
     """
+    (trade,) = book_trades([(order, unit_cost)])
+    return trade
+
+
+def book_trades(orders: Sequence[tuple[Order, Decimal | None]]) -> list[Trade]:
+    """Do the same for many, each with its unit cost, in two statements; call holding the orders' row locks."""
+    fills = Fill.objects.filter(order__in=[order for order, _ in orders]).order_by()
+    last_fills = dict(fills.values_list("order_id").annotate(Max("executed_at")))
+    rows = [_trade_of(order, unit_cost, last_fills.get(order.pk)) for order, unit_cost in orders]
+    return Trade.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["order"], update_fields=BOOKED_FIELDS
+    )
+
+
+def _trade_of(order: Order, unit_cost: Decimal | None, last_fill_at: datetime | None) -> Trade:
     if order.average_price is None:
         raise ValueError(f"order {order.pk} has filled nothing")
     decision, booked_at = order.decision, order.ended_at or timezone.now()
@@ -35,36 +64,27 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
             cost_per_unit=unit_cost,
             is_coin=is_coin(order.symbol),
         )
-    trade, _ = Trade.objects.update_or_create(
+    return Trade(
         order=order,
-        defaults={
-            "decision": decision,
-            "strategy": decision.strategy if decision else opener_of(order),
-            "cycle_id": order.cycle_id,
-            "symbol": order.symbol,
-            "side": order.side,
-            "quantity": order.filled_quantity,
-            "price": order.average_price,
-            "realised_pnl": pnl,
-            "reasoning": decision.reasoning if decision else "",
-            "traded_at": _last_fill_at(order) or booked_at,
-            "booked_at": booked_at,
-        },
+        decision=decision,
+        strategy=decision.strategy if decision else opener_of(order),
+        cycle_id=order.cycle_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.filled_quantity,
+        price=order.average_price,
+        realised_pnl=pnl,
+        reasoning=decision.reasoning if decision else "",
+        traded_at=last_fill_at or booked_at,
+        booked_at=booked_at,
     )
-    return trade
 
 
 def date_trade(order: Order) -> None:
     """Date the order's trade by its last fill, where that was recorded only after it was booked."""
-    last = _last_fill_at(order)
+    last = order.fills.aggregate(last=Max("executed_at"))["last"]
     if last is not None:
         Trade.objects.filter(order=order).exclude(traded_at=last).update(traded_at=last)
-
-
-def _last_fill_at(order: Order) -> datetime | None:
-    """Return the market time of an order's last execution, None while none is recorded."""
-    found: datetime | None = order.fills.aggregate(last=Max("executed_at"))["last"]
-    return found
 
 
 def held_unit_cost(position: Position) -> Decimal:

@@ -1,0 +1,198 @@
+"""Many orders that have filled are settled by one position sync, and booked together or each by itself."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+
+from risk.models import RiskReservation
+from tests.risk.threads import at_once
+from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
+from tests.trading.scenes import ago, change, events_of, order_of, passed
+from trading.core.providers import current_providers
+from trading.core.settings import set_runtime_setting
+from trading.execution import settlement
+from trading.execution.portfolio import sync_portfolio
+from trading.execution.sagas import advance_saga
+from trading.models import AIDecision, Order, Position, Saga, Trade
+from trading.models.portfolio import next_in_order
+from trading.orders.execution_reports import record_broker_order
+from trading.orders.submission import submit_order
+
+SYMBOLS = (STOCK, OTHER_STOCK, COIN)
+
+
+@pytest.fixture(autouse=True)
+def one_attempt(account: Outside) -> None:
+    set_runtime_setting(name="order_attempts", value="1", actor="test")
+
+
+def filled(account: Outside, *symbols: str) -> list[Saga]:
+    """Return sagas whose orders have filled, as the broker's stream has told."""
+    sagas = [passed(symbol, size_percent=2) for symbol in symbols]
+    for saga in sagas:
+        order = submit_order(saga.order_id)
+        account.wait_filled(order.client_order_id)
+        reported = current_providers().broker.order(str(order.broker_order_id))
+        assert reported is not None
+        record_broker_order(order, reported)
+    return sagas
+
+
+def asked(account: Outside, before: int) -> list[str]:
+    return [f"{r['method']} {r['path']}" for r in account.requests()[before:]]
+
+
+def statuses(sagas: list[Saga]) -> set[tuple[str, str, str]]:
+    found = Saga.objects.filter(pk__in=[saga.pk for saga in sagas])
+    return set(found.values_list("status", "order__status", "decision__status"))
+
+
+def test_one_sync_settles_all_that_have_filled(account: Outside) -> None:
+    sagas = filled(account, *SYMBOLS)
+    before = len(account.requests())
+
+    advance_saga(sagas[0].pk)
+
+    assert asked(account, before) == ["GET /v2/clock", "GET /v2/account", "GET /v2/positions"]
+    assert statuses(sagas) == {("completed", "filled", "executed")}
+    assert set(Trade.objects.values_list("symbol", flat=True)) == set(SYMBOLS)
+    assert not RiskReservation.objects.counting().exists()
+    steps = [step for saga in sagas for step in saga.steps.all()]
+    assert {step.status for step in steps} == {"completed"}
+    assert all(step.started_at and step.ended_at and step.attempts for step in steps)
+    assert all(events_of(saga) == ["saga.created", "saga.complete"] for saga in sagas)
+
+
+def test_visit_of_one_that_is_settled_already_asks_nothing(account: Outside) -> None:
+    sagas = filled(account, *SYMBOLS)
+    advance_saga(sagas[0].pk)
+    before = len(account.requests())
+
+    for saga in sagas:
+        advance_saga(saga.pk)
+
+    assert asked(account, before) == []
+
+
+def test_buys_and_sales_are_booked_as_each_by_itself(account: Outside) -> None:
+    account.hold(COIN, "0.5")
+    sync_portfolio(None)
+    cost = Position.objects.get(pk=COIN).average_entry_price
+    buy = passed(STOCK)
+    sale = passed(COIN, "sell")
+    for saga in (buy, sale):
+        order = submit_order(saga.order_id)
+        account.wait_filled(order.client_order_id)
+        reported = current_providers().broker.order(str(order.broker_order_id))
+        assert reported is not None
+        record_broker_order(order, reported)
+
+    advance_saga(buy.pk)
+
+    bought, sold = Trade.objects.get(symbol=STOCK), Trade.objects.get(symbol=COIN)
+    assert bought.realised_pnl is None
+    expected = (sold.price * Decimal("0.9975") - cost) * sold.quantity
+    assert sold.realised_pnl == pytest.approx(expected, abs=Decimal("0.0001"))
+
+
+def test_one_that_cannot_be_stored_leaves_the_others_alone(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sagas = filled(account, *SYMBOLS)
+    spoilt = order_of(sagas[1]).symbol
+    real = settlement.book_trades
+
+    def refuse(orders: Any) -> Any:
+        if any(order.symbol == spoilt for order, _ in orders):
+            raise IntegrityError("no place for it")
+        return real(orders)
+
+    monkeypatch.setattr(settlement, "book_trades", refuse)
+
+    advance_saga(sagas[0].pk)
+
+    ended = {order_of(saga).symbol: Saga.objects.get(pk=saga.pk).status for saga in sagas}
+    assert ended == {STOCK: "completed", OTHER_STOCK: "running", COIN: "completed"}
+    monkeypatch.undo()
+    assert advance_saga(sagas[1].pk).status == "completed"
+
+
+def test_order_that_filled_after_the_sync_was_asked_for_waits_for_the_next(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = filled(account, STOCK, OTHER_STOCK)
+    real, syncs = settlement.sync_portfolio, []
+
+    def late(*args: Any, **options: Any) -> Any:
+        truth = real(*args, **options)
+        if not syncs:  # the second's end is recorded while the first sync is under way
+            Order.objects.filter(pk=second.order_id).update(ended_sequence=next_in_order())
+        syncs.append(truth)
+        return truth
+
+    monkeypatch.setattr(settlement, "sync_portfolio", late)
+
+    advance_saga(first.pk)
+
+    assert len(syncs) == 2
+    assert statuses([first, second]) == {("completed", "filled", "executed")}
+
+
+def test_who_finds_the_sync_taken_leaves_its_saga_to_the_other(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (saga,) = filled(account, STOCK)
+    before = len(account.requests())
+
+    class Taken:
+        def __enter__(self) -> bool:
+            return False
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    monkeypatch.setattr(settlement, "only_one", lambda _: Taken())
+
+    assert advance_saga(saga.pk).status == "running"
+
+    assert asked(account, before) == []
+    assert Saga.objects.get().next_poll_at <= ago() + settlement.FILLED_SOON
+
+
+def test_eight_processes_settle_each_once(threaded_account: Outside) -> None:
+    set_runtime_setting(name="order_attempts", value="1", actor="test")
+    sagas = filled(threaded_account, *SYMBOLS)
+
+    at_once(8, lambda number: advance_saga(sagas[number % len(sagas)].pk))
+    for saga in sagas:
+        advance_saga(saga.pk)
+
+    assert statuses(sagas) == {("completed", "filled", "executed")}
+    assert Trade.objects.count() == len(sagas)
+    assert all(events_of(saga).count("saga.complete") == 1 for saga in sagas)
+    decisions = AIDecision.objects.filter(pk__in=[saga.decision_id for saga in sagas])
+    assert all(events_of(decision).count("decision.complete") == 1 for decision in decisions)
+
+
+def test_late_fill_beside_others_is_booked_as_one(account: Outside) -> None:
+    first, late = filled(account, STOCK, OTHER_STOCK)
+    change(late, status="compensating")
+
+    advance_saga(first.pk)
+
+    assert statuses([first, late]) == {("completed", "filled", "executed")}
+    assert events_of(late)[-1] == "saga.late_fill"
+
+
+def test_sale_waits_for_no_order_that_is_to_come_by_a_stepped_clock(account: Outside) -> None:
+    first, other = passed(STOCK), passed(OTHER_STOCK)
+    change(order_of(first), ended_at=ago())
+    change(order_of(other), created_at=ago(days=-1))
+
+    assert not settlement.is_waited_for(order_of(first))
+    change(order_of(other), created_at=ago())
+    assert settlement.is_waited_for(order_of(first))
+    change(order_of(first), ended_at=ago(seconds=3))
+    assert not settlement.is_waited_for(order_of(first))
