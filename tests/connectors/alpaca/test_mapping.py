@@ -122,6 +122,43 @@ def test_a_fill_that_opens_a_short_is_a_sale() -> None:
     assert mapping.fill_from_wire(fields).side is Side.SELL
 
 
+def told(event: str = "fill", **fields: Any) -> dict[str, Any]:
+    body = {"execution_id": "e-1", "qty": "4", "price": "12.5", "timestamp": "2020-10-15T14:00:00.1Z"}
+    order = samples.order(status="filled", qty="10", filled_qty="10", filled_avg_price="12")
+    return {"event": event, "order": order, **body, **fields}
+
+
+def test_execution_is_the_messages_own_and_not_the_orders_sum() -> None:
+    update = mapping.update_from_wire(told())
+
+    assert update.execution is not None
+    assert (update.execution.quantity, update.execution.price) == (4, Decimal("12.5"))
+    assert update.execution.broker_order_id == update.order.broker_order_id
+    assert update.execution.executed_at == datetime(2020, 10, 15, 14, 0, 0, 100_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"qty": None}, {"price": "NaN"}, {"execution_id": ""}, {"timestamp": "soon"}, {"qty": "-4"}]
+)
+def test_execution_that_cannot_be_read_leaves_the_orders_word(fields: dict[str, Any]) -> None:
+    update = mapping.update_from_wire(told(**fields))
+
+    assert (update.execution, update.order.filled_quantity) == (None, 10)
+
+
+@pytest.mark.parametrize("event", ["new", "canceled", "pending_new", "replaced"])
+def test_no_other_message_brings_an_execution(event: str) -> None:
+    assert mapping.update_from_wire(told(event)).execution is None
+
+
+def test_list_and_stream_name_an_execution_alike() -> None:
+    update = mapping.update_from_wire(told(execution_id="8efc7b9a"))
+    listed = mapping.fill_from_wire(Fields("alpaca", "fill", samples.fill(id="20201015140000123::8efc7b9a")))
+
+    assert update.execution is not None
+    assert update.execution.execution_id == listed.execution_id == "8efc7b9a"
+
+
 @pytest.mark.parametrize(
     ("wire", "listed", "ours"),
     [

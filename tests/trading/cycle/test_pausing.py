@@ -1,18 +1,24 @@
 """A broker that is down pauses the cycle; its clock runs on; it goes on, or is aborted."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from connectors.errors import UnavailableError
+from connectors.alpaca.broker import AlpacaBroker
+from connectors.errors import HeldBackError, UnavailableError
+from connectors.throttle.shared import Limits, SharedThrottle
+from connectors.transport import time_limit
 from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_cycle, make_decision
 from tests.trading.outside import Outside
 from tests.trading.scenes import ago, change, passed, wish
 from trading import tasks
+from trading.core.providers import current_providers
+from trading.core.redis_client import redis_client
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Work, WorkKind
-from trading.cycle import fetching
+from trading.cycle import fetching, pausing
 from trading.cycle.pausing import pause_cycle, pause_if_broker_is_down, resume_cycle
 from trading.domain.statuses import CycleStage
 from trading.execution.decision_execution import execute_decision
@@ -127,3 +133,22 @@ def test_order_that_cannot_be_sent_pauses_its_cycle_when_the_broker_is_down(acco
 
     assert Cycle.objects.get().status == "paused"
     assert not pause_if_broker_is_down(UUID(int=0))
+
+
+def test_limit_of_our_own_that_is_used_up_pauses_nothing(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker has said nothing: its minute is used up by the cycle's own orders, which wait for their turn."""
+    make_cycle(status="running", stage="executing")
+    throttle = SharedThrottle(redis_client(), "test", f"pausing {ago()}", Limits(requests=1))
+    broker = AlpacaBroker("k", "s", account.venue.url, throttle=throttle)
+    providers = replace(current_providers(), broker=broker)
+    monkeypatch.setattr(pausing, "current_providers", lambda: providers)
+    broker.clock()
+
+    with pytest.raises(HeldBackError, match="rate limit is used up"), time_limit(1):
+        broker.clock()
+    with time_limit(1):
+        assert not pause_if_broker_is_down(Cycle.objects.get().pk)
+
+    assert Cycle.objects.get().status == "running"

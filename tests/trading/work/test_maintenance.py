@@ -1,12 +1,15 @@
 """Maintenance does each part on its own; and a cycle's last sync never keeps it from its end."""
 
+from typing import Any
+
 import pytest
 
-from tests.factories import make_agent, make_cycle, make_decision, make_snapshot
+from tests.factories import make_agent, make_cycle, make_decision, make_order, make_snapshot
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import ago, change, events_of
 from trading.cycle.finishing import finish_cycle
-from trading.models import Asset, Cycle, EquitySnapshot, Event, MarketSnapshot
+from trading.execution.portfolio import sync_portfolio
+from trading.models import AgentStatus, Asset, Cycle, EquitySnapshot, Event, MarketSnapshot
 from trading.work.maintenance import maintain, prune
 
 
@@ -96,6 +99,44 @@ def test_cycle_is_finished_after_a_last_sync(account: Outside) -> None:
     cycle.refresh_from_db()
     assert (cycle.status, cycle.metrics["decisions_count"]) == ("completed", 1)
     assert EquitySnapshot.objects.get().cycle_id == cycle.pk
+
+
+@pytest.mark.parametrize(
+    ("order", "is_asked"),
+    [
+        ({"status": "filled", "ended_sequence": 1}, False),
+        ({"status": "filled", "ended_sequence": 10**9}, True),  # the stored sync was asked for before its end
+        ({"status": "accepted"}, True),
+        (None, True),
+    ],
+)
+def test_sync_that_settled_the_orders_is_the_last_one(
+    account: Outside, order: dict[str, Any] | None, is_asked: bool
+) -> None:
+    cycle = make_cycle(status="running", stage="executing")
+    sync_portfolio(cycle.pk)
+    while AgentStatus.objects.get().positions_sequence <= 1:
+        sync_portfolio(cycle.pk)
+    if order is not None:
+        make_order(symbol="A", cycle_id=cycle.pk, **order)
+    before = len(account.requests())
+
+    assert finish_cycle(cycle.pk)
+
+    assert bool(account.requests()[before:]) is is_asked
+
+
+def test_sync_of_some_seconds_ago_is_not_the_last_one(account: Outside) -> None:
+    cycle = make_cycle(status="running", stage="executing")
+    sync_portfolio(cycle.pk)
+    sync_portfolio(cycle.pk)
+    make_order(symbol="A", cycle_id=cycle.pk, status="filled", ended_sequence=1)
+    AgentStatus.objects.update(positions_as_of=ago(seconds=9))
+    before = len(account.requests())
+
+    assert finish_cycle(cycle.pk)
+
+    assert account.requests()[before:]
 
 
 def test_last_sync_that_fails_goes_to_the_errors_and_the_cycle_completes(account: Outside) -> None:

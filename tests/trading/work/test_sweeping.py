@@ -131,6 +131,29 @@ def test_sagas_are_found_when_due_the_longest_waiting_first() -> None:
     assert [work.id for work in found] == [sooner.pk, later.pk]
 
 
+def test_of_the_sagas_that_wait_for_the_brokers_word_one_asks_for_all() -> None:
+    """Each by itself took two requests of the broker's minute."""
+    waiting = {
+        symbol: make_saga(
+            order=make_order(symbol=symbol, status="accepted", broker_order_id=symbol),
+            next_poll_at=ago(seconds=age),
+        )
+        for symbol, age in (("A", 3), ("B", 5), ("C", 4))
+    }
+    late = make_saga(
+        order=make_order(symbol="D", status="accepted", broker_order_id="D"),
+        next_poll_at=ago(seconds=1),
+        deadline_at=ago(seconds=2),
+    )
+
+    found = [work.id for work in find_work() if work.kind is WorkKind.ADVANCE]
+
+    assert found == [waiting["B"].pk, late.pk]  # the late one is to be cancelled, by a request of its own
+    make_engagement()
+    found = [work.id for work in find_work() if work.kind is WorkKind.ADVANCE]
+    assert set(found) == {late.pk, *(saga.pk for saga in waiting.values())}
+
+
 def test_cycle_whose_finish_was_lost_is_found() -> None:
     cycle = running(stage="executing")
 
