@@ -18,6 +18,7 @@ from risk.services import locks
 from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_agent
+from trading.domain.position_lag import is_missing
 from trading.domain.statuses import OPEN_ORDER
 from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence, unread_positions
@@ -49,6 +50,8 @@ KNOWN_FIELDS = (
     "acknowledged_at",
     "status",
     "symbol",
+    "side",
+    "ended_at",
 )
 
 
@@ -58,7 +61,7 @@ class KnownOrder:
 
     ``filled_quantity`` is at least what we have recorded: the sync asks the broker again. ``is_taken``: the
     broker has it, so the buying power it tells is without the order's cost. ``ended_as`` is
-    its final status, "" while it is open.
+    its final status, "" while it is open; ``ended_at`` when that was recorded (wall time).
     """
 
     reservation_id: UUID
@@ -68,6 +71,8 @@ class KnownOrder:
     is_taken: bool
     ended_as: str
     symbol: str = ""
+    side: str = ""
+    ended_at: datetime | None = None
 
     @property
     def is_asked_about(self) -> bool:
@@ -130,18 +135,25 @@ def sync_portfolio(
     return truth
 
 
-def without_unread(orders: Collection[Order]) -> list[Order]:
+def held_by_positions(orders: Collection[Order]) -> list[Order]:
     """Return those orders whose fill the stored positions hold, known to have been asked for after their end.
 
-    They do not where the row of its symbol could not be read: then they are as they were before.
+    They do not where the row of its symbol could not be read: then they are as they were before. Nor while they are
+    behind what was just bought.
     """
-    unclear = set_aside.unclear_symbols().intersection(order.symbol for order in orders)
-    if not unclear:
-        return list(orders)
-    as_of = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
-    read = Position.objects.filter(pk__in=unclear, synced_at=as_of) if as_of else Position.objects.none()
-    unread = unclear - set(read.values_list("pk", flat=True))
-    return [order for order in orders if order.symbol not in unread]
+    agent, now = AgentStatus.objects.get(pk=1), timezone.now()
+    unclear = set_aside.unclear_symbols()
+    stored = {row.symbol: row for row in Position.objects.filter(pk__in={order.symbol for order in orders})}
+    found = []
+    for order in orders:
+        position = stored.get(order.symbol)
+        if order.symbol in unclear and (position is None or position.synced_at != agent.positions_as_of):
+            continue
+        held = position.quantity if position else Decimal(0)
+        filled, ended_at = order.filled_quantity, order.ended_at
+        if not is_missing(side=order.side, filled=filled, ended_at=ended_at, held=held, now=now):
+            found.append(order)
+    return found
 
 
 def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> bool:
@@ -202,10 +214,20 @@ def known_orders() -> tuple[KnownOrder, ...]:
             is_taken=acknowledged_at is not None or filled > 0,
             ended_as="" if status in OPEN_ORDER else status,
             symbol=symbol,
+            side=side,
+            ended_at=ended_at,
         )
-        for reservation_id, broker_order_id, created_at, filled, acknowledged_at, status, symbol in (
-            holding.values_list(*KNOWN_FIELDS)
-        )
+        for (
+            reservation_id,
+            broker_order_id,
+            created_at,
+            filled,
+            acknowledged_at,
+            status,
+            symbol,
+            side,
+            ended_at,
+        ) in holding.values_list(*KNOWN_FIELDS)
         if reservation_id is not None
     )
 
@@ -213,11 +235,21 @@ def known_orders() -> tuple[KnownOrder, ...]:
 def _hand_over(truth: PortfolioTruth) -> None:
     """Let go of what the positions now include, and of what ended unfilled and nobody compensated yet.
 
-    What was filled of a symbol whose position could not be read is in no position: its room stays reserved.
+    What was filled of a symbol whose position could not be read is in no position: its room stays reserved. So does
+    that of what was just bought, while the positions are behind.
     """
     risk_book.forget_sync()
+    held, now = {position.symbol: position.quantity for position in truth.positions}, timezone.now()
     for order in truth.known:
         if order.symbol in truth.unread_symbols and order.filled_quantity > 0:
+            continue
+        if is_missing(
+            side=order.side,
+            filled=order.filled_quantity,
+            ended_at=order.ended_at,
+            held=held.get(order.symbol, Decimal(0)),
+            now=now,
+        ):
             continue
         if order.ended_as:
             reason = SYNCED if order.filled_quantity > 0 else f"order_{order.ended_as}"

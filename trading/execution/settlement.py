@@ -32,7 +32,7 @@ from trading.domain.ages import in_force, is_fresh
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, DecisionStatus, OrderStatus, SagaStatus
 from trading.errors import TradingError
 from trading.execution import saga_steps
-from trading.execution.portfolio import SYNCED, sync_portfolio, without_unread
+from trading.execution.portfolio import SYNCED, held_by_positions, sync_portfolio
 from trading.execution.sync_sequence import includes, note_end, stored_sequence
 from trading.execution.trade_booking import book_trade, book_trades
 from trading.models import AIDecision, Order, Saga, SagaStep
@@ -183,8 +183,10 @@ def _complete(sagas: Sequence[Saga]) -> None:
         costs = saga_steps.unit_costs_of(ended)
         orders = [current[saga.order_id] for saga in ended]
         book_trades([(current[saga.order_id], costs[saga.pk]) for saga in ended])
-        # Of what could not be read, the first sync that can lets go.
-        held = [order.reservation_id for order in without_unread(orders) if order.reservation_id is not None]
+        # Of what could not be read, or is not there yet, the first sync that has it lets go.
+        held = [
+            order.reservation_id for order in held_by_positions(orders) if order.reservation_id is not None
+        ]
         risk_book.release_all(held, reason=SYNCED)
         _settle_decisions(ended, late=late)
 

@@ -196,3 +196,29 @@ def test_sale_waits_for_no_order_that_is_to_come_by_a_stepped_clock(account: Out
     assert settlement.is_waited_for(order_of(first))
     change(order_of(first), ended_at=ago(seconds=3))
     assert not settlement.is_waited_for(order_of(first))
+
+
+def test_room_of_what_the_positions_do_not_hold_yet_stays_reserved(account: Outside) -> None:
+    """The stream may be ahead of the broker's own positions: the room would be given out twice."""
+    (saga,) = filled(account, STOCK)
+    account.venue.fault(kind="error", status=200, route="^GET /v2/positions$", body=[], times=2)
+
+    assert advance_saga(saga.pk).status == "completed"
+    sync_portfolio(None)
+
+    assert RiskReservation.objects.counting().count() == 1
+    assert Trade.objects.count() == 1
+    sync_portfolio(None)
+    assert not RiskReservation.objects.counting().exists()
+    assert Position.objects.get().quantity == order_of(saga).filled_quantity
+
+
+def test_room_of_what_never_comes_is_given_back_in_the_end(account: Outside) -> None:
+    (saga,) = filled(account, STOCK)
+    account.venue.fault(kind="error", status=200, route="^GET /v2/positions$", body=[])
+    advance_saga(saga.pk)
+    change(order_of(saga), ended_at=ago(seconds=11))
+
+    sync_portfolio(None)
+
+    assert not RiskReservation.objects.counting().exists()
