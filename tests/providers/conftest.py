@@ -1,5 +1,6 @@
 """The product set up as a user with real keys sets it up, by addresses, with the stub behind them."""
 
+import importlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,12 @@ def hold_all(body: dict[str, Any]) -> str:
     decided = {"action": "hold", "confidence": 0.9, "reasoning": "Nothing has changed."}
     facts = read_facts(body["messages"])["symbols"]
     return json.dumps({"decisions": [{"symbol": fact["symbol"], **decided} for fact in facts]})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded_libraries() -> None:
+    """Load the model library before an analysis has to: a busy machine takes half a minute for it."""
+    importlib.import_module("tests.libraries")
 
 
 @pytest.fixture
