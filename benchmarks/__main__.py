@@ -61,7 +61,9 @@ def _cases(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in (*CASES, GATE)]
     if unknown or not names:
-        raise argparse.ArgumentTypeError(f"no such case: {', '.join(unknown) or text!r}; see --help")
+        raise argparse.ArgumentTypeError(
+            f"no such case: {', '.join(map(repr, unknown)) or repr(text)}; see --help"
+        )
     return list(dict.fromkeys(names))
 
 

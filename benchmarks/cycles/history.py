@@ -6,6 +6,8 @@ was bought, and in the next cycle sold again. What an operator's console would s
 
 import time
 
+from benchmarks.cycles import superuser
+
 # Statements of one parameter: how many cycles. ``past`` has a row a cycle: number, id, when, symbols.
 STATEMENTS = (
     """
@@ -109,16 +111,11 @@ def fill(cycles: int) -> float:
 
     The newest cycle must have prices, and one before it a saga: symbols and steps are taken from them.
     """
-    from django.db import connection
-
     began = time.perf_counter()
-    with connection.cursor() as cursor:
+    with superuser.session() as cursor:
         cursor.execute("SET session_replication_role = replica")  # no foreign keys looked up a row at a time
         cursor.execute("SET synchronous_commit = off")
-        cursor.execute("SET statement_timeout = 0")
         for statement in STATEMENTS:
             cursor.execute(statement.replace("%(cycles)s", str(cycles)))
-        cursor.execute("RESET session_replication_role")
-        cursor.execute("RESET synchronous_commit")
         cursor.execute("VACUUM (ANALYZE)")
     return time.perf_counter() - began

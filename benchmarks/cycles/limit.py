@@ -54,7 +54,7 @@ def _fetches(venue_url: str, symbols: Sequence[str]) -> list[tuple[str, dict[str
     return [
         *((f"{venue_url}/v2/stocks/snapshots", {"symbols": ",".join(batch)}) for batch in batches),
         (f"{venue_url}/v1beta3/crypto/us/snapshots", {"symbols": ",".join(coins)}),
-        (f"{venue_url}/v1beta1/news", {"limit": "50"}),
+        (f"{venue_url}/v1beta1/news", {"symbols": ",".join(stocks[:SYMBOLS_A_REQUEST]), "limit": "50"}),
         (f"{venue_url}/v2/account", {}),
         (f"{venue_url}/v2/positions", {}),
         (f"{venue_url}/v2/clock", {}),

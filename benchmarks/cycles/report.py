@@ -13,7 +13,7 @@ STATEMENTS_OF = "orders15"
 # One request an order, and so many beside them from start to booked positions.
 REQUESTS_BESIDE = 12
 TITLES = ("case", "measured", "limit", "ratio", "bound", "")
-WIDTHS = (38, 20, 12, 8, 26, 6)
+WIDTHS = (42, 20, 12, 8, 26, 6)
 Row = tuple[str, str, str, str, str, str]
 
 

@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psycopg2
+from benchmarks.cycles import superuser
 
 _LINE = re.compile(r"^<<(?P<who>[^>]*)>> LOG:  (?:statement|execute [^:]*): (?P<text>\w+)", re.MULTILINE)
 _NOT_COUNTED = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
@@ -32,9 +31,16 @@ def counted(home: Path) -> Iterator[Counter[str]]:
         with log.open("rb") as file:
             file.seek(begin)
             text = file.read().decode(errors="replace")
-        for line in _LINE.finditer(text):
-            if line["text"].upper() not in _NOT_COUNTED and line["who"] != OWN:
-                found[_process(line["who"])] += 1
+        found.update(counts_of(text))
+
+
+def counts_of(log: str) -> Counter[str]:
+    """Return the statements of a log by process."""
+    return Counter(
+        _process(line["who"])
+        for line in _LINE.finditer(log)
+        if line["text"].upper() not in _NOT_COUNTED and line["who"] != OWN
+    )
 
 
 def _process(connection: str) -> str:
@@ -51,18 +57,7 @@ def name_own_connection() -> None:
 
 
 def _set(*assignments: str) -> None:
-    from django.conf import settings
-
-    from orchestrator_project.runtime.engines.roles import SUPERUSER
-
-    host: Any = settings.DATABASES["default"].get("OPTIONS", {}).get("host")
-    host = host or settings.DATABASES["default"].get("HOST")
-    session = psycopg2.connect(host=host, port=5432, user=SUPERUSER, dbname="postgres")
-    session.autocommit = True
-    try:
-        with session.cursor() as cursor:
-            for assignment in assignments:
-                cursor.execute(f"ALTER SYSTEM SET {assignment}")
-            cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
-    finally:
-        session.close()
+    with superuser.session(database="postgres") as cursor:
+        for assignment in assignments:
+            cursor.execute(f"ALTER SYSTEM SET {assignment}")
+        cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")

@@ -10,6 +10,8 @@ REQUESTS = {
     "GET /v2/stocks/": "  request: stocks' data",
     "GET /v1beta3/": "  request: coins' data",
     "GET /v1beta1/news": "  request: news",
+    "GET /finnhub/": "  request: finnhub",
+    "GET /coingecko/": "  request: coingecko",
     "POST /v2/orders": "  request: post of an order",
     "GET /v2/orders": "  request: look at orders",
     "GET /v2/account/activities": "  request: activities",
