@@ -33,7 +33,7 @@ STATEMENTS = (
     """
     INSERT INTO market_snapshots (cycle_id, symbol, price, previous_close, source, quoted_at, fetched_at, second_source,
         warning)
-    SELECT id, symbols[(n * 5 + k) % array_length(symbols, 1) + 1], 100 + k, 100, 'alpaca', market_at, at, '', ''
+    SELECT id, symbols[(n + k) % array_length(symbols, 1) + 1], 100 + k, 100, 'alpaca', market_at, at, '', ''
     FROM past CROSS JOIN generate_series(0, 4) AS k
     """,
     """
@@ -47,7 +47,7 @@ STATEMENTS = (
         settled_at)
     SELECT CASE k WHEN 0 THEN id ELSE uuidv7(at - clock_timestamp()) END, id,
         (SELECT id FROM strategies ORDER BY name LIMIT 1), 1,
-        CASE k WHEN 0 THEN symbol ELSE symbols[(n * 5 + k) % array_length(symbols, 1) + 1] END,
+        CASE k WHEN 0 THEN symbol ELSE symbols[(n + k) % array_length(symbols, 1) + 1] END,
         CASE k WHEN 0 THEN side ELSE 'hold' END, 0.9, 'It was measured.', 'openai/bench',
         CASE k WHEN 0 THEN id END, 100, '', CASE k WHEN 0 THEN 'executed' ELSE 'held' END,
         CASE k WHEN 0 THEN 'cccccc' ELSE 'csssss' END, CASE k WHEN 0 THEN '' ELSE 'hold' END, '', false, 1, at,

@@ -29,6 +29,7 @@ DATA_ROUTES = ("GET /v2/stocks*", "GET /v1beta*", "GET /coingecko/*", "GET /finn
 POLL_SECONDS = 0.02
 CYCLE_PATIENCE_SECONDS = 400
 WARM_UPS = 2
+PAUSED = "cycle.pause"  # the event, as the transitions name it
 ROOM = 40  # requests in the last minute: a measured cycle begins with the broker's minute before it
 TRADING = "/v2/"
 
@@ -133,7 +134,7 @@ class Measuring:
         from trading.models import Event
 
         assert self.last is not None
-        return Event.objects.filter(cycle_id=self.last[0].pk, type="cycle.paused").count()
+        return Event.objects.filter(cycle_id=self.last[0].pk, type=PAUSED).count()
 
     def asked(self) -> dict[str, int]:
         """Return the last cycle's requests to trading addresses by kind."""

@@ -10,11 +10,13 @@ import pytest
 
 from benchmarks.cycles import report, wide_market
 from benchmarks.cycles.cases import CASES, DEFAULT
+from benchmarks.cycles.measured import PAUSED
 from benchmarks.cycles.result import Result, Stretch
 from benchmarks.cycles.statements import counts_of
 from benchmarks.cycles.stretches import drawn
 from connectors.venue.world.loader import load_world
 from tests.paths import ROOT
+from trading.domain.events.public_events import public_type
 from trading.domain.runtime_settings import SETTINGS
 
 GOOD = Result(
@@ -106,6 +108,10 @@ def test_statements_are_counted_by_process_without_transactions_and_without_our_
     )
 
     assert counts_of(log) == Counter({"worker": 2, "sweeper": 1})
+
+
+def test_pauses_are_counted_by_an_event_that_there_is() -> None:
+    assert public_type(PAUSED, {}) == "orchestrator.cycle.paused"
 
 
 def test_every_setting_of_a_case_can_be_set() -> None:
