@@ -34,14 +34,15 @@ async def _once(case: Case, venue_url: str, chat_url: str, symbols: Sequence[str
             await _listen(stream)
             bought = symbols[: case.orders]
             began = time.perf_counter()
-            await asyncio.gather(*(_get(session, *one) for one in _fetches(venue_url, symbols)))
+            answers = await asyncio.gather(*(_get(session, *one) for one in _fetches(venue_url, symbols)))
+            sizes = _sizes(answers)
             calls = math.ceil(len(symbols) / SYMBOLS_A_CALL)
             await asyncio.gather(*(_ask(session, chat_url) for _ in range(calls)))
-            await asyncio.gather(*(_order(session, venue_url, symbol) for symbol in bought))
+            await asyncio.gather(*(_order(session, venue_url, symbol, sizes[symbol]) for symbol in bought))
             await _filled(stream, len(bought))
             took = time.perf_counter() - began
         for position in await _get(session, f"{venue_url}/v2/positions", {}):
-            await _order(session, venue_url, position["symbol"], side="sell", qty=position["qty"])
+            await _order(session, venue_url, position["symbol"], position["qty"], side="sell")
     return took
 
 
@@ -61,6 +62,18 @@ def _fetches(venue_url: str, symbols: Sequence[str]) -> list[tuple[str, dict[str
     ]
 
 
+def _sizes(answers: Sequence[Any]) -> dict[str, str]:
+    """Return for each symbol that has a price how much is ordered: a share, or coins for 20 USD."""
+    sizes = {}
+    for answer in answers:
+        snapshots = answer.get("snapshots", answer) if isinstance(answer, dict) else {}
+        for symbol, snapshot in snapshots.items():
+            if isinstance(snapshot, dict) and "latestTrade" in snapshot:
+                price = snapshot["latestTrade"]["p"]
+                sizes[symbol] = f"{20 / price:.6f}" if "/" in symbol else "1"
+    return sizes
+
+
 async def _get(session: aiohttp.ClientSession, url: str, query: dict[str, str]) -> Any:
     async with session.get(url, params=query) as reply:
         reply.raise_for_status()
@@ -76,10 +89,10 @@ async def _ask(session: aiohttp.ClientSession, chat_url: str) -> None:
 
 
 async def _order(
-    session: aiohttp.ClientSession, venue_url: str, symbol: str, *, side: str = "buy", qty: str = "1"
+    session: aiohttp.ClientSession, venue_url: str, symbol: str, quantity: str, *, side: str = "buy"
 ) -> None:
     force = "gtc" if "/" in symbol or symbol.endswith("USD") else "day"
-    body = {"symbol": symbol, "qty": qty, "side": side, "type": "market", "time_in_force": force}
+    body = {"symbol": symbol, "qty": quantity, "side": side, "type": "market", "time_in_force": force}
     async with session.post(f"{venue_url}/v2/orders", json=body) as reply:
         reply.raise_for_status()
         await reply.read()

@@ -53,7 +53,6 @@ class Measuring:
             workers=case.workers,
             variables={"AI_MODELS": "openai/bench", "AI_API_BASE": chat_url, "AI_API_KEY": "bench"},
             also=frozenset({"relay", "consumer"}),
-            is_loaded=False,  # as they are started elsewhere: each loads what it needs, and no more
         )
         self.symbols: list[str] = []
         self.last: tuple[Any, datetime, list[dict[str, Any]]] | None = None
