@@ -54,7 +54,7 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("name", [name for name in READS if name != "coins"])
 def test_a_read_is_tried_three_times_a_second_and_two_apart(
     account: ProviderStub, cycle: Cycle, name: str
 ) -> None:
@@ -66,6 +66,20 @@ def test_a_read_is_tried_three_times_a_second_and_two_apart(
     first, second = account.gaps(name)
     assert first >= 1
     assert second >= 2
+
+
+def test_coins_are_tried_three_times_within_the_share_that_the_second_source_leaves(
+    account: ProviderStub, cycle: Cycle
+) -> None:
+    set_runtime_setting(name="retry_base", value="0.5", actor="test")  # the share is 6.6 s of 12
+    account.refuse("coins", times=2)
+
+    coins_fetched(cycle)
+
+    assert [request.status for request in account.asked("coins")] == [503, 503, 200]
+    first, second = account.gaps("coins")
+    assert first >= 0.5
+    assert second >= 1
 
 
 @pytest.mark.parametrize("name", READS)
@@ -80,13 +94,13 @@ def test_a_read_is_tried_as_often_as_is_set(account: ProviderStub, cycle: Cycle,
 
 @pytest.mark.parametrize("name", READS)
 def test_pauses_begin_with_the_base_that_is_set(account: ProviderStub, cycle: Cycle, name: str) -> None:
-    set_runtime_setting(name="retry_base", value="3", actor="test")
+    set_runtime_setting(name="retry_base", value="2", actor="test")
     account.refuse(name, times=1)
 
     READS[name](cycle)
 
     [gap] = account.gaps(name)
-    assert gap >= 3
+    assert gap >= 2
 
 
 def test_prices_and_decisions_come_of_these_addresses(account: ProviderStub, cycle: Cycle) -> None:
