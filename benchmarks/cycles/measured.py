@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -55,6 +56,7 @@ class Measuring:
             also=frozenset({"relay", "consumer"}),
         )
         self.symbols: list[str] = []
+        self.problems: list[str] = []
         self.last: tuple[Any, datetime, list[dict[str, Any]]] | None = None
 
     def start(self) -> None:
@@ -89,7 +91,8 @@ class Measuring:
             self.chat.buys, self.chat.sells = (), held
             progress(f"  sells what is held ({len(held)}): {self._run():.2f} s")
             left = Position.objects.count()
-            assert left == 0, f"{left} positions are left"
+            if left:
+                self.problems.append(f"{left} of {len(held)} positions were not sold")
 
     def _wait_for_room(self) -> None:
         """Wait until the broker's minute is nearly whole again."""
@@ -118,7 +121,8 @@ class Measuring:
         launch(cycle)
         ended = _ended_at(cycle)
         self.last = (cycle, began, self.venue.requests(after=str(before)))
-        assert cycle.status == "completed", (cycle.status, cycle.reason)
+        if cycle.status != "completed":
+            self.problems.append(f"a cycle {cycle.status}: {cycle.reason}")
         return (ended - began).total_seconds()
 
     def orders(self) -> int:
@@ -277,6 +281,7 @@ def _measured(measuring: Measuring, bare: "VenueProcess", chat_url: str, cycles:
         cpu_seconds=cpu[middle],
         stretches=rows[middle],
         baseline=baseline,
+        problem="; ".join(dict.fromkeys(measuring.problems)),
     )
 
 
@@ -310,6 +315,7 @@ def _configure(case: Case) -> None:
 
 def main() -> int:
     """Measure one case and write what it brought."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # engines, venue and processes are ended on the way
     name, cycles, target = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     result = measure(CASES[name], cycles)
     target.write_text(json.dumps(result.to_json()))

@@ -39,8 +39,9 @@ def _line(words: Sequence[str]) -> str:
 
 def _rows(result: Result, results: Mapping[str, Result]) -> list[Row]:
     case = CASES[result.name]
-    if result.problem:
-        return [(case.words, "failed", "", "", "", "over"), (f"  {result.problem}", *[""] * 5)]
+    trouble: list[Row] = [(f"  {result.problem}", "", "", "", "", "over")] if result.problem else []
+    if not result.seconds:
+        return [(case.words, "failed", "", "", "", "over"), *trouble]
     measured, limit = statistics.median(result.seconds), statistics.median(result.limits)
     seconds = f"{measured:.2f} s, {len(result.seconds)} cycle{'s' * (len(result.seconds) > 1)}"
     bound, verdict = _bound(case, measured, results)
@@ -51,7 +52,7 @@ def _rows(result: Result, results: Mapping[str, Result]) -> list[Row]:
     held = case.name == STATEMENTS_OF
     bound = f"{STATEMENTS}" if held else ""
     verdict = _verdict(statements <= STATEMENTS) if held else ""
-    return [*rows, ("  statements", f"{statements:,}", "", "", bound, verdict)]
+    return [*rows, ("  statements", f"{statements:,}", "", "", bound, verdict), *trouble]
 
 
 def _bound(case: Case, measured: float, results: Mapping[str, Result]) -> tuple[str, str]:

@@ -30,12 +30,17 @@ def _run_one(name: str, cycles: int, target: Path) -> Result:
         done = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own program
         assert done.stderr is not None
         last = ""
-        for line in done.stderr:
-            if line[:2].isdigit():  # a line of progress; what the system logs here is nobody's matter
-                sys.stderr.write(line)
-                sys.stderr.flush()
-            last = line.strip() or last
-        done.wait()
+        try:
+            for line in done.stderr:
+                if line[:2].isdigit():  # a line of progress; what the system logs here is nobody's matter
+                    sys.stderr.write(line)
+                    sys.stderr.flush()
+                last = line.strip() or last
+            done.wait()
+        except BaseException:
+            done.terminate()
+            done.wait()
+            raise
     if done.returncode == 0:
         return Result.from_json(json.loads(target.read_text()))
     return Result.failed(name, last[:110] or f"exit {done.returncode}")

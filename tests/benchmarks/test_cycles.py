@@ -61,6 +61,7 @@ def test_a_line_has_measured_limit_ratio_and_bound() -> None:
             "requests to trading addresses, at most 28 15 27 over",
         ),
         (replace(GOOD, statements={"worker": 401}), "statements 401 400 over"),
+        (replace(GOOD, problem="a cycle aborted: deadline"), "a cycle aborted: deadline over"),
         (Result.failed("orders15", "the venue ended"), "140 symbols, 15 orders failed over"),
     ],
 )
