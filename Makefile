@@ -54,7 +54,7 @@ chaos: install-dev  ## break the running system on purpose, for long
 		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m pytest tests/chaos tests/trading/events/test_killed.py --long $(ARGS); \
 	else echo "There are no chaos tests yet (tests/chaos is empty)."; fi
 
-bench: install  ## measure
+bench: install  ## measure whole cycles beside the limit of the same run (ARGS="--help")
 	@if [ -f benchmarks/__main__.py ]; then \
 		$(WITHOUT_REAL_MARKETS); $(PYTHON_IN_VENV) -m benchmarks $(ARGS); \
 	else echo "There are no benchmarks yet (benchmarks/ is empty)."; fi

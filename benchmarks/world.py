@@ -4,16 +4,24 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.venue_process import VenueProcess
 
 
 @contextlib.contextmanager
-def measured_world() -> Iterator[None]:
-    """Start engines in a temporary folder, migrate and seed a database there, and run a quick venue.
+def measured_world(venue_options: Mapping[str, object] | None = None) -> Iterator["VenueProcess"]:
+    """Start engines in a temporary folder, migrate and seed a database there, and run a venue; yield the venue.
 
     Django is set up inside: import models only after this was entered.
+
+    Args:
+        venue_options: of ``tests.venue_process.VenueProcess``; None: a venue without latency.
     """
+    options = {"fill_latency": 0} if venue_options is None else venue_options
     with contextlib.ExitStack() as ending:
         home = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp")))
         os.environ |= {
@@ -31,12 +39,13 @@ def measured_world() -> Iterator[None]:
         from tests.venue_process import VenueProcess
 
         prepare()
-        venue = ending.enter_context(VenueProcess(fill_latency=0))
+        venue = ending.enter_context(VenueProcess(**options))
         address = {"url": venue.url, "pid": venue.pid, "world": "synthetic:7"}
+        address["rate_limit"] = options.get("rate_limit", 0)
         (home / "venue.json").write_text(json.dumps(address))
         from trading.execution.portfolio import sync_portfolio
         from trading.market.assets import refresh_assets
 
         sync_portfolio(None)
         refresh_assets()
-        yield
+        yield venue

@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from alpaca.data.historical.stock import StockHistoricalDataClient
 
 from connectors.alpaca.addresses import require_data_address
 from connectors.alpaca.data_mapping import bar_from_wire, headline_from_wire, quote_from_snapshot
-from connectors.alpaca.symbols import askable, join_pair
+from connectors.alpaca.symbols import askable, batches, join_pair
 from connectors.base import AssetClass, Bar, Headline, Quote
 from connectors.calls import read
 from connectors.errors import RejectedError, UnavailableError
@@ -33,8 +33,8 @@ ClientT = TypeVar("ClientT", bound=RESTClient)
 _SYMBOLS_PER_REQUEST = 50
 _BAR_SYMBOLS_PER_REQUEST = 200  # an answer counts bars, not symbols: ten thousand a page
 _BARS_PER_PAGE = 10_000
-_NEWS_PER_PAGE = 50
-_MAX_HEADLINES = 50
+_NEWS_SYMBOLS_PER_REQUEST = 500  # an address line of 8 KB is what servers take
+_MAX_HEADLINES = 50  # and as many a page
 _MAX_PAGES = 100
 
 
@@ -54,7 +54,7 @@ class _AlpacaPrices(ABC):
         """
         quotes: dict[str, Quote] = {}
         odd: list[UnreadableRow] = []
-        for batch in _batches(askable(symbols, self._asset_class)):
+        for batch in batches(askable(symbols, self._asset_class), _SYMBOLS_PER_REQUEST):
             snapshots = self._snapshots(batch)
             for symbol in batch:
                 quote = quote_from_snapshot(symbol, snapshots.get(symbol), odd)
@@ -72,7 +72,7 @@ class _AlpacaPrices(ABC):
         """
         bars: dict[str, dict[datetime, Bar]] = {}
         odd: dict[str, list[UnreadableRow]] = {}
-        for batch in _batches(askable(symbols, self._asset_class), _BAR_SYMBOLS_PER_REQUEST):
+        for batch in batches(askable(symbols, self._asset_class), _BAR_SYMBOLS_PER_REQUEST):
             for page in self._bar_pages(batch, start, end):
                 for symbol, rows in page.items():
                     read_bars = _bars_of(symbol, rows)
@@ -238,48 +238,48 @@ class AlpacaNews:
         spelt = {join_pair(symbol): symbol for symbol in asked}  # news says BTCUSD
         found: dict[str, Headline] = {}
         odd: dict[tuple[str, str], UnreadableRow] = {}
-        if spelt:
-            found |= self._newest(spelt, since, until, odd)
+        for batch in batches(list(spelt), _NEWS_SYMBOLS_PER_REQUEST):
+            found |= self._read(batch, spelt, (since, until), odd)
+        found = _newest(found.values())
         if keywords:
-            for headline in self._newest({}, since, until, odd).values():
+            for headline in self._read([], {}, (since, until), odd).values():
                 words = matched(f"{headline.title} {headline.summary}", keywords)
                 if words:
                     known = found.get(headline.headline_id, headline)
                     found[headline.headline_id] = replace(known, keywords=words)
         return Rows(sorted(found.values(), key=_published_at, reverse=True), odd.values())
 
-    def _newest(
+    def _read(
         self,
+        batch: Sequence[str],
         spelt: Mapping[str, str],
-        since: datetime,
-        until: datetime,
+        span: tuple[datetime, datetime],
         odd: dict[tuple[str, str], UnreadableRow],
     ) -> dict[str, Headline]:
-        """Return at most 50 headlines by id, about the symbols of ``spelt`` or, where it is empty, about all.
+        """Return at most 50 headlines by id, about ``batch`` or, where it is empty, about all.
 
-        What cannot be understood is added to ``odd``, by id and field: it may come in both answers.
+        What cannot be understood is added to ``odd``, by id and field: it may come in several answers.
         """
         query = {
-            "symbols": ",".join(spelt) or None,
-            "start": _rfc3339(since),
-            "end": _rfc3339(until),
+            "symbols": ",".join(batch) or None,
+            "start": _rfc3339(span[0]),
+            "end": _rfc3339(span[1]),
             "sort": "desc",
-            "limit": _NEWS_PER_PAGE,
+            "limit": _MAX_HEADLINES,
         }
         found: dict[str, Headline] = {}
         for page in _pages("news", query, self._news_page):
             items = read_rows(
-                self.name, "news", page.get("news"), lambda fields: headline_from_wire(fields, spelt, until)
+                self.name, "news", page.get("news"), lambda fields: headline_from_wire(fields, spelt, span[1])
             )
             odd |= {(row.row_id, row.field): row for row in items.unreadable}
             for headline in items:
-                if since <= headline.published_at <= until:
+                if span[0] <= headline.published_at <= span[1]:
                     found[headline.headline_id] = headline
             refuse_if_most(self.name, "news", items.unreadable, len(items))
             if len(found) >= _MAX_HEADLINES:
                 break
-        newest = sorted(found.values(), key=_published_at, reverse=True)[:_MAX_HEADLINES]
-        return {headline.headline_id: headline for headline in newest}
+        return _newest(found.values())
 
     def _news_page(self, query: dict[str, Any]) -> Any:
         return read(self.name, "news", lambda: self._client.get("/news", query))
@@ -337,13 +337,12 @@ def _object(kind: str, value: object) -> Mapping[str, Any]:
     raise UnavailableError("alpaca", kind, f"malformed answer: {kind} is {type(value).__name__}")
 
 
-def _batches(symbols: list[str], size: int = _SYMBOLS_PER_REQUEST) -> Iterator[list[str]]:
-    for first in range(0, len(symbols), size):
-        yield symbols[first : first + size]
-
-
 def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _newest(headlines: Iterable[Headline]) -> dict[str, Headline]:
+    return {h.headline_id: h for h in sorted(headlines, key=_published_at, reverse=True)[:_MAX_HEADLINES]}
 
 
 def _published_at(headline: Headline) -> datetime:

@@ -1,7 +1,7 @@
 """Alpaca's spellings of symbols: coins are ``BTC/USD`` in orders and bars, ``BTCUSD`` in positions."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from connectors.base import AssetClass
 
@@ -53,3 +53,9 @@ def askable(symbols: Iterable[str], asset_class: AssetClass) -> list[str]:
     """
     pattern = _PAIR if asset_class is AssetClass.CRYPTO else _STOCK
     return [symbol for symbol in dict.fromkeys(symbols) if pattern.fullmatch(symbol)]
+
+
+def batches(symbols: list[str], size: int) -> Iterator[list[str]]:
+    """Yield the symbols in order, ``size`` at a time, for addresses that take only so many."""
+    for first in range(0, len(symbols), size):
+        yield symbols[first : first + size]

@@ -132,8 +132,14 @@ NUMBERS = MappingProxyType(
             ),
             _spec("approval_valid", "300", ("10", "3600"), _S, "An answer not carried out by then is void."),
             _spec("saga_timeout", "300", ("30", "3600"), _S, "An order still open then is cancelled."),
-            _spec("max_stocks", "120", ("1", "120"), Unit.COUNT, "Stocks looked at in one cycle."),
-            _spec("max_coins", "20", ("0", "20"), Unit.COUNT, "Coins looked at in one cycle."),
+            _spec(
+                "max_stocks",
+                "120",
+                ("1", "2000"),
+                Unit.COUNT,
+                "Stocks looked at in one cycle. Over 120 the limits of requests must be raised, too.",
+            ),
+            _spec("max_coins", "20", ("0", "200"), Unit.COUNT, "Coins looked at in one cycle."),
             _spec(
                 "order_timeout",
                 "10",

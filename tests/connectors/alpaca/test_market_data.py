@@ -14,6 +14,7 @@ from connectors.errors import RejectedError, UnavailableError
 from tests.connectors import samples
 from tests.connectors.server import Answer, ProviderServer
 
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 KEYS = ("AKTESTKEY123", "secretsecretsecret")
 SINCE, UNTIL = datetime(2020, 10, 15, tzinfo=UTC), datetime(2020, 10, 15, 20, tzinfo=UTC)
 
@@ -250,6 +251,35 @@ def test_news_from_outside_the_window_is_left_out(
     server.on("GET", "/v1beta1/news", Answer({"news": [samples.news(**overrides)], "next_page_token": None}))
 
     assert news.headlines(["AAPL"], since=SINCE, until=UNTIL) == []
+
+
+def test_many_symbols_are_asked_for_in_lines_that_servers_take(
+    server: ProviderServer, news: AlpacaNews
+) -> None:
+    symbols = [f"{first}{second}{third}" for first in "ABCD" for second in ALPHABET for third in ALPHABET]
+
+    async def thirty(request: web.Request) -> web.StreamResponse:
+        asked = request.query["symbols"].split(",")
+        number = symbols.index(asked[0])
+        rows = [
+            samples.news(
+                id=number + row, created_at=f"2020-10-15T13:{row:02}:00Z", symbols=[asked[row], symbols[0]]
+            )
+            for row in range(30)
+        ]
+        return web.json_response({"news": rows, "next_page_token": None})
+
+    server.on("GET", "/v1beta1/news", thirty)
+
+    headlines = news.headlines(symbols, since=SINCE, until=UNTIL)
+
+    asked = [seen.query["symbols"].split(",") for seen in server.seen]
+    assert [symbol for batch in asked for symbol in batch] == symbols
+    assert max(len(",".join(batch)) for batch in asked) < 4_000
+    times = [headline.published_at for headline in headlines]
+    assert len(times) == 50
+    assert times == sorted(times, reverse=True)
+    assert {headline.symbols[-1] for headline in headlines} == {symbols[0]}
 
 
 def test_at_most_50_headlines_newest_first(server: ProviderServer, news: AlpacaNews) -> None:
