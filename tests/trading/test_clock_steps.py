@@ -179,7 +179,7 @@ def test_refused_sync_books_by_the_newer_one_that_refused_it(
 
     def overtaken(*args: Any, **options: Any) -> Any:
         """Ask, and let another sync ask and store before our answer is stored."""
-        truth = portfolio._ask(portfolio.current_providers().broker, 1)
+        truth = portfolio.ask(portfolio.current_providers().broker, 1)
         real(None)
         assert not portfolio.store_truth(truth, None, world=AgentStatus.objects.get().world)
         return truth
@@ -193,7 +193,7 @@ def test_refused_sync_books_by_the_newer_one_that_refused_it(
 @pytest.mark.django_db
 def test_sync_asked_for_before_the_end_does_not_hold_the_fill(account: Outside) -> None:
     saga = passed()
-    truth = portfolio._ask(portfolio.current_providers().broker, 1)
+    truth = portfolio.ask(portfolio.current_providers().broker, 1)
     submit_order(saga.order_id)
     account.wait_filled(order_of(saga).client_order_id)
     order = sagas.record_broker_order(

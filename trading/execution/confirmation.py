@@ -10,7 +10,7 @@ from trading.core.providers import current_providers
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus, SagaStatus
-from trading.execution.portfolio import submitted_after
+from trading.execution.portfolio_truth import submitted_after
 from trading.market.market_time import latest_market_time
 from trading.models import Order, Saga
 from trading.orders import broker_stream

@@ -12,7 +12,8 @@ from risk.services import locks
 from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose
 from trading.errors import TradingError
-from trading.execution.portfolio import submitted_after, sync_portfolio
+from trading.execution.portfolio import sync_portfolio
+from trading.execution.portfolio_truth import submitted_after
 from trading.execution.trade_booking import book_strangers
 from trading.models import Order
 from trading.orders.execution_reports import record_broker_order, record_together

@@ -40,8 +40,8 @@ from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture
 from tests.trading.scenes import wrong_stages
 from trading.core import transitions
 from trading.domain.statuses import OPEN_ORDER
-from trading.execution import decision_execution, portfolio, sync_sequence
-from trading.execution.portfolio import KnownOrder, PortfolioTruth
+from trading.execution import decision_execution, portfolio, portfolio_truth, sync_sequence
+from trading.execution.portfolio_truth import KnownOrder, PortfolioTruth
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Position, Saga
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA")
@@ -189,7 +189,7 @@ class GateAndBook(RuleBasedStateMachine):
     @rule()
     def begin_to_ask(self) -> None:
         """Begin a sync: note what is known, and take a place. The broker may be asked much later."""
-        self.questions.append((portfolio.known_orders(), sync_sequence.take_place()))
+        self.questions.append((portfolio_truth.known_orders(), sync_sequence.take_place()))
 
     @precondition(lambda self: self.questions and len(self.answers) < 3)
     @rule(newest=st.booleans())
@@ -312,7 +312,7 @@ class LetsGoOfWhatItKnowsNow(GateAndBook):
 
     def store(self, newest: bool) -> None:
         truth = self.answers.pop(-1 if newest else 0)
-        portfolio.store_truth(replace(truth, known=portfolio.known_orders()), None, world=WORLD)
+        portfolio.store_truth(replace(truth, known=portfolio_truth.known_orders()), None, world=WORLD)
 
 
 @pytest.mark.django_db

@@ -104,7 +104,7 @@ def test_sync_costs_as_many_statements_for_many_positions_as_for_one(account: Ou
 
 def test_older_answer_never_overwrites_a_newer_one(account: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     account.hold(STOCK, "2")
-    truth = portfolio._ask(current_providers().broker, 1)
+    truth = portfolio.ask(current_providers().broker, 1)
     assert sync_portfolio(None).is_stored
     before = AgentStatus.objects.get()
     newest = EquitySnapshot.objects.newest()
@@ -157,9 +157,9 @@ def test_what_was_told_before_a_step_back_is_not_fresh(account: Outside, seconds
 @pytest.mark.parametrize("first", [0, 1])
 def test_of_two_syncs_under_way_the_later_asked_counts(account: Outside, first: int) -> None:
     providers = current_providers()
-    earlier = portfolio._ask(providers.broker, 1)
+    earlier = portfolio.ask(providers.broker, 1)
     account.hold(STOCK, "2")
-    truths = [earlier, portfolio._ask(providers.broker, 1)]
+    truths = [earlier, portfolio.ask(providers.broker, 1)]
 
     stored = [portfolio.store_truth(truths[n], None, world=providers.world) for n in (first, 1 - first)]
 
