@@ -33,11 +33,18 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def market() -> Iterator[VenueProcess]:
+def rate_limit() -> int:
+    """How many requests a minute the venue lets through; 0: all."""
+    return 0
+
+
+@pytest.fixture
+def market(rate_limit: int) -> Iterator[VenueProcess]:
     """A venue of its own for the test, as the configured outside world."""
     address = Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
-    with VenueProcess() as venue:
-        address.write_text(json.dumps({"url": venue.url, "pid": venue.pid, "world": "synthetic"}))
+    with VenueProcess(rate_limit=rate_limit) as venue:
+        said = {"url": venue.url, "pid": venue.pid, "world": "synthetic", "rate_limit": rate_limit}
+        address.write_text(json.dumps(said))
         yield venue
         address.unlink()
 
