@@ -127,7 +127,7 @@ def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UU
     keys = [move.row.pk for move in moves]
     if len(set(keys)) != len(keys):
         raise ValueError("a row is moved twice at once, expected each once")
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         rows = model._default_manager.filter(where or models.Q(), pk__in=keys)
         found = dict(rows.select_for_update(no_key=True).order_by("pk").values_list("pk", "status"))
         moved = [
