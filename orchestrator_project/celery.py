@@ -21,7 +21,7 @@ from orchestrator_project.observability.traced import is_traced, trace_process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
-app = Celery("orchestrator_project")
+app = Celery("orchestrator_project", amqp="orchestrator_project.queues:AMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 log = structlog.get_logger(__name__)

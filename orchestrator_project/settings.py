@@ -202,14 +202,16 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SOFT_TIME_LIMIT = 20
 CELERY_TASK_TIME_LIMIT = 30
 CELERY_TASK_DEFAULT_QUEUE = "default"
+# A queue for each kind of work, so that each can be given workers of its own (docs/operations.md); what starts a cycle,
+# carries it on and judges its decisions stays in ``default``. Orders wait behind no fetch, and no gate behind them.
+_QUEUE_OF = {
+    "fetch": ("fetch_stocks", "fetch_coins", "fetch_news", "sync_account"),
+    "analysis": ("analyse",),
+    "orders": ("risk_and_execute", "advance_saga", "follow_order", "settle_order"),
+    "upkeep": ("maintain",),
+}
 CELERY_TASK_ROUTES = {
-    "trading.analyse": {"queue": "analysis"},
-    # What talks to the broker about one order: a queue of its own, so that it waits behind no fetch, and no gate
-    # behind it. Whoever wants it kept wholly apart gives it a worker of its own (docs/operations.md).
-    "trading.risk_and_execute": {"queue": "orders"},
-    "trading.advance_saga": {"queue": "orders"},
-    "trading.follow_order": {"queue": "orders"},
-    "trading.settle_order": {"queue": "orders"},
+    f"trading.{task}": {"queue": queue} for queue, tasks in _QUEUE_OF.items() for task in tasks
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2, "interval_max": 0.5}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

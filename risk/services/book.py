@@ -118,8 +118,7 @@ def check_and_reserve_all(wishes: Sequence[Wish], *, book: RiskBook) -> list[Jud
     current = RiskLimits.objects.first()
     judgements = []
     for wish in wishes:
-        seen = replace(book, held_quantity=wish.held_quantity)
-        verdict = judge(wish.intent, seen, tighter(current.to_limits(), wish.own) if current else None)
+        verdict = _verdict(wish, book, current)
         reservation = _reservation(wish, verdict) if verdict.allowed else None
         if reservation is not None:
             book = with_reservation(book, reservation)
@@ -130,22 +129,19 @@ def check_and_reserve_all(wishes: Sequence[Wish], *, book: RiskBook) -> list[Jud
     return judgements
 
 
-def deny_all(
-    wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReason]
-) -> list[Judgement | None]:
-    """Store the answers that are denials for one of these reasons; None for every other intent, of which nothing is.
+def deny_all(wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReason]) -> list[Judgement]:
+    """Store and return the answers that are denials for one of these reasons; of other intents nothing is stored.
 
     Nothing is reserved, so no lock is needed: a denial that hangs on the intent alone is the same at any moment.
     """
     current = RiskLimits.objects.first()
-    found: list[Judgement | None] = []
+    denied = []
     for wish in wishes:
-        seen = replace(book, held_quantity=wish.held_quantity)
-        verdict = judge(wish.intent, seen, tighter(current.to_limits(), wish.own) if current else None)
-        is_one = verdict.reason is not None and verdict.reason in only
-        found.append(Judgement(verdict, _check(wish, verdict, current), None) if is_one else None)
-    RiskCheck.objects.bulk_create(judgement.check for judgement in found if judgement is not None)
-    return found
+        verdict = _verdict(wish, book, current)
+        if verdict.reason is not None and verdict.reason in only:
+            denied.append(Judgement(verdict, _check(wish, verdict, current), None))
+    RiskCheck.objects.bulk_create(judgement.check for judgement in denied)
+    return denied
 
 
 def with_reservation(book: RiskBook, reservation: RiskReservation) -> RiskBook:
@@ -161,6 +157,11 @@ def with_reservation(book: RiskBook, reservation: RiskReservation) -> RiskBook:
         reserved={**book.reserved, symbol: reservation.counting_notional},
         not_in_buying_power=None if unspent is None else unspent + reservation.notional,
     )
+
+
+def _verdict(wish: Wish, book: RiskBook, current: RiskLimits | None) -> Verdict:
+    seen = replace(book, held_quantity=wish.held_quantity)
+    return judge(wish.intent, seen, tighter(current.to_limits(), wish.own) if current else None)
 
 
 def _check(wish: Wish, verdict: Verdict, current: RiskLimits | None) -> RiskCheck:

@@ -287,9 +287,9 @@ def test_an_analysis_that_comes_too_early_waits_for_what_is_still_being_fetched(
         status="running", symbols=[STOCK, COIN], stage_at=ago(seconds=20), started_at=ago(seconds=20)
     )
     tasks.fan_out(str(cycle.pk))
-    queued = queue.llen("default")
+    queued = queue.llen("fetch")
     tasks.fan_out(str(cycle.pk))
-    assert queue.llen("default") == queued == 4
+    assert (queue.llen("fetch"), queue.llen("default")) == (queued, 0) == (4, 0)
 
     revived = find_work()
     tasks.revive(revived[0])
@@ -298,7 +298,7 @@ def test_an_analysis_that_comes_too_early_waits_for_what_is_still_being_fetched(
     assert [work.kind for work in revived] == [WorkKind.FETCH]
     cycle.refresh_from_db()
     assert cycle.stage == "fetching"
-    assert queue.llen("default") == queued + 1
+    assert (queue.llen("fetch"), queue.llen("default")) == (queued, 1)
     warnings = Event.objects.filter(aggregate_id=str(cycle.pk), type="cycle.warning")
     assert [row.payload["message"].partition(": ")[2] for row in warnings] == [
         "the headlines, the prices of 1 stocks, the prices of 1 coins, the account; asked for again,"

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Max, Value, Window
 from django.db.models.functions import Greatest
 
@@ -98,7 +98,10 @@ def apply(
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One row's way along its machine: what ``apply`` is given, for ``apply_all``."""
+    """One row's way along its machine: what ``apply`` is given, for ``apply_all``.
+
+    ``changes`` are values; an expression only where all rows of these columns have the same changes.
+    """
 
     row: StatusRow
     event: str
@@ -127,7 +130,7 @@ def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UU
     keys = [move.row.pk for move in moves]
     if len(set(keys)) != len(keys):
         raise ValueError("a row is moved twice at once, expected each once")
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         rows = model._default_manager.filter(where or models.Q(), pk__in=keys)
         found = dict(rows.select_for_update(no_key=True).order_by("pk").values_list("pk", "status"))
         moved = [
@@ -147,14 +150,41 @@ def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UU
 
 def _update_each(model: type[models.Model], moved: Sequence[tuple[Move, str]]) -> None:
     """Write status and changes of rows that are locked; one statement for each set of columns."""
-    by_columns: dict[tuple[str, ...], list[models.Model]] = {}
+    by_columns: dict[tuple[str, ...], list[tuple[UUID, dict[str, Any]]]] = {}
     for move, target in moved:
-        changed = model(pk=move.row.pk)  # the row itself stays as it was read
-        for name, value in {"status": target, **move.changes}.items():
-            setattr(changed, name, value)
-        by_columns.setdefault(("status", *sorted(move.changes)), []).append(changed)
-    for columns, rows in by_columns.items():
-        model._default_manager.bulk_update(rows, columns)
+        values = {"status": target, **move.changes}
+        by_columns.setdefault(tuple(sorted(values)), []).append((move.row.pk, values))
+    for rows in by_columns.values():
+        first = rows[0][1]
+        if all(values == first for _, values in rows):
+            model._default_manager.filter(pk__in=[pk for pk, _ in rows]).update(**first)
+        else:
+            _update_from_values(model, rows)
+
+
+def _update_from_values(model: type[models.Model], rows: Sequence[tuple[UUID, Mapping[str, Any]]]) -> None:
+    """Write rows whose values differ, in one statement; ``bulk_update`` takes ten times as long to write its own."""
+    named = {column.name: column for column in model._meta.concrete_fields}
+    columns = {name: named[name] for name in rows[0][1]}
+    key = model._meta.pk
+    casts = ", ".join(f"%s::{column.db_type(connection)}" for column in (key, *columns.values()))
+    quote = connection.ops.quote_name
+    quoted = [quote(str(column.column)) for column in columns.values()]
+    statement = (
+        f"UPDATE {quote(model._meta.db_table)} AS old"  # noqa: S608 - the names of our own columns
+        f" SET {', '.join(f'{name} = new.{name}' for name in quoted)}"
+        f" FROM (VALUES {', '.join([f'({casts})'] * len(rows))}) AS new(pk, {', '.join(quoted)})"
+        f" WHERE old.{quote(str(key.column))} = new.pk"
+    )
+    values: list[Any] = []
+    for pk, changes in rows:
+        values.append(str(pk))
+        for name, column in columns.items():
+            value = changes[name]
+            plain = value.pk if isinstance(value, models.Model) else value
+            values.append(column.get_db_prep_save(plain, connection))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
 
 
 def _event_of(machine: str, move: Move, target: str) -> Event:

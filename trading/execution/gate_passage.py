@@ -110,26 +110,16 @@ def _without_the_hopeless(decisions: Sequence[AIDecision]) -> list[AIDecision]:
     """
     account = gate_inputs.read_account()
     standing = gate_inputs.read_standing(account.agent)
-    symbols = {decision.symbol for decision in decisions}
+    asked = {decision.pk: decision for decision in decisions if not decision.approved}
+    symbols = {decision.symbol for decision in asked.values()}
     snapshots, assets = latest_snapshots(symbols), Asset.objects.in_bulk(symbols)
-    wishes = [
-        _wish(decision, Priced(snapshots.get(decision.symbol)), standing, account, assets)
-        for decision in decisions
-        if not decision.approved
-    ]
-    asked = [decision for decision in decisions if not decision.approved]
+    priced = {symbol: Priced(snapshots.get(symbol)) for symbol in symbols}
     with transaction.atomic():
-        mine = _still_claimed(asked)
-        wishes = [wish for wish in wishes if wish.decision_id in mine]
+        mine = _still_claimed(list(asked.values()))
+        wishes = [_wish(asked[pk], priced[asked[pk].symbol], standing, account, assets) for pk in mine]
         answers = risk_book.deny_all(wishes, book=account.book, only=OWN_FACTS)
-        denied = {
-            wish.decision_id: answer
-            for wish, answer in zip(wishes, answers, strict=True)
-            if answer is not None
-        }
-        transitions.apply_all(
-            [_denial(decision, denied[decision.pk]) for decision in asked if decision.pk in denied]
-        )
+        denied = {answer.check.decision_id: answer for answer in answers}
+        transitions.apply_all([_denial(asked[pk], answer) for pk, answer in denied.items()])
     return [decision for decision in decisions if decision.pk not in denied]
 
 
@@ -161,13 +151,13 @@ def _judge(decisions: Sequence[AIDecision]) -> list[Saga]:
     return [each.saga for each in passed]
 
 
-def _still_claimed(decisions: Sequence[AIDecision]) -> set[UUID]:
-    """Lock the decisions' rows; return those whose claim is still the one that they were read with."""
+def _still_claimed(decisions: Sequence[AIDecision]) -> list[UUID]:
+    """Lock the decisions' rows; return those whose claim is still the one that they were read with, in their order."""
     rows = AIDecision.objects.filter(
         pk__in=[decision.pk for decision in decisions], status=DecisionStatus.CLAIMED
     ).select_for_update(no_key=True)
     leases = dict(rows.order_by("pk").values_list("pk", "lease_until"))
-    return {decision.pk for decision in decisions if leases.get(decision.pk) == decision.lease_until}
+    return [decision.pk for decision in decisions if leases.get(decision.pk) == decision.lease_until]
 
 
 def expired_answers(decisions: Sequence[AIDecision], now: datetime) -> Iterator[Move]:

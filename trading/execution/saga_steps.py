@@ -11,23 +11,12 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from trading.execution.trade_booking import held_unit_cost
-from trading.models import Position, Saga, SagaStep, Trade
+from trading.models import Saga, SagaStep, Trade
 
 ORDER_OF_STEPS = tuple(SagaStep.Name)
 ENTRY_PRICE = "average_entry_price"
 UNIT_COST = "unit_cost"
 CANCEL_ASKED = "cancel_asked_at"
-
-
-def create_steps(saga: Saga, *, risk_figures: dict[str, str], entry_price: Decimal | None) -> None:
-    """Insert all steps of a saga, see ``steps_of``; what a unit of the position cost is looked up."""
-    cost = None
-    if entry_price is not None:
-        held = Position.objects.filter(pk=saga.order.symbol).first()
-        cost = held_unit_cost(held) if held else entry_price
-    steps = steps_of(saga, risk_figures=risk_figures, entry_price=entry_price, unit_cost=cost)
-    SagaStep.objects.bulk_create(steps)
 
 
 def steps_of(

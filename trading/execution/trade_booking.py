@@ -87,13 +87,8 @@ def date_trade(order: Order) -> None:
         Trade.objects.filter(order=order).exclude(traded_at=last).update(traded_at=last)
 
 
-def held_unit_cost(position: Position) -> Decimal:
-    """Return what a unit of the position cost: by our fills where they explain it, else by the broker."""
-    return held_unit_costs([position])[position.symbol]
-
-
 def held_unit_costs(positions: Collection[Position]) -> dict[str, Decimal]:
-    """Return ``held_unit_cost`` of each position by symbol, in one query."""
+    """Return what a unit of each position cost, by symbol: by our fills where they explain it, else by the broker."""
     if not positions:
         return {}
     fills: dict[str, list[Fill]] = {position.symbol: [] for position in positions}

@@ -9,6 +9,7 @@ from django_celery_beat.models import PeriodicTask
 
 from connectors import notices as services
 from connectors.errors import ConfigurationError
+from orchestrator_project import queues
 from orchestrator_project.celery import app
 from orchestrator_project.runtime.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
 from trading.core import settings
@@ -20,7 +21,6 @@ from trading.models import AgentStatus, Cycle, Heartbeat, ParkedEvent
 from trading.work.lookout import GRACE_SECONDS, SILENT_INTERVALS
 from trading.work.schedule import why_no_cycle_starts
 
-QUEUES = ("default", "orders", "analysis")
 PATIENCE_SECONDS = (1.0, 3.0)  # a busy machine gets a second, longer chance
 SWEEPER_MAX_AGE = timedelta(seconds=10)
 EVENTS_MAX_AGE = timedelta(seconds=30)  # they wait up to 15 s for a transport that is away
@@ -35,8 +35,8 @@ def workers() -> Answer:
     for seconds in PATIENCE_SECONDS:
         answers = app.control.inspect(timeout=seconds).active_queues() or {}
         readers = {
-            queue: sorted(name for name, queues in answers.items() if queue in {q["name"] for q in queues})
-            for queue in QUEUES
+            queue: sorted(name for name, read in answers.items() if queue in {each["name"] for each in read})
+            for queue in queues.ALL
         }
         if all(readers.values()):
             return ok("; ".join(f"{queue}: {', '.join(names)}" for queue, names in readers.items()))

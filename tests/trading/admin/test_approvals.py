@@ -130,7 +130,7 @@ def test_approved_decision_is_ordered_and_the_gates_answer_is_said(
     (line,) = said(client)
     assert line.startswith(f"buy {STOCK}: approved, and the risk gate let it pass: ")
     assert Order.objects.get().status == "created"
-    assert b"trading.risk_and_execute" in b"".join(queue.lrange("default", 0, -1))
+    assert b"trading.risk_and_execute" in b"".join(queue.lrange("orders", 0, -1))
 
 
 def test_denial_by_the_gate_is_said_with_its_reason(
@@ -145,7 +145,7 @@ def test_denial_by_the_gate_is_said_with_its_reason(
     (line,) = said(client)
     assert "approved, but the risk gate denied it" in line
     assert line.endswith("trading state reducing.")
-    assert queue.llen("default") == 0
+    assert (queue.llen("orders"), queue.llen("default")) == (0, 0)
 
 
 def test_without_a_price_the_person_is_told_and_nothing_changes(login: Callable[..., Client]) -> None:

@@ -16,6 +16,7 @@ from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, URLPattern, reverse
 
+from orchestrator_project import queues
 from tests.trading.admin.conftest import GROUPS
 from tests.trading.admin.rows import ROWS
 
@@ -104,9 +105,7 @@ def state() -> dict[str, str]:
         if _known["writes"] != writes:
             _known.update(writes=writes, sums=checksums())
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        return _known["sums"] | {
-            f"queue {name}": str(client.llen(name)) for name in ("default", "orders", "analysis")
-        }
+        return _known["sums"] | {f"queue {name}": str(client.llen(name)) for name in queues.ALL}
 
 
 def checksums() -> dict[str, str]:

@@ -37,7 +37,7 @@ def queue() -> Iterator[Any]:
 
 
 def published(queue: Any) -> bytes:
-    return b"".join(queue.lrange("default", 0, -1))
+    return b"".join(message for name in ("default", "orders") for message in queue.lrange(name, 0, -1))
 
 
 def waiting() -> Approval:

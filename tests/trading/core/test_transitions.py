@@ -241,7 +241,7 @@ def test_of_many_rows_those_that_somebody_else_moved_are_left_out() -> None:
 def test_many_rows_cost_as_many_statements_as_two(django_assert_num_queries: Any) -> None:
     rows = [make_decision(symbol=f"S{number}") for number in range(30)]
 
-    with django_assert_num_queries(6):  # the transaction's two, lock, update, the last events, the new ones
+    with django_assert_num_queries(4):  # lock, update, the last events, the new ones
         assert len(transitions.apply_all([transitions.Move(row, "claim") for row in rows])) == 30
 
 

@@ -69,7 +69,9 @@ class SagaMachine(RuleBasedStateMachine):
         reservation = make_reservation(symbol="ALSQ", quantity=QUANTITY, notional=1000, **ids)
         order = make_order(symbol="ALSQ", decision=decision, reservation=reservation, quantity=QUANTITY)
         self.saga = make_saga(order=order, steps=False)
-        saga_steps.create_steps(self.saga, risk_figures={}, entry_price=None)
+        SagaStep.objects.bulk_create(
+            saga_steps.steps_of(self.saga, risk_figures={}, entry_price=None, unit_cost=None)
+        )
         self.released_at: Any = None
 
     @rule(plan=st.sampled_from(["unavailable", "lost on the way", "reply lost", "delayed", "reject"]))

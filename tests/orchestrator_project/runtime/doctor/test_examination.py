@@ -97,7 +97,7 @@ def test_with_nothing_running_it_says_manage_py_up(home: Path) -> None:
     assert found["workers"] | {"seconds": 0} == {
         "name": "workers",
         "status": "failed",
-        "found": "no worker answers for queue default and orders and analysis",
+        "found": "no worker answers for queue default and fetch and upkeep and orders and analysis",
         "remedy": START,
         "seconds": 0,
     }
