@@ -27,7 +27,7 @@ from trading.orders.execution_reports import look_up
 from trading.safety import watchdog
 
 SYNCED = "position_synced"
-MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster
+MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may jump
 LOOKS = 3  # fills between the two looks at the orders make positions ambiguous
 # What a sync says anew of a position that is known: all but when it was opened.
 SYNCED_FIELDS = [
@@ -247,7 +247,8 @@ def submitted_after(clock: MarketClock, created_at: datetime, now: datetime) -> 
 
     Where a clock stepped back since, an order seems to come from the future, and may have been submitted before.
     """
-    return clock.now - max(now - created_at, timedelta(0)) - MARGIN
+    passed = max(now - created_at, timedelta(0)) * max(float(clock.rate), 1.0)
+    return clock.now - passed - MARGIN
 
 
 def _ask(broker: Broker, looks: int) -> PortfolioTruth:
