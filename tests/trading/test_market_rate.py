@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from time import monotonic
 
 import pytest
 from django.utils import timezone
 
+from connectors.base import MarketClock
 from risk.models import RiskCheck
 from tests.factories import make_agent, make_decision, make_snapshot
 from tests.trading.outside import COIN, Outside
 from tests.trading.scenes import ago, change, open_cycle, wish
+from trading.core.providers import current_providers
 from trading.execution import decision_execution, gate_inputs
-from trading.execution.portfolio import sync_portfolio
+from trading.execution.portfolio import submitted_after, sync_portfolio
+from trading.market import prices
 from trading.market.market_time import CLOCK_MAX_AGE, latest_market_time, market_now, stocks_trade_now
+from trading.market.prices import MarketClockReader
 from trading.models import AgentStatus, MarketSnapshot
 
 SPEED = 60
@@ -98,6 +103,32 @@ def test_market_time_is_carried_forward_at_its_rate(rate: str, minutes: int, pas
     assert now is not None
     assert (now - read_at).total_seconds() == pytest.approx(passed * 60, abs=60)
     assert (market_now() is None) == (timedelta(minutes=minutes) > CLOCK_MAX_AGE)
+
+
+@pytest.mark.django_db
+def test_time_runs_on_at_its_rate_while_prices_are_fetched(
+    fast: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync_portfolio(None)
+    clock = MarketClockReader(current_providers().broker)
+    passed = [monotonic()]
+    monkeypatch.setattr(prices, "monotonic", lambda: passed[0])
+    assert clock.refresh()
+    read = clock.now
+    assert read is not None
+
+    passed[0] += 2
+
+    assert clock.now == read + timedelta(seconds=2 * SPEED)
+
+
+@pytest.mark.parametrize(("rate", "minutes"), [("0", 5 + 10), ("1", 5 + 10), ("60", 5 + 600)])
+def test_order_was_submitted_within_the_market_time_that_passed(rate: str, minutes: int) -> None:
+    """What a bound by wall time would miss at a high speed is asked for alone, a request an order."""
+    now = timezone.now()
+    clock = MarketClock(now, True, now, now, Decimal(rate))
+
+    assert submitted_after(clock, now - timedelta(minutes=10), now) == now - timedelta(minutes=minutes)
 
 
 @pytest.mark.django_db

@@ -11,7 +11,7 @@ from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus, SagaStatus
 from trading.execution.portfolio_truth import submitted_after
-from trading.market.market_time import latest_market_time
+from trading.market.market_time import latest_reading
 from trading.models import Order, Saga
 from trading.orders import broker_stream
 from trading.orders.execution_reports import record_broker_order, record_together
@@ -56,12 +56,12 @@ def confirm(order: Order) -> Order:
     broker = current_providers().broker
     asked = {one.broker_order_id: one for one in _under_way() if one.broker_order_id is not None}
     now = timezone.now()
-    market_time = latest_market_time()
+    market = latest_reading()
     listed: set[str] = set()
-    if market_time is not None and order.broker_order_id in asked:
+    if market is not None and order.broker_order_id in asked:
         oldest = min(one.created_at for one in asked.values())
         try:
-            since = submitted_after(market_time, oldest, now)
+            since = submitted_after(market.now, market.rate, oldest, now)
             listed = record_together(asked, broker=broker, since=since)
         except MostUnreadableError:  # it may be readable by itself
             listed = set()

@@ -14,7 +14,7 @@ from trading.execution import sync_sequence, unread_positions
 from trading.models import Order
 from trading.orders.execution_reports import look_up
 
-MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may run faster
+MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may jump
 KNOWN_FIELDS = (
     "reservation_id",
     "broker_order_id",
@@ -114,15 +114,16 @@ def known_orders() -> tuple[KnownOrder, ...]:
     )
 
 
-def submitted_after(market_time: datetime, created_at: datetime, now: datetime) -> datetime:
+def submitted_after(market_time: datetime, rate: float, created_at: datetime, now: datetime) -> datetime:
     """Return the broker's time before which an order we made at ``created_at`` (wall time) was not submitted.
 
-    Args:
-        market_time: the broker's, at ``now`` (wall time).
-
     Where a clock stepped back since, an order seems to come from the future, and may have been submitted before.
+
+    Args:
+        market_time: the broker's, at ``now`` (wall time); it passes at ``rate``.
     """
-    return market_time - max(now - created_at, timedelta(0)) - MARGIN
+    passed = max(now - created_at, timedelta(0)) * max(rate, 1.0)
+    return market_time - passed - MARGIN
 
 
 def ask(broker: Broker, looks: int) -> PortfolioTruth:
@@ -137,6 +138,7 @@ def ask(broker: Broker, looks: int) -> PortfolioTruth:
     known = known_orders()  # before the place is taken: see there
     sequence, asked_at = sync_sequence.take_place(), timezone.now()
     clock = broker.clock()
+    # What is older than that is asked for alone.
     since = submitted_after(
         clock.now, _oldest(known, asked_at), asked_at
     )  # what it misses is asked for alone

@@ -46,8 +46,9 @@ def _record_open_sales(broker: Broker) -> None:
     }
     if not selling:
         return
+    clock = broker.clock()
     oldest = min(order.created_at for order in selling.values())
-    since = submitted_after(broker.clock().now, oldest, timezone.now())
+    since = submitted_after(clock.now, float(clock.rate), oldest, timezone.now())
     record_together(selling, broker=broker, since=since)
 
 

@@ -42,7 +42,7 @@ def fresh_reading(agent: AgentStatus | None = None) -> Reading | None:
     Args:
         agent: its row where the caller has just read it.
     """
-    reading = _last_reading(agent)
+    reading = latest_reading(agent)
     return reading if reading is not None and reading.is_fresh else None
 
 
@@ -60,7 +60,7 @@ def stocks_trade_now(agent: AgentStatus | None = None) -> bool | None:
     Args:
         agent: its row where the caller has just read it.
     """
-    reading = _last_reading(agent)
+    reading = latest_reading(agent)
     if reading is None:
         return None
     return reading.market_open if reading.is_fresh else is_session(reading.now)
@@ -72,11 +72,16 @@ def latest_market_time() -> datetime | None:
     For look-back windows of a day, where an old reading is better than none; prices are judged by
     ``market_now``. None: the clock was never read.
     """
-    reading = _last_reading()
+    reading = latest_reading()
     return reading.now if reading is not None else None
 
 
-def _last_reading(agent: AgentStatus | None = None) -> Reading | None:
+def latest_reading(agent: AgentStatus | None = None) -> Reading | None:
+    """Return the broker's clock as last read, however long ago that was; None: it was never read.
+
+    Args:
+        agent: its row where the caller has just read it.
+    """
     agent = agent or AgentStatus.objects.filter(pk=1).first()
     if agent is None or agent.market_time is None or agent.market_time_read_at is None:
         return None

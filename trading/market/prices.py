@@ -5,6 +5,7 @@ Nothing here writes a snapshot. What a source failed at goes to the cycle's erro
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from trading.core import cycle_log, settings
 from trading.core.redis_client import redis_client
 from trading.core.repeated_reads import read_repeatedly
 from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
-from trading.market.market_time import market_now, stocks_trade_now
+from trading.market.market_time import fresh_reading, stocks_trade_now
 
 FALLBACK_QUOTES_PER_CYCLE = 30
 FALLBACK_SHARE_SECONDS = 900
@@ -35,8 +36,17 @@ class MarketClockReader:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._asked = False
-        self.now = market_now()
+        known = fresh_reading()
+        self._read = None if known is None else (known.now, known.rate, monotonic())
         self.is_open: bool | None = stocks_trade_now()
+
+    @property
+    def now(self) -> datetime | None:
+        """Market time now, carried forward while the fetch goes on; None where it is not known."""
+        if self._read is None:
+            return None
+        read, rate, at = self._read
+        return read + timedelta(seconds=rate * (monotonic() - at))
 
     def refresh(self) -> bool:
         """Ask the broker, the first time; return whether there is news.
@@ -50,7 +60,7 @@ class MarketClockReader:
             reported: MarketClock = self._broker.clock()
         except ConnectorError:
             return False
-        self.now, self.is_open = reported.now, reported.is_open
+        self._read, self.is_open = (reported.now, float(reported.rate), monotonic()), reported.is_open
         return True
 
     def stocks_closed(self) -> bool:

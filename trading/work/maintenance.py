@@ -17,9 +17,9 @@ from trading.events import consuming, notifying
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.reconciliation import reconcile
 from trading.market.assets import refresh_assets
-from trading.models import Cycle, MarketSnapshot
+from trading.models import Cycle
 from trading.work.ended_sessions import forget_old_sessions
-from trading.work.retention import forget_idle_cycles
+from trading.work.retention import forget_idle_cycles, forget_old_prices
 
 SNAPSHOTS_KEPT = timedelta(days=7)
 LEASE = cycles.MAINTENANCE_LEASE
@@ -53,6 +53,6 @@ def prune() -> int:
 
     That is snapshots, request keys, what is remembered of handled events, notices, sessions and tokens that ended.
     """
-    deleted, _ = MarketSnapshot.objects.filter(fetched_at__lt=timezone.now() - SNAPSHOTS_KEPT).delete()
-    deleted += forget_idle_cycles() + prune_keys() + consuming.forget_old() + notifying.forget_old()
+    deleted = forget_old_prices(SNAPSHOTS_KEPT) + forget_idle_cycles()
+    deleted += prune_keys() + consuming.forget_old() + notifying.forget_old()
     return deleted + forget_old_sessions() + forget_old_tokens()

@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 from pytest_django import Settings
 
+from ai import gateway
 from ai.domain.prompt import read_facts
 from ai.models import ModelCall, ModelPrice
 from orchestrator_project.runtime.event_lines import line_of
@@ -47,6 +48,7 @@ def cycle(strategy: Strategy) -> Cycle:
 @pytest.fixture
 def model(account: Outside, settings: Settings) -> Any:
     """A language model at the venue; call it with what it shall answer."""
+    gateway.load()  # what the first call would load, within the analysis's time: half a minute on a busy machine
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
         update={
             "ai_models": ("openai/venue-analyst",),

@@ -82,4 +82,4 @@ def test_strategy_that_has_sold_what_it_bought_owns_no_later_loss(account: Outsi
 
     sell_everything(make_engagement(), actor="ada")
 
-    assert Trade.objects.latest("traded_at").strategy == present
+    assert Trade.objects.latest("booked_at").strategy == present

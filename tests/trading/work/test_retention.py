@@ -1,7 +1,8 @@
 """Old cycles that led to no order are forgotten whole; whatever led to one stays, and so does its story."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -9,6 +10,7 @@ from django.db import DatabaseError
 from django.db.models.query import QuerySet
 from django.utils import timezone
 
+from ai.models import ModelCall
 from tests.factories import (
     make_approval,
     make_cycle,
@@ -17,6 +19,7 @@ from tests.factories import (
     make_order,
     make_proposal,
     make_reservation,
+    make_snapshot,
     make_strategy,
 )
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
@@ -27,7 +30,7 @@ from trading.core.settings import set_runtime_setting
 from trading.cycle import cycles, fetching
 from trading.cycle.finishing import finish_cycle
 from trading.execution.decision_execution import execute_decision
-from trading.models import AIDecision, Cycle, DecisionRecord, EquitySnapshot, Event
+from trading.models import AIDecision, Cycle, DecisionRecord, EquitySnapshot, Event, MarketSnapshot
 from trading.work import retention
 from trading.work.maintenance import prune
 from trading.work.retention import forget_idle_cycles
@@ -212,3 +215,83 @@ def test_maintenance_takes_a_moment_and_leaves_the_rest(monkeypatch: pytest.Monk
 
     assert Cycle.objects.get().started_at > ago(days=31, hours=1), "the oldest go first"
     assert forget_idle_cycles() == 1
+
+
+NOON = datetime(2020, 10, 15, 16, tzinfo=UTC)
+
+
+def analysed(*, days: float, minutes: int = 0, **overrides: Any) -> Cycle:
+    """Write an analysis of so many days ago, so many minutes after noon of a market day, with all it is judged by."""
+    cycle = aged(make_cycle(market_time=NOON + timedelta(minutes=minutes), **overrides), days=days)
+    cycle.refresh_from_db()
+    snapshot = make_snapshot(cycle=cycle)
+    MarketSnapshot.objects.filter(pk=snapshot.pk).update(fetched_at=cycle.started_at)
+    record = DecisionRecord.objects.create(sha256=f"{cycle.number:064}", body=b"", size=0)
+    call = ModelCall.objects.create(
+        cycle_id=cycle.pk, model="m", provider="p", prompt_version="1", prompt_hash="h", prompt=[], symbols=[],
+        status="succeeded", prompt_tokens=0, completion_tokens=0, latency_ms=1, started_at=cycle.started_at,
+    )  # fmt: skip
+    make_decision(status="held", action="hold", cycle=cycle, record=record, model_call=call)
+    return cycle
+
+
+def left() -> list[Cycle]:
+    """Return the cycles that are left, oldest first; each still has its record, its call and its price."""
+    found = list(Cycle.objects.order_by("started_at"))
+    for cycle in found:
+        decision = AIDecision.objects.select_related("record", "model_call").get(cycle=cycle)
+        assert decision.record is not None
+        assert decision.model_call is not None
+    return found
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("days", ["1", "30"])
+def test_outcome_twenty_sessions_later_finds_its_decision_and_all_it_is_judged_by(days: str) -> None:
+    """20 sessions are 32 days over the holidays; one analysis an hour is enough, and how long others stay is set."""
+    set_runtime_setting(name="idle_cycles_kept", value=days, actor="test")
+    first = analysed(days=32)
+    analysed(days=32, minutes=1)
+    next_hour = analysed(days=31.9, minutes=60)
+
+    prune()
+
+    assert left() == [first, next_hour]
+    assert set(MarketSnapshot.objects.values_list("cycle", flat=True)) == {first.pk, next_hour.pk}
+
+
+@pytest.mark.django_db
+def test_evidence_goes_when_its_time_is_over() -> None:
+    analysed(days=45.1)
+    kept = analysed(days=44.9, minutes=60)
+
+    prune()
+
+    assert left() == [kept]
+    assert MarketSnapshot.objects.get().cycle == kept
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "other", [{"status": "failed"}, {"status": "aborted"}, {"cycle_type": "maintenance"}]
+)
+def test_cycle_in_which_nothing_was_analysed_is_no_evidence(other: dict[str, str]) -> None:
+    analysed(days=32, **other)
+    first = analysed(days=31.9, minutes=1)
+
+    prune()
+
+    assert left() == [first]
+
+
+@pytest.mark.django_db
+def test_prices_of_other_cycles_go_after_a_week() -> None:
+    analysed(days=8)
+    later = analysed(days=8, minutes=1)
+    young = analysed(days=6, minutes=2)
+
+    prune()
+
+    assert len(left()) == 3
+    assert not MarketSnapshot.objects.filter(cycle=later).exists()
+    assert MarketSnapshot.objects.filter(cycle=young).exists()

@@ -125,7 +125,7 @@ class LinkedTrade(ApiSerializer):
     quantity = PlainDecimalField()
     price = PlainDecimalField()
     realised_pnl = PlainDecimalField(allow_null=True, help_text="In USD; null on an order that opens.")
-    traded_at = serializers.DateTimeField()
+    traded_at = serializers.DateTimeField(help_text="Market time of the last fill.")
 
 
 class LinkedPosition(ApiSerializer):

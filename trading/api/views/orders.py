@@ -38,7 +38,10 @@ class FillSerializer(RowSerializer):
 
 
 class TradeSerializer(RowSerializer):
-    """What a filled order did; ``realisedPnl`` in USD where it reduced a position."""
+    """What a filled order did; ``realisedPnl`` in USD where it reduced a position.
+
+    ``tradedAt`` is the market time of its last fill, ``bookedAt`` the wall time at which the order ended.
+    """
 
     class Meta:
         model = Trade
