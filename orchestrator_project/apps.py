@@ -10,7 +10,8 @@ from orchestrator_project.observability.process_name import is_service, process_
 from orchestrator_project.observability.traced import trace_process
 
 FORKS = frozenset({"worker", "analyst", "celery"})  # celery.py starts tracing in their children
-TRACED_COMMANDS = frozenset({"up", "run_cycle", "reconcile"})  # not kill_switch: it waits for nothing
+# Not kill_switch: it waits for nothing. `up` itself forks, and has no thread that would send.
+TRACED_COMMANDS = frozenset({"first_cycle", "run_cycle", "reconcile"})
 
 
 class OrchestratorConfig(AppConfig):
@@ -24,5 +25,5 @@ class OrchestratorConfig(AppConfig):
         process = process_name(sys.argv)
         if is_service(process):
             log_what_nobody_catches()
-        if process not in FORKS and (is_service(process) or process in TRACED_COMMANDS):
+        if process not in FORKS and (is_service(process) or set(sys.argv[1:2]) & TRACED_COMMANDS):
             trace_process(process)

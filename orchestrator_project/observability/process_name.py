@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from pathlib import PurePath
 
-COMMANDS = {"listen_trade_updates": "listener", "relay_events": "relay", "consume_events": "consumer"}
+COMMANDS = {
+    "listen_trade_updates": "listener",
+    "relay_events": "relay",
+    "consume_events": "consumer",
+    "first_cycle": "up",  # parts of `up` that are processes of their own because `up` itself has no connection
+    "follow": "up",
+}
 SERVICES = frozenset({"web", "worker", "analyst", "beat", "sweeper", "listener", "relay", "consumer"})
 
 
