@@ -16,40 +16,57 @@ class EndedApartError(Exception):
     """The process ended without a word, or raised what cannot be handed over."""
 
 
-def apart(act: Callable[[], None]) -> None:
-    """Call ``act`` in a fork, whose output is this process's; return when it is done.
+class Apart:
+    """What is done in a fork, whose output is this process's, while this process goes on.
 
-    Where forks are not told apart (see ``supervisor.identity``) it is called here.
-
-    Raises:
-        Exception: what ``act`` raised, with its causes.
-        EndedApartError: the fork was killed.
+    Where forks are not told apart (see ``supervisor.identity``) it is done here, at once.
     """
-    if not TASKS.exists():
-        act()
-        return
-    require_fitness()
-    reading, writing = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        _act_and_end(act, writing)
-    os.close(writing)
-    try:
-        with os.fdopen(reading, "rb") as answer:
-            said = answer.read()
-    except BaseException:  # a stop signal; what is half done the database undoes
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        raise
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if not said:
-        raise EndedApartError(f"the process that was to do it ended with exit code {code}")
-    if errors := pickle.loads(said):  # noqa: S301  (written by our own fork)
-        for error, cause in zip(errors, errors[1:], strict=False):
-            error.__cause__ = cause
-        raise errors[0]
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._pid: int | None = None
+        if not TASKS.exists():
+            act()
+            return
+        require_fitness()
+        self._reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._reading)
+            _act_and_end(act, writing)
+        os.close(writing)
+
+    def finish(self) -> None:
+        """Wait until it is done.
+
+        Raises:
+            Exception: what ``act`` raised, with its causes.
+            EndedApartError: the fork was killed.
+        """
+        if self._pid is None:
+            return
+        try:
+            with os.fdopen(self._reading, "rb") as answer:
+                said = answer.read()
+        except BaseException:  # a stop signal; what is half done the database undoes
+            self.end()
+            raise
+        pid, self._pid = self._pid, None
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if not said:
+            raise EndedApartError(f"the process that was to do it ended with exit code {code}")
+        if errors := pickle.loads(said):  # noqa: S301  (written by our own fork)
+            for error, cause in zip(errors, errors[1:], strict=False):
+                error.__cause__ = cause
+            raise errors[0]
+
+    def end(self) -> None:
+        """End it, done or not."""
+        if self._pid is not None:
+            pid, self._pid = self._pid, None
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def _act_and_end(act: Callable[[], None], writing: int) -> None:

@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from ai.builtin import LABEL as ANALYST_LABEL
 from orchestrator_project.runtime import image
-from orchestrator_project.runtime.apart import apart
+from orchestrator_project.runtime.apart import Apart
 from orchestrator_project.runtime.connection_count import MOST_WORKERS, default_workers, needed, offered
 from orchestrator_project.runtime.launch import BAD_START, embedded_engines
 from orchestrator_project.runtime.ports import port_is_free
 from orchestrator_project.runtime.prepare import FIRST_OPERATOR, prepare
-from orchestrator_project.runtime.processes import process_specs, terminal_specs
+from orchestrator_project.runtime.processes import VENUE, process_specs, terminal_specs
 from orchestrator_project.runtime.supervisor import AlreadyRunningError, Supervisor, only_one
 from trading.core.modes import current_mode
 from trading.core.providers import PAPER, REPLAY, SYNTHETIC
@@ -31,6 +31,7 @@ PORT_TAKEN = (
 
 class Command(BaseCommand):
     help = "Start everything: engines, web, workers, beat, sweeper, listener and the local venue."
+    requires_system_checks = []  # they take their time beside the migrations
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=_port, default=8000, help="of the console (default: 8000)")
@@ -51,23 +52,32 @@ class Command(BaseCommand):
         if not port_is_free("127.0.0.1", port):
             raise CommandError(PORT_TAKEN.format(port=port, other=port + 1), returncode=BAD_START)
         image.seal()
-        since = timezone.now()
-        apart(lambda: self._prepare(port, options["workers"]))
         venue = None
         if settings.ENVIRONMENT.venue_enabled and not options["no_venue"]:
             venue = ("--speed", options["venue_speed"])
         specs = [
             *process_specs(home=home, port=port, workers=options["workers"], venue=venue),
-            *terminal_specs(home=home, since=since, keep_engines=bool(embedded_engines)),
+            *terminal_specs(home=home, since=timezone.now(), keep_engines=bool(embedded_engines)),
         ]
         cleanup = (sys.executable, "-m", "orchestrator_project.runtime.engines", str(home))
         supervisor = Supervisor(specs, self._say, lock=lock, after_kill=cleanup)
-        supervisor.run()
+        with supervisor.started_ahead(VENUE):
+            self._prepare(port, options["workers"])
+            supervisor.run()
         if refused := supervisor.refused():
             raise CommandError(_last_words(refused.log), returncode=BAD_START)
         self._say("stopped; the next start continues with the same state")
 
     def _prepare(self, port: int, workers: int) -> None:
+        """Check the project and prepare the database, beside each other and apart from what is forked later."""
+        checks = Apart(self.check)
+        try:
+            Apart(lambda: self._bring_up_to_date(port, workers)).finish()
+            checks.finish()
+        finally:
+            checks.end()
+
+    def _bring_up_to_date(self, port: int, workers: int) -> None:
         self._announce(port, prepare())
         if (most := needed(workers)) > (has := offered()):
             self._say(FEW_CONNECTIONS.format(offered=has, needed=most))
