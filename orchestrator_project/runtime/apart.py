@@ -1,6 +1,7 @@
 """Do something in a process that ends with it, so that neither its memory nor its connections stay."""
 
 import ctypes
+import itertools
 import os
 import pickle
 import signal
@@ -57,7 +58,7 @@ class Apart:
         if not said:
             raise EndedApartError(f"the process that was to do it ended with exit code {code}")
         if errors := pickle.loads(said):  # noqa: S301  (written by our own fork)
-            for error, cause in zip(errors, errors[1:], strict=False):
+            for error, cause in itertools.pairwise(errors):
                 error.__cause__ = cause
             raise errors[0]
 

@@ -105,10 +105,8 @@ def become(argv: Sequence[str]) -> None:
     apps.get_app_config("orchestrator_project").ready()  # again: it goes by who the process is
     if is_module:
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
-        return
-    from orchestrator_project.runtime.launch import main
-
-    sys.exit(main(sys.argv))
+    else:
+        runpy.run_path(first, run_name="__main__")
 
 
 def require_no_connection() -> None:

@@ -10,9 +10,6 @@ from orchestrator_project.runtime.engines import disk
 from orchestrator_project.runtime.supervisor import forked, identity, warden
 from orchestrator_project.runtime.supervisor.logs import LogPump, RotatingLog
 
-# How a child shows itself; the arguments of the supervisor, in whose place it is shown, are longer than any.
-TITLE = "orchestrator {name}"
-
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
@@ -105,7 +102,7 @@ class Child:
 
     def _start(self, now: float) -> None:
         try:
-            self.process = self._forked() if self.spec.main and self._area else self._executed()
+            self.process = self._forked() or self._executed()
         except OSError as error:
             self._plan_restart(now, f"could not be started ({error.strerror}: {self.spec.argv[0]})")
             return
@@ -128,17 +125,21 @@ class Child:
             stderr=None if keeps else subprocess.STDOUT,
         )
 
-    def _forked(self) -> forked.Forked:
-        assert self.spec.main is not None
-        assert self._area is not None
+    def _forked(self) -> forked.Forked | None:
+        if self.spec.main is None or self._area is None:
+            return None
         program = forked.Program(
-            TITLE.format(name=self.spec.name),
+            self.spec.name,
             self.spec.argv,
             self.spec.main,
             {**self._marks, **self.spec.env},  # the marks first: they must have room
             keeps_output=self.spec.keeps_output,
         )
-        return forked.start(program, self._area)
+        try:
+            return forked.start(program, self._area)
+        except forked.UnfitToForkError as error:  # slower and larger, but it runs
+            self._log.mark(f"{self.spec.name} is executed, not forked: {error}")
+            return None
 
     def _end(self, code: int) -> None:
         self._has_ended = True

@@ -1,8 +1,8 @@
 """Children that are forked from the supervisor, with all it has loaded, instead of executed.
 
-A fork takes the one thread that calls it and a copy of everything else: a lock that another thread held stays locked for
-ever, and a connection is answered to two. So the supervisor has one thread and no connection, and a fork is refused
-where that is not so; descriptors save the three standard ones are closed.
+A fork takes the one thread that calls it and a copy of everything else: a lock that another thread held stays locked
+for ever, and a connection is answered to two. So the supervisor has one thread and no connection, and a fork is
+refused where that is not so; descriptors save the three standard ones are closed.
 """
 
 import atexit
@@ -23,6 +23,7 @@ TASKS = Path("/proc/self/task")
 INPUT, OUTPUT, ERRORS = range(3)
 WAIT_SECONDS = 0.01
 FAILED = 1
+TITLE = "orchestrator {name}"  # shown in place of the supervisor's command line, which is longer than any
 
 
 class UnfitToForkError(Exception):
@@ -130,7 +131,7 @@ def _live(program: Program, area: identity.Area, writing: int) -> NoReturn:
         _forget_the_parent(None if program.keeps_output else writing)
         os.environ.clear()
         os.environ.update(program.env)
-        identity.take_on(area, program.name, program.env)
+        identity.take_on(area, TITLE.format(name=program.name), program.name, program.env)
         program.main(program.argv)
         status = 0
     except SystemExit as end:

@@ -1,8 +1,8 @@
-"""Who a forked process is, where `ps` and the warden look: its command line and its environment as the kernel shows them.
+"""Who a forked process is, where `ps` and the warden look: command line and environment as the kernel shows them.
 
 The kernel shows the memory in which a program was started, and a fork shares its parent's: without this every child
-would be called as its parent is, and would carry none of the supervisor's marks. That memory is private to a process and
-may be written over, as `setproctitle` does with the first of its two parts; the warden needs the second one, too.
+would be called as its parent is, and would carry none of the supervisor's marks. That memory is private to a process
+and may be written over, as `setproctitle` does with the first of its two parts; the warden needs the second, too.
 """
 
 import ctypes
@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ARGUMENTS_BEGIN = 48  # the first of four fields of /proc/PID/stat, counted from 1: arg_start, arg_end, env_start, env_end
+ARGUMENTS_BEGIN = (
+    48  # the first of four fields of /proc/PID/stat, counted from 1: arg_start, arg_end, env_start, env_end
+)
 FIRST_AFTER_NAME = 3  # the field behind the program's name, which may hold blanks
 NAME_BYTES = 15
 PR_SET_NAME = 15
@@ -59,9 +61,13 @@ def own_area(needed: int) -> Area:
     return area
 
 
-def take_on(area: Area, name: str, environment: Mapping[str, str]) -> None:
-    """Show this process as ``name``, with as much of ``environment``, in its order, as there is room for."""
-    _write(area.arguments, name.encode()[: area.arguments[1] - area.arguments[0] - 1])
+def take_on(area: Area, title: str, name: str, environment: Mapping[str, str]) -> None:
+    """Show this process as ``title``, with as much of ``environment``, in its order, as there is room for.
+
+    Args:
+        name: what tools show that have room for 15 characters.
+    """
+    _write(area.arguments, title.encode()[: area.arguments[1] - area.arguments[0] - 1])
     block, left = b"", area.room - 1
     for key, value in environment.items():
         entry = os.fsencode(f"{key}={value}") + b"\0"

@@ -169,7 +169,7 @@ class Supervisor:
 
 
 def _area(mark: str, specs: Sequence[ProcessSpec]) -> identity.Area | None:
-    """Return where forks show who they are; None where nothing is to be forked, or the system cannot tell forks apart."""
+    """Return where forks show who they are; None where nothing is forked, or the system cannot tell forks apart."""
     names = [spec.name for spec in specs if spec.main is not None]
     if not names:
         return None

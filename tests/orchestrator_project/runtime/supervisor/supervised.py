@@ -1,7 +1,7 @@
 """Programs for the supervisor's tests: a supervisor, and children good and bad.
 
-``python -m <this module> up HOME GRACE NAME=KIND …`` supervises children of those kinds; with ``FORKS`` in the environment
-it forks them.
+``python -m <this module> up HOME GRACE NAME=KIND …`` supervises children of those kinds; with ``FORKS`` in the
+environment it forks them.
 """
 
 import os

@@ -69,7 +69,9 @@ def terminal() -> Iterator[None]:
 
 
 @pytest.fixture(params=[False, True], ids=["executed", "forked"])
-def up(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Up]]:
+def up(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Up]]:
     """Start supervisors, whose children are programs of their own or forks: they live and end alike."""
     started: list[Up] = []
     if request.param:
