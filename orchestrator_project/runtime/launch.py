@@ -15,7 +15,16 @@ from orchestrator_project.runtime.supervisor.warden import MARK
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 WITHOUT_ENGINES = frozenset(
-    {"help", "version", "venue", "makemigrations", "collectstatic", "event_schemas", "openapi"}
+    {
+        "help",
+        "version",
+        "venue",
+        "makemigrations",
+        "collectstatic",
+        "event_schemas",
+        "openapi",
+        "first_schema",
+    }
 )
 WITHOUT_REDIS = frozenset({"kill_switch"})
 FORKING = "up"
