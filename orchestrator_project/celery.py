@@ -15,7 +15,6 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
 )
-from django.conf import settings
 
 from orchestrator_project.observability.process_name import process_name
 from orchestrator_project.observability.traced import is_traced, trace_process
@@ -71,11 +70,8 @@ def _send_the_rest(**_: Any) -> None:
 
 @worker_process_init.connect
 def _load_model_library_ahead(**_: Any) -> None:
-    """Load it in the analyst's child before a cycle waits for it; beside, as a child must report within 4 s.
-
-    The built-in analyst is none of its models: where no other is named it is 160 MB and 2 s of a core for nothing.
-    """
-    if settings.ENVIRONMENT.ai_models and set(app.amqp.queues.consume_from) == {"analysis"}:
+    """Load it in the analyst's child before a cycle waits for it; beside, as a child must report within 4 s."""
+    if set(app.amqp.queues.consume_from) == {"analysis"}:
         from ai import gateway
 
         Thread(target=gateway.load, name="load-model-library", daemon=True).start()

@@ -5,10 +5,9 @@ import itertools
 import os
 import pickle
 import signal
-import sys
 from collections.abc import Callable, Iterator
 
-from orchestrator_project.runtime.supervisor.forked import TASKS, require_fitness
+from orchestrator_project.runtime.supervisor.forked import TASKS, flush_output, require_fitness
 
 PR_SET_PDEATHSIG = 1
 
@@ -30,8 +29,7 @@ class Apart:
             return
         require_fitness()
         self._reading, writing = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_output()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._reading)
@@ -77,7 +75,7 @@ def _act_and_end(act: Callable[[], None], writing: int) -> None:
     answer = b""
     try:
         act()
-        sys.stdout.flush()
+        flush_output()
         answer = pickle.dumps([])
     except KeyboardInterrupt:
         pass

@@ -20,9 +20,11 @@ from typing import IO, NoReturn
 from orchestrator_project.runtime.supervisor import identity
 
 TASKS = Path("/proc/self/task")
+DESCRIPTORS = Path("/proc/self/fd")
 INPUT, OUTPUT, ERRORS = range(3)
 WAIT_SECONDS = 0.01
 FAILED = 1
+INTERRUPTED = 128 + signal.SIGINT
 TITLE = "orchestrator {name}"  # shown in place of the supervisor's command line, which is longer than any
 
 
@@ -98,6 +100,13 @@ def require_fitness() -> None:
         raise UnfitToForkError(f"{threads} threads run in the supervisor: {names}")
 
 
+def flush_output() -> None:
+    """Write what is buffered, so that no fork writes it a second time; a terminal that is gone keeps nobody."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+
+
 def start(program: Program, area: identity.Area) -> Forked:
     """Fork a child that runs ``program``.
 
@@ -107,8 +116,7 @@ def start(program: Program, area: identity.Area) -> Forked:
     """
     require_fitness()
     reading, writing = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_output()
     try:
         pid = os.fork()
     except OSError:
@@ -136,6 +144,8 @@ def _live(program: Program, area: identity.Area, writing: int) -> NoReturn:
         status = 0
     except SystemExit as end:
         status = _status(end)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
     except BaseException:  # noqa: BLE001 - the last boundary of a process
         sys.excepthook(*sys.exc_info())
     finally:
@@ -143,9 +153,7 @@ def _live(program: Program, area: identity.Area, writing: int) -> NoReturn:
             threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does at an end of its own
         with contextlib.suppress(BaseException):
             atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(BaseException):
-                stream.flush()
+        flush_output()
         os._exit(status)
 
 
@@ -161,7 +169,10 @@ def _forget_the_parent(output: int | None) -> None:
     if output is not None:
         os.dup2(output, OUTPUT)
         os.dup2(output, ERRORS)
-    os.closerange(ERRORS + 1, os.sysconf("SC_OPEN_MAX"))
+    for descriptor in [int(entry.name) for entry in DESCRIPTORS.iterdir()]:
+        if descriptor > ERRORS:
+            with contextlib.suppress(OSError):  # the one of the list itself
+                os.close(descriptor)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text stream, as every command's
 
 

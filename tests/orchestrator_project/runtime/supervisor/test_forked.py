@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere programs are executed"),
 ]
-# The program below is what a supervisor does, in one process that can be looked into.
+MODULE = "tests.orchestrator_project.runtime.supervisor.supervised"
 REFUSED = """
 import threading
 from orchestrator_project.runtime.supervisor import forked
@@ -107,6 +107,27 @@ def test_what_runs_once_is_not_started_again(up: Callable[..., Up], tmp_path: Pa
 
     assert len(supervisor.pids("first")) == 1
     assert "first" not in supervisor.said()
+
+
+def test_children_are_forked_again_when_the_terminal_is_gone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", MODULE, "up", str(tmp_path), "1.0", "web=sleeps"]
+    supervisor = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"FORKS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert supervisor.stdout is not None
+    supervisor.stdout.close()  # as `manage.py up | head -1`
+
+    def pids() -> list[str]:
+        file = tmp_path / "pids"
+        return file.read_text().split()[1::2] if file.exists() else []
+
+    try:
+        for count in (1, 2, 3):
+            wait_until(lambda count=count: len(pids()) == count, what=f"it runs for the {count}. time")  # type: ignore[misc]  # a default binds the loop's name
+            os.kill(int(pids()[-1]), signal.SIGKILL)
+    finally:
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.wait(timeout=60)
 
 
 def test_supervisor_has_one_thread_and_refuses_to_fork_with_more(up: Callable[..., Up]) -> None:
