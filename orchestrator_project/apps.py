@@ -11,7 +11,7 @@ from orchestrator_project.observability.traced import trace_process
 
 FORKS = frozenset({"worker", "analyst", "celery"})  # celery.py starts tracing in their children
 # Not kill_switch: it waits for nothing. `up` itself forks, and has no thread that would send.
-TRACED_COMMANDS = frozenset({"first_cycle", "run_cycle", "reconcile"})
+TRACED_COMMANDS = frozenset({"run_cycle", "reconcile"})
 
 
 class OrchestratorConfig(AppConfig):
@@ -25,5 +25,5 @@ class OrchestratorConfig(AppConfig):
         process = process_name(sys.argv)
         if is_service(process):
             log_what_nobody_catches()
-        if process not in FORKS and (is_service(process) or set(sys.argv[1:2]) & TRACED_COMMANDS):
+        if process not in FORKS and (is_service(process) or process in TRACED_COMMANDS):
             trace_process(process)

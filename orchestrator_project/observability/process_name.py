@@ -7,8 +7,6 @@ COMMANDS = {
     "listen_trade_updates": "listener",
     "relay_events": "relay",
     "consume_events": "consumer",
-    "first_cycle": "up",  # parts of `up` that are processes of their own because `up` itself has no connection
-    "follow": "up",
 }
 SERVICES = frozenset({"web", "worker", "analyst", "beat", "sweeper", "listener", "relay", "consumer"})
 

@@ -1,8 +1,9 @@
 """The tables of a new database in one piece, as the migrations make them one after the other.
 
 Running some seventy migrations costs 2.5 s of a core, nearly all of it for Django's picture of the tables between two
-of them. A database without any table is given the tables as they were when ``manage.py first_schema --write`` was last
-run, with every migration until then recorded; ``migrate`` then adds what came later. A test compares both ways.
+of them. A database without any table is given the tables as they were when the file was last written (``python -m
+orchestrator_project.runtime.first_schema``), with every migration until then recorded; ``migrate`` then adds what came
+later. A test compares both ways.
 """
 
 import os
@@ -34,7 +35,7 @@ TABLES = (
     "SELECT current_schema(), count(*), current_setting('server_version_num')::int FROM pg_class"
     " WHERE relnamespace = 'public'::regnamespace"
 )
-HEADER = "-- Made by `manage.py first_schema --write`; see first_schema.py.\n"
+HEADER = "-- Made by `python -m orchestrator_project.runtime.first_schema`.\n"
 
 
 def lay() -> bool:
@@ -73,7 +74,7 @@ def dumped(url: str) -> str:
     Raises:
         CalledProcessError: ``pg_dump`` cannot read it.
     """
-    command = [postgres.program("pg_dump"), *OPTIONS, url]
+    command = [str(postgres.program("pg_dump")), *OPTIONS, url]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  (the embedded server's)
     return HEADER + "\n".join(_kept(done.stdout)) + "\n"
 
@@ -82,3 +83,7 @@ def _kept(dump: str) -> Iterator[str]:
     for line in dump.splitlines():
         if line.strip() and not line.startswith(PLUMBING):
             yield MOMENT.sub("now()", line) if line.startswith(("INSERT", "\t(")) else line
+
+
+if __name__ == "__main__":
+    FILE.write_text(made_by_migrations())

@@ -1,4 +1,4 @@
--- Made by `manage.py first_schema --write`; see first_schema.py.
+-- Made by `python -m orchestrator_project.runtime.first_schema`.
 CREATE FUNCTION public.note_decision() RETURNS trigger
     LANGUAGE plpgsql
     AS $$

@@ -48,10 +48,10 @@ OURS = (
         f"orchestrator_project.management.commands.{name}"
         for name in (
             "consume_events",
-            "first_cycle",
             "follow",
             "listen_trade_updates",
             "relay_events",
+            "run_cycle",
             "sweeper",
             "venue",
         )

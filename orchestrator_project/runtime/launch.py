@@ -23,7 +23,6 @@ WITHOUT_ENGINES = frozenset(
         "collectstatic",
         "event_schemas",
         "openapi",
-        "first_schema",
     }
 )
 WITHOUT_REDIS = frozenset({"kill_switch"})

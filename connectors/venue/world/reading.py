@@ -1,7 +1,7 @@
 """Read a folder of prices in a process that ends with the reading.
 
-The library that reads the files, and the memory in which it sorts their rows, are of no use to a venue that then only looks
-prices up: together they are twice as large as the prices themselves.
+The library that reads the files, and the memory in which it sorts their rows, are of no use to a venue that then
+only looks prices up: together they are twice as large as the prices themselves.
 """
 
 import multiprocessing
