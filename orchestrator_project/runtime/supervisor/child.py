@@ -132,7 +132,7 @@ class Child:
             self.spec.name,
             self.spec.argv,
             self.spec.main,
-            {**self._marks, **self.spec.env},  # the marks first: they must have room
+            {**self._marks, **_short_first(self.spec.env)},  # the marks before all: they must have room
             keeps_output=self.spec.keeps_output,
         )
         try:
@@ -157,6 +157,11 @@ class Child:
         again = f"it is started again in {self._pause:g} s"
         self._say(f"{self.spec.name} {what_happened}{why}; {again} (log: {self.spec.log})")
         self._pause = min(self._pause * 2, self._timing.longest_pause)
+
+
+def _short_first(environment: Mapping[str, str]) -> dict[str, str]:
+    """Order an environment so that of the part which is shown as much as possible has room."""
+    return dict(sorted(environment.items(), key=lambda item: len(item[0]) + len(item[1])))
 
 
 def how_it_ended(code: int) -> str:

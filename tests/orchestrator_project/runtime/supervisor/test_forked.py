@@ -64,7 +64,11 @@ def said_by(program: str) -> str:
     ).stdout
 
 
-def test_child_is_called_by_its_name_and_carries_the_marks(up: Callable[..., Up]) -> None:
+def test_child_is_called_by_its_name_and_carries_the_marks(
+    up: Callable[..., Up], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONG", "x" * 500)
+    monkeypatch.setenv("ORCHESTRATOR_HOME", "/where/it/lives")
     supervisor = up("web=sleeps")
     child = psutil.Process(supervisor.wait_for("web"))
 
@@ -74,6 +78,9 @@ def test_child_is_called_by_its_name_and_carries_the_marks(up: Callable[..., Up]
     shown = child.environ()
     assert shown[warden.NAME_MARK] == "web"
     assert shown[warden.MARK].startswith(f"{supervisor.process.pid}-")
+    assert (
+        shown["ORCHESTRATOR_HOME"] == "/where/it/lives"
+    )  # where there is no room for all, the longest is left out
     assert "web" not in psutil.Process(supervisor.process.pid).environ().get(warden.NAME_MARK, "")
 
 
