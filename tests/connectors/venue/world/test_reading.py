@@ -58,7 +58,7 @@ def test_venue_does_not_keep_the_library_that_read_its_files(tmp_path: Path) -> 
 
 
 def test_what_is_wrong_with_a_file_is_said_in_the_same_words(tmp_path: Path) -> None:
-    (tmp_path / r"broken\.csv").write_text("symbol,when\nAAPL,now\n")
+    (tmp_path / "broken.csv").write_text("symbol,when\nAAPL,now\n")
 
     with pytest.raises(VenueInputError, match=r"broken\.csv") as direct:
         loader.load_world(tmp_path, 7)
