@@ -10,7 +10,8 @@ from orchestrator_project.observability.process_name import is_service, process_
 from orchestrator_project.observability.traced import trace_process
 
 FORKS = frozenset({"worker", "analyst", "celery"})  # celery.py starts tracing in their children
-TRACED_COMMANDS = frozenset({"up", "run_cycle", "reconcile"})  # not kill_switch: it waits for nothing
+# Not kill_switch: it waits for nothing. `up` itself forks, and has no thread that would send.
+TRACED_COMMANDS = frozenset({"run_cycle", "reconcile"})
 
 
 class OrchestratorConfig(AppConfig):

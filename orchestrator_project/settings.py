@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.urls import reverse_lazy
 
+from orchestrator_project.broker_options import broker_options
 from orchestrator_project.environment import load_environment
 from orchestrator_project.observability.log import configure_structlog, logging_config, register_secrets
 from orchestrator_project.observability.process_name import process_name
@@ -177,21 +178,10 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# A request that only publishes must not wait for a queue that hangs: what was not taken, the sweeper finds. Who
-# consumes waits longer, because an idle connection is no broken one; it publishes from there, too.
-CONSUMES = process_name(sys.argv) in ("worker", "analyst", "celery")
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # Longer than any task may live, the longest analysis among them. What a dead worker had, the sweeper takes up
-    # long before.
-    "visibility_timeout": 900,
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
-    "socket_timeout": 30 if CONSUMES else 1,
-    "socket_connect_timeout": 3 if CONSUMES else 1,
-}
+CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(process_name(sys.argv))
 CELERY_RESULT_BACKEND_ALWAYS_RETRY = True
 CELERY_RESULT_EXPIRES = 3600
 CELERY_TASK_SERIALIZER = "json"

@@ -21,6 +21,7 @@ from connectors.venue.replay.timeline import build_timeline, usual_start
 from connectors.venue.routes import chat, coingecko, controls, data, finnhub, news, trading
 from connectors.venue.stream import UpdateStream
 from connectors.venue.world.model import World
+from connectors.venue.world.reading import read_world
 from connectors.venue.world.synthetic import synthetic_world
 
 _TICK_SECONDS = 0.02
@@ -78,10 +79,7 @@ def build_venue(options: VenueOptions) -> Venue:
 def _world(options: VenueOptions) -> World:
     if options.data is None:
         return synthetic_world(options.seed)
-    # Imported here: pandas weighs 80 MB and half a second, and only reads files.
-    from connectors.venue.world.loader import load_world
-
-    return load_world(options.data, options.seed)
+    return read_world(options.data, options.seed)
 
 
 def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:

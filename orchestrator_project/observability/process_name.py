@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from pathlib import PurePath
 
-COMMANDS = {"listen_trade_updates": "listener", "relay_events": "relay", "consume_events": "consumer"}
+COMMANDS = {
+    "listen_trade_updates": "listener",
+    "relay_events": "relay",
+    "consume_events": "consumer",
+}
 SERVICES = frozenset({"web", "worker", "analyst", "beat", "sweeper", "listener", "relay", "consumer"})
 
 

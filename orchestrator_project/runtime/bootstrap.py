@@ -24,7 +24,7 @@ ASSETS_KEPT = timedelta(hours=24)
 
 
 def first_steps(say: Callable[[str], None]) -> None:
-    """Bring the system to its first cycle, saying each step; meant for a thread of ``manage.py up``."""
+    """Bring the system to its first cycle, saying each step; meant for a process of its own."""
     try:
         _wait_for_the_broker(say)
         sync_portfolio(None)
@@ -39,7 +39,7 @@ def first_steps(say: Callable[[str], None]) -> None:
                 launch(cycle)
         except CycleRunningError as reason:
             say(f"no extra cycle at the start: {reason}")
-    except Exception as error:  # noqa: BLE001 - a thread's boundary: the operator is told
+    except Exception as error:  # noqa: BLE001 - a process's boundary: the operator is told
         say(f"the first cycle could not be started: {error}; the schedule tries again within a minute")
     finally:
         connection.close()

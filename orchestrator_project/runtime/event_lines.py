@@ -1,7 +1,7 @@
 """Events as lines for the operator's terminal: what happened, in the words of the console."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -25,9 +25,9 @@ class EventTail:
     seconds and leaves out what was said already. After a clock stepped back, that is what the log had till then.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], since: datetime | None = None) -> None:
         self._say = say
-        self._since = timezone.now()
+        self._since = since or timezone.now()
         self._said: set[UUID] = set()
         self._newest = self._after = 0
 

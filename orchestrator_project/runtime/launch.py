@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -14,9 +15,18 @@ from orchestrator_project.runtime.supervisor.warden import MARK
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 WITHOUT_ENGINES = frozenset(
-    {"help", "version", "venue", "makemigrations", "collectstatic", "event_schemas", "openapi"}
+    {
+        "help",
+        "version",
+        "venue",
+        "makemigrations",
+        "collectstatic",
+        "event_schemas",
+        "openapi",
+    }
 )
 WITHOUT_REDIS = frozenset({"kill_switch"})
+FORKING = "up"
 FAILED = 1
 BAD_START = 2
 NO_DATABASE = (
@@ -44,6 +54,8 @@ def main(argv: Sequence[str]) -> int:
             "need_redis": environment.redis_url is None and command not in WITHOUT_REDIS,
         }
         embedded_engines.update(name for name, needed in needs.items() if needed)
+        loading = threading.Thread(target=_load_what_is_forked, args=(command,), daemon=True)
+        loading.start()
         with joined_engines(environment.orchestrator_home, **needs) as urls:
             found = {
                 "DATABASE_URL": urls.database_url,
@@ -51,12 +63,21 @@ def main(argv: Sequence[str]) -> int:
                 "REDIS_URL": urls.redis_url,
             }
             os.environ.update({name: value for name, value in found.items() if value is not None})
+            loading.join()
             return _execute_in_plain_words(argv, environment.orchestrator_home)
     except (BadEnvironmentError, EngineError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_START
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _load_what_is_forked(command: str) -> None:
+    """Load the libraries of ``up``'s processes while its engines start."""
+    if command == FORKING:
+        from orchestrator_project.runtime import image
+
+        image.load_libraries()
 
 
 def _warn() -> None:

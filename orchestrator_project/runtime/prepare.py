@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from orchestrator_project.runtime import first_schema
 from orchestrator_project.session_limits import unlimited_statements
 from risk.models import RiskLimits
 from risk.services.limits import DEFAULT_LIMITS
@@ -43,6 +44,7 @@ GROUPS: dict[str, list[str]] = {
 def prepare() -> str | None:
     """Migrate and seed; return the first operator's password at the first start, None later."""
     with unlimited_statements():
+        first_schema.lay()
         call_command("migrate", interactive=False, verbosity=0)
         stage_words.stamp_unstamped()
         forget_foreign_numbers()

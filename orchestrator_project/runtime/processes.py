@@ -2,12 +2,15 @@
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 
+from orchestrator_project.runtime import image
 from orchestrator_project.runtime.supervisor import ProcessSpec
 
 PROJECT = "orchestrator_project"
 VENUE = "venue"
+FIRST_CYCLE = "first_cycle"
 VENUE_REFUSES = 2
 UNCHECKED = "--skip-checks"  # who starts them has checked the project, console and all
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -40,6 +43,34 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
             env=environment,
             log=home / "logs" / f"{name}.log",
             refusal_code=VENUE_REFUSES if name == VENUE else None,
+            main=image.become,
+        )
+        for name, argv in commands.items()
+    ]
+
+
+def terminal_specs(*, home: Path, since: datetime, keep_engines: bool) -> list[ProcessSpec]:
+    """Return what ``up`` shows and does itself, in processes of their own: the first cycle, and a line an event.
+
+    Args:
+        since: events from then on are printed.
+        keep_engines: embedded engines that died are started again.
+    """
+    manage = (sys.executable, str(BASE_DIR / "manage.py"))
+    follow = (*manage, "follow", UNCHECKED, "--since", since.isoformat())
+    commands = {
+        FIRST_CYCLE: (*manage, "run_cycle", UNCHECKED, "--first"),
+        "follow": (*follow, "--keep-engines") if keep_engines else follow,
+    }
+    return [
+        ProcessSpec(
+            name=name,
+            argv=argv,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            log=home / "logs" / "up.log",
+            main=image.become,
+            is_once=name == FIRST_CYCLE,
+            keeps_output=True,
         )
         for name, argv in commands.items()
     ]

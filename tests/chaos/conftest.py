@@ -25,6 +25,7 @@ class Length:
     trials: int
     first: int
     stops: int | None
+    cycles: int | None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--chaos-seed", type=int, default=None, help="repeat the choices of a run")
     group.addoption("--chaos-kills", type=int, default=None, help="how many kills")
     group.addoption("--chaos-stops", type=int, default=None, help="how many trials with stopped processes")
+    group.addoption("--chaos-cycles", type=int, default=None, help="how many cycles a soak has")
     group.addoption("--chaos-first", type=int, default=0, help="the number of the first of them: to go on")
 
 
@@ -51,6 +53,7 @@ def length(request: pytest.FixtureRequest) -> Length:
         trials=200 if is_long else 25,
         first=int(request.config.getoption("--chaos-first", default=0)),
         stops=request.config.getoption("--chaos-stops", default=None),
+        cycles=request.config.getoption("--chaos-cycles", default=None),
     )
 
 

@@ -102,7 +102,7 @@ def _orders(home: Path) -> set[str]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def _run_cycle(home: Path) -> dict[str, object]:
+def run_cycle(home: Path) -> dict[str, object]:
     keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
     done = subprocess.run(
         [sys.executable, "manage.py", "run_cycle", "--json"],
@@ -133,7 +133,7 @@ def test_up_trades_stops_without_a_trace_and_continues(home: Path) -> None:
             "a start and its first orders fit the broker's limit"
         )
         wait_until(lambda: _is_ready(first.port), what="everything a cycle needs answers", seconds=120)
-        report = _run_cycle(home)
+        report = run_cycle(home)
         assert report["status"] == "completed"
         orders = _orders(home)
         first.interrupt()

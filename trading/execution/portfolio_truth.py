@@ -139,9 +139,7 @@ def ask(broker: Broker, looks: int) -> PortfolioTruth:
     sequence, asked_at = sync_sequence.take_place(), timezone.now()
     clock = broker.clock()
     # What is older than that is asked for alone.
-    since = submitted_after(
-        clock.now, _oldest(known, asked_at), asked_at
-    )  # what it misses is asked for alone
+    since = submitted_after(clock.now, float(clock.rate), _oldest(known, asked_at), asked_at)
     fills = _with_fills(broker, known, since)
     for look in range(1, looks + 1):
         included = fills  # reported before the positions: what they include at least

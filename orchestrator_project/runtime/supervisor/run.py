@@ -6,14 +6,14 @@ import secrets
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from orchestrator_project.runtime.supervisor import warden
+from orchestrator_project.runtime.supervisor import identity, warden
 from orchestrator_project.runtime.supervisor.child import Child, ProcessSpec, Timing
+from orchestrator_project.runtime.supervisor.logs import LogPump
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WARDEN_SECONDS = 1.0
@@ -23,10 +23,11 @@ PROJECT_FOLDER = Path(__file__).resolve().parents[3]
 class Supervisor:
     """Processes that are kept running; the first stop signal ends them, a second one at once.
 
+    It has one thread, because it forks.
+
     Args:
         specs: started in this order, in the supervisor's own process group.
-        on_line: told each event in one line; called from two threads, never at the same time.
-        watch: called each second in a thread of its own, one call after the other.
+        on_line: told each event in one line.
         lock: descriptor of ``only_one``; kept locked until nothing is left, even after kill -9.
         after_kill: command that the warden runs in the project folder after a kill -9 of the supervisor,
             when its processes are gone; for what only the supervisor would have done.
@@ -38,7 +39,6 @@ class Supervisor:
         specs: Sequence[ProcessSpec],
         on_line: Callable[[str], None],
         *,
-        watch: Callable[[], None] | None = None,
         lock: int | None = None,
         after_kill: Sequence[str] = (),
         timing: Timing | None = None,
@@ -46,32 +46,52 @@ class Supervisor:
         self._timing = timing or Timing()
         self._mark = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._on_line: Callable[[str], None] | None = on_line
-        self._speaking = threading.Lock()
-        self._children = [Child(spec, self._mark, self._timing, self._say) for spec in specs]
-        self._watch = watch
+        self._pump = LogPump()
+        area = _area(self._mark, specs)
+        self._children = [
+            Child(spec, self._mark, self._timing, self._say, pump=self._pump, area=area) for spec in specs
+        ]
         self._lock = lock
         self._after_kill = after_kill
         self._warden: subprocess.Popen[bytes] | None = None
         self._stops = 0
+        self._has_run = False
+
+    @contextlib.contextmanager
+    def started_ahead(self, name: str) -> Iterator[None]:
+        """Have one process start already, if there is one of this name; ``run`` within the block starts the others.
+
+        Nothing is left where the block raises.
+        """
+        try:
+            self._keep_warden()
+            for child in self._children:
+                if child.spec.name == name:
+                    child.tick(time.monotonic())
+            yield
+        except BaseException:
+            if not self._has_run:
+                self._stop_all()
+            raise
 
     def run(self) -> None:
         """Run until SIGINT, SIGTERM or SIGHUP, ``stop`` or a refusal; afterwards no process is left.
 
         Call it in the main thread: signal handlers can be set nowhere else.
         """
+        self._has_run = True
         with self._stop_signals():
             try:
-                self._start_watching()
                 while not self._stops:
                     self._keep_warden()
                     for child in self._children:
                         child.tick(time.monotonic())
                     if self.refused() is not None:
                         break
-                    time.sleep(self._timing.poll_interval)
+                    self._pump.run(self._timing.poll_interval)
             finally:
-                self._stops = max(self._stops, 1)  # a refusal, too, ends the watching
                 self._stop_all()
+                self._pump.close()
 
     def refused(self) -> ProcessSpec | None:
         """Return the process that ended with its refusal code, None while there is none."""
@@ -82,13 +102,12 @@ class Supervisor:
         self._stops += 1
 
     def _say(self, line: str) -> None:
-        with self._speaking:
-            if self._on_line is None:
-                return
-            try:
-                self._on_line(line)
-            except (OSError, ValueError):  # the terminal is gone: stopping matters more than saying so
-                self._on_line = None
+        if self._on_line is None:
+            return
+        try:
+            self._on_line(line)
+        except (OSError, ValueError):  # the terminal is gone: stopping matters more than saying so
+            self._on_line = None
 
     @contextlib.contextmanager
     def _stop_signals(self) -> Iterator[None]:
@@ -124,22 +143,6 @@ class Supervisor:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._warden.communicate(warden.FAREWELL, timeout=WARDEN_SECONDS)  # also ends its input
 
-    def _start_watching(self) -> None:
-        if self._watch is not None:
-            threading.Thread(target=self._watch_until_stopped, name="watch", daemon=True).start()
-
-    def _watch_until_stopped(self) -> None:
-        last_error = ""
-        while not self._stops and self._watch is not None:
-            try:
-                self._watch()
-                last_error = ""
-            except Exception as error:  # noqa: BLE001 - a failing watch must not end the processes
-                if (text := f"{type(error).__name__}: {error}") != last_error:
-                    self._say(f"Watching failed, it goes on: {text}")
-                last_error = text
-            time.sleep(self._timing.watch_interval)
-
     def _stop_all(self) -> None:
         running = [child for child in self._children if child.is_running()]
         self._say("Stopping; Ctrl-C once more stops at once.")
@@ -148,7 +151,7 @@ class Supervisor:
             child.terminate()
         deadline = time.monotonic() + self._timing.grace
         while time.monotonic() < deadline and self._stops == stops and self._somebody_runs():
-            time.sleep(self._timing.poll_interval)
+            self._pump.run(self._timing.poll_interval)
         late = [child.spec.name for child in self._children if child.is_running()]
         if late:
             self._say(f"Not ended in time, killed: {', '.join(late)}")
@@ -157,9 +160,21 @@ class Supervisor:
             self._say(f"These processes do not end: {pids}")
         for child in self._children:
             if child.process is not None:
-                with contextlib.suppress(subprocess.TimeoutExpired):  # it was named above
+                with contextlib.suppress(subprocess.TimeoutExpired, TimeoutError):  # it was named above
                     child.process.wait(timeout=WARDEN_SECONDS)
         self._close_warden()
 
     def _somebody_runs(self) -> bool:
         return any(child.is_running() for child in self._children) or bool(warden.marked(self._mark))
+
+
+def _area(mark: str, specs: Sequence[ProcessSpec]) -> identity.Area | None:
+    """Return where forks show who they are; None where nothing is forked, or the system cannot tell forks apart."""
+    names = [spec.name for spec in specs if spec.main is not None]
+    if not names:
+        return None
+    needed = len(f"{warden.MARK}={mark}.{warden.NAME_MARK}={max(names, key=len)}..")
+    try:
+        return identity.own_area(needed)
+    except identity.NoIdentityError:
+        return None

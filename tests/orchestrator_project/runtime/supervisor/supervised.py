@@ -1,6 +1,7 @@
 """Programs for the supervisor's tests: a supervisor, and children good and bad.
 
-``python -m <this module> up HOME GRACE NAME=KIND …`` supervises children of those kinds.
+``python -m <this module> up HOME GRACE NAME=KIND …`` supervises children of those kinds; with ``FORKS`` in the
+environment it forks them.
 """
 
 import os
@@ -27,6 +28,11 @@ def note_pid(home: Path, name: str) -> None:
         file.write(f"{name} {os.getpid()}\n")
 
 
+def _become(argv: tuple[str, ...]) -> None:
+    _, _, _, _, home, name, kind = argv
+    child(Path(home), name, kind)
+
+
 def child(home: Path, name: str, kind: str) -> None:
     """Behave as ``kind`` says."""
     if kind == "stubborn":
@@ -49,6 +55,14 @@ def child(home: Path, name: str, kind: str) -> None:
         sys.stdout.flush()
     if kind == "fails":
         sys.exit(3)
+    if kind == "raises":
+        raise RuntimeError("out of order")
+    if kind == "ends":
+        return
+    if kind == "looks":
+        (home / "looked").write_text(
+            "\n".join([*os.listdir("/proc/self/fd"), str(signal.getsignal(signal.SIGTERM))])
+        )
     time.sleep(PATIENT)
 
 
@@ -58,10 +72,6 @@ def up(home: Path, grace: float, wanted: list[str]) -> None:
     def say(line: str) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
-
-    def watch() -> None:
-        (home / "watched").touch()
-        raise RuntimeError("the watch failed")
 
     specs = []
     for item in wanted:
@@ -77,12 +87,21 @@ def up(home: Path, grace: float, wanted: list[str]) -> None:
         )
         if kind == "missing":
             argv = (str(home / "no-such-program"),)
-        specs.append(ProcessSpec(name, argv, dict(os.environ), home / "logs" / f"{name}.log"))
-    timing = Timing(first_pause=0.2, longest_pause=0.8, grace=grace, watch_interval=0.05)
+        specs.append(
+            ProcessSpec(
+                name,
+                argv,
+                dict(os.environ),
+                home / "logs" / f"{name}.log",
+                main=_become if "FORKS" in os.environ and kind != "missing" else None,
+                is_once=kind == "ends",
+            )
+        )
+    timing = Timing(first_pause=0.2, longest_pause=0.8, grace=grace)
     try:
         with only_one(home) as lock:
             after_kill = ("touch", str(home / "after-kill"))
-            Supervisor(specs, say, watch=watch, lock=lock, after_kill=after_kill, timing=timing).run()
+            Supervisor(specs, say, lock=lock, after_kill=after_kill, timing=timing).run()
             say("all stopped")
     except AlreadyRunningError as error:
         say(str(error))

@@ -68,9 +68,14 @@ def terminal() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+@pytest.fixture(params=[False, True], ids=["executed", "forked"])
+def up(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Up]]:
+    """Start supervisors, whose children are programs of their own or forks: they live and end alike."""
     started: list[Up] = []
+    if request.param:
+        monkeypatch.setenv("FORKS", "1")
 
     def start(*children: str, grace: float = 1.0) -> Up:
         started.append(Up(tmp_path, grace, *children))
@@ -247,16 +252,6 @@ def test_the_lock_is_free_again_afterwards(tmp_path: Path) -> None:
 
     with only_one(tmp_path):
         pass
-
-
-def test_a_failing_watch_is_said_once_and_goes_on(up: Callable[..., Up], tmp_path: Path) -> None:
-    supervisor = up("web=sleeps")
-    supervisor.wait_for("web")
-    (tmp_path / "watched").unlink(missing_ok=True)
-
-    wait_until((tmp_path / "watched").exists, what="the watch is called again")
-
-    assert supervisor.said().count("Watching failed, it goes on: RuntimeError: the watch failed") == 1
 
 
 def test_the_warden_is_replaced_when_it_is_killed(up: Callable[..., Up], tmp_path: Path) -> None:

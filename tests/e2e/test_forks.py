@@ -1,0 +1,88 @@
+"""The processes of a running system are forks: small together, each by itself, and back when one is killed."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.test_up import Up, run_cycle
+from tests.memory import KILOBYTE, proportional_kilobytes
+from tests.waiting import wait_until
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(sys.platform != "linux", reason="only there the kernel tells what is shared"),
+]
+ENGINES = ("postgres", "valkey-server", "sh")
+MOST_MEGABYTES = 700
+PROCESSES = {
+    "venue",
+    "worker",
+    "analyst",
+    "beat",
+    "sweeper",
+    "listener",
+    "relay",
+    "consumer",
+    "web",
+    "follow",
+}
+
+
+@pytest.fixture
+def up() -> Iterator[Up]:
+    with (
+        tempfile.TemporaryDirectory(prefix="up-", dir="/tmp") as folder,
+        closing(Up(Path(folder) / "home", "--workers", "2")) as started,
+    ):
+        yield started
+
+
+def test_all_processes_but_the_engines_are_small_after_a_cycle(up: Up) -> None:
+    up.wait_for(r"cycle completed in .*: 140 decisions", seconds=300)
+
+    ours = [process for process in up.processes() if process.name() not in ENGINES]
+    sizes = {process.pid: proportional_kilobytes(process.pid) / KILOBYTE for process in ours}
+
+    names = {_comm(process) for process in ours}
+    assert names >= PROCESSES, "each is a process of its own, and called by its name"
+    assert sum(sizes.values()) <= MOST_MEGABYTES, {_comm(p): round(sizes[p.pid]) for p in ours}
+
+
+def test_every_process_that_is_killed_is_forked_again_and_trades_on(up: Up) -> None:
+    up.wait_for(r"cycle completed", seconds=300)
+    before = _children(up)
+
+    for process in before.values():
+        process.kill()
+
+    wait_until(
+        lambda: _children(up).keys() >= PROCESSES and not set(_children(up).values()) & set(before.values()),
+        seconds=200,
+        what="all are back",
+    )
+    assert wait_until(lambda: _completes(up), seconds=200, what="a cycle, once the workers answer")
+    assert "Traceback" not in up.text
+
+
+def _children(up: Up) -> dict[str, psutil.Process]:
+    """Return the processes of the supervisor by name, save the warden, which is a program of its own."""
+    supervisor = psutil.Process(up.process.pid)
+    return {_comm(child): child for child in supervisor.children() if _comm(child) in PROCESSES}
+
+
+def _completes(up: Up) -> bool:
+    try:
+        return run_cycle(up.home).get("status") == "completed"
+    except (ValueError, subprocess.TimeoutExpired):  # no worker answers yet: nothing is printed
+        return False
+
+
+def _comm(process: psutil.Process) -> str:
+    return Path(f"/proc/{process.pid}/comm").read_text().strip()
