@@ -68,6 +68,7 @@ from trading.execution import (
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.sagas import advance_saga
 from trading.market import assets
+from trading.market.market_time import market_now
 from trading.models import (
     AgentStatus,
     Approval,
@@ -259,7 +260,7 @@ def test_price_is_no_younger_than_its_fetching(account: Outside, seconds: int, a
     sync_portfolio(None)
     make_agent(market_rate=1)  # time passes as at a real broker; the venue's stands still
     make_asset(STOCK)
-    now = gate_inputs.market_now()
+    now = market_now()
     snapshot = make_snapshot(symbol=STOCK, quoted_at=now, fetched_at=ago(seconds=seconds))
     decision = make_decision(symbol=STOCK)
 
@@ -402,7 +403,7 @@ def test_claim_takes_over_a_lease_of_before_a_step_back() -> None:
     cycle = make_cycle(status="running", stage="executing")
     lost = make_decision(cycle=cycle, status="claimed", lease_until=ago(seconds=-7200))
 
-    assert decision_execution._claim(lost.pk) is not None
+    assert decision_execution._claim([lost.pk])
     analysing = make_cycle_stage(cycle, "analysing", ago(seconds=-7200))
     assert cycles.move_stage(
         analysing.pk, to=CycleStage.ANALYSING, frm=[CycleStage.FETCHING], lease=timedelta(seconds=50)
@@ -552,7 +553,7 @@ def test_loss_limit_lives_over_a_step_back(account: Outside) -> None:
 @pytest.mark.django_db
 def test_cached_price_and_listing_of_before_a_step_back_are_not_used(account: Outside) -> None:
     sync_portfolio(None)
-    make_snapshot(symbol=STOCK, quoted_at=gate_inputs.market_now(), fetched_at=ago(seconds=-85))
+    make_snapshot(symbol=STOCK, quoted_at=market_now(), fetched_at=ago(seconds=-85))
     gone = make_asset("GONE", refreshed_at=ago(seconds=-7200))
 
     reused = fetching._reuse(

@@ -1,5 +1,6 @@
 """Read and change the runtime settings: what an operator may set while the system runs."""
 
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -87,6 +88,29 @@ def several(*names: str) -> dict[str, Decimal]:
     return {
         name: NUMBERS[name].parse(stored[name]) if name in stored else NUMBERS[name].default for name in names
     }
+
+
+class AsNeeded(Mapping[str, Decimal]):
+    """Settings read in one query, each understood when it is looked up: one that cannot be stops who needs it alone.
+
+    A look-up raises ``SettingError`` where what is stored is none of its values.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._stored = dict(RuntimeSetting.objects.filter(pk__in=names).values_list("name", "value"))
+
+    def __getitem__(self, name: str) -> Decimal:
+        if name not in self._names:
+            raise KeyError(name)
+        spec = NUMBERS[name]
+        return spec.parse(self._stored[name]) if name in self._stored else spec.default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class Retries(NamedTuple):

@@ -8,6 +8,7 @@ from risk.domain.numbers import ZERO
 
 # The broker takes about 25 bps from what is received: coins for a buy, USD for a sale (Alpaca, tier 1).
 COIN_FEE_RATE = Decimal("0.0025")
+FEE_IN_KIND = Decimal("0.01")  # more than a coin's fee ever takes of what was bought
 # What a position may be smaller than its fills: the fees of a few round trips, and rounding.
 UNEXPLAINED_SHARE = Decimal("0.02")
 

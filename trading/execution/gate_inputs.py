@@ -88,7 +88,7 @@ def read_standing(agent: AgentStatus | None = None) -> Standing:
     semi_auto = agent.mode == Mode.SEMI_AUTO
     return Standing(
         agent=agent,
-        values=settings.several(*GATE_SETTINGS),
+        values=settings.AsNeeded(*GATE_SETTINGS),
         exits_wait=not semi_auto or settings.word("semi_auto_exits") != "send",
         now=timezone.now(),
         market=fresh_reading(agent),

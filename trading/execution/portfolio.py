@@ -16,10 +16,9 @@ from risk.services import locks
 from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_agent
-from trading.domain.position_lag import is_missing
 from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence
-from trading.execution.portfolio_truth import PortfolioTruth, ask
+from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
 from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.safety import watchdog

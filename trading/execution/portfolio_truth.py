@@ -9,11 +9,14 @@ from django.utils import timezone
 
 from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, MarketClock
 from connectors.rows import UnreadableRow
+from trading.domain.ages import is_fresh
+from trading.domain.profit import FEE_IN_KIND
 from trading.domain.statuses import OPEN_ORDER
 from trading.execution import sync_sequence, unread_positions
 from trading.models import Order
 from trading.orders.execution_reports import look_up
 
+LAG = timedelta(seconds=10)  # the longest that positions are taken to be behind; no broker states a figure
 MARGIN = timedelta(minutes=5)  # clocks differ, and a replay's market time may jump
 KNOWN_FIELDS = (
     "reservation_id",
@@ -177,3 +180,19 @@ def _with_fills(broker: Broker, known: tuple[KnownOrder, ...], since: datetime) 
 def _with_fill(order: KnownOrder, reported: BrokerOrder | None) -> KnownOrder:
     filled = reported.filled_quantity if reported else order.filled_quantity
     return replace(order, filled_quantity=max(filled, order.filled_quantity))
+
+
+def is_missing(
+    *, side: str, filled: Decimal, ended_at: datetime | None, held: Decimal, now: datetime
+) -> bool:
+    """Tell whether a position seems to be without what an order has just bought.
+
+    Its room must go on to count then, or it would be given out twice. A sale that is missing counts too much.
+
+    Args:
+        filled: base units that the order filled; ``held``: what the broker says is held of the symbol.
+        ended_at: when the order's end was recorded (wall time).
+    """
+    if side != "buy" or not is_fresh(ended_at, now, LAG):
+        return False
+    return held < filled * (1 - FEE_IN_KIND)

@@ -11,8 +11,7 @@ from django.utils import timezone
 
 from risk.domain.numbers import ZERO
 from trading.core.row_locks import locked_order
-from trading.domain.position_lag import FEE_IN_KIND
-from trading.domain.profit import Execution, cost_per_unit, realised_pnl
+from trading.domain.profit import FEE_IN_KIND, Execution, cost_per_unit, realised_pnl
 from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Position, Strategy, Trade
 

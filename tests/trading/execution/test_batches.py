@@ -12,12 +12,14 @@ from risk.models import RiskCheck, RiskReservation
 from tests.factories import make_agent, make_cycle, make_engagement
 from tests.risk.threads import at_once, beside
 from tests.trading.execution.batches import Plan, World, outcome, plans, undone, worlds, write
-from tests.trading.scenes import ago, change, events_of
+from tests.trading.outside import COIN, STOCK, Outside
+from tests.trading.scenes import ago, change, events_of, wish
 from trading.core.work import Work, WorkKind
 from trading.execution import gate_passage
 from trading.execution.decision_execution import execute_batch, execute_decision, waiting_decisions
 from trading.execution.gate_passage import stated_order
-from trading.models import AIDecision, Approval, BarHistory, Event, Order, Saga
+from trading.execution.portfolio import sync_portfolio
+from trading.models import AIDecision, Approval, BarHistory, Event, Order, RuntimeSetting, Saga
 from trading.work.sweeping import find_work
 
 ROOM = World(5, "50", "autonomous", is_engaged=False, has_equity=True, buying_power="60000")
@@ -258,3 +260,16 @@ def test_decisions_of_a_paused_cycle_wait() -> None:
     assert execute_batch(keys(decisions)) == []
 
     assert set(AIDecision.objects.values_list("status", flat=True)) == {"pending"}
+
+
+def test_setting_that_entries_alone_need_holds_no_exit_back(account: Outside) -> None:
+    """An exit must not wait for a figure that only entries are judged by."""
+    account.hold(COIN, "0.5")
+    sync_portfolio(None)
+    entry, sale = wish(STOCK), wish(COIN, "sell")
+    RuntimeSetting.objects.update_or_create(name="confidence_threshold", defaults={"value": "much"})
+
+    assert execute_batch([entry.pk, sale.pk]) == [sale.pk]
+
+    entry.refresh_from_db()
+    assert entry.status == "claimed"

@@ -110,7 +110,7 @@ def test_older_answer_never_overwrites_a_newer_one(account: Outside, monkeypatch
     newest = EquitySnapshot.objects.newest()
     poorer = replace(truth.account, equity=Decimal(1), buying_power=Decimal(1))
     late = replace(truth, positions=(), account=poorer)
-    monkeypatch.setattr(portfolio, "_ask", lambda *_: late)
+    monkeypatch.setattr(portfolio, "ask", lambda *_: late)
 
     assert not sync_portfolio(None).is_stored
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from trading.domain.position_lag import LAG, is_missing
+from trading.execution.portfolio_truth import LAG, is_missing
 
 JUST_NOW = timedelta(seconds=1)
 
