@@ -1,6 +1,8 @@
 """Read and change the runtime settings: what an operator may set while the system runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -15,8 +17,32 @@ from trading.errors import SettingError
 from trading.models import RuntimeSetting
 
 log = structlog.get_logger(__name__)
+_kept: ContextVar[dict[str, str] | None] = ContextVar("settings_kept", default=None)
 CYCLE_SCHEDULE = "Trading cycle"
 MAINTENANCE_SCHEDULE = "Maintenance cycle"
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Read the settings once, when one is first needed, for the whole block: what is changed meanwhile counts after it.
+
+    For work of some seconds that needs many of them, in this thread; not where what was set meanwhile must be obeyed.
+    """
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def _stored(names: Collection[str]) -> dict[str, str]:
+    """Return what is stored of these settings, by name, in one query at most."""
+    kept = _kept.get()
+    if kept is None:
+        return dict(RuntimeSetting.objects.filter(pk__in=names).values_list("name", "value"))
+    if not kept:
+        kept |= dict(RuntimeSetting.objects.values_list("name", "value"))
+    return {name: kept[name] for name in names if name in kept}
 
 
 def runtime_value(name: str) -> Decimal:
@@ -34,7 +60,7 @@ def word(name: str) -> str:
     Raises:
         KeyError: no such setting, or one that is a number.
     """
-    stored = RuntimeSetting.objects.filter(pk=name).values_list("value", flat=True).first()
+    stored = _stored((name,)).get(name)
     return WORDS[name].parse(stored) if stored is not None else WORDS[name].default
 
 
@@ -84,7 +110,7 @@ def several(*names: str) -> dict[str, Decimal]:
     Raises:
         KeyError: no such setting, or one that is no number.
     """
-    stored = dict(RuntimeSetting.objects.filter(pk__in=names).values_list("name", "value"))
+    stored = _stored(names)
     return {
         name: NUMBERS[name].parse(stored[name]) if name in stored else NUMBERS[name].default for name in names
     }
@@ -98,7 +124,7 @@ class AsNeeded(Mapping[str, Decimal]):
 
     def __init__(self, *names: str) -> None:
         self._names = names
-        self._stored = dict(RuntimeSetting.objects.filter(pk__in=names).values_list("name", "value"))
+        self._stored = _stored(names)
 
     def __getitem__(self, name: str) -> Decimal:
         if name not in self._names:

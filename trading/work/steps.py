@@ -13,6 +13,7 @@ from connectors.errors import ConnectorError, UnavailableError
 from connectors.transport import time_limit
 from trading.core import cycle_log
 from trading.core.failures import log_failure
+from trading.core.settings import read_once
 from trading.cycle import fetch_parts, fetching, pausing
 from trading.errors import TradingError
 from trading.execution import decision_execution, sagas, unattended_orders
@@ -85,7 +86,7 @@ def advance(saga_id: str) -> Saga | None:
     saga = sagas.read_saga(UUID(saga_id))
     waits = False
     try:
-        with time_limit(VISIT_SECONDS):
+        with time_limit(VISIT_SECONDS), read_once():
             saga = sagas.advance_saga(saga.pk)
         waits = saga.order.status in UNSENT
     except (ConnectorError, TradingError) as error:
@@ -106,7 +107,7 @@ def advance(saga_id: str) -> Saga | None:
 def settle(order_id: str) -> None:
     """Settle an order that filled after its saga's end; a broker that is away is asked again."""
     try:
-        with time_limit(VISIT_SECONDS):
+        with time_limit(VISIT_SECONDS), read_once():
             sagas.settle_order(UUID(order_id))
     except (ConnectorError, TradingError) as error:
         log.warning("late_order_waits", order_id=order_id, error=str(error))
@@ -115,7 +116,7 @@ def settle(order_id: str) -> None:
 def follow(order_id: str) -> None:
     """Follow an order without a saga; what the broker cannot say now is asked again later."""
     try:
-        with time_limit(VISIT_SECONDS):
+        with time_limit(VISIT_SECONDS), read_once():
             unattended_orders.follow_order(UUID(order_id))
     except (ConnectorError, TradingError) as error:
         log.warning("lone_order_waits", order_id=order_id, error=str(error))

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django_celery_beat.models import PeriodicTask
@@ -170,3 +171,19 @@ def test_what_bounds_another_can_be_put_right_one_by_one() -> None:
     settings.set_runtime_setting(name="price_max_age", value="90", actor="ada")
 
     settings.check_combination()
+
+
+@pytest.mark.django_db
+def test_settings_of_one_visit_are_read_once(django_assert_num_queries: Any) -> None:
+    RuntimeSetting.objects.create(name="order_attempts", value="2", unit="count", description="")
+    with settings.read_once(), django_assert_num_queries(1):
+        assert settings.count("order_attempts") == 2
+        assert settings.seconds("order_timeout") == 10
+        assert settings.word("semi_auto_exits") == "ask"
+        assert settings.AsNeeded("order_timeout")["order_timeout"] == 10
+
+    with settings.read_once():
+        assert settings.count("order_attempts") == 2
+        RuntimeSetting.objects.filter(pk="order_attempts").update(value="3")
+        assert settings.count("order_attempts") == 2
+    assert settings.count("order_attempts") == 3
