@@ -532,7 +532,9 @@ def test_open_request_is_withdrawn_when_the_position_moved_by_hand(
 def test_position_that_appears_at_the_broker_withdraws_the_request(account: Outside, ada: User) -> None:
     sync_portfolio(None)
     approval = asked()
-    account.place(STOCK, "2", client_order_id=f"by-hand-{ago():%H%M%S%f}")
+    by_hand = f"by-hand-{ago():%H%M%S%f}"
+    account.place(STOCK, "2", client_order_id=by_hand)
+    account.wait_filled(by_hand)
 
     sync_portfolio(None)
     said = approvals.answer(approval, granted=True, user=ada)
