@@ -74,7 +74,8 @@ def test_every_process_that_is_killed_is_forked_again_and_trades_on(up: Up) -> N
 def _children(up: Up) -> dict[str, psutil.Process]:
     """Return the processes of the supervisor by name, save the warden, which is a program of its own."""
     supervisor = psutil.Process(up.process.pid)
-    return {_comm(child): child for child in supervisor.children() if _comm(child) in PROCESSES}
+    named = {_comm(child): child for child in supervisor.children()}
+    return {name: child for name, child in named.items() if name in PROCESSES}
 
 
 def _completes(up: Up) -> bool:
@@ -85,4 +86,8 @@ def _completes(up: Up) -> bool:
 
 
 def _comm(process: psutil.Process) -> str:
-    return Path(f"/proc/{process.pid}/comm").read_text().strip()
+    """Return a process's name; none of one that has ended since it was listed."""
+    try:
+        return Path(f"/proc/{process.pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
