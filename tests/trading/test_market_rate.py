@@ -8,14 +8,14 @@ from time import monotonic
 import pytest
 from django.utils import timezone
 
-from connectors.base import MarketClock
 from risk.models import RiskCheck
 from tests.factories import make_agent, make_decision, make_snapshot
 from tests.trading.outside import COIN, Outside
 from tests.trading.scenes import ago, change, open_cycle, wish
 from trading.core.providers import current_providers
 from trading.execution import decision_execution, gate_inputs
-from trading.execution.portfolio import submitted_after, sync_portfolio
+from trading.execution.portfolio import sync_portfolio
+from trading.execution.portfolio_truth import submitted_after
 from trading.market import prices
 from trading.market.market_time import CLOCK_MAX_AGE, latest_market_time, market_now, stocks_trade_now
 from trading.market.prices import MarketClockReader
@@ -126,9 +126,10 @@ def test_time_runs_on_at_its_rate_while_prices_are_fetched(
 def test_order_was_submitted_within_the_market_time_that_passed(rate: str, minutes: int) -> None:
     """What a bound by wall time would miss at a high speed is asked for alone, a request an order."""
     now = timezone.now()
-    clock = MarketClock(now, True, now, now, Decimal(rate))
 
-    assert submitted_after(clock, now - timedelta(minutes=10), now) == now - timedelta(minutes=minutes)
+    assert submitted_after(now, float(rate), now - timedelta(minutes=10), now) == now - timedelta(
+        minutes=minutes
+    )
 
 
 @pytest.mark.django_db
