@@ -1,12 +1,14 @@
 """Ask the broker how orders stand of which it has not said anything: one question for all that are under way."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors.errors import MostUnreadableError
 from risk.services import switch
 from trading.core.providers import current_providers
+from trading.core.waits import is_to_come
 from trading.domain.ages import in_force
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus, SagaStatus
@@ -18,7 +20,7 @@ from trading.orders.execution_reports import record_broker_order, record_togethe
 from trading.orders.submission import UNSENT
 
 POLL_INTERVAL = timedelta(seconds=3)
-SENT_SOON = timedelta(seconds=5)
+SENT_SOON = timedelta(seconds=5)  # after it was made; then nobody waits for it
 AT_THE_BROKER = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 
@@ -27,10 +29,14 @@ def is_word_due(order: Order) -> bool:
 
     It comes on the stream, where that is there. Else the last of those that are sent together asks for all.
     """
-    if broker_stream.is_alive():
-        return True
-    others = Order.objects.filter(status__in=UNSENT, created_at__gt=timezone.now() - SENT_SOON)
-    return others.filter(saga__status=SagaStatus.RUNNING).exclude(pk=order.pk).exists()
+    return broker_stream.is_alive() or sent_soon(timezone.now()).exclude(pk=order.pk).exists()
+
+
+def sent_soon(now: datetime) -> QuerySet[Order]:
+    """Return the orders that are about to be sent: made a moment ago, for a saga that goes on."""
+    made = Order.objects.filter(status__in=UNSENT, created_at__gt=now - SENT_SOON)
+    # What is to come by its time was made before a clock stepped back.
+    return made.filter(saga__status=SagaStatus.RUNNING).exclude(is_to_come("created_at", now))
 
 
 def waits_for_word(saga: Saga) -> bool:
@@ -63,7 +69,7 @@ def confirm(order: Order) -> Order:
         try:
             since = submitted_after(market.now, market.rate, oldest, now)
             listed = record_together(asked, broker=broker, since=since)
-        except MostUnreadableError:  # it may be readable by itself
+        except MostUnreadableError:  # this one may be readable by itself
             listed = set()
     others = Saga.objects.open().filter(order__broker_order_id__in=listed).exclude(order=order)
     others.filter(order__status__in=AT_THE_BROKER).update(next_poll_at=now + POLL_INTERVAL)

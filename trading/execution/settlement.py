@@ -31,21 +31,18 @@ from trading.core.waits import is_to_come
 from trading.domain.ages import in_force, is_fresh
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, DecisionStatus, OrderStatus, SagaStatus
 from trading.errors import TradingError
-from trading.execution import saga_steps
+from trading.execution import confirmation, saga_steps
 from trading.execution.portfolio import SYNCED, held_by_positions, sync_portfolio
 from trading.execution.sync_sequence import includes, note_end, stored_sequence
 from trading.execution.trade_booking import book_trade, book_trades
 from trading.models import AIDecision, Order, Saga, SagaStep
-from trading.orders.submission import UNSENT
 
 log = structlog.get_logger(__name__)
 SYNC_PATIENCE = timedelta(seconds=30)  # past its deadline, for a saga that has only just filled
 NOT_UPDATED = "position_not_updated"
 SYNCS_AT_MOST = 3  # in one visit: the last who end meanwhile are the next visit's
 UNDER_WAY = "settlement"
-# An order is about to end for so long after it was made, or sent; others that have ended wait for it no longer.
-SENT_SOON = timedelta(seconds=5)
-FILLED_SOON = timedelta(seconds=1)
+FILLED_SOON = timedelta(seconds=1)  # after it was sent; who has ended waits no longer for another
 WAITS_AT_MOST = timedelta(seconds=2)
 Step, StepStatus = SagaStep.Name, SagaStep.Status
 NOT_STORABLE = (IntegrityError, DataError, TradingError)
@@ -76,7 +73,7 @@ def settle(saga: Saga, order: Order) -> None:
     if holds:
         saga.order = order
         _complete([saga])
-    elif _is_overdue(saga):
+    elif holds is False and _is_overdue(saga):
         _end_without_position(saga, order, words)
     else:
         leave_to_others(saga)
@@ -92,13 +89,10 @@ def is_waited_for(order: Order) -> bool:
     now = timezone.now()
     if not is_fresh(order.ended_at, now, WAITS_AT_MOST):
         return False
-    sent_soon = Q(status__in=UNSENT, created_at__gt=now - SENT_SOON)
     filled_soon = Q(status=OrderStatus.ACCEPTED, submitted_at__gt=now - FILLED_SOON)
-    soon = Order.objects.filter(sent_soon | filled_soon, saga__status=SagaStatus.RUNNING)
-    ahead = is_to_come("created_at", now) | is_to_come(
-        "submitted_at", now
-    )  # by a clock that stepped back since
-    return soon.exclude(pk=order.pk).exclude(ahead).exists()
+    soon = Order.objects.filter(filled_soon, saga__status=SagaStatus.RUNNING)
+    soon = soon.exclude(is_to_come("submitted_at", now))  # by a clock that stepped back since
+    return any(rows.exclude(pk=order.pk).exists() for rows in (confirmation.sent_soon(now), soon))
 
 
 def is_booked(saga: Saga, order: Order) -> bool:
@@ -118,19 +112,19 @@ def _facts(order: Order) -> dict[str, Any]:
     return {"filled_quantity": str(order.filled_quantity), "average_price": str(order.average_price)}
 
 
-def _positions_hold(order: Order) -> bool:
+def _positions_hold(order: Order) -> bool | None:
     """Bring the stored positions to hold what the order filled; return whether they do.
 
-    False: others are about to end, or another process is at it; the saga is not lost by that.
+    None: it is left to others, who are about to end, or to the process that is at it.
     """
     if includes(order):  # the sync of another saga has brought it along
         return True
     if is_waited_for(order):
-        return False
+        return None
     for _ in range(SYNCS_AT_MOST):
         with only_one(UNDER_WAY) as is_one:
             if not is_one:
-                return includes(order)
+                return includes(order) or None
             sync_portfolio(order.cycle_id, looks=1)
         if includes(order) and not _complete_all(but=order):
             break

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from connectors.base import Broker, BrokerFill, BrokerOrder, BrokerOrderStatus
@@ -56,7 +56,7 @@ def record_together(orders: Mapping[str, Order], *, broker: Broker, since: datet
         since: the broker's time before which none of them was submitted.
 
     Returns:
-        The ids the broker has told about; the others may be older, or could not be read.
+        The ids of those that are recorded; the others may be older, or could not be read, or not be stored.
 
     Raises:
         ConnectorError: the broker did not answer; nothing was recorded.
@@ -64,10 +64,18 @@ def record_together(orders: Mapping[str, Order], *, broker: Broker, since: datet
     listed = [one for one in broker.orders(open_only=False, after=since) if one.broker_order_id in orders]
     news = [one for one in listed if one.filled_quantity > orders[one.broker_order_id].filled_quantity]
     fills = broker.fills(after=since) if news else []
+    recorded = set()
     for reported in listed:
         theirs = [fill for fill in fills if fill.broker_order_id == reported.broker_order_id]
-        record_reported(orders[reported.broker_order_id], reported, theirs)
-    return {one.broker_order_id for one in listed}
+        try:
+            record_reported(orders[reported.broker_order_id], reported, theirs)
+        except (IntegrityError, DataError) as error:
+            log.warning(
+                "order_not_stored", broker_order_id=reported.broker_order_id, error=str(error).strip()
+            )
+        else:
+            recorded.add(reported.broker_order_id)
+    return recorded
 
 
 def record_broker_order(order: Order, reported: BrokerOrder) -> Order:

@@ -9,7 +9,7 @@ from django.db import IntegrityError
 from risk.models import RiskReservation
 from tests.risk.threads import at_once
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
-from tests.trading.scenes import ago, change, events_of, order_of, passed
+from tests.trading.scenes import advanced_to_its_end, ago, change, events_of, order_of, passed
 from trading.core.providers import current_providers
 from trading.core.settings import set_runtime_setting
 from trading.execution import settlement
@@ -222,3 +222,42 @@ def test_room_of_what_never_comes_is_given_back_in_the_end(account: Outside) -> 
     sync_portfolio(None)
 
     assert not RiskReservation.objects.counting().exists()
+
+
+def test_order_whose_word_cannot_be_stored_holds_no_other_up(account: Outside) -> None:
+    """More filled than was ordered: no row of ours takes that, and the list has all the others, too."""
+    sagas = [passed(symbol, size_percent=2) for symbol in (STOCK, OTHER_STOCK)]
+    orders = [submit_order(saga.order_id) for saga in sagas]
+    for order in orders:
+        account.wait_filled(order.client_order_id)
+    listed = account.venue.get("/v2/orders?status=all&limit=500")
+    told = [
+        row | {"qty": "10000", "filled_qty": "9999"} if row["id"] == orders[0].broker_order_id else row
+        for row in listed
+    ]
+    account.venue.fault(kind="error", route="^GET /v2/orders$", status=200, body=told, times=1)
+
+    assert advanced_to_its_end(sagas[1].pk).status == "completed"
+
+    assert Order.objects.get(pk=orders[0].pk).status == "accepted"
+    assert advanced_to_its_end(sagas[0].pk).status == "completed"
+
+
+def test_saga_past_its_time_is_not_ended_while_another_settles(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (saga,) = filled(account, STOCK)
+    change(saga, started_at=ago(seconds=400), deadline_at=ago(seconds=100))
+    saga.steps.filter(name="update-position").update(started_at=ago(seconds=90))
+
+    class Taken:
+        def __enter__(self) -> bool:
+            return False
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settlement, "only_one", lambda _: Taken())
+        assert advance_saga(saga.pk).status == "running"
+    assert advance_saga(saga.pk).status == "completed"
