@@ -94,14 +94,12 @@ def complete(
 ) -> Completion:
     """Ask ``model`` once, without retries, and return its answer within ``timeout_seconds`` in total.
 
-    The call runs in a daemon thread of its own. When time is up that thread is abandoned: its result is
-    dropped, it ends with the next byte or the read timeout, whichever comes first, and until then it holds
-    one of ``MAX_CALLS_IN_FLIGHT`` slots, so a hanging provider cannot pile up threads.
+    The call runs in a daemon thread of its own, abandoned when time is up: it ends with the next byte or the read
+    timeout, and holds one of ``MAX_CALLS_IN_FLIGHT`` slots until then, so a hanging provider piles up no threads.
 
     Args:
         schema: the ``response_format``; dropped for models that do not know it.
-        timeout_seconds: for everything, connecting and a dripping reply included; the first call in a
-            process also loads litellm, see ``load``.
+        timeout_seconds: for everything, a dripping reply included; a first call also loads litellm, see ``load``.
         max_output_tokens: where the answer is cut; a cut answer is an error.
 
     Raises:

@@ -128,9 +128,11 @@ def test_output_goes_to_the_log_and_not_to_the_console(up: Callable[..., Up], tm
     supervisor.wait_for("web")
     log = tmp_path / "logs" / "web.log"
 
-    wait_until(
-        lambda: "out\n" in log.read_text() and "err\n" in log.read_text(), what="the output is in the log"
-    )
+    def has_both() -> bool:
+        text = log.read_text() if log.exists() else ""
+        return "out\n" in text and "err\n" in text
+
+    wait_until(has_both, what="the output is in the log")
 
     assert "out\n" not in supervisor.said()
 
