@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, DataError, IntegrityError, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
 
 from connectors.base import Broker, TradeUpdate
 from connectors.errors import ConnectorError
@@ -18,7 +18,8 @@ from trading.tasks import revive
 log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-ALIVE_SECONDS = 2.0
+ALIVE_SECONDS = 2.0  # well below broker_stream.SILENT_AFTER
+AWAY = (DatabaseError, InterfaceError)
 
 
 class Command(BaseCommand):
@@ -40,7 +41,7 @@ class Command(BaseCommand):
                 listening[0].listen(_take, on_alive=_Alive())
             except (ConnectorError, NotConfiguredError) as error:
                 log.warning("stream_ended", error=str(error), again_in_seconds=pause)
-            except DatabaseError as error:
+            except AWAY as error:
                 _database_away(error)
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
@@ -57,12 +58,12 @@ def _take(update: TradeUpdate) -> None:
             revive(work)
     except (IntegrityError, DataError) as error:  # of this order alone: the stream goes on
         log.warning("trade_update_not_stored", client_order_id=client_order_id, error=str(error).strip())
-    except DatabaseError as error:
+    except AWAY as error:
         _database_away(error)
 
 
 class _Alive:
-    """Gives the sign that the stream is there, as often as it is looked at."""
+    """Gives the sign that the stream is there, at most every ``ALIVE_SECONDS`` however often it is called."""
 
     def __init__(self) -> None:
         self._given_at = 0.0
@@ -72,12 +73,12 @@ class _Alive:
             return
         try:
             broker_stream.note_alive()
-        except DatabaseError as error:
+        except AWAY as error:
             _database_away(error)
         self._given_at = time.monotonic()
 
 
-def _database_away(error: DatabaseError) -> None:
+def _database_away(error: Exception) -> None:
     log.critical(
         "database_unreachable",
         error_type=type(error).__name__,

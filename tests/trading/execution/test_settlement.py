@@ -1,5 +1,6 @@
 """Many orders that have filled are settled by one position sync, and booked together or each by itself."""
 
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
@@ -32,12 +33,16 @@ def filled(account: Outside, *symbols: str) -> list[Saga]:
     """Return sagas whose orders have filled, as the broker's stream has told."""
     sagas = [passed(symbol, size_percent=2) for symbol in symbols]
     for saga in sagas:
-        order = submit_order(saga.order_id)
-        account.wait_filled(order.client_order_id)
-        reported = current_providers().broker.order(str(order.broker_order_id))
-        assert reported is not None
-        record_broker_order(order, reported)
+        fill(account, saga)
     return sagas
+
+
+def fill(account: Outside, saga: Saga) -> None:
+    order = submit_order(saga.order_id)
+    account.wait_filled(order.client_order_id)
+    reported = current_providers().broker.order(str(order.broker_order_id))
+    assert reported is not None
+    record_broker_order(order, reported)
 
 
 def asked(account: Outside, before: int) -> list[str]:
@@ -83,11 +88,7 @@ def test_buys_and_sales_are_booked_as_each_by_itself(account: Outside) -> None:
     buy = passed(STOCK)
     sale = passed(COIN, "sell")
     for saga in (buy, sale):
-        order = submit_order(saga.order_id)
-        account.wait_filled(order.client_order_id)
-        reported = current_providers().broker.order(str(order.broker_order_id))
-        assert reported is not None
-        record_broker_order(order, reported)
+        fill(account, saga)
 
     advance_saga(buy.pk)
 
@@ -146,14 +147,7 @@ def test_who_finds_the_sync_taken_leaves_its_saga_to_the_other(
     (saga,) = filled(account, STOCK)
     before = len(account.requests())
 
-    class Taken:
-        def __enter__(self) -> bool:
-            return False
-
-        def __exit__(self, *_: object) -> None:
-            return None
-
-    monkeypatch.setattr(settlement, "only_one", lambda _: Taken())
+    monkeypatch.setattr(settlement, "only_one", lambda _: nullcontext(False))
 
     assert advance_saga(saga.pk).status == "running"
 
@@ -250,14 +244,7 @@ def test_saga_past_its_time_is_not_ended_while_another_settles(
     change(saga, started_at=ago(seconds=400), deadline_at=ago(seconds=100))
     saga.steps.filter(name="update-position").update(started_at=ago(seconds=90))
 
-    class Taken:
-        def __enter__(self) -> bool:
-            return False
-
-        def __exit__(self, *_: object) -> None:
-            return None
-
     with monkeypatch.context() as patch:
-        patch.setattr(settlement, "only_one", lambda _: Taken())
+        patch.setattr(settlement, "only_one", lambda _: nullcontext(False))
         assert advance_saga(saga.pk).status == "running"
     assert advance_saga(saga.pk).status == "completed"
