@@ -10,11 +10,10 @@ import pytest
 from tests.paths import ROOT
 
 COMMANDS = sorted(
-    path.stem
-    for path in (ROOT / "orchestrator_project/management/commands").glob("*.py")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in ROOT.glob("*/management/commands/*.py")
     if path.stem[0] != "_"
 )
-PACKAGE = "orchestrator_project.management.commands"
 SETUP = "import django; django.setup(); "
 CONSOLE = "trading.admin"
 WATCHED = ("litellm", "apprise", CONSOLE)
@@ -25,7 +24,7 @@ ENTRIES = {
         " app.loader.import_default_modules(); import trading.tasks",
         set(),
     ),
-    "every command": (SETUP + "; ".join(f"import {PACKAGE}.{name}" for name in COMMANDS), set()),
+    "every command": (SETUP + "; ".join(f"import {name}" for name in COMMANDS), set()),
     "the built-in analyst, asked and judged": (
         f"{SETUP}from ai import builtin, gateway, routing; from ai.domain.prompt import render_messages;"
         " from tests.ai.factories import make_question; from orchestrator_project.runtime.doctor import models;"

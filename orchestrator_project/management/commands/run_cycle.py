@@ -9,7 +9,7 @@ from django.db import DatabaseError
 
 from orchestrator_project.celery import app
 from orchestrator_project.runtime.bootstrap import first_steps
-from orchestrator_project.runtime.people import operator_name
+from trading.access.people import operator_name
 from trading.core.trace_spans import note_cycle, span
 from trading.cycle.cycles import CycleReport, report, start_cycle
 from trading.domain.statuses import CycleStatus

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from orchestrator_project.runtime.people import operator_name
 from risk.domain.numbers import plain_decimal
 from risk.errors import SwitchStateError
 from risk.services import switch
+from trading.access.people import operator_name
 from trading.execution.operator_stop import stop_trading
 from trading.safety import flatten, kill_switch, switch_follow_up
 

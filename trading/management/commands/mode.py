@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from orchestrator_project.runtime.people import operator_name
+from trading.access.people import operator_name
 from trading.core import modes
 from trading.models import Mode
 

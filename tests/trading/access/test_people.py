@@ -13,9 +13,9 @@ import pytest
 from django.core.management import call_command
 
 from orchestrator_project.environment import BadEnvironmentError, load_environment
-from orchestrator_project.runtime.people import operator_name
 from risk.services import switch
 from tests.paths import ROOT
+from trading.access.people import operator_name
 from trading.models import AgentStatus
 
 NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")
@@ -81,10 +81,7 @@ def test_home_of_a_user_without_one_is_named(nameless: str, name: str) -> None:
 
 @pytest.mark.system
 def test_processes_of_a_user_without_a_name_know_what_to_call_him() -> None:
-    code = (
-        "import json; from orchestrator_project.runtime.people import operator_name;"
-        " print(json.dumps(operator_name()))"
-    )
+    code = "import json; from trading.access.people import operator_name; print(json.dumps(operator_name()))"
     if shutil.which("unshare") is None or subprocess.run([*UNSHARED, "true"], check=False).returncode:
         pytest.skip("no user namespaces here")
     environment = {name: value for name, value in os.environ.items() if name not in (*NAMES, "HOME")}
