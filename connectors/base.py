@@ -108,9 +108,32 @@ class BrokerPosition:
     current_price: Decimal | None
 
 
+class OrderType(enum.StrEnum):
+    """What makes an order execute; FIX tag 40."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class OrderClass(enum.StrEnum):
+    """How orders hang together at the broker: alone, an entry with both exits or with one, two exits of a position."""
+
+    SIMPLE = ""
+    BRACKET = "bracket"
+    ONE_TRIGGERS_OTHER = "oto"
+    ONE_CANCELS_OTHER = "oco"
+
+
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A market order to be posted; ``client_order_id`` is ours and makes it idempotent."""
+    """An order to be posted; ``client_order_id`` is ours and makes it idempotent. Prices in USD.
+
+    ``limit_price`` and ``stop_price`` are its own, as its type has them. ``take_profit`` (a limit) and ``stop_loss``
+    (a stop) are those of the legs that its class brings: of an entry the exits that follow its fill, of two exits that
+    cancel each other the stop beside the limit, which is the order itself.
+    """
 
     client_order_id: str
     symbol: str
@@ -118,6 +141,12 @@ class OrderRequest:
     side: Side
     quantity: Decimal
     time_in_force: TimeInForce
+    order_type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    order_class: OrderClass = OrderClass.SIMPLE
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +154,8 @@ class BrokerOrder:
     """An order as the broker has it; ``average_price`` is None until something filled.
 
     ``status_detail`` is the broker's own word for the status (``pending_new``, ``done_for_day`` …).
-    ``quantity`` is None for an order somebody placed by notional.
+    ``quantity`` is None for an order somebody placed by notional. ``order_type`` and ``order_class`` are the broker's
+    words. ``legs`` are the orders that hang on it, where it was asked for by its id; a list has each as a row.
     """
 
     broker_order_id: str
@@ -140,6 +170,11 @@ class BrokerOrder:
     submitted_at: datetime
     updated_at: datetime
     filled_at: datetime | None
+    order_type: str = ""
+    order_class: str = ""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    legs: tuple["BrokerOrder", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +316,7 @@ class Broker(Protocol):
         ...
 
     def order(self, broker_order_id: str) -> BrokerOrder | None:
-        """Return the order, or None when the broker says there is none."""
+        """Return the order with its legs, or None when the broker says there is none."""
         ...
 
     def orders(self, *, open_only: bool, after: datetime | None = None) -> list[BrokerOrder]:

@@ -12,7 +12,7 @@ from alpaca.trading.enums import AssetClass as WireAssetClass
 from alpaca.trading.enums import AssetStatus
 from alpaca.trading.requests import GetAssetsRequest
 
-from connectors.alpaca import mapping, pages
+from connectors.alpaca import bodies, mapping, pages
 from connectors.alpaca.addresses import PAPER_URL, require_paper_address
 from connectors.alpaca.mapping import UnknownPairError
 from connectors.alpaca.stream import TradeUpdateListener
@@ -141,7 +141,7 @@ class AlpacaBroker:
         return OpenOrders(tuple(found), found.unreadable)
 
     def submit_order(self, request: OrderRequest, *, permit: Callable[[], None] | None = None) -> BrokerOrder:
-        """Post one market order, once, within the total timeout.
+        """Post one order, with the legs of its class, once, within the total timeout.
 
         Args:
             permit: called once, when the connection stands, right before the first byte leaves.
@@ -156,18 +156,9 @@ class AlpacaBroker:
         """
         if not (request.quantity.is_finite() and request.quantity > 0):
             raise ValueError(f"quantity must be positive, was {request.quantity}")
-        # Not MarketOrderRequest: its qty is a float, wrong from the 17th digit on (docs/lessons.md#lesson-39).
-        body = {
-            "symbol": request.symbol,
-            "qty": f"{request.quantity:f}",
-            "side": request.side.value,
-            "type": "market",
-            "time_in_force": request.time_in_force.value,
-            "client_order_id": request.client_order_id,
-        }
         try:
             with departing(permit):
-                raw = self._client.post("/orders", body)
+                raw = self._client.post("/orders", bodies.order_body(request))
             order = mapping.order_from_wire(raw, self._pairs)
         except SendError as exc:
             error = _unsent(exc)
@@ -192,9 +183,9 @@ class AlpacaBroker:
         )
 
     def order(self, broker_order_id: str) -> BrokerOrder | None:
-        """Return the order, or None when the broker says there is none."""
+        """Return the order with its legs, or None when the broker says there is none."""
         path = _order_path("order", broker_order_id)
-        return self._find_order("order", lambda: self._client.get(path))
+        return self._find_order("order", lambda: self._client.get(path, {"nested": "true"}))
 
     def orders(self, *, open_only: bool, after: datetime | None = None) -> Rows[BrokerOrder]:
         """Return orders, oldest first, all pages, and the rows that cannot be understood.

@@ -40,6 +40,7 @@ FASTEST_RATE = Decimal(10**6 - 1)  # seconds of market time in a second
 LONGEST_ORDER_ID = 64
 LONGEST_CLIENT_ORDER_ID = 128
 LONGEST_EXCHANGE = 20
+LONGEST_WORD = 20  # of a type or class of orders
 
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
@@ -215,7 +216,34 @@ def order_from_fields(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> 
         submitted_at=submitted_at,
         updated_at=fields.optional_time("updated_at") or submitted_at,
         filled_at=fields.optional_time("filled_at"),
+        order_type=_word(fields, "type"),
+        order_class=_word(fields, "order_class"),
+        limit_price=_price(fields, "limit_price"),
+        stop_price=_price(fields, "stop_price"),
+        legs=_legs(fields, listed),
     )
+
+
+def _legs(fields: Fields, listed: Mapping[str, str]) -> tuple[BrokerOrder, ...]:
+    """Return the legs that can be understood: what else an order says is worth knowing without them."""
+    raw, found = fields.get("legs"), []
+    for leg in raw if isinstance(raw, list) else []:
+        with contextlib.suppress(MalformedError):
+            found.append(order_from_wire(leg, listed))
+    return tuple(found)
+
+
+def _word(fields: Fields, name: str) -> str:
+    with contextlib.suppress(MalformedError):
+        return "" if fields.is_blank(name) else fields.text(name, longest=LONGEST_WORD)
+    return ""
+
+
+def _price(fields: Fields, name: str) -> Decimal | None:
+    """Return a price that describes a resting order; None where it has none, or none that can be understood."""
+    with contextlib.suppress(MalformedError):
+        return fields.optional_decimal(name, minimum=SMALLEST_PRICE)
+    return None
 
 
 def symbol_of(row: UnreadableRow, listed: Mapping[str, str]) -> UnreadableRow:

@@ -27,13 +27,15 @@ def work_on(client_order_id: str) -> list[Work]:
 def take_update(update: TradeUpdate) -> list[Work]:
     """Record what the broker said on its stream; return the work that follows from it now.
 
-    Nothing follows while the order only goes on, or while others are about to end with which it will be settled. An
-    order without a saga is the sweeper's to follow.
+    Nothing follows while the order only goes on, or while others are about to end with which it will be settled. What
+    a stop or a target has sold is booked; any other order without a saga is the sweeper's to follow.
     """
     order = record_update(update)
     if order is None:
         return []
-    saga = Saga.objects.get(order=order)
+    saga = Saga.objects.filter(order=order).first()
+    if saga is None:
+        return [Work(WorkKind.FOLLOW, order.pk)] if order.filled_quantity > 0 else []
     if saga.status not in OPEN_SAGA:
         is_due = order.is_open or order.filled_quantity > saga_steps.booked_quantity(saga)
         return [Work(WorkKind.SETTLE, order.pk)] if is_due else []

@@ -14,7 +14,7 @@ from risk.services import book as risk_book
 from risk.services import switch
 from trading.core import set_aside, settings
 from trading.domain.ages import TOLERANCE, is_fresh
-from trading.domain.order_ids import Purpose
+from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.symbols import is_coin
 from trading.market.market_time import Reading, fresh_reading, stocks_trade_now
 from trading.market.price_facts import PRICE_SETTINGS, Known, facts_of, latest_snapshots, read_known
@@ -211,7 +211,7 @@ def read_account() -> AccountBook:
     if money is not None and not is_fresh(money.created_at, timezone.now(), EQUITY_MAX_AGE):
         money = None
     positions = list(Position.objects.all())
-    purposes = set(Order.objects.open().values_list("symbol", "purpose"))
+    purposes = set(Order.objects.open().exclude(purpose__in=PROTECTIVE).values_list("symbol", "purpose"))
     own = frozenset(name for name, purpose in purposes if purpose != Purpose.EXTERNAL)
     book = RiskBook(
         switch_engaged=switch.is_engaged(),

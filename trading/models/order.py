@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from uuid6 import uuid7
 
 from risk.models import RiskReservation
-from trading.domain.order_ids import Purpose
+from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import LIVE_ORDER, OPEN_ORDER, OrderStatus
 from trading.models.decision import AIDecision
 from trading.models.market import Strategy
@@ -27,6 +27,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def live(self) -> "OrderQuerySet":
         """Return the orders the broker has or may have."""
         return self.filter(status__in=LIVE_ORDER)
+
+    def protecting(self) -> "OrderQuerySet":
+        """Return those that rest at the broker, or are on their way there, to sell what is held when it has to be."""
+        return self.open().filter(purpose__in=PROTECTIVE)
 
 
 class Order(models.Model):
@@ -53,6 +57,13 @@ class Order(models.Model):
     quantity = models.DecimalField(max_digits=28, decimal_places=9, null=True)
     reference_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
     time_in_force = models.CharField(max_length=4)
+    order_type = models.CharField(max_length=12, default="market", db_default="market")
+    order_class = models.CharField(max_length=8, blank=True, default="", db_default="")
+    limit_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    stop_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    stop_loss_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    take_profit_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    parent_order = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="legs")
     status = models.CharField(
         max_length=20, choices=[(s.value, s.value) for s in OrderStatus], default=OrderStatus.CREATED
     )
@@ -88,8 +99,8 @@ class Order(models.Model):
                 & (Q(quantity__isnull=True) | Q(filled_quantity__lte=F("quantity"))),
             ),
             models.CheckConstraint(
-                name="own_order_has_decision",
-                condition=Q(decision__isnull=False) | Q(purpose__in=["external", "flatten"]),
+                name="entry_has_decision",
+                condition=Q(decision__isnull=False) | ~Q(purpose="entry"),
             ),
         ]
         indexes = [
@@ -100,6 +111,14 @@ class Order(models.Model):
                 condition=Q(status__in=[s.value for s in OPEN_ORDER]),
             ),
             models.Index(fields=["symbol", "-created_at"], name="orders_by_symbol"),
+            # Read once a second: what protects each position.
+            models.Index(
+                fields=["symbol"],
+                name="orders_protecting",
+                condition=Q(
+                    status__in=[s.value for s in OPEN_ORDER], purpose__in=["stop_loss", "take_profit"]
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

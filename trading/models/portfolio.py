@@ -24,7 +24,17 @@ class Position(models.Model):
 
     Quantities in base units, ``quantity_available`` is what no open order holds. Value and profit are null where the
     broker says no value that can be understood: what is held is not known to be worth anything, nor nothing.
+
+    ``stop_price`` and ``target_price`` (USD) are where it is to be sold, null until that is settled; ``highest_price``
+    is what a unit was worth at most since, which the stop follows at ``trailing_percent``; at ``sell_by`` (market time)
+    it is sold in any case. ``protected_by`` says who sees to it, of all that is held, since ``protected_since`` (wall
+    time; null: not now), ``unprotected_seconds`` for how long nobody did.
     """
+
+    class ProtectedBy(models.TextChoices):
+        BROKER = "broker", "by orders at the broker"
+        SOFTWARE = "software", "by this program, while it runs"
+        NOBODY = "none", "by nobody"
 
     symbol = models.CharField(max_length=32, primary_key=True)
     asset_class = models.CharField(max_length=6)
@@ -33,6 +43,17 @@ class Position(models.Model):
     average_entry_price = models.DecimalField(max_digits=24, decimal_places=12)
     market_value = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     unrealised_pnl = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    stop_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    target_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    highest_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    trailing_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True)
+    sell_by = models.DateTimeField(null=True)
+    protected_by = models.CharField(
+        max_length=8, choices=ProtectedBy.choices, default=ProtectedBy.NOBODY, db_default=ProtectedBy.NOBODY
+    )
+    protected_since = models.DateTimeField(null=True)
+    unprotected_since = models.DateTimeField(null=True)
+    unprotected_seconds = models.DecimalField(max_digits=12, decimal_places=3, default=0, db_default=0)
     source = models.CharField(max_length=20)
     opened_at = models.DateTimeField()
     synced_at = models.DateTimeField()

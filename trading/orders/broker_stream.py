@@ -7,11 +7,13 @@ word that does not come asks (``execution/confirmation.py``).
 
 from datetime import timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from connectors.base import BrokerOrderStatus, TradeUpdate
 from trading.core import heartbeats
 from trading.domain.ages import is_fresh
+from trading.domain.order_ids import PROTECTIVE
 from trading.domain.statuses import OrderStatus
 from trading.models import Heartbeat, Order
 from trading.orders.execution_reports import record_reported
@@ -36,12 +38,13 @@ def is_alive() -> bool:
 
 
 def record_update(update: TradeUpdate) -> Order | None:
-    """Record an update of an order that has a saga; return the order as it stands.
+    """Record an update of an order that has a saga, or that protects; return the order as it stands.
 
     None: it is no such order, or the broker has another order under its name; nothing was recorded.
     """
     reported = update.order
-    order = Order.objects.filter(client_order_id=reported.client_order_id, saga__isnull=False).first()
+    ours = Q(saga__isnull=False) | Q(purpose__in=PROTECTIVE)
+    order = Order.objects.filter(ours, client_order_id=reported.client_order_id).first()
     if order is None or order.broker_order_id not in (None, reported.broker_order_id):
         return None
     says_nothing_new = order.status == OrderStatus.ACCEPTED and reported.status == BrokerOrderStatus.ACCEPTED

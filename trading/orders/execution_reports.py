@@ -19,6 +19,7 @@ from trading.core.row_locks import locked_order
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
+from trading.orders.legs import take_legs
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +96,8 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
     """Do the same with fills that were read already; asks nobody, so it may run in a transaction.
 
     Args:
-        fills: the order's executions as far as the broker tells them; older news may bring some, too.
+        fills: the order's executions as far as the broker tells them; older news may bring some, too. A leg that has
+            sold is asked about itself, for its own.
     """
     with transaction.atomic():
         row = locked_order(order.pk)
@@ -114,6 +116,9 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
         if fills:
             row.filled_quantity = max(row.filled_quantity, reported.filled_quantity)
             record_fills(row, fills)
+        for leg, said in take_legs(row, reported.legs):
+            if said.filled_quantity <= leg.filled_quantity:
+                record_reported(leg, said, [])
     if moved and reported.status == BrokerOrderStatus.REJECTED:  # taken first, then rejected
         error = RejectedError("broker", "order", reported.status_detail, status_code=200)
         log_order_failure("order_rejected", order=row, error=error, operation="order", is_final=True)

@@ -22,7 +22,16 @@ from uuid import UUID
 from django.db.models import F, Q
 from django.utils import timezone
 
-from connectors.base import AssetClass, Broker, BrokerOrder, OrderRequest, Side, TimeInForce
+from connectors.base import (
+    AssetClass,
+    Broker,
+    BrokerOrder,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from connectors.errors import (
     ConnectorError,
     DuplicateOrderError,
@@ -37,12 +46,12 @@ from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.trace_spans import span
 from trading.domain.ages import TOLERANCE, is_fresh
-from trading.domain.order_ids import Purpose
+from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.models import Order
 from trading.models.order import SideChoice
-from trading.orders import pacing
+from trading.orders import pacing, resting
 from trading.orders.attempts import (
     INTENT_MAX_AGE,
     Attempt,
@@ -184,6 +193,8 @@ def _post_what_is_left(attempt: Attempt, available: Decimal | None, never_sent: 
         order, engagement.pk if engagement else None
     )  # asked again when it leaves; this spares a request
     if order.side == SideChoice.SELL and order.quantity is not None:
+        if order.purpose not in PROTECTIVE:
+            _take_away_what_rests(order)
         left = available if available is not None else _available(order)
         if left <= 0:
             _nothing_left(order, never_sent)
@@ -195,6 +206,20 @@ def _post_what_is_left(attempt: Attempt, available: Decimal | None, never_sent: 
     finally:
         if not attempt.is_out:  # provably: not a byte has left
             Order.objects.filter(pk=order.pk, posts__gt=0).update(posts=F("posts") - 1)
+
+
+def _take_away_what_rests(order: Order) -> None:
+    """Free what stops and targets hold of the symbol.
+
+    Raises:
+        UnavailableError: the broker still has some: another try goes on with it.
+    """
+    broker = _broker_for(order)
+    with time_limit(resting.WITHIN_SECONDS + pacing.look_up_seconds()):
+        left = _read(lambda: resting.take_away([order.symbol], broker=broker))
+    if left:
+        words = f"{order.symbol}: {len(left)} orders that protect it are not cancelled yet"
+        raise UnavailableError(broker.name, "cancel_order", words)
 
 
 def _count_post(order: Order) -> None:
@@ -295,6 +320,12 @@ def post_order(attempt: Attempt) -> BrokerOrder:
         side=Side(order.side),
         quantity=order.quantity,
         time_in_force=TimeInForce(order.time_in_force),
+        order_type=OrderType(order.order_type),
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        order_class=OrderClass(order.order_class),
+        take_profit=order.take_profit_price,
+        stop_loss=order.stop_loss_price,
     )
     broker = _broker_for(order)
     with span("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():

@@ -25,6 +25,7 @@ from trading.domain.order_ids import Purpose, client_order_id, flatten_base
 from trading.domain.symbols import is_coin
 from trading.errors import NotConfiguredError, TradingError
 from trading.models import Order
+from trading.orders import resting
 from trading.orders.submission import UNSENT, submit_order
 from trading.safety import senders
 
@@ -95,7 +96,19 @@ def _my_turn() -> Iterator[bool]:
         time.sleep(senders.LOOK_PAUSE_SECONDS)
 
 
+def _take_away_what_rests(report: FlattenReport) -> None:
+    """Cancel the stops and targets that hold what is to be sold, of all symbols at once; what fails is tried again."""
+    symbols = set(Order.objects.protecting().values_list("symbol", flat=True))
+    try:
+        left = resting.take_away(symbols, broker=current_providers().switch_broker)
+    except ConnectorError as error:
+        report.problems.append(f"what rests to protect positions could not be cancelled: {error}")
+        return
+    report.problems += [f"{order.symbol}: {order.purpose} is not cancelled yet" for order in left]
+
+
 def _sell_all(engagement: KillSwitch, report: FlattenReport) -> None:
+    _take_away_what_rests(report)
     reported, read_at = _read(), time.monotonic()
     report.problems += [
         f"{row.symbol or 'a position'} cannot be read, sell it at the broker: {row.detail}"

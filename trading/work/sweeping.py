@@ -16,6 +16,7 @@ from trading.core.waits import is_over, is_past, is_to_come
 from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetch_parts, pausing
 from trading.domain.events.notices import CLOCK_STEPPED
+from trading.domain.order_ids import PROTECTIVE
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus, SagaStatus
 from trading.execution import approval_requests, approvals, confirmation
 from trading.execution.decision_execution import CLAIM_LEASE
@@ -123,6 +124,7 @@ def _order_work() -> Iterator[Work]:
     filled = Q(filled_quantity__gt=0) & (unbooked | ~Q(saga__status=SagaStatus.COMPLETED))
     for pk in ended.filter(live | filled).order_by("created_at").values_list("pk", flat=True):
         yield Work(WorkKind.SETTLE, pk)
-    alone = Order.objects.open().filter(saga__isnull=True)
+    # What rests to protect is asked about where its stream is silent (``protection/watch.py``), not each second.
+    alone = Order.objects.open().filter(saga__isnull=True).exclude(purpose__in=PROTECTIVE)
     for pk in alone.order_by("created_at").values_list("pk", flat=True):
         yield Work(WorkKind.FOLLOW, pk)

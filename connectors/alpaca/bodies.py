@@ -1,0 +1,35 @@
+"""From our value types to the bodies that Alpaca is sent; pure functions."""
+
+from decimal import Decimal
+from typing import Any
+
+from connectors.base import OrderRequest
+
+
+def order_body(request: OrderRequest) -> dict[str, Any]:
+    """Return the body of POST /v2/orders; numbers as text.
+
+    Not the SDK's request models: their ``qty`` is a float, wrong from the 17th digit on (docs/lessons.md#lesson-39).
+    """
+    body: dict[str, Any] = {
+        "symbol": request.symbol,
+        "qty": _number(request.quantity),
+        "side": request.side.value,
+        "type": request.order_type.value,
+        "time_in_force": request.time_in_force.value,
+        "client_order_id": request.client_order_id,
+    }
+    for name, price in (("limit_price", request.limit_price), ("stop_price", request.stop_price)):
+        if price is not None:
+            body[name] = _number(price)
+    if request.order_class:
+        body["order_class"] = request.order_class.value
+    if request.take_profit is not None:
+        body["take_profit"] = {"limit_price": _number(request.take_profit)}
+    if request.stop_loss is not None:
+        body["stop_loss"] = {"stop_price": _number(request.stop_loss)}
+    return body
+
+
+def _number(value: Decimal) -> str:
+    return f"{value:f}"

@@ -1,0 +1,88 @@
+"""The legs of a bracket, and of two orders that cancel each other: each is a row of its own beside its parent.
+
+The broker makes them and gives them their names, so they are taken into the book as it tells of them. A leg is no
+order of somebody else's, whoever heard of it first.
+"""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from connectors.base import BrokerOrder, OrderType
+from trading.core import transitions
+from trading.domain.order_ids import Purpose
+from trading.domain.statuses import OrderStatus
+from trading.models import Order
+
+
+def take_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, BrokerOrder]]:
+    """Take legs into the book; return each row with what the broker said of it, not recorded yet.
+
+    Call in the transaction that records the parent. One that reconciliation has met before as a stranger's becomes
+    what it is.
+    """
+    if not legs:
+        return []
+    known = {
+        order.broker_order_id: order
+        for order in Order.objects.filter(broker_order_id__in=[leg.broker_order_id for leg in legs])
+    }
+    return [
+        (known.get(leg.broker_order_id) or _new_leg(parent, leg), leg)
+        for leg in legs
+        if _is_named(parent, leg, known)
+    ]
+
+
+def purpose_of(leg: BrokerOrder) -> Purpose:
+    """Return what a leg is for: what has a stop limits a loss, a mere limit takes a profit."""
+    return Purpose.TAKE_PROFIT if leg.order_type == OrderType.LIMIT else Purpose.STOP_LOSS
+
+
+def _is_usable(parent: Order, leg: BrokerOrder, known: dict[str | None, Order]) -> bool:
+    """Return whether the leg has a row that says what it is, or may have one."""
+    order = known.get(leg.broker_order_id)
+    if order is None:
+        return leg.quantity is not None
+    if order.purpose == Purpose.EXTERNAL:
+        changes = _leg_columns(parent, leg)
+        Order.objects.filter(pk=order.pk, purpose=Purpose.EXTERNAL).update(**changes)
+        for name, value in changes.items():
+            setattr(order, name, value)
+    return order.pk != parent.pk
+
+
+def _new_leg(parent: Order, leg: BrokerOrder) -> Order:
+    """Return the row of a leg that is new; at once as it stands, so that nothing sees it as unsent."""
+    with transaction.atomic():
+        order, is_new = Order.objects.get_or_create(
+            broker_order_id=leg.broker_order_id,
+            defaults={
+                "client_order_id": leg.client_order_id,
+                "symbol": leg.symbol,
+                "side": leg.side,
+                "quantity": leg.quantity,
+                "time_in_force": parent.time_in_force,
+                "status": OrderStatus.UNKNOWN,
+                **_leg_columns(parent, leg),
+            },
+        )
+        if is_new:
+            transitions.record_created(
+                order,
+                symbol=order.symbol,
+                side=order.side,
+                quantity=str(order.quantity),
+                parent=str(parent.pk),
+            )
+    return order
+
+
+def _leg_columns(parent: Order, leg: BrokerOrder) -> dict[str, object]:
+    return {
+        "purpose": purpose_of(leg),
+        "parent_order": parent,
+        "order_type": leg.order_type[:12],
+        "limit_price": leg.limit_price,
+        "stop_price": leg.stop_price,
+    }
