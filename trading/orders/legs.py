@@ -30,7 +30,7 @@ def take_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, B
     return [
         (known.get(leg.broker_order_id) or _new_leg(parent, leg), leg)
         for leg in legs
-        if _is_named(parent, leg, known)
+        if _is_usable(parent, leg, known)
     ]
 
 
