@@ -1,7 +1,7 @@
 """Our rows as the gate's input; what is missing or too old stays missing, and the gate denies."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -29,6 +29,7 @@ from trading.models import (
     Position,
     Strategy,
 )
+from trading.protection.coverage import read_coverage
 
 EQUITY_MAX_AGE = timedelta(minutes=5)
 STOCK_STEP = Decimal("0.000000001")
@@ -71,11 +72,14 @@ class AccountBook:
     agent: AgentStatus
     book: RiskBook
     positions: Mapping[str, Position]
+    stopped: Mapping[str, Decimal] = field(default_factory=dict)
 
     def held(self, symbol: str) -> Decimal:
-        """Return what of the symbol may be sold, base units."""
+        """Return what of the symbol may be sold, base units: what our own stops hold is taken from them first."""
         position = self.positions.get(symbol)
-        return position.quantity_available if position else ZERO
+        if position is None:
+            return ZERO
+        return min(position.quantity, position.quantity_available + self.stopped.get(symbol, ZERO))
 
 
 def read_standing(agent: AgentStatus | None = None) -> Standing:
@@ -128,7 +132,7 @@ def intent_of(decision: AIDecision, priced: Priced, standing: Standing, asset: A
         price_age_seconds=_price_age(snapshot, standing),
         max_price_age_seconds=float(standing.values["price_max_age"]),
         market_open=is_coin(decision.symbol) or standing.stocks_trade,
-        rules=_rules(asset),
+        rules=rules_of(asset),
         needs_person=needs_person(decision, standing),
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),
@@ -227,10 +231,12 @@ def read_account() -> AccountBook:
         unclear_symbols=set_aside.unclear_symbols()
         | frozenset(position.symbol for position in positions if position.market_value is None),
     )
-    return AccountBook(agent, book, {position.symbol: position for position in positions})
+    stopped = {symbol: coverage.stopped() for symbol, coverage in read_coverage().items()}
+    return AccountBook(agent, book, {position.symbol: position for position in positions}, stopped)
 
 
-def _rules(asset: Asset | None) -> AssetRules | None:
+def rules_of(asset: Asset | None) -> AssetRules | None:
+    """Return the sizes the asset allows; None where it is not known."""
     if asset is None:
         return None
     coin = asset.asset_class == "crypto"

@@ -1,4 +1,4 @@
-"""Follow orders that no saga waits for: those that flatten, and those somebody else placed at the broker."""
+"""Follow orders that no saga waits for: those that close or flatten, stops and targets, and somebody else's."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -64,7 +64,7 @@ def follow_order(order_id: UUID) -> Order:
     if order.broker_order_id is not None:
         reported = current_providers().broker.order(order.broker_order_id)
         order = record_broker_order(order, reported) if reported else order
-    elif order.purpose == Purpose.FLATTEN:
+    elif order.purpose in (Purpose.FLATTEN, Purpose.EXIT):
         order = submit_order(order.pk)
     book_strangers()  # before the sync, which the broker may refuse
     if not order.is_open:

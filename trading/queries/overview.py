@@ -32,8 +32,8 @@ from trading.models import (
     Position,
     SetAsideRow,
 )
+from trading.protection.coverage import unprotected_positions
 from trading.queries.left_out import left_out
-from trading.safety.protection import unprotected_positions
 
 STALE_AFTER = timedelta(minutes=5)
 SYNTHETIC = "synthetic"

@@ -22,10 +22,10 @@ from risk.errors import SwitchStateError
 from risk.models import KillSwitch
 from risk.services import switch
 from trading.models import Order
+from trading.protection.coverage import unprotected_positions
 from trading.safety import senders, switch_follow_up
 from trading.safety.entry_cancels import cancel_open_entries
 from trading.safety.flatten import FlattenReport, flatten_positions
-from trading.safety.protection import unprotected_positions
 
 log = structlog.get_logger(__name__)
 CANCEL_SECONDS = 4.0

@@ -7,9 +7,9 @@ import pytest
 
 from orchestrator_project.observability.metric_readings import database_readings
 from tests.factories import make_agent, make_engagement, make_order, make_position
+from trading.protection.coverage import unprotected_positions
 from trading.queries import agent_status, overview
 from trading.safety import kill_switch
-from trading.safety.protection import unprotected_positions
 
 pytestmark = pytest.mark.django_db
 

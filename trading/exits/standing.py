@@ -1,0 +1,77 @@
+"""Note, beside each position, who protects it, since when, and for how long nobody did."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils import timezone
+
+from risk.domain.numbers import ZERO, plain_decimal
+from trading.core import transitions
+from trading.domain.ages import is_fresh
+from trading.models import Fill, Position
+from trading.protection.coverage import is_covered, read_coverage
+
+By = Position.ProtectedBy
+JUST_BOUGHT = timedelta(minutes=2)
+
+
+def note_all(sees: Callable[[str], bool]) -> None:
+    """Bring each position's row to what protects it now; what has changed is an event.
+
+    Args:
+        sees: whether the watch has a fresh price of a symbol, so that it would sell in time.
+    """
+    coverage, now = read_coverage(), timezone.now()
+    for position in Position.objects.all():
+        if is_covered(position, coverage.get(position.symbol)):
+            by = By.BROKER
+        else:
+            by = By.SOFTWARE if position.stop_price is not None and sees(position.symbol) else By.NOBODY
+        if by != position.protected_by or (by == By.NOBODY and position.unprotected_since is None):
+            _note(position, by, now)
+
+
+def _note(position: Position, by: str, now: datetime) -> None:
+    was = position.protected_by
+    changes: dict[str, object] = {"protected_by": by}
+    if by == By.NOBODY:
+        changes |= {"protected_since": None, "unprotected_since": _since(position, now)}
+    elif was == By.NOBODY:
+        began = position.unprotected_since or _since(position, now)
+        seconds = max((now - began).total_seconds(), 0.0) if position.unprotected_since or by != By.BROKER else 0.0
+        changes |= {
+            "protected_since": now,
+            "unprotected_since": None,
+            "unprotected_seconds": position.unprotected_seconds + Decimal(f"{seconds:.3f}"),
+        }
+    with transaction.atomic():
+        if not Position.objects.filter(pk=position.pk, protected_by=was).update(**changes):
+            return
+        transitions.append_event(
+            aggregate_type="position",
+            aggregate_id=position.symbol,
+            event_type="position.protection_changed",
+            payload={
+                "symbol": position.symbol,
+                "from": was,
+                "to": by,
+                "stop_price": _text(position.stop_price),
+                "target_price": _text(position.target_price),
+            },
+            cycle_id=None,
+        )
+
+
+def _since(position: Position, now: datetime) -> datetime:
+    """Return since when nobody protects it: what was just bought since it was recorded, else now."""
+    if position.protected_since is not None or position.unprotected_seconds > ZERO:
+        return now
+    bought = Fill.objects.filter(symbol=position.symbol, side="buy").order_by("-recorded_at").first()
+    is_new = bought is not None and is_fresh(bought.recorded_at, now, JUST_BOUGHT)
+    return bought.recorded_at if bought is not None and is_new else now
+
+
+def _text(price: Decimal | None) -> str | None:
+    return None if price is None else plain_decimal(price)
