@@ -175,6 +175,7 @@ class BrokerOrder:
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     legs: tuple["BrokerOrder", ...] = ()
+    replaced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +329,23 @@ class Broker(Protocol):
 
         Raises:
             RejectedError: no longer cancelable, e.g. filled.
+        """
+        ...
+
+    def replace_order(
+        self,
+        broker_order_id: str,
+        *,
+        client_order_id: str,
+        stop_price: Decimal,
+        limit_price: Decimal | None = None,
+    ) -> BrokerOrder:
+        """Give a resting stop another price; return the order that takes its place, under the name it is given.
+
+        Raises:
+            UnavailableError: provably not taken.
+            RejectedError: it cannot be replaced any more, or not so.
+            OutcomeUnknownError: it may have been taken.
         """
         ...
 

@@ -31,5 +31,13 @@ def order_body(request: OrderRequest) -> dict[str, Any]:
     return body
 
 
+def replacement_body(
+    *, client_order_id: str, stop_price: Decimal, limit_price: Decimal | None = None
+) -> dict[str, str]:
+    """Return the body of PATCH /v2/orders/{id} that gives a stop another price; what it does not name stays."""
+    body = {"client_order_id": client_order_id, "stop_price": _number(stop_price)}
+    return body if limit_price is None else body | {"limit_price": _number(limit_price)}
+
+
 def _number(value: Decimal) -> str:
     return f"{value:f}"

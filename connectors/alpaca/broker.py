@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -156,23 +157,49 @@ class AlpacaBroker:
         """
         if not (request.quantity.is_finite() and request.quantity > 0):
             raise ValueError(f"quantity must be positive, was {request.quantity}")
-        try:
+
+        def post() -> Any:
             with departing(permit):
-                raw = self._client.post("/orders", bodies.order_body(request))
-            order = mapping.order_from_wire(raw, self._pairs)
+                return self._client.post("/orders", bodies.order_body(request))
+
+        return self._taken("submit_order", request.client_order_id, post)
+
+    def replace_order(
+        self,
+        broker_order_id: str,
+        *,
+        client_order_id: str,
+        stop_price: Decimal,
+        limit_price: Decimal | None = None,
+    ) -> BrokerOrder:
+        """Give a resting stop another price; return the order that takes its place, under the name it is given.
+
+        Raises:
+            UnavailableError, DuplicateOrderError, RejectedError, OutcomeUnknownError: as ``submit_order``.
+        """
+        path = _order_path("replace_order", broker_order_id)
+        body = bodies.replacement_body(
+            client_order_id=client_order_id, stop_price=stop_price, limit_price=limit_price
+        )
+        return self._taken("replace_order", client_order_id, lambda: self._client.patch(path, body))
+
+    def _taken(self, operation: str, client_order_id: str, send: Callable[[], Any]) -> BrokerOrder:
+        """Send what makes an order, once; return the order, which must have the name it was given."""
+        try:
+            order = mapping.order_from_wire(send(), self._pairs)
         except SendError as exc:
-            error = _unsent(exc)
+            error = _unsent(operation, exc)
         except StatusError as exc:
-            error = _refused(exc)
+            error = _refused(operation, exc)
         except UnavailableError as exc:  # taken, and answered in words we cannot read
-            error = OutcomeUnknownError(self.name, "submit_order", exc.detail)
+            error = OutcomeUnknownError(self.name, operation, exc.detail)
         except MALFORMED as exc:
-            error = OutcomeUnknownError(self.name, "submit_order", malformed_detail(exc))
+            error = OutcomeUnknownError(self.name, operation, malformed_detail(exc))
         else:
-            if order.client_order_id == request.client_order_id:
+            if order.client_order_id == client_order_id:
                 return order
             error = OutcomeUnknownError(
-                self.name, "submit_order", f"answered with another order: {order.client_order_id}"
+                self.name, operation, f"answered with another order: {order.client_order_id}"
             )
         raise error
 
@@ -323,10 +350,10 @@ def _order_path(operation: str, broker_order_id: str) -> str:
     return f"/orders/{broker_order_id}"
 
 
-def _unsent(failure: SendError) -> ConnectorError:
+def _unsent(operation: str, failure: SendError) -> ConnectorError:
     if failure.sent:
-        return OutcomeUnknownError("alpaca", "submit_order", failure.detail)
-    return failure.unavailable("alpaca", "submit_order", failure.detail, failure.retry_after_seconds)
+        return OutcomeUnknownError("alpaca", operation, failure.detail)
+    return failure.unavailable("alpaca", operation, failure.detail, failure.retry_after_seconds)
 
 
 def _switchs(method: str, url: str) -> Priority:
@@ -340,14 +367,14 @@ def _priority(method: str, url: str) -> Priority:
     return Priority.CANCEL if method.upper() == "DELETE" else Priority.ORDER
 
 
-def _refused(failure: StatusError) -> ConnectorError:
+def _refused(operation: str, failure: StatusError) -> ConnectorError:
     status, message = failure.status_code, failure.message
     detail = f"HTTP {status}: {message}"
     if status == 429:
-        return UnavailableError("alpaca", "submit_order", detail, failure.retry_after_seconds)
+        return UnavailableError("alpaca", operation, detail, failure.retry_after_seconds)
     if not 400 <= status < 500 or status == 408:
-        return OutcomeUnknownError("alpaca", "submit_order", detail)
+        return OutcomeUnknownError("alpaca", operation, detail)
     # By the words, never by the code alone: Alpaca's codes are overloaded.
     is_duplicate = status == 422 and "client_order_id" in message and "unique" in message
     kind = DuplicateOrderError if is_duplicate else RejectedError
-    return kind("alpaca", "submit_order", detail, status, failure.code)
+    return kind("alpaca", operation, detail, status, failure.code)

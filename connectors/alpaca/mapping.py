@@ -221,6 +221,7 @@ def order_from_fields(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> 
         limit_price=_price(fields, "limit_price"),
         stop_price=_price(fields, "stop_price"),
         legs=_legs(fields, listed),
+        replaced_by=_word(fields, "replaced_by", longest=LONGEST_ORDER_ID) or None,
     )
 
 
@@ -233,9 +234,9 @@ def _legs(fields: Fields, listed: Mapping[str, str]) -> tuple[BrokerOrder, ...]:
     return tuple(found)
 
 
-def _word(fields: Fields, name: str) -> str:
+def _word(fields: Fields, name: str, *, longest: int = LONGEST_WORD) -> str:
     with contextlib.suppress(MalformedError):
-        return "" if fields.is_blank(name) else fields.text(name, longest=LONGEST_WORD)
+        return "" if fields.is_blank(name) else fields.text(name, longest=longest)
     return ""
 
 

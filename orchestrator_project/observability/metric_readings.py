@@ -19,8 +19,8 @@ from trading.core.provider_health import provider_health
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStatus
 from trading.models import AgentStatus, Approval, Cycle, Event, Heartbeat, Mode, Order, Position, Saga
 from trading.models.control import TradingStateChoice
+from trading.protection.coverage import unprotected_positions
 from trading.queries import overview
-from trading.safety.protection import unprotected_positions
 from trading.work import conditions, disk_space
 from trading.work.lock_registry import LOCK_KINDS, read_locks
 from trading.work.schedule import why_no_cycle_starts

@@ -33,6 +33,7 @@ RUNS = [
     "run_cycle",
     "replay_parkedevent",
     "reconcile_position",
+    "close_position",
 ]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],

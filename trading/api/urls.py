@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from trading.api.views import ai_decisions, control, cycles, decisions, orders, records, sagas, stream
+from trading.api.views import ai_decisions, closing, control, cycles, decisions, orders, records, sagas, stream
 
 urlpatterns = [
     path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),
@@ -25,6 +25,7 @@ urlpatterns = [
     path("fills", orders.FillsView.as_view()),
     path("trades", orders.TradesView.as_view()),
     path("positions", orders.PositionsView.as_view()),
+    path("positions/<path:symbol>/close", closing.CloseView.as_view()),
     path("equity", orders.EquityView.as_view()),
     path("strategies", records.StrategiesView.as_view()),
     path("risk/limits", records.LimitsView.as_view()),

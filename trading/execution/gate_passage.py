@@ -32,6 +32,7 @@ from trading.execution.saga_steps import steps_of
 from trading.execution.trade_booking import held_unit_costs
 from trading.market.price_facts import latest_snapshots
 from trading.models import AIDecision, Approval, Asset, Event, Order, Saga, SagaStep
+from trading.protection.entry_exits import exit_orders
 
 log = structlog.get_logger(__name__)
 MESSAGE_GRACE = timedelta(seconds=10)  # the message that lets the order out is lost, or late, after that
@@ -239,6 +240,7 @@ def _passed(
 
 def _order(decision: AIDecision, reservation: RiskReservation, price: Decimal | None) -> Order:
     purpose = Purpose.EXIT if decision.action == AIDecision.Action.SELL else Purpose.ENTRY
+    attached = exit_orders(decision, reservation.quantity, price) if purpose == Purpose.ENTRY else {}
     return Order(
         client_order_id=client_order_id(decision.pk, purpose),
         decision=decision,
@@ -249,7 +251,7 @@ def _order(decision: AIDecision, reservation: RiskReservation, price: Decimal | 
         purpose=purpose,
         quantity=reservation.quantity,
         reference_price=price,
-        time_in_force="gtc" if is_coin(decision.symbol) else "day",
+        **({"time_in_force": "gtc" if is_coin(decision.symbol) else "day"} | dict(attached)),
     )
 
 

@@ -28,7 +28,7 @@ from trading.execution.portfolio import sync_portfolio
 from trading.execution.sagas import settle_order
 from trading.execution.trade_booking import book_strangers, date_trade
 from trading.models import Order, Position, Saga
-from trading.orders.execution_reports import record_broker_order, record_fills, record_reported
+from trading.orders.execution_reports import learn_of_legs, record_broker_order, record_fills, record_reported
 from trading.orders.pacing import longest_lease
 
 log = structlog.get_logger(__name__)
@@ -93,6 +93,8 @@ def _reconciled() -> ReconciliationReport:
     reported = {order.client_order_id: order for order in listed}
     known = {order.client_order_id: order for order in Order.objects.filter(client_order_id__in=reported)}
     report.orders_checked = len(reported)
+    if len(known) < len(reported) and learn_of_legs(broker):
+        known = {order.client_order_id: order for order in Order.objects.filter(client_order_id__in=reported)}
     _adopt_all([order for order in reported.values() if order.client_order_id not in known], report)
     for client_order_id, ours in known.items():
         with _one_order(ours, report):

@@ -12,7 +12,7 @@ from django.db import transaction
 from uuid6 import uuid7
 
 from connectors.base import BrokerPosition
-from risk.domain.numbers import ONE, ZERO, plain_decimal
+from risk.domain.numbers import HUNDRED, ONE, ZERO, plain_decimal
 from risk.domain.types import OrderIntent
 from risk.services import book as risk_book
 from risk.services import locks
@@ -66,7 +66,9 @@ def close_position(symbol: str, *, quantity: Decimal | None = None, reason: str,
     with transaction.atomic():
         locks.lock_book()
         if _is_busy(symbol):
-            raise ClosingError(f"{symbol}: an order of it is under way, wait for its end or cancel it at the broker")
+            raise ClosingError(
+                f"{symbol}: an order of it is under way, wait for its end or cancel it at the broker"
+            )
         judgement = _judge(symbol, wanted, held, order_id)
         if judgement.reservation is None:
             said = str(judgement.check.reason)
@@ -98,7 +100,9 @@ def _wanted(symbol: str, held: BrokerPosition | None, quantity: Decimal | None) 
     if not quantity.is_finite() or quantity <= 0:
         raise NotHeldError(f"quantity: was {quantity}, expected more than 0")
     if quantity > held.quantity:
-        raise NotHeldError(f"quantity: was {plain_decimal(quantity)}, {plain_decimal(held.quantity)} are held")
+        raise NotHeldError(
+            f"quantity: was {plain_decimal(quantity)}, {plain_decimal(held.quantity)} are held"
+        )
     return quantity
 
 
@@ -116,7 +120,7 @@ def _judge(symbol: str, wanted: Decimal, held: BrokerPosition, order_id: UUID) -
         reducing=True,
         confidence=ONE,
         min_confidence=ZERO,
-        size_percent=ZERO,
+        size_percent=HUNDRED,
         price=held.current_price,
         price_age_seconds=0.0,
         max_price_age_seconds=settings.seconds("price_max_age"),

@@ -5,39 +5,40 @@ split, an order that somebody cancelled, and for what was bought elsewhere. One 
 step is a row first and a request then, so a round that was cut off is gone on with by the next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
+from functools import partial
+from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from connectors.base import OrderClass, OrderType
-from connectors.errors import ConnectorError, RejectedError
-from risk.domain.numbers import ZERO
+from connectors.errors import ConnectorError
 from risk.services import switch
 from trading.core import transitions
 from trading.core.process_lock import only_one
 from trading.core.providers import current_providers
 from trading.domain.ages import is_fresh
-from trading.domain.order_ids import Purpose, client_order_id, protection_base
-from trading.domain.protection.plans import tick_at
+from trading.domain.order_ids import PROTECTIVE, Purpose, client_order_id, protection_base
 from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.errors import TradingError
+from trading.exits import raising
 from trading.exits.planning import settle_plan
 from trading.models import AgentStatus, Order, Position
 from trading.orders import resting
-from trading.orders.execution_reports import record_broker_order
+from trading.orders.execution_reports import learn_of_legs, record_broker_order
 from trading.orders.submission import UNSENT, submit_order
 from trading.protection.coverage import Coverage, left_of, read_coverage
 
 log = structlog.get_logger(__name__)
 ROUND = "protection"
 PAUSE_AFTER_REFUSAL = timedelta(seconds=30)
+REPLACED_LATELY = timedelta(minutes=10)
 SETTLES_WITHIN = timedelta(seconds=20)  # after its order's end a position is in the stored ones
-COIN_LIMIT_SHARE = Decimal("0.98")  # of the stop: a coin's stop needs a limit, which a fall may not jump over
 NINE_DIGITS = Decimal("1e-9")
 
 
@@ -49,23 +50,32 @@ def keep_protected() -> None:
     with only_one(ROUND) as is_mine:
         if not is_mine:
             return
+        if not switch.is_engaged():
+            _try("all", lambda: learn_of_legs(current_providers().broker))
         coverage = read_coverage()
         positions = {position.symbol: position for position in Position.objects.all()}
         if not switch.is_engaged():
             busy = _busy_symbols()
             for symbol in sorted(positions.keys() | coverage.keys()):
                 if symbol not in busy:
-                    _keep(symbol, positions.get(symbol), coverage.get(symbol, Coverage()))
+                    held, theirs = positions.get(symbol), coverage.get(symbol, Coverage())
+                    _try(symbol, partial(_keep, symbol, held, theirs))
 
 
 def _keep(symbol: str, position: Position | None, coverage: Coverage) -> None:
+    if position is None:
+        _end_orphans(symbol, coverage)
+    elif _can_be_kept(position):
+        _keep_position(position, coverage)
+
+
+def _try(symbol: str, act: Callable[[], object]) -> None:
     try:
-        if position is None:
-            _end_orphans(coverage)
-        elif _can_be_kept(position):
-            _keep_position(position, coverage)
+        act()
     except (ConnectorError, TradingError) as error:
         log.warning("protection_waits", symbol=symbol, error_type=type(error).__name__, error=str(error))
+    except (DatabaseError, InterfaceError):
+        raise
     except Exception:
         log.exception("protection_failed", symbol=symbol)
 
@@ -83,15 +93,19 @@ def _can_be_kept(position: Position) -> bool:
 def _keep_position(position: Position, coverage: Coverage) -> None:
     assert position.market_value is not None  # noqa: S101 - see _can_be_kept
     price = position.market_value / position.quantity
-    position = settle_plan(position, price=price)
+    position = raising.follow_price(settle_plan(position, price=price))
     wanted, stopped = protectable(position), coverage.stopped()
     if stopped == wanted and not any(order.status in UNSENT for order in coverage.orders):
+        if position.trailing_percent is not None:
+            raising.raise_stops(position, coverage)
         return
-    if _look_anew(coverage):
+    if _look_anew(position.symbol, coverage):
         return  # the next round decides by what the broker has just said
     if stopped > wanted:
         left = resting.take_away([position.symbol], broker=current_providers().broker)
-        log.info("protection_renewed", symbol=position.symbol, held=str(position.quantity), still_open=len(left))
+        log.info(
+            "protection_renewed", symbol=position.symbol, held=str(position.quantity), still_open=len(left)
+        )
         return
     pending = next((order for order in coverage.orders if order.status in UNSENT), None)
     if pending is None and (wanted <= stopped or _was_refused_just_now(position)):
@@ -108,16 +122,32 @@ def protectable(position: Position) -> Decimal:
     return position.quantity.to_integral_value(ROUND_DOWN)
 
 
-def _look_anew(coverage: Coverage) -> bool:
-    """Ask how the orders stand that seem not to fit; return whether one had changed."""
+def _look_anew(symbol: str, coverage: Coverage) -> bool:
+    """Ask how the orders stand that seem not to fit; return whether one had changed, or one was met anew."""
     broker, has_changed = current_providers().broker, False
-    for order in coverage.at_the_broker:
-        assert order.broker_order_id is not None  # noqa: S101 - see at_the_broker
+    for order in (*coverage.at_the_broker, *_lately_replaced(symbol)):
+        assert order.broker_order_id is not None  # noqa: S101 - both have one
         reported = broker.order(order.broker_order_id)
-        if reported is not None:
-            now = record_broker_order(order, reported)
-            has_changed |= (now.status, left_of(now)) != (order.status, left_of(order))
+        if reported is None:
+            continue
+        now = record_broker_order(order, reported)
+        has_changed |= (now.status, left_of(now)) != (order.status, left_of(order))
+        successor = reported.replaced_by
+        if successor and not Order.objects.filter(broker_order_id=successor, purpose__in=PROTECTIVE).exists():
+            placed = broker.order(successor)
+            if placed is not None:
+                raising.take_successor(order, placed)
+                has_changed = True
     return has_changed
+
+
+def _lately_replaced(symbol: str) -> list[Order]:
+    """Return those whose successor may not be known: whoever replaced them was cut off."""
+    since = timezone.now() - REPLACED_LATELY
+    gone = Order.objects.filter(
+        symbol=symbol, purpose__in=PROTECTIVE, status=OrderStatus.REPLACED, ended_at__gt=since
+    )
+    return list(gone.exclude(broker_order_id=None))
 
 
 def _was_refused_just_now(position: Position) -> bool:
@@ -166,23 +196,17 @@ def _kind(stop: Decimal, target: Decimal | None, *, coin: bool) -> Mapping[str, 
         }
     if not coin:
         return {"order_type": OrderType.STOP, "stop_price": stop}
-    tick = tick_at(stop, is_coin=True)
-    limit = (stop * COIN_LIMIT_SHARE).quantize(tick, ROUND_DOWN)
-    return {"order_type": OrderType.STOP_LIMIT, "stop_price": stop, "limit_price": limit}
+    return {"order_type": OrderType.STOP_LIMIT, "stop_price": stop, "limit_price": raising.limit_of(stop)}
 
 
-def _base(position: Position) -> object:
+def _base(position: Position) -> UUID:
     return protection_base(position.symbol, position.opened_at)
 
 
-def _end_orphans(coverage: Coverage) -> None:
+def _end_orphans(symbol: str, coverage: Coverage) -> None:
     """Take away what rests for a position that is gone, once it is sure that it is not about to be there."""
     as_of = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
     newest = max((order.created_at for order in coverage.orders), default=timezone.now())
-    if as_of is None or as_of - newest < SETTLES_WITHIN or _look_anew(coverage):
+    if as_of is None or as_of - newest < SETTLES_WITHIN or _look_anew(symbol, coverage):
         return
-    for symbol in {order.symbol for order in coverage.orders}:
-        try:
-            resting.take_away([symbol], broker=current_providers().broker)
-        except RejectedError as error:
-            log.warning("orphan_stays", symbol=symbol, error=str(error))
+    resting.take_away([symbol], broker=current_providers().broker)

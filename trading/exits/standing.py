@@ -40,7 +40,9 @@ def _note(position: Position, by: str, now: datetime) -> None:
         changes |= {"protected_since": None, "unprotected_since": _since(position, now)}
     elif was == By.NOBODY:
         began = position.unprotected_since or _since(position, now)
-        seconds = max((now - began).total_seconds(), 0.0) if position.unprotected_since or by != By.BROKER else 0.0
+        seconds = (
+            max((now - began).total_seconds(), 0.0) if position.unprotected_since or by != By.BROKER else 0.0
+        )
         changes |= {
             "protected_since": now,
             "unprotected_since": None,

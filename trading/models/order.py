@@ -72,6 +72,7 @@ class Order(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     posts = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True)
+    exit_reason = models.CharField(max_length=20, blank=True, db_default="", default="")
     broker_message = models.TextField(blank=True)
     lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -60,7 +60,10 @@ class Position(models.Model):
 
     class Meta:
         db_table = "positions"
-        permissions = [("reconcile_position", "Can reconcile with the broker")]
+        permissions = [
+            ("reconcile_position", "Can reconcile with the broker"),
+            ("close_position", "Can close a position"),
+        ]
         ordering = ["symbol"]
         constraints = [models.CheckConstraint(name="position_not_empty", condition=~Q(quantity=0))]
 

@@ -19,7 +19,7 @@ from trading.core.row_locks import locked_order
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
-from trading.orders.legs import take_legs
+from trading.orders.legs import parents_without_legs, take_legs
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +90,20 @@ def record_broker_order(order: Order, reported: BrokerOrder) -> Order:
     """
     fills = _executions(order, reported) if reported.filled_quantity > order.filled_quantity else []
     return record_reported(order, reported, fills)
+
+
+def learn_of_legs(broker: Broker) -> bool:
+    """Ask for the legs that orders of ours brought along, where none are known; return whether any were.
+
+    Raises:
+        ConnectorError: the broker did not answer.
+    """
+    parents = parents_without_legs()
+    for parent in parents:
+        reported = look_up(broker, parent.broker_order_id) if parent.broker_order_id else None
+        if reported is not None:
+            record_broker_order(parent, reported)
+    return bool(parents)
 
 
 def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerFill]) -> Order:

@@ -5,14 +5,20 @@ order of somebody else's, whoever heard of it first.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from connectors.base import BrokerOrder, OrderType
 from trading.core import transitions
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.models import Order
+
+LOOK_BACK = timedelta(days=3)
+ASK_AGAIN_AFTER = timedelta(seconds=30)
 
 
 def take_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, BrokerOrder]]:
@@ -32,6 +38,23 @@ def take_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, B
         for leg in legs
         if _is_usable(parent, leg, known)
     ]
+
+
+def parents_without_legs() -> list[Order]:
+    """Return the orders that brought legs of which nothing is known: the reply that named them was lost.
+
+    Each is returned once in a while: a broker that knows of no legs is not asked each second.
+    """
+    now = timezone.now()
+    parents = Order.objects.exclude(order_class="").filter(
+        Q(next_try_at__isnull=True) | Q(next_try_at__lt=now),
+        created_at__gt=now - LOOK_BACK,
+        acknowledged_at__isnull=False,
+        legs__isnull=True,
+    )
+    found = list(parents.order_by("created_at"))
+    Order.objects.filter(pk__in=[order.pk for order in found]).update(next_try_at=now + ASK_AGAIN_AFTER)
+    return found
 
 
 def purpose_of(leg: BrokerOrder) -> Purpose:

@@ -324,8 +324,8 @@ def post_order(attempt: Attempt) -> BrokerOrder:
         limit_price=order.limit_price,
         stop_price=order.stop_price,
         order_class=OrderClass(order.order_class),
-        take_profit=order.take_profit_price,
-        stop_loss=order.stop_loss_price,
+        take_profit=order.take_profit_price if order.order_class else None,
+        stop_loss=order.stop_loss_price if order.order_class else None,
     )
     broker = _broker_for(order)
     with span("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():

@@ -14,6 +14,7 @@ from trading.core import heartbeats
 from trading.core.work import Work
 from trading.errors import TradingError
 from trading.execution.reconciliation import reconcile
+from trading.exits.rounds import Rounds
 from trading.market import clock_watch
 from trading.queries import stage_words
 from trading.safety import watchdog
@@ -45,8 +46,12 @@ class Command(BaseCommand):
         revived: dict[Work, float] = {}
         reconciled = False
         count_at = 0.0
-        guard = threading.Thread(target=_guard, args=(stop, options["once"]), name="guardian", daemon=True)
-        guard.start()
+        beside = [
+            threading.Thread(target=_repeat, args=(look, stop, options["once"]), name=name, daemon=True)
+            for name, look in (("guardian", Guardian().look), ("exits", Rounds().look))
+        ]
+        for thread in beside:
+            thread.start()
         while not stop.is_set():
             try:
                 self._round(revived)
@@ -68,7 +73,8 @@ class Command(BaseCommand):
             except Exception:
                 log.exception("sweeper_round_failed")
             if options["once"]:
-                guard.join()
+                for thread in beside:
+                    thread.join()
                 return
             stop.wait(TICK_SECONDS)
 
@@ -89,12 +95,11 @@ class Command(BaseCommand):
             del revived[gone]
 
 
-def _guard(stop: threading.Event, once: bool) -> None:
-    """Guard the switch in a thread of its own, so that a broker that hangs keeps no cycle waiting."""
-    guardian = Guardian()
+def _repeat(look: Callable[[], None], stop: threading.Event, once: bool) -> None:
+    """Look each second in a thread of its own, so that a broker that hangs keeps no cycle waiting."""
     try:
         while not stop.is_set():
-            guardian.look()
+            look()
             if once:
                 return
             stop.wait(TICK_SECONDS)

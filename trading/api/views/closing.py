@@ -1,0 +1,65 @@
+"""A person ends a position."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from connectors.errors import ConnectorError
+from trading.api.idempotency import idempotent
+from trading.api.problems import Problem, invalid
+from trading.api.serializers import PlainDecimalField, StrictSerializer
+from trading.api.views.base import ApiView
+from trading.api.views.orders import OrderSerializer
+from trading.errors import TradingError
+from trading.exits.closing import CloseDeniedError, NotHeldError, close_position
+from trading.models import Position
+
+CLOSE = "trading.close_position"
+
+
+class CloseSerializer(StrictSerializer):
+    """How much of a position to sell."""
+
+    quantity = PlainDecimalField(
+        required=False, allow_null=True, default=None, help_text="Base units; null: all that is held."
+    )
+
+
+class CloseView(ApiView):
+    """Close one position."""
+
+    permissions = {"POST": CLOSE}
+
+    @extend_schema(summary="Close a position", request=CloseSerializer, responses={201: OrderSerializer})
+    @idempotent
+    def post(self, request: Request, symbol: str) -> Response:
+        """Sell what is held of a symbol at the market, all of it or a part; stops and targets give way first.
+
+        Answers with the order as it stands; its fill is booked as that of any other.
+        """
+        asked = self.read_body(CloseSerializer, request)
+        name = _as_listed(symbol)
+        try:
+            order = close_position(
+                name, quantity=asked["quantity"], reason="operator", actor=request.user.get_username()
+            )
+        except NotHeldError as error:
+            if asked["quantity"] is not None and str(error).startswith("quantity"):
+                raise invalid("quantity", str(error)) from error
+            raise Problem(404, str(error), kind="not-held") from error
+        except CloseDeniedError as error:
+            raise Problem(409, str(error), kind="denied", reason=error.reason) from error
+        except TradingError as error:
+            raise Problem(409, str(error), kind="under-way") from error
+        except ConnectorError as error:
+            raise Problem(503, f"The broker does not say what is held: {error}") from error
+        return Response(OrderSerializer(order).data, status=201)
+
+
+def _as_listed(symbol: str) -> str:
+    """Return the symbol as the positions have it, also where it was written without its slash or in lower case."""
+    wanted = symbol.upper()
+    if Position.objects.filter(pk=wanted).exists():
+        return wanted
+    joined = {position.replace("/", ""): position for position in Position.objects.values_list("symbol", flat=True)}
+    return joined.get(wanted.replace("/", ""), wanted)

@@ -1,0 +1,85 @@
+"""Let stops follow the price: upwards only, in steps, by giving the resting order another price."""
+
+from decimal import ROUND_DOWN, Decimal
+
+import structlog
+
+from connectors.base import BrokerOrder, OrderType
+from connectors.errors import RejectedError
+from trading.core.providers import current_providers
+from trading.domain.order_ids import Purpose, client_order_id
+from trading.domain.protection.plans import COIN_TICK, raised_stop, tick_at
+from trading.domain.symbols import is_coin
+from trading.models import Order, Position
+from trading.orders.execution_reports import record_broker_order, record_reported
+from trading.orders.legs import take_legs
+from trading.protection.coverage import Coverage
+
+log = structlog.get_logger(__name__)
+STEP_PERCENT = Decimal("0.5")  # so that not every tick is a request
+COIN_LIMIT_SHARE = Decimal("0.98")  # of the stop: a coin's stop needs a limit, which a fall may not jump over
+
+
+def follow_price(position: Position) -> Position:
+    """Raise the price at which a position with a trailing stop is sold, where it has earned it; return it."""
+    if position.trailing_percent is None or position.highest_price is None:
+        return position
+    tick = tick_at(position.highest_price, is_coin=is_coin(position.symbol))
+    raised = raised_stop(
+        position.stop_price,
+        highest_price=position.highest_price,
+        trailing_percent=position.trailing_percent,
+        step_percent=STEP_PERCENT,
+        tick=tick,
+    )
+    if raised is not None:
+        Position.objects.filter(pk=position.pk, stop_price=position.stop_price).update(stop_price=raised)
+        position.refresh_from_db()
+    return position
+
+
+def raise_stops(position: Position, coverage: Coverage) -> bool:
+    """Give one stop that rests below the position's another price; return whether there was one.
+
+    Raises:
+        ConnectorError: the broker did not take it; the next round looks at what became of it.
+    """
+    for order in coverage.stops:
+        if position.stop_price is None or order.stop_price is None or order.stop_price >= position.stop_price:
+            continue
+        _replace(order, position.stop_price)
+        return True
+    return False
+
+
+def _replace(order: Order, stop_price: Decimal) -> None:
+    assert order.broker_order_id is not None  # noqa: S101 - a stop that rests has one
+    limit = limit_of(stop_price) if order.order_type == OrderType.STOP_LIMIT else None
+    number = Order.objects.filter(client_order_id__startswith=f"{order.pk}-").count()
+    broker = current_providers().broker
+    try:
+        placed = broker.replace_order(
+            order.broker_order_id,
+            client_order_id=client_order_id(order.pk, Purpose.STOP_LOSS, number),
+            stop_price=stop_price,
+            limit_price=limit,
+        )
+    except RejectedError as error:  # it has ended meanwhile, or the price is past it
+        log.info("stop_not_raised", symbol=order.symbol, error=str(error))
+    else:
+        take_successor(order, placed)
+        log.info("stop_raised", symbol=order.symbol, before=str(order.stop_price), after=str(stop_price))
+    reported = broker.order(order.broker_order_id)
+    if reported is not None:
+        record_broker_order(order, reported)
+
+
+def take_successor(order: Order, placed: BrokerOrder) -> None:
+    """Take the order that takes another's place into the book."""
+    for row, said in take_legs(order.parent_order or order, [placed]):
+        record_reported(row, said, [])
+
+
+def limit_of(stop_price: Decimal) -> Decimal:
+    """Return the limit of a coin's stop, in USD."""
+    return (stop_price * COIN_LIMIT_SHARE).quantize(COIN_TICK, ROUND_DOWN)

@@ -1,0 +1,34 @@
+"""One round of seeing to what is held, in the order in which each part needs the one before."""
+
+import structlog
+from django.db import DatabaseError, InterfaceError, connection
+
+from connectors.errors import ConnectorError
+from trading.core.settings import read_once
+from trading.errors import TradingError
+from trading.exits import keeping, standing
+from trading.exits.watching import Watch
+
+log = structlog.get_logger(__name__)
+
+
+class Rounds:
+    """What a process that sees to positions keeps between its rounds."""
+
+    def __init__(self) -> None:
+        self._watch = Watch()
+
+    def look(self) -> None:
+        """Do one round; whatever fails in it, the next one is made."""
+        try:
+            with read_once():
+                keeping.keep_protected()
+                self._watch.look()
+                standing.note_all(self._watch.sees)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("protection_waits", error_type=type(error).__name__, error=str(error).strip())
+            connection.close()
+        except (ConnectorError, TradingError) as error:
+            log.warning("protection_waits", error_type=type(error).__name__, error=str(error))
+        except Exception:
+            log.exception("protection_failed")
