@@ -12,6 +12,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from connectors.errors import ConnectorError
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
+from trading.admin.closing import CLOSE, close_link, close_view
 from trading.admin.pages import FormPage, form_page, posted, require
 from trading.core.set_aside import Listing
 from trading.errors import TradingError
@@ -22,6 +23,7 @@ from trading.queries.overview import is_stale
 
 VALUE_UNKNOWN = "value unknown"
 FRESHNESS = {"live": "success", "stale": "warning", VALUE_UNKNOWN: "danger"}
+PROTECTION = {"broker": "success", "software": "info", "nobody": "danger"}
 RECONCILE = "trading.reconcile_position"
 PAGE = "admin:trading_position_changelist"
 RECONCILE_EFFECTS = (
@@ -44,6 +46,9 @@ class PositionAdmin(RecordAdmin):
         figure("average_entry_price"),
         figure("market_value", unknown=VALUE_UNKNOWN),
         figure("unrealised_pnl"),
+        figure("stop_price"),
+        figure("target_price"),
+        "protection",
         "source",
         "synced_at",
         "freshness",
@@ -57,7 +62,16 @@ class PositionAdmin(RecordAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the comparison with the broker."""
         wrapped = self.admin_site.admin_view(self.reconcile_view)
-        return [path("reconcile/", wrapped, name="trading_position_reconcile"), *super().get_urls()]
+        close = self.admin_site.admin_view(close_view)
+        return [
+            path("reconcile/", wrapped, name="trading_position_reconcile"),
+            path("<path:object_id>/close/", close, name="trading_position_close"),
+            *super().get_urls(),
+        ]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Offer to close to those who may."""
+        return [*self.list_display, *(["close"] if request.user.has_perm(CLOSE) else [])]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Offer the comparison to those who may ask, and show what the broker lists that nobody here understands."""
@@ -81,6 +95,16 @@ class PositionAdmin(RecordAdmin):
         else:
             _tell(request, report)
         return redirect(PAGE)
+
+    @labelled(description="protected", colours=PROTECTION)
+    def protection(self, position: Position) -> str:
+        """Say who sells it when it has to be sold."""
+        return Position.ProtectedBy(position.protected_by).name.lower()
+
+    @admin.display(description="")
+    def close(self, position: Position) -> str:
+        """Lead to the page on which it is closed."""
+        return close_link(position)
 
     @labelled(description="figures", colours=FRESHNESS)
     def freshness(self, position: Position) -> str:

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from trading.api.views import ai_decisions, closing, control, cycles, decisions, orders, records, sagas, stream
+from trading.api.views import (
+    ai_decisions,
+    closing,
+    control,
+    cycles,
+    decisions,
+    orders,
+    records,
+    sagas,
+    stream,
+)
 
 urlpatterns = [
     path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),

@@ -32,6 +32,7 @@ from trading.models import (
 from trading.protection.coverage import read_coverage
 
 EQUITY_MAX_AGE = timedelta(minutes=5)
+ALLOWS_FRACTIONS = False
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)
@@ -132,7 +133,7 @@ def intent_of(decision: AIDecision, priced: Priced, standing: Standing, asset: A
         price_age_seconds=_price_age(snapshot, standing),
         max_price_age_seconds=float(standing.values["price_max_age"]),
         market_open=is_coin(decision.symbol) or standing.stocks_trade,
-        rules=rules_of(asset),
+        rules=rules_of(asset, in_fractions=decision.action == AIDecision.Action.SELL or ALLOWS_FRACTIONS),
         needs_person=needs_person(decision, standing),
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),
@@ -235,14 +236,18 @@ def read_account() -> AccountBook:
     return AccountBook(agent, book, {position.symbol: position for position in positions}, stopped)
 
 
-def rules_of(asset: Asset | None) -> AssetRules | None:
-    """Return the sizes the asset allows; None where it is not known."""
+def rules_of(asset: Asset | None, *, in_fractions: bool = True) -> AssetRules | None:
+    """Return the sizes the asset allows; None where it is not known.
+
+    Args:
+        in_fractions: whether fractions of shares are wanted: the broker holds stops and targets for whole ones alone.
+    """
     if asset is None:
         return None
     coin = asset.asset_class == "crypto"
     return AssetRules(
         tradable=asset.tradable,
-        fractionable=asset.fractionable or coin,
+        fractionable=coin or (asset.fractionable and in_fractions),
         quantity_step=asset.min_trade_increment or STOCK_STEP,
         min_quantity=asset.min_order_size or ZERO,
         min_notional=COIN_MIN_NOTIONAL if coin else STOCK_MIN_NOTIONAL,

@@ -48,7 +48,7 @@ class CloseView(ApiView):
                 raise invalid("quantity", str(error)) from error
             raise Problem(404, str(error), kind="not-held") from error
         except CloseDeniedError as error:
-            raise Problem(409, str(error), kind="denied", reason=error.reason) from error
+            raise Problem(409, str(error), kind="denied", more={"reason": error.reason}) from error
         except TradingError as error:
             raise Problem(409, str(error), kind="under-way") from error
         except ConnectorError as error:
@@ -61,5 +61,7 @@ def _as_listed(symbol: str) -> str:
     wanted = symbol.upper()
     if Position.objects.filter(pk=wanted).exists():
         return wanted
-    joined = {position.replace("/", ""): position for position in Position.objects.values_list("symbol", flat=True)}
+    joined = {
+        position.replace("/", ""): position for position in Position.objects.values_list("symbol", flat=True)
+    }
     return joined.get(wanted.replace("/", ""), wanted)

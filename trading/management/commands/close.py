@@ -35,7 +35,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         quantity = plain_decimal(order.quantity or Decimal(0))
         if options["json"]:
-            facts = {"order_id": str(order.pk), "symbol": symbol, "quantity": quantity, "status": order.status}
+            facts = {
+                "order_id": str(order.pk),
+                "symbol": symbol,
+                "quantity": quantity,
+                "status": order.status,
+            }
             self.stdout.write(json.dumps(facts | {"message": order.broker_message}))
             return
         said = f": {order.broker_message}" if order.broker_message else ""
