@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from risk.domain.numbers import ZERO
 from trading.core.row_locks import locked_order
+from trading.domain.performance.exit_reasons import exit_reason
 from trading.domain.profit import FEE_IN_KIND, Execution, cost_per_unit, realised_pnl
 from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Position, Strategy, Trade
+from trading.performance import lots
 
 # What a trade is brought to when more of its order has filled: all but its id and its order.
 BOOKED_FIELDS = [
@@ -25,6 +27,7 @@ BOOKED_FIELDS = [
     "quantity",
     "price",
     "realised_pnl",
+    "exit_reason",
     "reasoning",
     "traded_at",
     "booked_at",
@@ -42,13 +45,16 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
 
 
 def book_trades(orders: Sequence[tuple[Order, Decimal | None]]) -> list[Trade]:
-    """Do the same for many, each with its unit cost, in two statements; call holding the orders' row locks."""
+    """Do the same for many, each with its unit cost, and count their lots; call holding the orders' row locks."""
     fills = Fill.objects.filter(order__in=[order for order, _ in orders]).order_by()
     last_fills = dict(fills.values_list("order_id").annotate(Max("executed_at")))
     rows = [_trade_of(order, unit_cost, last_fills.get(order.pk)) for order, unit_cost in orders]
-    return Trade.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["order"], update_fields=BOOKED_FIELDS
-    )
+    with transaction.atomic(savepoint=False):  # a trade is in the lots, or is not booked
+        booked = Trade.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["order"], update_fields=BOOKED_FIELDS
+        )
+        lots.book_lots([order.pk for order, _ in orders])
+    return booked
 
 
 def _trade_of(order: Order, unit_cost: Decimal | None, last_fill_at: datetime | None) -> Trade:
@@ -73,6 +79,7 @@ def _trade_of(order: Order, unit_cost: Decimal | None, last_fill_at: datetime | 
         quantity=order.filled_quantity,
         price=order.average_price,
         realised_pnl=pnl,
+        exit_reason=exit_reason(side=order.side, purpose=order.purpose, said=order.exit_reason),
         reasoning=decision.reasoning if decision else "",
         traded_at=last_fill_at or booked_at,
         booked_at=booked_at,
@@ -80,10 +87,12 @@ def _trade_of(order: Order, unit_cost: Decimal | None, last_fill_at: datetime | 
 
 
 def date_trade(order: Order) -> None:
-    """Date the order's trade by its last fill, where that was recorded only after it was booked."""
+    """Date the order's trade by its last fill, and its lots by its fills, where those came after it was booked."""
     last = order.fills.aggregate(last=Max("executed_at"))["last"]
-    if last is not None:
-        Trade.objects.filter(order=order).exclude(traded_at=last).update(traded_at=last)
+    with transaction.atomic():
+        if last is not None:
+            Trade.objects.filter(order=order).exclude(traded_at=last).update(traded_at=last)
+        lots.fills_were_added(order.symbol)
 
 
 def held_unit_costs(positions: Collection[Position]) -> dict[str, Decimal]:

@@ -6,6 +6,7 @@ from trading.models.cycle import Cycle
 from trading.models.decision import AIDecision, StageChange
 from trading.models.event import Event
 from trading.models.follow_up import SwitchFollowUp
+from trading.models.lots import AccountActivity, BookCheck, Lot, RoundTrip, SymbolBook
 from trading.models.market import (
     Asset,
     BarHistory,
@@ -25,11 +26,13 @@ from trading.models.subscription import HandledEvent, ParkedEvent, TradeProposal
 
 __all__ = [
     "AIDecision",
+    "AccountActivity",
     "AgentStatus",
     "ApiToken",
     "Approval",
     "Asset",
     "BarHistory",
+    "BookCheck",
     "Cycle",
     "DecisionRecord",
     "EquitySnapshot",
@@ -37,6 +40,7 @@ __all__ = [
     "Fill",
     "HandledEvent",
     "Heartbeat",
+    "Lot",
     "MarketSnapshot",
     "MetricTotals",
     "Mode",
@@ -46,6 +50,7 @@ __all__ = [
     "ParkedEvent",
     "Position",
     "RequestKey",
+    "RoundTrip",
     "RuntimeSetting",
     "Saga",
     "SagaStep",
@@ -54,6 +59,7 @@ __all__ = [
     "Strategy",
     "StrategyVersion",
     "SwitchFollowUp",
+    "SymbolBook",
     "SymbolLook",
     "Trade",
     "TradeProposal",

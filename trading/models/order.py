@@ -40,7 +40,8 @@ class Order(models.Model):
     broker's words when it rejected. ``lease_until`` guards a request under way: until then nobody else
     may conclude anything about it. ``ended_sequence`` is the place of its end in the order of position syncs:
     a sync of a later place holds what it filled. ``attempts`` counts tries, look-ups included, ``posts`` the requests
-    that may have left; neither is tried again before ``next_try_at``.
+    that may have left; neither is tried again before ``next_try_at``. ``exit_reason`` is the word its trade gets where
+    it says more than the purpose does (domain/performance/exit_reasons.py).
     """
 
     id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
@@ -158,6 +159,8 @@ class Trade(models.Model):
 
     ``traded_at`` is the market time of its last fill, by which profit belongs to a day; ``booked_at`` the wall time at
     which the order ended, or was looked at while it had not, by which it stands beside what else happened here.
+    ``realised_pnl`` is by the average cost of what was held; by lots it is in ``round_trips``. ``exit_reason`` says why
+    a reducing one was made; ``lots_quantity`` how much of it is in the lots.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -170,7 +173,11 @@ class Trade(models.Model):
     quantity = models.DecimalField(max_digits=28, decimal_places=9)
     price = models.DecimalField(max_digits=24, decimal_places=12)
     realised_pnl = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    exit_reason = models.CharField(max_length=20, blank=True, db_default="", default="")
     reasoning = models.TextField(blank=True)
+    lots_quantity = models.DecimalField(
+        max_digits=28, decimal_places=9, db_default=0, default=0, editable=False
+    )
     traded_at = models.DateTimeField()
     booked_at = models.DateTimeField(db_default=Now())
 

@@ -1,0 +1,1 @@
+"""What trading earned: lots and round trips, the comparison with the broker's account, figures and reports."""
