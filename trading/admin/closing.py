@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 from connectors.errors import ConnectorError
 from risk.domain.numbers import plain_decimal
 from trading.admin.pages import ConfirmForm, FormPage, form_page, posted, require
+from trading.domain.performance.exit_reasons import ExitReason
 from trading.errors import TradingError
 from trading.exits.closing import close_position
 from trading.models import Position
@@ -52,7 +53,7 @@ def close_view(request: HttpRequest, object_id: str) -> HttpResponse:
         order = close_position(
             position.pk,
             quantity=form.cleaned_data["quantity"],
-            reason="operator",
+            reason=ExitReason.OPERATOR,
             actor=request.user.get_username(),
         )
     except (ConnectorError, TradingError) as error:

@@ -8,6 +8,7 @@ from connectors.base import BrokerOrder, OrderType
 from connectors.errors import RejectedError
 from trading.core.providers import current_providers
 from trading.domain.order_ids import Purpose, client_order_id
+from trading.domain.performance.exit_reasons import ExitReason
 from trading.domain.protection.plans import COIN_TICK, raised_stop, tick_at
 from trading.domain.symbols import is_coin
 from trading.models import Order, Position
@@ -78,6 +79,7 @@ def take_successor(order: Order, placed: BrokerOrder) -> None:
     """Take the order that takes another's place into the book."""
     for row, said in take_legs(order.parent_order or order, [placed]):
         record_reported(row, said, [])
+        Order.objects.filter(pk=row.pk, exit_reason="").update(exit_reason=ExitReason.TRAILING_STOP)
 
 
 def limit_of(stop_price: Decimal) -> Decimal:

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('risk', '0004_flatten_by'),
-        ('trading', '0027_tmp'),
+        ('trading', '0027_performance'),
     ]
 
     operations = [

@@ -8,10 +8,10 @@ from django.utils import timezone
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, order_of, passed
 from tests.waiting import wait_until
-from trading.exits import keeping
-from trading.exits.closing import close_position
 from trading.execution import unattended_orders
 from trading.execution.portfolio import sync_portfolio
+from trading.exits import keeping
+from trading.exits.closing import close_position
 from trading.models import Cycle, Order, Position, Trade
 from trading.protection.coverage import read_coverage, unprotected_positions
 

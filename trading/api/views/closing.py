@@ -10,6 +10,7 @@ from trading.api.problems import Problem, invalid
 from trading.api.serializers import PlainDecimalField, StrictSerializer
 from trading.api.views.base import ApiView
 from trading.api.views.orders import OrderSerializer
+from trading.domain.performance.exit_reasons import ExitReason
 from trading.errors import TradingError
 from trading.exits.closing import CloseDeniedError, NotHeldError, close_position
 from trading.models import Position
@@ -41,7 +42,10 @@ class CloseView(ApiView):
         name = _as_listed(symbol)
         try:
             order = close_position(
-                name, quantity=asked["quantity"], reason="operator", actor=request.user.get_username()
+                name,
+                quantity=asked["quantity"],
+                reason=ExitReason.OPERATOR,
+                actor=request.user.get_username(),
             )
         except NotHeldError as error:
             if asked["quantity"] is not None and str(error).startswith("quantity"):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-STOP_LOSS, TRAILING_STOP, TAKE_PROFIT, TIME_STOP = "stop_loss", "trailing_stop", "take_profit", "time_stop"
+from trading.domain.performance.exit_reasons import ExitReason
 
 
 def why_to_sell(
@@ -14,7 +14,7 @@ def why_to_sell(
     is_trailing: bool,
     now: datetime,
     sell_by: datetime | None,
-) -> str | None:
+) -> ExitReason | None:
     """Return the reason for which a long position is to be sold now; None: it is kept.
 
     A stop goes before a target: of a price that reaches both nobody knows which came first.
@@ -24,7 +24,7 @@ def why_to_sell(
         now: market time, aware.
     """
     if price is not None and stop_price is not None and price <= stop_price:
-        return TRAILING_STOP if is_trailing else STOP_LOSS
+        return ExitReason.TRAILING_STOP if is_trailing else ExitReason.STOP_LOSS
     if price is not None and target_price is not None and price >= target_price:
-        return TAKE_PROFIT
-    return TIME_STOP if sell_by is not None and now >= sell_by else None
+        return ExitReason.TAKE_PROFIT
+    return ExitReason.TIME_STOP if sell_by is not None and now >= sell_by else None

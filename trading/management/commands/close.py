@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from connectors.errors import ConnectorError
 from risk.domain.numbers import plain_decimal
 from trading.access.people import operator_name
+from trading.domain.performance.exit_reasons import ExitReason
 from trading.errors import TradingError
 from trading.exits.closing import close_position
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             order = close_position(
                 symbol,
                 quantity=_quantity(options["quantity"]),
-                reason="operator",
+                reason=ExitReason.OPERATOR,
                 actor=f"{operator_name()} (command line)",
             )
         except (ConnectorError, TradingError) as error:
