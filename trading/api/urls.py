@@ -2,13 +2,19 @@
 
 from django.urls import path
 
-from trading.api.views import ai_decisions, control, cycles, decisions, orders, records, sagas, stream
+from trading.api.views import ai_decisions, control, cycles, decisions, guards, orders, records, sagas, stream
 
 urlpatterns = [
     path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),
     path("status", control.StatusView.as_view()),
     path("mode", control.ModeView.as_view()),
     path("kill-switch", control.KillSwitchView.as_view()),
+    path("guards", guards.GuardsView.as_view()),
+    path("entries/pause", guards.PauseEntriesView.as_view()),
+    path("entries/resume", guards.ResumeEntriesView.as_view()),
+    # A coin's symbol has a slash: /symbols/BTC/USD/lock
+    path("symbols/<path:symbol>/lock", guards.LockSymbolView.as_view()),
+    path("symbols/<path:symbol>/unlock", guards.UnlockSymbolView.as_view()),
     path("cycles/current", cycles.CurrentCycleView.as_view()),
     path("cycles/history", cycles.CyclesView.as_view()),
     path("cycles/start", cycles.StartCycleView.as_view()),

@@ -6,6 +6,7 @@ from trading.models.cycle import Cycle
 from trading.models.decision import AIDecision, StageChange
 from trading.models.event import Event
 from trading.models.follow_up import SwitchFollowUp
+from trading.models.guard import SymbolLock
 from trading.models.market import (
     Asset,
     BarHistory,
@@ -54,6 +55,7 @@ __all__ = [
     "Strategy",
     "StrategyVersion",
     "SwitchFollowUp",
+    "SymbolLock",
     "SymbolLook",
     "Trade",
     "TradeProposal",
