@@ -55,6 +55,10 @@ class WorldMismatchError(TradingError):
     """The broker's account is not the one this database belongs to."""
 
 
+class GuardError(TradingError):
+    """A pause or a lock was asked for with what it cannot take; the message names it and what was expected."""
+
+
 class NotConfiguredError(TradingError):
     """No broker is configured or running; the message says how to get one."""
 

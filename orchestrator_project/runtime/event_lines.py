@@ -125,6 +125,10 @@ def _strategy_changed(p: Payload) -> str:
     return f"strategy {p['name']} changed by {p['actor']}, version {p['version']}{what}{started}: {reason}"
 
 
+def _why(p: Payload) -> str:
+    return f": {p['reason']}" if p["reason"] else ""
+
+
 def _paused(p: Payload) -> str:
     waiting = "" if "actor" in p else ", waiting for the broker"
     return f"cycle PAUSED{waiting}: {p['reason']}"
@@ -215,5 +219,11 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
         f"strategy {p['name']} created by {p['actor']}{'' if p['is_active'] else ', inactive'}"
     ),
     "strategy.changed": _strategy_changed,
+    "agent.entries_paused": lambda p: f"ENTRIES PAUSED by {p['actor']}, exits go on: {p['reason']}",
+    "agent.entries_resumed": lambda p: f"entries resumed by {p['actor']}{_why(p)}",
+    "symbol_lock.locked": lambda p: (
+        f"{p['symbol']} locked by {p['actor']} until {p['until'] or 'it is unlocked'}: {p['reason']}"
+    ),
+    "symbol_lock.unlocked": lambda p: f"{p['symbol']} unlocked by {p['actor']}{_why(p)}",
     "agent.mode_set": lambda p: f"mode {p['from']} -> {p['to']} by {p['actor']}",
 }

@@ -29,6 +29,7 @@ ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
 RUNS = [
     "engage_killswitch",
     "set_mode",
+    "lock_symbol",
     "answer_approval",
     "run_cycle",
     "replay_parkedevent",

@@ -57,6 +57,7 @@ NAVIGATION = [
         "separator": True,
         "items": [
             _table("Limits", "speed", "risk_risklimits"),
+            _table("Symbol locks", "lock", "trading_symbollock"),
             _table("Checks", "policy", "risk_riskcheck"),
             _table("Reservations", "bookmark", "risk_riskreservation"),
         ],

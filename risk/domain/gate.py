@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, localcontext
 
+from risk.domain.blocks import block_of
 from risk.domain.checks import invalid_figures, is_money
 from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
 from risk.domain.plausibility import PriceVerdict, judge_price
@@ -40,7 +41,8 @@ def judge(intent: OrderIntent, book: RiskBook, limits: LimitValues | None) -> Ve
     with localcontext(prec=DIGITS, rounding=ROUND_DOWN):
         reason = _standing_reason(intent, book)
         if reason is not None:
-            return _denied(reason, _standing_figures(intent, book))
+            paused = book.entries_paused if reason is DenyReason.ENTRIES_PAUSED else None
+            return _denied(reason, _standing_figures(intent, book), paused or "")
         invalid = invalid_figures(intent, book, limits)
         if invalid:
             return _denied(DenyReason.INVALID_FIGURES, invalid)
@@ -56,6 +58,9 @@ def judge(intent: OrderIntent, book: RiskBook, limits: LimitValues | None) -> Ve
             return _denied(DenyReason.PENDING_ORDER, {"symbol": intent.symbol})
         if intent.symbol in book.unclear_symbols:  # nobody knows how much is held, or what it is worth
             return _denied(DenyReason.POSITION_UNCLEAR, {"symbol": intent.symbol})
+        block = block_of(intent, book)
+        if block is not None:
+            return _denied(block.reason, block.figures, block.detail)
         if intent.reducing:
             return _judge_exit(intent.price, intent.rules, book, believed)
         return _judge_entry(intent, intent.price, intent.rules, book, limits, believed)
@@ -66,6 +71,8 @@ def _standing_reason(intent: OrderIntent, book: RiskBook) -> DenyReason | None:
         return DenyReason.KILL_SWITCH
     if book.trading_state is TradingState.REDUCING and not intent.reducing:
         return DenyReason.TRADING_STATE_REDUCING
+    if book.entries_paused is not None and not intent.reducing:
+        return DenyReason.ENTRIES_PAUSED
     return DenyReason.MODE if intent.needs_person else None
 
 
@@ -192,6 +199,7 @@ def _standing_figures(intent: OrderIntent, book: RiskBook) -> Figures:
         "switch_engaged": str(book.switch_engaged),
         "trading_state": book.trading_state,
         "needs_person": str(intent.needs_person),
+        **({} if book.entries_paused is None else {"entries_paused": book.entries_paused}),
     }
 
 
@@ -248,8 +256,8 @@ def _figure_text(value: object) -> str:
     return plain_decimal(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
 
 
-def _denied(reason: DenyReason, figures: Figures) -> Verdict:
-    return Verdict(quantity=ZERO, notional=ZERO, reason=reason, figures=_figure_texts(figures))
+def _denied(reason: DenyReason, figures: Figures, detail: str = "") -> Verdict:
+    return Verdict(quantity=ZERO, notional=ZERO, reason=reason, figures=_figure_texts(figures), detail=detail)
 
 
 def _allowed(quantity: Decimal, price: Decimal, figures: Figures) -> Verdict:

@@ -83,6 +83,33 @@ class PriceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """What a guard has against an order, for one of the reasons of ``risk.domain.blocks``.
+
+    Args:
+        detail: a sentence for a person: what happened, and until when it blocks.
+        figures: names and values that led to it.
+    """
+
+    reason: DenyReason
+    detail: str
+    figures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRate:
+    """How many entries a span of market time has seen, those under way not counted, and the most it may see.
+
+    ``frees_at`` is when the oldest of them that has to leaves the span, market time; None where none has to.
+    """
+
+    reason: DenyReason
+    entries: int
+    most: int
+    frees_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderIntent:
     """What a decision wants.
 
@@ -100,6 +127,7 @@ class OrderIntent:
         volatility_percent: annualised; None when unknown, which volatility-scaled sizing denies.
         price_facts: what ``price`` is held against; None when nothing is known, which denies an entry.
         protective: a reducing order that nobody was confident about: the switch, a stop, a person's close.
+        block: what a guard has against it; None: nothing. Of exits it stops a model's own alone (``blocks``).
     """
 
     symbol: str
@@ -117,6 +145,7 @@ class OrderIntent:
     volatility_percent: Decimal | None = None
     price_facts: PriceFacts | None = None
     protective: bool = False
+    block: Block | None = None
 
     @property
     def needs_confidence(self) -> bool:
@@ -141,6 +170,8 @@ class RiskBook:
         foreign_pending_symbols: symbols with somebody else's; what it holds is not in ``held_quantity``.
         unclear_symbols: symbols whose position the broker told in words that could not be understood, or without
             a value.
+        entries_paused: who paused entries and why, in words; None: nobody has.
+        entry_rates: how many entries there were lately; those that ``reserved`` counts come on top.
     """
 
     switch_engaged: bool
@@ -155,6 +186,8 @@ class RiskBook:
     pending_symbols: frozenset[str] = frozenset()
     foreign_pending_symbols: frozenset[str] = frozenset()
     unclear_symbols: frozenset[str] = frozenset()
+    entries_paused: str | None = None
+    entry_rates: tuple[EntryRate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +214,14 @@ class Verdict:
         notional: ``quantity`` times the price, in USD.
         reason: None when allowed.
         figures: names and numbers that led to the answer.
+        detail: a sentence for a person where the reason alone does not say it; "" elsewhere.
     """
 
     quantity: Decimal
     notional: Decimal
     reason: DenyReason | None
     figures: Mapping[str, str]
+    detail: str = ""
 
     @property
     def allowed(self) -> bool:

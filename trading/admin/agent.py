@@ -12,6 +12,7 @@ from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
 from trading.admin.portfolio import FRESHNESS
 from trading.analysis import safe_mode
 from trading.core.modes import current_mode, set_mode
+from trading.guards import pause
 from trading.labels import COLOURS
 from trading.models import AgentStatus, Heartbeat, Mode
 from trading.queries.overview import is_stale
@@ -35,6 +36,13 @@ ACTIVE_EFFECTS = (
     "Three more analyses that no model answers set it to reducing again.",
     "A successful analysis does the same by itself. The kill switch is not touched.",
 )
+
+PAUSE_EFFECTS = (
+    "Nothing is opened from the next decision that the risk gate judges on, in every mode.",
+    "Exits go on: the model's, stops, the kill switch. Orders that are sent already are not taken back.",
+    "It lasts until a person resumes entries, over restarts.",
+)
+RESUME_EFFECTS = ("Entries pass the risk gate again, from the next decision on.",)
 
 
 class ModeForm(forms.Form):
@@ -77,7 +85,10 @@ class AgentStatusAdmin(RecordAdmin):
         active = path(
             "active/", self.admin_site.admin_view(self.active_view), name="trading_agentstatus_active"
         )
-        return [mode, active, *super().get_urls()]
+        entries = path(
+            "entries/", self.admin_site.admin_view(self.entries_view), name="trading_agentstatus_entries"
+        )
+        return [mode, active, entries, *super().get_urls()]
 
     def mode_view(self, request: HttpRequest) -> HttpResponse:
         """Show the mode and let those who may set another."""
@@ -89,8 +100,33 @@ class AgentStatusAdmin(RecordAdmin):
             said = f"The mode is {chosen}" + (f", it was {before}." if before != chosen else " as before.")
             messages.success(request, said)
             return redirect("admin:index")
-        page = FormPage("Set the mode", MODE_EFFECTS, "Set the mode", reverse("admin:index"))
+        pausing = "Resume entries" if pause.entries_pause().is_paused else "Pause entries"
+        page = FormPage(
+            "Set the mode",
+            MODE_EFFECTS,
+            "Set the mode",
+            reverse("admin:index"),
+            link=(pausing, reverse("admin:trading_agentstatus_entries")),
+        )
         return form_page(request, form=form, page=page)
+
+    def entries_view(self, request: HttpRequest) -> HttpResponse:
+        """Let those who may set the mode pause entries, or resume them."""
+        require(request, SET_MODE)
+        form, is_paused = ReasonForm(posted(request)), pause.entries_pause().is_paused
+        actor = request.user.get_username()
+        if form.is_valid():
+            reason = form.cleaned_data["reason"]
+            if is_paused:
+                pause.resume_entries(actor=actor, reason=reason)
+                messages.success(request, "Entries are resumed.")
+            else:
+                pause.pause_entries(actor=actor, reason=reason)
+                messages.success(request, "Entries are paused; exits go on.")
+            return redirect("admin:index")
+        title = "Resume entries" if is_paused else "Pause entries"
+        effects = RESUME_EFFECTS if is_paused else PAUSE_EFFECTS
+        return form_page(request, form=form, page=FormPage(title, effects, title, reverse("admin:index")))
 
     def active_view(self, request: HttpRequest) -> HttpResponse:
         """Let those who may set the mode end safe mode before a model has answered."""

@@ -15,13 +15,17 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
 @dataclass(frozen=True, slots=True)
 class FormPage:
-    """What a form page says: ``effects`` is what pressing the button does, a line each."""
+    """What a form page says: ``effects`` is what pressing the button does, a line each.
+
+    ``link`` leads to another act of the same kind: its words and its address.
+    """
 
     title: str
     effects: tuple[str, ...]
     button: str
     back_url: str
     is_dangerous: bool = False
+    link: tuple[str, str] | None = None
 
 
 def reason_field(label: str | None = None) -> forms.CharField:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 
+from trading.domain.guards.settings import GUARD_SETTINGS
 from trading.errors import SettingError
 
 
@@ -226,6 +227,7 @@ NUMBERS = MappingProxyType(
                 "So long without use (renewing pages are none) ends a person's session in the console.",
             ),
             _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
+            *(_spec(*row[:3], Unit(row[3]), row[4]) for row in GUARD_SETTINGS),
         )
     }
 )
@@ -237,7 +239,7 @@ WORDS = MappingProxyType(
                 "rejection_holds",
                 "session",
                 {
-                    "session": "the same symbol, side and strategy is not asked again for 6.5 hours",
+                    "session": "no same symbol, side and strategy for the rest of the session (coins: 6.5 hours)",
                     "hour": "for one hour",
                     "day": "for 24 hours",
                     "off": "it is asked again at once",

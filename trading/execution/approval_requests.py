@@ -14,15 +14,23 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from risk.domain.numbers import plain_decimal
+from risk.domain.reasons import DenyReason
 from trading.core import settings, transitions
 from trading.core.transitions import Move
+from trading.domain.symbols import is_coin
+from trading.execution import gate_inputs
+from trading.execution.gate_inputs import Standing
+from trading.guards.standing import Guards
+from trading.market.exchange_calendar import trading_day
+from trading.market.market_time import latest_market_time
 from trading.models import AIDecision, Approval, Event, Order
 
 Question = tuple[str, str, UUID]  # symbol, side, strategy
 WITHDRAWN = "approval_withdrawn"
-# As long as a session lasts, so never shorter than what is left of it.
+LONGEST_TRADING_DAY = timedelta(days=6)  # from one close to the next, over a weekend with holidays
+SESSION = "session"
 REJECTION_HOLDS = {
-    "session": timedelta(hours=6.5),
+    SESSION: timedelta(hours=6.5),  # of a coin, which has none: as long as one lasts
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
     "off": timedelta(0),
@@ -30,14 +38,19 @@ REJECTION_HOLDS = {
 REJECTED_EARLIER, UNANSWERED_EARLIER = "rejected_earlier", "unanswered_earlier"
 
 
-def request_all(decisions: Sequence[AIDecision]) -> None:
-    """Put claimed decisions before a person, in their order; store those that are not asked about, with the reason."""
+def request_all(decisions: Sequence[AIDecision], standing: Standing) -> None:
+    """Put claimed decisions before a person, in their order; store those that are not asked about, with the reason.
+
+    What a guard would deny is not asked about: a person's yes could not be carried out.
+    """
     now = timezone.now()
     expires_at = now + timedelta(seconds=settings.seconds("approval_expiry"))
     earlier = _read_earlier(decisions, now)
+    guards = gate_inputs.guards_before_the_lock(standing)
     moves, requests = [], []
     for decision in decisions:
-        if (why_not := earlier.why_not(decision)) is not None:
+        why_not = earlier.why_not(decision) or _guarded(decision, guards, standing)
+        if why_not is not None:
             moves.append(_storing(decision, *why_not, now))
             continue
         moves.append(Move(decision, "request_approval", facts={"expires_at": expires_at.isoformat()}))
@@ -53,6 +66,16 @@ def _storing(decision: AIDecision, reason: str, detail: str, now: datetime) -> M
     return Move(decision, "store", changes, {"reason": reason, "symbol": decision.symbol})
 
 
+def _guarded(decision: AIDecision, guards: Guards, standing: Standing) -> tuple[str, str] | None:
+    """Return the guard that keeps a purchase back; a sale is a person's to decide, however young the position is."""
+    if decision.action == AIDecision.Action.SELL:
+        return None
+    if (paused := gate_inputs.pause_words(standing.agent)) is not None:
+        return DenyReason.ENTRIES_PAUSED, paused
+    block = guards.block_of(decision.symbol, is_exit=False)
+    return (block.reason, block.detail[:500]) if block else None
+
+
 def _question(decision: AIDecision) -> Question:
     return decision.symbol, decision.action, decision.strategy_id
 
@@ -61,11 +84,11 @@ def _question(decision: AIDecision) -> Question:
 class _Earlier:
     """Earlier requests by what they ask: those that wait, and the newest that were rejected or left unanswered lately.
 
-    ``rejected`` and ``unanswered`` each come with the seconds for which the same is not asked again.
+    ``rejected`` comes with how long the same is not asked again, in words, ``unanswered`` in seconds.
     """
 
     waiting: dict[Question, Approval]
-    rejected: tuple[dict[Question, Approval], float]
+    rejected: tuple[dict[Question, Approval], str]
     unanswered: tuple[dict[Question, Approval], float]
 
     def why_not(self, decision: AIDecision) -> tuple[str, str] | None:
@@ -74,11 +97,11 @@ class _Earlier:
         if (waiting := self.waiting.get(question)) is not None:
             until = f"an earlier decision on it waits for an answer until {waiting.expires_at:%H:%M:%S} UTC"
             return "approval_waits", until
-        answers, seconds = self.rejected
-        if (answer := answers.get(question)) is not None:
+        rejected, how_long = self.rejected
+        if (answer := rejected.get(question)) is not None:
             who = answer.answered_by.get_username() if answer.answered_by else "a person"
             said = f"{who} rejected the same at {answer.answered_at:%H:%M:%S} UTC"
-            return REJECTED_EARLIER, f"{said}; it is not asked again for {seconds:.0f} s"
+            return REJECTED_EARLIER, f"{said}; it is not asked again {how_long}"
         answers, seconds = self.unanswered
         if (answer := answers.get(question)) is not None:
             said = f"nobody answered the same until {answer.answered_at:%H:%M:%S} UTC"
@@ -93,15 +116,40 @@ def _read_earlier(decisions: Sequence[AIDecision], now: datetime) -> _Earlier:
         decision__strategy__in={decision.strategy_id for decision in decisions},
     ).select_related("decision", "answered_by")
     waiting = {_question(row.decision): row for row in same.waiting(now).order_by("-pk")}
-    pause = REJECTION_HOLDS[settings.word("rejection_holds")]
-    rejected = same.filter(status=Approval.Status.REJECTED, answered_at__gt=now - pause)
     left_for = timedelta(seconds=settings.seconds("unanswered_pause"))
     left = same.filter(  # one that was withdrawn says nothing of what a person thinks of it
         status=Approval.Status.EXPIRED, answered_at__gt=now - left_for, decision__reason="approval_expired"
     )
-    return _Earlier(
-        waiting, (_newest(rejected), pause.total_seconds()), (_newest(left), left_for.total_seconds())
-    )
+    return _Earlier(waiting, _rejected(same, now), (_newest(left), left_for.total_seconds()))
+
+
+def _rejected(same: QuerySet[Approval], now: datetime) -> tuple[dict[Question, Approval], str]:
+    """Return the newest rejection of each question that still holds, and how long one does, in words."""
+    word = settings.word("rejection_holds")
+    rejected = same.filter(status=Approval.Status.REJECTED)
+    pause = REJECTION_HOLDS[word]
+    if word != SESSION:
+        held = rejected.filter(answered_at__gt=now - pause)
+        return _newest(held), f"for {pause.total_seconds():.0f} s"
+    market = latest_market_time()
+    told = Q(answered_market_time__gt=market - LONGEST_TRADING_DAY) if market else Q(pk__isnull=True)
+    lately = rejected.filter(told | Q(answered_at__gt=now - pause)).order_by("answered_at")
+    holding = {_question(row.decision): row for row in lately if _holds(row, now, market, pause)}
+    return holding, "in this session (of a coin: for 6.5 hours)"
+
+
+def _holds(row: Approval, now: datetime, market: datetime | None, pause: timedelta) -> bool:
+    """Return whether a rejection holds for what is left of its session: of market time, which a replay runs faster.
+
+    What was rejected after a close belongs to the next session. A coin knows no session; and where market time was
+    not known, a session's length since the answer has to do.
+    """
+    then = row.answered_market_time
+    if market is None or then is None:
+        return row.answered_at is not None and now - row.answered_at < pause
+    if is_coin(row.decision.symbol):
+        return abs(market - then) < pause
+    return trading_day(then).session == trading_day(market).session
 
 
 def _newest(requests: QuerySet[Approval]) -> dict[Question, Approval]:

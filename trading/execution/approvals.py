@@ -21,6 +21,7 @@ from trading.domain.statuses import DecisionStatus
 from trading.execution import decision_execution
 from trading.execution.approval_requests import withdraw_if_outdated
 from trading.execution.repricing import FreshQuotes, fresh_quotes, store_quote
+from trading.market.market_time import latest_market_time
 from trading.models import AIDecision, Approval, Saga
 
 
@@ -161,7 +162,7 @@ def _close(approval: Approval, status: str, user: User, reason: str) -> bool:
     now = timezone.now()
     waiting = Approval.objects.waiting(now).filter(pk=approval.pk)
     changes = {"status": status, "answered_at": now, "answered_by": user, "reason": reason[:500]}
-    return bool(waiting.update(**changes))
+    return bool(waiting.update(answered_market_time=latest_market_time(), **changes))
 
 
 def _record_sent(decision: AIDecision, user: User, reason: str) -> bool:

@@ -95,7 +95,7 @@ def _carry_out(claimed: Sequence[AIDecision]) -> list[Saga]:
         stored = {"reason": "mode_manual", "detail": "manual mode: stored for review"}
         ended += [settled(decision, "store", **stored) for decision in asked]
     elif asked:
-        approval_requests.request_all(sorted(asked, key=stated_order))
+        approval_requests.request_all(sorted(asked, key=stated_order), standing)
     transitions.apply_all(ended)
     waiting = {decision.pk for decision in asked}
     judged = [decision for decision in left if decision.pk not in waiting]

@@ -14,8 +14,11 @@ from risk.services import book as risk_book
 from risk.services import switch
 from trading.core import set_aside, settings
 from trading.domain.ages import TOLERANCE, is_fresh
+from trading.domain.guards import rules as guard_rules
 from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.symbols import is_coin
+from trading.guards import pause
+from trading.guards.standing import NO_GUARDS, Guards, read_fall, read_guards
 from trading.market.market_time import Reading, fresh_reading, stocks_trade_now
 from trading.market.price_facts import PRICE_SETTINGS, Known, facts_of, latest_snapshots, read_known
 from trading.models import (
@@ -36,7 +39,13 @@ ALLOWS_FRACTIONS = False
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)
-GATE_SETTINGS = (*PRICE_SETTINGS, "confidence_threshold", "exit_confidence_threshold", "saga_timeout")
+GATE_SETTINGS = (
+    *PRICE_SETTINGS,
+    *guard_rules.SETTINGS,
+    "confidence_threshold",
+    "exit_confidence_threshold",
+    "saga_timeout",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +117,29 @@ def read_priced(symbols: Collection[str]) -> dict[str, Priced]:
     return {symbol: Priced(snapshots.get(symbol), known.get(symbol)) for symbol in symbols}
 
 
-def order_intent(decision: AIDecision, snapshot: MarketSnapshot | None) -> OrderIntent:
-    """Return what the decision wants, priced by ``snapshot``."""
+def order_intent(
+    decision: AIDecision, snapshot: MarketSnapshot | None, *, guards: Guards = NO_GUARDS
+) -> OrderIntent:
+    """Return what the decision wants, priced by ``snapshot``, for who asks what the gate would say of it."""
     known = read_known([snapshot])[snapshot.symbol] if snapshot else None
     asset = Asset.objects.filter(pk=decision.symbol).first()
-    return intent_of(decision, Priced(snapshot, known), read_standing(), asset)
+    return intent_of(decision, Priced(snapshot, known), read_standing(), asset, guards)
 
 
-def intent_of(decision: AIDecision, priced: Priced, standing: Standing, asset: Asset | None) -> OrderIntent:
+def intent_of(
+    decision: AIDecision, priced: Priced, standing: Standing, asset: Asset | None, guards: Guards
+) -> OrderIntent:
     """Return what the decision wants, of what has been read.
 
-    A person's approval lifts the threshold of confidence and what the mode asks for. Exits have a threshold of
-    their own: whoever decides, a model or a publisher, must be sure of a sale too.
+    A person's approval lifts the threshold of confidence and what the mode asks for, and of a sale the minimum hold.
+    Exits have a threshold of their own: whoever decides, a model or a publisher, must be sure of a sale too.
     """
+    is_exit = decision.action == AIDecision.Action.SELL
     snapshot, known, market = priced.snapshot, priced.known, standing.market
     facts = facts_of(snapshot, known, market.now, standing.values) if snapshot and known and market else None
     return OrderIntent(
         symbol=decision.symbol,
-        reducing=decision.action == AIDecision.Action.SELL,
+        reducing=is_exit,
         confidence=decision.confidence,
         min_confidence=_threshold(decision, standing),
         size_percent=decision.strategy.size_percent,
@@ -138,6 +152,7 @@ def intent_of(decision: AIDecision, priced: Priced, standing: Standing, asset: A
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),
         price_facts=facts,
+        block=None if is_exit and decision.approved else guards.block_of(decision.symbol, is_exit=is_exit),
     )
 
 
@@ -231,9 +246,26 @@ def read_account() -> AccountBook:
         foreign_pending_symbols=frozenset(name for name, purpose in purposes if purpose == Purpose.EXTERNAL),
         unclear_symbols=set_aside.unclear_symbols()
         | frozenset(position.symbol for position in positions if position.market_value is None),
+        entries_paused=pause_words(agent),
     )
     stopped = {symbol: coverage.stopped() for symbol, coverage in read_coverage().items()}
     return AccountBook(agent, book, {position.symbol: position for position in positions}, stopped)
+
+
+def guards_before_the_lock(standing: Standing) -> Guards:
+    """Return what the guards block, for who asks before the gate does: under its lock the gate reads it again."""
+    values, market = standing.values, standing.market
+    return read_guards(values, market, read_fall(values, market))
+
+
+def pause_words(agent: AgentStatus) -> str | None:
+    """Return who paused entries, when and why, in words; None: nobody has."""
+    said = pause.entries_pause(agent)
+    return (
+        f"paused by {said.author} at {said.since:%Y-%m-%d %H:%M:%S} UTC: {said.reason}"
+        if said.since
+        else None
+    )
 
 
 def rules_of(asset: Asset | None, *, in_fractions: bool = True) -> AssetRules | None:

@@ -4,7 +4,7 @@ One decision is a batch of one: there are no other rules for it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ from trading.core import settings, transitions
 from trading.core.trace_spans import span
 from trading.core.transitions import Move
 from trading.domain.ages import is_fresh
+from trading.domain.guards.facts import Fall
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import DecisionStatus
 from trading.domain.symbols import is_coin
@@ -30,6 +31,7 @@ from trading.execution import gate_inputs
 from trading.execution.gate_inputs import AccountBook, Priced, Standing
 from trading.execution.saga_steps import steps_of
 from trading.execution.trade_booking import held_unit_costs
+from trading.guards.standing import NO_GUARDS, Guards, read_fall, read_guards
 from trading.market.price_facts import latest_snapshots
 from trading.models import AIDecision, Approval, Asset, Event, Order, Saga, SagaStep
 from trading.protection.entry_exits import exit_orders
@@ -37,6 +39,7 @@ from trading.protection.entry_exits import exit_orders
 log = structlog.get_logger(__name__)
 MESSAGE_GRACE = timedelta(seconds=10)  # the message that lets the order out is lost, or late, after that
 CHUNK = 20  # judged under one hold of the lock: a sale of everything waits for no more
+DETAIL = 500  # characters of ai_decisions.reason_detail
 # What the intent alone is denied for, whatever the book holds: no lock is needed to say so.
 OWN_FACTS = frozenset(
     {
@@ -72,8 +75,9 @@ def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:
     single decision it is raised.
     """
     left = sorted(decisions, key=stated_order)
+    fall = _read_fall()
     if len(left) == 1:
-        return _judge(left)
+        return _judge(left, fall)
     try:
         left = _without_the_hopeless(left)
     except (OperationalError, InterfaceError):
@@ -81,22 +85,28 @@ def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:
     except Exception:
         log.exception("batch_judged_in_full", decisions=len(left))
     chunks = (left[start : start + CHUNK] for start in range(0, len(left), CHUNK))
-    return [saga for chunk in chunks for saga in _judge_together(chunk)]
+    return [saga for chunk in chunks for saga in _judge_together(chunk, fall)]
 
 
-def _judge_together(chunk: Sequence[AIDecision]) -> list[Saga]:
+def _read_fall() -> Fall | None:
+    """Read how far equity fell, for the guard; once for a batch and before the lock, for it reads days."""
+    standing = gate_inputs.read_standing()
+    return read_fall(standing.values, standing.market)
+
+
+def _judge_together(chunk: Sequence[AIDecision], fall: Fall | None) -> list[Saga]:
     try:
-        return _judge(chunk)
+        return _judge(chunk, fall)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("batch_judged_one_by_one", decisions=len(chunk))
-    return [saga for decision in chunk for saga in _judge_alone(decision)]
+    return [saga for decision in chunk for saga in _judge_alone(decision, fall)]
 
 
-def _judge_alone(decision: AIDecision) -> list[Saga]:
+def _judge_alone(decision: AIDecision, fall: Fall | None) -> list[Saga]:
     try:
-        return _judge([decision])
+        return _judge([decision], fall)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
@@ -117,14 +127,15 @@ def _without_the_hopeless(decisions: Sequence[AIDecision]) -> list[AIDecision]:
     priced = {symbol: Priced(snapshots.get(symbol)) for symbol in symbols}
     with transaction.atomic():
         mine = _still_claimed(list(asked.values()))
-        wishes = [_wish(asked[pk], priced[asked[pk].symbol], standing, account, assets) for pk in mine]
+        read = (standing, NO_GUARDS, account, assets)  # what guards say comes after facts of its own
+        wishes = [_wish(asked[pk], priced[asked[pk].symbol], *read) for pk in mine]
         answers = risk_book.deny_all(wishes, book=account.book, only=OWN_FACTS)
         denied = {answer.check.decision_id: answer for answer in answers}
         transitions.apply_all([_denial(asked[pk], answer) for pk, answer in denied.items()])
     return [decision for decision in decisions if decision.pk not in denied]
 
 
-def _judge(decisions: Sequence[AIDecision]) -> list[Saga]:
+def _judge(decisions: Sequence[AIDecision], fall: Fall | None) -> list[Saga]:
     """Judge and reserve under the book's lock; commit the orders with them. Return the sagas, in order.
 
     The lock may have been waited for: the book, the switch, the mode, the settings and the claims are read after it.
@@ -136,14 +147,17 @@ def _judge(decisions: Sequence[AIDecision]) -> list[Saga]:
             locks.lock_book()
             account = gate_inputs.read_account()
             standing = gate_inputs.read_standing(account.agent)
+            guards = read_guards(standing.values, standing.market, fall)
+            book = replace(account.book, entry_rates=guards.rates)
             mine = _still_claimed(decisions)
             decisions = [decision for decision in decisions if decision.pk in mine]
             expired = list(expired_answers(decisions, standing.now))
             gone = {move.row.pk for move in expired}
             left = [decision for decision in decisions if decision.pk not in gone]
             assets = Asset.objects.in_bulk(symbols)
-            wishes = [_wish(each, priced[each.symbol], standing, account, assets) for each in left]
-            judgements = risk_book.check_and_reserve_all(wishes, book=account.book)
+            read = (standing, guards, account, assets)
+            wishes = [_wish(each, priced[each.symbol], *read) for each in left]
+            judgements = risk_book.check_and_reserve_all(wishes, book=book)
             prices = [wish.intent.price for wish in wishes]
             passed = list(_passed(left, judgements, prices, standing))
             moves = [_answered(decision, said) for decision, said in zip(left, judgements, strict=True)]
@@ -188,11 +202,12 @@ def _wish(
     decision: AIDecision,
     priced: Priced,
     standing: Standing,
+    guards: Guards,
     account: AccountBook,
     assets: Mapping[str, Asset],
 ) -> Wish:
     return Wish(
-        intent=gate_inputs.intent_of(decision, priced, standing, assets.get(decision.symbol)),
+        intent=gate_inputs.intent_of(decision, priced, standing, assets.get(decision.symbol), guards),
         held_quantity=account.held(decision.symbol),
         decision_id=decision.pk,
         cycle_id=decision.cycle_id,
@@ -207,7 +222,8 @@ def _answered(decision: AIDecision, judgement: Judgement) -> Move:
 
 
 def _denial(decision: AIDecision, judgement: Judgement) -> Move:
-    return settled(decision, "deny", reason=judgement.check.reason, risk_check=judgement.check)
+    said = judgement.verdict.detail[:DETAIL]
+    return settled(decision, "deny", reason=judgement.check.reason, detail=said, risk_check=judgement.check)
 
 
 def settled(decision: AIDecision, event: str, *, reason: str, detail: str = "", **columns: Any) -> Move:

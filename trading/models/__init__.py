@@ -6,6 +6,7 @@ from trading.models.cycle import Cycle
 from trading.models.decision import AIDecision, StageChange
 from trading.models.event import Event
 from trading.models.follow_up import SwitchFollowUp
+from trading.models.guard import SymbolLock
 from trading.models.lots import AccountActivity, BookCheck, Lot, RoundTrip, SymbolBook
 from trading.models.market import (
     Asset,
@@ -60,6 +61,7 @@ __all__ = [
     "StrategyVersion",
     "SwitchFollowUp",
     "SymbolBook",
+    "SymbolLock",
     "SymbolLook",
     "Trade",
     "TradeProposal",

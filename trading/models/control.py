@@ -32,7 +32,7 @@ class AgentStatus(models.Model):
     those in a row that no model answered. ``market_rate`` is how many seconds of market time pass in a second
     since it was read: 1, a replay's speed, or 0 where that stands still. ``positions_sequence`` is the place of the
     stored position sync in the order of syncs, which decides; ``positions_as_of`` is when it was asked for (wall
-    time), which is shown.
+    time), which is shown. ``entries_paused_at`` is when a person paused entries (wall time); null: nobody has.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
@@ -55,6 +55,9 @@ class AgentStatus(models.Model):
     market_open = models.BooleanField(default=False)
     positions_as_of = models.DateTimeField(null=True)
     positions_sequence = models.BigIntegerField(default=0)
+    entries_paused_at = models.DateTimeField(null=True)
+    entries_paused_by = models.CharField(max_length=150, blank=True, default="", db_default="")
+    entries_pause_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -111,7 +114,10 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
 
 
 class Approval(models.Model):
-    """A decision put before a person; answered at most once."""
+    """A decision put before a person; answered at most once.
+
+    ``answered_at`` is wall time; ``answered_market_time`` market time, null where that was not known.
+    """
 
     class Status(models.TextChoices):
         REQUESTED = "requested"
@@ -126,6 +132,7 @@ class Approval(models.Model):
     requested_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
+    answered_market_time = models.DateTimeField(null=True, editable=False)
     answered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )

@@ -147,6 +147,8 @@ class EquitySnapshot(models.Model):
     class Meta:
         db_table = "equity_snapshots"
         ordering = ["-created_at"]
+        # Read by the drawdown guard: the equity of some days of market time.
+        indexes = [models.Index(fields=["market_time", "equity"], name="equity_by_market_time")]
 
     def __str__(self) -> str:
         return f"{self.equity} USD at {self.market_time:%Y-%m-%d %H:%M}"

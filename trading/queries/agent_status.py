@@ -26,6 +26,7 @@ def agent_report() -> dict[str, Any]:
         "kill_switch_active": switch.is_engaged(),
         "risk_limits": limits_in_force(),
         "state_reason": standing.state_reason,
+        "entries_pause": standing.entries_pause,
         "position_count": agent.position_count,
         "daily_pnl": agent.daily_pnl,
         "approvals_open": standing.approvals_open,

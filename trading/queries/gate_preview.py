@@ -48,12 +48,14 @@ def preview_all(decisions: Sequence[AIDecision]) -> dict[UUID, GatePreview]:
     snapshots = latest_snapshots(symbols)
     limits = RiskLimits.objects.first()
     book = gate_inputs.risk_book_for(decisions[0].symbol)
+    guards = gate_inputs.guards_before_the_lock(gate_inputs.read_standing())
+    book = replace(book, entry_rates=guards.rates)
     held = dict(Position.objects.filter(pk__in=symbols).values_list("symbol", "quantity_available"))
     found = {}
     for decision in decisions:
         approved = copy.copy(decision)  # never saved: the gate is asked what it would say
         approved.approved = True
-        intent = gate_inputs.order_intent(approved, snapshots.get(decision.symbol))
+        intent = gate_inputs.order_intent(approved, snapshots.get(decision.symbol), guards=guards)
         own_book = replace(book, held_quantity=held.get(decision.symbol, ZERO))
         own = gate_inputs.own_limits(decision.strategy)
         verdict = judge(intent, own_book, tighter(limits.to_limits(), own) if limits else None)

@@ -20,6 +20,7 @@ from risk.domain.numbers import HUNDRED, ZERO
 from risk.models import KillSwitch, RiskLimits
 from risk.services import book, switch
 from trading.domain.ages import is_fresh
+from trading.guards.pause import EntriesPause, entries_pause
 from trading.market.market_time import market_now
 from trading.models import (
     AgentStatus,
@@ -33,6 +34,7 @@ from trading.models import (
     SetAsideRow,
 )
 from trading.protection.coverage import unprotected_positions
+from trading.queries.guard_report import GuardReport, guard_report
 from trading.queries.left_out import left_out
 
 STALE_AFTER = timedelta(minutes=5)
@@ -62,6 +64,7 @@ class AgentStanding:
     world: str
     analyst: str
     approvals_open: int
+    entries_pause: EntriesPause
     unprotected: tuple[str, ...] = ()
 
 
@@ -147,6 +150,7 @@ class Overview:
     problems: tuple[Problem, ...]
     heartbeats: tuple[Heartbeat, ...]
     left_out: tuple[SetAsideRow, ...] = ()
+    guards: GuardReport | None = None
 
 
 def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
@@ -167,6 +171,7 @@ def agent_standing() -> AgentStanding:
         simulated=simulated,
         world=_world(agent, simulated=simulated),
         analyst=", ".join(django_settings.ENVIRONMENT.ai_models) or BUILTIN_ANALYST,
+        entries_pause=entries_pause(agent),
         approvals_open=Approval.objects.waiting(timezone.now()).count(),
         unprotected=tuple(unprotected_positions()) if engagement else (),
     )
@@ -218,6 +223,7 @@ def overview() -> Overview:
         problems=tuple(_problems(recent[:CYCLES_SHOWN]))[:PROBLEMS_SHOWN],
         heartbeats=tuple(Heartbeat.objects.order_by("process")),
         left_out=left_out()[:LEFT_OUT_SHOWN],
+        guards=guard_report(),
     )
 
 

@@ -19,6 +19,7 @@ from trading.api.serializers import (
     StrictSerializer,
 )
 from trading.api.views.base import ApiView
+from trading.api.views.guards import EntriesPauseSerializer
 from trading.api.views.live import LiveStateSerializer
 from trading.api.views.records import LimitsSerializer
 from trading.core import modes
@@ -67,6 +68,7 @@ class StatusSerializer(LiveStateSerializer):
     state_reason = serializers.CharField(
         help_text="Why trading is halted or reducing; empty while it is active."
     )
+    entries_pause = EntriesPauseSerializer(help_text="What the guards block besides: `/guards`.")
     position_count = serializers.IntegerField()
     daily_pnl = PlainDecimalField(allow_null=True)
     approvals_open = serializers.IntegerField()

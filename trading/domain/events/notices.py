@@ -34,6 +34,7 @@ class Topic(enum.StrEnum):
     APPROVALS = "approvals"
     CYCLES = "cycles"
     SAGAS = "sagas"
+    ENTRIES = "entries"
     LIMITS = "limits"
     SAFE_MODE = "safe-mode"
     CLOCK = "clock"
@@ -69,6 +70,8 @@ PACES: Mapping[Topic, Pace] = MappingProxyType(
         ),
         Topic.CYCLES: Pace(gather=timedelta(0)),
         Topic.SAGAS: Pace(),
+        # What a person does is told each time: another person may have to know.
+        Topic.ENTRIES: Pace(gather=timedelta(0), quiet=timedelta(0)),
         Topic.LIMITS: Pace(),
         Topic.SAFE_MODE: Pace(gather=timedelta(0)),
         # Each step is told: who notices them sees to it that a clock without rest is not told all the time.
@@ -319,6 +322,19 @@ _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
             Topic.KILL_SWITCH,
             "kill switch released, trading goes on",
             "Released by {actor}: {reason}",
+            ALL_WELL,
+            Severity.SUCCESS,
+        ),
+        "risk.entries.paused": _Words(
+            Topic.ENTRIES,
+            "entries are paused, exits go on",
+            "Paused by {actor}: {reason}",
+            "Look: console /admin/trading/agentstatus/mode/. To go on: `manage.py entries resume`.",
+        ),
+        "risk.entries.resumed": _Words(
+            Topic.ENTRIES,
+            "entries pass the gate again",
+            "Resumed by {actor}",
             ALL_WELL,
             Severity.SUCCESS,
         ),

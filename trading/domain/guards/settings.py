@@ -1,0 +1,103 @@
+"""The guards' settings: name, default, inclusive bounds, unit, and what each does; all times are market time."""
+
+# Read by domain/runtime_settings.py. A guard is off where the setting that its own words name is 0.
+GUARD_SETTINGS: tuple[tuple[str, str, tuple[str, str], str, str], ...] = (
+    (
+        "cooldown_period",
+        "1800",
+        ("0", "604800"),
+        "seconds",
+        "Guard: so long after a sale of a symbol it is not bought again (market time); 0: off.",
+    ),
+    (
+        "minimum_hold",
+        "900",
+        ("0", "86400"),
+        "seconds",
+        "Guard: so long after an entry no model sells it again (market time); stops, people do. 0: off.",
+    ),
+    (
+        "entries_per_hour",
+        "30",
+        ("0", "10000"),
+        "count",
+        "Guard: entries in any hour of market time; 0: unbounded.",
+    ),
+    (
+        "entries_per_day",
+        "90",
+        ("0", "100000"),
+        "count",
+        "Guard: entries in any 24 hours of market time; 0: unbounded.",
+    ),
+    (
+        "stoploss_guard_limit",
+        "4",
+        ("0", "1000"),
+        "count",
+        "Guard: so many losing stop-losses within the look-back stop all entries; 0: off.",
+    ),
+    (
+        "stoploss_guard_lookback",
+        "86400",
+        ("60", "604800"),
+        "seconds",
+        "Guard: stop-losses this close together count as one streak (market time).",
+    ),
+    (
+        "stoploss_guard_stop_duration",
+        "7200",
+        ("60", "604800"),
+        "seconds",
+        "Guard: so long after the last of a streak there are no entries (market time).",
+    ),
+    (
+        "max_drawdown_guard_percent",
+        "10",
+        ("0", "100"),
+        "percent",
+        "Guard: equity so far below its highest of the look-back stops all entries; 0: off.",
+    ),
+    (
+        "max_drawdown_guard_lookback",
+        "432000",
+        ("600", "2592000"),
+        "seconds",
+        "Guard: the highest equity of so long counts (market time).",
+    ),
+    (
+        "max_drawdown_guard_stop_duration",
+        "86400",
+        ("60", "604800"),
+        "seconds",
+        "Guard: so long after equity was last that low there are no entries (market time).",
+    ),
+    (
+        "low_profit_limit",
+        "3",
+        ("0", "1000"),
+        "count",
+        "Guard: from so many sales of a symbol on its profit is looked at; 0: off.",
+    ),
+    (
+        "low_profit_lookback",
+        "86400",
+        ("60", "604800"),
+        "seconds",
+        "Guard: a symbol's sales this close together are added up (market time).",
+    ),
+    (
+        "low_profit_required_percent",
+        "0",
+        ("0", "100"),
+        "percent",
+        "Guard: a symbol whose sales together brought less is not bought for a while.",
+    ),
+    (
+        "low_profit_stop_duration",
+        "14400",
+        ("60", "604800"),
+        "seconds",
+        "Guard: so long after the last of these sales the symbol is not bought (market time).",
+    ),
+)

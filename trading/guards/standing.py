@@ -1,0 +1,121 @@
+"""The guards as they stand: read from what is stored, in a number of statements that hangs on nothing.
+
+Nothing is kept in memory: whoever starts anew finds the same. The rules are ``trading.domain.guards``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import F, Max, Window
+
+from risk.domain.numbers import HUNDRED
+from risk.domain.types import Block, EntryRate
+from trading.domain.guards import rules
+from trading.domain.guards.facts import Entry, Facts, Fall, Sale
+from trading.domain.guards.rules import GuardBlock, Rules
+from trading.domain.order_ids import Purpose
+from trading.market.market_time import Reading
+from trading.models import EquitySnapshot, SymbolLock, Trade
+
+_Row = tuple[str, str, datetime, Decimal | None, Decimal, Decimal, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What the guards block now: entries by symbol (None: of every symbol), and sales that a model decides.
+
+    ``rates`` are how many entries there were, which the gate bounds with those under way.
+    """
+
+    entries: Mapping[str | None, GuardBlock] = field(default_factory=dict)
+    holds: Mapping[str, GuardBlock] = field(default_factory=dict)
+    rates: tuple[EntryRate, ...] = ()
+
+    def block_of(self, symbol: str, *, is_exit: bool) -> Block | None:
+        """Return what a guard has against an order that a model decided; None: nothing."""
+        if is_exit:
+            found = self.holds.get(symbol)
+        else:  # what is said of the symbol itself comes first: it tells a person more
+            found = self.entries.get(symbol) or self.entries.get(None)
+        return Block(found.guard, found.detail, found.figures) if found else None
+
+
+NO_GUARDS = Guards()
+
+
+def read_fall(values: Mapping[str, Decimal], market: Reading | None) -> Fall | None:
+    """Return the last moment at which equity was too far below its highest of the look-back; None: it never was.
+
+    May be read before the book's lock: no order that waits for it moves the equity of the past.
+    """
+    limits = Rules(values)
+    percent = limits.percent("max_drawdown_guard_percent")
+    if market is None or not percent:
+        return None
+    span = limits.span("max_drawdown_guard_lookback")
+    lately = EquitySnapshot.objects.filter(
+        market_time__gt=market.now - span, market_time__lt=market.now + span, equity__gt=0
+    )
+    highest = Window(Max("equity"), order_by=F("market_time").asc())
+    low = lately.annotate(peak=highest).filter(equity__lte=F("peak") * (HUNDRED - percent) / HUNDRED)
+    row = low.order_by("-market_time").values_list("peak", "equity", "market_time").first()
+    return Fall(*row) if row else None
+
+
+def read_guards(values: Mapping[str, Decimal], market: Reading | None, fall: Fall | None) -> Guards:
+    """Read what the guards block: two statements, whatever the tables hold.
+
+    Call while holding the book's lock, after the reservations were read: an entry then counts as under way, as
+    booked, or as both, never as neither. Where market time is not known the gate lets nothing pass anyway.
+
+    Args:
+        values: the settings ``rules.SETTINGS`` by name.
+        fall: as ``read_fall`` has returned it.
+    """
+    limits, facts = Rules(values), read_facts(values, market, fall)
+    if facts is None:
+        return NO_GUARDS
+    return Guards(
+        entries=_first(rules.entry_blocks(limits, facts)),
+        holds={block.symbol or "": block for block in rules.hold_blocks(limits, facts)},
+        rates=rules.entry_rates(limits, facts),
+    )
+
+
+def read_facts(values: Mapping[str, Decimal], market: Reading | None, fall: Fall | None) -> Facts | None:
+    """Read what the rules judge by; None where market time is not known."""
+    if market is None:
+        return None
+    rows = _trades_since(market.now - Rules(values).look_back)
+    locks = SymbolLock.objects.in_force(market.now)
+    return Facts(
+        now=market.now,
+        sales=tuple(_sale(row) for row in rows if row[1] == "sell"),
+        entries=tuple(Entry(row[0], row[2]) for row in rows if row[1] == "buy" and row[6] == Purpose.ENTRY),
+        fall=fall,
+        locks=tuple(lock.as_fact for lock in locks),
+    )
+
+
+def _trades_since(since: datetime) -> list[_Row]:
+    columns = ("symbol", "side", "traded_at", "realised_pnl", "quantity", "price", "order__purpose")
+    return list(Trade.objects.filter(traded_at__gt=since).order_by().values_list(*columns))
+
+
+def _sale(row: _Row) -> Sale:
+    symbol, _, at, profit, quantity, price, purpose = row
+    return Sale(symbol, at, is_stop(purpose), profit, quantity * price)
+
+
+def is_stop(purpose: str) -> bool:
+    """Return whether an order of this purpose is a stop-loss: the one place that says what counts as one."""
+    return purpose == Purpose.STOP_LOSS
+
+
+def _first(blocks: Iterable[GuardBlock]) -> dict[str | None, GuardBlock]:
+    found: dict[str | None, GuardBlock] = {}
+    for block in blocks:
+        found.setdefault(block.symbol, block)
+    return found

@@ -1,0 +1,76 @@
+"""What is blocked now, by which guard and until when: for the dashboard, REST and the command, in one place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from risk.domain.types import EntryRate
+from risk.services import book
+from trading.core import settings
+from trading.domain.guards import rules
+from trading.domain.guards.rules import GuardBlock, Rules
+from trading.guards.pause import EntriesPause, entries_pause
+from trading.guards.standing import read_facts, read_fall
+from trading.market.market_time import latest_reading
+from trading.models import AgentStatus, SymbolLock
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLine:
+    """One thing that is blocked.
+
+    Args:
+        guard: the reason that a decision is denied with.
+        symbol: what is blocked; "" for every symbol.
+        blocks: ``entries``, or ``the model's own sale``.
+        until: market time at which it ends; None: when a person ends it, or as ``detail`` says.
+    """
+
+    guard: str
+    symbol: str
+    blocks: str
+    until: datetime | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardReport:
+    """Whether a person paused entries, and what the guards block at ``market_time``, None where that is not known.
+
+    ``values`` are the guards' settings in force, by name.
+    """
+
+    pause: EntriesPause
+    market_time: datetime | None
+    lines: tuple[GuardLine, ...]
+    values: dict[str, str]
+
+
+def guard_report() -> GuardReport:
+    """Read it, by market time as last read: a few statements, whatever the tables hold."""
+    agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
+    reading = latest_reading(agent)
+    values = settings.AsNeeded(*rules.SETTINGS)
+    facts = read_facts(values, reading, read_fall(values, reading))
+    limits = Rules(values)
+    if facts is None:
+        locks = (rules.lock_words(lock.as_fact) for lock in SymbolLock.objects.in_force(None))
+        lines = [GuardLine("symbol_locked", said.split()[0], "entries", None, said) for said in locks]
+    else:
+        under_way = len(book.reserved_by_symbol())
+        blocks = (*rules.entry_blocks(limits, facts), *rules.hold_blocks(limits, facts))
+        lines = [*map(_line, blocks), *_used_up(rules.entry_rates(limits, facts), under_way)]
+    numbers = {name: f"{values[name]:f}" for name in rules.SETTINGS}
+    return GuardReport(entries_pause(agent), reading.now if reading else None, tuple(lines), numbers)
+
+
+def _line(block: GuardBlock) -> GuardLine:
+    return GuardLine(block.guard, block.symbol or "", block.blocks, block.until, block.detail)
+
+
+def _used_up(rates: tuple[EntryRate, ...], under_way: int) -> Iterator[GuardLine]:
+    for rate in rates:
+        entries = rate.entries + under_way
+        if entries >= rate.most:
+            said = f"{entries} entries of at most {rate.most}, {under_way} of them under way"
+            yield GuardLine(rate.reason, "", "entries", rate.frees_at, said)
