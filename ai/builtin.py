@@ -12,7 +12,8 @@ from typing import Any
 
 from ai.domain.indicators import Indicators
 from ai.domain.prompt import Message, read_facts
-from ai.domain.strategy import decide
+from ai.domain.strategy import decide, exit_of
+from ai.domain.types import Action, ProposedExit
 
 PROVIDER = "builtin"
 MODEL = "builtin/technical-v1"
@@ -31,8 +32,9 @@ def answer(messages: Sequence[Message]) -> str:
 
 def _decision(facts: dict[str, Any]) -> dict[str, Any]:
     position = facts.get("position") or {}
+    indicators = _indicators(facts.get("indicators"))
     verdict = decide(
-        _indicators(facts.get("indicators")),
+        indicators,
         change_percent=_figure(facts.get("change_percent")),
         is_held=(_figure(position.get("quantity")) or 0.0) > 0,
         unrealised_pnl_percent=_figure(position.get("unrealised_pnl_percent")),
@@ -42,6 +44,19 @@ def _decision(facts: dict[str, Any]) -> dict[str, Any]:
         "action": verdict.action.value,
         "confidence": float(verdict.confidence),
         "reasoning": verdict.reasoning,
+        **_exit(indicators if verdict.action is Action.BUY else None),
+    }
+
+
+def _exit(indicators: Indicators | None) -> dict[str, Any]:
+    """Return what a purchase says of its end; null throughout where nothing is bought."""
+    proposed = exit_of(indicators) if indicators is not None else ProposedExit()
+    stop, target = proposed.stop_percent, proposed.target_percent
+    return {
+        "stop_percent": None if stop is None else float(stop),
+        "target_percent": None if target is None else float(target),
+        "horizon_sessions": proposed.horizon_sessions,
+        "invalidation": proposed.invalidation or None,
     }
 
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ai.domain.exits import read_exit
 from ai.domain.reading import read_decisions
 from ai.domain.refusals import AnswerForm
 from ai.domain.text import clean_line
-from ai.domain.types import Action, HoldReason, Proposal, ProposalProblem
+from ai.domain.types import Action, HoldReason, Proposal, ProposalProblem, ProposedExit
 
 MAX_ANSWER_CHARACTERS = 256 * 1024
 MAX_REASONING_CHARACTERS = 2000
@@ -22,7 +23,7 @@ _CONFIDENCE_PLACES = Decimal("0.0001")
 class Decision(BaseModel):
     """One decision as a model must write it; strict, so ``"0.9"`` and ``true`` are no numbers.
 
-    Further keys are ignored: nothing but these four is ever used.
+    Further keys are ignored: nothing but these four, and of a buy what ``exits`` reads, is ever used.
     """
 
     model_config = ConfigDict(strict=True)
@@ -60,6 +61,11 @@ def _schema() -> dict[str, Any]:
         "action": {"type": "string", "enum": [action.value for action in Action]},
         "confidence": {"type": "number"},
         "reasoning": {"type": "string"},
+        # Strict mode knows no optional field: null says nothing.
+        "stop_percent": {"type": ["number", "null"]},
+        "target_percent": {"type": ["number", "null"]},
+        "horizon_sessions": {"type": ["integer", "null"]},
+        "invalidation": {"type": ["string", "null"]},
     }
     decision = _closed_object(properties)
     return _closed_object({"decisions": {"type": "array", "items": decision}})
@@ -162,7 +168,8 @@ def _judge_decision(symbol: str, raw: dict[str, Any]) -> Proposal | ProposalProb
         return ProposalProblem(symbol, HoldReason.INVALID_ANSWER, "reasoning: has no visible words")
     # Rounded down, so that rounding lifts nothing over the threshold; abs() makes 0 of -0.
     confidence = Decimal(repr(decision.confidence)).quantize(_CONFIDENCE_PLACES, rounding="ROUND_DOWN")
-    return Proposal(symbol, action, abs(confidence), reasoning)
+    proposed = read_exit(raw) if action is Action.BUY else ProposedExit()
+    return Proposal(symbol, action, abs(confidence), reasoning, proposed)
 
 
 def _shown(value: Any) -> str:

@@ -6,7 +6,17 @@ from decimal import Decimal
 from typing import Any
 
 from ai.domain.indicators import Indicators
-from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
+from ai.domain.types import (
+    AnalysisQuestion,
+    HeadlineFact,
+    HoldingFacts,
+    PortfolioFacts,
+    PositionFacts,
+    ProtectionFacts,
+    SymbolFacts,
+    ThesisFacts,
+    VerdictFacts,
+)
 
 
 def question_to_json(question: AnalysisQuestion) -> dict[str, Any]:
@@ -61,11 +71,13 @@ def _symbol(facts: SymbolFacts) -> dict[str, Any]:
         "unrealised_pnl_percent": _decimal_text(facts.unrealised_pnl_percent),
         "quoted_at": facts.quoted_at.isoformat(),
         "source": facts.source,
+        "holding": None if facts.holding is None else _holding(facts.holding),
     }
 
 
 def _facts(values: Mapping[str, Any]) -> SymbolFacts:
     indicators = values["indicators"]
+    holding = values.get("holding")  # not in questions from before it was told
     return SymbolFacts(
         symbol=values["symbol"],
         price=Decimal(values["price"]),
@@ -76,6 +88,65 @@ def _facts(values: Mapping[str, Any]) -> SymbolFacts:
         unrealised_pnl_percent=_decimal_from(values["unrealised_pnl_percent"]),
         quoted_at=datetime.fromisoformat(values["quoted_at"]),
         source=values["source"],
+        holding=None if holding is None else _holding_from(holding),
+    )
+
+
+def _holding(holding: HoldingFacts) -> dict[str, Any]:
+    protection = holding.protection
+    return {
+        "entered_at": holding.entered_at.isoformat(),
+        "entry_price": str(holding.entry_price),
+        "theses": [_thesis(thesis) for thesis in holding.theses],
+        "verdicts": [
+            [verdict.action, str(verdict.confidence), _time_text(verdict.decided_at)]
+            for verdict in holding.verdicts
+        ],
+        "protection": protection
+        and [protection.by, _decimal_text(protection.stop_price), _decimal_text(protection.target_price)],
+    }
+
+
+def _thesis(thesis: ThesisFacts) -> dict[str, Any]:
+    return {
+        "strategy": thesis.strategy,
+        "opened_at": thesis.opened_at.isoformat(),
+        "entry_price": str(thesis.entry_price),
+        "reasoning": thesis.reasoning,
+        "invalidation": thesis.invalidation,
+        "stop_price": _decimal_text(thesis.stop_price),
+        "target_price": _decimal_text(thesis.target_price),
+        "horizon_sessions": thesis.horizon_sessions,
+        "sessions_left": thesis.sessions_left,
+    }
+
+
+def _holding_from(values: Mapping[str, Any]) -> HoldingFacts:
+    protection = values["protection"]
+    return HoldingFacts(
+        entered_at=datetime.fromisoformat(values["entered_at"]),
+        entry_price=Decimal(values["entry_price"]),
+        theses=tuple(_thesis_from(each) for each in values["theses"]),
+        verdicts=tuple(
+            VerdictFacts(action, Decimal(confidence), at and datetime.fromisoformat(at))
+            for action, confidence, at in values["verdicts"]
+        ),
+        protection=protection
+        and ProtectionFacts(protection[0], _decimal_from(protection[1]), _decimal_from(protection[2])),
+    )
+
+
+def _thesis_from(values: Mapping[str, Any]) -> ThesisFacts:
+    return ThesisFacts(
+        strategy=values["strategy"],
+        opened_at=datetime.fromisoformat(values["opened_at"]),
+        entry_price=Decimal(values["entry_price"]),
+        reasoning=values["reasoning"],
+        invalidation=values["invalidation"],
+        stop_price=_decimal_from(values["stop_price"]),
+        target_price=_decimal_from(values["target_price"]),
+        horizon_sessions=values["horizon_sessions"],
+        sessions_left=values["sessions_left"],
     )
 
 
@@ -98,6 +169,10 @@ def _headlines(headlines: Sequence[HeadlineFact]) -> list[list[str]]:
 
 def _headlines_from(rows: Sequence[Sequence[str]]) -> tuple[HeadlineFact, ...]:
     return tuple(HeadlineFact(title, source, datetime.fromisoformat(at)) for title, source, at in rows)
+
+
+def _time_text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _decimal_text(value: Decimal | None) -> str | None:

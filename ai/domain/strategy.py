@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ai.domain.indicators import Indicators
-from ai.domain.types import Action
+from ai.domain.types import Action, ProposedExit
 
 # A held position that lost this much of its cost is sold, whatever the indicators say.
 MAX_LOSS_PERCENT = 8.0
@@ -27,6 +27,11 @@ _MIN_VOLATILITY = 5.0
 # What a yearly volatility means for a move of 20 of 252 days. Coins trade on 365, which makes their moves
 # look smaller than they are; the strategy leaves that as part of its caution.
 _SHARE_OF_YEAR = 20 / 252
+# A purchase is given up two ordinary days' ranges below its price, taken at twice that, and has a month's sessions.
+_STOP_RANGES = 2
+_REWARD_TO_RISK = 2
+_HORIZON_SESSIONS = 20
+_MOST_TARGET_PERCENT = 99.0
 _PLACES = Decimal("0.01")
 
 
@@ -62,6 +67,24 @@ def decide(
     if is_held:
         return _exit(indicators) or _verdict(Action.HOLD, 0.6, f"Held, no exit: {_figures(indicators)}.")
     return _entry(indicators, change_percent or 0.0)
+
+
+def exit_of(indicators: Indicators) -> ProposedExit:
+    """Return where what is bought on these indicators is to be sold: the strategy's bounds have the last word."""
+    stop = _percent(_STOP_RANGES * indicators.atr_percent)
+    target = _percent(_STOP_RANGES * _REWARD_TO_RISK * indicators.atr_percent)
+    below = f"{stop} % below the entry" if stop is not None else "well below the entry"
+    return ProposedExit(
+        stop_percent=stop,
+        target_percent=target,
+        horizon_sessions=_HORIZON_SESSIONS,
+        invalidation=f"The price falls {below}, or its 20-day mean falls clearly below the 50-day mean.",
+    )
+
+
+def _percent(value: float) -> Decimal | None:
+    percent = Decimal(repr(min(value, _MOST_TARGET_PERCENT))).quantize(_PLACES, rounding="ROUND_DOWN")
+    return percent if percent > 0 else None
 
 
 def _exit(indicators: Indicators) -> Verdict | None:

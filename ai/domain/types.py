@@ -58,11 +58,64 @@ class HeadlineFact:
 
 
 @dataclass(frozen=True, slots=True)
+class ThesisFacts:
+    """Why some of a position was bought, frozen at its entry; the words are a model's own, and untrusted.
+
+    ``opened_at`` is market time. Prices in USD, None where nothing was settled; ``sessions_left`` counts down from
+    ``horizon_sessions``, 0 where it has passed, both None where no horizon was named.
+    """
+
+    strategy: str
+    opened_at: datetime
+    entry_price: Decimal
+    reasoning: str
+    invalidation: str
+    stop_price: Decimal | None
+    target_price: Decimal | None
+    horizon_sessions: int | None
+    sessions_left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictFacts:
+    """One earlier decision on a symbol; ``decided_at`` is market time, None where it was not kept."""
+
+    action: str
+    confidence: Decimal
+    decided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionFacts:
+    """Who sells a position by itself, and at which prices in USD."""
+
+    by: str
+    stop_price: Decimal | None
+    target_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingFacts:
+    """How a position came to be: ``entered_at`` is market time, ``entry_price`` the average in USD per unit.
+
+    ``theses`` the newest first, empty where nobody bought it here; ``verdicts`` the newest first; ``protection`` None
+    where it is not known.
+    """
+
+    entered_at: datetime
+    entry_price: Decimal
+    theses: tuple[ThesisFacts, ...] = ()
+    verdicts: tuple[VerdictFacts, ...] = ()
+    protection: ProtectionFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SymbolFacts:
     """All that a model is told about one symbol.
 
     ``position_quantity`` is in base units, zero where none is held; ``unrealised_pnl_percent`` is of the
-    position's cost, None where none is held. ``change_percent`` is since the previous close.
+    position's cost, None where none is held. ``change_percent`` is since the previous close. ``holding`` is None where
+    none is held, and in questions from before it was told.
 
     Raises:
         ValueError: ``price`` is not positive: nobody may be asked about a symbol without a price.
@@ -77,6 +130,7 @@ class SymbolFacts:
     unrealised_pnl_percent: Decimal | None
     quoted_at: datetime
     source: str
+    holding: HoldingFacts | None = None
 
     def __post_init__(self) -> None:
         if not (self.price.is_finite() and self.price > 0):
@@ -120,10 +174,25 @@ class AnalysisQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedExit:
+    """Where a decision to buy wants its position to be sold; percentages above 0 and below 100 of the entry price.
+
+    None and "" where it says nothing that can be used; ``problems`` says in words what was dropped.
+    """
+
+    stop_percent: Decimal | None = None
+    target_percent: Decimal | None = None
+    horizon_sessions: int | None = None
+    invalidation: str = ""
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
-    """A validated answer for one asked symbol; ``confidence`` is in [0, 1]."""
+    """A validated answer for one asked symbol; ``confidence`` is in [0, 1], ``exit`` empty unless it is to buy."""
 
     symbol: str
     action: Action
     confidence: Decimal
     reasoning: str
+    exit: ProposedExit = ProposedExit()

@@ -7,7 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from ai.domain.indicators import Indicators
-from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, SymbolFacts
+from ai.domain.types import (
+    AnalysisQuestion,
+    HeadlineFact,
+    HoldingFacts,
+    PortfolioFacts,
+    ProtectionFacts,
+    SymbolFacts,
+    ThesisFacts,
+    VerdictFacts,
+)
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 
@@ -51,6 +60,32 @@ def make_facts(symbol: str = "AAPL", **overrides: Any) -> SymbolFacts:
         "source": "alpaca",
     }
     return SymbolFacts(**{**values, **overrides})
+
+
+def make_holding(**overrides: Any) -> HoldingFacts:
+    entered_at = AS_OF - timedelta(days=3)
+    thesis = ThesisFacts(
+        strategy="technical",
+        opened_at=entered_at,
+        entry_price=Decimal(118),
+        reasoning="A dip in a rising trend.",
+        invalidation="It closes below 110.",
+        stop_price=Decimal("112.1"),
+        target_price=Decimal("129.8"),
+        horizon_sessions=10,
+        sessions_left=6,
+    )
+    values: dict[str, Any] = {
+        "entered_at": entered_at,
+        "entry_price": Decimal(118),
+        "theses": (thesis,),
+        "verdicts": (
+            VerdictFacts("hold", Decimal("0.6"), AS_OF),
+            VerdictFacts("buy", Decimal("0.8"), None),
+        ),
+        "protection": ProtectionFacts("broker", Decimal("112.1"), Decimal("129.8")),
+    }
+    return HoldingFacts(**(values | overrides))
 
 
 def make_question(*symbols: SymbolFacts | str, **overrides: Any) -> AnalysisQuestion:

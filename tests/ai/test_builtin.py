@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from ai import builtin, gateway
-from ai.domain.answer import response_format
+from ai.domain.answer import parse_answer, response_format
 from ai.domain.prompt import render_messages
 from ai.domain.types import Action
 from ai.errors import ModelError, ModelRejectedError, ModelTimeoutError
@@ -25,6 +25,20 @@ def test_it_answers_as_a_model_does_at_no_cost() -> None:
     assert [decision["symbol"] for decision in decisions] == ["AAPL", "BTC/USD"]
     assert completion.cost_usd == 0
     assert completion.prompt_tokens == completion.completion_tokens == 0
+
+
+def test_a_purchase_says_where_it_is_to_be_sold() -> None:
+    dip = make_indicators(z_score_20=-2.0, rsi_14=35.0, trend_percent=8.0, change_20d_percent=4.0)
+    messages = render_messages(make_question(make_facts(indicators=dip), make_facts("T", indicators=None)))
+
+    text = builtin.answer(messages)
+
+    parsed = parse_answer(text, ["AAPL", "T"])
+    bought = parsed.proposals["AAPL"]
+    assert (bought.action, parsed.problems) == (Action.BUY, ())
+    assert (bought.exit.stop_percent, bought.exit.target_percent, bought.exit.horizon_sessions) == (4, 8, 20)
+    assert "4.00 % below the entry" in bought.exit.invalidation
+    assert json.loads(text)["decisions"][1]["stop_percent"] is None
 
 
 def test_there_is_one_built_in_model_only() -> None:

@@ -52,7 +52,17 @@ def decide(seed: int, symbols: Sequence[str], minute: int) -> dict[str, object]:
         action = _ACTIONS[seeded.index(len(_ACTIONS), seed, "action", symbol, minute)]
         confidence = round(0.5 + 0.5 * seeded.unit(seed, "confidence", symbol, minute), 2)
         reasoning = f"Simulated answer of the local venue: {action} {symbol} by chance, not by judgement."
-        decisions.append(
-            {"symbol": symbol, "action": action, "confidence": confidence, "reasoning": reasoning}
-        )
+        said = {"symbol": symbol, "action": action, "confidence": confidence, "reasoning": reasoning}
+        decisions.append(said | _exit(seed, symbol, minute, buys=action == "buy"))
     return {"decisions": decisions}
+
+
+def _exit(seed: int, symbol: str, minute: int, *, buys: bool) -> dict[str, object]:
+    """Return where a purchase is to be sold, by chance as the rest; null throughout where nothing is bought."""
+    stop = round(2 + 6 * seeded.unit(seed, "stop", symbol, minute), 2)
+    return {
+        "stop_percent": stop if buys else None,
+        "target_percent": round(2 * stop, 2) if buys else None,
+        "horizon_sessions": 10 if buys else None,
+        "invalidation": "Chance decides otherwise." if buys else None,
+    }

@@ -1,6 +1,7 @@
 """Answers of models are judged decision by decision; the hostile ones cost themselves only."""
 
 import json
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from ai.domain.answer import (
     parse_answer,
     response_format,
 )
-from ai.domain.types import Action, HoldReason, Proposal
+from ai.domain.types import Action, HoldReason, Proposal, ProposedExit
 
 ASKED = ("AAPL", "BTC/USD", "T")
 
@@ -241,7 +242,8 @@ def test_the_schema_names_what_the_judgement_wants() -> None:
     schema = response_format()["json_schema"]["schema"]
     item = schema["properties"]["decisions"]["items"]
 
-    assert set(item["properties"]) == set(Decision.model_fields) == set(item["required"])
+    exits = {field.name for field in fields(ProposedExit)} - {"problems"}
+    assert set(item["properties"]) == set(Decision.model_fields) | exits == set(item["required"])
     assert item["properties"]["action"]["enum"] == ["buy", "sell", "hold"]
 
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,12 +14,13 @@ from hypothesis import strategies as st
 from ai.domain.prompt import (
     MAX_HEADLINE_CHARACTERS,
     MAX_HEADLINES,
+    MAX_THESIS_CHARACTERS,
     PROMPT_VERSION,
     read_facts,
     render_messages,
 )
 from ai.domain.types import HeadlineFact, PortfolioFacts, PositionFacts
-from tests.ai.factories import AS_OF, make_facts, make_headline, make_question
+from tests.ai.factories import AS_OF, make_facts, make_headline, make_holding, make_question
 
 
 def headlines_shown(*headlines: HeadlineFact) -> list[str]:
@@ -68,16 +71,88 @@ def test_news_of_no_symbol_is_told_apart_and_bounded_alike() -> None:
     assert [row["title"] for row in facts["headlines"]] == [f"News {n}" for n in range(MAX_HEADLINES)]
 
 
-def test_a_version_of_the_prompt_never_changes() -> None:
+@pytest.mark.parametrize(
+    ("version", "fingerprint"),
+    [
+        ("decisions-v2", "77580abbc79c43dcf36755716f4e676415b7f66e8cba66a98fed2b8d4da29001"),
+        ("decisions-v3", "d892163b8a313cd4d54388b40536eb6f4bb9ac72ad7b957ae3346c38595bd077"),
+    ],
+)
+def test_a_version_of_the_prompt_never_changes(version: str, fingerprint: str) -> None:
     """Who changes the wording or the shape gives it a new version, and its fingerprint here."""
     question = make_question(make_facts(headlines=(make_headline(),)), headlines=(make_headline("News"),))
 
-    rendered = json.dumps(render_messages(question), sort_keys=True)
+    rendered = json.dumps(render_messages(question, version=version), sort_keys=True)
 
-    assert (PROMPT_VERSION, hashlib.sha256(rendered.encode()).hexdigest()) == (
-        "decisions-v2",
-        "77580abbc79c43dcf36755716f4e676415b7f66e8cba66a98fed2b8d4da29001",
+    assert hashlib.sha256(rendered.encode()).hexdigest() == fingerprint
+
+
+def test_the_version_asked_with_is_the_newest() -> None:
+    assert PROMPT_VERSION == "decisions-v3"
+    assert render_messages(make_question("AAPL")) == render_messages(
+        make_question("AAPL"), version="decisions-v3"
     )
+    with pytest.raises(ValueError, match="was 'decisions-v1', expected decisions-v3 or decisions-v2"):
+        render_messages(make_question("AAPL"), version="decisions-v1")
+
+
+def test_what_is_held_is_told_with_its_thesis() -> None:
+    facts = make_facts(
+        position_quantity=Decimal(3), unrealised_pnl_percent=Decimal(2), holding=make_holding()
+    )
+
+    position = read_facts(render_messages(make_question(facts)))["symbols"][0]["position"]
+    before = read_facts(render_messages(make_question(facts), version="decisions-v2"))["symbols"][0]
+
+    assert position == {
+        "quantity": 3,
+        "unrealised_pnl_percent": 2,
+        "entered_at": "2020-10-12T13:31:00+00:00",
+        "entry_price": 118,
+        "theses": [
+            {
+                "strategy": "technical",
+                "opened_at": "2020-10-12T13:31:00+00:00",
+                "entry_price": 118,
+                "reasoning": "A dip in a rising trend.",
+                "invalidation": "It closes below 110.",
+                "stop_price": Decimal("112.1"),
+                "target_price": Decimal("129.8"),
+                "horizon_sessions": 10,
+                "sessions_left": 6,
+            }
+        ],
+        "last_verdicts": [
+            {"action": "hold", "confidence": Decimal("0.6"), "decided_at": "2020-10-15T13:31:00+00:00"},
+            {"action": "buy", "confidence": Decimal("0.8"), "decided_at": None},
+        ],
+        "protection": {"by": "broker", "stop_price": Decimal("112.1"), "target_price": Decimal("129.8")},
+    }
+    assert before["position"] == {"quantity": 3, "unrealised_pnl_percent": 2}
+
+
+def test_a_holding_adds_a_bounded_text_however_much_was_said() -> None:
+    def size(**overrides: Any) -> int:
+        held = make_facts(position_quantity=Decimal(3), **overrides)
+        return len(render_messages(make_question(held))[1]["content"])
+
+    thesis = replace(make_holding().theses[0], reasoning="y" * 9000, invalidation="```\n" * 9000)
+    verdicts = make_holding().verdicts * 50
+    long = replace(make_holding(), theses=(thesis,) * 50, verdicts=verdicts)
+
+    assert size(holding=long) - size() < 3 * (2 * MAX_THESIS_CHARACTERS + 350) + 600
+
+
+@given(words=st.text())
+def test_no_thesis_breaks_the_facts(words: str) -> None:
+    thesis = replace(make_holding().theses[0], reasoning=words, invalidation=words, strategy=words)
+    held = make_facts(position_quantity=Decimal(3), holding=replace(make_holding(), theses=(thesis,)))
+
+    messages = render_messages(make_question(held, "T"))
+
+    assert [facts["symbol"] for facts in read_facts(messages)["symbols"]] == ["AAPL", "T"]
+    assert messages[1]["content"].count("```") == 2
+    messages[1]["content"].encode()
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity"])
