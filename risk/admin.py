@@ -26,6 +26,8 @@ SHORT = {
     "max_exposure_percent": "exposure",
     "max_positions": "positions",
     "max_daily_loss_percent": "daily loss",
+    "max_position_risk_percent": "position's loss at its stop",
+    "max_open_risk_percent": "all losses at stops",
 }
 ADD_PAGE = {
     "title": "Edit the risk limits",
@@ -69,6 +71,8 @@ class RiskLimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
             "max_exposure_percent": "Largest exposure (% of equity)",
             "max_positions": "Most positions",
             "max_daily_loss_percent": "Largest daily loss (% of the previous close's equity)",
+            "max_position_risk_percent": "Largest loss of a position at its stop (% of equity)",
+            "max_open_risk_percent": "Largest loss at all stops together (% of equity)",
             "note": "Why",
         }
         help_texts = {
@@ -108,6 +112,8 @@ class RiskLimitsAdmin(RiskAdmin):
         "max_exposure_percent",
         "max_positions",
         "max_daily_loss_percent",
+        "max_position_risk_percent",
+        "max_open_risk_percent",
         "author",
         "note",
         "created_at",

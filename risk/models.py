@@ -13,13 +13,18 @@ LAST_DIGIT = Decimal("0.0001")
 
 
 class RiskLimits(models.Model):
-    """One version of the account's limits; the highest version is in force. Percent of equity."""
+    """One version of the account's limits; the highest version is in force. Percent of equity.
+
+    The two of risk are what may be lost where stops sell, of one position and of all.
+    """
 
     version = models.PositiveIntegerField(primary_key=True)
     max_position_percent = models.DecimalField(max_digits=6, decimal_places=3)
     max_exposure_percent = models.DecimalField(max_digits=6, decimal_places=3)
     max_positions = models.PositiveIntegerField()
     max_daily_loss_percent = models.DecimalField(max_digits=6, decimal_places=3)
+    max_position_risk_percent = models.DecimalField(max_digits=6, decimal_places=3, default=1, db_default=1)
+    max_open_risk_percent = models.DecimalField(max_digits=6, decimal_places=3, default=5, db_default=5)
     author = models.CharField(max_length=150)
     note = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -34,6 +39,8 @@ class RiskLimits(models.Model):
                 condition=Q(max_position_percent__gt=0, max_position_percent__lte=100)
                 & Q(max_exposure_percent__gt=0, max_exposure_percent__lte=100)
                 & Q(max_daily_loss_percent__gt=0, max_daily_loss_percent__lte=100)
+                & Q(max_position_risk_percent__gt=0, max_position_risk_percent__lte=100)
+                & Q(max_open_risk_percent__gt=0, max_open_risk_percent__lte=100)
                 & Q(max_positions__gte=1),
             )
         ]
@@ -49,6 +56,8 @@ class RiskLimits(models.Model):
             max_exposure_percent=self.max_exposure_percent,
             max_positions=self.max_positions,
             max_daily_loss_percent=self.max_daily_loss_percent,
+            max_position_risk_percent=self.max_position_risk_percent,
+            max_open_risk_percent=self.max_open_risk_percent,
         )
 
 
@@ -96,8 +105,9 @@ class ReservationQuerySet(models.QuerySet["RiskReservation"]):
 class RiskReservation(models.Model):
     """Room in the risk book that an order takes until the broker's truth includes or ends it.
 
-    ``quantity_in_positions`` is how much of it the stored positions include already: only the rest counts.
-    ``in_buying_power``: the stored buying power was read after the broker had taken the order.
+    ``risk`` is what an entry loses where its stop sells, in USD. ``quantity_in_positions`` is how much of it the stored
+    positions include already: only the rest counts. ``in_buying_power``: the stored buying power was read after the
+    broker had taken the order.
     """
 
     class Side(models.TextChoices):
@@ -111,6 +121,7 @@ class RiskReservation(models.Model):
     side = models.CharField(max_length=4, choices=Side.choices)
     quantity = models.DecimalField(max_digits=28, decimal_places=9)
     notional = models.DecimalField(max_digits=20, decimal_places=4)
+    risk = models.DecimalField(max_digits=20, decimal_places=4, default=0, db_default=0)
     quantity_in_positions = models.DecimalField(max_digits=28, decimal_places=9, default=0)
     in_buying_power = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -143,6 +154,12 @@ class RiskReservation(models.Model):
         """USD that the stored positions do not include yet, rounded up to the column's digits."""
         left = self.quantity - self.quantity_in_positions
         return (self.notional * left / self.quantity).quantize(LAST_DIGIT, ROUND_UP)
+
+    @property
+    def counting_risk(self) -> Decimal:
+        """USD of ``risk`` that the stored positions do not include yet, rounded up to the column's digits."""
+        left = self.quantity - self.quantity_in_positions
+        return (self.risk * left / self.quantity).quantize(LAST_DIGIT, ROUND_UP)
 
 
 class KillSwitch(models.Model):

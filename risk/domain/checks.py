@@ -7,6 +7,13 @@ from risk.domain.numbers import HUNDRED
 from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook
 
 # No column of ours holds more, or finer: beyond them a number is a mistake, and arithmetic could overflow.
+PERCENTS = (
+    "max_position_percent",
+    "max_exposure_percent",
+    "max_daily_loss_percent",
+    "max_position_risk_percent",
+    "max_open_risk_percent",
+)
 LARGEST = Decimal("1e24")
 SMALLEST = Decimal("1e-12")
 
@@ -41,6 +48,8 @@ def _of_intent(intent: OrderIntent) -> Iterator[tuple[str, object]]:
             yield name, getattr(intent, name)
     if not (within(intent.size_percent, 0, HUNDRED) and intent.size_percent > 0):
         yield "size_percent", intent.size_percent
+    if intent.stop_share is not None and not within(intent.stop_share, SMALLEST, 1):
+        yield "stop_share", intent.stop_share
     price = intent.price
     if price is not None and price.is_finite() and price > 0 and not within(price, SMALLEST, LARGEST):
         yield "price", price
@@ -51,7 +60,11 @@ def _of_book(intent: OrderIntent, book: RiskBook) -> Iterator[tuple[str, object]
         if not within(book.held_quantity, -LARGEST, LARGEST):
             yield "held_quantity", book.held_quantity
         return
-    for kind, amounts in (("exposure", book.exposures), ("reserved", book.reserved)):
+    for kind, amounts in (
+        ("exposure", book.exposures),
+        ("reserved", book.reserved),
+        ("open_risk", book.open_risk),
+    ):
         for symbol, amount in amounts.items():
             if not within(amount, 0, LARGEST):
                 yield f"{kind} {symbol}", amount
@@ -70,7 +83,7 @@ def _of_rules(rules: AssetRules) -> Iterator[tuple[str, object]]:
 
 
 def _of_limits(limits: LimitValues) -> Iterator[tuple[str, object]]:
-    for name in ("max_position_percent", "max_exposure_percent", "max_daily_loss_percent"):
+    for name in PERCENTS:
         value: Decimal = getattr(limits, name)
         if not within(value, 0, HUNDRED):
             yield name, value

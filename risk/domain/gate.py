@@ -17,6 +17,13 @@ from risk.domain.sizing import meets_minimum, percent_of, round_down, wanted_per
 from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook, TradingState, Verdict
 
 DIGITS = 60
+# The limits that leave room for so much notional, in the contract's order.
+NOTIONAL = (
+    DenyReason.POSITION_TOO_LARGE,
+    DenyReason.EXPOSURE_EXCEEDED,
+    DenyReason.POSITION_RISK,
+    DenyReason.OPEN_RISK,
+)
 Figures = Mapping[str, Decimal | float | int | str | None]
 
 
@@ -132,7 +139,7 @@ def _judge_entry(
         said: Figures = {"sizing": intent.sizing, "volatility_percent": intent.volatility_percent}
         return _denied(DenyReason.NO_VOLATILITY, said)
     entry = _Entry(intent.symbol, price, rules, percent_of(equity, percent))
-    rooms = _rooms(intent.symbol, book, limits, equity)
+    rooms = _rooms(intent.symbol, book, limits, equity) | _risk_rooms(intent, book, limits, equity)
     loss_percent = (start - equity) / start * HUNDRED
     figures = _entry_figures(intent, entry, book, limits, rooms) | {"daily_loss_percent": loss_percent}
     figures |= believed.figures
@@ -153,8 +160,8 @@ def _limit_reason(
     opened = _open_symbols(book)
     if entry.symbol not in opened and len(opened) >= limits.max_positions:
         return DenyReason.MAX_POSITIONS
-    for reason in (DenyReason.POSITION_TOO_LARGE, DenyReason.EXPOSURE_EXCEEDED):
-        if _does_not_fit(entry, rooms[reason]):
+    for reason in NOTIONAL:
+        if reason in rooms and _does_not_fit(entry, rooms[reason]):
             return reason
     if loss_percent >= limits.max_daily_loss_percent:
         return DenyReason.DAILY_LOSS
@@ -177,7 +184,7 @@ def _cut(entry: _Entry, room: Decimal) -> Decimal:
     return round_down(min(entry.wanted, max(room, ZERO)) / entry.price, entry.rules)
 
 
-def _rooms(symbol: str, book: RiskBook, limits: LimitValues, equity: Decimal) -> Mapping[DenyReason, Decimal]:
+def _rooms(symbol: str, book: RiskBook, limits: LimitValues, equity: Decimal) -> dict[DenyReason, Decimal]:
     """How much notional each limit still lets in, positions and reservations counted."""
     held = book.exposures.get(symbol, ZERO) + book.reserved.get(symbol, ZERO)
     reserved = sum(book.reserved.values(), ZERO)
@@ -187,6 +194,21 @@ def _rooms(symbol: str, book: RiskBook, limits: LimitValues, equity: Decimal) ->
         DenyReason.POSITION_TOO_LARGE: percent_of(equity, limits.max_position_percent) - held,
         DenyReason.EXPOSURE_EXCEEDED: percent_of(equity, limits.max_exposure_percent) - total,
         DenyReason.BUYING_POWER: book.buying_power - unspent,
+    }
+
+
+def _risk_rooms(
+    intent: OrderIntent, book: RiskBook, limits: LimitValues, equity: Decimal
+) -> dict[DenyReason, Decimal]:
+    """How much notional lets no more be lost at stops than the limits say; what has no stop is not judged by them."""
+    share = intent.stop_share
+    if share is None:
+        return {}
+    total = sum(book.open_risk.values(), ZERO)
+    own = book.open_risk.get(intent.symbol, ZERO)
+    return {
+        DenyReason.POSITION_RISK: (percent_of(equity, limits.max_position_risk_percent) - own) / share,
+        DenyReason.OPEN_RISK: (percent_of(equity, limits.max_open_risk_percent) - total) / share,
     }
 
 
@@ -231,6 +253,10 @@ def _entry_figures(
         "max_position_percent": limits.max_position_percent,
         "max_exposure_percent": limits.max_exposure_percent,
         "max_daily_loss_percent": limits.max_daily_loss_percent,
+        "max_position_risk_percent": limits.max_position_risk_percent,
+        "max_open_risk_percent": limits.max_open_risk_percent,
+        "stop_share": intent.stop_share,
+        "open_risk": sum(book.open_risk.values(), ZERO),
         "equity": book.equity,
         "session_start_equity": book.session_start_equity,
         "buying_power": book.buying_power,

@@ -33,6 +33,8 @@ class DenyReason(enum.StrEnum):
     MAX_POSITIONS = "max_positions_reached"
     POSITION_TOO_LARGE = "position_too_large"
     EXPOSURE_EXCEEDED = "exposure_limit_exceeded"
+    POSITION_RISK = "position_risk_exceeded"
+    OPEN_RISK = "open_risk_exceeded"
     DAILY_LOSS = "daily_loss_limit"
     BUYING_POWER = "insufficient_buying_power"
     BELOW_MINIMUM = "below_minimum_size"

@@ -126,6 +126,7 @@ class OrderIntent:
         sizing: how the entry's size follows from ``size_percent``.
         volatility_percent: annualised; None when unknown, which volatility-scaled sizing denies.
         price_facts: what ``price`` is held against; None when nothing is known, which denies an entry.
+        stop_share: what of its notional an entry loses where its stop sells, a ratio; None: it has none.
         protective: a reducing order that nobody was confident about: the switch, a stop, a person's close.
         block: what a guard has against it; None: nothing. Of exits it stops a model's own alone (``blocks``).
     """
@@ -145,6 +146,7 @@ class OrderIntent:
     volatility_percent: Decimal | None = None
     price_facts: PriceFacts | None = None
     protective: bool = False
+    stop_share: Decimal | None = None
     block: Block | None = None
 
     @property
@@ -163,6 +165,7 @@ class RiskBook:
         buying_power: USD, as the broker reported it.
         exposures: market value in USD by symbol of held positions; the cost where the value is not known.
         reserved: USD by symbol of what reservations for entries still take beyond ``exposures``.
+        open_risk: USD by symbol of what is lost where the stops of positions and entries under way sell.
         not_in_buying_power: USD of those reservations that ``buying_power`` does not reflect yet, because
             the broker had not taken their orders when it was asked; None: all of ``reserved``.
         held_quantity: available base units of the intent's symbol.
@@ -181,6 +184,7 @@ class RiskBook:
     buying_power: Decimal
     exposures: Mapping[str, Decimal] = field(default_factory=dict)
     reserved: Mapping[str, Decimal] = field(default_factory=dict)
+    open_risk: Mapping[str, Decimal] = field(default_factory=dict)
     not_in_buying_power: Decimal | None = None
     held_quantity: Decimal = Decimal(0)
     pending_symbols: frozenset[str] = frozenset()
@@ -194,6 +198,9 @@ class RiskBook:
 class LimitValues:
     """Limits in percent of equity, inclusive; ``version`` names the row they came from.
 
+    ``max_position_risk_percent`` and ``max_open_risk_percent`` are what may be lost where stops sell: of one position,
+    and of all that is held and under way.
+
     ``strategy_version`` is that of the strategy whose own limits were merged in; None: the account's alone.
     """
 
@@ -202,6 +209,8 @@ class LimitValues:
     max_exposure_percent: Decimal
     max_positions: int
     max_daily_loss_percent: Decimal
+    max_position_risk_percent: Decimal = Decimal(1)
+    max_open_risk_percent: Decimal = Decimal(5)
     strategy_version: int | None = None
 
 

@@ -34,11 +34,13 @@ class Reserved:
 
     Args:
         by_symbol: beyond what the stored positions include.
+        risk_by_symbol: what is lost of that where their stops sell.
         not_in_buying_power: of orders the broker had not taken when it reported the stored buying power.
         symbols: those that an entry or an exit works on.
     """
 
     by_symbol: Mapping[str, Decimal]
+    risk_by_symbol: Mapping[str, Decimal]
     not_in_buying_power: Decimal
     symbols: frozenset[str]
 
@@ -49,6 +51,7 @@ def read_reserved() -> Reserved:
     entries = [row for row in counting if row.side == RiskReservation.Side.BUY]
     return Reserved(
         by_symbol={row.symbol: row.counting_notional for row in entries},
+        risk_by_symbol={row.symbol: row.counting_risk for row in entries},
         not_in_buying_power=sum((row.notional for row in entries if not row.in_buying_power), Decimal(0)),
         symbols=frozenset(row.symbol for row in counting),
     )
@@ -155,6 +158,10 @@ def with_reservation(book: RiskBook, reservation: RiskReservation) -> RiskBook:
         book,
         pending_symbols=pending,
         reserved={**book.reserved, symbol: reservation.counting_notional},
+        open_risk={
+            **book.open_risk,
+            symbol: book.open_risk.get(symbol, Decimal(0)) + reservation.counting_risk,
+        },
         not_in_buying_power=None if unspent is None else unspent + reservation.notional,
     )
 
@@ -188,8 +195,16 @@ def _reservation(wish: Wish, verdict: Verdict) -> RiskReservation:
         symbol=wish.intent.symbol,
         side=RiskReservation.Side.SELL if wish.intent.reducing else RiskReservation.Side.BUY,
         quantity=verdict.quantity.quantize(SMALLEST_QUANTITY, ROUND_HALF_UP),
+        risk=_risk(wish, verdict),
         notional=max(verdict.notional.quantize(SMALLEST_NOTIONAL, ROUND_HALF_UP), SMALLEST_NOTIONAL),
     )
+
+
+def _risk(wish: Wish, verdict: Verdict) -> Decimal:
+    share = wish.intent.stop_share
+    if share is None or wish.intent.reducing:
+        return Decimal(0)
+    return (verdict.notional * share).quantize(SMALLEST_NOTIONAL, ROUND_HALF_UP)
 
 
 def release_all(reservation_ids: Collection[UUID], *, reason: str) -> None:

@@ -11,7 +11,13 @@ from risk.errors import LimitsError
 from risk.models import RiskLimits
 
 log = structlog.get_logger(__name__)
-PERCENT_FIELDS = ("max_position_percent", "max_exposure_percent", "max_daily_loss_percent")
+PERCENT_FIELDS = (
+    "max_position_percent",
+    "max_exposure_percent",
+    "max_daily_loss_percent",
+    "max_position_risk_percent",
+    "max_open_risk_percent",
+)
 LIMIT_FIELDS = (*PERCENT_FIELDS, "max_positions")
 # What a first start begins with; percent of equity.
 DEFAULT_LIMITS = {
@@ -19,6 +25,8 @@ DEFAULT_LIMITS = {
     "max_exposure_percent": 50,
     "max_positions": 15,
     "max_daily_loss_percent": 5,
+    "max_position_risk_percent": 1,
+    "max_open_risk_percent": 5,
 }
 EXPECTED_PERCENT = "expected a number above 0 and at most 100 (percent of equity)"
 EXPECTED_COUNT = "expected a whole number of at least 1"
@@ -56,7 +64,7 @@ def add_version(
     """Put new limits in force as the next version.
 
     Args:
-        values: every name of ``LIMIT_FIELDS``.
+        values: by names of ``LIMIT_FIELDS``; what is not named stays as it is in force, or at its default.
         based_on: the version the author saw, None when there was none.
 
     Raises:
@@ -71,7 +79,8 @@ def add_version(
     if (newest.version if newest else None) != based_on:
         said = f"version {newest.version} by {newest.author}" if newest else "none"
         raise LimitsError(f"the limits changed meanwhile: in force is {said}; look at it and edit again")
-    columns = {name: values[name] for name in LIMIT_FIELDS}
+    kept = {name: getattr(newest, name) if newest else DEFAULT_LIMITS[name] for name in LIMIT_FIELDS}
+    columns = kept | {name: values[name] for name in LIMIT_FIELDS if name in values}
     try:
         with transaction.atomic():
             row = RiskLimits.objects.create(version=(based_on or 0) + 1, author=author, note=note, **columns)

@@ -12,6 +12,11 @@ NOTIONAL_LIMITS = (
     (DenyReason.POSITION_TOO_LARGE, "max_position_percent", "one position"),
     (DenyReason.EXPOSURE_EXCEEDED, "max_exposure_percent", "exposure"),
 )
+# What may be lost where stops sell.
+RISK_LIMITS = (
+    (DenyReason.POSITION_RISK, "max_position_risk_percent", "loss at its stop"),
+    (DenyReason.OPEN_RISK, "max_open_risk_percent", "loss at all stops"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,12 @@ def headrooms(
         if room is not None:
             whole = equity * getattr(limits, limit) / HUNDRED
             found.append(Headroom(reason, words, room - notional, whole, "USD"))
+    share = known.get("stop_share")
+    for reason, limit, words in RISK_LIMITS:
+        room = known.get(room_figure(reason))
+        if room is not None and share is not None:
+            whole = equity * getattr(limits, limit) / HUNDRED
+            found.append(Headroom(reason, words, (room - notional) * share, whole, "USD"))
     if "open_positions" in known:
         left = limits.max_positions - known["open_positions"]
         found.append(

@@ -33,6 +33,7 @@ from trading.models import (
     Strategy,
 )
 from trading.protection.coverage import read_coverage
+from trading.protection.entry_exits import risk_at_stop, stop_share
 
 EQUITY_MAX_AGE = timedelta(minutes=5)
 ALLOWS_FRACTIONS = False
@@ -152,6 +153,7 @@ def intent_of(
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),
         price_facts=facts,
+        stop_share=stop_share(decision, snapshot.price) if snapshot else None,
         block=None if is_exit and decision.approved else guards.block_of(decision.symbol, is_exit=is_exit),
     )
 
@@ -241,6 +243,7 @@ def read_account() -> AccountBook:
         buying_power=money.buying_power if money else ZERO,
         exposures={p.symbol: p.exposure for p in positions},
         reserved=reserved.by_symbol,
+        open_risk=_open_risk(positions, reserved.risk_by_symbol),
         not_in_buying_power=reserved.not_in_buying_power,
         pending_symbols=own | reserved.symbols,
         foreign_pending_symbols=frozenset(name for name, purpose in purposes if purpose == Purpose.EXTERNAL),
@@ -250,6 +253,15 @@ def read_account() -> AccountBook:
     )
     stopped = {symbol: coverage.stopped() for symbol, coverage in read_coverage().items()}
     return AccountBook(agent, book, {position.symbol: position for position in positions}, stopped)
+
+
+def _open_risk(positions: Collection[Position], reserved: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Return what is lost where stops sell, in USD by symbol: of what is held, and of entries under way."""
+    held = {position.symbol: risk_at_stop(position) for position in positions}
+    return {
+        symbol: held.get(symbol, ZERO) + reserved.get(symbol, ZERO)
+        for symbol in held.keys() | reserved.keys()
+    }
 
 
 def guards_before_the_lock(standing: Standing) -> Guards:

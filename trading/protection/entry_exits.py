@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import OrderClass
-from trading.domain.protection.plans import ExitPlan, ExitRules, plan_exit, tick_at
+from risk.domain.numbers import HUNDRED, ZERO
+from trading.domain.protection.plans import WIDEST_STOP_PERCENT, ExitPlan, ExitRules, plan_exit, tick_at
 from trading.domain.symbols import is_coin
-from trading.models import AIDecision
+from trading.models import AIDecision, Position
 
 DEFAULT_RULES = ExitRules(stop_percent=Decimal(5), reward_to_risk=Decimal(2))
 
@@ -22,6 +23,21 @@ def plan_of(decision: AIDecision, price: Decimal | None) -> ExitPlan | None:
         )
     except ValueError:  # no price lies below the entry
         return None
+
+
+def stop_share(decision: AIDecision, price: Decimal) -> Decimal | None:
+    """Return what of its notional an entry at ``price`` loses where its stop sells, a ratio; None for an exit."""
+    plan = plan_of(decision, price) if decision.action == AIDecision.Action.BUY else None
+    return None if plan is None else (price - plan.stop_price) / price
+
+
+def risk_at_stop(position: Position) -> Decimal:
+    """Return what a long position loses where its stop sells, in USD; where it has none, as if it had the widest."""
+    if position.quantity <= ZERO:
+        return ZERO
+    if position.stop_price is None or position.market_value is None:
+        return position.exposure * WIDEST_STOP_PERCENT / HUNDRED
+    return max(ZERO, position.market_value - position.stop_price * position.quantity)
 
 
 def exit_orders(decision: AIDecision, quantity: Decimal, price: Decimal | None) -> Mapping[str, Any]:

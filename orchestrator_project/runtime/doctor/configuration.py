@@ -11,6 +11,7 @@ from orchestrator_project.environment_values import masked
 from orchestrator_project.runtime.doctor import locks
 from orchestrator_project.runtime.doctor.servers import postgres_is_embedded, valkey_is_embedded
 from risk.models import RiskLimits
+from risk.services.limits import LIMIT_FIELDS
 from trading.models import AgentStatus, RuntimeSetting
 
 TABLES = ("settings", "limits", "agent", "schedule", "locks")
@@ -62,8 +63,8 @@ def _limits() -> dict[str, str] | None:
     row = RiskLimits.objects.first()
     if row is None:
         return None
-    names = ("max_position_percent", "max_exposure_percent", "max_positions", "max_daily_loss_percent")
-    return {"version": str(row.version), "author": row.author} | {n: str(getattr(row, n)) for n in names}
+    figures = {name: str(getattr(row, name)) for name in LIMIT_FIELDS}
+    return {"version": str(row.version), "author": row.author} | figures
 
 
 def _agent() -> dict[str, str] | None:

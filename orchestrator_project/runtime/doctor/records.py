@@ -72,7 +72,9 @@ def limits() -> Answer:
     return ok(
         f"version {row.version} by {row.author}: position {plain_decimal(row.max_position_percent)} %,"
         f" exposure {plain_decimal(row.max_exposure_percent)} %, {row.max_positions} positions,"
-        f" daily loss {plain_decimal(row.max_daily_loss_percent)} %"
+        f" daily loss {plain_decimal(row.max_daily_loss_percent)} %,"
+        f" at stops {plain_decimal(row.max_position_risk_percent)} % a position,"
+        f" {plain_decimal(row.max_open_risk_percent)} % in all"
     )
 
 

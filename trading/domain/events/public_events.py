@@ -359,6 +359,8 @@ _LIMIT_OF_REASON = MappingProxyType(
         "max_positions_reached": "max_positions",
         "position_too_large": "max_position_percent",
         "exposure_limit_exceeded": "max_exposure_percent",
+        "position_risk_exceeded": "max_position_risk_percent",
+        "open_risk_exceeded": "max_open_risk_percent",
         "daily_loss_limit": "max_daily_loss_percent",
     }
 )
