@@ -15,18 +15,23 @@ class ApiError(Exception):
         details: further members of the body.
     """
 
-    def __init__(self, status: int, code: int, message: str, **details: str) -> None:
+    def __init__(self, status: int, code: int, message: str, **details: object) -> None:
         super().__init__(message)
         self.status = status
         self.body = {"code": code, "message": message, **details}
 
 
-def bad_parameter(message: str) -> ApiError:
+def bad_parameter(message: str, **details: object) -> ApiError:
     """Return the refusal of a request that makes no sense as asked (422/42210000)."""
-    return ApiError(422, 42210000, message)
+    return ApiError(422, 42210000, message, **details)
 
 
-def forbidden(message: str, **details: str) -> ApiError:
+def bad_shape(message: str) -> ApiError:
+    """Return the refusal of an order of a class whose parts do not fit together (422/40010001)."""
+    return ApiError(422, 40010001, message)
+
+
+def forbidden(message: str, **details: object) -> ApiError:
     """Return the refusal of an order the account may not place (403/40310000)."""
     return ApiError(403, 40310000, message, **details)
 

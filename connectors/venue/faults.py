@@ -29,6 +29,7 @@ FaultKind = Literal[
     "partial_fill",
     "content",
     "disconnect_stream",
+    "hide_legs",
 ]
 TRANSPORT_KINDS = frozenset(
     {"latency", "rate_limit", "error", "hang", "drip", "reset_before", "reset_after", "truncate", "alter"}
@@ -53,6 +54,9 @@ class FaultSpec(BaseModel):
             that are told otherwise (alter), e.g. ``{"qty": null}``.
         rows: of a reply that is a list, for alter: the rows of these symbols; None: all.
         added: rows that are told after those of a true reply that is a list (alter).
+
+    ``hide_legs`` lists orders as real accounts were seen to: ``status=open`` leaves out what is held, and ``nested`` a
+    group whose first order is not of the status asked for.
     """
 
     model_config = ConfigDict(extra="forbid")

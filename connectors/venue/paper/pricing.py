@@ -1,4 +1,4 @@
-"""How market orders fill: latency, spread, slippage, partial fills, all by the seed and the market's time."""
+"""How orders fill: latency, spread, slippage, partial fills, all by the seed and the market's time."""
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
@@ -36,22 +36,48 @@ class FillModel:
     def price(
         self, market: Market, instrument: Instrument, order: Order, moment: float | None
     ) -> Decimal | None:
-        """Return the fill price in USD at ``moment`` (default now), None while nothing trades."""
+        """Return the fill price in USD at ``moment`` (default now), None while nothing trades.
+
+        An order with a limit fills at it or better, or not at all.
+        """
         at = market.clock.now() if moment is None else moment
         tick = market.tick(instrument, at)
         if tick is None or not self._is_trading(market, instrument, tick.traded_at, at):
             return None
-        slip = self.slippage_bps / 10_000 * seeded.unit(self.seed, "slip", *order.chance)
+        limit = order.limit_price
+        slip = 0.0 if limit is not None else self._slip(order)
+        price = self._quoted(tick.price, tick.half_spread + slip, order, instrument)
+        if price <= 0 or (limit is not None and is_worse(order.side, price, limit)):
+            return None
+        return price
+
+    def price_at_touch(
+        self, touched: float, half_spread: float, order: Order, instrument: Instrument
+    ) -> Decimal:
+        """Return the fill price in USD of an order whose level was reached at the price ``touched``."""
+        limit = order.limit_price
+        if limit is None:
+            return self._quoted(touched, half_spread + self._slip(order), order, instrument)
+        price = self._quoted(touched, half_spread, order, instrument)
+        return limit if is_worse(order.side, price, limit) else price
+
+    def _slip(self, order: Order) -> float:
+        return self.slippage_bps / 10_000 * seeded.unit(self.seed, "slip", *order.chance)
+
+    @staticmethod
+    def _quoted(price: float, worse_by: float, order: Order, instrument: Instrument) -> Decimal:
         sign = 1 if order.side == "buy" else -1
-        price = price_decimal(
-            tick.price * (1 + sign * (tick.half_spread + slip)), is_crypto=instrument.is_crypto
-        )
-        return price if price > 0 else None
+        return price_decimal(price * (1 + sign * worse_by), is_crypto=instrument.is_crypto)
 
     def _is_trading(self, market: Market, instrument: Instrument, traded_at: float, at: float) -> bool:
         if instrument.is_crypto:
             return at - traded_at <= _MAX_COIN_AGE_SECONDS
         return market.timeline.is_open(at) and market.day(instrument, traded_at) == market.day(instrument, at)
+
+
+def is_worse(side: str, price: Decimal, limit: Decimal) -> bool:
+    """Tell whether a fill at ``price`` would break the order's limit."""
+    return price > limit if side == "buy" else price < limit
 
 
 def fill_quantity(

@@ -20,7 +20,14 @@ CREATE TABLE IF NOT EXISTS orders (
 CREATE TABLE IF NOT EXISTS holdings (symbol TEXT PRIMARY KEY, quantity TEXT NOT NULL, cost TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS activities (activity_id TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL);
 """
-_DECIMALS = frozenset({"quantity", "notional", "reserve_price", "filled_quantity", "gross"})
+_DECIMALS = frozenset(
+    {
+        *("quantity", "notional", "reserve_price", "filled_quantity", "gross", "filled_before"),
+        *("limit_price", "stop_price", "trail_price", "trail_percent", "high_water"),
+    }
+)
+# 2: orders have types, classes and legs; files without a version are of before and are read
+STATE_VERSION = 2
 
 
 class Store:
@@ -72,6 +79,7 @@ class Store:
         Raises:
             VenueInputError: the state belongs to another world.
         """
+        self._claim_version()
         known = self.fact("world")
         if known is None:
             self.set_fact("world", world)
@@ -81,6 +89,16 @@ class Store:
                 "asked for; give the data folder and seed it was made with, or name another state folder "
                 "(ORCHESTRATOR_HOME where manage.py runs the venue)."
             )
+
+    def _claim_version(self) -> None:
+        version = int(self.fact("version") or 1)
+        if version > STATE_VERSION:
+            raise VenueInputError(
+                f"The state in {self._path.parent} (--state) was written by a newer version of the venue, in format "
+                f"{version}; expected {STATE_VERSION} or less; update this venue, or name another state folder "
+                "(ORCHESTRATOR_HOME where manage.py runs the venue)."
+            )
+        self.set_fact("version", str(STATE_VERSION))
 
     def fact(self, name: str) -> str | None:
         """Return a stored fact, None when it was never stored."""

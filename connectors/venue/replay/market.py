@@ -59,8 +59,8 @@ class Market:
         """Return the last price at ``moment`` (default now), None before the first trade ever."""
         at = self.clock.now() if moment is None else moment
         today = self.day(instrument, at)
-        half_spread = _COIN_SPREAD if instrument.is_crypto else _STOCK_SPREAD
-        path = self._path(instrument, today)
+        half_spread = self.half_spread(instrument)
+        path = self.path(instrument, today)
         if path is not None and at >= path.start and (price := path.price(at)) is not None:
             return Tick(price, path.trade_time(at), half_spread)
         series = self.world.daily[instrument.symbol]
@@ -68,6 +68,10 @@ class Market:
         if row is None:
             return None
         return Tick(float(series.close[row]), self._closing(instrument, int(series.at[row])), half_spread)
+
+    def half_spread(self, instrument: Instrument) -> float:
+        """Return half of the distance between bid and ask, as a share of the price."""
+        return _COIN_SPREAD if instrument.is_crypto else _STOCK_SPREAD
 
     def price(self, instrument: Instrument, moment: float | None = None) -> Decimal | None:
         """Return the last price in quoted digits, None before the first trade ever."""
@@ -89,7 +93,7 @@ class Market:
     def day_bar(self, instrument: Instrument, at: float) -> BarRow | None:
         """Return today's bar as far as it has come at ``at``."""
         today = self.day(instrument, at)
-        path = self._path(instrument, today)
+        path = self.path(instrument, today)
         if path is None or at < path.start:
             return None
         values = path.bar(at)
@@ -122,14 +126,14 @@ class Market:
         first = max(self.day(instrument, start), int(self.world.daily[instrument.symbol].at[0]))
         days = range(first, self.day(instrument, until) + 1)
         for day in reversed(days) if is_newest_first else days:
-            path = self._path(instrument, day)
+            path = self.path(instrument, day)
             if path is not None:
                 rows = [row for row in _cut(path, minutes * 60, now) if start <= row.at <= until]
                 yield from reversed(rows) if is_newest_first else rows
 
     def last_minute(self, instrument: Instrument, at: float) -> BarRow | None:
         """Return the last complete minute bar of the day."""
-        path = self._path(instrument, self.day(instrument, at))
+        path = self.path(instrument, self.day(instrument, at))
         if path is None or at < path.start + 60:
             return None
         begin = int(min(at, path.end) // 60 * 60) - 60
@@ -158,7 +162,8 @@ class Market:
         row = bisect_right(opens, (day + 1) * DAY_SECONDS) - 1
         return opens[row] if row >= 0 and opens[row] >= day * DAY_SECONDS else None
 
-    def _path(self, instrument: Instrument, day: int) -> DayPath | None:
+    def path(self, instrument: Instrument, day: int) -> DayPath | None:
+        """Return how the price moves on an epoch day, None where it does not trade."""
         key = (instrument.symbol, day)
         if key in self._paths:
             self._paths.move_to_end(key)

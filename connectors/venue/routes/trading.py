@@ -19,7 +19,7 @@ from connectors.venue.world.model import Instrument, epoch_day
 
 routes = web.RouteTableDef()
 
-_KINDS = ("FILL", "CFEE")
+_KINDS = ("FILL", "CFEE", "DIV", "SPLIT")
 
 
 @routes.get("/v2/account")
@@ -131,36 +131,17 @@ async def get_position(request: web.Request) -> web.Response:
 async def post_order(request: web.Request) -> web.Response:
     """Take an order."""
     venue = venue_of(request)
-    try:
-        body = json.loads(await request.read())
-    except ValueError as error:
-        raise ApiError(400, 40010000, "request body format is invalid") from error
-    if not isinstance(body, dict):
-        raise ApiError(400, 40010000, "request body format is invalid")
-    return web.json_response(_write(venue, venue.exchange.submit(body)))
+    order = venue.exchange.submit(await _body(request))
+    return web.json_response(_write(venue, order, is_nested=True))
 
 
 @routes.get("/v2/orders")
 async def get_orders(request: web.Request) -> web.Response:
     """Orders by status, submission time (exclusive bounds), symbols and side; newest first by default."""
     venue = venue_of(request)
-    status = read_choice(request, "status", ("open", "closed", "all"), "open")
-    direction = read_choice(request, "direction", ("asc", "desc"), "desc")
-    limit = read_int(request, "limit", default=50, low=1, high=500)
-    after, until = read_moment(request, "after"), read_moment(request, "until")
-    symbols = {s for s in request.query.get("symbols", "").upper().split(",") if s}
-    side = request.query.get("side")
-    found = [
-        order
-        for order in venue.exchange.book.orders.values()
-        if (status == "all" or order.is_open == (status == "open"))
-        and (after is None or order.submitted_at > micros(after))
-        and (until is None or order.submitted_at < micros(until))
-        and (not symbols or order.symbol in symbols or order.symbol.replace("/", "") in symbols)
-        and (side in (None, "", order.side))
-    ]
-    found.sort(key=lambda order: order.submitted_at, reverse=direction == "desc")
-    return web.json_response([_write(venue, order) for order in found[:limit]])
+    return web.json_response(
+        [_write(venue, order, is_nested=_is_nested(request)) for order in _found(request)]
+    )
 
 
 @routes.get("/v2/orders:by_client_order_id")
@@ -171,7 +152,7 @@ async def get_order_by_client_order_id(request: web.Request) -> web.Response:
     order = venue.exchange.book.by_client_order_id(wanted)
     if order is None:
         raise not_found(f"order not found for {wanted}")
-    return web.json_response(_write(venue, order))
+    return web.json_response(_write(venue, order, is_nested=_is_nested(request)))
 
 
 @routes.get("/v2/orders/{order_id}")
@@ -182,7 +163,15 @@ async def get_order(request: web.Request) -> web.Response:
     order = venue.exchange.book.orders.get(order_id)
     if order is None:
         raise not_found(f"order not found for {order_id}")
-    return web.json_response(_write(venue, order))
+    return web.json_response(_write(venue, order, is_nested=_is_nested(request)))
+
+
+@routes.patch("/v2/orders/{order_id}")
+async def patch_order(request: web.Request) -> web.Response:
+    """Replace an open order; the reply is the order that is to take its place."""
+    venue = venue_of(request)
+    order = venue.exchange.replace(request.match_info["order_id"], await _body(request))
+    return web.json_response(_write(venue, order, is_nested=True))
 
 
 @routes.delete("/v2/orders")
@@ -191,16 +180,64 @@ async def delete_orders(request: web.Request) -> web.Response:
     venue = venue_of(request)
     canceled = []
     for order in venue.exchange.book.open_orders():
-        venue.exchange.cancel(order.order_id)
+        if order.is_open:  # else it was canceled with another of its group
+            venue.exchange.cancel(order.order_id)
         canceled.append({"id": order.order_id, "status": 200, "body": _write(venue, order)})
     return web.json_response(canceled, status=207)
 
 
 @routes.delete("/v2/orders/{order_id}")
 async def delete_order(request: web.Request) -> web.Response:
-    """Cancel one open order."""
+    """Cancel one open order, and with it what else is open of its group."""
     venue_of(request).exchange.cancel(request.match_info["order_id"])
     return web.Response(status=204)
+
+
+def _found(request: web.Request) -> list[Order]:
+    """Return the orders that a list asks for; nested, the first of each group stands for all of it."""
+    venue = venue_of(request)
+    status = read_choice(request, "status", ("open", "closed", "all"), "open")
+    direction = read_choice(request, "direction", ("asc", "desc"), "desc")
+    limit = read_int(request, "limit", default=50, low=1, high=500)
+    after, until = read_moment(request, "after"), read_moment(request, "until")
+    symbols = {s for s in request.query.get("symbols", "").upper().split(",") if s}
+    side = request.query.get("side")
+    hides_legs = venue.faults.hit(("hide_legs",), method=request.method, path=request.path) is not None
+    found = [
+        order
+        for order in venue.exchange.book.orders.values()
+        if (status == "all" or _is_open(order, hides_legs) == (status == "open"))
+        and (after is None or order.submitted_at > micros(after))
+        and (until is None or order.submitted_at < micros(until))
+        and (not symbols or order.symbol in symbols or order.symbol.replace("/", "") in symbols)
+        and (side in (None, "", order.side))
+    ]
+    if _is_nested(request):
+        primary = venue.exchange.book.primary
+        firsts = {primary(order).order_id: primary(order) for order in found if order.replaced_by is None}
+        replaced = {order.order_id: order for order in found if order.replaced_by is not None}
+        known = {order.order_id for order in found}
+        found = [one for key, one in (firsts | replaced).items() if not hides_legs or key in known]
+    found.sort(key=lambda order: order.submitted_at, reverse=direction == "desc")
+    return found[:limit]
+
+
+def _is_open(order: Order, hides_legs: bool) -> bool:
+    return order.is_open and not (hides_legs and order.status == "held")
+
+
+def _is_nested(request: web.Request) -> bool:
+    return request.query.get("nested", "").lower() in ("true", "1")
+
+
+async def _body(request: web.Request) -> dict[str, object]:
+    try:
+        body = json.loads(await request.read())
+    except ValueError as error:
+        raise ApiError(400, 40010000, "request body format is invalid") from error
+    if not isinstance(body, dict):
+        raise ApiError(400, 40010000, "request body format is invalid")
+    return body
 
 
 @routes.get("/v2/account/activities")
@@ -228,5 +265,6 @@ async def get_activities(request: web.Request) -> web.Response:
     return web.json_response(page)
 
 
-def _write(venue: Venue, order: Order) -> dict[str, object]:
-    return order_json(order, venue.exchange.instrument(order.symbol))
+def _write(venue: Venue, order: Order, *, is_nested: bool = False) -> dict[str, object]:
+    legs = venue.exchange.book.legs(order) if is_nested else ()
+    return order_json(order, venue.exchange.instrument(order.symbol), legs)
