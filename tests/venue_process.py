@@ -120,13 +120,13 @@ class VenueProcess:
                 self._process.wait(60)  # a measured one still writes what it ran
             except subprocess.TimeoutExpired:
                 self._process.kill()
-        return self._process.wait(10)
+        return self._process.wait(120)
 
     def kill(self) -> None:
         """End the process with SIGKILL."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(120)
 
     def restart(self) -> None:
         """Start again on the same state and the same port, killing what still runs."""
@@ -140,7 +140,7 @@ class VenueProcess:
         headers = {"Content-Type": "application/json", "APCA-API-KEY-ID": "k", "APCA-API-SECRET-KEY": "s"}
         request = urllib.request.Request(f"{self.url}{path}", data=data, method=method, headers=headers)  # noqa: S310 - our own loopback address
         try:
-            with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - our own loopback address
+            with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310 - our own loopback address
                 text = reply.read()
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()}") from error

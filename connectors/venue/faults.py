@@ -30,6 +30,10 @@ FaultKind = Literal[
     "content",
     "disconnect_stream",
     "hide_legs",
+    "lost_update",
+    "late_update",
+    "repeat_update",
+    "reorder_update",
 ]
 TRANSPORT_KINDS = frozenset(
     {"latency", "rate_limit", "error", "hang", "drip", "reset_before", "reset_after", "truncate", "alter"}
@@ -44,8 +48,9 @@ class FaultSpec(BaseModel):
         route: glob on ``POST /v2/orders`` (or on the path alone, where it holds no space); a regular
             expression where it begins with ``^``. Default: everything.
         times: how many hits until the rule is used up; None: without end.
-        seconds: the delay (latency, fill_delay), the pause between bytes (drip), the length (hang; None: for
-            ever), the age (stale_price), the wait before the rest (partial_fill; None: the rest never fills).
+        seconds: the delay (latency, fill_delay, late_update, the second of a repeat_update), the pause between bytes
+            (drip), the length (hang; None: for ever), the age (stale_price), the wait before the rest (partial_fill;
+            None: the rest never fills), the longest wait for an update to be overtaken by (reorder_update).
         status: of an error; for reject_order: refuse at once with it, None: accept, then reject.
         fraction: of the quantity, for partial_fill; of the price, for wrong_price.
         symbols: only these; None: all.

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+from collections import deque
+from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from connectors.venue.faults import Faults
+from connectors.venue.faults import Faults, FaultSpec
 
 log = logging.getLogger("connectors.venue")
 
@@ -15,10 +17,15 @@ _CLOSE_SECONDS = 0.5
 
 
 class UpdateStream:
-    """Everybody who listens to trade updates."""
+    """Everybody who listens to trade updates.
+
+    Faults play what a stream does to them: ``lost_update``, ``late_update``, ``repeat_update`` (told a second time
+    after a while) and ``reorder_update`` (told after the next one). All listeners hear the same.
+    """
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+        self._overtaken: deque[dict[str, object]] = deque()
         self._transports: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self._listeners: dict[web.WebSocketResponse, asyncio.Queue[dict[str, object]]] = {}
 
@@ -28,7 +35,30 @@ class UpdateStream:
         return len(self._listeners)
 
     def publish(self, update: dict[str, object]) -> None:
-        """Send an update to every listener; one that does not read loses its connection."""
+        """Send an update to every listener, as the faults have it; one that does not read loses its connection."""
+        if self._strikes("lost_update", update):
+            return
+        if repeat := self._strikes("repeat_update", update):
+            _later(repeat, self._send, update)
+        if late := self._strikes("late_update", update):
+            _later(late, self._send, update)
+        elif swap := self._strikes("reorder_update", update):
+            self._overtaken.append(update)
+            _later(swap, self._send_overtaken)
+        else:
+            self._send(update)
+            self._send_overtaken()
+
+    def _strikes(self, kind: str, update: dict[str, object]) -> FaultSpec | None:
+        order = update.get("order")
+        symbols = [str(order.get("symbol"))] if isinstance(order, dict) else []
+        return self._faults.hit((kind,), method="GET", path="/stream", symbols=symbols)
+
+    def _send_overtaken(self) -> None:
+        while self._overtaken:
+            self._send(self._overtaken.popleft())
+
+    def _send(self, update: dict[str, object]) -> None:
         for socket, queue in list(self._listeners.items()):
             if queue.qsize() >= _SLOW_READER_UPDATES:
                 self._drop(socket)
@@ -95,6 +125,11 @@ class UpdateStream:
             log.info("a trade_updates listener left")
         finally:
             self._listeners.pop(socket, None)
+
+
+def _later(spec: FaultSpec, work: Callable[..., None], *arguments: object) -> None:
+    seconds = 1.0 if spec.seconds is None else spec.seconds
+    asyncio.get_running_loop().call_later(seconds, work, *arguments)
 
 
 def _read(raw: str | bytes) -> tuple[str, dict[str, object]]:

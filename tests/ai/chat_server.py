@@ -68,7 +68,7 @@ class ChatServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10), "the chat server did not start"
+        assert self._ready.wait(120), "the chat server did not start"
         return self
 
     def __exit__(
@@ -76,7 +76,7 @@ class ChatServer:
     ) -> None:
         self.stop_hanging()
         self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(10)
+        self._thread.join(120)
 
     def _serve(self) -> None:
         self._loop.run_until_complete(self._run())

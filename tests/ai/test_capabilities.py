@@ -206,7 +206,7 @@ def test_a_call_asks_for_what_the_measured_speed_allows_and_always_for_one(chat_
 
 def test_calls_at_once_are_halved_once_an_analysis_where_they_come_too_late(chat_server: ChatServer) -> None:
     impatient = AnalysisSettings(
-        batch_size=2, deadline_seconds=2.5, api_base=chat_server.api_base, api_key=API_KEY
+        batch_size=2, deadline_seconds=4, api_base=chat_server.api_base, api_key=API_KEY
     )
 
     def at_once() -> int | None:
@@ -237,7 +237,7 @@ def test_what_waits_for_its_turn_is_held_with_the_reason_and_what_came_in_time_c
         question=make_question(*SYMBOLS),
         models=["openai/slow"],
         settings=AnalysisSettings(
-            batch_size=2, deadline_seconds=3, api_base=chat_server.api_base, api_key=API_KEY
+            batch_size=2, deadline_seconds=8, api_base=chat_server.api_base, api_key=API_KEY
         ),
         cycle_id=None,
     )

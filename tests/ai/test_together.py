@@ -54,7 +54,7 @@ def test_a_question_whose_model_hangs_leaves_time_for_the_other(
     chat_server: ChatServer, concurrency: int
 ) -> None:
     slow, quick = run(
-        chat_server, ("hang",), ("sound",), symbols=8, deadline_seconds=4, concurrency=concurrency
+        chat_server, ("hang",), ("sound",), symbols=8, deadline_seconds=8, concurrency=concurrency
     )
 
     assert slow.proposals == {}

@@ -127,13 +127,13 @@ class Arena:
             self._start_one(name)
         self._watcher.start()
         for name in ("worker", "analyst"):
-            wait_until(lambda name=name: "ready." in self.log(name), seconds=60, what=f"{name} ready")  # type: ignore[misc]  # a default binds the loop's name
+            wait_until(lambda name=name: "ready." in self.log(name), seconds=180, what=f"{name} ready")  # type: ignore[misc]  # a default binds the loop's name
 
     def stop(self) -> None:
         """Kill everything that was started here, children included; the engines are the caller's."""
         self._closing.set()
         if self._watcher.is_alive():
-            self._watcher.join(30)
+            self._watcher.join(120)
         with self._guard:
             for name in list(self._running):
                 self._kill_tree(self._running.pop(name))
@@ -184,7 +184,7 @@ class Arena:
 
     def execute(self, statement: str, *values: Any) -> None:
         """Run one statement in a transaction of its own."""
-        session = psycopg2.connect(self.database_url, connect_timeout=5)
+        session = psycopg2.connect(self.database_url, connect_timeout=30)
         try:
             with session, session.cursor() as cursor:
                 cursor.execute(statement, values or None)
@@ -193,7 +193,7 @@ class Arena:
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return what a query finds."""
-        session = psycopg2.connect(self.database_url, connect_timeout=5)
+        session = psycopg2.connect(self.database_url, connect_timeout=30)
         try:
             with session, session.cursor() as cursor:
                 cursor.execute(statement, values or None)
@@ -251,7 +251,7 @@ class Arena:
         for member in _children(process):
             _kill(member)
         process.kill()
-        process.join(10)
+        process.join(120)
 
 
 def _children(process: ForkServerProcess) -> list[psutil.Process]:
@@ -306,7 +306,7 @@ def list_assets(arena: Arena) -> None:
                 client.send_task("trading.start_cycle", ["maintenance"], queue="default", expires=2)
             return bool(arena.rows(listed))
 
-        wait_until(done, seconds=60, what="the assets")
+        wait_until(done, seconds=180, what="the assets")
 
 
 def _tree(pid: int | None) -> list[psutil.Process]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.chaos.weather import WORSE
 from tests.factories import make_agent, make_limits
 from tests.trading.outside import Outside
 from tests.venue_process import VenueProcess
@@ -26,6 +27,7 @@ class Length:
     first: int
     stops: int | None
     cycles: int | None
+    stream: str
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--chaos-kills", type=int, default=None, help="how many kills")
     group.addoption("--chaos-stops", type=int, default=None, help="how many trials with stopped processes")
     group.addoption("--chaos-cycles", type=int, default=None, help="how many cycles a soak has")
+    told = "what is worse than usual of the stream of trade updates, or of replies to orders; short form: all"
+    group.addoption("--chaos-stream", choices=sorted(WORSE), default=None, help=told)
     group.addoption("--chaos-first", type=int, default=0, help="the number of the first of them: to go on")
 
 
@@ -54,6 +58,7 @@ def length(request: pytest.FixtureRequest) -> Length:
         first=int(request.config.getoption("--chaos-first", default=0)),
         stops=request.config.getoption("--chaos-stops", default=None),
         cycles=request.config.getoption("--chaos-cycles", default=None),
+        stream=request.config.getoption("--chaos-stream", default=None) or ("usual" if is_long else "all"),
     )
 
 

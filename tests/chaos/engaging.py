@@ -88,7 +88,7 @@ class Engager:
         if self._process.is_alive():
             assert not is_stopped(self.pid)
             self._process.kill()
-        self._process.join(10)
+        self._process.join(120)
 
     def _read(self) -> None:
         done = self._folder / "done.json"

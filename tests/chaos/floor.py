@@ -56,7 +56,7 @@ class Floor:
         self.system = System(self.home, workers=workers, also=frozenset({"web"}), port=port)
         self.system.start()
         self.system.start_one("web")
-        wait_until(self._web_answers, seconds=90, what="the web process")
+        wait_until(self._web_answers, seconds=180, what="the web process")
         stocks = Asset.objects.filter(asset_class="stock", fractionable=True).order_by("-dollar_volume")
         self.symbols = list(stocks.values_list("symbol", flat=True)[:40])
 
@@ -96,7 +96,7 @@ class Floor:
             return sum(post["client_order_id"][:36] in keys for post in self.posts()) >= count
 
         try:
-            wait_until(there, seconds=60, what="orders on their way")
+            wait_until(there, seconds=180, what="orders on their way")
         except AssertionError as error:
             told = list(chosen.values_list("symbol", "status", "reason", "reason_detail"))
             raise AssertionError(f"{error}: {told} {self.system.log('worker')[-3000:]}") from error
@@ -159,7 +159,7 @@ class Floor:
 
     def _web_answers(self) -> bool:
         with suppress(OSError):
-            return requests.get(f"{self.url}/health/live", timeout=2).status_code == 200
+            return requests.get(f"{self.url}/health/live", timeout=60).status_code == 200
         return False
 
 

@@ -52,7 +52,7 @@ class Night:
             headers={"Authorization": f"Token {token}"},
             timeout=ANSWER_SECONDS,
         )
-        wait_until(lambda: self._ask("GET", "/mode").status_code == 200, seconds=90, what="the web process")
+        wait_until(lambda: self._ask("GET", "/mode").status_code == 200, seconds=180, what="the web process")
 
     def pass_by(self, cycles: int) -> None:
         """Run so many cycles of analysis."""

@@ -10,7 +10,7 @@ import redis
 from celery import Celery
 
 from tests.chaos.arena import Arena
-from tests.chaos.storm import WEATHER
+from tests.chaos.weather import WEATHER
 from tests.memory import KILOBYTE, proportional_kilobytes
 from tests.waiting import wait_until
 

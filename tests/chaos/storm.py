@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
-from typing import Any
 
 import psycopg2
 from celery import Celery
@@ -19,10 +18,8 @@ from risk.services.locks import BOOK_LOCK, SWITCH_LOCK
 from tests.chaos.arena import Arena
 from tests.chaos.freezing import Freezer
 from tests.chaos.monitors import Monitors
+from tests.chaos.weather import ONE_ORDER, ORDERS, WEATHER, WORSE
 
-ORDERS = "POST /v2/orders"
-LOOK_UP = "GET /v2/orders:by_client_order_id"
-ONE_ORDER = "GET /v2/orders/*"
 STEP_SECONDS = 4.0  # as long as a step is waited for before the kill comes anyway
 STEP_SHARE = 0.35  # of the kills wait for a step of a saga
 SAMPLE_SECONDS = 0.4
@@ -49,27 +46,6 @@ VICTIMS = {
     "valkey": 2,
     "postgres": 2,
 }
-# Faults of the venue: each rule and its share of the requests it is about.
-WEATHER: tuple[dict[str, Any], ...] = (
-    {"kind": "reset_after", "route": ORDERS, "probability": 0.10},
-    {"kind": "reset_before", "route": ORDERS, "probability": 0.04},
-    {"kind": "hang", "route": ORDERS, "seconds": 20, "probability": 0.03},
-    {"kind": "drip", "route": ORDERS, "seconds": 0.2, "probability": 0.03},
-    {"kind": "truncate", "route": ORDERS, "probability": 0.03},
-    {"kind": "error", "route": ORDERS, "status": 500, "probability": 0.05},
-    {"kind": "rate_limit", "route": ORDERS, "retry_after": 1, "probability": 0.04},
-    {"kind": "latency", "route": ORDERS, "seconds": 0.3, "probability": 0.20},
-    {"kind": "reject_order", "probability": 0.03},
-    {"kind": "reject_order", "status": 403, "probability": 0.02},
-    {"kind": "partial_fill", "fraction": 0.4, "seconds": 2, "probability": 0.15},
-    {"kind": "fill_delay", "seconds": 3, "probability": 0.10},
-    {"kind": "error", "route": LOOK_UP, "status": 500, "probability": 0.08},
-    {"kind": "error", "route": "GET /v2/positions", "status": 500, "probability": 0.05},
-    {"kind": "rate_limit", "route": "GET /v2/account*", "retry_after": 1, "probability": 0.03},
-    {"kind": "truncate", "route": "GET /v2/orders*", "probability": 0.03},
-    {"kind": "latency", "route": ONE_ORDER, "seconds": 0.5, "probability": 0.10},
-    {"kind": "error", "route": "GET /v2/stocks/*", "status": 500, "probability": 0.05},
-)
 LOCKS = {
     "gate": f"SELECT pg_advisory_lock({BOOK_LOCK})",
     "before the request": f"SELECT pg_advisory_lock({SWITCH_LOCK})",
@@ -87,9 +63,17 @@ class Storm:
     """Kills and faults chosen by a seed; ``exceeded`` collects what the sampling judge saw."""
 
     def __init__(
-        self, arena: Arena, monitors: Monitors, *, seed: int, say: Callable[[str], None], freezer: Freezer
+        self,
+        arena: Arena,
+        monitors: Monitors,
+        *,
+        seed: int,
+        say: Callable[[str], None],
+        freezer: Freezer,
+        stream: str = "usual",
     ) -> None:
         self.arena = arena
+        self._weather = (*WORSE[stream], *WEATHER)
         self.freezer = freezer
         self.monitors = monitors
         self.kills: Counter[str] = Counter()
@@ -114,8 +98,9 @@ class Storm:
             pause: seconds between two kills, on average.
             engage_every: engage and release the kill switch after so many kills; 0: never.
         """
-        for rule in WEATHER:
+        for rule in self._weather:
             self.arena.venue.fault(**rule)
+        self._disconnect_stream()
         began = time.monotonic()
         with self._beside(self._sample), self._beside(self._duplicate), self._beside(self._freeze):
             while (self.total < kills or self.freezer.total < stops) and time.monotonic() - began < seconds:
@@ -173,7 +158,7 @@ class Storm:
             yield lambda: any(rule["id"] == fault and rule["hits"] for rule in self.arena.venue.faults())
             self.arena.venue.request("DELETE", f"/venue/faults/{fault}")
             return
-        session = psycopg2.connect(self.arena.database_url, connect_timeout=5)
+        session = psycopg2.connect(self.arena.database_url, connect_timeout=30)
         try:
             with session.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '3s'")
@@ -209,7 +194,7 @@ class Storm:
             yield
         finally:
             self._over.set()
-            thread.join(30)
+            thread.join(120)
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):

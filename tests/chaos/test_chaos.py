@@ -64,7 +64,7 @@ def come_to_rest(arena: Arena, *, patient: bool) -> None:
             "UPDATE cycles SET lease_until = now() WHERE ended_at IS NULL AND lease_until IS NOT NULL"
         )
         arena.go_on(WORKING)
-    wait_until(lambda: _resting(arena), seconds=300 if patient else 70, what=f"rest: {arena.rows(REST)}")
+    wait_until(lambda: _resting(arena), seconds=300, what=f"rest: {arena.rows(REST)}")
 
 
 def _resting(arena: Arena) -> bool:
@@ -80,10 +80,13 @@ def test_whatever_is_killed_nothing_is_doubled_lost_exceeded_or_leaked(
     monitors = Monitors(arena.database_url, arena.venue)
     freezer = Freezer(arena, FREEZING[length.is_long], length.seed, arena.wall)
     monitors.spans_a_step = freezer.spans_a_step
-    storm = Storm(arena, monitors, seed=length.seed, say=say, freezer=freezer)
-    wait_until(lambda: arena.venue.state_report()["orders"], seconds=90, what="the first order at the venue")
+    storm = Storm(arena, monitors, seed=length.seed, say=say, freezer=freezer, stream=length.stream)
+    wait_until(lambda: arena.venue.state_report()["orders"], seconds=180, what="the first order at the venue")
     stops = (300 if length.is_long else 4) if length.stops is None else length.stops
-    say(f"chaos: seed {length.seed} (--chaos-seed {length.seed} repeats it), {length.kills} kills wanted")
+    say(
+        f"chaos: seed {length.seed} (--chaos-seed {length.seed} repeats it), {length.kills} kills wanted,"
+        f" stream {length.stream}"
+    )
     began = time.monotonic()
 
     storm.rage(

@@ -55,7 +55,7 @@ def reserve_without_the_lock(pk: UUID, everybody_has_read: threading.Barrier) ->
     snapshot = MarketSnapshot.objects.filter(symbol=decision.symbol).latest("quoted_at")
     with transaction.atomic():
         book = gate_inputs.risk_book_for(decision.symbol)
-        everybody_has_read.wait(20)
+        everybody_has_read.wait(120)
         risk_book.check_and_reserve(
             intent=gate_inputs.order_intent(decision, snapshot),
             book=book,
@@ -169,12 +169,12 @@ def test_a_switch_that_is_only_read_lets_an_order_through(monitors: Monitors) ->
         if switch.is_engaged():
             return
         has_read.set()
-        assert may_post.wait(20)
+        assert may_post.wait(120)
         with locks.switch_shared():  # the lock without the flag read under it is worth nothing
             send(order)
 
     with beside(read_the_flag_and_post):
-        assert has_read.wait(20)
+        assert has_read.wait(120)
         kill_switch.engage(actor="test", reason="naive")
         returned = time.time()
         may_post.set()
@@ -187,7 +187,7 @@ def test_a_switch_that_is_only_read_lets_an_order_through(monitors: Monitors) ->
 def finish_without_a_lease(cycle_id: UUID, everybody_has_read: threading.Barrier) -> None:
     """Read that the cycle runs, do the last work, then write its end, whoever else has done so."""
     cycle = Cycle.objects.get(pk=cycle_id)
-    everybody_has_read.wait(20)
+    everybody_has_read.wait(120)
     with transaction.atomic():
         locks.lock_book()  # only so that the two writes follow each other
         now = timezone.now()

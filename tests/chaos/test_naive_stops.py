@@ -51,7 +51,7 @@ def test_a_switch_that_only_sets_its_flag_lets_a_stopped_sender_out_later(
         kill_switch.engage(actor="test", reason="naive")
         returned = time.monotonic()
         assert late_requests(trading_account.venue, returned) == []
-    sender.process.join(30)
+    sender.process.join(120)
 
     assert len(late_requests(trading_account.venue, returned)) == 1
 

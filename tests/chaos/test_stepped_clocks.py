@@ -73,7 +73,7 @@ class Steps:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._sampler.join(30)
+        self._sampler.join(120)
 
     def step(self, group: str, seconds: float) -> Finding:
         """Step a clock, and judge what follows."""

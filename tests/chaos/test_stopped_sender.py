@@ -181,7 +181,7 @@ class Stage:
             yield
         finally:
             process.terminate()
-            process.join(30)
+            process.join(120)
             process.kill()
 
     def _wait_for_the_stop(self, sender: Sender, standing: Stops) -> None:
@@ -215,7 +215,7 @@ class Stage:
     def _end(self, senders: list[Sender], tally: Tally) -> None:
         """Wait for the senders and for every saga to end."""
         for sender in senders:
-            sender.process.join(40)
+            sender.process.join(120)
             if sender.process.is_alive():
                 tally.findings.append(f"{sender.line}: pid {sender.pid} did not end after SIGCONT")
                 sender.process.kill()

@@ -100,7 +100,7 @@ def loaded() -> Iterator[Load]:
     finally:
         load.stop.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
 
 
 def slow_venue(venue: VenueProcess) -> None:

@@ -17,7 +17,7 @@ def broker(server: ProviderServer) -> AlpacaBroker:
     return make_broker(server)
 
 
-def make_broker(server: ProviderServer, total_timeout_seconds: float = 5) -> AlpacaBroker:
+def make_broker(server: ProviderServer, total_timeout_seconds: float = 60) -> AlpacaBroker:
     return AlpacaBroker(
         "AKTESTKEY123", "secretsecretsecret", server.url, total_timeout_seconds=total_timeout_seconds
     )

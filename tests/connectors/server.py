@@ -69,13 +69,13 @@ class ProviderServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(120)
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._ended is not None
         self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(10)
+        self._thread.join(120)
 
     def _serve(self) -> None:
         self._loop.run_until_complete(self._run())

@@ -106,7 +106,7 @@ def test_kernel_ends_a_process_that_was_stopped_between_proof_and_request(
 ) -> None:
     server.on("POST", "/v2/orders", Answer(samples.order()))
     with subprocess.Popen([sys.executable, "-c", SENDER, server.url], stderr=subprocess.PIPE) as sender:
-        wait_until(lambda: _state(sender.pid) == "T", seconds=60, what="the sender is stopped")
+        wait_until(lambda: _state(sender.pid) == "T", seconds=180, what="the sender is stopped")
         time.sleep(stopped_seconds)
         os.kill(sender.pid, signal.SIGCONT)
         code = sender.wait(60)

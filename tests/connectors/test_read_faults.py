@@ -27,7 +27,7 @@ from tests.connectors.server import (
     unannounced_cut,
 )
 
-SHORT, LONG = 0.3, 10.0
+SHORT, LONG = 0.3, 60.0
 KEYS = ("AKTESTKEY123", "secretsecretsecret")
 SINCE, UNTIL = datetime(2020, 10, 15, tzinfo=UTC), datetime(2020, 10, 16, tzinfo=UTC)
 DAY = date(2020, 10, 15)

@@ -60,7 +60,7 @@ class System:
         for name in ("worker", "analyst"):
             wait_until(
                 lambda name=name: "ready." in self.log(name),
-                seconds=90,
+                seconds=180,
                 what=f"{name} ready: {self.log(name)}",
             )
 
@@ -86,14 +86,19 @@ class System:
         for member in self._children(process):
             member.send_signal(signal.SIGKILL)
         process.kill()
-        process.join(10)
+        process.join(120)
 
     def kill_child(self, name: str, *, number: int = 0) -> None:
-        """SIGKILL one pool child of a worker."""
-        self._children(self._processes[name])[number].send_signal(signal.SIGKILL)
+        """SIGKILL one pool child of a worker, once it has so many."""
+
+        def has_it() -> list[psutil.Process]:
+            children = self._children(self._processes[name])
+            return children if len(children) > number else []
+
+        wait_until(has_it, what=f"{name} has a child")[number].send_signal(signal.SIGKILL)
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """Return a process and its children."""
+        """Return a process and its children, of which some may be gone when they are looked at."""
         running = self._processes[name]
         return [psutil.Process(running.pid), *self._children(running)]
 

@@ -83,7 +83,7 @@ def console(system: System, hose: Hose) -> Iterator[str]:
     web = System(home, variables={"REDIS_URL": hose.url}, also=frozenset({"web"}), port=port)
     web.start_one("web")
     url = f"http://127.0.0.1:{port}"
-    wait_until(lambda: _is_up(url), seconds=90, what=f"the web process answers: {web.log('web')[-500:]}")
+    wait_until(lambda: _is_up(url), seconds=180, what=f"the web process answers: {web.log('web')[-500:]}")
     yield url
     web.stop()
     shutil.rmtree(home, ignore_errors=True)

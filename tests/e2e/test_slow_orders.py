@@ -38,7 +38,7 @@ def test_orders_whose_look_up_hangs_do_not_hold_the_next_one(system: System, mar
     def fifth_is_taken() -> bool:
         return order_of(sagas[SLOW]).acknowledged_at is not None
 
-    wait_until(fifth_is_taken, seconds=60, what="the fifth order is taken")
+    wait_until(fifth_is_taken, seconds=180, what="the fifth order is taken")
     asked = [f"{request['method']} {request['path']}" for request in market.requests()]
     looked_up = asked[: asked.index(ORDERS)].count(LOOK_UP)
     assert looked_up <= LOOK_UPS_BEFORE

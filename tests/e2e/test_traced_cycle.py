@@ -86,11 +86,11 @@ def told(seeded: None, market: VenueProcess) -> Iterator[Told]:
             cycle = wait_until(_traded, seconds=180, what="a cycle of beat that traded")
             wait_until(
                 lambda: _is_whole(collector.trace_of(str(cycle.pk))),
-                seconds=60,
+                seconds=180,
                 what="the last spans of the cycle",
             )
             wait_until(
-                lambda: _page(port), seconds=60, what=f"the web process answers: {system.log('web')[-500:]}"
+                lambda: _page(port), seconds=180, what=f"the web process answers: {system.log('web')[-500:]}"
             )
             wait_until(
                 lambda: collector.spans(http__method="GET", http__route="admin/login/"), what="its span"

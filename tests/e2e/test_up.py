@@ -117,7 +117,7 @@ def run_cycle(home: Path) -> dict[str, object]:
 
 
 def _is_ready(port: int) -> bool:
-    answer = requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=120)
     assert answer.status_code in (200, 503), answer.text
     return answer.ok
 

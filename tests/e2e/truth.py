@@ -11,7 +11,7 @@ from trading.models import AIDecision, Cycle, Order, Position, Saga
 NEVER_SENT = (OrderStatus.CREATED, OrderStatus.EXPIRED, OrderStatus.CANCELED, OrderStatus.FAILED)
 
 
-def wait_for_end(cycle: Cycle, *, seconds: float = 100) -> Cycle:
+def wait_for_end(cycle: Cycle, *, seconds: float = 240) -> Cycle:
     """Wait until the cycle has ended, within its deadline."""
 
     def ended() -> bool:
@@ -24,7 +24,7 @@ def wait_for_end(cycle: Cycle, *, seconds: float = 100) -> Cycle:
     return cycle
 
 
-def wait_for_rest(*, seconds: float = 60) -> None:
+def wait_for_rest(*, seconds: float = 180) -> None:
     """Wait until no saga is open."""
     wait_until(lambda: not Saga.objects.open().exists(), seconds=seconds, what="the end of all sagas")
 

@@ -244,8 +244,8 @@ def web(crowded: Crowded, tmp_path: Path) -> Iterator[Web]:
         process = subprocess.Popen(command, cwd=ROOT, env=crowded.environment, stdout=log, stderr=log)
     web = Web(port, token)
     try:
-        wait_until(web.answers, seconds=90, what="the web process")
+        wait_until(web.answers, seconds=180, what="the web process")
         yield web
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(120)

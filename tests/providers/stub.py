@@ -123,14 +123,14 @@ class ProviderStub:
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._serve, name="provider-stub", daemon=True)
         self._thread.start()
-        assert self._ready.wait(30), "the stub did not start"
+        assert self._ready.wait(120), "the stub did not start"
         return self
 
     def __exit__(self, *_: object) -> None:
         self.clear()
         self._loop.call_soon_threadsafe(self._ended.set)
         assert self._thread is not None
-        self._thread.join(30)
+        self._thread.join(120)
 
     def _serve(self) -> None:
         self._loop.run_until_complete(self._run())

@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from tests.waiting import wait_until
 
 T = TypeVar("T")
-THREAD_SECONDS = 30.0
+THREAD_SECONDS = 120.0
 
 
 def at_once(count: int, work: Callable[[int], T]) -> list[T]:

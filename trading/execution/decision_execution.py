@@ -12,8 +12,10 @@ from trading.core.transitions import Move
 from trading.core.waits import is_over
 from trading.domain.ages import in_force
 from trading.domain.statuses import CycleStatus, DecisionStatus
+from trading.errors import SettingError
 from trading.execution import approval_requests, gate_inputs
-from trading.execution.gate_passage import expired_answers, pass_gate, settled, stated_order
+from trading.execution.gate_inputs import Standing
+from trading.execution.gate_passage import expired_answers, hold_back, pass_gate, settled, stated_order
 from trading.models import AIDecision, Cycle, Mode, Saga
 
 CLAIM_LEASE = timedelta(seconds=45)
@@ -85,21 +87,54 @@ def _carry_out(claimed: Sequence[AIDecision]) -> list[Saga]:
     """Settle what is over or wants no order, ask for a person's word where it is needed, and judge the rest."""
     if not claimed:
         return []
-    now = timezone.now()
-    ended = [*expired_answers(claimed, now), *(move for each in claimed if (move := _expired(each, now)))]
-    over = {move.row.pk for move in ended}
-    left = [decision for decision in claimed if decision.pk not in over]
+    ended, left = _ended(claimed, timezone.now())
     standing = gate_inputs.read_standing()
-    asked = [decision for decision in left if gate_inputs.needs_person(decision, standing)]
+    asked, judged = _divided(left, standing)
     if standing.agent.mode == Mode.MANUAL:
         stored = {"reason": "mode_manual", "detail": "manual mode: stored for review"}
         ended += [settled(decision, "store", **stored) for decision in asked]
     elif asked:
-        approval_requests.request_all(sorted(asked, key=stated_order), standing)
+        _ask(asked, standing)
     transitions.apply_all(ended)
-    waiting = {decision.pk for decision in asked}
-    judged = [decision for decision in left if decision.pk not in waiting]
     return pass_gate(judged) if judged else []
+
+
+def _ended(claimed: Sequence[AIDecision], now: datetime) -> tuple[list[Move], list[AIDecision]]:
+    """Return how those expire that are over, and the rest, without those of which nobody can tell."""
+    approved = [decision for decision in claimed if decision.approved]
+    others = [decision for decision in claimed if not decision.approved]
+    ended = [move for each in others if (move := _expired(each, now))]
+    try:
+        ended += expired_answers(approved, now)
+    except SettingError as error:
+        hold_back(approved, error)
+        claimed = others
+    over = {move.row.pk for move in ended}
+    return ended, [decision for decision in claimed if decision.pk not in over]
+
+
+def _divided(
+    decisions: Sequence[AIDecision], standing: Standing
+) -> tuple[list[AIDecision], list[AIDecision]]:
+    """Return those that a person is asked about, and those to judge; one whose threshold cannot be read is held."""
+    held: dict[str, list[AIDecision]] = {}
+    asked: list[AIDecision] = []
+    judged: list[AIDecision] = []
+    for decision in decisions:
+        try:
+            (asked if gate_inputs.needs_person(decision, standing) else judged).append(decision)
+        except SettingError as error:
+            held.setdefault(str(error), []).append(decision)
+    for words, of_it in held.items():
+        hold_back(of_it, SettingError(words))
+    return asked, judged
+
+
+def _ask(decisions: Sequence[AIDecision], standing: Standing) -> None:
+    try:
+        approval_requests.request_all(sorted(decisions, key=stated_order), standing)
+    except SettingError as error:
+        hold_back(decisions, error)
 
 
 def _expired(decision: AIDecision, now: datetime) -> Move | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import structlog
 from django.utils import timezone
 
 from risk.domain.limits import StrategyLimits
@@ -17,6 +18,7 @@ from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.guards import rules as guard_rules
 from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.symbols import is_coin
+from trading.errors import SettingError
 from trading.guards import pause
 from trading.guards.standing import NO_GUARDS, Guards, read_fall, read_guards
 from trading.market.market_time import Reading, fresh_reading, stocks_trade_now
@@ -35,6 +37,7 @@ from trading.models import (
 from trading.protection.coverage import read_coverage
 from trading.protection.entry_exits import risk_at_stop, stop_share
 
+log = structlog.get_logger(__name__)
 EQUITY_MAX_AGE = timedelta(minutes=5)
 ALLOWS_FRACTIONS = False
 STOCK_STEP = Decimal("0.000000001")
@@ -104,11 +107,20 @@ def read_standing(agent: AgentStatus | None = None) -> Standing:
     return Standing(
         agent=agent,
         values=settings.AsNeeded(*GATE_SETTINGS),
-        exits_wait=not semi_auto or settings.word("semi_auto_exits") != "send",
+        exits_wait=not semi_auto or _exits_wait(),
         now=timezone.now(),
         market=fresh_reading(agent),
         stocks_trade=stocks_trade_now(agent) is True,
     )
+
+
+def _exits_wait() -> bool:
+    """Return whether exits wait for a person in semi_auto; what cannot be read asks one."""
+    try:
+        return settings.word("semi_auto_exits") != "send"
+    except SettingError as error:
+        log.error("exits_ask_a_person", reason=str(error))
+        return True
 
 
 def read_priced(symbols: Collection[str]) -> dict[str, Priced]:

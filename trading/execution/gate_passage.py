@@ -27,6 +27,7 @@ from trading.domain.guards.facts import Fall
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.statuses import DecisionStatus
 from trading.domain.symbols import is_coin
+from trading.errors import SettingError
 from trading.execution import gate_inputs
 from trading.execution.gate_inputs import AccountBook, Priced, Standing
 from trading.execution.saga_steps import steps_of
@@ -72,12 +73,12 @@ def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:
     """Judge claimed decisions in the stated order; return the sagas of those that passed, in that order.
 
     What is unexpected of one decision takes no other with it: that one stays claimed, for the sweeper to find. Of a
-    single decision it is raised.
+    single decision it is raised, but for a setting that it needs and that cannot be read.
     """
     left = sorted(decisions, key=stated_order)
     fall = _read_fall()
     if len(left) == 1:
-        return _judge(left, fall)
+        return _judge_readable(left, fall)
     try:
         left = _without_the_hopeless(left)
     except (OperationalError, InterfaceError):
@@ -106,12 +107,43 @@ def _judge_together(chunk: Sequence[AIDecision], fall: Fall | None) -> list[Saga
 
 def _judge_alone(decision: AIDecision, fall: Fall | None) -> list[Saga]:
     try:
-        return _judge([decision], fall)
+        return _judge_readable([decision], fall)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("execution_failed", decision_id=str(decision.pk))
         return []
+
+
+def _judge_readable(decisions: Sequence[AIDecision], fall: Fall | None) -> list[Saga]:
+    try:
+        return _judge(decisions, fall)
+    except SettingError as error:
+        hold_back(decisions, error)
+        return []
+
+
+def hold_back(decisions: Sequence[AIDecision], error: SettingError) -> None:
+    """Say of claimed decisions that a setting which cannot be read keeps them from going on; each stays claimed.
+
+    They are taken up again when their lease has run out: it may be put right by then, or their cycle is over.
+    """
+    log.error("decisions_held", decisions=[str(decision.pk) for decision in decisions], reason=str(error))
+    with transaction.atomic():
+        mine = _still_claimed(decisions)
+        for decision in decisions:
+            if decision.pk in mine:
+                transitions.append_event(
+                    aggregate_type="decision",
+                    aggregate_id=str(decision.pk),
+                    event_type="decision.held",
+                    payload={
+                        **transitions.identity_of(decision),
+                        "reason": "setting_unreadable",
+                        "detail": str(error),
+                    },
+                    cycle_id=decision.cycle_id,
+                )
 
 
 def _without_the_hopeless(decisions: Sequence[AIDecision]) -> list[AIDecision]:

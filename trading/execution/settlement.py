@@ -25,6 +25,7 @@ from risk.services import book as risk_book
 from trading.core import transitions
 from trading.core.failures import log_order_failure
 from trading.core.process_lock import only_one
+from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order, locked_orders
 from trading.core.transitions import Move
 from trading.core.waits import is_to_come
@@ -33,9 +34,12 @@ from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, DecisionStatus, Order
 from trading.errors import TradingError
 from trading.execution import confirmation, saga_steps
 from trading.execution.portfolio import SYNCED, held_by_positions, sync_portfolio
+from trading.execution.portfolio_truth import submitted_after
 from trading.execution.sync_sequence import includes, note_end, stored_sequence
 from trading.execution.trade_booking import book_trade, book_trades
+from trading.market.market_time import latest_reading
 from trading.models import AIDecision, Order, Saga, SagaStep
+from trading.orders.execution_reports import record_missing, without_executions
 
 log = structlog.get_logger(__name__)
 SYNC_PATIENCE = timedelta(seconds=30)  # past its deadline, for a saga that has only just filled
@@ -44,6 +48,7 @@ SYNCS_AT_MOST = 3  # in one visit: the last who end meanwhile are the next visit
 UNDER_WAY = "settlement"
 FILLED_SOON = timedelta(seconds=1)  # after it was sent; who has ended waits no longer for another
 WAITS_AT_MOST = timedelta(seconds=2)
+LISTED_WITHIN = timedelta(seconds=10)  # after its end, an order's executions are in the broker's list
 Step, StepStatus = SagaStep.Name, SagaStep.Status
 NOT_STORABLE = (IntegrityError, DataError, TradingError)
 
@@ -161,6 +166,9 @@ def _complete(sagas: Sequence[Saga]) -> None:
         sagas: with their orders as they were when the positions were asked for: of which more has filled since, the
             next call syncs again.
     """
+    sagas = _with_executions(sagas)
+    if not sagas:
+        return
     with transaction.atomic():
         current = {order.pk: order for order in locked_orders([saga.order_id for saga in sagas])}
         moves = [
@@ -183,6 +191,41 @@ def _complete(sagas: Sequence[Saga]) -> None:
         ]
         risk_book.release_all(held, reason=SYNCED)
         _settle_decisions(ended, late=late)
+
+
+def _with_executions(sagas: Sequence[Saga]) -> list[Saga]:
+    """Return the sagas whose orders' executions are all recorded; what the stream has lost is asked for first.
+
+    The broker may list an execution later than its stream tells it: until then the saga waits for its next visit. Not
+    for ever: the trade is booked by what the order says of itself, and reconciliation looks for the executions again.
+    """
+    orders = {saga.order_id: saga.order for saga in sagas}
+    short = {order.pk for order in without_executions(orders.values())}
+    if short:
+        answered = _ask_for_executions([orders[pk] for pk in short])
+        short = {order.pk for order in without_executions([orders[pk] for pk in short])}
+        now = timezone.now()
+        for saga in [saga for saga in sagas if saga.order_id in short]:
+            is_young = is_fresh(saga.order.ended_at, now, LISTED_WITHIN)
+            if not is_young and (answered or _is_overdue(saga)):
+                short.discard(saga.order_id)
+                log.warning("executions_missing", client_order_id=saga.order.client_order_id)
+    return [saga for saga in sagas if saga.order_id not in short]
+
+
+def _ask_for_executions(orders: Sequence[Order]) -> bool:
+    """Have the broker tell what it executed of these orders; return whether it answered."""
+    market = latest_reading()
+    if market is None:
+        return False
+    oldest = min(order.created_at for order in orders)
+    since = submitted_after(market.now, market.rate, oldest, timezone.now())
+    try:
+        record_missing(orders, broker=current_providers().broker, since=since)
+    except ConnectorError as error:
+        log.warning("executions_not_told", orders=len(orders), error=str(error))
+        return False
+    return True
 
 
 def _is_due(saga: Saga, current: Order) -> bool:

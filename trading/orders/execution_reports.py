@@ -1,6 +1,6 @@
 """Record what the broker reports of an order: status and fills only ever advance, and repeats change nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from django.db import DataError, IntegrityError, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from connectors.base import Broker, BrokerFill, BrokerOrder, BrokerOrderStatus
@@ -138,6 +139,35 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
         log_order_failure("order_rejected", order=row, error=error, operation="order", is_final=True)
     row.refresh_from_db()
     return row
+
+
+def without_executions(orders: Collection[Order]) -> list[Order]:
+    """Return those of the orders of which more has filled than their recorded executions add up to."""
+    filled = [order for order in orders if order.filled_quantity > 0]
+    if not filled:
+        return []
+    sums = Fill.objects.filter(order__in=filled).order_by().values_list("order_id").annotate(Sum("quantity"))
+    recorded = dict(sums)
+    return [order for order in filled if recorded.get(order.pk, Decimal(0)) < order.filled_quantity]
+
+
+def record_missing(orders: Collection[Order], *, broker: Broker, since: datetime) -> None:
+    """Ask for the executions of orders that the broker has told of only in part, one request for all; record them.
+
+    Args:
+        since: the broker's time before which none of them was submitted.
+
+    Raises:
+        ConnectorError: the broker did not answer; nothing was recorded.
+    """
+    fills = broker.fills(after=since)
+    for order in orders:
+        theirs = [fill for fill in fills if fill.broker_order_id == order.broker_order_id]
+        try:
+            with transaction.atomic():
+                record_fills(locked_order(order.pk), theirs)
+        except (IntegrityError, DataError) as error:
+            log.warning("fills_not_stored", order_id=str(order.pk), error=str(error).strip())
 
 
 def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:

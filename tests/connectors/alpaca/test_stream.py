@@ -213,7 +213,7 @@ def test_stop_from_a_signal_handler_ends_it(server: ProviderServer) -> None:
     try:
         listener.listen(print)
     finally:
-        thread.join(30)
+        thread.join(120)
         signal.signal(signal.SIGUSR1, previous)
 
 

@@ -30,7 +30,7 @@ from tests.connectors.server import (
     unannounced_cut,
 )
 
-SHORT, LONG = 1.5, 10.0
+SHORT, LONG = 1.5, 60.0
 SLOW = {"hang", "drip_body", "drip_head"}
 
 

@@ -78,7 +78,7 @@ def test_after_too_many_requests_nothing_more_is_asked(
 def test_the_budget_bounds_a_slow_provider(server: ProviderServer, caplog: pytest.LogCaptureFixture) -> None:
     server.on_any(hang)
     finnhub = FinnhubData(
-        "finnhubkey123", f"{server.url}/api/v1", total_timeout_seconds=0.2, budget_seconds=0.3
+        "finnhubkey123", f"{server.url}/api/v1", total_timeout_seconds=1.0, budget_seconds=1.9
     )
 
     with pytest.raises(UnavailableError):

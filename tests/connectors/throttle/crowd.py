@@ -57,7 +57,7 @@ def _most(times: Sequence[float], window: float) -> int:
 def main(url: str, redis_url: str, limit: int, window: float, seconds: float) -> None:
     """Ask until the time is up, counting from the first request that was let through."""
     throttle = SharedThrottle(connect(redis_url), "crowd", url, Limits(limit, window_seconds=window))
-    session = BoundedSession(url, connect_timeout_seconds=3, total_timeout_seconds=5, throttle=throttle)
+    session = BoundedSession(url, connect_timeout_seconds=30, total_timeout_seconds=90, throttle=throttle)
     ends_at = monotonic() + seconds
     while monotonic() < ends_at:
         try:

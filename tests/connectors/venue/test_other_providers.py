@@ -144,7 +144,7 @@ def test_chat_decides_about_every_symbol_it_is_asked_for(
 
 
 def test_openai_client_reads_the_answer(client: Client) -> None:
-    model = openai.OpenAI(base_url=f"{client.url}/ai/v1", api_key="key", max_retries=0, timeout=10)
+    model = openai.OpenAI(base_url=f"{client.url}/ai/v1", api_key="key", max_retries=0, timeout=120)
 
     reply = model.chat.completions.create(
         model="any-name",

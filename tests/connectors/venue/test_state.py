@@ -110,7 +110,7 @@ def test_orderly_stop_removes_the_address_and_keeps_the_state(tmp_path: Path) ->
         )
 
         code = venue.stop()
-        held.wait(10)
+        held.wait(120)
 
         assert code == 0
         assert not (tmp_path / "address.json").exists()
@@ -121,7 +121,7 @@ def test_orderly_stop_removes_the_address_and_keeps_the_state(tmp_path: Path) ->
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "connectors.venue", *arguments]
     root = ROOT
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_venue_that_cannot_write_stops_and_keeps_what_it_acknowledged(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def listening(venue: VenueProcess) -> Iterator[list[Any]]:
         yield received
     finally:
         stream.stop()
-        thread.join(10)
+        thread.join(120)
 
 
 def test_sdk_stream_hears_every_step_of_an_orders_life(venue: VenueProcess) -> None:
@@ -68,11 +68,76 @@ def test_sdk_stream_comes_back_after_a_disconnect(venue: VenueProcess) -> None:
     with listening(venue) as received:
         venue.fault(kind="disconnect_stream", times=1)
         wait_until(lambda: venue.state_report()["stream_listeners"] == 0)
-        wait_until(lambda: venue.state_report()["stream_listeners"] == 1, seconds=30)
+        wait_until(lambda: venue.state_report()["stream_listeners"] == 1, seconds=180)
         client.filled(STOCK)
         wait_until(lambda: len(received) >= 2)
 
     assert venue.faults()[0]["hits"] == 1
+
+
+def heard_of(venue: VenueProcess, client: Client, *, updates: int) -> tuple[list[str], list[str]]:
+    """Let one order of two shares fill in two parts; return what was heard of it, and its executions as they came."""
+    venue.fault(kind="partial_fill", symbols=[STOCK], times=1, fraction=0.5, seconds=0.3)
+    with listening(venue) as received:
+        client.filled(STOCK, qty="2")
+        wait_until(lambda: len(received) >= updates)
+    told = [str(getattr(one.event, "value", one.event)) for one in received]
+    return told, [str(one.execution_id) for one in received if "fill" in str(one.event)]
+
+
+def test_update_that_is_lost_is_never_told(venue: VenueProcess) -> None:
+    venue.fault(kind="lost_update", times=1)
+
+    told, _ = heard_of(venue, Client(venue.url), updates=2)
+
+    assert told == ["partial_fill", "fill"]
+
+
+def test_update_that_is_late_comes_after_those_that_are_not(venue: VenueProcess) -> None:
+    venue.fault(kind="late_update", times=1, seconds=2)
+
+    told, _ = heard_of(venue, Client(venue.url), updates=3)
+
+    assert sorted(told) == ["fill", "new", "partial_fill"]
+    assert told[-1] == "new"
+
+
+def test_update_that_is_repeated_has_the_same_execution_id(venue: VenueProcess) -> None:
+    venue.fault(kind="repeat_update", seconds=0)
+
+    told, executions = heard_of(venue, Client(venue.url), updates=6)
+
+    assert sorted(told) == ["fill", "fill", "new", "new", "partial_fill", "partial_fill"]
+    assert len(executions) == 4
+    assert len(set(executions)) == 2
+
+
+def test_updates_are_told_in_another_order(venue: VenueProcess) -> None:
+    venue.fault(kind="reorder_update", times=1, seconds=60)
+
+    told, _ = heard_of(venue, Client(venue.url), updates=3)
+
+    assert told == ["partial_fill", "new", "fill"]
+
+
+def test_update_that_nothing_overtakes_is_told_after_a_while(venue: VenueProcess) -> None:
+    venue.fault(kind="reorder_update", seconds=0.2)
+
+    told, _ = heard_of(venue, Client(venue.url), updates=3)
+
+    assert sorted(told) == ["fill", "new", "partial_fill"]
+
+
+def test_stream_that_is_down_takes_nobody_and_drops_who_is_there(venue: VenueProcess) -> None:
+    with listening(venue):
+        venue.fault(kind="error", route="GET /stream", status=503)
+        venue.fault(kind="disconnect_stream", times=1)
+
+        wait_until(lambda: venue.faults()[0]["hits"] >= 1, what="it tries to come back")
+        assert venue.state_report()["stream_listeners"] == 0
+
+        venue.clear_faults()
+        wait_until(lambda: venue.state_report()["stream_listeners"] == 1)
 
 
 async def talk(url: str, *messages: object) -> list[aiohttp.WSMessage]:
@@ -80,7 +145,7 @@ async def talk(url: str, *messages: object) -> list[aiohttp.WSMessage]:
         replies = []
         for message in messages:
             await socket.send_str(message if isinstance(message, str) else json.dumps(message))
-            replies.append(await socket.receive(timeout=5))
+            replies.append(await socket.receive(timeout=120))
         return replies
 
 
@@ -113,7 +178,7 @@ def test_disconnect_without_listeners_strikes_the_next_one(venue: VenueProcess) 
             for message in (login, listen):
                 await socket.send_json(message)
             while True:
-                reply = await socket.receive(timeout=5)
+                reply = await socket.receive(timeout=120)
                 if reply.type != aiohttp.WSMsgType.BINARY:
                     return reply.type
 

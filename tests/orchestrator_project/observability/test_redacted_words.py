@@ -61,7 +61,7 @@ def _coingecko(server: ProviderServer) -> object:
 def _requests(server: ProviderServer) -> object:
     server.on_any(Answer(b"no", 401))
     address = server.url.replace("http://", f"http://user:{PASSWORD}@")
-    reply = requests.get(f"{address}/v1?apikey={KEY}", timeout=5)
+    reply = requests.get(f"{address}/v1?apikey={KEY}", timeout=120)
     raise RuntimeError(
         f"GET {address}/v1?apikey={KEY} with {dict(reply.request.headers)}: {reply.status_code}"
     )

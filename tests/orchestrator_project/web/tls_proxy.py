@@ -85,4 +85,4 @@ def tls_server(folder: Path) -> Iterator[tuple[type[Forward], int, Path]]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(120)

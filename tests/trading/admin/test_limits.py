@@ -64,7 +64,7 @@ def test_bounds_are_inclusive_at_a_hundred() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_authors_at_once_one_is_told_to_look_again() -> None:
     make_limits()
-    together = Barrier(2, timeout=10)
+    together = Barrier(2, timeout=120)
 
     def save(author: str) -> str:
         try:

@@ -44,7 +44,7 @@ def running_server(**settings_of_its_own: str) -> Iterator[Server]:
     def serves() -> bool:
         assert process.is_alive(), log.read_text()
         try:
-            return requests.get(f"{url}/health/live", timeout=5).ok
+            return requests.get(f"{url}/health/live", timeout=60).ok
         except requests.ConnectionError:
             return False
 
@@ -53,5 +53,5 @@ def running_server(**settings_of_its_own: str) -> Iterator[Server]:
         yield Server(url, process.pid)
     finally:
         process.terminate()
-        process.join(20)
+        process.join(120)
         assert not process.is_alive()

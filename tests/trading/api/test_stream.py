@@ -73,7 +73,7 @@ def listening(server: Server, token: str, query: str = "", last: str = "") -> It
     response = connection.getresponse()
     assert response.status == 200, response.read()
     listener = Listener(response)
-    assert listener.has_begun.wait(20)
+    assert listener.has_begun.wait(120)
     try:
         yield listener
     finally:
@@ -199,7 +199,7 @@ def open_transaction(write: Callable[[], object]) -> Iterator[Callable[[], None]
 
         def commit() -> None:
             over.set()
-            ended.result(30)
+            ended.result(120)
 
         try:
             yield commit
@@ -254,7 +254,7 @@ def test_aggregates_events_are_told_in_their_order_whatever_transaction_was_firs
         with open_transaction(make_event) as commit_third:
             pks["first"] = append()
             may_write.set()
-            ended.result(30)
+            ended.result(120)
             while_open = list(told.look())
             commit_third()
     of_aggregate = [pk for pk in told.wait_for(4) if pk in pks.values()]

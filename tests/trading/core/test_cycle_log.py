@@ -65,7 +65,7 @@ def test_decision_is_stored_while_an_error_is_being_written() -> None:
     with transaction.atomic():
         cycle_log.record_error(cycle.pk, operation="quotes", error=ValueError("odd"))
         with beside(lambda: make_decision(cycle=cycle)) as stored:
-            assert stored.result(10).cycle_id == cycle.pk
+            assert stored.result(120).cycle_id == cycle.pk
 
     assert AIDecision.objects.count() == Event.objects.filter(type="cycle.error").count() == 1
 

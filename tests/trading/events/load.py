@@ -72,7 +72,7 @@ class Load:
         finally:
             self._over.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(120)
 
     def _write(self) -> None:
         for n in itertools.count():

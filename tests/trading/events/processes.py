@@ -33,7 +33,7 @@ class Processes:
         """SIGKILL a process and wait until it is gone."""
         process = self._running[name]
         process.kill()
-        process.join(10)
+        process.join(120)
 
     def stop(self) -> None:
         """Kill everything."""

@@ -74,18 +74,18 @@ def test_killed_between_send_and_commit_it_tells_once_more_and_no_more(
     write_event("a")
     publish()
     consumer.start("consumer")
-    wait_until(killed.is_set, seconds=60, what=f"killed: {consumer.log('consumer')}")
+    wait_until(killed.is_set, seconds=180, what=f"killed: {consumer.log('consumer')}")
     between = NoticeMessage.objects.get()
 
     consumer.start("consumer")
     wait_until(
         lambda: NoticeMessage.objects.filter(status="sent").exists(),
-        seconds=60,
+        seconds=180,
         what=f"sent: {consumer.log('consumer')}",
     )
     write_event("b")
     publish()
-    wait_until(lambda: NoticeMessage.objects.filter(status="sent").count() == 2, seconds=60, what="next")
+    wait_until(lambda: NoticeMessage.objects.filter(status="sent").count() == 2, seconds=180, what="next")
 
     assert (between.status, between.reached) == ("waiting", [])
     first, again, following = [seen.body["message"] for seen in service.seen]
@@ -102,10 +102,10 @@ def test_service_that_hangs_does_not_delay_a_proposal(consumer: Processes, servi
     write_event("a")
     publish()
     consumer.start("consumer")
-    wait_until(lambda: service.seen, seconds=60, what=f"it is being told: {consumer.log('consumer')}")
+    wait_until(lambda: service.seen, seconds=180, what=f"it is being told: {consumer.log('consumer')}")
 
     publish(proposal(1))
-    wait_until(TradeProposal.objects.exists, seconds=60, what="the proposal is taken")
+    wait_until(TradeProposal.objects.exists, seconds=180, what="the proposal is taken")
 
     message = NoticeMessage.objects.get()
     assert (message.status, message.attempts) == ("waiting", 0)  # it still hangs
@@ -120,12 +120,12 @@ def test_what_is_made_already_does_not_wait_for_the_transport(
     stop = threading.Event()
 
     thread = start_notifier(stop)
-    wait_until(NoticeMessage.objects.filter(status="sent").exists, seconds=60, what="it is sent")
+    wait_until(NoticeMessage.objects.filter(status="sent").exists, seconds=180, what="it is sent")
     wait_until(Heartbeat.objects.filter(process="notify").exists, what="a sign of life")
     stop.set()
 
     assert thread is not None
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()
 
 

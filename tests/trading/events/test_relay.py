@@ -173,8 +173,8 @@ def test_reader_that_died_leaves_what_it_had_to_the_next_in_order(events_url: st
     with EventBus(events_url, queues={}) as transport:
         for number in range(4):
             transport.publish({"id": str(number), "type": "test.event"})
-    first = queue.take(wait_seconds=5)
-    second = queue.take(wait_seconds=5)
+    first = queue.take(wait_seconds=120)
+    second = queue.take(wait_seconds=120)
     assert first is not None
     assert second is not None
     queue.done(first)
@@ -219,14 +219,16 @@ def test_relay_waits_for_a_transport_that_is_away_and_goes_on(processes: Process
             "1 waiting"
             in (Heartbeat.objects.filter(process="relay").values_list("detail", flat=True).first() or "")
         ),
-        seconds=60,
+        seconds=180,
         what=f"the relay says so: {away.log('relay')}",
     )
     away.stop()
 
     processes.start("relay")
     wait_until(
-        lambda: Event.objects.get(pk=pk).published_at, seconds=60, what=f"published: {processes.log('relay')}"
+        lambda: Event.objects.get(pk=pk).published_at,
+        seconds=180,
+        what=f"published: {processes.log('relay')}",
     )
 
 
@@ -246,11 +248,11 @@ def test_the_documents_consumer_runs(events_url: str, settings: Any, tmp_path: P
             stderr=out,
         )
     try:
-        wait_until(lambda: "listening" in output.read_text(), seconds=30, what="the consumer listens")
+        wait_until(lambda: "listening" in output.read_text(), seconds=180, what="the consumer listens")
         write_event("a")
         call_command("relay_events", "--once")
         line = "risk.kill-switch.engaged kill_switch/a 1"
-        wait_until(lambda: line in output.read_text(), seconds=30, what=f"printed: {output.read_text()}")
+        wait_until(lambda: line in output.read_text(), seconds=180, what=f"printed: {output.read_text()}")
     finally:
         running.kill()
-        running.wait(10)
+        running.wait(120)

@@ -273,3 +273,48 @@ def test_setting_that_entries_alone_need_holds_no_exit_back(account: Outside) ->
 
     entry.refresh_from_db()
     assert entry.status == "claimed"
+    assert events_of(entry) == ["decision.claim", "decision.held"]
+
+
+# With a setting that cannot be read: what becomes of an entry, of a sale, and of an entry that a person has approved.
+UNREADABLE = [
+    ("confidence_threshold", "send", ("claimed", "executing", "executing")),
+    ("exit_confidence_threshold", "send", ("awaiting_approval", "claimed", "executing")),
+    ("approval_expiry", "send", ("claimed", "executing", "executing")),
+    ("unanswered_pause", "send", ("claimed", "executing", "executing")),
+    ("rejection_holds", "send", ("claimed", "executing", "executing")),
+    ("approval_valid", "send", ("awaiting_approval", "executing", "claimed")),
+    ("semi_auto_exits", "much", ("awaiting_approval", "awaiting_approval", "executing")),
+]
+
+
+@pytest.mark.parametrize(("name", "exits", "fates"), UNREADABLE, ids=[name for name, *_ in UNREADABLE])
+def test_in_semi_auto_an_unreadable_setting_holds_only_what_needs_it_and_says_so(
+    account: Outside, name: str, exits: str, fates: tuple[str, ...]
+) -> None:
+    account.hold(COIN, "0.5")
+    sync_portfolio(None)
+    make_agent(mode="semi_auto")
+    decisions = [wish(STOCK), wish(COIN, "sell"), wish("ETH/USD", approved=True)]
+    for setting, value in (("semi_auto_exits", exits), (name, "much")):
+        RuntimeSetting.objects.update_or_create(name=setting, defaults={"value": value})
+
+    execute_batch(keys(decisions))
+
+    held = {str(pk) for pk, fate in zip(keys(decisions), fates, strict=True) if fate == "claimed"}
+    said = Event.objects.filter(type="decision.held")
+    assert tuple(AIDecision.objects.get(pk=pk).status for pk in keys(decisions)) == fates
+    assert set(said.values_list("aggregate_id", flat=True)) == held
+    assert all(f"{name}: was 'much'" in event.payload["detail"] for event in said)
+
+
+def test_what_an_unreadable_setting_holds_is_taken_up_again_once_it_is_put_right(account: Outside) -> None:
+    entry = wish(STOCK)
+    RuntimeSetting.objects.update_or_create(name="confidence_threshold", defaults={"value": "much"})
+    assert execute_decision(entry.pk) is None
+
+    RuntimeSetting.objects.filter(name="confidence_threshold").update(value="0.6")
+    change(entry, lease_until=ago(seconds=1))
+
+    assert find_work() == [Work(WorkKind.EXECUTE, entry.pk)]
+    assert execute_decision(entry.pk) is not None

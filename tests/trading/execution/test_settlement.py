@@ -16,7 +16,7 @@ from trading.core.settings import set_runtime_setting
 from trading.execution import settlement
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.sagas import advance_saga
-from trading.models import AIDecision, Order, Position, Saga, Trade
+from trading.models import AIDecision, Fill, Order, Position, Saga, Trade
 from trading.models.portfolio import next_in_order
 from trading.orders.execution_reports import record_broker_order
 from trading.orders.submission import submit_order
@@ -68,6 +68,54 @@ def test_one_sync_settles_all_that_have_filled(account: Outside) -> None:
     assert {step.status for step in steps} == {"completed"}
     assert all(step.started_at and step.ended_at and step.attempts for step in steps)
     assert all(events_of(saga) == ["saga.created", "saga.complete"] for saga in sagas)
+
+
+def filled_with_a_part_untold(account: Outside, symbol: str) -> Saga:
+    """Return a saga whose order has filled in two parts, of which the stream has told the second alone."""
+    account.venue.fault(kind="partial_fill", fraction=0.4, seconds=0.05, symbols=[symbol], times=1)
+    (saga,) = filled(account, symbol)
+    first = Fill.objects.filter(order=saga.order_id).order_by("executed_at").first()
+    assert first is not None
+    first.delete()
+    return saga
+
+
+def test_executions_that_the_stream_lost_are_asked_for_together_before_the_trade_is_booked(
+    account: Outside,
+) -> None:
+    sagas = [filled_with_a_part_untold(account, symbol) for symbol in (STOCK, OTHER_STOCK)]
+    before = len(account.requests())
+
+    for saga in sagas:
+        advance_saga(saga.pk)
+
+    assert asked(account, before).count("GET /v2/account/activities/FILL") <= len(sagas)
+    assert statuses(sagas) == {("completed", "filled", "executed")}
+    for order in Order.objects.all():
+        fills = list(order.fills.order_by("executed_at"))
+        assert len(fills) == 2
+        assert sum(fill.quantity for fill in fills) == order.filled_quantity
+        assert order.trade.traded_at == fills[-1].executed_at
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "error", "status": 500}, {"kind": "alter", "body": {"order_id": "x"}}]
+)
+def test_executions_that_the_broker_does_not_list_yet_are_waited_for_but_not_for_ever(
+    account: Outside, fault: dict[str, Any]
+) -> None:
+    saga = filled_with_a_part_untold(account, STOCK)
+    account.venue.fault(route="GET /v2/account/activities*", **fault)
+
+    assert advance_saga(saga.pk).status == "running"
+    assert not Trade.objects.exists()
+    assert RiskReservation.objects.counting().exists()
+
+    change(order_of(saga), ended_at=ago(seconds=60))
+    change(saga, deadline_at=ago(seconds=60))
+    saga.steps.filter(name="update-position").update(started_at=ago(seconds=90))
+    assert advance_saga(saga.pk).status == "completed"
+    assert Trade.objects.get().quantity == order_of(saga).filled_quantity
 
 
 def test_visit_of_one_that_is_settled_already_asks_nothing(account: Outside) -> None:

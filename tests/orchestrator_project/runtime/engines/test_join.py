@@ -49,7 +49,7 @@ def query(url: str | None, text: str) -> list[tuple[object, ...]]:
 
 def valkey_client(url: str | None) -> redis.Redis:
     assert url is not None
-    return redis.Redis.from_url(url, decode_responses=True, socket_timeout=5)
+    return redis.Redis.from_url(url, decode_responses=True, socket_timeout=120)
 
 
 def kill(pid: int) -> None:

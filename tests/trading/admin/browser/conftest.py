@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from orchestrator_project.runtime.prepare import seed
@@ -23,6 +23,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PASSWORD = "correct horse"
+PATIENCE_MILLISECONDS = 90_000  # of whoever waits for a page: a busy machine paints it late
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ def enter(browser: Browser, live_server: LiveServer, seeded: None) -> Iterator[C
     def _enter(group: str) -> Page:
         user: User = make_user(group=group)
         context = browser.new_context(viewport={"width": 1500, "height": 950})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
         contexts.append(context)
         page = context.new_page()
         page.goto(f"{live_server.url}/admin/")

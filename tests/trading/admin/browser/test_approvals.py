@@ -122,7 +122,7 @@ def test_request_that_expires_before_the_eyes_cannot_be_granted(enter: Enter, ma
     to_the_queue(page)
     request = page.locator(f"#approval-{approval.pk}")
 
-    expect(request.locator("[data-countdown]")).to_have_text("expired", timeout=15_000)
+    expect(request.locator("[data-countdown]")).to_have_text("expired")
     expect(request.get_by_role("button", name="Approve")).to_be_disabled()
     request.locator("button[value=approve]").evaluate(
         "button => { button.disabled = false; button.click(); }"

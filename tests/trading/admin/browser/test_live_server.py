@@ -26,6 +26,6 @@ def test_server_answers_before_it_ends_what_nobody_waits_for() -> None:
     with running_live_server() as server:
         server.thread.httpd.set_app(slow)
         with pytest.raises(requests.ReadTimeout):
-            requests.get(f"{server.url}/left", timeout=0.5)
+            requests.get(f"{server.url}/left", timeout=(60, 0.5))
 
     assert answered == ["/left"]
