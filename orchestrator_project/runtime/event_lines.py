@@ -94,10 +94,18 @@ def _analysis(p: Payload) -> str:
     return f"  analysis: {p['decisions']} decisions in {p['seconds']} s ({rest})"
 
 
+RESTS_AS = {"stop_loss": "stop", "take_profit": "target"}
+
+
 def _order_created(p: Payload) -> str:
     if p.get("external"):
         return f"  external order for {p['symbol']} adopted"
-    return f"  {p['side']} {plain_decimal(Decimal(p['quantity']))} {p['symbol']} ordered"
+    quantity = plain_decimal(Decimal(p["quantity"]))
+    if p.get("price") and p.get("purpose") in RESTS_AS:
+        price = plain_decimal(Decimal(p["price"]))
+        return f"  {p['symbol']}: {RESTS_AS[p['purpose']]} of {quantity} at {price} placed"
+    why = f" ({p['exit_reason'].replace('_', ' ')}, {p['actor']})" if p.get("actor") else ""
+    return f"  {p['side']} {quantity} {p['symbol']} ordered{why}"
 
 
 def _order(verb: str) -> Callable[[Payload], str]:

@@ -181,7 +181,9 @@ def _new_order(position: Position, quantity: Decimal, price: Decimal) -> Order |
             time_in_force="gtc",
             **_kind(stop, target if has_target else None, coin=coin),
         )
-        transitions.record_created(order, symbol=order.symbol, side="sell", quantity=str(quantity))
+        transitions.record_created(
+            order, quantity=str(quantity), price=str(order.limit_price if has_target else stop)
+        )
     return order
 
 

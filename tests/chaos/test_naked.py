@@ -1,0 +1,128 @@
+"""Every process killed at once, again and again after an entry's request: what is held ends up protected, no more."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import ROUND_DOWN, Decimal
+from http.client import HTTPException
+
+import pytest
+
+from tests.chaos.arena import Arena, opened_arena
+from tests.chaos.conftest import Length, Say
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(4_500)]
+SAMPLE_SECONDS = 0.25
+NEXT_ENTRY_SECONDS = 25.0  # as long as the next entry is waited for before everything is killed anyway
+STOPS = frozenset({"stop", "stop_limit"})
+SETTLES_SECONDS = 180.0
+
+
+class Sampler:
+    """Looks at the venue, which alone knows: what is held, what rests, and for how long it did not fit.
+
+    ``longest``: seconds, by symbol, for which less rested than whole shares were held, since the system was whole.
+    """
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+        self._over = threading.Event()
+        self._naked: dict[str, float] = {}
+        self.longest: dict[str, float] = {}
+        self.samples = 0
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Sample beside what goes on."""
+        thread = threading.Thread(target=self._run, daemon=True)
+        thread.start()
+        yield
+        self._over.set()
+        thread.join(60)
+
+    def _run(self) -> None:
+        while not self._over.wait(SAMPLE_SECONDS):
+            try:
+                misfits = misfits_of(self._arena)
+            except (OSError, HTTPException, ValueError):
+                continue
+            self.samples += 1
+            now = time.monotonic()
+            naked = {symbol for symbol, (held, stopped) in misfits.items() if stopped < held}
+            for symbol in naked:
+                began = self._naked.setdefault(symbol, now)
+                self.longest[symbol] = max(self.longest.get(symbol, 0.0), now - began)
+            for symbol in self._naked.keys() - naked:
+                del self._naked[symbol]
+
+
+def misfits_of(arena: Arena) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return, by stock, the whole shares held and what stops can sell, where they differ."""
+    held = {
+        row["symbol"]: Decimal(row["qty"]).to_integral_value(ROUND_DOWN)
+        for row in arena.venue.get("/v2/positions")
+        if row["asset_class"] == "us_equity"
+    }
+    stopped: dict[str, Decimal] = {}
+    for order in open_orders(arena):
+        if order["side"] == "sell" and order["type"] in STOPS and order["asset_class"] == "us_equity":
+            left = Decimal(order["qty"]) - Decimal(order["filled_qty"])
+            stopped[order["symbol"]] = stopped.get(order["symbol"], Decimal(0)) + left
+    either = held.keys() | stopped.keys()
+    both = {symbol: (held.get(symbol, Decimal(0)), stopped.get(symbol, Decimal(0))) for symbol in either}
+    return {symbol: pair for symbol, pair in both.items() if pair[0] != pair[1]}
+
+
+def open_orders(arena: Arena) -> list[dict[str, str]]:
+    """Return what rests at the venue, legs as rows."""
+    return list(arena.venue.get("/v2/orders?status=open&limit=500&nested=false"))
+
+
+def entries_at(arena: Arena) -> int:
+    """Return how many buys were requested so far."""
+    return len([r for r in arena.venue.requests(method="POST", path="/v2/orders") if r["client_order_id"]])
+
+
+def test_whatever_dies_what_is_held_is_protected_and_no_more(length: Length, say: Say) -> None:
+    kills = length.kills if length.is_long else 4
+    chance = random.Random(length.seed)
+    with opened_arena(workers=2, is_stepped=False, partial_rate=0.5) as arena:
+        sampler = Sampler(arena)
+        with sampler.at_work():
+            for number in range(kills):
+                seen = entries_at(arena)
+                give_up_at = time.monotonic() + NEXT_ENTRY_SECONDS
+                while entries_at(arena) == seen and time.monotonic() < give_up_at:
+                    time.sleep(0.05)
+                time.sleep(chance.uniform(0, 1.5))
+                arena.hold_all(arena.names)
+                time.sleep(chance.uniform(0, 3.0))
+                arena.go_on(arena.names)
+                if number % 10 == 9:
+                    longest = max(sampler.longest.values(), default=0.0)
+                    say(f"naked: {number + 1} times, {entries_at(arena)} orders, longest {longest:.1f} s")
+        arena.hold_all(("beat",))
+        wait_until(
+            lambda: not misfits_of(arena) and not unsettled(arena),
+            seconds=SETTLES_SECONDS,
+            what=f"protection equals what is held: {misfits_of(arena)}",
+        )
+        held = {row["symbol"] for row in arena.venue.get("/v2/positions")}
+        left_over = [order["symbol"] for order in open_orders(arena) if order["symbol"] not in held]
+        longest = max(sampler.longest.values(), default=0.0)
+        say(
+            f"naked: {kills} times everything killed, {entries_at(arena)} orders, {sampler.samples} samples,"
+            f" {len(held)} held, longest unprotected {longest:.1f} s"
+        )
+
+    assert left_over == []
+    assert sampler.samples > 0
+
+
+def unsettled(arena: Arena) -> int:
+    """Return how much is under way."""
+    query = "SELECT count(*) FROM sagas WHERE status IN ('running', 'compensating')"
+    return int(arena.rows(query)[0][0])
