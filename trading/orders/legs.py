@@ -93,9 +93,8 @@ def _new_leg(parent: Order, leg: BrokerOrder) -> Order:
         if is_new:
             transitions.record_created(
                 order,
-                symbol=order.symbol,
-                side=order.side,
                 quantity=str(order.quantity),
+                price=str(order.limit_price if order.purpose == Purpose.TAKE_PROFIT else order.stop_price),
                 parent=str(parent.pk),
             )
     return order
