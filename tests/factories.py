@@ -17,7 +17,9 @@ from uuid6 import uuid7
 
 from ai.models import ModelCall
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation
+from trading.domain.guards.rules import ALL_OFF
 from trading.domain.order_ids import Purpose, client_order_id
+from trading.domain.runtime_settings import NUMBERS
 from trading.domain.statuses import OPEN_CYCLE, CycleStage
 from trading.execution.sync_sequence import take_place
 from trading.models import (
@@ -35,9 +37,11 @@ from trading.models import (
     Order,
     ParkedEvent,
     Position,
+    RuntimeSetting,
     Saga,
     SagaStep,
     Strategy,
+    SymbolLock,
     Trade,
     TradeProposal,
     UniverseCandidate,
@@ -51,6 +55,20 @@ def make_agent(**overrides: Any) -> AgentStatus:
     """Write the one agent row, or change the columns given."""
     agent, _ = AgentStatus.objects.update_or_create(pk=1, defaults=overrides)
     return agent
+
+
+def make_guards_off() -> None:
+    """Switch the guards against churn off, for what buys and sells faster than they let a model."""
+    for name, value in ALL_OFF.items():
+        spec = NUMBERS[name]
+        RuntimeSetting.objects.update_or_create(
+            pk=name, defaults={"value": value, "unit": spec.unit, "description": spec.description}
+        )
+
+
+def make_symbol_lock(symbol: str = "AAPL", **overrides: Any) -> SymbolLock:
+    """Write a person's lock on a symbol, without an end."""
+    return SymbolLock.objects.create(symbol=symbol, **({"reason": "a test", "author": "test"} | overrides))
 
 
 def make_user(username: str = "", *, group: str = "", **overrides: Any) -> User:

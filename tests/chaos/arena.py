@@ -30,6 +30,7 @@ from tests.chaos.stepping import BROKER, DATABASE, MACHINE, SteppedClock, clocks
 from tests.ports import free_port
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
+from trading.domain.guards.rules import ALL_OFF
 
 WATCH_SECONDS = 0.3
 POSTGRES, VALKEY = "postgres", "valkey"
@@ -52,6 +53,7 @@ SETTINGS = {
     "price_max_age": "600",
     "max_stocks": "60",
     "max_coins": "12",
+    **ALL_OFF,  # a storm trades as fast as it can
 }
 
 

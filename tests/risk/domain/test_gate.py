@@ -7,7 +7,15 @@ import pytest
 
 from risk.domain.gate import judge
 from risk.domain.reasons import DenyReason
-from risk.domain.types import LimitValues, OrderIntent, RiskBook, SizingRule, TradingState
+from risk.domain.types import (
+    Block,
+    EntryRate,
+    LimitValues,
+    OrderIntent,
+    RiskBook,
+    SizingRule,
+    TradingState,
+)
 from tests.risk.values import (
     make_book,
     make_exit,
@@ -419,6 +427,7 @@ def test_unknown_volatility_denies_where_the_size_depends_on_it(volatility: Deci
 EARLIER_FIRST: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("kill_switch", {}, {"switch_engaged": True}),
     ("trading_state_reducing", {}, {"trading_state": TradingState.REDUCING}),
+    ("entries_paused", {}, {"entries_paused": "paused by ada"}),
     ("mode_needs_person", {"needs_person": True}, {}),
     ("low_confidence", {"confidence": Decimal("0.1")}, {}),
     ("market_closed", {"market_open": False}, {}),
@@ -428,6 +437,8 @@ EARLIER_FIRST: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("implausible_price", {"price_facts": None}, {}),
     ("pending_order", {}, {"pending_symbols": frozenset({"AAPL"})}),
     ("position_unclear", {}, {"unclear_symbols": frozenset({"AAPL"})}),
+    ("cooldown_period", {"block": Block(DenyReason.COOLDOWN_PERIOD, "just sold")}, {}),
+    ("entries_per_hour", {}, {"entry_rates": (EntryRate(DenyReason.ENTRIES_PER_HOUR, 9, 9),)}),
     ("no_equity", {}, {"session_start_equity": None}),
     ("max_positions_reached", {}, {"exposures": {f"S{n}": Decimal(4_000) for n in range(15)}}),
     ("position_too_large", {}, {"exposures": {"AAPL": Decimal(10_000)}}),
@@ -459,8 +470,22 @@ def test_first_check_that_fails_wins_over_all_later_ones(first: int) -> None:
         ({"price_facts": None}, {}),
         ({}, {"buying_power": Decimal(0)}),
         ({}, {"equity": None, "session_start_equity": None}),
+        ({}, {"entries_paused": "paused by ada"}),
+        ({"block": Block(DenyReason.SYMBOL_LOCKED, "locked")}, {}),
+        ({}, {"entry_rates": (EntryRate(DenyReason.ENTRIES_PER_DAY, 9, 9),)}),
     ],
-    ids=["daily loss", "exposure", "positions", "reducing", "price", "buying power", "no equity"],
+    ids=[
+        "daily loss",
+        "exposure",
+        "positions",
+        "reducing",
+        "price",
+        "buying power",
+        "no equity",
+        "paused",
+        "locked",
+        "entries",
+    ],
 )
 def test_limits_on_growth_never_stop_an_exit(intent: dict[str, Any], book: dict[str, Any]) -> None:
     """docs/lessons.md#lesson-32: a breaker that stops selling makes it worse."""

@@ -54,6 +54,7 @@ RECORDS: dict[type[Model], Callable[[int], Any]] = {
 EDITABLE: dict[type[Model], Callable[[int], Any]] = {
     models.Strategy: lambda n: factories.make_strategy(),
     models.UniverseCandidate: lambda n: factories.make_candidate(),
+    models.SymbolLock: lambda n: factories.make_symbol_lock(f"AA{n}"),
     models.RuntimeSetting: lambda n: models.RuntimeSetting.objects.order_by("name").first(),
     RiskLimits: lambda n: factories.make_limits(),
 }

@@ -25,7 +25,8 @@ from tests.factories import (
 from tests.trading.outside import STOCK
 from tests.venue_process import VenueProcess
 from trading.core.modes import current_mode
-from trading.models import Approval, Mode, RuntimeSetting, Strategy, UniverseCandidate
+from trading.guards.pause import entries_pause
+from trading.models import Approval, Mode, RuntimeSetting, Strategy, SymbolLock, UniverseCandidate
 
 LIMITS = {
     "max_position_percent": "8",
@@ -58,6 +59,17 @@ def release() -> Act:
 def set_mode() -> Act:
     url = reverse("admin:trading_agentstatus_mode")
     return Act(url, {"mode": "semi_auto"}, lambda: current_mode() == Mode.SEMI_AUTO)
+
+
+def pause_entries() -> Act:
+    url = reverse("admin:trading_agentstatus_entries")
+    return Act(url, {"reason": "earnings"}, lambda: entries_pause().is_paused)
+
+
+def lock() -> Act:
+    url = reverse("admin:trading_symbollock_add")
+    posted = {"symbol": STOCK, "until": "", "reason": "earnings"}
+    return Act(url, posted, lambda: SymbolLock.objects.filter(symbol=STOCK).exists())
 
 
 def answer(word: str) -> Act:
@@ -147,6 +159,8 @@ ACTS: dict[str, Callable[[], Act]] = {
     "engage": engage,
     "release": release,
     "set mode": set_mode,
+    "pause entries": pause_entries,
+    "lock": lock,
     "approve": lambda: answer("approve"),
     "reject": lambda: answer("reject"),
     "approve several": lambda: answer_several("approve"),
@@ -160,7 +174,17 @@ ACTS: dict[str, Callable[[], Act]] = {
     "reject candidate": reject_candidate,
     "add limits": add_limits,
 }
-OPERATOR = {"engage", "set mode", "approve", "reject", "approve several", "reject several", "send"}
+OPERATOR = {
+    "engage",
+    "set mode",
+    "pause entries",
+    "lock",
+    "approve",
+    "reject",
+    "approve several",
+    "reject several",
+    "send",
+}
 MAY: dict[str, set[str]] = {
     "viewer": set(),
     "operator": OPERATOR,

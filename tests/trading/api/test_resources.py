@@ -46,7 +46,7 @@ LISTS: dict[str, Callable[[], Any]] = {
     "/model-calls": make_model_call,
     "/events": make_event,
 }
-ONES = ("/status", "/mode", "/kill-switch", "/cycles/current")
+ONES = ("/status", "/mode", "/kill-switch", "/guards", "/cycles/current")
 # Who may act; with bodies that change nothing, because there is nothing to change.
 ACTS: dict[tuple[str, str], tuple[dict[str, Any], int, set[str]]] = {
     ("post", "/cycles/start"): ({"symbols": ["NOPE"]}, 400, {"operator", "risk officer"}),
@@ -54,6 +54,10 @@ ACTS: dict[tuple[str, str], tuple[dict[str, Any], int, set[str]]] = {
     ("post", "/cycles/pause"): ({}, 409, {"operator", "risk officer"}),
     ("post", "/cycles/resume"): ({}, 409, {"operator", "risk officer"}),
     ("put", "/mode"): ({"mode": "nope"}, 400, {"operator", "risk officer"}),
+    ("post", "/entries/pause"): ({"reason": ""}, 400, {"operator", "risk officer"}),
+    ("post", "/entries/resume"): ({"why": "x"}, 400, {"operator", "risk officer"}),
+    ("post", "/symbols/BTC/USD/lock"): ({"reason": ""}, 400, {"operator", "risk officer"}),
+    ("post", "/symbols/BTC/USD/unlock"): ({"why": "x"}, 400, {"operator", "risk officer"}),
     ("post", "/kill-switch"): ({"action": "release", "reason": "go"}, 409, {"risk officer"}),
 }
 
@@ -202,6 +206,41 @@ def test_mode_is_set_and_told(api: Api) -> None:
     client.put("/mode", {"mode": "semi_auto"}, format="json")
 
     assert client.get("/mode").json() == {"mode": "semi_auto"}
+
+
+def test_entries_are_paused_shown_and_resumed_and_the_same_again_changes_nothing(api: Api) -> None:
+    client = api("operator")
+
+    paused = client.post("/entries/pause", {"reason": "earnings"}, format="json").json()
+    again = client.post("/entries/pause", {"reason": "another"}, format="json").json()
+
+    assert (paused["isPaused"], paused["reason"]) == (True, "earnings")
+    assert again == paused == client.get("/status").json()["entriesPause"]
+    assert client.get("/guards").json()["entriesPause"] == paused
+    resumed = client.post("/entries/resume", {}, format="json").json()
+    assert resumed == {"isPaused": False, "since": None, "author": "", "reason": ""}
+
+
+def test_symbol_is_locked_shown_with_its_end_and_unlocked(api: Api) -> None:
+    client, until = api("operator"), "2099-01-01T00:00:00Z"
+
+    locked = client.post(
+        "/symbols/BTC/USD/lock", {"reason": "too wild", "until": until}, format="json"
+    ).json()
+
+    assert (locked["symbol"], locked["isLocked"], locked["until"]) == ("BTC/USD", True, until)
+    (line,) = client.get("/guards").json()["active"]
+    assert (line["guard"], line["symbol"], line["blocks"]) == ("symbol_locked", "BTC/USD", "entries")
+    unlocked = client.post("/symbols/BTC/USD/unlock", {}, format="json").json()
+    assert unlocked["isLocked"] is False
+    assert client.get("/guards").json()["active"] == []
+
+
+def test_symbol_that_is_none_is_not_locked(api: Api) -> None:
+    refused = api("operator").post("/symbols/nothing!/lock", {"reason": "x"}, format="json")
+
+    told = problem(refused, 400)
+    assert told["errors"][0]["field"] == "symbol"
 
 
 def test_current_cycle_is_null_when_there_is_none(api: Api) -> None:

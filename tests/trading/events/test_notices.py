@@ -25,6 +25,8 @@ UNTIL = "2026-11-26T14:10:00+00:00"
 DATA: dict[str, dict[str, Any]] = {
     "risk.kill-switch.engaged": {"actor": "watchdog", "reason": "the day's loss is 5.1 %", "trigger": "x"},
     "risk.kill-switch.released": {"actor": "ann", "reason": "looked at it"},
+    "risk.entries.paused": {"actor": "ann", "reason": "earnings"},
+    "risk.entries.resumed": {"actor": "ann", "reason": None},
     "approval.requested": {"decisionId": "1", "symbol": "AAPL", "action": "buy", "expiresAt": UNTIL},
     "orchestrator.cycle.failed": {"cycleId": "1", "reason": "no database"},
     "orchestrator.cycle.aborted": {"cycleId": "1", "reason": "deadline"},

@@ -1,6 +1,7 @@
 """Approvals: answered once, at the price of the click, by the gate of the click, or expired by time."""
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,7 @@ from trading.execution import approvals, decision_execution, sagas
 from trading.execution.approval_requests import REJECTION_HOLDS
 from trading.execution.approvals import AnswerOutcome
 from trading.execution.portfolio import sync_portfolio
+from trading.market.market_time import market_now
 from trading.models import AIDecision, Approval, Cycle, Event, MarketSnapshot, Order, Saga
 from trading.queries.timeline import timeline_of
 from trading.work.sweeping import end_overdue, find_work
@@ -437,6 +439,51 @@ def test_rejected_question_is_asked_again_after_the_pause(account: Outside, ada:
     again = wanted_again(approval.decision)
 
     assert again.status == "awaiting_approval"
+
+
+REJECTED_AT = "2020-10-15T19:30:00+00:00"  # a Thursday, half an hour before the close
+
+
+@pytest.mark.parametrize(
+    ("symbol", "now", "holds"),
+    [
+        (STOCK, "2020-10-15T19:59:00+00:00", True),
+        (STOCK, "2020-10-15T20:30:00+00:00", False),  # after the close it is the next session's
+        (STOCK, "2020-10-16T14:00:00+00:00", False),
+        ("BTC/USD", "2020-10-15T20:30:00+00:00", True),  # a coin has no session
+        ("BTC/USD", "2020-10-16T02:01:00+00:00", False),
+    ],
+)
+def test_rejection_holds_for_the_rest_of_the_markets_session(
+    symbol: str, now: str, holds: bool, account: Outside, ada: User
+) -> None:
+    """By market time, at whatever rate it runs: a replay's session may be over in minutes."""
+    approval = asked(symbol)
+    approvals.answer(approval, granted=False, user=ada, reason="not today")
+    Approval.objects.update(answered_market_time=datetime.fromisoformat(REJECTED_AT))
+    next_cycle()
+    again = wish(symbol, strategy=approval.decision.strategy)
+    make_agent(
+        mode="semi_auto",
+        market_time=datetime.fromisoformat(now),
+        market_time_read_at=ago(seconds=0),
+        market_rate=0,
+    )
+
+    decision_execution.execute_decision(again.pk)
+
+    again.refresh_from_db()
+    expected = ("stored", "rejected_earlier") if holds else ("awaiting_approval", "")
+    assert (again.status, again.reason) == expected
+
+
+def test_rejection_keeps_the_market_time_of_its_answer(account: Outside, ada: User) -> None:
+    approval = asked()
+
+    approvals.answer(approval, granted=False, user=ada, reason="not now")
+
+    approval.refresh_from_db()
+    assert approval.answered_market_time == market_now()
 
 
 def test_question_that_nobody_answered_is_not_asked_again_at_once(account: Outside) -> None:
