@@ -195,7 +195,13 @@ class TestCountedOn(TestCase):
                 lots.book_activities([activity])
                 continue
             order = filled(
-                kind, str(quantity * pieces), str(price), symbol=symbol, at=at, pieces=pieces, purpose="external"
+                kind,
+                str(quantity * pieces),
+                str(price),
+                symbol=symbol,
+                at=at,
+                pieces=pieces,
+                purpose="external",
             )
             waiting.append((minute + delay, order))
         for _, order in sorted(waiting, key=lambda each: each[0]):
