@@ -23,6 +23,7 @@ from trading.domain.runtime_settings import NUMBERS
 from trading.domain.statuses import OPEN_CYCLE, CycleStage
 from trading.execution.sync_sequence import take_place
 from trading.models import (
+    AccountActivity,
     AgentStatus,
     AIDecision,
     Approval,
@@ -32,11 +33,13 @@ from trading.models import (
     Event,
     Fill,
     Heartbeat,
+    Lot,
     MarketSnapshot,
     NoticeMessage,
     Order,
     ParkedEvent,
     Position,
+    RoundTrip,
     RuntimeSetting,
     Saga,
     SagaStep,
@@ -292,6 +295,66 @@ def make_equity(**overrides: Any) -> EquitySnapshot:
         EquitySnapshot.objects.filter(pk=snapshot.pk).update(created_at=created_at)
         snapshot.refresh_from_db()
     return snapshot
+
+
+def make_lot(**overrides: Any) -> Lot:
+    """Write the open lot of one execution."""
+    number = next(_numbers)
+    order = overrides.get("order") or make_order(status="filled")
+    values = {
+        "id": uuid7(),
+        "symbol": order.symbol,
+        "number": number,
+        "key": f"execution-{number}",
+        "side": "long",
+        "order": order,
+        "decision": order.decision,
+        "opened_at": timezone.now(),
+        "quantity": Decimal(1),
+        "price": Decimal(100),
+        "remaining": Decimal(1),
+        "cost": Decimal(100),
+        "fee": Decimal(0),
+    }
+    return Lot.objects.create(**(values | overrides))
+
+
+def make_round_trip(**overrides: Any) -> RoundTrip:
+    """Write a share bought at 100 and sold at 101 by a model's sell."""
+    number = next(_numbers)
+    values = {
+        "id": uuid7(),
+        "symbol": "AAPL",
+        "number": number,
+        "lot_number": number,
+        "key": f"execution-{number}",
+        "side": "long",
+        "exit_reason": "signal",
+        "opened_at": timezone.now() - timedelta(hours=1),
+        "closed_at": timezone.now(),
+        "quantity": Decimal(1),
+        "entry_price": Decimal(100),
+        "exit_price": Decimal(101),
+        "cost": Decimal(100),
+        "proceeds": Decimal(101),
+        "fees": Decimal(0),
+        "realised_pnl": Decimal(1),
+    }
+    return RoundTrip.objects.create(**(values | overrides))
+
+
+def make_activity(**overrides: Any) -> AccountActivity:
+    """Write that a share of unknown origin was taken in at 100 USD."""
+    values = {
+        "key": f"adopted:{next(_numbers)}",
+        "kind": "adopted",
+        "symbol": "AAPL",
+        "quantity": Decimal(1),
+        "price": Decimal(100),
+        "happened_at": timezone.now(),
+        "noted_at": timezone.now(),
+    }
+    return AccountActivity.objects.create(**(values | overrides))
 
 
 def make_saga(*, steps: bool = True, **overrides: Any) -> Saga:

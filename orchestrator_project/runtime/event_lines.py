@@ -212,6 +212,7 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "sync.recovered": lambda p: f"{p['reason']}",
     "lock.stuck": lambda p: f"A LOCK IS STUCK: {p['reason']}",
     "lock.freed": lambda p: f"{p['reason']}",
+    "books.differ": lambda p: f"THE BOOKS AND THE ACCOUNT DIFFER: {p['reason']}",
     "disk.low": lambda p: f"THE DISK IS NEARLY FULL: {p['reason']}",
     "disk.recovered": lambda p: f"the disk has room again: {p['reason']}",
     "candidate.created": lambda p: f"candidate {p['symbol']} proposed by {p['source']}",

@@ -113,11 +113,12 @@ class TradeAdmin(RecordAdmin):
         figure("quantity"),
         figure("price"),
         figure("realised_pnl"),
+        "exit_reason",
         "strategy",
         "order_link",
         cycle_link,
     ]
-    list_filter = ["side", "strategy"]
+    list_filter = ["side", "exit_reason", "strategy"]
     list_select_related = ["strategy"]
     search_fields = ["=symbol"]
     search_help_text = "A symbol, or an id of a trade, an order, a decision or a cycle"

@@ -34,6 +34,7 @@ from trading.market.prices import (
     disagreement_words,
 )
 from trading.models import Cycle, MarketSnapshot
+from trading.performance.comparison import compare_books
 
 STOCKS_PER_REQUEST = 50
 CACHED, SOURCE_LENGTH = "cached ", 20
@@ -111,6 +112,7 @@ def fetch_account(cycle_id: UUID) -> None:
         cycles.fail_cycle(Cycle.objects.get(pk=cycle_id), reason=str(error)[:500])
         return
     cycle_log.record_unreadable(cycle_id, operation="positions", rows=truth.unreadable)
+    compare_books(cycle_id)  # before anything is ordered: a split is known while nothing else has changed
     cycle_log.record_step(
         cycle_id,
         "account",

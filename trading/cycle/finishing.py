@@ -14,12 +14,13 @@ from trading.domain.ages import is_fresh
 from trading.errors import TradingError
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, Cycle, Order
+from trading.performance.comparison import compare_books
 
 JUST_NOW = timedelta(seconds=5)
 
 
 def finish_cycle(cycle_id: UUID) -> bool:
-    """Sync once more and complete the cycle, if it is ready; return whether this call completed it.
+    """Sync once more, compare the books with it and complete the cycle, if it is ready; return whether this call did.
 
     The sync that settled the cycle's orders is the last one, where it has just been stored. One that fails goes to the
     cycle's errors; the cycle completes all the same.
@@ -34,6 +35,7 @@ def finish_cycle(cycle_id: UUID) -> bool:
             )
     except (ConnectorError, TradingError) as error:
         cycle_log.record_error(cycle.pk, operation="final_sync", error=error)
+    compare_books(cycle.pk)
     return cycles.complete_cycle(Cycle.objects.get(pk=cycle.pk))
 
 

@@ -21,6 +21,7 @@ from trading.execution import sync_sequence
 from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
 from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
+from trading.performance import comparison
 from trading.safety import watchdog
 
 SYNCED = "position_synced"
@@ -64,6 +65,7 @@ def sync_portfolio(
         truth = replace(truth, is_stored=True)
         clock_watch.note_market_clock(truth.clock.now, may_jump=providers.simulated)
         watchdog.after_sync(truth.account)
+        comparison.begin_comparison()
     return truth
 
 

@@ -30,6 +30,7 @@ from trading.execution.trade_booking import book_strangers, date_trade
 from trading.models import Order, Position, Saga
 from trading.orders.execution_reports import learn_of_legs, record_broker_order, record_fills, record_reported
 from trading.orders.pacing import longest_lease
+from trading.performance.comparison import compare_books
 
 log = structlog.get_logger(__name__)
 LOOK_BACK = timedelta(days=3)
@@ -104,6 +105,7 @@ def _reconciled() -> ReconciliationReport:
     _settle_failed(report)  # before the sync, which lets go of what has ended without saying why
     _heal_positions(report)
     _book(report)
+    compare_books()
     return report
 
 

@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 ('executions', models.PositiveIntegerField(default=0)),
                 ('unexplained_cash', models.DecimalField(decimal_places=6, default=0, max_digits=40)),
                 ('rounding', models.DecimalField(decimal_places=6, default=0, max_digits=40)),
-                ('seen', models.JSONField(default=dict)),
+                ('seen', models.JSONField(default=list)),
                 ('checked_sequence', models.BigIntegerField(default=0)),
                 ('checked_market_time', models.DateTimeField(null=True)),
                 ('checked_at', models.DateTimeField(null=True)),

@@ -189,7 +189,7 @@ class BookCheck(models.Model):
     executions = models.PositiveIntegerField(default=0)
     unexplained_cash = models.DecimalField(max_digits=40, decimal_places=6, default=0)
     rounding = models.DecimalField(max_digits=40, decimal_places=6, default=0)
-    seen = models.JSONField(default=dict)
+    seen = models.JSONField(default=list)
     checked_sequence = models.BigIntegerField(default=0)
     checked_market_time = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True)

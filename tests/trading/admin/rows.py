@@ -43,6 +43,7 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "risk.riskcheck": lambda: make.make_risk_check(),
     "risk.risklimits": lambda: RiskLimits.objects.latest("version"),
     "risk.riskreservation": lambda: make.make_reservation(),
+    "trading.accountactivity": lambda: make.make_activity(),
     "trading.agentstatus": lambda: AgentStatus.objects.get(pk=1),
     "trading.aidecision": lambda: make.make_decision(status="stored"),
     "trading.apitoken": lambda: issue_token(user=User.objects.get(username="admin")).row,
@@ -73,6 +74,8 @@ ROWS: Mapping[str, Callable[[], Model]] = {
         strategy=make.make_strategy(), version=7, content={}, author="ann"
     ),
     "trading.symbollock": lambda: make.make_symbol_lock(),
+    "trading.lot": lambda: make.make_lot(),
+    "trading.roundtrip": lambda: make.make_round_trip(),
     "trading.trade": lambda: make.make_trade(),
     "trading.tradeproposal": lambda: make.make_proposal(),
     "trading.universecandidate": lambda: make.make_candidate(symbol="TSLA"),

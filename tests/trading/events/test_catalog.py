@@ -21,7 +21,7 @@ PROMISED = """
     risk.safe-mode.entered risk.safe-mode.left risk.kill-switch.sender-fenced
     orchestrator.schedule.disabled orchestrator.schedule.enabled orchestrator.sync.overdue
     orchestrator.sync.recovered orchestrator.lock.stuck orchestrator.lock.freed orchestrator.disk.low
-    orchestrator.disk.recovered
+    orchestrator.disk.recovered trading-engine.books.differed
     approval.requested approval.granted approval.rejected approval.expired
     orchestrator.clock.stepped
 """

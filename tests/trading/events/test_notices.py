@@ -45,6 +45,10 @@ DATA: dict[str, dict[str, Any]] = {
     "orchestrator.sync.recovered": {"reason": "the account is read again"},
     "orchestrator.lock.stuck": {"reason": "somebody holds book since 9 s", "lock": "book", "seconds": 9.0},
     "orchestrator.lock.freed": {"reason": "no lock is held or waited for too long"},
+    "trading-engine.books.differed": {
+        "reason": "cash +12.50 USD: the account has +12.50 USD that no execution explains",
+        "amount": "12.50", "cash": "12.50", "symbols": "", "equity": "100012.50",
+    },
     "orchestrator.disk.low": {"reason": "512 MB free at /somewhere", "freeMegabytes": 512},
     "orchestrator.disk.recovered": {"reason": "2048 MB free"},
 }  # fmt: skip

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from connectors.errors import UnavailableError
 from risk.services.holders import Session
-from tests.factories import make_agent, make_limits, make_user
+from tests.factories import make_agent, make_equity, make_limits, make_user
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, change, passed, wish
 from trading.analysis import safe_mode
@@ -17,7 +17,8 @@ from trading.domain.events.public_events import CATALOG, public_type
 from trading.execution import approvals, compensation, decision_execution
 from trading.execution.portfolio import sync_portfolio
 from trading.market import clock_watch
-from trading.models import Approval, Cycle, Event, Saga
+from trading.models import Approval, Cycle, EquitySnapshot, Event, Saga
+from trading.performance.comparison import compare_books
 from trading.safety import kill_switch, senders
 from trading.work import conditions
 
@@ -91,6 +92,15 @@ def ways_of_a_sender() -> None:
     senders.note_shut_out(Session(7, "orchestrator worker 7", timezone.now(), None), ["x-entry-0"])
 
 
+def ways_of_the_books() -> None:
+    sync_portfolio(None)
+    for _ in range(2):  # told when it is met again
+        last = EquitySnapshot.objects.newest()
+        assert last is not None
+        make_equity(equity=last.equity + 5, cash=last.cash + 5)
+        compare_books()
+
+
 def ways_of_the_system() -> None:
     facts: dict[str, dict[str, str | float]] = {
         "sync": {"seconds": 190.0},
@@ -103,6 +113,7 @@ def ways_of_the_system() -> None:
 
 
 def test_every_type_of_the_catalog_is_written_by_its_service(account: Outside) -> None:
+    ways_of_the_books()
     ways_of_a_cycle()
     ways_of_an_approval()
     ways_of_an_order(account)

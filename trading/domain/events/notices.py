@@ -43,6 +43,7 @@ class Topic(enum.StrEnum):
     SYNC = "sync"
     LOCKS = "locks"
     DISK = "disk"
+    BOOKS = "books"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ PACES: Mapping[Topic, Pace] = MappingProxyType(
         Topic.SYNC: Pace(gather=timedelta(0)),
         Topic.LOCKS: Pace(gather=timedelta(0)),
         Topic.DISK: Pace(gather=timedelta(0)),
+        # Each difference is told once by its writer, so none may be dropped for being like another.
+        Topic.BOOKS: Pace(keep=timedelta(days=1)),
     }
 )
 
@@ -376,6 +379,15 @@ _NOTICES: Mapping[str, Callable[[Data], Notice | None]] = MappingProxyType(
             "Look: `manage.py doctor` says who holds it and who waits; is that process stopped or paused? Continue it"
             " or end it. The kill switch works all the while: console /admin/risk/killswitch/.",
             many="a lock is held or waited for too long ({count} times)",
+        ),
+        "trading-engine.books.differed": _Words(
+            Topic.BOOKS,
+            "the account has what no execution explains",
+            "{amount} USD: {reason}",
+            "A dividend, a fee, a transfer or a corporate action explains most: look at the broker's activities,"
+            " console /admin/trading/accountactivity/. It is part of the account from now on, and no result of trading:"
+            " `manage.py performance`.",
+            many="the account has what no execution explains ({count} times)",
         ),
         "orchestrator.disk.low": _Words(
             Topic.DISK,

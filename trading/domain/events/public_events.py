@@ -296,6 +296,17 @@ _SPECS = (
         "The disk of the state folder is nearly full.",
         (_REASON, Field("freeMegabytes", "what is left", "free_megabytes", INTEGER)),
     ),
+    EventSpec(
+        "trading-engine.books.differed",
+        "The broker's account has more or less than the executions on record explain; told once for each difference.",
+        (
+            _REASON,
+            Field("amount", "USD the account has more than is explained; negative: less", "amount", DECIMAL),
+            Field("cash", "the part of it that is cash", "cash", DECIMAL),
+            Field("symbols", "whose quantities differ, with commas between; empty: none", "symbols"),
+            Field("equity", "the account's equity, USD", "equity", DECIMAL),
+        ),
+    ),
     EventSpec("orchestrator.disk.recovered", "The disk of the state folder has room again.", (_REASON,)),
 )
 CATALOG: Mapping[str, EventSpec] = MappingProxyType({spec.type: spec for spec in _SPECS})
@@ -340,6 +351,7 @@ _ALWAYS = MappingProxyType(
         "sync.recovered": "orchestrator.sync.recovered",
         "lock.stuck": "orchestrator.lock.stuck",
         "lock.freed": "orchestrator.lock.freed",
+        "books.differ": "trading-engine.books.differed",
         "disk.low": "orchestrator.disk.low",
         "disk.recovered": "orchestrator.disk.recovered",
     }

@@ -187,25 +187,21 @@ class Ledger:
         return self._take(entry, received, money, fee)
 
     def _adopt(self, entry: Entry) -> Applied:
-        quantity = abs(entry.quantity)
-        is_more = entry.quantity > 0
+        quantity, is_more = abs(entry.quantity), entry.quantity > 0
         before = self.cost
+        closes: list[Close] = []
         if self._closing(is_more):  # it leaves at its cost: nothing was earned by it
-            applied = self._leave(entry, quantity)
-        else:
+            held = sum((lot.remaining for lot in self.lots), ZERO)
+            parts = self._parts(min(quantity, held))
+            closes = [self._close(lot, part, entry, money=None, fee=ZERO) for lot, part in parts]
+            quantity -= sum((part for _, part in parts), ZERO)
+        touched = self._touched(closes)
+        opened = None
+        if quantity > 0:
             money = (quantity * entry.price).quantize(MONEY, ROUND_HALF_UP)
-            applied = Applied(opened=self._open(entry, quantity, money, ZERO, is_long=is_more))
+            opened = self._open(entry, quantity, money, ZERO, is_long=is_more)
         self.moved += self.cost - before
-        return applied
-
-    def _leave(self, entry: Entry, quantity: Decimal) -> Applied:
-        """Take lots out at their cost; what there is no lot for is not in any."""
-        held = sum((lot.remaining for lot in self.lots), ZERO)
-        closes = [
-            self._close(lot, part, entry, money=None, fee=ZERO)
-            for lot, part in self._parts(min(quantity, held))
-        ]
-        return Applied(changed=self._touched(closes), closes=closes)
+        return Applied(opened=opened, changed=touched, closes=closes)
 
     def _split(self, entry: Entry) -> Applied:
         for lot in self.lots:

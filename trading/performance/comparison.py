@@ -1,0 +1,260 @@
+"""Hold the books against the broker's account as last synced: cash and quantities, to the cent.
+
+Equity is cash and what is held. Cash changes by executions, what is held is in lots: where both agree with the broker,
+every cent of a change of equity is realised or unrealised profit (docs/metrics.md, "Reconciliation"). What differs is
+told once, with its amount, and is part of the account from then on: cash as unexplained, units as lots of unknown
+origin at the broker's cost. A split is known by its units and costs, and changes no money.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError, transaction
+from django.db.models import F, Q, Sum
+from django.utils import timezone
+
+from risk.domain.numbers import ZERO, plain_decimal
+from trading.core import set_aside, transitions
+from trading.domain.performance.agreement import Booked, Difference, Held, difference, split_ratio
+from trading.models import (
+    AccountActivity,
+    BookCheck,
+    EquitySnapshot,
+    Order,
+    Position,
+    Saga,
+    SymbolBook,
+)
+from trading.performance import lots
+
+log = structlog.get_logger(__name__)
+AGGREGATE = "books"
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """The broker's account as one sync stored it, beside the books at that moment."""
+
+    snapshot: EquitySnapshot
+    sequence: int
+    held: Mapping[str, Held]
+    booked: Mapping[str, Booked]
+    flow: Decimal
+    executions: int
+
+    @property
+    def unrealised(self) -> Decimal:
+        """Value of what is held, as the equity has it, less what it cost."""
+        return self.snapshot.equity - self.snapshot.cash - sum((b.cost for b in self.booked.values()), ZERO)
+
+
+def begin_comparison() -> None:
+    """Begin to compare with the first sync: what is held then and no execution explains is adopted silently."""
+    if not BookCheck.objects.exists():
+        compare_books()
+
+
+def compare_books(cycle_id: UUID | None = None) -> Difference | None:
+    """Compare with the sync that is stored; tell what differs for the second time; return what differs.
+
+    Returns:
+        None where it cannot be said now: an order is under way, a fill is not booked or not in the sync, a position
+        could not be read, this sync was compared already, or another process is at it.
+    """
+    try:
+        return _compared(cycle_id)
+    except (DatabaseError, ArithmeticError) as error:  # trading goes on, whatever a row says
+        log.warning("books_not_compared", error=str(error).strip())
+        return None
+
+
+def _compared(cycle_id: UUID | None) -> Difference | None:
+    with transaction.atomic():
+        check = BookCheck.objects.select_for_update(nowait=True).filter(pk=1).first()
+        if check is None and lots.is_behind():
+            lots.catch_up()
+        account = _settled_account(check)
+        if account is None:
+            return None
+        if check is None:
+            _begin(account)
+            return Difference()
+        if _book_splits(check, account):
+            account = _settled_account(check) or account
+        return _judge(check, account, cycle_id)
+
+
+def _settled_account(check: BookCheck | None) -> _Account | None:
+    """Read account and books; None where they cannot be compared."""
+    snapshot = EquitySnapshot.objects.newest()
+    since = check.checked_sequence if check else 0
+    if snapshot is None or snapshot.sync_sequence is None or snapshot.sync_sequence <= since:
+        return None
+    if set_aside.unclear_symbols() or _is_under_way(since, snapshot.sync_sequence):
+        return None
+    positions = {row.symbol: _held(row) for row in Position.objects.all()}
+    booked = {row.symbol: _booked(row) for row in SymbolBook.objects.exclude(quantity=0, cost=0)}
+    totals = _totals()
+    newest = EquitySnapshot.objects.newest()
+    if newest != snapshot or _is_under_way(since, snapshot.sync_sequence):
+        return None  # another process was at it meanwhile
+    return _Account(snapshot, snapshot.sync_sequence, positions, booked, *totals)
+
+
+def _totals() -> tuple[Decimal, int]:
+    found = SymbolBook.objects.aggregate(flow=Sum("cash_flow"), executions=Sum("executions"))
+    return found["flow"] or ZERO, found["executions"] or 0
+
+
+def _is_under_way(since: int, sequence: int) -> bool:
+    """Return whether a fill may be in the account or in the books, and not in the other."""
+    if Saga.objects.open().exists():
+        return True
+    filled = Order.objects.filter(filled_quantity__gt=0)
+    unbooked = Q(trade__isnull=True) | Q(filled_quantity__gt=F("trade__quantity"))
+    ended = filled.filter(ended_sequence__gt=since)
+    return (
+        ended.filter(Q(ended_sequence__gt=sequence) | unbooked).exists()
+        or filled.open().filter(unbooked).exists()
+    )
+
+
+def _held(row: Position) -> Held:
+    price = row.market_value / row.quantity if row.market_value is not None else None
+    return Held(row.quantity, row.average_entry_price, price)
+
+
+def _booked(row: SymbolBook) -> Booked:
+    return Booked(row.quantity, row.cost, row.broker_quantity, row.broker_unit_cost)
+
+
+def _begin(account: _Account) -> None:
+    missing = difference(cash=ZERO, expected_cash=ZERO, held=account.held, booked=account.booked)
+    _adopt(account, missing)
+    snapshot = account.snapshot
+    cost = SymbolBook.objects.aggregate(cost=Sum("cost"))["cost"] or ZERO
+    BookCheck.objects.create(
+        opened_at=snapshot.market_time,
+        opening_equity=snapshot.equity,
+        opening_cash=snapshot.cash - account.flow,
+        opening_unrealised=snapshot.equity - snapshot.cash - cost,
+        executions=account.executions,
+        checked_sequence=account.sequence,
+        checked_market_time=snapshot.market_time,
+        checked_at=timezone.now(),
+        agreed_at=timezone.now(),
+    )
+    _note_broker(account)
+
+
+def _judge(check: BookCheck, account: _Account, cycle_id: UUID | None) -> Difference:
+    found = difference(
+        cash=account.snapshot.cash,
+        expected_cash=check.opening_cash + account.flow + check.unexplained_cash + check.rounding,
+        held=account.held,
+        booked=account.booked,
+    )
+    is_confirmed = bool(found) and check.seen == list(found.places)
+    if is_confirmed:
+        _tell(check, account, found, cycle_id)
+        _adopt(account, found)
+        check.unexplained_cash += found.cash
+    elif found:
+        log.info("books_differ_once", difference=found.words)
+    if not found:
+        check.rounding += found.cash  # less than a cent, and never more than that by adding up
+        check.agreed_at = timezone.now()
+    check.seen = [] if is_confirmed else list(found.places)
+    check.executions = account.executions
+    check.checked_sequence = account.sequence
+    check.checked_market_time, check.checked_at = account.snapshot.market_time, timezone.now()
+    check.save()
+    _note_broker(account)
+    return found
+
+
+def _tell(check: BookCheck, account: _Account, found: Difference, cycle_id: UUID | None) -> None:
+    reason = f"{found.words}: the account has {found.amount:+f} USD that no execution explains"
+    log.warning("books_differ", difference=found.words, amount=str(found.amount))
+    transitions.append_event(
+        aggregate_type=AGGREGATE,
+        aggregate_id="account",
+        event_type="books.differ",
+        payload={
+            "reason": reason[:500],
+            "amount": plain_decimal(found.amount),
+            "cash": plain_decimal(found.cash if "cash" in found.places else ZERO),
+            "symbols": ", ".join(sorted(found.quantities))[:200],
+            "equity": str(account.snapshot.equity),
+        },
+        cycle_id=cycle_id,
+    )
+
+
+def _adopt(account: _Account, found: Difference) -> None:
+    """Take what is held, or is gone, into the lots, at the broker's cost."""
+    now = timezone.now()
+    activities = []
+    for symbol, quantity in sorted(found.quantities.items()):
+        held = account.held.get(symbol)
+        booked = account.booked.get(symbol)
+        unit_cost = (
+            held.unit_cost
+            if held
+            else (booked.cost / booked.quantity if booked and booked.quantity else ZERO)
+        )
+        is_more = held is not None and (quantity > 0) == (held.quantity > 0)
+        before = quantity * (held.mark - unit_cost) if held and is_more else ZERO
+        activities.append(
+            AccountActivity(
+                key=f"adopted:{symbol}:{account.sequence}",
+                kind=AccountActivity.Kind.ADOPTED,
+                symbol=symbol,
+                quantity=quantity,
+                price=abs(unit_cost),
+                unrealised_before=before,
+                happened_at=account.snapshot.market_time,
+                noted_at=now,
+            )
+        )
+    if activities:
+        lots.book_activities(activities)
+
+
+def _book_splits(check: BookCheck, account: _Account) -> bool:
+    """Book the splits that happened since books and account last agreed; return whether there were any."""
+    activities = []
+    for symbol, held in account.held.items():
+        booked = account.booked.get(symbol)
+        ratio = split_ratio(held, booked) if booked else None
+        if ratio is not None:
+            activities.append(
+                AccountActivity(
+                    key=f"split:{symbol}:{account.sequence}",
+                    kind=AccountActivity.Kind.SPLIT,
+                    symbol=symbol,
+                    price=ratio,
+                    happened_at=account.snapshot.market_time,
+                    noted_at=timezone.now(),
+                )
+            )
+    if activities:
+        log.info("splits_booked", symbols=[activity.symbol for activity in activities])
+        lots.book_activities(activities)
+    return bool(activities)
+
+
+def _note_broker(account: _Account) -> None:
+    """Remember what the broker says of each symbol, by which the next split is known."""
+    rows = list(SymbolBook.objects.filter(symbol__in=account.held))
+    changed = []
+    for row in rows:
+        held = account.held[row.symbol]
+        if (row.broker_quantity, row.broker_unit_cost) != (held.quantity, held.unit_cost):
+            row.broker_quantity, row.broker_unit_cost = held.quantity, held.unit_cost
+            changed.append(row)
+    if changed:
+        SymbolBook.objects.bulk_update(changed, ["broker_quantity", "broker_unit_cost"])
