@@ -52,7 +52,7 @@ def length(request: pytest.FixtureRequest) -> Length:
         is_long=is_long,
         seed=20_261_122 if seed is None else int(seed),
         kills=int(kills or (510 if is_long else 12)),
-        seconds=2_700.0 if is_long else 300.0,  # a busy machine kills slowly
+        seconds=2_700.0 if is_long else max(300.0, 8.0 * int(kills or 0)),  # a busy machine kills slowly
         pause=1.2 if is_long else 0.5,
         trials=200 if is_long else 25,
         first=int(request.config.getoption("--chaos-first", default=0)),

@@ -109,7 +109,6 @@ def test_executions_that_the_broker_does_not_list_yet_are_waited_for_but_not_for
 
     assert advance_saga(saga.pk).status == "running"
     assert not Trade.objects.exists()
-    assert RiskReservation.objects.counting().exists()
 
     change(order_of(saga), ended_at=ago(seconds=60))
     change(saga, deadline_at=ago(seconds=60))
