@@ -58,9 +58,7 @@ def _asked(cycle: Cycle, source: NewsSource, symbols: Sequence[str]) -> list[str
     return in_turn(stocks, held, SYMBOLS_ASKED_ONE_BY_ONE, cycle.ordinal)
 
 
-def _stories(
-    cycle: Cycle, symbols: Sequence[str], keywords: Sequence[str], until: datetime
-) -> list[Story]:
+def _stories(cycle: Cycle, symbols: Sequence[str], keywords: Sequence[str], until: datetime) -> list[Story]:
     """Ask all sources at the same time, each with all the time that the fetch has; none waits for another."""
     seconds, retries = settings.seconds("fetch_timeout"), settings.retries()
     asked = [(source, _asked(cycle, source, symbols)) for source in current_providers().news]
@@ -81,9 +79,7 @@ def _stories(
             continue
         if isinstance(answer, Exception):
             raise answer
-        cycle_log.record_unreadable(
-            cycle.pk, operation=f"news of {source.name}", rows=unreadable_of(answer)
-        )
+        cycle_log.record_unreadable(cycle.pk, operation=f"news of {source.name}", rows=unreadable_of(answer))
         found += [_story(item) for item in answer]
     return found
 

@@ -142,7 +142,9 @@ def test_news_from_outside_the_window_is_left_out(
     assert finnhub.headlines(["AAPL"], since=SINCE, until=UNTIL) == []
 
 
-def test_news_of_many_symbols_are_asked_for_side_by_side(server: ProviderServer, finnhub: FinnhubData) -> None:
+def test_news_of_many_symbols_are_asked_for_side_by_side(
+    server: ProviderServer, finnhub: FinnhubData
+) -> None:
     """Ten answers that each wait for all ten requests to be there."""
     names = [f"S{number}" for number in range(10)]
     everybody = asyncio.Event()
