@@ -120,8 +120,8 @@ def _order_work() -> Iterator[Work]:
     ended = Order.objects.filter(saga__isnull=False).exclude(saga__status__in=OPEN_SAGA)
     live = ended.filter(status__in=OPEN_ORDER, broker_order_id__isnull=False)
     found = set(live.values_list("created_at", "pk"))
-    # By itself, so that it is read by its partial index alone: PostgreSQL takes a third of all orders to be unbooked, and
-    # would read all sagas to join them. Nearly always there is none.
+    # By itself, so that it is read by its partial index alone: PostgreSQL takes a third of all orders to be unbooked,
+    # and would read all sagas to join them. Nearly always there is none.
     if unbooked := list(Order.objects.unbooked().values_list("pk", flat=True)):
         found.update(ended.filter(pk__in=unbooked).values_list("created_at", "pk"))
     for _, pk in sorted(found):
