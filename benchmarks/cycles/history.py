@@ -61,10 +61,10 @@ STATEMENTS = (
     """,
     """
     INSERT INTO orders (id, client_order_id, broker_order_id, decision_id, reservation_id, cycle_id, symbol, side,
-        purpose, quantity, reference_price, time_in_force, status, filled_quantity, average_price, attempts, posts,
-        broker_message, created_at, submitted_at, acknowledged_at, ended_at)
+        purpose, quantity, reference_price, time_in_force, status, filled_quantity, booked_quantity, average_price,
+        attempts, posts, broker_message, created_at, submitted_at, acknowledged_at, ended_at)
     SELECT id, id || '-entry-0', id::text, id, id, id, symbol, side, CASE side WHEN 'buy' THEN 'entry' ELSE 'exit' END,
-        10, 100, 'day', 'filled', 10, 100.25, 1, 1, '', at, at, at, at + interval '300 ms'
+        10, 100, 'day', 'filled', 10, 10, 100.25, 1, 1, '', at, at, at, at + interval '300 ms'
     FROM past
     """,
     """

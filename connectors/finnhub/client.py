@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from time import monotonic
+from typing import TypeVar
 
 import finnhub
 
+from connectors.abreast import NotAskedError, ask_abreast
 from connectors.base import Headline, Quote
 from connectors.calls import read
 from connectors.errors import MalformedError, RejectedError, UnavailableError
@@ -21,9 +22,11 @@ from connectors.transport import BoundedSession
 from connectors.wire import ZERO, Fields, to_positive, unreadable_row
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _SDK_ERRORS = (finnhub.FinnhubAPIException, finnhub.FinnhubRequestException)
 _MAX_HEADLINES = 50
+_NEWS_AT_ONCE = 10  # of the 30 requests that the provider takes in a second
 
 
 class FinnhubData:
@@ -72,23 +75,21 @@ class FinnhubData:
             UnavailableError, RejectedError: every symbol asked failed (the last reason), or the key was
                 refused.
         """
-        quotes: dict[str, Quote] = {}
         odd: list[UnreadableRow] = []
 
-        def ask(symbol: str) -> None:
+        def ask(symbol: str) -> Quote | None:
             raw = read(self.name, "quote", lambda: self._client.quote(symbol), sdk_errors=_SDK_ERRORS)
             try:
-                quote = quote_from_wire(symbol, raw, odd)
+                return quote_from_wire(symbol, raw, odd)
             except MalformedError as error:
                 odd.append(unreadable_row(raw, error, symbol=symbol))
                 raise
-            if quote is not None:
-                quotes[symbol] = quote
 
         budget = self._budget_seconds
         if within_seconds is not None:
             budget = min(budget, max(within_seconds / 2, within_seconds - self._request_seconds))
-        self._ask_each("quote", symbols, ask, budget)
+        answers = self._ask_each("quote", symbols, ask, budget)
+        quotes = {symbol: quote for symbol, quote in answers if quote is not None}
         without = {row.symbol: row for row in odd if row.symbol not in quotes}
         refuse_if_most(self.name, "quotes", without.values(), len(quotes))
         return BySymbol(quotes, odd)
@@ -98,7 +99,7 @@ class FinnhubData:
     ) -> Rows[Headline]:
         """Return company news published in ``[since, until]``, newest first, at most 50.
 
-        One request a symbol, and one more for the newest general news where there are keywords.
+        One request a symbol, side by side, and one more for the newest general news where there are keywords.
 
         Raises:
             UnavailableError, RejectedError: every symbol asked failed (the last reason), or the key was
@@ -108,7 +109,7 @@ class FinnhubData:
         odd: list[UnreadableRow] = []
         first, last = (moment.astimezone(UTC).date().isoformat() for moment in (since, until))
 
-        def ask(symbol: str) -> None:
+        def ask(symbol: str) -> Rows[Headline]:
             raw = read(
                 self.name,
                 "company_news",
@@ -117,12 +118,14 @@ class FinnhubData:
             )
             items = read_rows(self.name, "news", raw, lambda fields: headline_from_wire(symbol, fields))
             refuse_if_most(self.name, "news", items.unreadable, len(items))
+            return items
+
+        answers = self._ask_each("company_news", symbols, ask, self._budget_seconds, at_once=_NEWS_AT_ONCE)
+        for _, items in answers:
             odd.extend(items.unreadable)
             for headline in items:
                 if since <= headline.published_at <= until:
                     _merge(found, headline)
-
-        self._ask_each("company_news", symbols, ask, self._budget_seconds)
         if keywords:
             general = self._general(keywords)
             odd.extend(general.unreadable)
@@ -145,35 +148,58 @@ class FinnhubData:
         return Rows(found, items.unreadable)
 
     def _ask_each(
-        self, operation: str, symbols: Sequence[str], ask: Callable[[str], None], budget_seconds: float
-    ) -> None:
-        """Ask for each symbol until the time is up or the provider says that it is enough."""
+        self,
+        operation: str,
+        symbols: Sequence[str],
+        ask: Callable[[str], T],
+        budget_seconds: float,
+        *,
+        at_once: int = 1,
+    ) -> list[tuple[str, T]]:
+        """Ask for each symbol until the time is up or the provider says that it is enough.
+
+        Returns:
+            Symbols with what was answered of them, in the order asked, whichever came first.
+
+        Raises:
+            UnavailableError, RejectedError: every symbol asked failed (the last reason), or the key was refused.
+        """
         asked = [symbol for symbol in dict.fromkeys(symbols) if "/" not in symbol]
-        expires_at = monotonic() + budget_seconds
-        answered = 0
+        said = ask_abreast(
+            ask, asked, at_once=at_once, begins_within=budget_seconds, is_enough=_asks_for_no_more
+        )
+        answers: list[tuple[str, T]] = []
         failure: UnavailableError | RejectedError | None = None
-        for symbol in asked:
-            try:
-                ask(symbol)
-                answered += 1
-            except UnavailableError as exc:
-                failure = exc
-                if exc.retry_after_seconds is not None:
-                    break
-            except RejectedError as exc:
-                failure = exc  # 403: this symbol is not in the plan; 401: no symbol ever is
-                if exc.status_code == 401:
-                    raise
-            if monotonic() >= expires_at:
-                break
-        if failure is not None and answered == 0:
+        for symbol, answer in zip(asked, said, strict=True):
+            if isinstance(answer, UnavailableError | RejectedError):
+                failure = answer
+                if _is_key_refused(answer):
+                    raise answer
+            elif isinstance(answer, Exception):
+                if not isinstance(answer, NotAskedError):
+                    raise answer
+            else:
+                answers.append((symbol, answer))
+        if failure is not None and not answers:
             raise failure
-        if answered < len(asked):
+        if len(answers) < len(asked):
             reason = failure.detail if failure else f"{budget_seconds:g} s were used up"
             log.warning(
                 "finnhub %s: %d of %d symbols are missing: %s",
-                operation, len(asked) - answered, len(asked), reason,
+                operation, len(asked) - len(answers), len(asked), reason,
             )  # fmt: skip
+        return answers
+
+
+def _asks_for_no_more(failure: Exception) -> bool:
+    if isinstance(failure, UnavailableError):
+        return failure.retry_after_seconds is not None
+    return _is_key_refused(failure) or not isinstance(failure, RejectedError)
+
+
+def _is_key_refused(failure: Exception) -> bool:
+    """Tell whether no symbol is ever answered: 401; a 403 says that this symbol is not in the plan."""
+    return isinstance(failure, RejectedError) and failure.status_code == 401
 
 
 def quote_from_wire(symbol: str, raw: object, odd: list[UnreadableRow] | None = None) -> Quote | None:

@@ -10,7 +10,7 @@ STREAM_THREADS = 32  # the event loop's own threads, at most; streams and probes
 OF_WEB = THREADS + sum(KEPT.values()) + STREAM_THREADS
 OF_OTHERS = 16  # beat, sweeper, listener, relay, consumer and notifier, the analyst, the terminal: two each
 OF_COMMANDS = 12  # what a person runs beside it
-MOST_WORKERS = 64  # by default; the embedded server has room for them
+FEWEST_WORKERS, MOST_WORKERS = 4, 64  # by default; the embedded server has room for them
 
 
 def needed(workers: int) -> int:
@@ -19,8 +19,11 @@ def needed(workers: int) -> int:
 
 
 def default_workers() -> int:
-    """Return how many worker processes there are where nobody says: the cores, as far as connections reach."""
-    return min(os.cpu_count() or 2, MOST_WORKERS)
+    """Return how many worker processes there are where nobody says: the cores, as far as connections reach.
+
+    Four on fewer cores, too: a fetch and a post mostly wait, and two of them took turns (ADR 0037).
+    """
+    return min(max(os.cpu_count() or 1, FEWEST_WORKERS), MOST_WORKERS)
 
 
 def offered() -> int:

@@ -12,19 +12,22 @@ T = TypeVar("T")
 SHORTEST_SECONDS = 1.0  # what a repeated read must have left: less brings no answer
 
 
-def read_repeatedly(call: Callable[[float], T], *, within_seconds: float) -> T:
+def read_repeatedly(
+    call: Callable[[float], T], *, within_seconds: float, retries: settings.Retries | None = None
+) -> T:
     """Return what ``call`` reads, repeated while the provider is unavailable; all requests end within the time.
 
     So often, and after such pauses, as ``read_attempts``, ``retry_base``, ``retry_factor`` and ``retry_cap`` say.
 
     Args:
         call: reads once; it is given the seconds that are left, and must change nothing at the provider.
+        retries: as the settings say; None: they are read here, with this thread's connection.
 
     Raises:
         ConnectorError: what the last attempt raised, when attempts or time ran out.
     """
     gives_up_at = time.monotonic() + within_seconds
-    chosen = settings.retries()
+    chosen = retries or settings.retries()
 
     def read() -> T:
         left = max(gives_up_at - time.monotonic(), 0.0)

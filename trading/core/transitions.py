@@ -1,6 +1,7 @@
 """The only way a status changes: a conditional update and its event, in one transaction."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -59,6 +60,7 @@ def apply(
     *,
     changes: Mapping[str, Any] | None = None,
     where: models.Q | None = None,
+    is_within: bool = False,
     **facts: Any,
 ) -> bool:
     """Move the row along its machine in the database, if it still has the status that ``row`` was read with.
@@ -69,6 +71,7 @@ def apply(
     Args:
         changes: further columns to set in the same update; values, or expressions such as ``F("attempts") + 1``.
         where: a further condition, e.g. an expired lease.
+        is_within: the caller's own transaction is open, and ends with whatever this raises: no savepoint is needed.
 
     Returns:
         False when another process moved the row first; nothing was written then.
@@ -80,7 +83,7 @@ def apply(
     target = next_status(machine, row.status, event)
     condition = models.Q(pk=row.pk, status=row.status) & (where or models.Q())
     values = dict(changes or {})
-    with transaction.atomic():
+    with nullcontext() if is_within else transaction.atomic():
         updated = type(row)._default_manager.filter(condition).update(status=target, **values)
         if not updated:
             return False
@@ -159,11 +162,15 @@ def _update_each(model: type[models.Model], moved: Sequence[tuple[Move, str]]) -
         if all(values == first for _, values in rows):
             model._default_manager.filter(pk__in=[pk for pk, _ in rows]).update(**first)
         else:
-            _update_from_values(model, rows)
+            update_from_values(model, rows)
 
 
-def _update_from_values(model: type[models.Model], rows: Sequence[tuple[UUID, Mapping[str, Any]]]) -> None:
-    """Write rows whose values differ, in one statement; ``bulk_update`` takes ten times as long to write its own."""
+def update_from_values(model: type[models.Model], rows: Sequence[tuple[UUID, Mapping[str, Any]]]) -> None:
+    """Write rows whose values differ, in one statement; ``bulk_update`` takes ten times as long to write its own.
+
+    Args:
+        rows: at least one; key, and values by column, the same columns in each. A status is moved by ``apply``.
+    """
     named = {column.name: column for column in model._meta.concrete_fields}
     columns = {name: named[name] for name in rows[0][1]}
     key = model._meta.pk
@@ -235,30 +242,56 @@ def append_event(
     sequence gapless; the unique constraint catches whoever does not.
     """
     of_aggregate = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id)
-    before = of_aggregate.order_by("-sequence").only("sequence", "transaction_id").first()
-    public = None
-    if public_type(event_type, payload):
-        published = of_aggregate.filter(public_sequence__isnull=False)
-        public = (published.aggregate(last=Max("public_sequence"))["last"] or 0) + 1
+    columns = ["sequence", "transaction_id"]
+    newest = of_aggregate.order_by("-sequence")
+    if is_public := bool(public_type(event_type, payload)):
+        published = of_aggregate.filter(public_sequence__isnull=False).order_by("-public_sequence")
+        newest = newest.annotate(last_public=published.values("public_sequence")[:1])
+        columns.append("last_public")
+    sequence, transaction_id, *public = newest.values_list(*columns).first() or (0, None, None)
     return Event.objects.create(
         aggregate_type=aggregate_type,
         aggregate_id=aggregate_id,
-        sequence=before.sequence + 1 if before else 1,
+        sequence=sequence + 1,
         type=event_type,
         payload=storable_value(payload),
         cycle_id=cycle_id,
         causation_id=current_cause(),
-        public_sequence=public,
-        transaction_id=_number_after(before),
+        public_sequence=(public[0] or 0) + 1 if is_public else None,
+        transaction_id=_number_after(transaction_id),
     )
 
 
-def _number_after(before: Event | None) -> Any:
+def append_events(
+    aggregate_type: str, events: Mapping[str, tuple[str, Mapping[str, Any]]], *, cycle_id: UUID | None
+) -> None:
+    """Append one event to each of many aggregates of one type, as ``append_event`` does each, in two statements.
+
+    Args:
+        events: type and payload, by the aggregate's id.
+    """
+    if events:
+        _append_all(
+            [
+                Event(
+                    aggregate_type=aggregate_type,
+                    aggregate_id=aggregate_id,
+                    type=event_type,
+                    payload=storable_value(payload),
+                    cycle_id=cycle_id,
+                    causation_id=current_cause(),
+                )
+                for aggregate_id, (event_type, payload) in events.items()
+            ]
+        )
+
+
+def _number_after(before: int | None) -> Any:
     """Return the transaction's id, or that of the event before it: of an aggregate the stream tells none too early."""
     own = this_transaction()
-    if before is None or before.transaction_id is None:
+    if before is None:
         return own
-    return Greatest(own, Value(before.transaction_id, output_field=TransactionIdField()))
+    return Greatest(own, Value(before, output_field=TransactionIdField()))
 
 
 @dataclass(frozen=True, slots=True)

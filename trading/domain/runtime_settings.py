@@ -226,7 +226,13 @@ NUMBERS = MappingProxyType(
                 _S,
                 "So long without use (renewing pages are none) ends a person's session in the console.",
             ),
-            _spec("model_concurrency", "4", ("1", "16"), Unit.COUNT, "Model calls under way at once."),
+            _spec(
+                "model_concurrency",
+                "8",
+                ("1", "16"),
+                Unit.COUNT,
+                "Model calls under way at once; fewer where a provider refuses many at a time.",
+            ),
             *(_spec(*row[:3], Unit(row[3]), row[4]) for row in GUARD_SETTINGS),
         )
     }

@@ -33,16 +33,20 @@ def take_update(update: TradeUpdate) -> list[Work]:
     order = record_update(update)
     if order is None:
         return []
-    saga = Saga.objects.filter(order=order).first()
+    saga = getattr(order, "saga", None)
     if saga is None:
         return [Work(WorkKind.FOLLOW, order.pk)] if order.filled_quantity > 0 else []
     if saga.status not in OPEN_SAGA:
-        is_due = order.is_open or order.filled_quantity > saga_steps.booked_quantity(saga)
+        is_due = order.is_open or _has_more(order, saga)
         return [Work(WorkKind.SETTLE, order.pk)] if is_due else []
     if order.is_open:
-        has_more = order.filled_quantity > saga_steps.booked_quantity(saga)
-        return [Work(WorkKind.ADVANCE, saga.pk)] if has_more or saga.status != SagaStatus.RUNNING else []
+        is_due = saga.status != SagaStatus.RUNNING or _has_more(order, saga)
+        return [Work(WorkKind.ADVANCE, saga.pk)] if is_due else []
     if order.filled_quantity > 0 and settlement.is_waited_for(order):
         settlement.leave_to_others(saga)
         return []
     return [Work(WorkKind.ADVANCE, saga.pk)]
+
+
+def _has_more(order: Order, saga: Saga) -> bool:
+    return order.filled_quantity > 0 and order.filled_quantity > saga_steps.booked_quantity(saga)

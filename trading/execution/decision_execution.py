@@ -30,9 +30,12 @@ def execute_decision(decision_id: UUID) -> UUID | None:
     Returns:
         None when nothing follows: somebody else has it, or it was denied, stored or put before a person.
     """
+    under_way = Saga.objects.open().filter(decision_id=decision_id).values_list("pk", flat=True)
+    if (saga_id := under_way.first()) is not None:  # as most are, for they were judged in a batch
+        return saga_id
     claimed = _claim([decision_id])
     if not claimed:
-        return Saga.objects.open().filter(decision_id=decision_id).values_list("pk", flat=True).first()
+        return under_way.first()  # somebody else may have been as far meanwhile
     sagas = _carry_out(claimed)
     return sagas[0].pk if sagas else None
 

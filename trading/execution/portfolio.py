@@ -139,6 +139,7 @@ def _hand_over(truth: PortfolioTruth) -> None:
     """
     risk_book.forget_sync()
     held, now = {position.symbol: position.quantity for position in truth.positions}, timezone.now()
+    released: dict[str, list[UUID]] = {}
     for order in truth.known:
         if order.symbol in truth.unread_symbols and order.filled_quantity > 0:
             continue
@@ -152,11 +153,13 @@ def _hand_over(truth: PortfolioTruth) -> None:
             continue
         if order.ended_as:
             reason = SYNCED if order.filled_quantity > 0 else f"order_{order.ended_as}"
-            risk_book.release(order.reservation_id, reason=reason)
+            released.setdefault(reason, []).append(order.reservation_id)
         else:
             risk_book.include_in_sync(
                 order.reservation_id, quantity=order.filled_quantity, in_buying_power=order.is_taken
             )
+    for reason, reservation_ids in released.items():
+        risk_book.release_all(reservation_ids, reason=reason)
 
 
 def _require_same_account(agent: AgentStatus, account: Account, world: str) -> None:
@@ -174,9 +177,10 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
     unread = before.keys() & truth.unread_symbols
     # As it was, its time too; what it is worth now nobody knows.
     Position.objects.filter(pk__in=unread).update(market_value=None, unrealised_pnl=None)
+    moved = {}
     for symbol in before.keys() - reported.keys() - unread:
         before[symbol].delete()
-        _append_position_event(symbol, "closed", before[symbol].quantity, Decimal(0), cycle_id)
+        moved[symbol] = _moved(symbol, "closed", before[symbol].quantity, Decimal(0))
     Position.objects.bulk_create(
         [_row(position, truth) for position in reported.values()],
         update_conflicts=True,
@@ -186,9 +190,10 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
     for symbol, position in reported.items():
         known = before.get(symbol)
         if known is None:
-            _append_position_event(symbol, "opened", Decimal(0), position.quantity, cycle_id)
+            moved[symbol] = _moved(symbol, "opened", Decimal(0), position.quantity)
         elif known.quantity != position.quantity:
-            _append_position_event(symbol, "changed", known.quantity, position.quantity, cycle_id)
+            moved[symbol] = _moved(symbol, "changed", known.quantity, position.quantity)
+    transitions.append_events("position", moved, cycle_id=cycle_id)
 
 
 def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:
@@ -215,13 +220,6 @@ def _profit(position: BrokerPosition) -> Decimal | None:
     return position.market_value - cost
 
 
-def _append_position_event(
-    symbol: str, event: str, before: Decimal, after: Decimal, cycle_id: UUID | None
-) -> None:
-    transitions.append_event(
-        aggregate_type="position",
-        aggregate_id=symbol,
-        event_type=f"position.{event}",
-        payload={"symbol": symbol, "from": str(before.normalize()), "to": str(after.normalize())},
-        cycle_id=cycle_id,
-    )
+def _moved(symbol: str, event: str, before: Decimal, after: Decimal) -> tuple[str, dict[str, str]]:
+    payload = {"symbol": symbol, "from": str(before.normalize()), "to": str(after.normalize())}
+    return f"position.{event}", payload

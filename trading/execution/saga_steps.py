@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, CharField, F, JSONField, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from trading.core.transitions import update_from_values
 from trading.models import Saga, SagaStep, Trade
 
 ORDER_OF_STEPS = tuple(SagaStep.Name)
@@ -100,6 +101,35 @@ def end(saga: Saga, name: str, status: str, **facts: Any) -> None:
     )
 
 
+def note_submitted(saga: Saga, broker_order_id: str | None, *, confirms: bool) -> None:
+    """Note that the broker has the order, and where its fill is looked for now, that too: one statement for both.
+
+    The same as ``end`` of the one step and ``begin`` of the other.
+    """
+    now, is_submit = timezone.now(), Q(name=SagaStep.Name.SUBMIT_ORDER)
+    wanted = Q(is_submit, ended_at__isnull=True)
+    if confirms:
+        wanted |= Q(name=SagaStep.Name.CONFIRM_FILL) & ~Q(status=SagaStep.Status.COMPLETED)
+    steps = SagaStep.objects.filter(wanted, saga=saga)
+    steps.update(
+        status=Case(
+            When(is_submit, then=_word(SagaStep.Status.COMPLETED)), default=_word(SagaStep.Status.RUNNING)
+        ),
+        attempts=Case(When(is_submit, then=Greatest(F("attempts"), 1)), default=F("attempts") + 1),
+        started_at=Coalesce("started_at", now),
+        ended_at=Case(When(is_submit, then=now), default=F("ended_at")),
+        result=Case(When(is_submit, then=_json({"broker_order_id": broker_order_id})), default=F("result")),
+    )
+
+
+def _word(status: str) -> Value:
+    return Value(status, output_field=CharField())
+
+
+def _json(facts: Mapping[str, Any]) -> Value:
+    return Value(dict(facts), output_field=JSONField())
+
+
 def complete_all(results: Mapping[UUID, Mapping[str, Mapping[str, Any]]]) -> None:
     """End the steps of many sagas that have not ended, as completed, in two statements.
 
@@ -109,12 +139,23 @@ def complete_all(results: Mapping[UUID, Mapping[str, Mapping[str, Any]]]) -> Non
         results: of each saga by its id, the facts of each step by its name; of a step without any: none.
     """
     now = timezone.now()
-    steps = list(SagaStep.objects.filter(saga__in=results, ended_at__isnull=True))
-    for step in steps:
-        step.status, step.attempts = SagaStep.Status.COMPLETED, max(step.attempts, 1)
-        step.started_at, step.ended_at = step.started_at or now, now
-        step.result = dict(results[step.saga_id].get(step.name, {}))
-    SagaStep.objects.bulk_update(steps, ["status", "attempts", "started_at", "ended_at", "result"])
+    columns = ("pk", "saga_id", "name", "attempts", "started_at")
+    open_steps = SagaStep.objects.filter(saga__in=results, ended_at__isnull=True).order_by("pk")
+    rows = [
+        (
+            pk,
+            {
+                "status": SagaStep.Status.COMPLETED,
+                "attempts": max(attempts, 1),
+                "started_at": started_at or now,
+                "ended_at": now,
+                "result": dict(results[saga_id].get(name, {})),
+            },
+        )
+        for pk, saga_id, name, attempts, started_at in open_steps.values_list(*columns)
+    ]
+    if rows:
+        update_from_values(SagaStep, rows)
 
 
 def skip_rest(saga: Saga) -> None:

@@ -39,7 +39,11 @@ def advance_saga(saga_id: UUID) -> Saga:
     Raises:
         ConnectorError: the broker did not answer; the saga stays where it is and is tried again.
     """
-    saga = read_saga(saga_id)
+    return advance(read_saga(saga_id))
+
+
+def advance(saga: Saga) -> Saga:
+    """Do the same with a saga that ``read_saga`` has just read."""
     ids = {"saga_id": saga.pk, "decision_id": saga.decision_id, "cycle_id": saga.cycle_id}
     with bound_contextvars(**{name: str(value) for name, value in ids.items()}):
         if saga.status == SagaStatus.RUNNING:
@@ -47,8 +51,7 @@ def advance_saga(saga_id: UUID) -> Saga:
         elif saga.status == SagaStatus.COMPENSATING:
             _postpone(saga)
             _follow(saga, saga.order)
-    saga.refresh_from_db()
-    return saga
+    return read_saga(saga.pk)
 
 
 def settle_order(order_id: UUID) -> Saga:
@@ -92,13 +95,12 @@ def _advance(saga: Saga) -> None:
             order = submit_order(order.pk)
         if order.status in UNSENT:
             _postpone(saga, order.next_try_at)
+    is_at_broker = order.status in confirmation.AT_THE_BROKER
     if order.acknowledged_at is not None:
-        saga_steps.end(saga, Step.SUBMIT_ORDER, StepStatus.COMPLETED, broker_order_id=order.broker_order_id)
-    if order.status in confirmation.AT_THE_BROKER:
-        saga_steps.begin(saga, Step.CONFIRM_FILL)
-        if not (was_unsent and confirmation.is_word_due(order)):
-            with span(Step.CONFIRM_FILL.value, symbol=order.symbol):
-                order = _confirm(saga, order)
+        saga_steps.note_submitted(saga, order.broker_order_id, confirms=is_at_broker)
+    if is_at_broker and not (was_unsent and confirmation.is_word_due(order)):
+        with span(Step.CONFIRM_FILL.value, symbol=order.symbol):
+            order = _confirm(saga, order)
     saga.order = order
     if not order.is_open:
         _settle(saga, order)

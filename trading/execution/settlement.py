@@ -36,7 +36,7 @@ from trading.execution import confirmation, saga_steps
 from trading.execution.portfolio import SYNCED, held_by_positions, sync_portfolio
 from trading.execution.portfolio_truth import submitted_after
 from trading.execution.sync_sequence import includes, note_end, stored_sequence
-from trading.execution.trade_booking import book_trade, book_trades
+from trading.execution.trade_booking import book_trade, book_trades, note_booked
 from trading.market.market_time import latest_reading
 from trading.models import AIDecision, Order, Saga, SagaStep
 from trading.orders.execution_reports import record_missing, without_executions
@@ -101,8 +101,14 @@ def is_waited_for(order: Order) -> bool:
 
 
 def is_booked(saga: Saga, order: Order) -> bool:
-    """Tell whether the saga is complete with all that has filled; a part may be in its trade before that."""
-    return saga.status == SagaStatus.COMPLETED and saga_steps.booked_quantity(saga) >= order.filled_quantity
+    """Tell whether the saga is complete with all that has filled; a part may be in its trade before that.
+
+    Args:
+        order: as it is stored now.
+    """
+    if saga.status != SagaStatus.COMPLETED or order.booked_quantity < order.filled_quantity:
+        return False
+    return saga_steps.booked_quantity(saga) >= order.filled_quantity
 
 
 def book_part(saga: Saga, order: Order) -> None:
@@ -184,7 +190,8 @@ def _complete(sagas: Sequence[Saga]) -> None:
         saga_steps.complete_all({saga.pk: _step_results(current[saga.order_id]) for saga in ended})
         costs = saga_steps.unit_costs_of(ended)
         orders = [current[saga.order_id] for saga in ended]
-        book_trades([(current[saga.order_id], costs[saga.pk]) for saga in ended])
+        book_trades([(order, costs[saga.pk]) for saga, order in zip(ended, orders, strict=True)])
+        note_booked(orders)
         # Of what could not be read, or is not there yet, the first sync that has it lets go.
         held = [
             order.reservation_id for order in held_by_positions(orders) if order.reservation_id is not None

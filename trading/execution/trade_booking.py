@@ -57,6 +57,14 @@ def book_trades(orders: Sequence[tuple[Order, Decimal | None]]) -> list[Trade]:
     return booked
 
 
+def note_booked(orders: Collection[Order]) -> None:
+    """Note that all that these orders have filled is booked for good; call holding their row locks, beside the booking.
+
+    What fills later makes them unbooked again. One with a saga is booked for good once that is complete.
+    """
+    Order.objects.filter(pk__in=[order.pk for order in orders]).update(booked_quantity=F("filled_quantity"))
+
+
 def _trade_of(order: Order, unit_cost: Decimal | None, last_fill_at: datetime | None) -> Trade:
     if order.average_price is None:
         raise ValueError(f"order {order.pk} has filled nothing")
@@ -148,6 +156,7 @@ def book_strangers() -> list[Order]:
         with transaction.atomic():
             order = locked_order(stranger.pk)
             book_trade(order, unit_cost=sold_unit_cost(order))
+            note_booked([order])
         booked.append(order)
     return booked
 

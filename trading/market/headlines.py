@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from time import monotonic
 from uuid import UUID
 
 from django.utils import timezone
 
+from connectors.abreast import ask_abreast
 from connectors.base import Headline, NewsSource
 from connectors.errors import ConnectorError
 from connectors.rows import unreadable_of
@@ -42,14 +42,8 @@ def fetch_headlines(cycle_id: UUID, symbols: Sequence[str], keywords: Sequence[s
     cycle = Cycle.objects.get(pk=cycle_id)
     until = market_now() or began
     words = tuple(dict.fromkeys((*keywords, *active_keywords())))
-    found: list[Story] = []
-    gives_up_at = monotonic() + settings.seconds("fetch_timeout")
-    sources = current_providers().news
-    for rank, source in enumerate(sources):
-        left = max(gives_up_at - monotonic(), 0.0)
-        seconds = left / (len(sources) - rank)  # those behind it have their share
-        found += _stories(cycle_id, source, _asked(cycle, source, symbols), words, until, seconds)
-    rows = [_row(story) for story in merged(found)[:MAX_HEADLINES]]
+    stories = _stories(cycle, symbols, words, until)
+    rows = [_row(story) for story in merged(stories)[:MAX_HEADLINES]]
     Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING).update(headlines=rows)
     seconds = cycle_log.seconds_since(began)
     cycle_log.record_step(cycle_id, "news", count=len(rows), seconds=seconds)
@@ -64,24 +58,30 @@ def _asked(cycle: Cycle, source: NewsSource, symbols: Sequence[str]) -> list[str
     return in_turn(stocks, held, SYMBOLS_ASKED_ONE_BY_ONE, cycle.ordinal)
 
 
-def _stories(
-    cycle_id: UUID,
-    source: NewsSource,
-    symbols: Sequence[str],
-    keywords: Sequence[str],
-    until: datetime,
-    seconds: float,
-) -> list[Story]:
-    try:
-        reported = read_repeatedly(
-            lambda _: source.headlines(symbols, since=until - LOOKBACK, until=until, keywords=keywords),
+def _stories(cycle: Cycle, symbols: Sequence[str], keywords: Sequence[str], until: datetime) -> list[Story]:
+    """Ask all sources at the same time, each with all the time that the fetch has; none waits for another."""
+    seconds, retries = settings.seconds("fetch_timeout"), settings.retries()
+    asked = [(source, _asked(cycle, source, symbols)) for source in current_providers().news]
+
+    def ask(one: tuple[NewsSource, list[str]]) -> Sequence[Headline]:
+        source, chosen = one
+        return read_repeatedly(
+            lambda _: source.headlines(chosen, since=until - LOOKBACK, until=until, keywords=keywords),
             within_seconds=seconds,
+            retries=retries,
         )
-    except ConnectorError as error:
-        cycle_log.record_error(cycle_id, operation=f"fetch_news {source.name}", error=error)
-        return []
-    cycle_log.record_unreadable(cycle_id, operation=f"news of {source.name}", rows=unreadable_of(reported))
-    return [_story(item) for item in reported]
+
+    answers = ask_abreast(ask, asked, at_once=len(asked) or 1)
+    found: list[Story] = []
+    for (source, _), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, ConnectorError):
+            cycle_log.record_error(cycle.pk, operation=f"fetch_news {source.name}", error=answer)
+            continue
+        if isinstance(answer, Exception):
+            raise answer
+        cycle_log.record_unreadable(cycle.pk, operation=f"news of {source.name}", rows=unreadable_of(answer))
+        found += [_story(item) for item in answer]
+    return found
 
 
 def _story(item: Headline) -> Story:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import redis
 
+from connectors.abreast import ask_abreast
 from connectors.base import Broker, MarketClock, Quote, QuoteSource
 from connectors.errors import ConnectorError
 from connectors.rows import UnreadableRow, unreadable_of
@@ -119,11 +120,16 @@ class Chain:
 def collect(
     cycle_id: UUID, symbols: Sequence[str], chain: Chain, clock: MarketClockReader, within_seconds: float
 ) -> Prices:
-    """Ask the sources in turn until every symbol has a usable price or the time is up."""
+    """Ask the sources in turn until every symbol has a usable price or the time is up; to be compared, all at once."""
     prices = Prices()
+    if chain.compare:
+        answers = _answers(chain.sources, symbols, within_seconds)
+        for source, answer in zip(chain.sources, answers, strict=True):
+            _judge(cycle_id, source, symbols, answer, prices, clock)
+        return prices
     gives_up_at = monotonic() + within_seconds
     for rank, source in enumerate(chain.sources):
-        wanted = list(symbols) if chain.compare else [s for s in symbols if s not in prices.usable]
+        wanted = [s for s in symbols if s not in prices.usable]
         if rank and chain.limited:
             granted = take_fallback(cycle_id, len(wanted), share=chain.fallback_share) if wanted else 0
             prices.note(wanted[granted:], source.name, NOT_ASKED_BUDGET)
@@ -135,26 +141,41 @@ def collect(
             prices.note(wanted, source.name, NOT_ASKED_TIME)
             continue
         is_last = rank == len(chain.sources) - 1
-        _ask(cycle_id, source, wanted, remaining if is_last else remaining * FIRST_SHARE, prices, clock)
+        (answer,) = _answers([source], wanted, remaining if is_last else remaining * FIRST_SHARE)
+        _judge(cycle_id, source, wanted, answer, prices, clock)
     return prices
 
 
-def _ask(
+def _answers(
+    sources: Sequence[QuoteSource], symbols: Sequence[str], seconds: float
+) -> list[Mapping[str, Quote] | Exception]:
+    """Ask sources for the same symbols at the same time, each within ``seconds``; answers in the sources' order."""
+    retries = settings.retries()  # here, with this thread's connection: those that ask have none
+
+    def ask(source: QuoteSource) -> Mapping[str, Quote]:
+        return read_repeatedly(
+            lambda left: source.quotes(symbols, within_seconds=left), within_seconds=seconds, retries=retries
+        )
+
+    return ask_abreast(ask, sources, at_once=len(sources) or 1)
+
+
+def _judge(
     cycle_id: UUID,
     source: QuoteSource,
     symbols: Sequence[str],
-    seconds: float,
+    answer: Mapping[str, Quote] | Exception,
     prices: Prices,
     clock: MarketClockReader,
 ) -> None:
-    try:
-        quotes = read_repeatedly(
-            lambda left: source.quotes(symbols, within_seconds=left), within_seconds=seconds
-        )
-    except ConnectorError as error:
-        cycle_log.record_error(cycle_id, operation=f"quotes {source.name}", error=error)
-        prices.note(symbols, source.name, error.detail[:120])
+    """Keep what of an answer is usable, and the reasons of the rest."""
+    if isinstance(answer, ConnectorError):
+        cycle_log.record_error(cycle_id, operation=f"quotes {source.name}", error=answer)
+        prices.note(symbols, source.name, answer.detail[:120])
         return
+    if isinstance(answer, Exception):
+        raise answer
+    quotes = answer
     problems = time_problems(quotes, clock)
     odd = {row.symbol: row for row in unreadable_of(quotes)}
     prices.unreadable += unreadable_of(quotes)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0025_market_time_of_trades'),
+        ('trading', '0026_booked_quantity'),
     ]
 
     operations = [

@@ -1,6 +1,7 @@
 """Orders, their fills, and the trades they became."""
 
 import uuid
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
@@ -32,6 +33,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
         """Return those that rest at the broker, or are on their way there, to sell what is held when it has to be."""
         return self.open().filter(purpose__in=PROTECTIVE)
 
+    def unbooked(self) -> "OrderQuerySet":
+        """Return the orders of which more has filled than is booked for good."""
+        return self.filter(filled_quantity__gt=F("booked_quantity"))
+
 
 class Order(models.Model):
     """An order of ours, committed before its request leaves; quantities in base units.
@@ -40,8 +45,9 @@ class Order(models.Model):
     broker's words when it rejected. ``lease_until`` guards a request under way: until then nobody else
     may conclude anything about it. ``ended_sequence`` is the place of its end in the order of position syncs:
     a sync of a later place holds what it filled. ``attempts`` counts tries, look-ups included, ``posts`` the requests
-    that may have left; neither is tried again before ``next_try_at``. ``exit_reason`` is the word its trade gets where
-    it says more than the purpose does (domain/performance/exit_reasons.py).
+    that may have left; neither is tried again before ``next_try_at``. ``booked_quantity`` is how much of what filled is
+    booked for good: in its trade, and its saga, where it has one, complete; whoever books keeps it. ``exit_reason`` is
+    the word its trade gets where it says more than the purpose does (domain/performance/exit_reasons.py).
     """
 
     id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
@@ -69,6 +75,9 @@ class Order(models.Model):
         max_length=20, choices=[(s.value, s.value) for s in OrderStatus], default=OrderStatus.CREATED
     )
     filled_quantity = models.DecimalField(max_digits=28, decimal_places=9, default=0)
+    booked_quantity = models.DecimalField(
+        max_digits=28, decimal_places=9, default=Decimal(0), db_default=Decimal(0), editable=False
+    )
     average_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     posts = models.PositiveSmallIntegerField(default=0)
@@ -111,6 +120,12 @@ class Order(models.Model):
                 fields=["created_at"],
                 name="orders_open",
                 condition=Q(status__in=[s.value for s in OPEN_ORDER]),
+            ),
+            # Read by the sweeper, every second: what has filled and is not booked. Nearly always empty.
+            models.Index(
+                fields=["created_at"],
+                name="orders_unbooked",
+                condition=Q(filled_quantity__gt=F("booked_quantity")),
             ),
             models.Index(fields=["symbol", "-created_at"], name="orders_by_symbol"),
             # Read once a second: what protects each position.

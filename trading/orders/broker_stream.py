@@ -38,13 +38,15 @@ def is_alive() -> bool:
 
 
 def record_update(update: TradeUpdate) -> Order | None:
-    """Record an update of an order that has a saga, or that protects; return the order as it stands.
+    """Record an update of an order that has a saga, or that protects; return it as it stands, its saga with it.
 
     None: it is no such order, or the broker has another order under its name; nothing was recorded.
     """
     reported = update.order
     ours = Q(saga__isnull=False) | Q(purpose__in=PROTECTIVE)
-    order = Order.objects.filter(ours, client_order_id=reported.client_order_id).first()
+    order = (
+        Order.objects.filter(ours, client_order_id=reported.client_order_id).select_related("saga").first()
+    )
     if order is None or order.broker_order_id not in (None, reported.broker_order_id):
         return None
     says_nothing_new = order.status == OrderStatus.ACCEPTED and reported.status == BrokerOrderStatus.ACCEPTED

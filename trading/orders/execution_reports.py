@@ -128,6 +128,7 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
             _apply(row, event, changes, reported)
         elif row.status in OPEN_ORDER:
             Order.objects.filter(pk=row.pk).update(**changes)
+            _take_over(row, changes)
         if fills:
             row.filled_quantity = max(row.filled_quantity, reported.filled_quantity)
             record_fills(row, fills)
@@ -137,7 +138,8 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
     if moved and reported.status == BrokerOrderStatus.REJECTED:  # taken first, then rejected
         error = RejectedError("broker", "order", reported.status_detail, status_code=200)
         log_order_failure("order_rejected", order=row, error=error, operation="order", is_final=True)
-    row.refresh_from_db()
+    if not row.is_open:  # its place in the order of syncs was drawn by the database
+        row.refresh_from_db()
     return row
 
 
@@ -237,12 +239,21 @@ def _apply(row: Order, event: str, changes: dict[str, Any], reported: BrokerOrde
     if reported.status == BrokerOrderStatus.REJECTED:
         changes["broker_message"] = reported.status_detail
     changes |= {"filled_quantity": reported.filled_quantity, "average_price": reported.average_price}
+    target = ORDER[(row.status, event)]
     transitions.apply(
         row,
         event,
         changes=changes,
+        is_within=True,
         symbol=row.symbol,
         side=row.side,
         filled_quantity=str(reported.filled_quantity),
         average_price=str(reported.average_price) if reported.average_price is not None else None,
     )
+    _take_over(row, {**changes, "status": target})
+
+
+def _take_over(row: Order, changes: Mapping[str, Any]) -> None:
+    """Have the row that is locked say what was just written: nobody else can have."""
+    for name, value in changes.items():
+        setattr(row, name, value)

@@ -84,18 +84,23 @@ def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: 
     """
     give_up_at = time.monotonic() + TIME_FOR_ATTEMPTS.total_seconds()
     allowed = settings.count("order_attempts")
-    pause: float | None = pacing.seconds_to_wait(Order.objects.get(pk=order_id))
-    for attempt in range(min(allowed, attempts or allowed)):
-        if pause is None or time.monotonic() + pause >= give_up_at:
-            break
+    left = min(allowed, attempts or allowed)
+    pause: float | None = 0.0
+    is_first = True
+    while left and pause is not None and time.monotonic() + pause < give_up_at:
         time.sleep(pause)
         with locks.attempt_alone(order_id) as is_alone:
             if not is_alone:
                 break
             order = Order.objects.get(pk=order_id)
             if order.status not in UNSENT:
-                break
-            pause = _attempt(order, available if attempt == 0 else None)
+                return order
+            pause = pacing.seconds_to_wait(order) if is_first else 0.0
+            is_first = False
+            if pause > 0:  # its next try is later: waited for without the lock
+                continue
+            pause = _attempt(order, available)
+            left, available = left - 1, None
     return Order.objects.get(pk=order_id)
 
 

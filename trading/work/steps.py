@@ -87,7 +87,7 @@ def advance(saga_id: str) -> Saga | None:
     waits = False
     try:
         with time_limit(VISIT_SECONDS), read_once():
-            saga = sagas.advance_saga(saga.pk)
+            saga = sagas.advance(saga)
         waits = saga.order.status in UNSENT
     except (ConnectorError, TradingError) as error:
         waits = isinstance(error, UnavailableError)

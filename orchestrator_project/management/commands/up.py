@@ -10,7 +10,13 @@ from django.utils import timezone
 from ai.builtin import LABEL as ANALYST_LABEL
 from orchestrator_project.runtime import image
 from orchestrator_project.runtime.apart import Apart
-from orchestrator_project.runtime.connection_count import MOST_WORKERS, default_workers, needed, offered
+from orchestrator_project.runtime.connection_count import (
+    FEWEST_WORKERS,
+    MOST_WORKERS,
+    default_workers,
+    needed,
+    offered,
+)
 from orchestrator_project.runtime.launch import BAD_START, embedded_engines
 from orchestrator_project.runtime.ports import port_is_free
 from orchestrator_project.runtime.prepare import FIRST_OPERATOR, prepare
@@ -19,7 +25,9 @@ from orchestrator_project.runtime.supervisor import AlreadyRunningError, Supervi
 from trading.core.modes import current_mode
 from trading.core.providers import PAPER, REPLAY, SYNTHETIC
 
-WORKERS_HELP = f"child processes (default: one for each core, {MOST_WORKERS} at most)"
+WORKERS_HELP = (
+    f"child processes (default: one for each core, {FEWEST_WORKERS} at least, {MOST_WORKERS} at most)"
+)
 FEW_CONNECTIONS = (
     "the database has {offered} connections for us, and up to {needed} may be wanted: raise its max_connections, or"
     " start with fewer --workers; when none is left, work is refused until one is free"

@@ -1,5 +1,6 @@
 """Finnhub's prices and news in our types."""
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -139,3 +140,56 @@ def test_news_from_outside_the_window_is_left_out(
     server.on_any(Answer([samples.finnhub_news(**overrides)]))
 
     assert finnhub.headlines(["AAPL"], since=SINCE, until=UNTIL) == []
+
+
+def test_news_of_many_symbols_are_asked_for_side_by_side(
+    server: ProviderServer, finnhub: FinnhubData
+) -> None:
+    """Ten answers that each wait for all ten requests to be there."""
+    names = [f"S{number}" for number in range(10)]
+    everybody = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if len(server.seen) >= len(names):
+            everybody.set()
+        await asyncio.wait_for(everybody.wait(), 2.5)
+        number = int(request.query["symbol"][1:])
+        return await Answer([samples.finnhub_news(id=number, datetime=1602770400 + number)])(request)
+
+    server.on_any(handler)
+
+    headlines = finnhub.headlines(names, since=SINCE, until=UNTIL)
+
+    assert [headline.symbols for headline in headlines] == [(name,) for name in reversed(names)]
+
+
+def test_news_of_one_symbol_that_fails_lose_only_that_ones(
+    server: ProviderServer, finnhub: FinnhubData, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = {name: Answer([samples.finnhub_news(id=n)]) for n, name in enumerate(("AAPL", "IBM"), 1)}
+    server.on_any(make_by_symbol({**answers, "MSFT": Answer({"error": "oops"}, 500)}))
+
+    headlines = finnhub.headlines(["AAPL", "MSFT", "IBM"], since=SINCE, until=UNTIL)
+
+    assert {headline.symbols for headline in headlines} == {("AAPL",), ("IBM",)}
+    assert "1 of 3 symbols are missing: HTTP 500: oops" in caplog.text
+
+
+def test_a_story_is_tagged_in_the_order_asked_whichever_answer_comes_first(
+    server: ProviderServer, finnhub: FinnhubData
+) -> None:
+    last = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.query["symbol"] == "AAPL":
+            await asyncio.wait_for(last.wait(), 2.5)
+        reply = await Answer([samples.finnhub_news()])(request)
+        if request.query["symbol"] == "MSFT":
+            last.set()
+        return reply
+
+    server.on_any(handler)
+
+    (headline,) = finnhub.headlines(["AAPL", "MSFT"], since=SINCE, until=UNTIL)
+
+    assert headline.symbols == ("AAPL", "MSFT")

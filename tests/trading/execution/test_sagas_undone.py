@@ -235,6 +235,7 @@ def test_more_filled_than_was_booked_corrects_the_trade(account: Outside) -> Non
     saga = advanced_to_its_end(passed().pk)
     trade, whole = Trade.objects.get(), order_of(saga).filled_quantity
     change(trade, quantity=whole / 2)
+    change(order_of(saga), booked_quantity=whole / 2)
     assert Work(WorkKind.SETTLE, saga.order_id) in find_work()
 
     settle_order(saga.order_id)

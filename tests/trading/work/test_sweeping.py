@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.factories import (
     make_agent,
@@ -12,11 +14,12 @@ from tests.factories import (
     make_engagement,
     make_order,
     make_saga,
+    make_strategy,
 )
 from tests.trading.scenes import ago, change
 from trading.core import cycle_log, transitions
 from trading.core.work import Work, WorkKind
-from trading.models import AIDecision, Approval, Cycle
+from trading.models import AIDecision, Approval, Cycle, Order, Saga
 from trading.work import sweeping
 from trading.work.sweeping import end_overdue, find_work
 
@@ -236,3 +239,58 @@ def test_engaged_switch_does_not_stop_the_sweeper() -> None:
     saga = make_saga()
 
     assert Work(WorkKind.ADVANCE, saga.pk) in find_work()
+
+
+def orders_of_the_past(count: int) -> None:
+    """Write so many orders that were bought, filled and booked, each with its saga."""
+    cycle, strategy = make_cycle(), make_strategy()
+    made = make_decision(cycle=cycle, strategy=strategy, status="executed")
+    numbers = range(count)
+    decisions = AIDecision.objects.bulk_create(
+        AIDecision(cycle=cycle, strategy=strategy, status="executed", symbol=f"S{n}", action="buy",
+                   confidence=made.confidence, strategy_version=1) for n in numbers
+    )  # fmt: skip
+    orders = Order.objects.bulk_create(
+        Order(client_order_id=f"past-{n}", broker_order_id=f"past-{n}", decision=decision, cycle_id=cycle.pk,
+              symbol=decision.symbol, side="buy", purpose="entry", quantity=1, time_in_force="day", status="filled",
+              filled_quantity=1, booked_quantity=1, average_price=100, ended_at=ago(hours=1))
+        for n, decision in zip(numbers, decisions, strict=True)
+    )  # fmt: skip
+    Saga.objects.bulk_create(
+        Saga(decision=order.decision, order=order, cycle_id=cycle.pk, status="completed", deadline_at=ago(hours=1),
+             next_poll_at=ago(hours=1), ended_at=ago(hours=1)) for order in orders
+    )  # fmt: skip
+
+
+def test_no_round_reads_orders_that_have_ended_rightly() -> None:
+    """By the plans of PostgreSQL: what has ended is as much as the user is old, and a round is every second."""
+    orders_of_the_past(2_000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE orders, sagas, ai_decisions")
+    with CaptureQueriesContext(connection) as asked:
+        assert find_work() == []
+
+    plans = {}
+    with connection.cursor() as cursor:
+        for query in asked.captured_queries:
+            cursor.execute(f"EXPLAIN {query['sql']}")
+            plans[query["sql"]] = "\n".join(line for (line,) in cursor.fetchall())
+    whole = [plan for plan in plans.values() if "Seq Scan on orders" in plan or "Seq Scan on sagas" in plan]
+    assert not whole, "\n\n".join(whole)
+    assert any("orders_unbooked" in plan for plan in plans.values())
+
+
+def test_order_that_filled_further_after_it_was_booked_is_found_the_oldest_first() -> None:
+    orders_of_the_past(3)
+    newer, older = Order.objects.order_by("client_order_id")[:2]
+    Order.objects.filter(pk=newer.pk).update(quantity=2, filled_quantity=2, created_at=ago(seconds=1))
+    Order.objects.filter(pk=older.pk).update(quantity=2, filled_quantity=2, created_at=ago(seconds=2))
+
+    assert find_work() == [Work(WorkKind.SETTLE, older.pk), Work(WorkKind.SETTLE, newer.pk)]
+
+
+def test_order_of_an_ended_saga_that_is_open_again_is_found_once_whatever_it_has_filled() -> None:
+    orders_of_the_past(1)
+    Order.objects.update(status="partially_filled", quantity=3, filled_quantity=2)
+
+    assert find_work() == [Work(WorkKind.SETTLE, Order.objects.get().pk)]
