@@ -10,6 +10,7 @@ from trading.admin import (
     orders,
     portfolio,
     sagas,
+    theses,
     universe,
 )
 from trading.admin.system import accounts, events, notices, schedule, settings, tokens
@@ -29,6 +30,7 @@ __all__ = [
     "sagas",
     "schedule",
     "settings",
+    "theses",
     "tokens",
     "universe",
 ]

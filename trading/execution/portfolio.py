@@ -21,6 +21,7 @@ from trading.execution import sync_sequence
 from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
 from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
+from trading.protection import theses
 from trading.safety import watchdog
 
 SYNCED = "position_synced"
@@ -187,6 +188,7 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
             _append_position_event(symbol, "opened", Decimal(0), position.quantity, cycle_id)
         elif known.quantity != position.quantity:
             _append_position_event(symbol, "changed", known.quantity, position.quantity, cycle_id)
+    theses.close_gone(reported.keys() | unread, sequence=truth.sequence, at=truth.clock.now)
 
 
 def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:

@@ -14,6 +14,7 @@ from trading.core.row_locks import locked_order
 from trading.domain.profit import FEE_IN_KIND, Execution, cost_per_unit, realised_pnl
 from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Position, Strategy, Trade
+from trading.protection import theses
 
 # What a trade is brought to when more of its order has filled: all but its id and its order.
 BOOKED_FIELDS = [
@@ -42,10 +43,14 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
 
 
 def book_trades(orders: Sequence[tuple[Order, Decimal | None]]) -> list[Trade]:
-    """Do the same for many, each with its unit cost, in two statements; call holding the orders' row locks."""
+    """Do the same for many, each with its unit cost, in two statements; call holding the orders' row locks.
+
+    What the first part of an entry was for is frozen with it, in one statement more.
+    """
     fills = Fill.objects.filter(order__in=[order for order, _ in orders]).order_by()
     last_fills = dict(fills.values_list("order_id").annotate(Max("executed_at")))
     rows = [_trade_of(order, unit_cost, last_fills.get(order.pk)) for order, unit_cost in orders]
+    theses.open_theses(rows)
     return Trade.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["order"], update_fields=BOOKED_FIELDS
     )

@@ -22,6 +22,7 @@ from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.request_key import RequestKey
 from trading.models.saga import Saga, SagaStep
 from trading.models.subscription import HandledEvent, ParkedEvent, TradeProposal
+from trading.models.thesis import Thesis
 
 __all__ = [
     "AIDecision",
@@ -55,6 +56,7 @@ __all__ = [
     "StrategyVersion",
     "SwitchFollowUp",
     "SymbolLook",
+    "Thesis",
     "Trade",
     "TradeProposal",
     "UniverseCandidate",

@@ -72,6 +72,7 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "trading.strategyversion": lambda: StrategyVersion.objects.create(
         strategy=make.make_strategy(), version=7, content={}, author="ann"
     ),
+    "trading.thesis": lambda: make.make_thesis(),
     "trading.trade": lambda: make.make_trade(),
     "trading.tradeproposal": lambda: make.make_proposal(),
     "trading.universecandidate": lambda: make.make_candidate(symbol="TSLA"),
