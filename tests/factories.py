@@ -45,6 +45,7 @@ from trading.models import (
     SagaStep,
     Strategy,
     SymbolLock,
+    Thesis,
     Trade,
     TradeProposal,
     UniverseCandidate,
@@ -84,8 +85,13 @@ def make_user(username: str = "", *, group: str = "", **overrides: Any) -> User:
 
 
 def make_strategy(**overrides: Any) -> Strategy:
-    """Write an active strategy with a name of its own."""
-    values = {"name": f"Strategy {next(_numbers)}", "instructions": "Hold.", "is_active": True}
+    """Write an active strategy with a name of its own, which buys in fractions: its entries bring no legs along."""
+    values = {
+        "name": f"Strategy {next(_numbers)}",
+        "instructions": "Hold.",
+        "is_active": True,
+        "allows_fractions": True,
+    }
     return Strategy.objects.create(**(values | overrides))
 
 
@@ -259,6 +265,26 @@ def make_trade(**overrides: Any) -> Trade:
         "price": order.reference_price or Decimal(100),
     }
     return Trade.objects.create(**(of_order | values))
+
+
+def make_thesis(**overrides: Any) -> Thesis:
+    """Write the open thesis of an entry that filled at 100 USD: stop 95, target 110, ten sessions."""
+    order = overrides.pop("order", None) or make_order(status="filled")
+    values = {
+        "order": order,
+        "decision": order.decision,
+        "strategy": order.decision.strategy,
+        "symbol": order.symbol,
+        "entry_price": Decimal(100),
+        "stop_price": Decimal(95),
+        "stop_percent": Decimal(5),
+        "target_price": Decimal(110),
+        "target_percent": Decimal(10),
+        "horizon_sessions": 10,
+        "reasoning": "A dip in a rising trend.",
+        "opened_at": timezone.now(),
+    }
+    return Thesis.objects.create(**(values | overrides))
 
 
 def make_position(symbol: str = "AAPL", **overrides: Any) -> Position:

@@ -50,6 +50,7 @@ NAVIGATION = [
             _table("Account activities", "move_up", "trading_accountactivity"),
             _table("Positions", "account_balance_wallet", "trading_position"),
             _table("Equity", "monitoring", "trading_equitysnapshot"),
+            _table("Theses", "lightbulb", "trading_thesis"),
             _table("Sagas", "route", "trading_saga"),
             # Its address begins like the queue's, which has an item of its own.
             _table("Approval history", "fact_check", "trading_approval", active=_is_approval_history),

@@ -76,9 +76,15 @@ def wish(symbol: str = STOCK, action: str = "buy", **overrides: Any) -> AIDecisi
     return decision
 
 
-def passed(symbol: str = STOCK, action: str = "buy", *, size_percent: int = 3, **overrides: Any) -> Saga:
-    """Return the saga of a wish that passed the gate; nothing has been sent."""
-    strategy = make_strategy(size_percent=Decimal(size_percent))
+def passed(
+    symbol: str = STOCK, action: str = "buy", *, size_percent: int = 3, whole: bool = False, **overrides: Any
+) -> Saga:
+    """Return the saga of a wish that passed the gate; nothing has been sent.
+
+    Args:
+        whole: the strategy buys whole shares, so that the entry brings its stop and its target along.
+    """
+    strategy = make_strategy(size_percent=Decimal(size_percent), allows_fractions=not whole)
     saga_id = decision_execution.execute_decision(wish(symbol, action, strategy=strategy, **overrides).pk)
     assert saga_id is not None
     return Saga.objects.select_related("order", "decision").get(pk=saga_id)

@@ -12,6 +12,7 @@ from trading.admin import (
     performance,
     portfolio,
     sagas,
+    theses,
     universe,
 )
 from trading.admin.system import accounts, events, notices, schedule, settings, tokens
@@ -33,6 +34,7 @@ __all__ = [
     "sagas",
     "schedule",
     "settings",
+    "theses",
     "tokens",
     "universe",
 ]

@@ -59,6 +59,26 @@ class BarHistoryAdmin(RecordAdmin):
         return len(history.bars)
 
 
+EXIT_HELP = {
+    "stop_percent": "How far below its entry a position is given up, in percent. A decision may propose its own,"
+    " within the tightest and the widest stop.",
+    "stop_atr_multiple": "The stop in average daily ranges (ATR 14) instead, where that range is known; empty: the"
+    " percentage.",
+    "target_percent": "How far above its entry a position is sold, in percent; empty: by reward to risk.",
+    "reward_to_risk": "The target in multiples of the stop's distance: 2 puts it 10 % above the entry where the stop is"
+    " 5 % below. Empty, and no target percent: no target.",
+    "trailing_percent": "The stop follows the highest price at this distance, in percent, and never falls; empty: it"
+    " stays where it is.",
+    "time_stop_sessions": "After so many trading sessions a position is sold, whatever it is worth; empty: no such end."
+    " A decision's own horizon may only be shorter.",
+    "tightest_stop_percent": "No stop is nearer to the entry than this, in percent.",
+    "widest_stop_percent": "No stop is further from the entry than this, in percent, whoever proposes it.",
+    "allows_fractions": "Whether it may buy parts of shares. The broker takes no stop for a part of a share: such a"
+    " position is protected only while this system runs. Not ticked: whole shares alone, and what is too small for one"
+    " is not bought.",
+}
+
+
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """A strategy that the service would take; what it would not is named beside its field."""
 
@@ -81,13 +101,16 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
             "is_active": "Cycles ask for active strategies alone. A new one is inactive until you tick this.",
             "keywords": "Separated by commas; headlines with one of them are shown to its models.",
             **dict.fromkeys(LIMIT_NAMES, "Tighter than the account's, or empty: the account's."),
+            **EXIT_HELP,
         }
 
     def clean(self) -> dict[str, Any]:
         """Name each value that cannot be taken, and what was expected."""
         values: dict[str, Any] = super().clean() or self.cleaned_data
         stored = Strategy.objects.filter(pk=self.instance.pk).first()
-        for name, problem in check_strategy(values, stored=stored).items():
+        # What was not sent at all stays as it is; what was emptied is a value.
+        given = {name: value for name, value in values.items() if value is not None or name in self.data}
+        for name, problem in check_strategy(given, stored=stored).items():
             self.add_error(name, problem)
         return values
 

@@ -181,14 +181,15 @@ def _decide(scene: Scene, inquiry: Inquiry, result: AnalysisResult | None) -> It
             symbol=symbol,
             action="hold",
             confidence=ZERO,
+            as_of=scene.now,
         )
         if symbol in scene.snapshots:
             row.price, row.price_warning = scene.snapshots[symbol].price, scene.snapshots[symbol].warning
-        _fill_in(row, skip, answers, is_held=symbol in scene.held)
+        _fill_in(row, skip, answers, scene)
         yield row
 
 
-def _fill_in(row: AIDecision, skip: Skip | None, answers: Answers, *, is_held: bool) -> None:
+def _fill_in(row: AIDecision, skip: Skip | None, answers: Answers, scene: Scene) -> None:
     """Write the outcome: a proposal that wants to trade stays pending, everything else says why not."""
     result, symbol = answers.result, row.symbol
     if skip is None and result is not None:
@@ -202,7 +203,7 @@ def _fill_in(row: AIDecision, skip: Skip | None, answers: Answers, *, is_held: b
         hold = result.holds[symbol]
         not_traded(row, DecisionStatus.HELD, Skip(hold.reason, hold.detail))
         return
-    apply_proposal(row, proposal, is_held=is_held)
+    apply_proposal(row, proposal, scene=scene)
 
 
 def _store(

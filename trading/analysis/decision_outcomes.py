@@ -1,21 +1,41 @@
 """What a decision's row says when it is stored: a proposal that wants to trade stays pending, all else says why not."""
 
-from ai.domain.types import Action, Proposal
-from trading.analysis.model_questions import Skip
+from ai.domain.types import Action, Proposal, ProposedExit
+from trading.analysis.model_questions import Scene, Skip
 from trading.core import transitions
+from trading.domain.protection.plans import ExitProposal, clamped
 from trading.domain.statuses import DecisionStatus
 from trading.models import AIDecision, Event
+from trading.protection.theses import goes_against
+from trading.protection.wanted import rules_of
 
 REASONING_SHOWN = 1000
+LONGEST_NOTE = 500
 
 
-def apply_proposal(row: AIDecision, proposal: Proposal, *, is_held: bool) -> None:
-    """Write what was proposed; a hold, and a sale of what is not held, do not trade."""
+def apply_proposal(row: AIDecision, proposal: Proposal, *, scene: Scene) -> None:
+    """Write what was proposed; a hold, and a sale of what is not held, do not trade.
+
+    A purchase's own exit is written as its strategy's bounds let it stand; of a sale, whether it goes against a thesis.
+    """
     row.action, row.confidence, row.reasoning = proposal.action, proposal.confidence, proposal.reasoning
     if proposal.action is Action.HOLD:
         not_traded(row, DecisionStatus.HELD, Skip("hold", ""))
-    elif proposal.action is Action.SELL and not is_held:
+    elif proposal.action is Action.BUY:
+        _apply_exit(row, proposal.exit)
+    elif row.symbol not in scene.held:
         not_traded(row, DecisionStatus.SKIPPED, Skip("no_position", "there is nothing to sell"))
+    elif scene.now is not None:
+        theses = scene.theses.get(row.symbol, ())
+        row.against_thesis = any(goes_against(each, price=row.price, now=scene.now) for each in theses)
+
+
+def _apply_exit(row: AIDecision, said: ProposedExit) -> None:
+    proposal = ExitProposal(said.stop_percent, said.target_percent, said.horizon_sessions)
+    kept, bounded = clamped(rules_of(row.strategy), proposal)
+    row.stop_percent, row.target_percent = kept.stop_percent, kept.target_percent
+    row.horizon_sessions, row.invalidation = kept.horizon_sessions, said.invalidation
+    row.proposal_note = "; ".join((*said.problems, *bounded))[:LONGEST_NOTE]
 
 
 def not_traded(row: AIDecision, status: DecisionStatus, why: Skip) -> None:

@@ -1,10 +1,10 @@
 """Store what a decision saw, once per content, and rebuild the question a model was asked from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ai.domain.prompt import PROMPT_VERSION
+from ai.domain.prompt import PROMPT_VERSION, Message, render_messages
 from ai.domain.question_json import question_from_json, question_to_json
 from ai.domain.types import AnalysisQuestion
 from risk.domain.limits import LIMIT_NAMES
@@ -80,6 +80,18 @@ def read_record(record: DecisionRecord) -> SeenRecord:
     if record.seen_sha256 and record.seen_sha256 != fingerprint_of(_seen(facts)):
         raise RecordError(f"what the record {record} says was seen is not what its fingerprint says")
     return SeenRecord(question_from_json(facts["question"]), facts)
+
+
+def messages_again(seen: SeenRecord, symbols: Sequence[str]) -> list[Message]:
+    """Return what was put before a model about these of the question's symbols, byte for byte as it was.
+
+    Raises:
+        ValueError: it was asked with a version of the prompt that this program has no more.
+        KeyError: the question has no such symbol.
+    """
+    by_symbol = {facts.symbol: facts for facts in seen.question.symbols}
+    asked = replace(seen.question, symbols=tuple(by_symbol[symbol] for symbol in symbols))
+    return render_messages(asked, version=seen.facts["prompt_version"])
 
 
 def _seen(content: Mapping[str, Any]) -> dict[str, Any]:

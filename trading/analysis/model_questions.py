@@ -7,9 +7,18 @@ from decimal import Decimal
 from typing import Any
 
 from ai.domain.indicators import Indicators
-from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
+from ai.domain.types import (
+    AnalysisQuestion,
+    HeadlineFact,
+    HoldingFacts,
+    PortfolioFacts,
+    PositionFacts,
+    SymbolFacts,
+    VerdictFacts,
+)
 from connectors.keywords import matched
 from risk.domain.numbers import HUNDRED, ZERO, share_percent
+from trading.analysis.holdings import holding_of, last_verdicts
 from trading.analysis.price_gaps import gaps_of
 from trading.analysis.sealed_facts import sealed
 from trading.core import settings
@@ -25,7 +34,9 @@ from trading.models import (
     MarketSnapshot,
     Position,
     Strategy,
+    Thesis,
 )
+from trading.protection.theses import open_theses_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,8 @@ class Scene:
 
     ``now`` is market time, None where the broker's clock could not be read; ``skips`` names the symbols
     nobody is asked about; ``bars`` are the histories the indicators were computed from, as records, unsaved;
-    ``changes`` has each snapshot's change of the day.
+    ``changes`` has each snapshot's change of the day; ``theses`` are the open ones of what is held, ``verdicts`` the
+    last decisions on it, the newest first.
     """
 
     cycle: Cycle
@@ -53,6 +65,8 @@ class Scene:
     skips: Mapping[str, Skip]
     bars: Mapping[str, DecisionRecord]
     changes: Mapping[str, DayChange]
+    theses: Mapping[str, Sequence[Thesis]]
+    verdicts: Mapping[str, Sequence[VerdictFacts]]
 
     @property
     def held(self) -> frozenset[str]:
@@ -74,15 +88,18 @@ def read_scene(cycle: Cycle) -> Scene:
         if skip is not None:
             skips[symbol] = skip
     histories = {row.symbol: row for row in BarHistory.objects.filter(symbol__in=snapshots)}
+    positions = {position.symbol: position for position in Position.objects.all()}
     return Scene(
         cycle=cycle,
         now=now,
         snapshots=snapshots,
-        positions={position.symbol: position for position in Position.objects.all()},
+        positions=positions,
         money=EquitySnapshot.objects.newest(),
         skips=skips,
         bars=_bars(snapshots, histories),
         changes=day_changes(snapshots.values(), histories),
+        theses=open_theses_of(positions),
+        verdicts=last_verdicts(positions),
     )
 
 
@@ -103,6 +120,7 @@ def question_for(strategy: Strategy, scene: Scene, symbols: Sequence[str]) -> An
                 scene.changes[symbol].percent,
                 scene.positions.get(symbol),
                 _headlines(row for row in rows if symbol in row["symbols"]),
+                _holding(scene, symbol, scene.now),
             )
             for symbol in asked
         ),
@@ -165,6 +183,7 @@ def _facts(
     change_percent: Decimal | None,
     position: Position | None,
     headlines: tuple[HeadlineFact, ...],
+    holding: HoldingFacts | None,
 ) -> SymbolFacts:
     return SymbolFacts(
         symbol=snapshot.symbol,
@@ -176,7 +195,15 @@ def _facts(
         unrealised_pnl_percent=_profit_percent(position) if position else None,
         quoted_at=snapshot.quoted_at,
         source=snapshot.source,
+        holding=holding,
     )
+
+
+def _holding(scene: Scene, symbol: str, now: datetime) -> HoldingFacts | None:
+    position = scene.positions.get(symbol)
+    if position is None:
+        return None
+    return holding_of(position, scene.theses.get(symbol, ()), scene.verdicts.get(symbol, ()), now=now)
 
 
 def _profit_percent(position: Position) -> Decimal | None:

@@ -161,12 +161,13 @@ def _decision(waiting: TradeProposal, scene: Scene) -> AIDecision:
         strategy_version=waiting.strategy.version,
         symbol=waiting.symbol,
         model=f"external {waiting.source}"[:LONGEST_MODEL_NAME],
+        as_of=scene.now,
     )
     if waiting.symbol in scene.snapshots:
         snapshot = scene.snapshots[waiting.symbol]
         row.price, row.price_warning = snapshot.price, snapshot.warning
     said = Proposal(waiting.symbol, Action(waiting.action), waiting.confidence, waiting.reasoning)
-    apply_proposal(row, said, is_held=waiting.symbol in scene.held)
+    apply_proposal(row, said, scene=scene)
     skip = scene.skips.get(waiting.symbol)
     if skip is not None and row.status == DecisionStatus.PENDING:
         not_traded(row, DecisionStatus.SKIPPED, skip)

@@ -14,6 +14,7 @@ from risk.domain.limits import LIMIT_NAMES, looser
 from risk.domain.numbers import plain_decimal
 from risk.services.limits import limits_in_force
 from trading.core import transitions
+from trading.domain.protection.rule_bounds import RULE_NAMES, rule_problems
 from trading.domain.symbols import is_coin, is_symbol
 from trading.errors import StrategyError
 from trading.market.universe import unknown_symbols
@@ -30,6 +31,8 @@ CONTENT = (
     "size_percent",
     "sizing",
     *LIMIT_NAMES,
+    *RULE_NAMES,
+    "allows_fractions",
 )
 FIRST_AUTHOR = "system"
 LONGEST_KEYWORD = 60
@@ -56,6 +59,7 @@ def check_strategy(values: Mapping[str, Any], *, stored: Strategy | None = None)
     if size is not None and not (Decimal(size).is_finite() and 0 < size <= 100):
         problems["size_percent"] = f"size percent: was {size}, expected a number above 0 and at most 100"
     kept = stored if stored is not None and (stored.is_active or not values.get("is_active")) else None
+    problems |= rule_problems(values)
     problems |= _symbol_problems(values, kept=kept) | _model_problems(values, kept=kept)
     return problems | _list_problems(values)
 

@@ -113,10 +113,20 @@ class ExitFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedFacts:
+    """Where a decision wants its own position sold; percentages of the entry price, None where it does not say."""
+
+    stop_percent: Decimal | None
+    target_percent: Decimal | None
+    horizon_sessions: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimelineFacts:
     """Everything the timeline is read from; what did not happen is None.
 
-    ``booked_at`` is when the saga ended with the position updated, ``saga_status`` "" without a saga.
+    ``booked_at`` is when the saga ended with the position updated, ``saga_status`` "" without a saga. ``proposed`` is
+    where the decision wants its position sold, ``against_thesis`` that it sells one before its thesis has ended.
     """
 
     action: str
@@ -134,6 +144,8 @@ class TimelineFacts:
     saga_status: str = ""
     booked_at: datetime | None = None
     exit: ExitFacts | None = None
+    proposed: ProposedFacts | None = None
+    against_thesis: bool = False
 
 
 def timeline(facts: TimelineFacts) -> tuple[Stage, ...]:
@@ -158,7 +170,14 @@ def _decision(facts: TimelineFacts) -> Stage:
         "confidence": _plain_or_empty(facts.confidence),
         "price": _plain_or_empty(facts.price),
         "model": facts.model,
+        "against_thesis": "yes" if facts.against_thesis else "",
     }
+    if facts.proposed is not None:
+        details |= {
+            "stop_percent": _plain_or_empty(facts.proposed.stop_percent),
+            "target_percent": _plain_or_empty(facts.proposed.target_percent),
+            "horizon_sessions": str(facts.proposed.horizon_sessions or ""),
+        }
     return Stage(StageName.DECISION, StageStatus.COMPLETED, facts.decided_at, _given(details))
 
 

@@ -39,7 +39,6 @@ from trading.protection.entry_exits import risk_at_stop, stop_share
 
 log = structlog.get_logger(__name__)
 EQUITY_MAX_AGE = timedelta(minutes=5)
-ALLOWS_FRACTIONS = False
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)
@@ -160,7 +159,7 @@ def intent_of(
         price_age_seconds=_price_age(snapshot, standing),
         max_price_age_seconds=float(standing.values["price_max_age"]),
         market_open=is_coin(decision.symbol) or standing.stocks_trade,
-        rules=rules_of(asset, in_fractions=decision.action == AIDecision.Action.SELL or ALLOWS_FRACTIONS),
+        rules=rules_of(asset, in_fractions=is_exit or decision.strategy.allows_fractions),
         needs_person=needs_person(decision, standing),
         sizing=SizingRule(decision.strategy.sizing),
         volatility_percent=_volatility(snapshot),

@@ -22,6 +22,7 @@ from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
 from trading.market import clock_watch
 from trading.models import AgentStatus, EquitySnapshot, Order, Position
 from trading.performance import comparison
+from trading.protection import theses
 from trading.safety import watchdog
 
 SYNCED = "position_synced"
@@ -194,6 +195,7 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
         elif known.quantity != position.quantity:
             moved[symbol] = _moved(symbol, "changed", known.quantity, position.quantity)
     transitions.append_events("position", moved, cycle_id=cycle_id)
+    theses.close_gone(reported.keys() | unread, sequence=truth.sequence, at=truth.clock.now)
 
 
 def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:

@@ -16,6 +16,7 @@ from trading.domain.profit import FEE_IN_KIND, Execution, cost_per_unit, realise
 from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Position, Strategy, Trade
 from trading.performance import lots
+from trading.protection import theses
 
 # What a trade is brought to when more of its order has filled: all but its id and its order.
 BOOKED_FIELDS = [
@@ -45,7 +46,10 @@ def book_trade(order: Order, *, unit_cost: Decimal | None) -> Trade:
 
 
 def book_trades(orders: Sequence[tuple[Order, Decimal | None]]) -> list[Trade]:
-    """Do the same for many, each with its unit cost, and count their lots; call holding the orders' row locks."""
+    """Do the same for many, each with its unit cost, and count their lots; call holding the orders' row locks.
+
+    What the first part of an entry was for is frozen with it.
+    """
     fills = Fill.objects.filter(order__in=[order for order, _ in orders]).order_by()
     last_fills = dict(fills.values_list("order_id").annotate(Max("executed_at")))
     rows = [_trade_of(order, unit_cost, last_fills.get(order.pk)) for order, unit_cost in orders]
@@ -53,6 +57,7 @@ def book_trades(orders: Sequence[tuple[Order, Decimal | None]]) -> list[Trade]:
         booked = Trade.objects.bulk_create(
             rows, update_conflicts=True, unique_fields=["order"], update_fields=BOOKED_FIELDS
         )
+        theses.open_theses(rows)
         lots.book_lots([order.pk for order, _ in orders])
     return booked
 

@@ -28,7 +28,7 @@ from trading.domain.symbols import is_coin
 from trading.errors import TradingError
 from trading.exits import raising
 from trading.exits.planning import settle_plan
-from trading.models import AgentStatus, Order, Position
+from trading.models import AgentStatus, Order, Position, Saga
 from trading.orders import resting
 from trading.orders.execution_reports import learn_of_legs, record_broker_order
 from trading.orders.submission import UNSENT, submit_order
@@ -81,9 +81,10 @@ def _try(symbol: str, act: Callable[[], object]) -> None:
 
 
 def _busy_symbols() -> frozenset[str]:
-    """Return the symbols whose position is about to change by an order of ours that has not ended."""
+    """Return the symbols whose position is about to change by an order of ours that has not ended, or is not booked."""
     under_way = Order.objects.open().filter(purpose__in=[Purpose.ENTRY, Purpose.EXIT, Purpose.FLATTEN])
-    return frozenset(under_way.values_list("symbol", flat=True))
+    unbooked = Saga.objects.open().values_list("order__symbol", flat=True)
+    return frozenset(under_way.values_list("symbol", flat=True)) | frozenset(unbooked)
 
 
 def _can_be_kept(position: Position) -> bool:

@@ -24,6 +24,7 @@ from trading.models.record import DecisionRecord, StrategyVersion
 from trading.models.request_key import RequestKey
 from trading.models.saga import Saga, SagaStep
 from trading.models.subscription import HandledEvent, ParkedEvent, TradeProposal
+from trading.models.thesis import Thesis
 
 __all__ = [
     "AIDecision",
@@ -63,6 +64,7 @@ __all__ = [
     "SymbolBook",
     "SymbolLock",
     "SymbolLook",
+    "Thesis",
     "Trade",
     "TradeProposal",
     "UniverseCandidate",

@@ -33,7 +33,10 @@ class AIDecision(models.Model):
 
     ``price`` is what the decision saw, ``price_warning`` what was doubtful about it, ``record`` all that it saw,
     with the strategy in the version it names; the database refuses to change what was decided once there is a
-    record. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, which
+    record. ``as_of`` is the market time it was asked at. From ``stop_percent`` on an entry says where its position is
+    to be sold, as the strategy's bounds let it stand (null, "": it does not); ``proposal_note`` what of its words was
+    dropped or bounded. ``against_thesis``: a sale before its thesis's horizon, with stop and target
+    untouched. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, which
     queries/stage_words.py keeps.
     """
 
@@ -59,6 +62,13 @@ class AIDecision(models.Model):
     risk_check = models.ForeignKey(RiskCheck, null=True, on_delete=models.PROTECT, related_name="+")
     price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
     price_warning = models.CharField(max_length=200, blank=True)
+    as_of = models.DateTimeField(null=True, editable=False)
+    stop_percent = models.DecimalField(max_digits=7, decimal_places=4, null=True)
+    target_percent = models.DecimalField(max_digits=7, decimal_places=4, null=True)
+    horizon_sessions = models.PositiveSmallIntegerField(null=True)
+    invalidation = models.CharField(max_length=300, blank=True, default="", db_default="")
+    proposal_note = models.CharField(max_length=500, blank=True, default="", db_default="")
+    against_thesis = models.BooleanField(default=False, db_default=False)
     status = models.CharField(
         max_length=20, choices=[(s.value, s.value) for s in DecisionStatus], default=DecisionStatus.PENDING
     )
@@ -88,6 +98,11 @@ class AIDecision(models.Model):
                     status__in=["skipped", "stored", "denied", "rejected", "expired", "failed", "held"]
                 )
                 | ~Q(reason=""),
+            ),
+            models.CheckConstraint(
+                name="decision_exit_in_bounds",
+                condition=(Q(stop_percent__isnull=True) | Q(stop_percent__gt=0, stop_percent__lt=100))
+                & (Q(target_percent__isnull=True) | Q(target_percent__gt=0, target_percent__lt=100)),
             ),
             models.CheckConstraint(
                 name="hold_never_trades",

@@ -2,12 +2,20 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from uuid6 import uuid7
 
 from ai.domain.text import LONGEST_MODEL_NAME
 from risk.domain.limits import LIMIT_NAMES
 from risk.domain.types import SizingRule
+from trading.domain.protection.plans import (
+    DEFAULT_REWARD_TO_RISK,
+    DEFAULT_STOP_PERCENT,
+    TIGHTEST_STOP_PERCENT,
+    WIDEST_STOP_PERCENT,
+)
+from trading.domain.protection.rule_bounds import LARGEST as LARGEST_RULE
+from trading.domain.protection.rule_bounds import RULE_NAMES
 from trading.domain.statuses import CandidateStatus
 from trading.models.cycle import Cycle
 
@@ -103,6 +111,9 @@ class Strategy(models.Model):
     ``model_names`` empty: all of ``universe``, and AI_MODELS. Limits are tighter than the account's, or null
     for the account's. Change it through ``services.strategies``: each change is a new ``version``, which
     decisions carry.
+
+    From ``stop_percent`` on it says where its positions are to be sold (domain/protection/plans.py has each figure's
+    meaning), and with ``allows_fractions`` that a position may be one that the broker protects by no order.
     """
 
     class Universe(models.TextChoices):
@@ -128,6 +139,40 @@ class Strategy(models.Model):
     max_exposure_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
     max_positions = models.PositiveIntegerField(null=True, blank=True)
     max_daily_loss_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    stop_percent = models.DecimalField(
+        max_digits=6,
+        decimal_places=3,
+        default=DEFAULT_STOP_PERCENT,
+        db_default=DEFAULT_STOP_PERCENT,
+        blank=True,
+    )
+    stop_atr_multiple = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    target_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    reward_to_risk = models.DecimalField(
+        max_digits=6,
+        decimal_places=3,
+        default=DEFAULT_REWARD_TO_RISK,
+        db_default=DEFAULT_REWARD_TO_RISK,
+        null=True,
+        blank=True,
+    )
+    trailing_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    time_stop_sessions = models.PositiveIntegerField(null=True, blank=True)
+    tightest_stop_percent = models.DecimalField(
+        max_digits=6,
+        decimal_places=3,
+        default=TIGHTEST_STOP_PERCENT,
+        db_default=TIGHTEST_STOP_PERCENT,
+        blank=True,
+    )
+    widest_stop_percent = models.DecimalField(
+        max_digits=6,
+        decimal_places=3,
+        default=WIDEST_STOP_PERCENT,
+        db_default=WIDEST_STOP_PERCENT,
+        blank=True,
+    )
+    allows_fractions = models.BooleanField(default=False, db_default=False)
     is_active = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -147,6 +192,20 @@ class Strategy(models.Model):
                     | Q(**{f"{name}__gt": 0, f"{name}__lte": LARGEST_LIMIT[name]}),
                 )
                 for name in LIMIT_NAMES
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"strategy_{name}_in_bounds",
+                    condition=Q(**{f"{name}__isnull": True})
+                    | Q(**{f"{name}__gt": 0, f"{name}__lte": LARGEST_RULE[name]}),
+                )
+                for name in RULE_NAMES
+            ),
+            models.CheckConstraint(
+                name="strategy_stops_in_order",
+                condition=Q(
+                    tightest_stop_percent__lte=F("stop_percent"), widest_stop_percent__gte=F("stop_percent")
+                ),
             ),
         ]
 

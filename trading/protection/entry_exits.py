@@ -6,28 +6,15 @@ from typing import Any
 
 from connectors.base import OrderClass
 from risk.domain.numbers import HUNDRED, ZERO
-from trading.domain.protection.plans import WIDEST_STOP_PERCENT, ExitPlan, ExitRules, plan_exit, tick_at
+from trading.domain.protection.plans import WIDEST_STOP_PERCENT
 from trading.domain.symbols import is_coin
 from trading.models import AIDecision, Position
-
-DEFAULT_RULES = ExitRules(stop_percent=Decimal(5), reward_to_risk=Decimal(2))
-
-
-def plan_of(decision: AIDecision, price: Decimal | None) -> ExitPlan | None:
-    """Return where what the decision buys at ``price`` is to be sold; None where nobody can say."""
-    if price is None:
-        return None
-    try:
-        return plan_exit(
-            DEFAULT_RULES, entry_price=price, tick=tick_at(price, is_coin=is_coin(decision.symbol))
-        )
-    except ValueError:  # no price lies below the entry
-        return None
+from trading.protection.wanted import plan_for
 
 
 def stop_share(decision: AIDecision, price: Decimal) -> Decimal | None:
     """Return what of its notional an entry at ``price`` loses where its stop sells, a ratio; None for an exit."""
-    plan = plan_of(decision, price) if decision.action == AIDecision.Action.BUY else None
+    plan = plan_for(decision, price) if decision.action == AIDecision.Action.BUY else None
     return None if plan is None else (price - plan.stop_price) / price
 
 
@@ -46,7 +33,7 @@ def exit_orders(decision: AIDecision, quantity: Decimal, price: Decimal | None) 
     It takes them for whole shares. They live as long as the position, and have the entry's time in force: so that is
     good till cancelled, and the saga's deadline bounds the entry instead of the day's end.
     """
-    plan = plan_of(decision, price)
+    plan = plan_for(decision, price)
     if plan is None:
         return {}
     prices = {"stop_loss_price": plan.stop_price, "take_profit_price": plan.target_price}

@@ -14,7 +14,14 @@ from uuid import UUID
 from risk.domain.numbers import ZERO
 from trading.core.prepared_statements import Prepared
 from trading.domain.order_ids import Purpose
-from trading.domain.timeline import ApprovalFacts, ExitFacts, GateFacts, OrderFacts, TimelineFacts
+from trading.domain.timeline import (
+    ApprovalFacts,
+    ExitFacts,
+    GateFacts,
+    OrderFacts,
+    ProposedFacts,
+    TimelineFacts,
+)
 
 
 class DecisionRow(NamedTuple):
@@ -29,6 +36,12 @@ class DecisionRow(NamedTuple):
     decision_model: str
     decision_price: Decimal | None
     decision_price_warning: str
+    decision_stop_percent: Decimal | None
+    decision_target_percent: Decimal | None
+    decision_horizon_sessions: int | None
+    decision_invalidation: str
+    decision_proposal_note: str
+    decision_against_thesis: bool
     decision_status: str
     decision_reason: str
     decision_reason_detail: str
@@ -188,7 +201,14 @@ def facts_of(row: DecisionRow) -> TimelineFacts:
         saga_status=row.saga_status or "",
         booked_at=row.saga_ended_at if row.saga_status == "completed" else None,
         exit=_exit(row),
+        proposed=_proposed(row),
+        against_thesis=row.decision_against_thesis,
     )
+
+
+def _proposed(row: DecisionRow) -> ProposedFacts | None:
+    said = (row.decision_stop_percent, row.decision_target_percent, row.decision_horizon_sessions)
+    return None if said == (None, None, None) else ProposedFacts(*said)
 
 
 def _approval(row: DecisionRow) -> ApprovalFacts | None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Q
 
 from risk.models import RiskCheck
@@ -15,7 +16,18 @@ from trading.domain.headroom import Headroom, closest
 from trading.domain.statuses import DecisionStatus
 from trading.domain.timeline import Stage
 from trading.errors import RecordError
-from trading.models import AIDecision, Approval, Event, Fill, MarketSnapshot, Order, Saga, SagaStep, Trade
+from trading.models import (
+    AIDecision,
+    Approval,
+    Event,
+    Fill,
+    MarketSnapshot,
+    Order,
+    Saga,
+    SagaStep,
+    Thesis,
+    Trade,
+)
 from trading.queries.gate_preview import GatePreview, preview_all, rooms_of
 from trading.queries.timeline import approval_of, timeline_of
 
@@ -55,6 +67,7 @@ class DecisionStory:
     preview: GatePreview | None
     record: SeenRecord | None
     record_problem: str
+    thesis: Thesis | None
 
     @property
     def closest(self) -> Headroom | None:
@@ -70,7 +83,7 @@ class DecisionStory:
 def decision_story(decision_id: UUID) -> DecisionStory | None:
     """Read a decision's story in a fixed number of queries; None when there is no such decision."""
     rows = AIDecision.objects.select_related(
-        "cycle", "strategy", "model_call", "risk_check", "record", "approval__answered_by"
+        "cycle", "strategy", "model_call", "risk_check", "record", "approval__answered_by", "thesis__strategy"
     )
     decision = rows.filter(pk=decision_id).first()
     stages = timeline_of(decision_id)
@@ -99,7 +112,15 @@ def decision_story(decision_id: UUID) -> DecisionStory | None:
         preview=preview_all([decision])[decision.pk] if waits else None,
         record=record,
         record_problem=record_problem,
+        thesis=_thesis(decision),
     )
+
+
+def _thesis(decision: AIDecision) -> Thesis | None:
+    try:
+        return decision.thesis
+    except ObjectDoesNotExist:
+        return None
 
 
 def _record(decision: AIDecision) -> tuple[SeenRecord | None, str]:

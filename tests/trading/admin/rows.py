@@ -76,6 +76,7 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "trading.symbollock": lambda: make.make_symbol_lock(),
     "trading.lot": lambda: make.make_lot(),
     "trading.roundtrip": lambda: make.make_round_trip(),
+    "trading.thesis": lambda: make.make_thesis(),
     "trading.trade": lambda: make.make_trade(),
     "trading.tradeproposal": lambda: make.make_proposal(),
     "trading.universecandidate": lambda: make.make_candidate(symbol="TSLA"),

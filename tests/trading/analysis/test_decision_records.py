@@ -17,9 +17,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uuid6 import uuid7
 
-from ai.domain.prompt import Message, render_messages
+from ai.domain.prompt import Message, read_facts, render_messages
 from ai.domain.question_json import question_from_json, question_to_json
-from ai.domain.types import AnalysisQuestion, HeadlineFact, PortfolioFacts, PositionFacts, SymbolFacts
+from ai.domain.types import (
+    AnalysisQuestion,
+    HeadlineFact,
+    HoldingFacts,
+    PortfolioFacts,
+    PositionFacts,
+    ProtectionFacts,
+    SymbolFacts,
+    ThesisFacts,
+    VerdictFacts,
+)
 from ai.models import ModelCall
 from tests.ai.factories import make_indicators
 from tests.factories import (
@@ -34,9 +44,9 @@ from tests.factories import (
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change
 from trading.analysis.cycle_analysis import analyse_cycle
-from trading.analysis.decision_records import make_record, read_record, store_records
+from trading.analysis.decision_records import make_record, messages_again, read_record, store_records
 from trading.analysis.model_questions import question_for, read_scene
-from trading.analysis.sealed_facts import unsealed
+from trading.analysis.sealed_facts import sealed, unsealed
 from trading.core.settings import set_runtime_setting
 from trading.errors import RecordError
 from trading.execution.portfolio import sync_portfolio
@@ -48,6 +58,30 @@ NUMBER = st.decimals(min_value=-(10**12), max_value=10**12, places=9)
 WORDS = st.text(max_size=60)
 TIME = st.datetimes(timezones=st.just(UTC))
 HEADLINES = st.lists(st.builds(HeadlineFact, WORDS, WORDS, TIME), max_size=4).map(tuple)
+
+PRICES = st.none() | NUMBER
+HOLDINGS = st.builds(
+    HoldingFacts,
+    entered_at=TIME,
+    entry_price=NUMBER,
+    theses=st.lists(
+        st.builds(
+            ThesisFacts,
+            strategy=WORDS,
+            opened_at=TIME,
+            entry_price=NUMBER,
+            reasoning=WORDS,
+            invalidation=WORDS,
+            stop_price=PRICES,
+            target_price=PRICES,
+            horizon_sessions=st.none() | st.integers(1, 250),
+            sessions_left=st.none() | st.integers(0, 250),
+        ),
+        max_size=2,
+    ).map(tuple),
+    verdicts=st.lists(st.builds(VerdictFacts, WORDS, NUMBER, st.none() | TIME), max_size=2).map(tuple),
+    protection=st.none() | st.builds(ProtectionFacts, WORDS, PRICES, PRICES),
+)
 
 
 def symbol_facts(symbol: str) -> st.SearchStrategy[SymbolFacts]:
@@ -62,6 +96,7 @@ def symbol_facts(symbol: str) -> st.SearchStrategy[SymbolFacts]:
         unrealised_pnl_percent=st.none() | NUMBER,
         quoted_at=TIME,
         source=WORDS,
+        holding=st.none() | HOLDINGS,
     )
 
 
@@ -139,10 +174,7 @@ def question_again(decision: AIDecision) -> list[Message]:
     """Render what was put before the decision's model anew, from the record alone."""
     assert decision.model_call is not None
     assert decision.record is not None
-    question = read_record(decision.record).question
-    by_symbol = {facts.symbol: facts for facts in question.symbols}
-    batch = tuple(by_symbol[symbol] for symbol in decision.model_call.symbols)
-    return render_messages(replace(question, symbols=batch))
+    return messages_again(read_record(decision.record), decision.model_call.symbols)
 
 
 def test_the_same_prompt_is_rendered_from_the_record_byte_for_byte(cycle: Cycle) -> None:
@@ -156,6 +188,27 @@ def test_the_same_prompt_is_rendered_from_the_record_byte_for_byte(cycle: Cycle)
         text = json.dumps(again, sort_keys=True).encode()
         assert hashlib.sha256(text).hexdigest() == call.prompt_hash
     assert ModelCall.objects.filter(cycle_id=cycle.pk).count() == 2
+
+
+def test_what_was_asked_before_theses_is_rendered_as_it_was(cycle: Cycle) -> None:
+    """A record from then names its version, and has no holding in its question."""
+    record = AIDecision.objects.filter(cycle=cycle)[0].record
+    assert record is not None
+    facts = copy.deepcopy(dict(read_record(record).facts))
+    facts["prompt_version"] = "decisions-v2"
+    for symbol in facts["question"]["symbols"]:
+        del symbol["holding"]
+    sealed_then = sealed(facts)
+    sealed_then.seen_sha256 = ""
+    old = read_record(sealed_then)
+
+    system, user = messages_again(old, [COIN])
+
+    assert "theses" not in system["content"] + user["content"]
+    assert read_facts([user])["symbols"][0]["position"].keys() == {"quantity", "unrealised_pnl_percent"}
+    assert [system, user] == render_messages(
+        replace(old.question, symbols=old.question.symbols[2:]), version="decisions-v2"
+    )
 
 
 def test_the_record_has_everything_in_its_versions(cycle: Cycle) -> None:
@@ -207,7 +260,20 @@ def test_later_changes_reach_no_record(cycle: Cycle) -> None:
 
 @pytest.mark.parametrize(
     "column",
-    [{"confidence": Decimal(1)}, {"action": "buy"}, {"reasoning": "x"}, {"price": 1}, {"record": None}],
+    [
+        {"confidence": Decimal(1)},
+        {"action": "buy"},
+        {"reasoning": "x"},
+        {"price": 1},
+        {"record": None},
+        {"stop_percent": Decimal(3)},
+        {"target_percent": Decimal(3)},
+        {"horizon_sessions": 3},
+        {"invalidation": "x"},
+        {"proposal_note": "x"},
+        {"against_thesis": True},
+        {"as_of": None},
+    ],
     ids=str,
 )
 def test_what_was_decided_never_changes(cycle: Cycle, column: dict[str, Any]) -> None:
@@ -250,7 +316,7 @@ def test_the_console_shows_what_a_decision_saw(cycle: Cycle, client: Client) -> 
     page = client.get(reverse("admin:trading_aidecision_change", args=[decision.pk])).content.decode()
     record = client.get(reverse("admin:trading_decisionrecord_change", args=[decision.record_id]))
 
-    assert "Strategy version 3, limits version 1, prompt decisions-v2, mode autonomous" in page
+    assert "Strategy version 3, limits version 1, prompt decisions-v3, mode autonomous" in page
     assert "Prefer to hold." in page
     assert "0.123456789" in record.content.decode()
 

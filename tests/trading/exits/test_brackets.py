@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("account")
 
 
 def bought(symbol: str = STOCK) -> Order:
-    saga = advanced_to_its_end(passed(symbol).pk)
+    saga = advanced_to_its_end(passed(symbol, whole=True).pk)
     assert saga.status == "completed", saga.error
     return order_of(saga)
 
@@ -50,7 +50,7 @@ def test_entry_of_whole_shares_is_protected_from_its_fill_on(account: Outside) -
 def test_a_model_s_sale_takes_the_legs_away_first(account: Outside) -> None:
     end_cycle(bought())
 
-    saga = advanced_to_its_end(passed(STOCK, "sell").pk)
+    saga = advanced_to_its_end(passed(STOCK, "sell", whole=True).pk)
 
     assert saga.status == "completed", saga.error
     assert protectors() == []

@@ -86,6 +86,18 @@ class EnrichedDecisionFacts(ApiSerializer):
     model = serializers.CharField(help_text="Empty where no model was asked.")
     price = PlainDecimalField(allow_null=True, help_text="What the decision saw, in USD.")
     price_warning = serializers.CharField()
+    stop_percent = PlainDecimalField(
+        allow_null=True, help_text="How far below its entry it wants the position given up; of a buy alone."
+    )
+    target_percent = PlainDecimalField(allow_null=True, help_text="How far above it, with its profit.")
+    horizon_sessions = serializers.IntegerField(allow_null=True, help_text="In how many sessions at most.")
+    invalidation = serializers.CharField(help_text="What would prove it wrong, in its own words.")
+    proposal_note = serializers.CharField(
+        help_text="What of these it said that was dropped, or taken as the strategy's bound."
+    )
+    against_thesis = serializers.BooleanField(
+        help_text="Whether it sells before the horizon of the entry's thesis, with stop and target untouched."
+    )
     status = serializers.ChoiceField([status.value for status in DecisionStatus])
     reason = serializers.CharField(help_text="Why it did not trade, in one word; empty where it did.")
     reason_detail = serializers.CharField()

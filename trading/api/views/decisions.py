@@ -32,7 +32,7 @@ from trading.api.views.sagas import SagaStepSerializer
 from trading.domain.timeline import Stage, StageName, StageStatus, sentence
 from trading.execution import approvals
 from trading.execution.approvals import AnswerOutcome, AnswerReport
-from trading.models import AIDecision, Approval, Saga
+from trading.models import AIDecision, Approval, Saga, Thesis
 from trading.queries import listings
 from trading.queries.decision_story import DecisionStory, decision_story
 
@@ -121,6 +121,14 @@ class RecordSerializer(ApiSerializer):
     facts = serializers.DictField()
 
 
+class ThesisSerializer(RowSerializer):
+    """Why a position was bought, frozen at its entry, and how it ended; times are market time, prices in USD."""
+
+    class Meta:
+        model = Thesis
+        fields = columns_of(Thesis)
+
+
 class DecisionStorySerializer(ApiSerializer):
     """A decision with all that is recorded about it."""
 
@@ -134,6 +142,7 @@ class DecisionStorySerializer(ApiSerializer):
     trades = TradeSerializer(many=True)
     saga = DecisionSagaSerializer(allow_null=True)
     saga_steps = SagaStepSerializer(many=True)
+    thesis = ThesisSerializer(allow_null=True, help_text="Of an entry that filled.")
     record = RecordSerializer(allow_null=True)
     record_problem = serializers.CharField(help_text="Why the record cannot be shown; empty where it can.")
 
@@ -267,6 +276,7 @@ def _shown(story: DecisionStory) -> dict[str, Any]:
         "trades": story.trades,
         "saga": story.saga,
         "saga_steps": story.steps,
+        "thesis": story.thesis,
         "record": record,
         "record_problem": story.record_problem,
     }

@@ -10,6 +10,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from risk.domain.numbers import HUNDRED, plain_decimal
 from trading.domain.prices import LARGEST, SMALLEST
 
+DEFAULT_STOP_PERCENT, DEFAULT_REWARD_TO_RISK = Decimal(5), Decimal(2)  # what a new strategy begins with
 TIGHTEST_STOP_PERCENT, WIDEST_STOP_PERCENT = Decimal("0.5"), Decimal(15)
 FURTHEST_TARGET_PERCENT = Decimal(1000)
 PENNY, SUB_PENNY = Decimal("0.01"), Decimal("0.0001")
