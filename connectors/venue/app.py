@@ -70,7 +70,7 @@ def build_venue(options: VenueOptions) -> Venue:
     store = Store(options.state)
     try:
         store.claim(world.name)
-        return _assemble(options, world, store)
+        return assemble(options, world, store)
     except BaseException:
         store.close()
         raise
@@ -82,7 +82,8 @@ def _world(options: VenueOptions) -> World:
     return read_world(options.data, options.seed)
 
 
-def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:
+def assemble(options: VenueOptions, world: World, store: Store) -> Venue:
+    """Set a venue up on what was read: its ``world`` and its state."""
     known_start = store.fact("start")
     start = float(known_start) if known_start else options.start
     if start is None:
