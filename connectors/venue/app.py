@@ -66,9 +66,12 @@ def build_venue(options: VenueOptions) -> Venue:
     Raises:
         VenueInputError: the data, the start or the state cannot be used.
     """
-    world = _world(options)
+    world = _world(options, books_actions=True)
     store = Store(options.state)
     try:
+        if world.actions and store.fact("world") == world.name.removesuffix(":actions"):
+            # a state of before they were booked goes on as it began
+            world = _world(options, books_actions=False)
         store.claim(world.name)
         return assemble(options, world, store)
     except BaseException:
@@ -76,10 +79,10 @@ def build_venue(options: VenueOptions) -> Venue:
         raise
 
 
-def _world(options: VenueOptions) -> World:
+def _world(options: VenueOptions, *, books_actions: bool) -> World:
     if options.data is None:
         return synthetic_world(options.seed)
-    return read_world(options.data, options.seed)
+    return read_world(options.data, options.seed, books_actions=books_actions)
 
 
 def assemble(options: VenueOptions, world: World, store: Store) -> Venue:
@@ -98,6 +101,8 @@ def assemble(options: VenueOptions, world: World, store: Store) -> Venue:
         last_stamp=int(store.fact("last_stamp") or 0),
     )
     market = Market(world, timeline, clock)
+    for action in store.announced():
+        market.announce(action)
     faults = Faults(options.seed)
     fills = FillModel(options.seed, options.fill_latency, options.slippage_bps, options.partial_rate)
     exchange = Exchange(market, store, faults, fills)

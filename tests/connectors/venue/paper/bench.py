@@ -31,7 +31,8 @@ def known_world() -> World:
 class Bench:
     """One exchange on the falling stocks, with what its stream said."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, world: World | None = None, **options: Any) -> None:
+        self._world = world or known_world()
         self.seconds = 1_000.0
         chosen: dict[str, Any] = {
             "fill_latency": LATENCY,
@@ -47,7 +48,7 @@ class Bench:
         """Start the exchange on its state file; the clock stands."""
         store = Store(self._options.state)
         store.claim("bench")
-        self.venue = assemble(self._options, known_world(), store)
+        self.venue = assemble(self._options, self._world, store)
         self.exchange = self.venue.exchange
         self.venue.clock.pause()
         self.heard: list[tuple[str, str]] = []
