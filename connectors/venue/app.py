@@ -66,23 +66,27 @@ def build_venue(options: VenueOptions) -> Venue:
     Raises:
         VenueInputError: the data, the start or the state cannot be used.
     """
-    world = _world(options)
+    world = _world(options, books_actions=True)
     store = Store(options.state)
     try:
+        if world.actions and store.fact("world") == world.name.removesuffix(":actions"):
+            # a state of before they were booked goes on as it began
+            world = _world(options, books_actions=False)
         store.claim(world.name)
-        return _assemble(options, world, store)
+        return assemble(options, world, store)
     except BaseException:
         store.close()
         raise
 
 
-def _world(options: VenueOptions) -> World:
+def _world(options: VenueOptions, *, books_actions: bool) -> World:
     if options.data is None:
         return synthetic_world(options.seed)
-    return read_world(options.data, options.seed)
+    return read_world(options.data, options.seed, books_actions=books_actions)
 
 
-def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:
+def assemble(options: VenueOptions, world: World, store: Store) -> Venue:
+    """Set a venue up on what was read: its ``world`` and its state."""
     known_start = store.fact("start")
     start = float(known_start) if known_start else options.start
     if start is None:
@@ -97,6 +101,8 @@ def _assemble(options: VenueOptions, world: World, store: Store) -> Venue:
         last_stamp=int(store.fact("last_stamp") or 0),
     )
     market = Market(world, timeline, clock)
+    for action in store.announced():
+        market.announce(action)
     faults = Faults(options.seed)
     fills = FillModel(options.seed, options.fill_latency, options.slippage_bps, options.partial_rate)
     exchange = Exchange(market, store, faults, fills)

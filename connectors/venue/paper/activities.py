@@ -1,4 +1,4 @@
-"""What the account's activities say about fills and fees."""
+"""What the account's activities say about fills, fees, splits and dividends."""
 
 import uuid
 from decimal import Decimal
@@ -49,3 +49,46 @@ def fee_activity(
         "price": number(price),
         "status": "executed",
     }
+
+
+def dividend_activity(
+    symbol: str, quantity: Decimal, per_share: Decimal, amount: Decimal, at: int
+) -> dict[str, object]:
+    """Write a dividend of ``per_share`` USD on ``quantity`` shares: ``amount`` USD of cash."""
+    return {
+        "id": f"{activity_bound(at)}::{uuid.uuid4()}",
+        "activity_type": "DIV",
+        "date": f"{utc(at // 1_000_000):%Y-%m-%d}",
+        "net_amount": number(amount),
+        "description": f"Cash DIV @ {number(per_share)}, Pos QTY: {number(quantity)}",
+        "symbol": symbol,
+        "qty": number(quantity),
+        "per_share_amount": number(per_share),
+        "status": "executed",
+    }
+
+
+def split_activities(
+    symbol: str, old: Decimal, new: Decimal, price: Decimal, at: int
+) -> list[dict[str, object]]:
+    """Write a split: the ``old`` shares are taken away and the ``new`` ones given, no cash moves.
+
+    Args:
+        price: of an old share, USD.
+    """
+    words = f"From QTY:{number(old)}, To QTY:{number(new)}, Position Value:{number(old * price)}"
+    rows = (("REMOVE", -old, price), ("ADD", new, (old * price / new).quantize(Decimal("0.0001"))))
+    return [
+        {
+            "id": f"{activity_bound(at + place)}::{uuid.uuid4()}",
+            "activity_type": "SPLIT",
+            "date": f"{utc(at // 1_000_000):%Y-%m-%d}",
+            "net_amount": "0",
+            "description": f"{word}, {words}",
+            "symbol": symbol,
+            "qty": number(quantity),
+            "price": number(each),
+            "status": "executed",
+        }
+        for place, (word, quantity, each) in enumerate(rows)
+    ]

@@ -12,6 +12,7 @@ from connectors.venue.errors import ApiError, bad_parameter, not_found
 from connectors.venue.faults import Faults, FaultSpec
 from connectors.venue.paper.admission import Admission
 from connectors.venue.paper.book import OrderBook
+from connectors.venue.paper.corporate import CorporateDesk
 from connectors.venue.paper.ledger import STARTING_CASH
 from connectors.venue.paper.lifecycle import Lifecycle, Update
 from connectors.venue.paper.matching import Matching
@@ -21,7 +22,7 @@ from connectors.venue.paper.store import Store
 from connectors.venue.replay.crossing import Touch
 from connectors.venue.replay.market import Market
 from connectors.venue.wire import stamp
-from connectors.venue.world.model import Instrument
+from connectors.venue.world.model import Action, Instrument
 
 log = logging.getLogger("connectors.venue")
 
@@ -60,6 +61,7 @@ class Exchange:
         self._lifecycle = Lifecycle(market, store, self.ledger, self.book, self._save_clock)
         self._matching = Matching(market, self.book, self._lifecycle, self._plans.__contains__, self._touched)
         self._admission = Admission(market, self.book, self.ledger)
+        self._corporate = CorporateDesk(market, store, self.ledger, self.book, self._lifecycle)
         for order in self.book.open_orders():
             self._plan_if_trading(order)
 
@@ -145,6 +147,15 @@ class Exchange:
         if real - self._saved_at >= CLOCK_SAVE_SECONDS:
             self.save_clock()
 
+    def announce(self, symbol: str, kind: str, value: Decimal) -> Action:
+        """Let a stock split, or pay a dividend, from the next session on."""
+        opening = self.market.timeline.next_open(self.market.clock.now())
+        action = Action(symbol, self.market.timeline.day_of(opening), kind, value)
+        with self._store.transaction():
+            self._store.announce(action)
+        self.market.announce(action)
+        return action
+
     def save_clock(self) -> None:
         """Store market time, to go on from after a restart, and what trailing stops have seen until then."""
         self._saved_at = time.monotonic()
@@ -168,6 +179,7 @@ class Exchange:
         for boundary in self.market.timeline.boundaries(self._seen, now):
             self._watch(boundary.at)
             if boundary.is_open:
+                self._corporate.book(boundary.at)
                 self._on_open(boundary.at, now)
             else:
                 self._on_close(boundary.at)
@@ -283,7 +295,9 @@ class Exchange:
         if order.side == "buy" and quantity * price > self.ledger.cash:
             self._lifecycle.end(order, "canceled" if order.filled_quantity else "rejected")
             return
-        if sellable is not None and quantity > max(sellable, Decimal(0)):  # sold, or split, behind its back
+        if sellable is not None and quantity > sellable:  # a split took of what an exit stands for
+            if sellable > 0:
+                self._lifecycle.fill(order, sellable, price, is_last=False, moment=moment)
             self._lifecycle.end(order, "canceled")
             return
         self._lifecycle.fill(order, quantity, price, is_last=is_last, moment=moment)

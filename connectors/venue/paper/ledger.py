@@ -7,7 +7,7 @@ from connectors.venue.wire import floor_quantity
 
 STARTING_CASH = Decimal(100_000)
 CRYPTO_FEE = Decimal("0.0025")
-_CENT_FRACTION = Decimal("0.000001")
+CENT, _CENT_FRACTION = Decimal("0.01"), Decimal("0.000001")
 
 
 @dataclass(slots=True)
@@ -59,6 +59,20 @@ class Ledger:
         if side == "buy":
             return self._buy(symbol, quantity, value, rate)
         return self._sell(symbol, quantity, value, rate)
+
+    def split(self, symbol: str, ratio: Decimal) -> tuple[Decimal, Decimal]:
+        """Multiply a holding by ``ratio``, its cost staying as it is; return the quantity before and after."""
+        holding = self.holdings[symbol]
+        before, holding.quantity = holding.quantity, floor_quantity(holding.quantity * ratio)
+        if not holding.quantity:
+            del self.holdings[symbol]
+        return before, self.quantity(symbol)
+
+    def pay(self, symbol: str, per_share: Decimal) -> Decimal:
+        """Add a dividend of ``per_share`` USD to the cash; return it, in whole cents."""
+        amount = (self.quantity(symbol) * per_share).quantize(CENT, ROUND_HALF_UP)
+        self.cash += amount
+        return amount
 
     def _buy(self, symbol: str, quantity: Decimal, value: Decimal, rate: Decimal) -> Booking:
         received = floor_quantity(quantity * (1 - rate)) if rate else quantity

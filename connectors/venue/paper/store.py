@@ -11,6 +11,7 @@ from pathlib import Path
 from connectors.venue.errors import VenueInputError
 from connectors.venue.paper.ledger import Holding, Ledger
 from connectors.venue.paper.orders import Order
+from connectors.venue.world.model import Action
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -108,6 +109,16 @@ class Store:
     def set_fact(self, name: str, value: str) -> None:
         """Store a fact."""
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def announced(self) -> list[Action]:
+        """Return the splits and dividends that were announced while the venue ran."""
+        rows = json.loads(self.fact("announced") or "[]")
+        return [Action(symbol, int(day), kind, Decimal(value)) for symbol, day, kind, value in rows]
+
+    def announce(self, action: Action) -> None:
+        """Store an announced split or dividend."""
+        known = [*self.announced(), action]
+        self.set_fact("announced", json.dumps([[a.symbol, a.ex_day, a.kind, str(a.value)] for a in known]))
 
     def save_order(self, order: Order) -> None:
         """Insert or replace an order."""

@@ -9,11 +9,13 @@ from decimal import Decimal
 
 import numpy as np
 
+from connectors.venue.replay.actions import CorporateActions
+from connectors.venue.replay.bars import BarRow
 from connectors.venue.replay.clock import ReplayClock
 from connectors.venue.replay.paths import DAY_SECONDS, DayPath, minute_day, walk_day
 from connectors.venue.replay.timeline import SESSION_SECONDS, Timeline
 from connectors.venue.wire import NEW_YORK, new_york, price_decimal
-from connectors.venue.world.model import Instrument, World, day_date, epoch_day
+from connectors.venue.world.model import Action, Instrument, World, day_date, epoch_day
 
 _CACHED_PATHS = 640
 _STOCK_SPREAD, _COIN_SPREAD = 0.0001, 0.0004
@@ -28,18 +30,6 @@ class Tick:
     half_spread: float
 
 
-@dataclass(frozen=True, slots=True)
-class BarRow:
-    """One bar; ``at`` is its start in epoch seconds, ``volume`` in base units."""
-
-    at: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-
-
 class Market:
     """The world seen through the clock."""
 
@@ -47,7 +37,21 @@ class Market:
         self.world = world
         self.timeline = timeline
         self.clock = clock
+        self.actions = CorporateActions(world.actions, self._close_before)
         self._paths: OrderedDict[tuple[str, int], DayPath | None] = OrderedDict()
+
+    def announce(self, action: Action) -> None:
+        """Let a stock split, or go without a dividend, from a day on that has not begun."""
+        self.actions.announce(action)
+        for key in [one for one in self._paths if one[0] == action.symbol and one[1] >= action.ex_day]:
+            del self._paths[key]
+
+    def _close_before(self, symbol: str, day: int) -> float | None:
+        series = self.world.daily[symbol]
+        row = series.last_before(day)
+        if row is None:
+            return None
+        return float(series.close[row]) * self.actions.level(symbol, int(series.at[row]))
 
     def day(self, instrument: Instrument, moment: float) -> int:
         """Return the epoch day of ``moment``: New York's for stocks, UTC's for coins."""
@@ -67,7 +71,9 @@ class Market:
         row = series.last_before(today)
         if row is None:
             return None
-        return Tick(float(series.close[row]), self._closing(instrument, int(series.at[row])), half_spread)
+        day = int(series.at[row])
+        close = float(series.close[row]) * self.actions.level(instrument.symbol, day)
+        return Tick(close, self._closing(instrument, day), half_spread)
 
     def half_spread(self, instrument: Instrument) -> float:
         """Return half of the distance between bid and ask, as a share of the price."""
@@ -85,10 +91,16 @@ class Market:
         return int(series.at[0]) <= today <= int(series.at[-1])
 
     def previous_close(self, instrument: Instrument) -> float | None:
-        """Return the close of the last daily bar before today's."""
-        series = self.world.daily[instrument.symbol]
-        row = series.last_before(self.day(instrument, self.clock.now()))
-        return None if row is None else float(series.close[row])
+        """Return the close of the last daily bar before today's, as today's shares count."""
+        now = self.clock.now()
+        row = self.previous_bar(instrument, now)
+        return None if row is None else self.told(instrument, row, now, "split").close
+
+    def told(self, instrument: Instrument, row: BarRow, moment: float, adjustment: str) -> BarRow:
+        """Return a bar as it is told at ``moment``, adjusted for what has happened since."""
+        day = self.day(instrument, row.at)
+        today = self.day(instrument, moment)
+        return self.actions.adjusted(instrument.symbol, row, day, today, adjustment)
 
     def day_bar(self, instrument: Instrument, at: float) -> BarRow | None:
         """Return today's bar as far as it has come at ``at``."""
@@ -142,9 +154,11 @@ class Market:
 
     def _row(self, instrument: Instrument, row: int) -> BarRow:
         series = self.world.daily[instrument.symbol]
-        columns = (series.open, series.high, series.low, series.close, series.volume)
-        at = self._label(instrument, int(series.at[row]))
-        return BarRow(at, *(float(column[row]) for column in columns))
+        columns = (series.open, series.high, series.low, series.close)
+        day = int(series.at[row])
+        level = self.actions.level(instrument.symbol, day)
+        opened, high, low, close = (float(column[row]) * level for column in columns)
+        return BarRow(self._label(instrument, day), opened, high, low, close, float(series.volume[row]))
 
     def _label(self, instrument: Instrument, day: int) -> int:
         if instrument.is_crypto:
@@ -190,8 +204,10 @@ class Market:
         opening = day * DAY_SECONDS if instrument.is_crypto else self._opening(day)
         if row is None or opening is None:
             return None
-        columns = (series.open, series.high, series.low, series.close, series.volume)
-        opened, high, low, close, volume = (float(column[row]) for column in columns)
+        columns = (series.open, series.high, series.low, series.close)
+        level = self.actions.level(symbol, day)
+        opened, high, low, close = (float(column[row]) * level for column in columns)
+        volume = float(series.volume[row])
         length = DAY_SECONDS if instrument.is_crypto else SESSION_SECONDS
         return walk_day(seed, symbol, day, (opened, high, low, close, volume), opening, length)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from connectors.venue.errors import ApiError
-from connectors.venue.replay.market import BarRow, Market
+from connectors.venue.replay.bars import BarRow
+from connectors.venue.replay.market import Market
 from connectors.venue.world.model import Instrument
 
 _PATTERN = re.compile(r"^(\d{1,2})(Min|T|Hour|H|Day|D)$")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from connectors.venue.errors import VenueInputError
-from connectors.venue.wire import NEW_YORK, stamp
+from connectors.venue.wire import NEW_YORK, new_york, stamp
 from connectors.venue.world.model import World, day_date, epoch_day
 
 DAY_SECONDS = 86_400
@@ -63,6 +63,15 @@ class Timeline:
         """Return the next close after ``moment``."""
         row = bisect_right(self.closes, moment)
         return float(self.closes[row]) if row < len(self.closes) else FAR_FUTURE + SESSION_SECONDS
+
+    def day_of(self, opening: float) -> int:
+        """Return the epoch day, New York's, of a session's opening."""
+        return epoch_day(new_york(opening).date())
+
+    def day_before(self, opening: float) -> int:
+        """Return the epoch day of the session before the one that opens; the day before, for the first."""
+        row = bisect_left(self.opens, opening) - 1
+        return self.day_of(self.opens[row]) if row >= 0 else self.day_of(opening) - 1
 
     def boundaries(self, after: float, until: float) -> list[Boundary]:
         """Return openings and closings in ``(after, until]``, in order of time."""

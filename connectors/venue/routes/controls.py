@@ -2,7 +2,9 @@
 
 import os
 from collections import Counter
+from decimal import Decimal
 from itertools import islice
+from typing import Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +13,7 @@ from connectors.venue.context import Venue, venue_of
 from connectors.venue.faults import FaultSpec
 from connectors.venue.replay.timeline import FAR_FUTURE
 from connectors.venue.wire import number, parse_time, stamp
+from connectors.venue.world.model import day_date
 
 routes = web.RouteTableDef()
 
@@ -36,6 +39,22 @@ class ClockCommand(BaseModel):
     to: str | None = None
     advance: float | None = Field(default=None, ge=0)
     step: float | None = None
+
+
+class ActionCommand(BaseModel):
+    """The body of ``POST /venue/corporate_actions``: what happens at the next session's open.
+
+    Args:
+        symbol: a stock.
+        kind: ``split`` or ``dividend``.
+        value: new shares for an old one, or USD a share.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    symbol: str
+    kind: Literal["split", "dividend"]
+    value: Decimal = Field(gt=0, lt=1_000, allow_inf_nan=False)
 
 
 @routes.get("/venue/health")
@@ -153,6 +172,23 @@ async def post_clock(request: web.Request) -> web.Response:
     venue.tick()
     venue.exchange.save_clock()
     return web.json_response(_clock(venue))
+
+
+@routes.post("/venue/corporate_actions")
+async def post_corporate_action(request: web.Request) -> web.Response:
+    """Let a stock split, or go without a dividend that is paid, at the next session's open."""
+    venue = venue_of(request)
+    try:
+        command = ActionCommand.model_validate_json(await request.read())
+    except ValidationError as error:
+        return _invalid(error)
+    instrument = venue.world.instruments.get(command.symbol.upper())
+    if instrument is None or instrument.is_crypto:
+        said = f"symbol: expected a stock of this market, was {command.symbol!r}"
+        return web.json_response({"error": said}, status=400)
+    action = venue.exchange.announce(instrument.symbol, command.kind, command.value)
+    body = {"symbol": action.symbol, "kind": action.kind, "value": number(action.value)}
+    return web.json_response({**body, "ex_date": day_date(action.ex_day).isoformat()}, status=201)
 
 
 def _move(venue: Venue, command: ClockCommand) -> None:

@@ -4,7 +4,9 @@ from aiohttp import web
 
 from connectors.venue.context import Venue, venue_of
 from connectors.venue.errors import ApiError
-from connectors.venue.replay.market import BarRow, Tick
+from connectors.venue.replay.actions import ADJUSTMENTS
+from connectors.venue.replay.bars import BarRow
+from connectors.venue.replay.market import Tick
 from connectors.venue.replay.timeframe import read_timeframe
 from connectors.venue.replay.timeline import DAY_SECONDS
 from connectors.venue.routes.parameters import read_choice, read_int, read_moment
@@ -115,6 +117,7 @@ def _bars(request: web.Request, *, is_crypto: bool) -> dict[str, object]:
     end = now if asked_end is None else min(asked_end, now)
     limit = read_int(request, "limit", default=1_000, low=1, high=10_000)
     is_newest_first = read_choice(request, "sort", ("asc", "desc"), "asc") == "desc"
+    adjustment = read_choice(request, "adjustment", tuple(ADJUSTMENTS), "raw")
     from_symbol, from_time = _page_start(request)
     pages: dict[str, list[dict[str, object]]] = {}
     left, last = limit, ("", 0)
@@ -130,7 +133,8 @@ def _bars(request: web.Request, *, is_crypto: bool) -> dict[str, object]:
         for row in frame.rows(venue.market, instrument, low, high, is_newest_first=is_newest_first):
             if left == 0:
                 return {"bars": pages, "next_page_token": encode_token(*last)}
-            pages.setdefault(instrument.symbol, []).append(bar_json(row, instrument))
+            told = venue.market.told(instrument, row, now, adjustment)
+            pages.setdefault(instrument.symbol, []).append(bar_json(told, instrument))
             left, last = left - 1, (instrument.symbol, row.at)
     return {"bars": pages, "next_page_token": None}
 

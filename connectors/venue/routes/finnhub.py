@@ -44,6 +44,8 @@ async def get_quote(request: web.Request) -> web.Response:
     at = tick.traded_at
     bar = venue.market.day_bar(instrument, at)
     earlier = venue.market.previous_bar(instrument, at)
+    if earlier is not None:
+        earlier = venue.market.told(instrument, earlier, at, "split")
     price = price_float(tick.price, is_crypto=False)
     before = None if earlier is None else earlier.close
     change = None if not before else price - before

@@ -34,7 +34,7 @@ def read_frame(path: Path) -> tuple[pd.DataFrame, str]:
     header = _header(path)
     is_stock = "date" in header
     time_column = "date" if is_stock else "timestamp"
-    wanted = [c for c in (*COIN_HEADER, "adj_close", "date") if c in header]
+    wanted = [c for c in dict.fromkeys((*COIN_HEADER, *STOCK_HEADER)) if c in header]
     types: Any = {"symbol": "category", time_column: "category"}
     try:
         _require_fields(path, header)

@@ -3,14 +3,15 @@
 Which file is which is told from its header and its rows, never from its name: stocks have a ``date``
 column, coins a ``timestamp`` (more than one a day: bars of minutes or hours) and a symbol that ends in ``/USD``.
 
-Stock prices are multiplied by adj_close / close, so splits and dividends never show as jumps and no
-corporate action has to be booked; volumes are divided by it, which keeps the dollar volume. Volumes of
-coins come in USD and are divided by the close.
+Where a file of stocks has the columns dividend and split, its prices stay as they were quoted, and the splits and
+dividends are booked as a broker does. Other stocks' prices are multiplied by adj_close / close, so that neither shows
+as a jump and none has to be booked, save those that a file ``corporate_actions.csv`` beside them names; volumes are
+divided by it, which keeps the dollar volume. Volumes of coins come in USD and are divided by the close.
 """
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,14 @@ import pandas as pd
 
 from connectors.venue.errors import VenueInputError
 from connectors.venue.seeded import unit
+from connectors.venue.world.actions import FILE_NAME, actions_of_columns, read_actions, unadjusted
 from connectors.venue.world.coins import coin_name
 from connectors.venue.world.files import PRICES, first_of, read_frame
-from connectors.venue.world.model import DAY_SECONDS, Instrument, Ints, Series, World
+from connectors.venue.world.model import DAY_SECONDS, Action, Instrument, Ints, Series, World
 from connectors.venue.world.times import read_times
 
 _EXCHANGES = ("NASDAQ", "NYSE")
+ACTION_COLUMNS = frozenset({"dividend", "split"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,15 @@ class _Table:
     codes: Ints
     at: Ints
     columns: dict[str, "np.ndarray[tuple[int], np.dtype[np.float64]]"]
+    is_quoted: bool = False
 
 
-def load_world(folder: Path, seed: int) -> World:
+def load_world(folder: Path, seed: int, *, books_actions: bool = False) -> World:
     """Read every CSV file of ``folder``.
+
+    Args:
+        books_actions: whether stocks split and pay dividends where the files say so; else all prices are adjusted, as
+            before version 2 of the state file.
 
     Raises:
         VenueInputError: the folder or a file cannot be used; the text names it and the remedy.
@@ -47,11 +55,12 @@ def load_world(folder: Path, seed: int) -> World:
     refused: Counter[str] = Counter()
     daily: dict[str, Series] = {}
     minute: dict[str, Series] = {}
+    actions: list[Action] = []
     digest = hashlib.sha256()
     for path in files:
         digest.update(hashlib.sha256(_read_bytes(path)).digest())
-        table = _read_table(path, refused)
-        _split_by_symbol(table, minute if table.step else daily, path)
+        table = _read_table(path, refused, books_actions=books_actions)
+        _split_by_symbol(table, minute if table.step else daily, path, actions)
     for symbol, series in minute.items():
         if symbol not in daily:
             daily[symbol] = _daily_from_minutes(series)
@@ -60,7 +69,31 @@ def load_world(folder: Path, seed: int) -> World:
             f"The data folder {folder} holds no row with a positive price; expected daily or minute bars; "
             "give a folder with data, or none for the synthetic market."
         )
-    return _assemble(daily, minute, seed, digest.hexdigest()[:16], refused)
+    beside = folder / FILE_NAME
+    if books_actions and beside.exists():
+        digest.update(hashlib.sha256(_read_bytes(beside)).digest())
+        actions += _apart(beside, daily, {one.symbol for one in actions})
+    world = _assemble(daily, minute, seed, digest.hexdigest()[:16], refused)
+    if not actions:
+        return world
+    # other prices than the adjusted ones of the same files: another world
+    return replace(world, name=f"{world.name}:actions", actions=tuple(actions))
+
+
+def _apart(path: Path, daily: dict[str, Series], taken: set[str]) -> list[Action]:
+    """Take in the actions of a file of their own: the prices before them become what was quoted."""
+    given = read_actions(path)
+    for symbol in {one.symbol for one in given}:
+        if symbol not in daily or symbol in taken:
+            why = (
+                "are in no file of prices" if symbol not in daily else "are in the columns of its prices too"
+            )
+            raise VenueInputError(
+                f"The file {path} names {symbol}, whose actions {why}; expected stocks of the folder that have no "
+                "columns dividend and split; remove its lines."
+            )
+        daily[symbol] = unadjusted(daily[symbol], [one for one in given if one.symbol == symbol])
+    return given
 
 
 def _assemble(
@@ -102,7 +135,8 @@ def _csv_files(folder: Path) -> list[Path]:
             f"The data folder {folder} does not exist; expected a folder of .csv or .csv.gz files; "
             "correct the path, or leave it out for the synthetic market."
         )
-    files = sorted(p for p in folder.iterdir() if p.name.lower().endswith((".csv", ".csv.gz")))
+    every = (p for p in folder.iterdir() if p.name.lower().endswith((".csv", ".csv.gz")))
+    files = sorted(p for p in every if p.name != FILE_NAME)
     if not files:
         raise VenueInputError(
             f"The data folder {folder} holds no .csv or .csv.gz file; expected at least one with bars; "
@@ -121,12 +155,17 @@ def _read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def _read_table(path: Path, refused: Counter[str]) -> _Table:
+def _read_table(path: Path, refused: Counter[str], *, books_actions: bool) -> _Table:
     frame, time_column = read_frame(path)
     times = read_times(path, frame, time_column)
     numbers = [name for name in frame.columns if name not in ("symbol", time_column)]
     columns = {name: _floats(path, frame[name]) for name in numbers}
-    if "adj_close" in columns:
+    is_quoted = books_actions and columns.keys() >= ACTION_COLUMNS
+    if not is_quoted:
+        columns = {name: values for name, values in columns.items() if name not in ACTION_COLUMNS}
+    if is_quoted:
+        del columns["adj_close"]
+    elif "adj_close" in columns:
         factor = columns.pop("adj_close") / np.where(columns["close"] > 0, columns["close"], np.nan)
         columns = {k: v / factor if k == "volume" else v * factor for k, v in columns.items()}
     else:
@@ -135,7 +174,7 @@ def _read_table(path: Path, refused: Counter[str]) -> _Table:
     codes = frame["symbol"].cat.codes.to_numpy().astype(np.int64)
     keep = _usable(columns, codes, refused)
     columns = {name: values[keep] for name, values in columns.items()}
-    return _Table(times.step, symbols, codes[keep], times.at[keep], columns)
+    return _Table(times.step, symbols, codes[keep], times.at[keep], columns, is_quoted)
 
 
 def _usable(
@@ -165,7 +204,7 @@ def _floats(path: Path, column: "pd.Series[float]") -> "np.ndarray[tuple[int], n
     return np.array(numbers, dtype=np.float64)
 
 
-def _split_by_symbol(table: _Table, into: dict[str, Series], path: Path) -> None:
+def _split_by_symbol(table: _Table, into: dict[str, Series], path: Path, actions: list[Action]) -> None:
     order = np.argsort(table.codes, kind="stable")  # in time already
     codes, at = table.codes[order], table.at[order]
     columns = {name: values[order] for name, values in table.columns.items()}
@@ -182,6 +221,8 @@ def _split_by_symbol(table: _Table, into: dict[str, Series], path: Path) -> None
             )
         opened, high, low, close, volume = (columns[c][rows] for c in (*PRICES, "volume"))
         into[symbol] = Series(at[rows], opened, high, low, close, volume, table.step)
+        if table.is_quoted:
+            actions += actions_of_columns(symbol, at[rows], columns["dividend"][rows], columns["split"][rows])
 
 
 def _daily_from_minutes(series: Series) -> Series:

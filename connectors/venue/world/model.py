@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -83,11 +84,25 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """A split of ``value`` new shares for an old one, or a dividend of ``value`` USD a share, from ``ex_day`` on.
+
+    ``kind`` is ``split`` or ``dividend``.
+    """
+
+    symbol: str
+    ex_day: int
+    kind: str
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything the venue will ever show.
 
     ``kind`` is ``replay`` or ``synthetic``, ``name`` identifies the data and the seed, ``refused`` counts
-    the rows left out by reason. ``session_days`` are the epoch days on which the stock market opens.
+    the rows left out by reason. ``session_days`` are the epoch days on which the stock market opens. With ``actions``
+    the prices of stocks are as quoted, and fall on their ex-days; without any they are adjusted.
     """
 
     kind: str
@@ -101,6 +116,7 @@ class World:
     first_day: int
     last_day: int
     refused: dict[str, int] = field(default_factory=dict)
+    actions: tuple[Action, ...] = ()
 
     def by_position_symbol(self, symbol: str) -> Instrument | None:
         """Find an instrument by ``BTC/USD`` or ``BTCUSD``, in any case."""

@@ -14,7 +14,7 @@ from connectors.venue.world.model import World
 FORK = "fork"
 
 
-def read_world(folder: Path, seed: int) -> World:
+def read_world(folder: Path, seed: int, *, books_actions: bool = False) -> World:
     """Return what ``loader.load_world`` returns.
 
     Raises:
@@ -23,7 +23,8 @@ def read_world(folder: Path, seed: int) -> World:
     can_fork = FORK in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context(FORK if can_fork else "spawn")
     answers, telling = context.Pipe(duplex=False)
-    reader = context.Process(target=_read, args=(folder, seed, telling), name="reader", daemon=True)  # type: ignore[attr-defined]  # both contexts have it
+    told = (folder, seed, books_actions, telling)
+    reader = context.Process(target=_read, args=told, name="reader", daemon=True)  # type: ignore[attr-defined]  # both contexts have it
     reader.start()
     telling.close()
     try:
@@ -43,10 +44,10 @@ def read_world(folder: Path, seed: int) -> World:
     return world
 
 
-def _read(folder: Path, seed: int, telling: Connection) -> None:
+def _read(folder: Path, seed: int, books_actions: bool, telling: Connection) -> None:
     from connectors.venue.world.loader import load_world
 
     try:
-        telling.send(load_world(folder, seed))
+        telling.send(load_world(folder, seed, books_actions=books_actions))
     except VenueInputError as error:
         telling.send(error)

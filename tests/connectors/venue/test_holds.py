@@ -259,11 +259,3 @@ def test_entry_and_exits_are_replaced_before_it_fills(desk: Desk) -> None:
     assert (take_profit(now).limit_price, stop_loss(now).stop_price, len(now.legs or [])) == ("58", "41", 2)
     desk.send("DELETE", f"/v2/orders/{cheaper.id}")
     assert {leg.status.value for leg in desk.look(cheaper).legs or []} == {"canceled"}
-
-
-def test_replacement_loses_the_race_against_the_fill(desk: Desk) -> None:
-    """Whoever replaces learns of it from the new order's end: the old one has sold."""
-    old = desk.post("AAA", "sell", qty="4", time_in_force="gtc", **LIMIT_120)
-    desk.replace(old, limit_price="119")
-    assert desk.status(old) == "replaced"
-    assert available(desk) == "6"

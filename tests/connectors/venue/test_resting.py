@@ -165,7 +165,7 @@ def test_order_of_the_night_waits_for_the_open(desk: Desk) -> None:
     waiting = desk.post(type="limit", limit_price="85", time_in_force="day")
     away = desk.post(type="limit", limit_price="70", time_in_force="day")
 
-    desk.venue.clock(to=MONDAY)
+    desk.venue.clock(to="2020-10-19T21:00:00Z")
 
     assert waiting.status.value == "accepted"
     assert price_of(desk.until(waiting, "filled")) == Decimal("80.01")
