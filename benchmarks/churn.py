@@ -25,24 +25,23 @@ ARMS = {"off": "without guards", "on": "with the defaults"}
 EAGER = {"cycle_interval": "900", "cycle_deadline": "900", "price_max_age": "900", "analysis_timeout": "600"}
 
 
-class Flipper:
-    """A handler of ``tests.ai.chat_server``: buys everything it is asked about, and sells it the next time."""
+async def flip(request: Any, body: dict[str, Any]) -> Any:
+    """Answer as a handler of ``tests.ai.chat_server``: buy what is not held, sell what is, always surely."""
+    from aiohttp import web
 
-    def __init__(self) -> None:
-        self.action = "sell"
+    from ai.domain.prompt import read_facts
+    from tests.ai.chat_server import envelope
 
-    def turn(self) -> None:
-        """Want the opposite from now on."""
-        self.action = "buy" if self.action == "sell" else "sell"
-
-    async def answer(self, request: Any, body: dict[str, Any]) -> Any:
-        """Answer soundly, and surely."""
-        from aiohttp import web
-
-        from tests.ai.chat_server import decide_all, envelope
-
-        content = decide_all(body, action=self.action, confidence=0.9, reasoning="It is its turn.")
-        return web.json_response(envelope(content, model=body["model"]))
+    decisions = [
+        {
+            "symbol": fact["symbol"],
+            "action": "sell" if fact["position"] else "buy",
+            "confidence": 0.9,
+            "reasoning": "It is its turn.",
+        }
+        for fact in read_facts(body["messages"])["symbols"]
+    ]
+    return web.json_response(envelope(json.dumps({"decisions": decisions}), model=body["model"]))
 
 
 def main() -> int:
@@ -72,9 +71,8 @@ def run(arm: str, cycles: int) -> dict[str, Any]:
     """Run so many minutes; return what was ordered, what it cost, and why the rest was not."""
     from tests.ai.chat_server import ChatServer
 
-    flipper = Flipper()
     with ChatServer() as server:
-        server.handlers["flipper"] = flipper.answer
+        server.handlers["flipper"] = flip
         model = {"AI_MODELS": "openai/flipper", "AI_API_BASE": server.api_base, "AI_API_KEY": "none"}
         os.environ |= model | {"ORCHESTRATOR_MODE": "autonomous"}
         from benchmarks.world import measured_world
@@ -85,7 +83,6 @@ def run(arm: str, cycles: int) -> dict[str, Any]:
             venue.clock(to="open")
             symbols = _prepared(arm)
             for _ in range(cycles):
-                flipper.turn()
                 venue.clock(advance=60)
                 _cycle(symbols)
             return _brought(venue)

@@ -11,11 +11,13 @@ from decimal import Decimal
 from django.db.models import F, Max, Window
 
 from risk.domain.numbers import HUNDRED
+from risk.domain.reasons import DenyReason
 from risk.domain.types import Block, EntryRate
 from trading.domain.guards import rules
 from trading.domain.guards.facts import Entry, Facts, Fall, Sale
 from trading.domain.guards.rules import GuardBlock, Rules
 from trading.domain.order_ids import Purpose
+from trading.errors import SettingError
 from trading.market.market_time import Reading
 from trading.models import EquitySnapshot, SymbolLock, Trade
 
@@ -50,11 +52,15 @@ def read_fall(values: Mapping[str, Decimal], market: Reading | None) -> Fall | N
 
     May be read before the book's lock: no order that waits for it moves the equity of the past.
     """
-    limits = Rules(values)
-    percent = limits.percent("max_drawdown_guard_percent")
+    try:
+        percent, span = (
+            values["max_drawdown_guard_percent"],
+            Rules(values).span("max_drawdown_guard_lookback"),
+        )
+    except SettingError:  # ``read_guards`` says so
+        return None
     if market is None or not percent:
         return None
-    span = limits.span("max_drawdown_guard_lookback")
     lately = EquitySnapshot.objects.filter(
         market_time__gt=market.now - span, market_time__lt=market.now + span, equity__gt=0
     )
@@ -68,15 +74,20 @@ def read_guards(values: Mapping[str, Decimal], market: Reading | None, fall: Fal
     """Read what the guards block: two statements, whatever the tables hold.
 
     Call while holding the book's lock, after the reservations were read: an entry then counts as under way, as
-    booked, or as both, never as neither. Where market time is not known the gate lets nothing pass anyway.
+    booked, or as both, never as neither. Where market time is not known the gate lets nothing pass anyway. A setting
+    that cannot be read blocks entries until it is put right, and no exit.
 
     Args:
         values: the settings ``rules.SETTINGS`` by name.
         fall: as ``read_fall`` has returned it.
     """
-    limits, facts = Rules(values), read_facts(values, market, fall)
-    if facts is None:
+    if market is None:
         return NO_GUARDS
+    try:
+        limits = read_rules(values)
+    except SettingError as error:
+        return Guards(entries={None: _unreadable(error, market.now)})
+    facts = read_facts(limits, market, fall)
     return Guards(
         entries=_first(rules.entry_blocks(limits, facts)),
         holds={block.symbol or "": block for block in rules.hold_blocks(limits, facts)},
@@ -84,11 +95,18 @@ def read_guards(values: Mapping[str, Decimal], market: Reading | None, fall: Fal
     )
 
 
-def read_facts(values: Mapping[str, Decimal], market: Reading | None, fall: Fall | None) -> Facts | None:
-    """Read what the rules judge by; None where market time is not known."""
-    if market is None:
-        return None
-    rows = _trades_since(market.now - Rules(values).look_back)
+def read_rules(values: Mapping[str, Decimal]) -> Rules:
+    """Return the rules of settings that may not have been understood yet.
+
+    Raises:
+        SettingError: one of them is none of its values.
+    """
+    return Rules({name: values[name] for name in rules.SETTINGS})
+
+
+def read_facts(limits: Rules, market: Reading, fall: Fall | None) -> Facts:
+    """Read what the rules judge by."""
+    rows = _trades(market.now - limits.look_back, market.now + limits.look_back)
     locks = SymbolLock.objects.in_force(market.now)
     return Facts(
         now=market.now,
@@ -99,9 +117,15 @@ def read_facts(values: Mapping[str, Decimal], market: Reading | None, fall: Fall
     )
 
 
-def _trades_since(since: datetime) -> list[_Row]:
+def _trades(since: datetime, until: datetime) -> list[_Row]:
     columns = ("symbol", "side", "traded_at", "realised_pnl", "quantity", "price", "order__purpose")
-    return list(Trade.objects.filter(traded_at__gt=since).order_by().values_list(*columns))
+    lately = Trade.objects.filter(traded_at__gt=since, traded_at__lt=until)
+    return list(lately.order_by().values_list(*columns))
+
+
+def _unreadable(error: SettingError, now: datetime) -> GuardBlock:
+    """Return what blocks every entry, and no exit, while a guard's setting cannot be read."""
+    return GuardBlock(DenyReason.INVALID_FIGURES, None, now, None, str(error), {"setting": str(error)})
 
 
 def _sale(row: _Row) -> Sale:

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from risk.domain.reasons import DenyReason
 from risk.domain.types import EntryRate
 from risk.services import book
 from trading.core import settings
 from trading.domain.guards import rules
-from trading.domain.guards.rules import GuardBlock, Rules
+from trading.domain.guards.rules import GuardBlock
+from trading.errors import SettingError
 from trading.guards.pause import EntriesPause, entries_pause
-from trading.guards.standing import read_facts, read_fall
+from trading.guards.standing import read_facts, read_fall, read_rules
 from trading.market.market_time import latest_reading
 from trading.models import AgentStatus, SymbolLock
 
@@ -51,17 +53,25 @@ def guard_report() -> GuardReport:
     agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     reading = latest_reading(agent)
     values = settings.AsNeeded(*rules.SETTINGS)
-    facts = read_facts(values, reading, read_fall(values, reading))
-    limits = Rules(values)
-    if facts is None:
-        locks = (rules.lock_words(lock.as_fact) for lock in SymbolLock.objects.in_force(None))
-        lines = [GuardLine("symbol_locked", said.split()[0], "entries", None, said) for said in locks]
-    else:
-        under_way = len(book.reserved_by_symbol())
-        blocks = (*rules.entry_blocks(limits, facts), *rules.hold_blocks(limits, facts))
-        lines = [*map(_line, blocks), *_used_up(rules.entry_rates(limits, facts), under_way)]
-    numbers = {name: f"{values[name]:f}" for name in rules.SETTINGS}
-    return GuardReport(entries_pause(agent), reading.now if reading else None, tuple(lines), numbers)
+    stands, now = entries_pause(agent), reading.now if reading else None
+    try:
+        limits = read_rules(values)
+    except SettingError as error:
+        broken = GuardLine(DenyReason.INVALID_FIGURES, "", "entries", None, str(error))
+        return GuardReport(stands, now, (broken, *_locks(now)), {})
+    numbers = {name: f"{limits.values[name]:f}" for name in rules.SETTINGS}
+    if reading is None:
+        return GuardReport(stands, now, tuple(_locks(now)), numbers)
+    facts = read_facts(limits, reading, read_fall(values, reading))
+    blocks = (*rules.entry_blocks(limits, facts), *rules.hold_blocks(limits, facts))
+    used_up = _used_up(rules.entry_rates(limits, facts), len(book.reserved_by_symbol()))
+    return GuardReport(stands, now, (*map(_line, blocks), *used_up), numbers)
+
+
+def _locks(now: datetime | None) -> Iterator[GuardLine]:
+    for lock in SymbolLock.objects.in_force(now):
+        said = rules.lock_words(lock.as_fact)
+        yield GuardLine(DenyReason.SYMBOL_LOCKED, lock.symbol, "entries", lock.until, said)
 
 
 def _line(block: GuardBlock) -> GuardLine:

@@ -17,7 +17,8 @@ PROMISED = """
     orchestrator.saga.compensated orchestrator.saga.failed ai-decision.decision.generated ai.model.switched
     trading-engine.order.submitted trading-engine.order.filled trading-engine.order.failed
     trading-engine.order.canceled trading-engine.position.opened trading-engine.position.closed
-    risk.kill-switch.engaged risk.kill-switch.released risk.limit.breached
+    risk.kill-switch.engaged risk.kill-switch.released risk.limit.breached risk.entries.paused
+    risk.entries.resumed risk.symbol.locked risk.symbol.unlocked
     risk.safe-mode.entered risk.safe-mode.left risk.kill-switch.sender-fenced
     orchestrator.schedule.disabled orchestrator.schedule.enabled orchestrator.sync.overdue
     orchestrator.sync.recovered orchestrator.lock.stuck orchestrator.lock.freed orchestrator.disk.low

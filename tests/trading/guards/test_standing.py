@@ -26,7 +26,7 @@ from trading.execution.operator_stop import stop_trading
 from trading.guards.pause import pause_entries
 from trading.guards.standing import read_guards
 from trading.market.market_time import fresh_reading
-from trading.models import AIDecision, Cycle, EquitySnapshot, Order, SymbolLock, Trade
+from trading.models import AIDecision, Cycle, EquitySnapshot, Order, RuntimeSetting, SymbolLock, Trade
 from trading.queries.guard_report import guard_report
 
 
@@ -230,6 +230,18 @@ def test_guards_are_read_in_the_same_few_statements_whatever_there_is(account: O
             make_symbol_lock(f"{name}{n}")
 
     assert counts == [2, 2]
+
+
+def test_setting_that_cannot_be_read_blocks_entries_and_no_exit(account: Outside) -> None:
+    account.hold(STOCK, 3)
+    open_cycle()
+    make_guards_off()
+    RuntimeSetting.objects.filter(pk="cooldown_period").update(value="soon")
+
+    assert judged(OTHER_STOCK) == ("denied", "invalid_figures")
+    assert judged(action="sell") == ("executing", "")
+    (line,) = guard_report().lines
+    assert line.detail.startswith("cooldown_period: was 'soon'")
 
 
 @pytest.mark.system

@@ -12,7 +12,7 @@ from decimal import Decimal
 from risk.domain.numbers import HUNDRED, plain_decimal
 from risk.domain.reasons import DenyReason
 from risk.domain.types import EntryRate
-from trading.domain.guards.facts import Facts, Lock, Sale
+from trading.domain.guards.facts import Entry, Facts, Lock, Sale
 from trading.domain.guards.settings import GUARD_SETTINGS
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -101,10 +101,9 @@ def entry_blocks(rules: Rules, facts: Facts) -> Iterator[GuardBlock]:
 def hold_blocks(rules: Rules, facts: Facts) -> Iterator[GuardBlock]:
     """Yield the symbols whose sale a model may not decide yet: what was bought less than ``minimum_hold`` ago."""
     hold = rules.span("minimum_hold")
-    for symbol, at in _latest((entry.symbol, entry.at) for entry in facts.entries).items():
-        if hold and _within(at, facts.now, hold):
-            said = f"{symbol} was bought at {_time(at)}: no sale by the model until {_time(at + hold)}"
-            yield _block(DenyReason.MINIMUM_HOLD, symbol, at, at + hold, said)
+    for symbol, at in _latest(facts.entries, facts.now, hold).items():
+        said = f"{symbol} was bought at {_time(at)}: no sale by the model until {_time(at + hold)}"
+        yield _block(DenyReason.MINIMUM_HOLD, symbol, at, at + hold, said)
 
 
 def entry_rates(rules: Rules, facts: Facts) -> tuple[EntryRate, ...]:
@@ -136,10 +135,9 @@ def lock_words(lock: Lock) -> str:
 
 def _cooling(rules: Rules, facts: Facts) -> Iterator[GuardBlock]:
     period = rules.span("cooldown_period")
-    for symbol, at in _latest((sale.symbol, sale.at) for sale in facts.sales).items():
-        if period and _within(at, facts.now, period):
-            said = f"{symbol} was sold at {_time(at)}: no entry until {_time(at + period)}"
-            yield _block(DenyReason.COOLDOWN_PERIOD, symbol, at, at + period, said)
+    for symbol, at in _latest(facts.sales, facts.now, period).items():
+        said = f"{symbol} was sold at {_time(at)}: no entry until {_time(at + period)}"
+        yield _block(DenyReason.COOLDOWN_PERIOD, symbol, at, at + period, said)
 
 
 def _after_stops(rules: Rules, facts: Facts) -> Iterator[GuardBlock]:
@@ -235,10 +233,12 @@ def _within(at: datetime, now: datetime, span: timedelta) -> bool:
     return abs(now - at) < span
 
 
-def _latest(times: Iterable[tuple[str, datetime]]) -> dict[str, datetime]:
+def _latest(rows: Iterable[Sale | Entry], now: datetime, span: timedelta) -> dict[str, datetime]:
+    """Return when each symbol's latest row within a span of now was, by symbol."""
     latest: dict[str, datetime] = {}
-    for symbol, at in times:
-        latest[symbol] = max(at, latest.get(symbol, at))
+    for row in rows:
+        if _within(row.at, now, span):
+            latest[row.symbol] = max(row.at, latest.get(row.symbol, row.at))
     return latest
 
 

@@ -159,9 +159,14 @@ def test_what_another_run_of_a_replay_left_in_the_future_blocks_nothing() -> Non
         sales=tuple(lost("AAPL", ahead + timedelta(minutes=n), is_stop=True) for n in range(9)),
         entries=(Entry("AAPL", ahead),),
     )
+    now_too = Facts(
+        NOW, (*facts.sales, lost("AAPL", before(minutes=1))), (*facts.entries, Entry("AAPL", NOW))
+    )
 
     assert list(entry_blocks(rules, facts)) == list(hold_blocks(rules, facts)) == []
     assert [rate.entries for rate in entry_rates(rules, facts)] == [0, 0]
+    assert [block.guard for block in entry_blocks(rules, now_too)] == ["cooldown_period"]
+    assert [block.guard for block in hold_blocks(rules, now_too)] == ["minimum_hold"]
 
 
 moments = st.integers(-3 * 86400, 86400).map(lambda seconds: NOW - timedelta(seconds=seconds))
