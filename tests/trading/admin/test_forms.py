@@ -197,6 +197,24 @@ def test_strategy_size_is_refused_in_words(size: str, login: Callable[..., Clien
     assert error == f"size percent: was {size}, expected a number above 0 and at most 100"
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", "stop_percent: was not given, expected a number above 0 and at most 99"),
+        ("-3", "stop_percent: was -3, expected a number above 0 and at most 99"),
+        ("40", "stop_percent: was 40, expected 0.5 to 15, as tightest and widest stop say"),
+    ],
+)
+def test_strategy_stop_is_refused_in_words(value: str, said: str, login: Callable[..., Client]) -> None:
+    strategy = make_strategy()
+    url = reverse("admin:trading_strategy_change", args=[strategy.pk])
+    bounds = {"tightest_stop_percent": "0.5", "widest_stop_percent": "15"}
+
+    page = login("superuser").post(url, strategy_form(stop_percent=value, **bounds))
+
+    assert page.context["adminform"].form.errors["stop_percent"] == [said]
+
+
 def test_mode_is_set_and_said(login: Callable[..., Client]) -> None:
     client = login("operator")
     make_agent(mode="manual")

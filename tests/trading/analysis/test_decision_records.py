@@ -347,7 +347,7 @@ def test_what_was_seen_has_a_fingerprint_without_wall_times_and_ids(cycle: Cycle
             symbol: copied(row, fetched_at=ago(hours=-3), **changes)
             for symbol, row in scene.snapshots.items()
         }
-        seen = replace(scene, snapshots=later, now=read_record(first).question.as_of)
+        seen = replace(scene, snapshots=later, now=read_record(first).question.as_of, verdicts={})
         question = question_for(strategy, seen, ALL)
         assert question is not None
         twin = copied(strategy, pk=uuid7())

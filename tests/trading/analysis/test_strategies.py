@@ -13,9 +13,11 @@ from tests.factories import make_agent, make_asset, make_limits, make_position, 
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import wish
 from trading.analysis.strategies import check_strategy, save_strategy, shares_of, symbols_of
+from trading.domain.protection.plans import ExitRules
 from trading.errors import StrategyError
 from trading.execution import decision_execution
 from trading.models import Event, Strategy, StrategyVersion, Trade
+from trading.protection.wanted import rules_of
 
 ALL = [STOCK, OTHER_STOCK, COIN]
 
@@ -52,6 +54,10 @@ LAST_DIGIT = Decimal("0.0001")  # a stored value is rounded to it
         ({"model_names": ["openai/nonsense"]}, "model_names: was 'openai/nonsense', expected builtin/"),
         ({"model_names": ["builtin/other"]}, "model_names: was 'builtin/other', expected builtin/"),
         ({"keywords": [" "]}, "keywords: was ' ', expected a word or a phrase"),
+        ({"stop_percent": None}, "stop_percent: was not given, expected a number above 0 and at most 99"),
+        ({"stop_percent": Decimal(20)}, "stop_percent: was 20, expected 0.5 to 15, as tightest and widest"),
+        ({"reward_to_risk": Decimal(0)}, "reward_to_risk: was 0, expected a number above 0"),
+        ({"time_stop_sessions": 0}, "time_stop_sessions: was 0, expected a number above 0"),
     ],
 )
 def test_values_that_cannot_be_taken_are_named(values: dict[str, Any], expected: str) -> None:
@@ -67,6 +73,48 @@ def test_values_that_cannot_be_taken_are_named(values: dict[str, Any], expected:
 
     assert str(refused.value).startswith(expected)
     assert not Strategy.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_new_strategy_protects_what_it_buys() -> None:
+    stored = save_strategy(Strategy(name="Calm", instructions="Hold."), author="ada")
+
+    rules = rules_of(Strategy.objects.get(pk=stored.pk))
+    assert rules == ExitRules(
+        stop_percent=Decimal(5),
+        reward_to_risk=Decimal(2),
+        tightest_stop_percent=Decimal("0.5"),
+        widest_stop_percent=Decimal(15),
+    )
+    assert not stored.allows_fractions
+    content = stored.versions.get().content
+    assert (content["stop_percent"], content["widest_stop_percent"]) == ("5", "15")
+    assert (content["time_stop_sessions"], content["allows_fractions"]) == (None, False)
+
+
+@pytest.mark.django_db
+def test_a_change_of_the_exits_is_the_next_version() -> None:
+    strategy = save_strategy(Strategy(name="Calm", instructions="Hold."), author="ada")
+    strategy.stop_percent, strategy.time_stop_sessions = Decimal(3), 20
+
+    save_strategy(strategy, author="ada", reason="tighter")
+
+    changed = Event.objects.get(type="strategy.changed").payload
+    assert changed["changes"] == {"stop_percent": ["5", "3"], "time_stop_sessions": [None, "20"]}
+    assert strategy.version == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "column",
+    [{"stop_percent": 0}, {"stop_percent": 16}, {"widest_stop_percent": 100}, {"trailing_percent": -1}],
+    ids=str,
+)
+def test_the_database_holds_the_bounds_of_the_exits(column: dict[str, int]) -> None:
+    make_strategy()
+
+    with pytest.raises(IntegrityError, match="strategy_"):
+        Strategy.objects.update(**column)
 
 
 @pytest.mark.django_db

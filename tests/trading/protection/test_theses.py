@@ -102,7 +102,8 @@ def test_more_of_the_same_entry_changes_no_thesis() -> None:
     order = entry()
     thesis = thesis_of(order, price=Decimal(100))
 
-    open_theses([change(order.trade, price=Decimal(120))])
+    change(order.trade, price=Decimal(120))
+    open_theses([order.trade])
 
     assert Thesis.objects.get() == thesis
     assert Thesis.objects.get().entry_price == 100
@@ -170,12 +171,10 @@ def held() -> Thesis:
 def test_a_position_that_is_gone_ends_its_thesis(
     held: Thesis, sale: dict[str, Any], word: str, against: bool
 ) -> None:
-    if sale.get("purpose") == "stop_loss":
-        order = sold(purpose="external")
-        decision = held.decision
-        change(order, purpose="stop_loss", decision=decision)
-    else:
-        sold(**sale)
+    sale = dict(sale)
+    purpose = sale.pop("purpose", "exit")
+    order = sold(purpose="external" if purpose == "stop_loss" else purpose, **sale)
+    change(order, purpose=purpose, decision=held.decision if purpose == "stop_loss" else order.decision)
 
     assert gone() == [(word, against)]
 

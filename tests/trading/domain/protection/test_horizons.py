@@ -12,7 +12,7 @@ from trading.domain.prices import NEW_YORK
 from trading.domain.protection.horizons import is_against_thesis, sessions_held, sessions_left
 
 THURSDAY = datetime(2020, 10, 15, 14, 0, tzinfo=UTC)
-moments = st.datetimes(datetime(2019, 1, 1), datetime(2022, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - its bounds are naive
+moments = st.integers(0, 1000 * 86_400).map(lambda seconds: THURSDAY + timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
