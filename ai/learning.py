@@ -23,6 +23,7 @@ class Learning:
         self._skills = skills_of(models, api_base=api_base)
         self._met: set[str] = set()  # models that had as many calls under way as they may
         self._late: set[str] = set()  # models that did not answer in time
+        self._unwritten: set[str] = set()  # models whose speed was measured anew
 
     def of(self, model: str) -> Skills:
         """Return what is known of a model."""
@@ -49,16 +50,19 @@ class Learning:
         return True
 
     def end(self, *, share_of_time: float, most_calls: int) -> None:
-        """Let the models that had time to spare have one call more at once, in the next analysis.
+        """Write down the speeds that were measured, and let the models that had time to spare have one call more at
+        once in the next analysis.
 
         Args:
             share_of_time: of the whole analysis's time, what it took, from 0 to 1.
             most_calls: what the settings allow at once.
         """
-        if share_of_time >= _SPARE_SHARE:
-            return
-        for model in self._met - self._late:
-            self._keep(model, self.of(model).with_one_more_call(most_calls))
+        if share_of_time < _SPARE_SHARE:
+            for model in self._met - self._late:
+                self._keep(model, self.of(model).with_one_more_call(most_calls))
+        for model in sorted(self._unwritten):
+            remember(model, self.of(model), api_base=self._api_base)
+        self._unwritten.clear()
 
     def take(self, outcome: CallOutcome, *, given_seconds: float, under_way: int) -> str | None:
         """Learn from a call; return a line for a person where something new was found.
@@ -71,19 +75,32 @@ class Learning:
             return None
         before = self.of(outcome.model)
         after, words = self._judged(before, outcome, given_seconds)
-        if _was_too_late(outcome):
+        is_late = _was_too_late(outcome)
+        if is_late:
             # Of calls that are late together the first says all.
             if outcome.model not in self._late and under_way > 1:
                 after = after.with_fewer_calls(under_way)
                 words = f"{outcome.model} answered too late with {under_way} calls at once: {after.calls_at_once} now"
             self._late.add(outcome.model)
-        self._keep(outcome.model, after)
+        self._keep(outcome.model, after, at_once=is_late)
         return words
 
-    def _keep(self, model: str, skills: Skills) -> None:
-        if skills != self.of(model):
-            self._skills[model] = skills
-            remember(model, skills, api_base=self._api_base)
+    def _keep(self, model: str, skills: Skills, *, at_once: bool = False) -> None:
+        """Remember what is new; a speed alone, which every answer changes, once at the end for all answers."""
+        before = self.of(model)
+        if skills == before:
+            return
+        self._skills[model] = skills
+        at_its_speed = replace(
+            before,
+            seconds_per_symbol=skills.seconds_per_symbol,
+            tokens_per_second=skills.tokens_per_second,
+        )
+        if not at_once and before.seconds_per_symbol is not None and at_its_speed == skills:
+            self._unwritten.add(model)
+            return
+        self._unwritten.discard(model)
+        remember(model, skills, api_base=self._api_base)
 
     def _judged(
         self, before: Skills, outcome: CallOutcome, given_seconds: float

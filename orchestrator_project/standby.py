@@ -1,5 +1,6 @@
 """Run relay, consumer or notifier in one process at a time; the others stand by and take over when it ends."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,12 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 STANDBY_SECONDS = 1.0
+NICENESS = 5
+
+
+def give_way() -> None:
+    """Leave the cores to what trades, as long as this process lives: what others are told may come a moment later."""
+    os.nice(NICENESS)
 
 
 def work_alone(

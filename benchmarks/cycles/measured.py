@@ -33,6 +33,7 @@ WARM_UPS = 2
 PAUSED = "cycle.pause"  # the event, as the transitions name it
 ROOM = 40  # requests in the last minute: a measured cycle begins with the broker's minute before it
 TRADING = "/v2/"
+ENGINES = ("postgres", "valkey-server")
 
 
 def progress(words: str) -> None:
@@ -152,7 +153,7 @@ class Measuring:
         return stretches.stretches_of(cycle, began=began, requests=requests, calls=self.chat.calls)
 
     def cpu(self) -> dict[str, float]:
-        """Return the CPU seconds that each process and its children have used."""
+        """Return the CPU seconds that each process and its children have used, the engines' too."""
         import psutil
 
         used = {}
@@ -160,7 +161,21 @@ class Measuring:
             with contextlib.suppress(psutil.NoSuchProcess, KeyError):
                 used[name] = sum(sum(p.cpu_times()[:2]) for p in self.system.processes(name))
         used["venue"] = sum(psutil.Process(self.venue.pid).cpu_times()[:2])
-        return used
+        return used | _of_engines(str(self.home))
+
+
+def _of_engines(home: str) -> dict[str, float]:
+    """Return the CPU seconds of PostgreSQL and Valkey, backends that have ended included."""
+    import psutil
+
+    used = {}
+    for engine in psutil.process_iter(["name", "cmdline"]):
+        name = engine.info["name"]
+        if name in ENGINES and any(home in word for word in engine.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                alive = [sum(child.cpu_times()[:2]) for child in engine.children(recursive=True)]
+                used[name] = sum(engine.cpu_times()[:4]) + sum(alive)
+    return used
 
 
 def _ended_at(cycle: Any) -> datetime:

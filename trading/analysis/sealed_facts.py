@@ -4,6 +4,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from trading.errors import RecordError
@@ -17,13 +18,18 @@ def sealed(content: Mapping[str, Any], *, seen: Mapping[str, Any] | None = None)
         seen: what of it is the same whenever and wherever the same is seen; None: all of it.
     """
     text = _text(content)
-    fingerprint = hashlib.sha256(text).hexdigest()
+    fingerprint, body = _packed(text)
     return DecisionRecord(
         sha256=fingerprint,
         seen_sha256=fingerprint if seen is None else fingerprint_of(seen),
-        body=zlib.compress(text),
+        body=body,
         size=len(text),
     )
+
+
+@lru_cache(maxsize=256)  # a symbol's bars are the same in every cycle of a day: 10 KB each
+def _packed(text: bytes) -> tuple[str, bytes]:
+    return hashlib.sha256(text).hexdigest(), zlib.compress(text)
 
 
 def fingerprint_of(content: Mapping[str, Any]) -> str:

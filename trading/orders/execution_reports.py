@@ -138,7 +138,7 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
     if moved and reported.status == BrokerOrderStatus.REJECTED:  # taken first, then rejected
         error = RejectedError("broker", "order", reported.status_detail, status_code=200)
         log_order_failure("order_rejected", order=row, error=error, operation="order", is_final=True)
-    if not row.is_open:  # its place in the order of syncs was drawn by the database
+    if fills or not row.is_open:  # the place of its end in the order of syncs was drawn by the database
         row.refresh_from_db()
     return row
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from connectors.events import EventQueue, open_queue
 from orchestrator_project.notifier import start_notifier
-from orchestrator_project.standby import work_alone
+from orchestrator_project.standby import give_way, work_alone
 from trading.analysis import proposals
 from trading.core import heartbeats
 from trading.core.work import Work
@@ -38,6 +38,8 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         once = options["once"]
+        if not once:
+            give_way()
         notifier = None if once else start_notifier(stop)
         say = partial(heartbeats.beat, CONSUMER)
         work_alone(CONSUMER, lambda: _listen(stop, once=once), stop, say=say, once=once)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from connectors.events import EventBus
-from orchestrator_project.standby import work_alone
+from orchestrator_project.standby import give_way, work_alone
 from trading.events import notifying
 from trading.events.relaying import BATCH, PROCESS, Relay
 from trading.events.subscriptions import QUEUE, TOPICS
@@ -25,6 +25,8 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         relay, once = Relay(), options["once"]
+        if not once:
+            give_way()
         work_alone(PROCESS, lambda: _publish(relay, stop, once=once), stop, say=relay.give_sign, once=once)
 
 
