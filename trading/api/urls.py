@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from trading.api.views import ai_decisions, control, cycles, decisions, orders, records, sagas, stream
+from trading.api.views import (
+    ai_decisions,
+    control,
+    cycles,
+    decisions,
+    orders,
+    performance,
+    records,
+    sagas,
+    stream,
+)
 
 urlpatterns = [
     path("ai-decisions/enriched", ai_decisions.EnrichedDecisionsView.as_view()),
@@ -26,6 +36,7 @@ urlpatterns = [
     path("trades", orders.TradesView.as_view()),
     path("positions", orders.PositionsView.as_view()),
     path("equity", orders.EquityView.as_view()),
+    path("performance", performance.PerformanceView.as_view()),
     path("strategies", records.StrategiesView.as_view()),
     path("risk/limits", records.LimitsView.as_view()),
     path("universe/candidates", records.CandidatesView.as_view()),
