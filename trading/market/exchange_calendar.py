@@ -1,7 +1,7 @@
 """When US stocks trade, by the calendar of the New York Stock Exchange."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -53,6 +53,33 @@ def is_session(at: datetime) -> bool:
         return bool(_calendar().is_open_at_time(Timestamp(at), side="left"))
     except MinuteOutOfBounds:
         return False
+
+
+def session_closes(first: date, last: date) -> list[tuple[date, datetime]]:
+    """Return each session from ``first`` to ``last`` (dates in New York, inclusive) with the moment of its close.
+
+    Beyond what the calendar knows (20 years back, one ahead) weekdays stand in, until 16:00 in New York.
+    """
+    from pandas import Timestamp
+
+    calendar = _calendar()
+    known_first, known_last = calendar.first_session.date(), calendar.last_session.date()
+    found: list[tuple[date, datetime]] = []
+    if max(first, known_first) <= min(last, known_last):
+        between = calendar.sessions_in_range(
+            Timestamp(max(first, known_first)), Timestamp(min(last, known_last))
+        )
+        found = [(each.date(), calendar.session_close(each).to_pydatetime()) for each in between]
+    outside = [
+        (first, min(last, known_first - timedelta(days=1))),
+        (max(first, known_last + timedelta(days=1)), last),
+    ]
+    for start, end in outside:
+        days = [start + timedelta(days=n) for n in range((end - start).days + 1)]
+        found += [
+            (day, datetime.combine(day, time(16), NEW_YORK)) for day in days if day.weekday() not in WEEKEND
+        ]
+    return sorted(found)
 
 
 @lru_cache(maxsize=1)

@@ -77,6 +77,8 @@ class Migration(migrations.Migration):
                 ('opening_equity', models.DecimalField(decimal_places=6, max_digits=40)),
                 ('opening_cash', models.DecimalField(decimal_places=6, max_digits=40)),
                 ('opening_unrealised', models.DecimalField(decimal_places=6, max_digits=40)),
+                ('opening_realised', models.DecimalField(decimal_places=6, default=0, max_digits=40)),
+                ('opening_moved', models.DecimalField(decimal_places=6, default=0, max_digits=40)),
                 ('executions', models.PositiveIntegerField(default=0)),
                 ('unexplained_cash', models.DecimalField(decimal_places=6, default=0, max_digits=40)),
                 ('rounding', models.DecimalField(decimal_places=6, default=0, max_digits=40)),

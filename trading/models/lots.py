@@ -186,6 +186,8 @@ class BookCheck(models.Model):
     opening_equity = models.DecimalField(max_digits=40, decimal_places=6)
     opening_cash = models.DecimalField(max_digits=40, decimal_places=6)
     opening_unrealised = models.DecimalField(max_digits=40, decimal_places=6)
+    opening_realised = models.DecimalField(max_digits=40, decimal_places=6, default=0)
+    opening_moved = models.DecimalField(max_digits=40, decimal_places=6, default=0)
     executions = models.PositiveIntegerField(default=0)
     unexplained_cash = models.DecimalField(max_digits=40, decimal_places=6, default=0)
     rounding = models.DecimalField(max_digits=40, decimal_places=6, default=0)

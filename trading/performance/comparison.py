@@ -45,11 +45,6 @@ class _Account:
     flow: Decimal
     executions: int
 
-    @property
-    def unrealised(self) -> Decimal:
-        """Value of what is held, as the equity has it, less what it cost."""
-        return self.snapshot.equity - self.snapshot.cash - sum((b.cost for b in self.booked.values()), ZERO)
-
 
 def begin_comparison() -> None:
     """Begin to compare with the first sync: what is held then and no execution explains is adopted silently."""
@@ -93,13 +88,13 @@ def _settled_account(check: BookCheck | None) -> _Account | None:
     since = check.checked_sequence if check else 0
     if snapshot is None or snapshot.sync_sequence is None or snapshot.sync_sequence <= since:
         return None
-    if set_aside.unclear_symbols() or _is_under_way(since, snapshot.sync_sequence):
+    if set_aside.unclear_symbols() or is_under_way(since, snapshot.sync_sequence):
         return None
     positions = {row.symbol: _held(row) for row in Position.objects.all()}
     booked = {row.symbol: _booked(row) for row in SymbolBook.objects.exclude(quantity=0, cost=0)}
     totals = _totals()
     newest = EquitySnapshot.objects.newest()
-    if newest != snapshot or _is_under_way(since, snapshot.sync_sequence):
+    if newest != snapshot or is_under_way(since, snapshot.sync_sequence):
         return None  # another process was at it meanwhile
     return _Account(snapshot, snapshot.sync_sequence, positions, booked, *totals)
 
@@ -109,8 +104,13 @@ def _totals() -> tuple[Decimal, int]:
     return found["flow"] or ZERO, found["executions"] or 0
 
 
-def _is_under_way(since: int, sequence: int) -> bool:
-    """Return whether a fill may be in the account or in the books, and not in the other."""
+def is_under_way(since: int, sequence: int) -> bool:
+    """Return whether a fill may be in the account or in the books, and not in the other.
+
+    Args:
+        since: an earlier sync by whose comparison all that had ended before was in both.
+        sequence: the sync that the account was stored by.
+    """
     if Saga.objects.open().exists():
         return True
     filled = Order.objects.filter(filled_quantity__gt=0)
@@ -135,12 +135,14 @@ def _begin(account: _Account) -> None:
     missing = difference(cash=ZERO, expected_cash=ZERO, held=account.held, booked=account.booked)
     _adopt(account, missing)
     snapshot = account.snapshot
-    cost = SymbolBook.objects.aggregate(cost=Sum("cost"))["cost"] or ZERO
+    books = SymbolBook.objects.aggregate(cost=Sum("cost"), realised=Sum("realised_pnl"), moved=Sum("moved"))
     BookCheck.objects.create(
         opened_at=snapshot.market_time,
         opening_equity=snapshot.equity,
         opening_cash=snapshot.cash - account.flow,
-        opening_unrealised=snapshot.equity - snapshot.cash - cost,
+        opening_unrealised=snapshot.equity - snapshot.cash - (books["cost"] or ZERO),
+        opening_realised=books["realised"] or ZERO,
+        opening_moved=books["moved"] or ZERO,
         executions=account.executions,
         checked_sequence=account.sequence,
         checked_market_time=snapshot.market_time,

@@ -46,7 +46,7 @@ LISTS: dict[str, Callable[[], Any]] = {
     "/model-calls": make_model_call,
     "/events": make_event,
 }
-ONES = ("/status", "/mode", "/kill-switch", "/guards", "/cycles/current")
+ONES = ("/performance", "/status", "/mode", "/kill-switch", "/guards", "/cycles/current")
 # Who may act; with bodies that change nothing, because there is nothing to change.
 ACTS: dict[tuple[str, str], tuple[dict[str, Any], int, set[str]]] = {
     ("post", "/cycles/start"): ({"symbols": ["NOPE"]}, 400, {"operator", "risk officer"}),

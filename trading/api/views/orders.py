@@ -45,7 +45,7 @@ class TradeSerializer(RowSerializer):
 
     class Meta:
         model = Trade
-        fields = columns_of(Trade)
+        fields = columns_of(Trade, "lots_quantity")
 
 
 class PositionSerializer(RowSerializer):

@@ -1,0 +1,241 @@
+"""The report of a time: what the account earned, from what, and how good that was. One for live, replay and arena.
+
+Each figure says on how many observations it rests; what nobody can know is None with the reason.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db.models import Sum
+
+from risk.domain.numbers import ZERO
+from trading.domain.performance import figures
+from trading.domain.performance.figures import Drawdown, Figure
+from trading.models import BookCheck, EquitySnapshot, SymbolBook
+from trading.performance import sums
+from trading.performance.benchmark import Benchmark, benchmark_over
+from trading.performance.comparison import is_under_way
+from trading.performance.rows import Money, Row, known, rows_by, rows_by_day
+from trading.performance.spans import JUST_AFTER, DayPoint, Span, opening_of, points_of, span_of
+from trading.performance.sums import Limits, ModelCost, TradeSums
+
+GROUPS = tuple(sums.BY)
+NOT_SYNCED = "the account was not synced in this time"
+UNDER_WAY = "an order is under way: a fill may be in the account and not in the books"
+
+
+@dataclass(frozen=True, slots=True)
+class EquityChange:
+    """How the account changed, and from what: change = realised + unrealised + brought_in + unexplained, to the cent.
+
+    Args:
+        start_at: market time of the first sync, ``end_at`` of the last.
+        unrealised: how the value of what is held changed against its cost.
+        brought_in: value that came, or left, without a trade: what was held before, transfers.
+        unexplained: cash that no execution explains: dividends, interest, deposits, fees of the broker.
+    """
+
+    start_at: datetime | None
+    end_at: datetime | None
+    start: Money
+    end: Money
+    change: Money
+    realised: Money
+    unrealised: Money
+    brought_in: Money
+    unexplained: Money
+    fees: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What happened from the session ``first`` to the session ``last``; None: as far as there is a record."""
+
+    first: date | None
+    last: date | None
+    by: str
+    equity: EquityChange
+    model_cost: ModelCost
+    trades: TradeSums
+    figures: Mapping[str, Figure]
+    drawdown: Drawdown | None
+    benchmark: Benchmark
+    rows: Sequence[Row] = field(default_factory=list)
+
+
+def performance(*, first: date | None = None, last: date | None = None, by: str = "strategy") -> Report:
+    """Return the report of the sessions from ``first`` to ``last``, inclusive, in groups.
+
+    Args:
+        by: one of ``GROUPS``.
+
+    Raises:
+        ValueError: ``by`` is none of them, or the time ends before it begins.
+    """
+    if by not in GROUPS:
+        raise ValueError(f"by: was {by}, expected one of {', '.join(GROUPS)}")
+    if first and last and last < first:
+        raise ValueError(f"to: was {last}, expected no day before {first}")
+    span = span_of(first, last)
+    limits = Limits(span.start, span.end, span.bounds)
+    points = points_of(span)
+    equity = _whole(limits) if first is None and last is None else _part(span, limits, points)
+    total = sums.trade_sums(None, limits).get("", TradeSums())
+    cost = (sums.model_costs(None, limits) or {}).get("", ModelCost())
+    curve = _curve(span, points)
+    days = [day for day, _ in curve]
+    benchmark = benchmark_over(days, coins=span.periods == figures.COIN_PERIODS)
+    return Report(
+        first=first,
+        last=last,
+        by=by,
+        equity=equity,
+        model_cost=cost,
+        trades=total,
+        figures=_figures(curve, span, benchmark) | _of_trades(total, limits, points, equity),
+        drawdown=figures.drawdown(curve),
+        benchmark=benchmark,
+        rows=rows_by_day(span, limits, points)
+        if by == "day"
+        else rows_by(by, limits, is_whole=not (first or last)),
+    )
+
+
+def _whole(limits: Limits) -> EquityChange:
+    """Return the change since the first comparison, by the running totals: exact whatever times events have."""
+    check, newest = BookCheck.objects.first(), EquitySnapshot.objects.newest()
+    if check is None or newest is None:
+        return _nothing(NOT_SYNCED)
+    totals = SymbolBook.objects.aggregate(
+        flow=Sum("cash_flow"), cost=Sum("cost"), realised=Sum("realised_pnl"), moved=Sum("moved")
+    )
+    flow, cost, realised, moved = (totals[name] or ZERO for name in ("flow", "cost", "realised", "moved"))
+    opened = Limits(check.opened_at, None, [])
+    before = sum(sums.brought_in(None, opened).values(), ZERO)
+    unrealised = newest.equity - newest.cash - cost - check.opening_unrealised - before
+    settled = newest.sync_sequence is not None and not is_under_way(
+        check.checked_sequence, newest.sync_sequence
+    )
+    return _change(
+        (check.opened_at, check.opening_equity),
+        (newest.market_time, newest.equity),
+        realised=realised - check.opening_realised,
+        unrealised=unrealised,
+        brought_in=moved - check.opening_moved + before,
+        unexplained=newest.cash - check.opening_cash - flow if settled else None,
+        fees=sums.trade_sums(None, limits).get("", TradeSums()).fees,
+    )
+
+
+def _part(span: Span, limits: Limits, points: Sequence[DayPoint]) -> EquityChange:
+    """Return the change over some sessions, by the market time of what happened."""
+    opening = opening_of(span)
+    if opening is None or not points:
+        return _nothing(NOT_SYNCED)
+    start, end = opening, points[-1]
+    realised = sums.trade_sums(None, limits).get("", TradeSums())
+    bounds = [start.at + JUST_AFTER, end.at + JUST_AFTER]
+    change, moved = sums.cost_changes(bounds).get(1, (ZERO, ZERO))
+    before = sums.brought_in_between(bounds).get(1, ZERO)
+    value = (end.equity - end.cash) - (start.equity - start.cash)
+    flow = realised.realised + moved - change
+    return _change(
+        (start.at, start.equity),
+        (end.at, end.equity),
+        realised=realised.realised,
+        unrealised=value - change - before,
+        brought_in=moved + before,
+        unexplained=end.cash - start.cash - flow,
+        fees=realised.fees,
+    )
+
+
+def _change(
+    start: tuple[datetime, Decimal],
+    end: tuple[datetime, Decimal],
+    *,
+    realised: Decimal,
+    unrealised: Decimal,
+    brought_in: Decimal,
+    unexplained: Decimal | None,
+    fees: Decimal,
+) -> EquityChange:
+    return EquityChange(
+        start_at=start[0],
+        end_at=end[0],
+        start=Money(start[1]),
+        end=Money(end[1]),
+        change=Money(end[1] - start[1]),
+        realised=Money(realised),
+        unrealised=known(unrealised if unexplained is not None else None, UNDER_WAY),
+        brought_in=Money(brought_in),
+        unexplained=known(unexplained, UNDER_WAY),
+        fees=fees,
+    )
+
+
+def _nothing(reason: str) -> EquityChange:
+    unknown = Money(None, reason)
+    return EquityChange(None, None, unknown, unknown, unknown, unknown, unknown, unknown, unknown, ZERO)
+
+
+def _curve(span: Span, points: Sequence[DayPoint]) -> list[tuple[date, float]]:
+    """Return equity at the close of each session that has ended, from the account at the start on."""
+    whole = [(point.day, float(point.equity)) for point in points if point.is_whole]
+    opening = opening_of(span)
+    if opening is None or not whole:
+        return whole
+    first_close = span.days[0][1] if span.start is None else None
+    if span.start is not None or (first_close is not None and opening.at < first_close):
+        before = span.start.date() if span.start is not None else opening.day
+        if before < whole[0][0]:
+            return [(before, float(opening.equity)), *whole]
+    return whole
+
+
+def _figures(curve: Sequence[tuple[date, float]], span: Span, benchmark: Benchmark) -> dict[str, Figure]:
+    returns = figures.returns_of([value for _, value in curve])
+    compared = [returns[place] for place in benchmark.places if place < len(returns)]
+    against = figures.figures_against(
+        compared, list(benchmark.returns)[: len(compared)], span.periods, missing=benchmark.reason
+    )
+    return figures.figures_of(returns, span.periods) | against
+
+
+def _of_trades(
+    total: TradeSums, limits: Limits, points: Sequence[DayPoint], equity: EquityChange
+) -> dict[str, Figure]:
+    slipped, filled = sums.slippage(limits)
+    value, n = sums.traded_value(limits)
+    levels = [float(point.equity) for point in points if point.equity > 0]
+    invested = [float((point.equity - point.cash) / point.equity) for point in points if point.equity > 0]
+    level = figures.mean(levels)
+    start, change = equity.start.value, equity.change.value
+    whole = float(change / start) if start and change is not None else None
+    return {
+        **trade_figures(total),
+        "account_return": Figure(whole, len(points), "" if whole is not None else NOT_SYNCED),
+        "slippage_bps": Figure(slipped, filled, "" if slipped is not None else "no decision was filled"),
+        "turnover": Figure(float(value) / 2 / level, n) if level else Figure(None, n, NOT_SYNCED),
+        "exposure": Figure(figures.mean(invested), len(invested), "" if invested else NOT_SYNCED),
+    }
+
+
+def trade_figures(total: TradeSums) -> dict[str, Figure]:
+    """Return what the trades of a group say: rates as shares of 1, money in USD, time in hours."""
+    n, none = total.trades, "nothing was closed"
+    win = float(total.won / total.wins) if total.wins else None
+    loss = float(-total.lost / total.losses) if total.losses else None
+    never = none if n == 0 else "no trade lost" if total.wins else "no trade won"
+    factor = float(total.won / -total.lost) if total.lost else None
+    hours = total.seconds_held / 3600 if total.seconds_held is not None else None
+    payoff = win / loss if win is not None and loss else None
+    return {
+        "win_rate": Figure(total.wins / n, n) if n else Figure(None, 0, none),
+        "profit_factor": Figure(factor, n, "" if factor is not None else never),
+        "expectancy": Figure(float(total.realised / n), n) if n else Figure(None, 0, none),
+        "payoff": Figure(payoff, n, "" if payoff is not None else never),
+        "holding_hours": Figure(hours, n, "" if hours is not None else none),
+    }

@@ -1,0 +1,124 @@
+"""The time a report is about: its sessions, and the account at each one's close.
+
+A session's day runs from the close before it to its own, in market time; of coins alone, a day in UTC.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection
+from django.db.models import Max, Min
+
+from trading.domain.performance.figures import COIN_PERIODS, STOCK_PERIODS
+from trading.market.exchange_calendar import NEW_YORK, session_closes
+from trading.models import EquitySnapshot, SymbolBook
+
+DAY = timedelta(days=1)
+JUST_AFTER = timedelta(microseconds=1)  # a sync in the moment of the close belongs to that session
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The sessions of a report, oldest first, each with the moment it ends.
+
+    ``start`` is the close before the first; None where the time begins with the account's first sync. ``end``: the
+    last one's close, None where it goes on until now.
+    """
+
+    days: Sequence[tuple[date, datetime]]
+    start: datetime | None
+    end: datetime | None
+    periods: int
+
+    @property
+    def bounds(self) -> list[datetime]:
+        """The ends of the days, for ``width_bucket``: the number of a moment in it is its day's place in ``days``."""
+        return [close + JUST_AFTER for _, close in self.days]
+
+
+@dataclass(frozen=True, slots=True)
+class DayPoint:
+    """The account as last synced in a session, USD; ``is_whole``: the session has ended since."""
+
+    day: date
+    at: datetime
+    equity: Decimal
+    cash: Decimal
+    is_whole: bool
+
+
+def span_of(first: date | None, last: date | None) -> Span:
+    """Return the sessions from ``first`` to ``last``, inclusive; None: as far as the account is on record."""
+    known = EquitySnapshot.objects.aggregate(first=Min("market_time"), last=Max("market_time"))
+    begins, ends = _day_of(known["first"]), _day_of(known["last"])
+    coins_alone = _coins_alone()
+    periods = COIN_PERIODS if coins_alone else STOCK_PERIODS
+    if begins is None or ends is None:
+        return Span((), None, None, periods)
+    begins = max(first or begins, begins)  # what lies beyond the record has nothing to tell
+    ends = min(last or ends, ends + DAY)
+    if begins > ends:
+        return Span((), None, None, periods)
+    # One more at either end: the close before the first, and the session that is under way.
+    days = _closes(begins - 6 * DAY, ends + 6 * DAY, coins_alone=coins_alone)
+    before = [close for day, close in days if day < begins]
+    wanted = [(day, close) for day, close in days if begins <= day and (last is None or day <= last)]
+    if last is None:
+        wanted = [each for n, each in enumerate(wanted) if n == 0 or wanted[n - 1][1] < known["last"]]
+    end = wanted[-1][1] if last is not None and wanted else None
+    return Span(wanted, before[-1] if first is not None and before else None, end, periods)
+
+
+def points_of(span: Span) -> list[DayPoint]:
+    """Return the account at the end of each session in which it was synced, the one under way included."""
+    if not span.days:
+        return []
+    newest = EquitySnapshot.objects.aggregate(last=Max("market_time"))["last"]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT ON (place) width_bucket(market_time, %s::timestamptz[]) AS place,"
+            " market_time, equity, cash FROM equity_snapshots"
+            " WHERE (%s::timestamptz IS NULL OR market_time > %s) AND market_time < %s"
+            " ORDER BY place, market_time DESC, sync_sequence DESC NULLS LAST",
+            [span.bounds, span.start, span.start, span.bounds[-1]],
+        )
+        rows = cursor.fetchall()
+    return [
+        DayPoint(span.days[place][0], at, equity, cash, is_whole=newest >= span.days[place][1])
+        for place, at, equity, cash in rows
+    ]
+
+
+def opening_of(span: Span) -> DayPoint | None:
+    """Return the account at the start of the time: at the close before it, else as first synced."""
+    found = _account_at(span.start) if span.start is not None else None
+    if found is None:
+        found = EquitySnapshot.objects.order_by("market_time", "sync_sequence").first()
+    if found is None:
+        return None
+    day = found.market_time.astimezone(NEW_YORK).date()
+    return DayPoint(day, found.market_time, found.equity, found.cash, is_whole=True)
+
+
+def _account_at(moment: datetime) -> EquitySnapshot | None:
+    """Return the account as last synced at or before a moment of market time."""
+    until = EquitySnapshot.objects.filter(market_time__lte=moment)
+    return until.order_by("-market_time", "-sync_sequence").first()
+
+
+def _coins_alone() -> bool:
+    symbols = SymbolBook.objects.all()
+    return symbols.exists() and not symbols.exclude(symbol__contains="/").exists()
+
+
+def _closes(first: date, last: date, *, coins_alone: bool) -> list[tuple[date, datetime]]:
+    if not coins_alone:
+        return session_closes(first, last)
+    days = [first + n * DAY for n in range((last - first).days + 1)]
+    return [(day, datetime.combine(day + DAY, datetime.min.time(), UTC)) for day in days]
+
+
+def _day_of(moment: datetime | None) -> date | None:
+    return moment.astimezone(NEW_YORK).date() if moment is not None else None
