@@ -9,12 +9,10 @@ from trading.admin import (
     kill_switch,
     market,
     orders,
-    performance,
-    portfolio,
     sagas,
-    theses,
     universe,
 )
+from trading.admin.holdings import performance, portfolio, theses
 from trading.admin.system import accounts, events, notices, schedule, settings, tokens
 
 __all__ = [

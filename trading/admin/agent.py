@@ -8,8 +8,8 @@ from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from trading.admin.base import RecordAdmin, figure, labelled
+from trading.admin.holdings.portfolio import FRESHNESS
 from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
-from trading.admin.portfolio import FRESHNESS
 from trading.analysis import safe_mode
 from trading.core.modes import current_mode, set_mode
 from trading.guards import pause

@@ -13,7 +13,7 @@ from uuid6 import uuid7
 
 from connectors.base import BrokerPosition
 from risk.domain.numbers import HUNDRED, ONE, ZERO, plain_decimal
-from risk.domain.types import OrderIntent
+from risk.domain.types import AssetRules, OrderIntent
 from risk.services import book as risk_book
 from risk.services import locks
 from risk.services.book import Judgement
@@ -27,6 +27,15 @@ from trading.execution import gate_inputs
 from trading.market.market_time import stocks_trade_now
 from trading.models import Asset, Order
 from trading.orders.submission import submit_order
+
+# What is held can be sold, also where it was never listed to us.
+OF_WHAT_IS_HELD = AssetRules(
+    tradable=True,
+    fractionable=True,
+    quantity_step=gate_inputs.STOCK_STEP,
+    min_quantity=ZERO,
+    min_notional=ZERO,
+)
 
 
 class NotHeldError(TradingError):
@@ -125,7 +134,7 @@ def _judge(symbol: str, wanted: Decimal, held: BrokerPosition, order_id: UUID) -
         price_age_seconds=0.0,
         max_price_age_seconds=settings.seconds("price_max_age"),
         market_open=is_coin(symbol) or stocks_trade_now(account.agent) is True,
-        rules=gate_inputs.rules_of(asset),
+        rules=gate_inputs.rules_of(asset) or OF_WHAT_IS_HELD,
         protective=True,
     )
     book = replace(account.book, held_quantity=wanted)

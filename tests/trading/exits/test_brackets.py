@@ -8,6 +8,7 @@ from django.utils import timezone
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, order_of, passed
 from tests.waiting import wait_until
+from trading.core.settings import set_runtime_setting
 from trading.execution import unattended_orders
 from trading.execution.portfolio import sync_portfolio
 from trading.exits import keeping
@@ -48,6 +49,7 @@ def test_entry_of_whole_shares_is_protected_from_its_fill_on(account: Outside) -
 
 
 def test_a_model_s_sale_takes_the_legs_away_first(account: Outside) -> None:
+    set_runtime_setting("minimum_hold", "0", actor="test")
     end_cycle(bought())
 
     saga = advanced_to_its_end(passed(STOCK, "sell", whole=True).pk)
@@ -63,7 +65,7 @@ def test_adopted_position_gets_a_stop_for_what_is_held(account: Outside) -> None
     sync_portfolio(None)
     assert unprotected_positions() == [STOCK]
 
-    keeping.keep_protected()
+    wait_until(lambda: keeping.keep_protected() or protectors(), what="a stop rests")
 
     ((purpose, _, quantity),) = protectors()
     assert (purpose, quantity) == ("stop_loss", 10)

@@ -488,7 +488,8 @@ def test_records_of_a_fresh_start(seeded: None) -> None:
     assert records.runtime_settings().status == "ok"
     assert records.strategies() == ok("active: Balanced momentum")
     assert records.limits() == ok(
-        "version 1 by seed: position 10 %, exposure 50 %, 15 positions, daily loss 5 %"
+        "version 1 by seed: position 10 %, exposure 50 %, 15 positions, daily loss 5 %,"
+        " at stops 1 % a position, 5 % in all"
     )
     assert records.kill_switch() == ok("released")
     assert_says(records.assets(), "failed", "none is listed", START)

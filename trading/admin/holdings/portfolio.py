@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from connectors.errors import ConnectorError
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
-from trading.admin.closing import CLOSE, close_link, close_view
+from trading.admin.holdings.closing import CLOSE, close_link, close_view
 from trading.admin.pages import FormPage, form_page, posted, require
 from trading.core.set_aside import Listing
 from trading.errors import TradingError

@@ -1,0 +1,1 @@
+"""Pages of what is held and what it earned: positions and equity, closing, theses, lots and round trips."""
