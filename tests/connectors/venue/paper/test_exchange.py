@@ -90,6 +90,18 @@ def test_replacement_goes_on_after_a_kill(tmp_path: Path) -> None:
         assert one.held == 0
 
 
+@pytest.mark.parametrize(("limit", "status"), [("85", "filled"), ("79.5", "canceled")])
+def test_ioc_of_the_night_is_judged_at_the_open(tmp_path: Path, limit: str, status: str) -> None:
+    """Monday opens at 80 and goes down to 79: whoever wanted it at once is not served later."""
+    with bench(tmp_path) as one:
+        one.go("2020-10-16T22:00:00Z")
+        order = one.submit(type="limit", limit_price=limit, time_in_force="ioc")
+
+        one.go("2020-10-19T21:00:00Z")
+
+        assert order.status == status
+
+
 def test_cancel_while_it_is_replaced_ends_both(tmp_path: Path) -> None:
     with bench(tmp_path) as one:
         order = one.submit(type="limit", limit_price="90")
