@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.venue.errors import ApiError, VenueInputError
+from connectors.venue.faults import FaultSpec
 from connectors.venue.paper.orders import ENTRY, STOP_LOSS, TAKE_PROFIT, Order
 from connectors.venue.paper.store import STATE_VERSION, Store
 from tests.connectors.venue.paper.bench import Bench, bench
@@ -65,9 +66,7 @@ def test_what_filled_while_it_was_replaced_is_not_asked_for_again(tmp_path: Path
             one.exchange.replace(order.order_id, {"qty": "13"})
 
 
-def _partial() -> Any:
-    from connectors.venue.faults import FaultSpec
-
+def _partial() -> FaultSpec:
     return FaultSpec(kind="partial_fill", fraction=0.5, times=1)
 
 
