@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from connectors.venue.paper.orders import Order
 from connectors.venue.wire import number, stamp_micros, utc
-from connectors.venue.world.model import Instrument
+from connectors.venue.world.model import Action, Instrument, day_date
 
 
 def activity_bound(at: int) -> str:
@@ -51,17 +51,16 @@ def fee_activity(
     }
 
 
-def dividend_activity(
-    symbol: str, quantity: Decimal, per_share: Decimal, amount: Decimal, at: int
-) -> dict[str, object]:
-    """Write a dividend of ``per_share`` USD on ``quantity`` shares: ``amount`` USD of cash."""
+def dividend_activity(action: Action, quantity: Decimal, amount: Decimal, at: int) -> dict[str, object]:
+    """Write a dividend on ``quantity`` shares: ``amount`` USD of cash."""
+    per_share = action.value
     return {
         "id": f"{activity_bound(at)}::{uuid.uuid4()}",
         "activity_type": "DIV",
-        "date": f"{utc(at // 1_000_000):%Y-%m-%d}",
+        "date": day_date(action.ex_day).isoformat(),
         "net_amount": number(amount),
         "description": f"Cash DIV @ {number(per_share)}, Pos QTY: {number(quantity)}",
-        "symbol": symbol,
+        "symbol": action.symbol,
         "qty": number(quantity),
         "per_share_amount": number(per_share),
         "status": "executed",
@@ -69,7 +68,7 @@ def dividend_activity(
 
 
 def split_activities(
-    symbol: str, old: Decimal, new: Decimal, price: Decimal, at: int
+    action: Action, old: Decimal, new: Decimal, price: Decimal, at: int
 ) -> list[dict[str, object]]:
     """Write a split: the ``old`` shares are taken away and the ``new`` ones given, no cash moves.
 
@@ -82,10 +81,10 @@ def split_activities(
         {
             "id": f"{activity_bound(at + place)}::{uuid.uuid4()}",
             "activity_type": "SPLIT",
-            "date": f"{utc(at // 1_000_000):%Y-%m-%d}",
+            "date": day_date(action.ex_day).isoformat(),
             "net_amount": "0",
             "description": f"{word}, {words}",
-            "symbol": symbol,
+            "symbol": action.symbol,
             "qty": number(quantity),
             "price": number(each),
             "status": "executed",

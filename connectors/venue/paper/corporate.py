@@ -67,14 +67,14 @@ class CorporateDesk:
         old, new = self._ledger.split(action.symbol, action.value)
         at = self._market.clock.stamp()
         self._market.clock.stamp()  # the second row's time is taken as well
-        return split_activities(action.symbol, old, new, price, at) if new else []
+        return split_activities(action, old, new, price, at) if new else []
 
     def _pay(self, action: Action) -> list[dict[str, object]]:
         quantity = self._ledger.quantity(action.symbol)
         if not quantity:
             return []
         amount = self._ledger.pay(action.symbol, action.value)
-        return [dividend_activity(action.symbol, quantity, action.value, amount, self._market.clock.stamp())]
+        return [dividend_activity(action, quantity, amount, self._market.clock.stamp())]
 
     def _adjusted(self, action: Action) -> tuple[list[Order], list[Order]]:
         """Change the orders that are to be; return them, and those that are to end."""

@@ -232,14 +232,13 @@ class Exchange:
             if order.order_type == "market":
                 self._plan_fill(order)
             elif order.time_in_force == "ioc":
-                self._at_once_or_cancel(order)
+                self._at_once_or_cancel(order, self.market.clock.now())
         else:
             self._fill(order, plan)
 
-    def _at_once_or_cancel(self, order: Order) -> None:
-        now = self.market.clock.now()
-        is_session = self.market.timeline.is_open(now)
-        self._matching.watch(now, now, stocks_trade=is_session, only=order)
+    def _at_once_or_cancel(self, order: Order, moment: float) -> None:
+        is_session = self.market.timeline.is_open(moment)
+        self._matching.watch(moment, moment, stocks_trade=is_session, only=order)
         if order.is_open:
             self._plans.pop(order.order_id, None)
             self._lifecycle.end(order, "canceled")
@@ -319,6 +318,8 @@ class Exchange:
                     self._lifecycle.acknowledge(order, at)
                 if order.order_type == "market":
                     self._fill(order, _Plan("fill", 0.0), at)
+                elif order.time_in_force == "ioc":
+                    self._at_once_or_cancel(order, at)
 
     def _on_close(self, at: float) -> None:
         """Expire day orders and remember the day's equity."""

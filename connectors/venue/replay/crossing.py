@@ -78,15 +78,15 @@ def stretches(market: Market, instrument: Instrument, after: float, until: float
 def _cut(path: DayPath, begin: float, end: float) -> Stretch | None:
     if end < begin:
         return None
-    low = int(np.floor((begin - path.start) / path.step)) + 1
-    high = int(np.ceil((end - path.start) / path.step))
-    knots = np.arange(max(low, path.first), max(high, low, path.first), dtype=np.int64)
-    times = [np.array([begin]), path.start + knots * float(path.step), np.array([end])]
-    edges = path.price(begin), path.price(end)
-    first = [] if edges[0] is None else [edges[0]]
-    last = [] if edges[1] is None else [edges[1]]
-    prices = np.concatenate((first, path.prices[knots], last)).astype(np.float64)
-    if not len(prices):
+    low = max(int((begin - path.start) // path.step) + 1, path.first)
+    high = -int(-(end - path.start) // path.step)  # the first knot at the end or behind it
+    edges = [(at, price) for at in (begin, end) if (price := path.price(at)) is not None]
+    if not edges:
         return None
-    at = np.concatenate((times[0] if first else times[0][:0], times[1], times[2] if last else times[2][:0]))
-    return Stretch(at, prices, path.traded_at is None)
+    times, prices = (np.array(column, dtype=np.float64) for column in zip(*edges, strict=True))
+    if high > low:  # else there is no knot between them, as between two looks of a clock that runs
+        place = len(edges) - 1
+        knots = np.arange(low, high, dtype=np.int64)
+        times = np.insert(times, place, path.start + knots * float(path.step))
+        prices = np.insert(prices, place, path.prices[low:high])
+    return Stretch(times, prices, path.traded_at is None)

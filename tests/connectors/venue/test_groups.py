@@ -17,7 +17,6 @@ from alpaca.trading.requests import (
 
 from tests.connectors.venue.falling import (
     BUY,
-    DAYS,
     GTC,
     SELL,
     Desk,
@@ -137,7 +136,6 @@ def test_both_levels_in_one_day_are_met_in_the_order_of_the_prices(desk: Desk) -
         done = statuses(desk, order)
         assert sorted((done["target"], done["stop"])) == ["canceled", "filled"]
     assert desk.get("/v2/positions") == []
-    assert len(DAYS) == 6
 
 
 def test_exits_wait_until_the_whole_entry_has_filled(desk: Desk) -> None:

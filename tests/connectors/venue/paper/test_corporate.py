@@ -1,12 +1,14 @@
 """Splits and dividends, as a broker books them: nothing of value appears or vanishes."""
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from connectors.venue.app import VenueOptions, build_venue
 from connectors.venue.errors import VenueInputError
 from connectors.venue.paper.orders import STOP_LOSS, TAKE_PROFIT
 from connectors.venue.world.actions import HEADER
@@ -145,8 +147,6 @@ def test_file_beside_the_prices_gives_the_same_market(tmp_path: Path) -> None:
 
 
 def epoch_day_of(text: str) -> int:
-    from datetime import date
-
     return epoch_day(date.fromisoformat(text))
 
 
@@ -225,8 +225,6 @@ def test_announcing_over_http(tmp_path: Path) -> None:
 
 
 def test_state_of_before_goes_on_with_adjusted_prices(tmp_path: Path) -> None:
-    from connectors.venue.app import VenueOptions, build_venue
-
     write_csv(tmp_path / "data", "s.csv", STOCK_HEADER, splitting_rows())
     options = VenueOptions(data=tmp_path / "data", state=tmp_path / "state", start=None)
     old: World = load_world(tmp_path / "data", 7)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.venue.errors import ApiError, VenueInputError
+from connectors.venue.faults import FaultSpec
 from connectors.venue.paper.orders import ENTRY, STOP_LOSS, TAKE_PROFIT, Order
 from connectors.venue.paper.store import STATE_VERSION, Store
 from tests.connectors.venue.paper.bench import Bench, bench
@@ -65,9 +66,7 @@ def test_what_filled_while_it_was_replaced_is_not_asked_for_again(tmp_path: Path
             one.exchange.replace(order.order_id, {"qty": "13"})
 
 
-def _partial() -> Any:
-    from connectors.venue.faults import FaultSpec
-
+def _partial() -> FaultSpec:
     return FaultSpec(kind="partial_fill", fraction=0.5, times=1)
 
 
@@ -88,6 +87,18 @@ def test_replacement_goes_on_after_a_kill(tmp_path: Path) -> None:
         one.go(MONDAY)
         assert (orders[new.order_id].status, orders[raised.order_id].status) == ("canceled", "filled")
         assert one.held == 0
+
+
+@pytest.mark.parametrize(("limit", "status"), [("85", "filled"), ("79.5", "canceled")])
+def test_ioc_of_the_night_is_judged_at_the_open(tmp_path: Path, limit: str, status: str) -> None:
+    """Monday opens at 80 and goes down to 79: whoever wanted it at once is not served later."""
+    with bench(tmp_path) as one:
+        one.go("2020-10-16T22:00:00Z")
+        order = one.submit(type="limit", limit_price=limit, time_in_force="ioc")
+
+        one.go("2020-10-19T21:00:00Z")
+
+        assert order.status == status
 
 
 def test_cancel_while_it_is_replaced_ends_both(tmp_path: Path) -> None:

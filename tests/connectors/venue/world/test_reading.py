@@ -69,7 +69,7 @@ def test_what_is_wrong_with_a_file_is_said_in_the_same_words(tmp_path: Path) -> 
 
 
 def test_a_reader_that_is_killed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "load_world", lambda *_: os.kill(os.getpid(), 9))
+    monkeypatch.setattr(loader, "load_world", lambda *_, **__: os.kill(os.getpid(), 9))
 
     with pytest.raises(VenueInputError, match="exit code -9; expected enough memory"):
         reading.read_world(tmp_path, 7)
