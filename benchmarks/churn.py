@@ -8,6 +8,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -51,6 +52,7 @@ def main() -> int:
     parser.add_argument("--arm", choices=list(ARMS), help="one of the two, as JSON")
     options = parser.parse_args()
     if options.arm:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # engines and venue are ended on the way
         sys.stdout.write(json.dumps(run(options.arm, options.cycles)))
         return 0
     found = {arm: _apart(arm, options.cycles) for arm in ARMS}

@@ -36,7 +36,9 @@ def test_guards_turn_a_flip_a_minute_into_one_round_trip(account: Outside) -> No
 
     assert orders == 2 * len(SYMBOLS)
     denied = Counter(AIDecision.objects.filter(status="denied").values_list("reason", flat=True))
-    assert denied == {"minimum_hold": 14 * len(SYMBOLS), "cooldown_period": 4 * len(SYMBOLS)}
+    assert set(denied) == {"minimum_hold", "cooldown_period"}
+    assert denied.total() == (MINUTES - 2) * len(SYMBOLS)
+    assert denied["minimum_hold"] >= 14 * len(SYMBOLS)
     for symbol in SYMBOLS:
         entry, exit_ = Trade.objects.filter(symbol=symbol).order_by("traded_at")
         assert (exit_.traded_at - entry.traded_at).total_seconds() >= 900
