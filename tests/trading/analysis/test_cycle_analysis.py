@@ -25,6 +25,7 @@ from trading.domain.statuses import CycleStage
 from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, AIDecision, BarHistory, Cycle, Event, Strategy
+from trading.protection.wanted import plan_for
 
 CHAT = "POST /ai/v1/chat/completions"
 ALL = [STOCK, OTHER_STOCK, COIN]
@@ -57,9 +58,9 @@ def model(account: Outside, settings: Settings) -> Any:
         }
     )
 
-    def answer(*decisions: tuple[str, str, float]) -> None:
+    def answer(*decisions: tuple[str, str, float], **more: Any) -> None:
         rows = [
-            {"symbol": symbol, "action": action, "confidence": confidence, "reasoning": "Because."}
+            {"symbol": symbol, "action": action, "confidence": confidence, "reasoning": "Because.", **more}
             for symbol, action, confidence in decisions
         ]
         account.venue.fault(kind="content", route=CHAT, body={"decisions": rows})
@@ -109,6 +110,26 @@ def test_a_long_name_of_a_model_is_stored_whole_and_asked_once(
     assert len(pending) == len(ALL)
     assert set(AIDecision.objects.values_list("model", flat=True)) == {long_name}
     assert ModelCall.objects.get().model == long_name
+
+
+def test_a_hostile_exit_reaches_no_decision_and_is_noted(cycle: Cycle, model: Any) -> None:
+    model(
+        (STOCK, "buy", 0.9), stop_percent=-5, target_percent=500, horizon_sessions=5, invalidation="It falls."
+    )
+
+    pending = analyse_cycle(cycle.pk)
+
+    row = AIDecision.objects.get(symbol=STOCK)
+    assert pending == [row.pk]
+    assert (row.stop_percent, row.target_percent, row.horizon_sessions) == (None, None, 5)
+    assert (row.invalidation, row.as_of is not None) == ("It falls.", True)
+    assert row.proposal_note == (
+        "stop_percent: was -5, expected a number above 0 and below 100;"
+        " target_percent: was 500, expected a number above 0 and below 100"
+    )
+    plan = plan_for(row, Decimal(100))
+    assert plan is not None
+    assert (plan.stop_price, plan.target_price) == (95, 110)
 
 
 def test_answers_become_decisions_and_only_trades_stay_pending(cycle: Cycle, model: Any) -> None:

@@ -283,7 +283,8 @@ def test_an_entry_and_its_sale_at_the_broker(account: Outside, client: Client) -
     assert thesis.stop_price is not None
     assert thesis.stop_price < thesis.entry_price < (thesis.target_price or 0)
 
-    sale = passed(STOCK, "sell", against_thesis=True, cycle=entered.decision.cycle)
+    change(entered.decision.cycle, status="completed", ended_at=timezone.now())
+    sale = passed(STOCK, "sell", against_thesis=True)
     submit_order(sale.order_id)
     advanced_to_its_end(sale.pk)
     sync_portfolio(None)
