@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from connectors.abreast import ask_abreast
 from connectors.base import Headline, NewsSource
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, HeldBackError
 from connectors.rows import unreadable_of
 from trading.core import cycle_log, settings
 from trading.core.providers import current_providers
@@ -65,11 +65,17 @@ def _stories(cycle: Cycle, symbols: Sequence[str], keywords: Sequence[str], unti
 
     def ask(one: tuple[NewsSource, list[str]]) -> Sequence[Headline]:
         source, chosen = one
-        return read_repeatedly(
-            lambda _: source.headlines(chosen, since=until - LOOKBACK, until=until, keywords=keywords),
-            within_seconds=seconds,
-            retries=retries,
-        )
+
+        def read(_: float) -> Sequence[Headline] | HeldBackError:
+            try:
+                return source.headlines(chosen, since=until - LOOKBACK, until=until, keywords=keywords)
+            except HeldBackError as error:  # our own limit is used up: a cycle waits for no headline's turn
+                return error
+
+        found = read_repeatedly(read, within_seconds=seconds, retries=retries)
+        if isinstance(found, HeldBackError):
+            raise found
+        return found
 
     answers = ask_abreast(ask, asked, at_once=len(asked) or 1)
     found: list[Story] = []
