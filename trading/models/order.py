@@ -102,6 +102,10 @@ class Order(models.Model):
                 condition=Q(status__in=[s.value for s in OPEN_ORDER]),
             ),
             models.Index(fields=["symbol", "-created_at"], name="orders_by_symbol"),
+            # Read by each comparison with the broker's account: what has ended since the one before.
+            models.Index(
+                fields=["ended_sequence"], name="orders_by_end", condition=Q(ended_sequence__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
