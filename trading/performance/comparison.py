@@ -134,7 +134,7 @@ def _booked(row: SymbolBook) -> Booked:
 def _begin(account: _Account) -> None:
     missing = difference(cash=ZERO, expected_cash=ZERO, held=account.held, booked=account.booked)
     _adopt(account, missing)
-    snapshot = account.snapshot
+    snapshot, now = account.snapshot, timezone.now()
     books = SymbolBook.objects.aggregate(cost=Sum("cost"), realised=Sum("realised_pnl"), moved=Sum("moved"))
     BookCheck.objects.create(
         opened_at=snapshot.market_time,
@@ -146,8 +146,8 @@ def _begin(account: _Account) -> None:
         executions=account.executions,
         checked_sequence=account.sequence,
         checked_market_time=snapshot.market_time,
-        checked_at=timezone.now(),
-        agreed_at=timezone.now(),
+        checked_at=now,
+        agreed_at=now,
     )
     _note_broker(account)
 
@@ -159,6 +159,7 @@ def _judge(check: BookCheck, account: _Account, cycle_id: UUID | None) -> Differ
         held=account.held,
         booked=account.booked,
     )
+    now = timezone.now()
     is_confirmed = bool(found) and check.seen == list(found.places)
     if is_confirmed:
         _tell(check, account, found, cycle_id)
@@ -168,11 +169,11 @@ def _judge(check: BookCheck, account: _Account, cycle_id: UUID | None) -> Differ
         log.info("books_differ_once", difference=found.words)
     if not found:
         check.rounding += found.cash  # less than a cent, and never more than that by adding up
-        check.agreed_at = timezone.now()
+        check.agreed_at = now
     check.seen = [] if is_confirmed else list(found.places)
     check.executions = account.executions
     check.checked_sequence = account.sequence
-    check.checked_market_time, check.checked_at = account.snapshot.market_time, timezone.now()
+    check.checked_market_time, check.checked_at = account.snapshot.market_time, now
     check.save()
     _note_broker(account)
     return found

@@ -100,7 +100,9 @@ def rebuild(symbols: Iterable[str] | None = None) -> list[str]:
             books = _locked_books({symbol})
             before = _content(symbol)
             _write([_anew(books[symbol], all_entries([symbol])[symbol])])
-            Trade.objects.filter(symbol=symbol).update(lots_quantity=F("quantity"))
+            # Those alone that are behind: who books another holds its row, and waits for this symbol.
+            behind = Trade.objects.filter(symbol=symbol, quantity__gt=F("lots_quantity"))
+            behind.update(lots_quantity=F("quantity"))
             if _content(symbol) != before:
                 unequal.append(symbol)
     return unequal
@@ -324,7 +326,8 @@ def _trip_row(
         entry_order_id=entry_order,
         exit_order_id=close.order_id,
         entry_decision_id=decision_id,
-        exit_decision_id=exit_decision,
+        # A leg at the broker is its entry's order: nobody decided that sale.
+        exit_decision_id=exit_decision if exit_decision != decision_id else None,
         exit_reason=(reasons.get(close.order_id, "") if close.order_id else "") or ExitReason.UNKNOWN,
         opened_at=change.opened_at[close.lot],
         closed_at=close.closed_at,

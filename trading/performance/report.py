@@ -182,17 +182,12 @@ def _nothing(reason: str) -> EquityChange:
 
 
 def _curve(span: Span, points: Sequence[DayPoint]) -> list[tuple[date, float]]:
-    """Return equity at the close of each session that has ended, from the account at the start on."""
+    """Return equity at the close of each session that has ended, and at the one before them where that is known."""
     whole = [(point.day, float(point.equity)) for point in points if point.is_whole]
-    opening = opening_of(span)
-    if opening is None or not whole:
-        return whole
-    first_close = span.days[0][1] if span.start is None else None
-    if span.start is not None or (first_close is not None and opening.at < first_close):
-        before = span.start.date() if span.start is not None else opening.day
-        if before < whole[0][0]:
-            return [(before, float(opening.equity)), *whole]
-    return whole
+    opening = opening_of(span) if span.start is not None else None
+    if opening is None or span.start is None or opening.at > span.start:
+        return whole  # what it earned before its first close was no whole day
+    return [(opening.day, float(opening.equity)), *whole]
 
 
 def _figures(curve: Sequence[tuple[date, float]], span: Span, benchmark: Benchmark) -> dict[str, Figure]:

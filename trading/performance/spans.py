@@ -60,7 +60,7 @@ def span_of(first: date | None, last: date | None) -> Span:
     begins = max(first or begins, begins)  # what lies beyond the record has nothing to tell
     ends = min(last or ends, ends + DAY)
     if begins > ends:
-        return Span((), None, None, periods)
+        return Span((), known["last"], known["last"], periods)  # nothing lies between
     # One more at either end: the close before the first, and the session that is under way.
     days = _closes(begins - 6 * DAY, ends + 6 * DAY, coins_alone=coins_alone)
     before = [close for day, close in days if day < begins]

@@ -81,6 +81,16 @@ def test_why_a_position_was_reduced_is_on_its_trade_and_its_round_trip(
     assert RoundTrip.objects.get().entry_decision_id == bought.decision_id
 
 
+def test_a_leg_at_the_broker_closes_what_its_entry_opened_and_no_decision_sold_it() -> None:
+    bought = traded("buy", "10", "100")
+
+    traded("sell", "10", "95", purpose="stop_loss", decision=bought.decision)
+
+    trip = RoundTrip.objects.get()
+    assert (trip.entry_decision_id, trip.exit_decision_id) == (bought.decision_id, None)
+    assert (trip.exit_reason, trip.realised_pnl) == ("stop_loss", D(-50))
+
+
 def test_a_trade_that_grows_adds_what_is_new_alone() -> None:
     order = filled("buy", "10", "100")
     Order.objects.filter(pk=order.pk).update(filled_quantity=D(4), status="partially_filled")
