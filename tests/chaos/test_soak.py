@@ -24,7 +24,8 @@ MOST_DESCRIPTORS = 1.0
 MOST_CONNECTIONS = 0.5
 MOST_KEYS = 2.0  # without an end: results of tasks end after an hour
 MOST_QUEUED = 10.0
-SPARE_DESCRIPTORS = 40  # in the short form: pools still fill
+# In the short form: pools still fill, and a child that follows another is born with its parent's connections, some 10.
+SPARE_DESCRIPTORS = 40
 # What a table may gain in the second half of a soak, against its first: as many cycles, as many rows.
 MOST_BENT, SPARE_TABLE_KILOBYTES = 1.5, 2 * KILOBYTE
 
