@@ -102,6 +102,15 @@ def opening_of(span: Span) -> DayPoint | None:
     return DayPoint(day, found.market_time, found.equity, found.cash, is_whole=True)
 
 
+def opening_bound(span: Span, opening: DayPoint) -> datetime:
+    """Return the moment from which on what happened is not in the account at the start.
+
+    Where that is the first sync, what was traded in its very moment, in which a stepped market stands still, came after.
+    """
+    is_close = span.start is not None and opening.at <= span.start
+    return opening.at + JUST_AFTER if is_close else opening.at
+
+
 def _account_at(moment: datetime) -> EquitySnapshot | None:
     """Return the account as last synced at or before a moment of market time."""
     until = EquitySnapshot.objects.filter(market_time__lte=moment)
