@@ -105,7 +105,7 @@ def opening_of(span: Span) -> DayPoint | None:
 def opening_bound(span: Span, opening: DayPoint) -> datetime:
     """Return the moment from which on what happened is not in the account at the start.
 
-    Where that is the first sync, what was traded in its very moment, in which a stepped market stands still, came after.
+    Where that is the first sync, what was traded in its very moment came after: a stepped market stands still.
     """
     is_close = span.start is not None and opening.at <= span.start
     return opening.at + JUST_AFTER if is_close else opening.at
