@@ -18,6 +18,9 @@ from trading.models import EquitySnapshot, SymbolBook
 DAY = timedelta(days=1)
 JUST_AFTER = timedelta(microseconds=1)  # a sync in the moment of the close belongs to that session
 
+# A stepped market stands still, and stamps what fills some microseconds later: that is in the sync of its moment.
+SAME_MOMENT = timedelta(seconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
