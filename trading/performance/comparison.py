@@ -8,6 +8,7 @@ origin at the broker's cost. A split is known by its units and costs, and change
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -133,7 +134,8 @@ def _booked(row: SymbolBook) -> Booked:
 
 def _begin(account: _Account) -> None:
     missing = difference(cash=ZERO, expected_cash=ZERO, held=account.held, booked=account.booked)
-    _adopt(account, missing)
+    # What was held before is older than anything traded in the moment of the first sync.
+    _adopt(account, missing, at=account.snapshot.market_time - timedelta(microseconds=1))
     snapshot, now = account.snapshot, timezone.now()
     books = SymbolBook.objects.aggregate(cost=Sum("cost"), realised=Sum("realised_pnl"), moved=Sum("moved"))
     BookCheck.objects.create(
@@ -163,7 +165,7 @@ def _judge(check: BookCheck, account: _Account, cycle_id: UUID | None) -> Differ
     is_confirmed = bool(found) and check.seen == list(found.places)
     if is_confirmed:
         _tell(check, account, found, cycle_id)
-        _adopt(account, found)
+        _adopt(account, found, at=account.snapshot.market_time)
         check.unexplained_cash += found.cash
     elif found:
         log.info("books_differ_once", difference=found.words)
@@ -197,7 +199,7 @@ def _tell(check: BookCheck, account: _Account, found: Difference, cycle_id: UUID
     )
 
 
-def _adopt(account: _Account, found: Difference) -> None:
+def _adopt(account: _Account, found: Difference, *, at: datetime) -> None:
     """Take what is held, or is gone, into the lots, at the broker's cost."""
     now = timezone.now()
     activities = []
@@ -219,7 +221,7 @@ def _adopt(account: _Account, found: Difference) -> None:
                 quantity=quantity,
                 price=abs(unit_cost),
                 unrealised_before=before,
-                happened_at=account.snapshot.market_time,
+                happened_at=at,
                 noted_at=now,
             )
         )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from risk.domain.numbers import ZERO
 from trading.models import AIDecision, Position, Strategy
 from trading.performance import sums
-from trading.performance.spans import JUST_AFTER, DayPoint, Span, opening_of
+from trading.performance.spans import SAME_MOMENT, DayPoint, Span, opening_bound, opening_of
 from trading.performance.sums import Limits, ModelCost, TradeSums
 
 UNKNOWN = "unknown origin"
@@ -110,7 +110,7 @@ def rows_by_day(span: Span, limits: Limits, points: Sequence[DayPoint]) -> list[
     opening = opening_of(span)
     if opening is None or not points:
         return []
-    bounds = [point.at + JUST_AFTER for point in (opening, *points)]
+    bounds = [opening_bound(span, opening), *(point.at + SAME_MOMENT for point in points)]
     changes, brought = sums.cost_changes(bounds), sums.brought_in_between(bounds)
     rows: list[Row] = []
     for number, (before, point) in enumerate(itertools.pairwise((opening, *points)), start=1):

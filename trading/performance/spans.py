@@ -18,6 +18,9 @@ from trading.models import EquitySnapshot, SymbolBook
 DAY = timedelta(days=1)
 JUST_AFTER = timedelta(microseconds=1)  # a sync in the moment of the close belongs to that session
 
+# A stepped market stands still, and stamps what fills some microseconds later: that is in the sync of its moment.
+SAME_MOMENT = timedelta(seconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -100,6 +103,15 @@ def opening_of(span: Span) -> DayPoint | None:
         return None
     day = found.market_time.astimezone(NEW_YORK).date()
     return DayPoint(day, found.market_time, found.equity, found.cash, is_whole=True)
+
+
+def opening_bound(span: Span, opening: DayPoint) -> datetime:
+    """Return the moment from which on what happened is not in the account at the start.
+
+    Where that is the first sync, what was traded in its very moment came after: a stepped market stands still.
+    """
+    is_close = span.start is not None and opening.at <= span.start
+    return opening.at + JUST_AFTER if is_close else opening.at
 
 
 def _account_at(moment: datetime) -> EquitySnapshot | None:
