@@ -5,8 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
-from django.test.utils import CaptureQueriesContext
+from django.db import IntegrityError
 
 from risk.models import RiskReservation
 from tests.risk.threads import at_once
@@ -296,16 +295,3 @@ def test_saga_past_its_time_is_not_ended_while_another_settles(
         patch.setattr(settlement, "only_one", lambda _: nullcontext(False))
         assert advance_saga(saga.pk).status == "running"
     assert advance_saga(saga.pk).status == "completed"
-
-
-def test_settling_several_takes_no_more_statements_than_settling_one(account: Outside) -> None:
-    """A statement an order, or two, was what fifteen that fill together waited for."""
-    counts = []
-    for symbols in ((COIN,), (STOCK, OTHER_STOCK)):
-        sagas = filled(account, *symbols)
-        with CaptureQueriesContext(connection) as asked:
-            advance_saga(sagas[0].pk)
-        assert statuses(sagas) == {("completed", "filled", "executed")}
-        counts.append(len(asked.captured_queries))
-
-    assert counts[1] <= counts[0]
