@@ -47,11 +47,10 @@ def holding_of(
 
 
 def protection_of(position: Position) -> ProtectionFacts | None:
-    """Return who sells the position by itself, and at which prices; None: not known.
-
-    The one place that reads it: a position's row says nothing of it yet.
-    """
-    return None
+    """Return who sells the position by itself, and at which prices; None: that is not settled yet."""
+    if position.stop_price is None:
+        return None
+    return ProtectionFacts(position.protected_by, position.stop_price, position.target_price)
 
 
 def _facts_of(thesis: Thesis, now: datetime) -> ThesisFacts:

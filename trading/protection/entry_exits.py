@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.base import OrderClass
 from risk.domain.numbers import HUNDRED, ZERO
-from trading.domain.protection.plans import WIDEST_STOP_PERCENT
+from trading.domain.protection.plans import DEFAULT_STOP_PERCENT
 from trading.domain.symbols import is_coin
 from trading.models import AIDecision, Position
 from trading.protection.wanted import plan_for
@@ -19,11 +19,14 @@ def stop_share(decision: AIDecision, price: Decimal) -> Decimal | None:
 
 
 def risk_at_stop(position: Position) -> Decimal:
-    """Return what a long position loses where its stop sells, in USD; where it has none, as if it had the widest."""
+    """Return what a long position loses where its stop sells, in USD.
+
+    Where that is not settled yet, as with the stop that a position of unknown origin is given: within a second it is.
+    """
     if position.quantity <= ZERO:
         return ZERO
     if position.stop_price is None or position.market_value is None:
-        return position.exposure * WIDEST_STOP_PERCENT / HUNDRED
+        return position.exposure * DEFAULT_STOP_PERCENT / HUNDRED
     return max(ZERO, position.market_value - position.stop_price * position.quantity)
 
 
