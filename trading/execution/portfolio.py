@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from connectors.base import Account, Broker, BrokerPosition
@@ -16,6 +17,7 @@ from risk.services import locks
 from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_agent
+from trading.domain.protection.splits import split_ratio
 from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence
 from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
@@ -194,8 +196,22 @@ def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
             moved[symbol] = _moved(symbol, "opened", Decimal(0), position.quantity)
         elif known.quantity != position.quantity:
             moved[symbol] = _moved(symbol, "changed", known.quantity, position.quantity)
+            _split_prices(known, position)
     transitions.append_events("position", moved, cycle_id=cycle_id)
     theses.close_gone(reported.keys() | unread, sequence=truth.sequence, at=truth.clock.now)
+
+
+def _split_prices(known: Position, position: BrokerPosition) -> None:
+    """Bring the prices at which a position is to be sold to the other side of a split."""
+    ratio = split_ratio(
+        quantity=known.quantity,
+        cost=known.average_entry_price * known.quantity,
+        quantity_after=position.quantity,
+        cost_after=position.average_entry_price * position.quantity,
+    )
+    if ratio is not None and known.stop_price is not None:
+        scaled = {name: F(name) / ratio for name in ("stop_price", "target_price", "highest_price")}
+        Position.objects.filter(pk=known.pk).update(**scaled)
 
 
 def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:

@@ -100,7 +100,7 @@ def _keep_position(position: Position, coverage: Coverage) -> None:
         if position.trailing_percent is not None:
             raising.raise_stops(position, coverage)
         return
-    if _look_anew(position.symbol, coverage):
+    if _was_refused_just_now(position) or _look_anew(position.symbol, coverage):
         return  # the next round decides by what the broker has just said
     if stopped > wanted:
         left = resting.take_away([position.symbol], broker=current_providers().broker)
@@ -109,7 +109,7 @@ def _keep_position(position: Position, coverage: Coverage) -> None:
         )
         return
     pending = next((order for order in coverage.orders if order.status in UNSENT), None)
-    if pending is None and (wanted <= stopped or _was_refused_just_now(position)):
+    if pending is None and wanted <= stopped:
         return
     order = pending or _new_order(position, wanted - stopped, price)
     if order is not None:
@@ -152,10 +152,13 @@ def _lately_replaced(symbol: str) -> list[Order]:
 
 
 def _was_refused_just_now(position: Position) -> bool:
+    """Return whether the last order that was to protect it never rested: the broker refused it, or had nothing free."""
     theirs = Order.objects.filter(client_order_id__startswith=str(_base(position)))
     last = theirs.order_by("-created_at").first()
-    is_refusal = last is not None and last.status in (OrderStatus.REJECTED, OrderStatus.FAILED)
-    return is_refusal and is_fresh(last.ended_at, timezone.now(), PAUSE_AFTER_REFUSAL)  # type: ignore[union-attr]
+    if last is None or last.is_open:
+        return False
+    never_rested = last.status in (OrderStatus.REJECTED, OrderStatus.FAILED) or last.acknowledged_at is None
+    return never_rested and is_fresh(last.ended_at, timezone.now(), PAUSE_AFTER_REFUSAL)
 
 
 def _new_order(position: Position, quantity: Decimal, price: Decimal) -> Order | None:

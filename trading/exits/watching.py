@@ -52,7 +52,8 @@ class Watch:
 
     def look(self) -> None:
         """Ask for prices where they are due, and sell what has reached its stop, its target or its date."""
-        watched = watched_positions()
+        coverage = read_coverage()
+        watched = watched_positions(coverage)
         self._seen = {symbol: seen for symbol, seen in self._seen.items() if symbol in watched}
         if watched and time.monotonic() - self._asked_at >= ASK_EVERY_SECONDS:
             self._asked_at = time.monotonic()
@@ -64,7 +65,7 @@ class Watch:
         for symbol, position in watched.items():
             self._follow(position, now)
             if is_coin(symbol) or stocks_trade_now() is True:
-                self._sell_if_due(position, now)
+                self._sell_if_due(position, now, is_stopped=is_covered(position, coverage.get(symbol)))
 
     def sees(self, symbol: str) -> bool:
         """Return whether a fresh price of it was read a moment ago."""
@@ -95,10 +96,11 @@ class Watch:
         if price is not None and (position.highest_price is None or price > position.highest_price):
             Position.objects.filter(pk=position.pk).update(highest_price=price)
 
-    def _sell_if_due(self, position: Position, now: datetime) -> None:
+    def _sell_if_due(self, position: Position, now: datetime, *, is_stopped: bool) -> None:
+        """Sell what has reached its stop, unless the broker sees to that, its target or its date."""
         reason = why_to_sell(
             price=self._fresh(position.symbol, now),
-            stop_price=position.stop_price,
+            stop_price=None if is_stopped else position.stop_price,
             target_price=position.target_price,
             is_trailing=position.trailing_percent is not None,
             now=now,
@@ -116,9 +118,8 @@ class Watch:
             log.warning("watched_sale_waits", symbol=position.symbol, reason=reason, error=str(error))
 
 
-def watched_positions() -> Mapping[str, Position]:
+def watched_positions(coverage: Mapping[str, Coverage]) -> Mapping[str, Position]:
     """Return, by symbol, what is held long of which no order at the broker sees to everything."""
-    coverage = read_coverage()
     long = Position.objects.filter(quantity__gt=0, stop_price__isnull=False).order_by("symbol")
     return {position.symbol: position for position in long if _is_watched(position, coverage)}
 
