@@ -19,7 +19,7 @@ from trading.performance.benchmark import Benchmark, benchmark_over
 from trading.performance.comparison import is_under_way
 from trading.performance.rows import Money, Row, known, rows_by, rows_by_day
 from trading.performance.spans import (
-    JUST_AFTER,
+    SAME_MOMENT,
     DayPoint,
     Span,
     opening_bound,
@@ -144,7 +144,7 @@ def _part(span: Span, limits: Limits, points: Sequence[DayPoint]) -> EquityChang
         return _nothing(NOT_SYNCED)
     start, end = opening, points[-1]
     realised = sums.trade_sums(None, limits).get("", TradeSums())
-    bounds = [opening_bound(span, start), end.at + JUST_AFTER]
+    bounds = [opening_bound(span, start), end.at + SAME_MOMENT]
     change, moved = sums.cost_changes(bounds).get(1, (ZERO, ZERO))
     before = sums.brought_in_between(bounds).get(1, ZERO)
     value = (end.equity - end.cash) - (start.equity - start.cash)

@@ -30,7 +30,7 @@ def booked() -> dict[str, Decimal]:
 
 
 def test_books_and_account_agree_after_every_cycle() -> None:
-    """Stocks and coins, orders that fill in parts, entries and exits of the built-in analyst."""
+    """Stocks and coins, orders that fill in parts, by the built-in analyst."""
     with fresh_world(7) as venue:
         coins = Asset.objects.filter(asset_class="crypto").order_by("symbol")[:3]
         stocks = Asset.objects.filter(asset_class="stock").order_by("symbol")[:12]
