@@ -16,6 +16,7 @@ from typing import Any
 import psycopg2
 
 from tests.venue_process import VenueProcess
+from trading.domain.order_ids import PROTECTIVE
 
 OURS = re.compile(r"^(?P<decision>[0-9a-f-]{36})-(?P<purpose>[a-z_]+)-(?P<number>\w+)$")
 UNSETTLED = ("pending", "claimed", "executing")

@@ -41,6 +41,7 @@ OPERATOR = {
     ("trading.approval", "answers"),
     ("trading.parkedevent", "replay_selected"),
     ("trading.position", "reconcile"),
+    ("trading.position", "close"),
 }
 OFFICER = OPERATOR | {
     ("risk.killswitch", "release"),
@@ -79,6 +80,7 @@ OWN_PAGES = {
     "trading_approval_answer": "answer",
     "trading_approval_answers": "answers",
     "trading_position_reconcile": "reconcile",
+    "trading_position_close": "close",
     "trading_universecandidate_approve": "approve",
     "trading_universecandidate_reject": "reject",
     "auth_user_password_change": "password",
