@@ -61,7 +61,7 @@ def make_agent(**overrides: Any) -> AgentStatus:
     return agent
 
 
-def make_guards_off() -> None:
+def switch_guards_off() -> None:
     """Switch the guards against churn off, for what buys and sells faster than they let a model."""
     for name, value in ALL_OFF.items():
         spec = NUMBERS[name]

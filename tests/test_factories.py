@@ -4,7 +4,7 @@ import pytest
 
 from tests import factories
 
-ONCE = {"make_engagement", "make_position", "make_reservation"}
+ONCE = {"make_engagement", "make_position", "make_reservation", "make_symbol_lock"}
 MAKERS = sorted(name for name in vars(factories) if name.startswith("make_"))
 
 

@@ -20,7 +20,7 @@ from connectors.throttle.shared import PREFIX
 from orchestrator_project.runtime.prepare import seed
 from risk.errors import SwitchStateError
 from tests.e2e.system import System, environment
-from tests.factories import make_cycle, make_guards_off, make_limits, make_strategy, make_user
+from tests.factories import make_cycle, make_limits, make_strategy, make_user, switch_guards_off
 from tests.ports import free_port
 from tests.trading.outside import ORDERS, Outside
 from tests.trading.scenes import forget_prices, price_of, wish
@@ -187,7 +187,7 @@ def opened_floor(outside: Outside, *, workers: int = 4) -> Iterator[Floor]:
     seed()
     AgentStatus.objects.update(mode=Mode.AUTONOMOUS)
     make_limits(max_exposure_percent=Decimal(90), max_positions=200, max_daily_loss_percent=Decimal(50))
-    make_guards_off()
+    switch_guards_off()
     forget_prices()
     sync_portfolio(None)
     refresh_assets()

@@ -30,7 +30,7 @@ from tests.chaos.floor import engage_environment, next_cycle
 from tests.chaos.monitors import moment_of
 from tests.chaos.second_worker import READY
 from tests.chaos.stopping import Stops, is_stopped, stops
-from tests.factories import make_guards_off, make_limits
+from tests.factories import make_limits, switch_guards_off
 from tests.trading.outside import Outside
 from tests.trading.scenes import advanced_to_its_end, forget_prices
 from tests.waiting import wait_until
@@ -109,7 +109,7 @@ class Stage:
         self.folder = folder
         self.pace = pace
         make_limits(max_exposure_percent=Decimal(90), max_positions=200, max_daily_loss_percent=Decimal(50))
-        make_guards_off()
+        switch_guards_off()
         set_runtime_setting(name="order_timeout", value=str(pace.order_timeout), actor="test")
         set_runtime_setting(name="saga_timeout", value="3600", actor="test")
         set_runtime_setting(name="critical_errors", value="100", actor="test")

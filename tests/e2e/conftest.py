@@ -13,7 +13,7 @@ from django.conf import settings
 from orchestrator_project.runtime.prepare import seed
 from tests.e2e import report
 from tests.e2e.system import System
-from tests.factories import make_guards_off
+from tests.factories import switch_guards_off
 from tests.trading.conftest import published_events_fit_their_schemas  # noqa: F401 - a fixture
 from tests.venue_process import VenueProcess
 from trading.core.settings import set_runtime_setting
@@ -57,7 +57,7 @@ def seeded(transactional_db: None, market: VenueProcess) -> None:
     AgentStatus.objects.update(mode=Mode.AUTONOMOUS)
     for name in ("confidence_threshold", "exit_confidence_threshold"):
         set_runtime_setting(name=name, value="0.3", actor="test")
-    make_guards_off()
+    switch_guards_off()
     sync_portfolio(None)
     refresh_assets()
 

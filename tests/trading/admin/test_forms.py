@@ -236,7 +236,13 @@ def test_mode_that_does_not_exist_is_refused(
 
 
 def strategy_form(**overrides: str) -> dict[str, str]:
-    values = {"name": "Calm", "instructions": "Hold.", "universe": "all", "size_percent": "3"}
+    values = {
+        "name": "Calm",
+        "instructions": "Hold.",
+        "universe": "all",
+        "size_percent": "3",
+        "allows_fractions": "on",
+    }
     return values | {"sizing": "fixed_fraction", "is_active": "on", "reason": "a try"} | overrides
 
 

@@ -33,6 +33,8 @@ LIMITS = {
     "max_exposure_percent": "40",
     "max_positions": "10",
     "max_daily_loss_percent": "4",
+    "max_position_risk_percent": "1",
+    "max_open_risk_percent": "5",
     "note": "calmer",
     "based_on": "1",
 }

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.errors import UnavailableError
 from risk.models import RiskReservation
-from tests.factories import make_engagement, make_guards_off
+from tests.factories import make_engagement, switch_guards_off
 from tests.risk.threads import at_once
 from tests.trading.outside import COIN, ORDERS, STOCK, Outside
 from tests.trading.scenes import (
@@ -85,7 +85,7 @@ def test_exit_books_its_realised_profit(account: Outside) -> None:
 
 def test_coin_bought_and_sold_sells_what_is_held_and_earns_what_the_cash_changed(account: Outside) -> None:
     """docs/lessons.md#lesson-38: the fee was taken in the coin, so less is held than was filled."""
-    make_guards_off()
+    switch_guards_off()
     cash = Decimal(account.venue.get("/v2/account")["cash"])
     bought = advanced_to_its_end(passed(COIN).pk)
     complete_cycle(Cycle.objects.get())

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Max, Sum
 from django.utils import timezone
 
-from tests.factories import make_fill, make_guards_off, make_order, make_trade
+from tests.factories import make_fill, make_order, make_trade, switch_guards_off
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, ago, change, open_cycle, order_of, passed
 from tests.waiting import wait_until
@@ -34,7 +34,7 @@ def equity() -> Decimal:
 @pytest.mark.django_db
 def test_profit_by_market_day_adds_up_to_what_the_equity_changed(account: Outside) -> None:
     """Prices move between entry and exit; nothing is held before or after."""
-    make_guards_off()
+    switch_guards_off()
     before = equity()
 
     for symbol in (STOCK, OTHER_STOCK):

@@ -49,7 +49,7 @@ def test_entry_of_whole_shares_is_protected_from_its_fill_on(account: Outside) -
 
 
 def test_a_model_s_sale_takes_the_legs_away_first(account: Outside) -> None:
-    set_runtime_setting("minimum_hold", "0", actor="test")
+    set_runtime_setting(name="minimum_hold", value="0", actor="test")
     end_cycle(bought())
 
     saga = advanced_to_its_end(passed(STOCK, "sell", whole=True).pk)

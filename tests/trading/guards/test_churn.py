@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.factories import make_guards_off, make_strategy
+from tests.factories import make_strategy, switch_guards_off
 from tests.trading.guards.scenes import market_ago
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, ago, open_cycle, wish
@@ -46,6 +46,6 @@ def test_guards_turn_a_flip_a_minute_into_one_round_trip(account: Outside) -> No
 
 
 def test_without_guards_every_flip_is_an_order(account: Outside) -> None:
-    make_guards_off()
+    switch_guards_off()
 
     assert flipped(account, make_strategy(size_percent=2)) == MINUTES * len(SYMBOLS)

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.e2e.system import environment
-from tests.factories import make_agent, make_guards_off, make_symbol_lock
+from tests.factories import make_agent, make_symbol_lock, switch_guards_off
 from tests.trading.guards.scenes import bought, fell, market_ago, sold
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, ago, open_cycle, order_of, passed, wish
@@ -180,7 +180,7 @@ def test_minimum_hold_ends(account: Outside) -> None:
 
 
 def test_entries_of_one_batch_count_for_those_after_them(account: Outside) -> None:
-    make_guards_off()
+    switch_guards_off()
     set_to(entries_per_hour=1)
     cycle = open_cycle()
     best = wish(STOCK, cycle=cycle, confidence=Decimal("0.9"))
@@ -235,7 +235,7 @@ def test_guards_are_read_in_the_same_few_statements_whatever_there_is(account: O
 def test_setting_that_cannot_be_read_blocks_entries_and_no_exit(account: Outside) -> None:
     account.hold(STOCK, 3)
     open_cycle()
-    make_guards_off()
+    switch_guards_off()
     RuntimeSetting.objects.filter(pk="cooldown_period").update(value="soon")
 
     assert judged(OTHER_STOCK) == ("denied", "invalid_figures")
