@@ -7,7 +7,6 @@ twice, nothing is short. A sender that is continued may post, hold back, or die;
 import json
 import math
 import random
-import re
 import signal
 import sys
 import time
@@ -31,7 +30,7 @@ from tests.chaos.monitors import moment_of
 from tests.chaos.second_worker import READY
 from tests.chaos.stopping import Stops, is_stopped, stops
 from tests.factories import make_limits, switch_guards_off
-from tests.trading.outside import Outside
+from tests.trading.outside import PROTECTS, Outside
 from tests.trading.scenes import advanced_to_its_end, forget_prices
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
@@ -44,8 +43,6 @@ pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True), pytes
 CONCLUDED = (OrderStatus.FAILED, OrderStatus.EXPIRED, OrderStatus.CANCELED, OrderStatus.REJECTED)
 BATCH = {True: 10, False: 10}  # senders at once
 HELD = Decimal(3)
-
-PROTECTS = re.compile("-(stop_loss|take_profit)-")  # what a sweeper adds to what is held
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The venue as a test sees it: its requests since the test began, orders of strangers, the truth."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ from tests.waiting import wait_until
 
 STOCK, OTHER_STOCK, WHOLE_STOCK, COIN = "ALSQ", "BRSZ", "COEQ", "BTC/USD"
 ORDERS = "POST /v2/orders"
+PROTECTS = re.compile("-(stop_loss|take_profit)-")
 LOOK_UP = "GET /v2/orders:by_client_order_id"
 
 
@@ -57,9 +59,12 @@ class Outside:
         return self.order(client_order_id)
 
     def posts(self, client_order_id: str | None = None) -> list[dict[str, Any]]:
-        """Return our requests to post an order since the test began; a stranger's carry no id."""
+        """Return our requests to post an order since the test began; a stranger's carry no id.
+
+        Not those that a sweeper beside the test makes to protect what is held.
+        """
         found = [r for r in self.requests() if (r["method"], r["path"]) == ("POST", "/v2/orders")]
-        ours = [r for r in found if r["client_order_id"]]
+        ours = [r for r in found if r["client_order_id"] and not PROTECTS.search(r["client_order_id"])]
         return [r for r in ours if client_order_id in (None, r["client_order_id"])]
 
     def requests(self) -> list[dict[str, Any]]:

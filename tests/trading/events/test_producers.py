@@ -16,6 +16,7 @@ from trading.cycle import cycles, pausing
 from trading.domain.events.public_events import CATALOG, public_type
 from trading.execution import approvals, compensation, decision_execution
 from trading.execution.portfolio import sync_portfolio
+from trading.guards import pause, symbol_locks
 from trading.market import clock_watch
 from trading.models import Approval, Cycle, EquitySnapshot, Event, Saga
 from trading.performance.comparison import compare_books
@@ -112,6 +113,13 @@ def ways_of_the_system() -> None:
         conditions.end(condition, reason="it is over")
 
 
+def ways_of_a_guard() -> None:
+    pause.pause_entries(actor="ada", reason="earnings")
+    pause.resume_entries(actor="ada")
+    symbol_locks.lock_symbol(symbol=STOCK, actor="ada", reason="earnings")
+    symbol_locks.unlock_symbol(symbol=STOCK, actor="ada")
+
+
 def test_every_type_of_the_catalog_is_written_by_its_service(account: Outside) -> None:
     ways_of_the_books()
     ways_of_a_cycle()
@@ -121,6 +129,7 @@ def test_every_type_of_the_catalog_is_written_by_its_service(account: Outside) -
     ways_of_a_clock()
     ways_of_a_sender()
     ways_of_the_system()
+    ways_of_a_guard()
 
     rows = Event.objects.filter(public_sequence__isnull=False)
     produced = {public_type(row.type, row.payload) for row in rows}
