@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from tests.factories import make_agent, make_user
+from tests.factories import make_agent, make_user, switch_guards_off
 from tests.trading.outside import Outside
 from tests.venue_process import VenueProcess
 
@@ -31,6 +31,7 @@ def market(venue: VenueProcess, prepared: None) -> Outside:
     venue.clock(paused=True)
     if not venue.state_report()["is_open"]:
         venue.clock(to="open")
+    switch_guards_off()
     outside = Outside(venue)
     make_agent(mode="semi_auto")
     return outside

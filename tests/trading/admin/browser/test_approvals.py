@@ -11,7 +11,7 @@ from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from tests.e2e.system import System
-from tests.factories import make_agent, make_approval
+from tests.factories import make_agent, make_approval, switch_guards_off
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, wish
 from tests.venue_process import VenueProcess
@@ -30,6 +30,7 @@ def market(venue: VenueProcess, seeded: None) -> Outside:
     if not venue.state_report()["is_open"]:
         venue.clock(to="open")
     make_agent(mode="semi_auto")
+    switch_guards_off()  # what is sold before each test would keep the next from buying it
     return Outside(venue)
 
 
