@@ -110,8 +110,9 @@ def test_whatever_dies_what_is_held_is_protected_and_no_more(length: Length, say
             seconds=SETTLES_SECONDS,
             what=f"protection equals what is held: {misfits_of(arena)}",
         )
-        held = {row["symbol"] for row in arena.venue.get("/v2/positions")}
-        left_over = [order["symbol"] for order in open_orders(arena) if order["symbol"] not in held]
+        held = {row["symbol"] for row in arena.venue.get("/v2/positions")}  # coins without their slash
+        resting = [order["symbol"] for order in open_orders(arena)]
+        left_over = [symbol for symbol in resting if symbol.replace("/", "") not in held]
         longest = max(sampler.longest.values(), default=0.0)
         say(
             f"naked: {kills} times everything killed, {entries_at(arena)} orders, {sampler.samples} samples,"
