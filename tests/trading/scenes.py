@@ -11,7 +11,15 @@ from django.utils import timezone
 
 from connectors.base import BrokerOrder
 from risk.models import RiskReservation
-from tests.factories import make_approval, make_asset, make_cycle, make_decision, make_snapshot, make_strategy
+from tests.factories import (
+    make_approval,
+    make_asset,
+    make_cycle,
+    make_decision,
+    make_snapshot,
+    make_strategy,
+    switch_guards_off,
+)
 from tests.trading.outside import STOCK
 from tests.waiting import wait_until
 from trading.core.providers import current_providers
@@ -82,8 +90,11 @@ def passed(
     """Return the saga of a wish that passed the gate; nothing has been sent.
 
     Args:
+        action: what is sold may have been bought just now.
         whole: the strategy buys whole shares, so that the entry brings its stop and its target along.
     """
+    if action == "sell":
+        switch_guards_off("minimum_hold")
     strategy = make_strategy(size_percent=Decimal(size_percent), allows_fractions=not whole)
     saga_id = decision_execution.execute_decision(wish(symbol, action, strategy=strategy, **overrides).pk)
     assert saga_id is not None

@@ -8,7 +8,6 @@ from django.utils import timezone
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, order_of, passed
 from tests.waiting import wait_until
-from trading.core.settings import set_runtime_setting
 from trading.execution import unattended_orders
 from trading.execution.portfolio import sync_portfolio
 from trading.exits import keeping
@@ -49,7 +48,6 @@ def test_entry_of_whole_shares_is_protected_from_its_fill_on(account: Outside) -
 
 
 def test_a_model_s_sale_takes_the_legs_away_first(account: Outside) -> None:
-    set_runtime_setting(name="minimum_hold", value="0", actor="test")
     end_cycle(bought())
 
     saga = advanced_to_its_end(passed(STOCK, "sell", whole=True).pk)
