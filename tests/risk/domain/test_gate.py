@@ -52,6 +52,10 @@ def test_entry_that_fits_gets_the_size_of_its_strategy() -> None:
         "max_position_percent": "10",
         "max_exposure_percent": "50",
         "max_daily_loss_percent": "5",
+        "max_position_risk_percent": "1",
+        "max_open_risk_percent": "5",
+        "stop_share": "None",
+        "open_risk": "0",
         "equity": "100000",
         "session_start_equity": "100000",
         "buying_power": "100000",
@@ -492,3 +496,26 @@ def test_limits_on_growth_never_stop_an_exit(intent: dict[str, Any], book: dict[
     verdict = judge(make_exit(**intent), make_book(held_quantity=Decimal(5), **book), None)
 
     assert (verdict.quantity, verdict.reason) == (5, None)
+
+
+@pytest.mark.parametrize(
+    ("share", "open_risk", "reason", "notional"),
+    [
+        ("0.05", {}, None, 3000),  # 150 USD at its stop, of 1,000
+        ("0.5", {}, None, 2000),  # cut to 1,000 USD at its stop
+        ("0.05", {"AAPL": 950}, None, 1000),  # 50 USD are left of this position's
+        ("0.05", {"AAPL": 1000}, "position_risk_exceeded", 0),
+        ("0.05", {"KO": 2500, "XOM": 2450}, None, 1000),  # 50 USD are left of all together
+        ("0.05", {"KO": 2500, "XOM": 2500}, "open_risk_exceeded", 0),
+        (None, {"KO": 9000}, None, 3000),  # what has no stop is judged by the other limits
+    ],
+)
+def test_loss_at_the_stop_is_a_limit_of_its_own(
+    share: str | None, open_risk: dict[str, int], reason: str | None, notional: int
+) -> None:
+    book = make_book(open_risk={symbol: Decimal(usd) for symbol, usd in open_risk.items()})
+    intent = make_intent(stop_share=None if share is None else Decimal(share))
+
+    verdict = judge(intent, book, make_limit_values())
+
+    assert (verdict.reason, verdict.notional) == (reason, notional)
