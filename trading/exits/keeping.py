@@ -5,6 +5,7 @@ split, an order that somebody cancelled, and for what was bought elsewhere. One 
 step is a row first and a request then, so a round that was cut off is gone on with by the next.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
@@ -40,6 +41,8 @@ PAUSE_AFTER_REFUSAL = timedelta(seconds=30)
 REPLACED_LATELY = timedelta(minutes=10)
 SETTLES_WITHIN = timedelta(seconds=20)  # after its order's end a position is in the stored ones
 NINE_DIGITS = Decimal("1e-9")
+PAUSE_SECONDS = 5.0
+_paused_until: dict[str, float] = {}  # steady seconds; of this process alone, and no truth hangs on it
 
 
 def keep_protected() -> None:
@@ -100,20 +103,35 @@ def _keep_position(position: Position, coverage: Coverage) -> None:
         if position.trailing_percent is not None:
             raising.raise_stops(position, coverage)
         return
-    if _was_refused_just_now(position) or _look_anew(position.symbol, coverage):
+    if _is_paused(position.symbol) or _was_refused_just_now(position):
+        return
+    if _look_anew(position.symbol, coverage):
         return  # the next round decides by what the broker has just said
     if stopped > wanted:
         left = resting.take_away([position.symbol], broker=current_providers().broker)
         log.info(
             "protection_renewed", symbol=position.symbol, held=str(position.quantity), still_open=len(left)
         )
+        if left:
+            _pause(position.symbol)
         return
     pending = next((order for order in coverage.orders if order.status in UNSENT), None)
     if pending is None and wanted <= stopped:
         return
     order = pending or _new_order(position, wanted - stopped, price)
-    if order is not None:
+    if order is None:
+        _pause(position.symbol)
+    else:
         submit_order(order.pk)
+
+
+def _pause(symbol: str) -> None:
+    """Ask nobody about a position for a moment for which nothing can be done now."""
+    _paused_until[symbol] = time.monotonic() + PAUSE_SECONDS
+
+
+def _is_paused(symbol: str) -> bool:
+    return time.monotonic() < _paused_until.get(symbol, float("-inf"))
 
 
 def protectable(position: Position) -> Decimal:

@@ -68,9 +68,12 @@ class Watch:
                 self._sell_if_due(position, now, is_stopped=is_covered(position, coverage.get(symbol)))
 
     def sees(self, symbol: str) -> bool:
-        """Return whether a fresh price of it was read a moment ago."""
+        """Return whether a fresh price of it was read a moment ago, or nobody can sell it before its market opens."""
         now = market_now()
-        return now is not None and self._fresh(symbol, now) is not None
+        if now is None:
+            return False
+        is_closed = not is_coin(symbol) and stocks_trade_now() is False
+        return is_closed or self._fresh(symbol, now) is not None
 
     def _fresh(self, symbol: str, now: datetime) -> Decimal | None:
         seen = self._seen.get(symbol)
