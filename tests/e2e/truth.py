@@ -29,16 +29,21 @@ def wait_for_rest(*, seconds: float = 180) -> None:
     wait_until(lambda: not Saga.objects.open().exists(), seconds=seconds, what="the end of all sagas")
 
 
+def _told(market: VenueProcess) -> set[str]:
+    return {order["client_order_id"] for order in market.get("/v2/orders?status=all&limit=500")}
+
+
 def assert_books_agree(market: VenueProcess) -> None:
     """Orders one to one by client_order_id, none twice; positions equal; nothing reserved; all explained."""
     told = [order["client_order_id"] for order in market.get("/v2/orders?status=all&limit=500")]
-    ours = set(
-        Order.objects.exclude(status__in=NEVER_SENT, acknowledged_at__isnull=True).values_list(
-            "client_order_id", flat=True
-        )
-    )
     assert len(told) == len(set(told))
-    assert set(told) == ours
+    sent = Order.objects.exclude(status__in=NEVER_SENT, acknowledged_at__isnull=True)
+    # Of legs whose entry's reply was lost the sweeper learns within a moment.
+    wait_until(
+        lambda: set(sent.values_list("client_order_id", flat=True)) == _told(market),
+        seconds=120,
+        what="the same orders here and at the venue",
+    )
     positions = {
         p["symbol"].replace("USD", "/USD") if p["asset_class"] == "crypto" else p["symbol"]: Decimal(p["qty"])
         for p in market.get("/v2/positions")
