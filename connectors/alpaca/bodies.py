@@ -21,13 +21,13 @@ def order_body(request: OrderRequest) -> dict[str, Any]:
     }
     for name, price in (("limit_price", request.limit_price), ("stop_price", request.stop_price)):
         if price is not None:
-            body[name] = _number(price)
+            body[name] = _price(price)
     if request.order_class:
         body["order_class"] = request.order_class.value
     if request.take_profit is not None:
-        body["take_profit"] = {"limit_price": _number(request.take_profit)}
+        body["take_profit"] = {"limit_price": _price(request.take_profit)}
     if request.stop_loss is not None:
-        body["stop_loss"] = {"stop_price": _number(request.stop_loss)}
+        body["stop_loss"] = {"stop_price": _price(request.stop_loss)}
     return body
 
 
@@ -35,8 +35,14 @@ def replacement_body(
     *, client_order_id: str, stop_price: Decimal, limit_price: Decimal | None = None
 ) -> dict[str, str]:
     """Return the body of PATCH /v2/orders/{id} that gives a stop another price; what it does not name stays."""
-    body = {"client_order_id": client_order_id, "stop_price": _number(stop_price)}
-    return body if limit_price is None else body | {"limit_price": _number(limit_price)}
+    body = {"client_order_id": client_order_id, "stop_price": _price(stop_price)}
+    return body if limit_price is None else body | {"limit_price": _price(limit_price)}
+
+
+def _price(value: Decimal) -> str:
+    """Write a price without the zeros that a column adds to it: how many digits it may have is judged by its text."""
+    text = _number(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _number(value: Decimal) -> str:

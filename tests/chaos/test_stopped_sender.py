@@ -61,7 +61,8 @@ class Pace:
 
 
 LONG = Pace({}, 10, 60.0, (1.0, 180.0))
-QUICK = Pace({"REQUEST_LEASE": 4.0, "INTENT_MAX_AGE": 8.0, "QUIET": 4.0}, 1, 8.0, (16.0, 16.0))
+# The lease outlives the age: who takes over then finds an order that is too old to be sent, however fast all starts.
+QUICK = Pace({"REQUEST_LEASE": 10.0, "INTENT_MAX_AGE": 8.0, "QUIET": 4.0}, 1, 8.0, (16.0, 16.0))
 
 
 @dataclass(slots=True)

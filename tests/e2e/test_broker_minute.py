@@ -33,7 +33,7 @@ def test_fifteen_buys_take_one_request_each(system: System, market: VenueProcess
     before = len(market.requests())
     with transaction.atomic():  # the sweeper finds the decisions together with their cycle
         cycle = open_cycle(symbols=[asset.symbol for asset in stocks])
-        strategy = make_strategy(size_percent=Decimal(2))
+        strategy = make_strategy(size_percent=Decimal(2), allows_fractions=False)
         for asset in stocks:
             wish(asset.symbol, cycle=cycle, strategy=strategy, confidence=Decimal("0.9"))
 

@@ -53,8 +53,7 @@ def keep_protected() -> None:
     with only_one(ROUND) as is_mine:
         if not is_mine:
             return
-        if not switch.is_engaged():
-            _try("all", lambda: learn_of_legs(current_providers().broker))
+        _try("all", lambda: learn_of_legs(current_providers().broker))
         coverage = read_coverage()
         positions = {position.symbol: position for position in Position.objects.all()}
         if not switch.is_engaged():
