@@ -1510,7 +1510,8 @@ INSERT INTO public.django_migrations VALUES
 	(75, 'trading', '0027_performance', now()),
 	(76, 'trading', '0028_protection', now()),
 	(77, 'trading', '0029_guards', now()),
-	(78, 'trading', '0031_theses', now());
+	(78, 'trading', '0031_theses', now()),
+	(79, 'trading', '0032_orders_with_legs', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
@@ -1529,7 +1530,7 @@ SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1,
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_content_type_id_seq', 59, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 78, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 79, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);
@@ -1834,6 +1835,7 @@ CREATE INDEX orders_parent_order_id_c4f1a550 ON public.orders USING btree (paren
 CREATE INDEX orders_protecting ON public.orders USING btree (symbol) WHERE (((purpose)::text = ANY ((ARRAY['stop_loss'::character varying, 'take_profit'::character varying])::text[])) AND ((status)::text = ANY ((ARRAY['created'::character varying, 'submitting'::character varying, 'unknown'::character varying, 'accepted'::character varying, 'partially_filled'::character varying])::text[])));
 CREATE INDEX orders_reservation_id_4ee0347e ON public.orders USING btree (reservation_id);
 CREATE INDEX orders_unbooked ON public.orders USING btree (created_at) WHERE (filled_quantity > booked_quantity);
+CREATE INDEX orders_with_legs ON public.orders USING btree (created_at) WHERE (NOT ((order_class)::text = ''::text));
 CREATE INDEX parked_events_open ON public.parked_events USING btree (parked_at DESC) WHERE ((status)::text = 'parked'::text);
 CREATE INDEX parked_events_replayed_by_id_409359e2 ON public.parked_events USING btree (replayed_by_id);
 CREATE INDEX positions_symbol_7f0325a4_like ON public.positions USING btree (symbol varchar_pattern_ops);

@@ -35,7 +35,7 @@ from trading.models import (
     Strategy,
 )
 from trading.protection.coverage import read_coverage
-from trading.protection.entry_exits import risk_at_stop, stop_share
+from trading.protection.risk_at_stops import risk_at_stop, stop_share
 
 log = structlog.get_logger(__name__)
 EQUITY_MAX_AGE = timedelta(minutes=5)

@@ -17,7 +17,7 @@ from risk.services import locks
 from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_agent
-from trading.domain.protection.splits import split_ratio
+from trading.domain.performance.splits import split_ratio
 from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence
 from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
@@ -205,9 +205,9 @@ def _split_prices(known: Position, position: BrokerPosition) -> None:
     """Bring the prices at which a position is to be sold to the other side of a split."""
     ratio = split_ratio(
         quantity=known.quantity,
-        cost=known.average_entry_price * known.quantity,
+        unit_cost=known.average_entry_price,
         quantity_after=position.quantity,
-        cost_after=position.average_entry_price * position.quantity,
+        unit_cost_after=position.average_entry_price,
     )
     if ratio is not None and known.stop_price is not None:
         scaled = {name: F(name) / ratio for name in ("stop_price", "target_price", "highest_price")}

@@ -25,7 +25,7 @@ from trading.domain.symbols import is_coin
 from trading.errors import TradingError
 from trading.execution import gate_inputs
 from trading.market.market_time import stocks_trade_now
-from trading.models import Asset, Order
+from trading.models import Asset, Order, Position
 from trading.orders.submission import submit_order
 
 # What is held can be sold, also where it was never listed to us.
@@ -101,6 +101,13 @@ def close_position(symbol: str, *, quantity: Decimal | None = None, reason: str,
     return submit_order(order.pk)
 
 
+def as_listed(symbol: str) -> str:
+    """Return a held symbol as the positions have it, where it was written in lower case or without its slash."""
+    wanted = symbol.strip().upper()
+    held = Position.objects.values_list("symbol", flat=True)
+    return {name.replace("/", ""): name for name in held}.get(wanted.replace("/", ""), wanted)
+
+
 def _wanted(symbol: str, held: BrokerPosition | None, quantity: Decimal | None) -> Decimal:
     if held is None or held.quantity <= 0:
         raise NotHeldError(f"{symbol}: nothing of it is held")
@@ -138,6 +145,7 @@ def _judge(symbol: str, wanted: Decimal, held: BrokerPosition, order_id: UUID) -
         protective=True,
     )
     book = replace(account.book, held_quantity=wanted)
+    # No decision and no cycle wanted it: check and reservation bear the order's own name.
     return risk_book.check_and_reserve(intent=intent, book=book, decision_id=order_id, cycle_id=order_id)
 
 

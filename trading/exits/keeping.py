@@ -42,33 +42,40 @@ REPLACED_LATELY = timedelta(minutes=10)
 SETTLES_WITHIN = timedelta(seconds=20)  # after its order's end a position is in the stored ones
 NINE_DIGITS = Decimal("1e-9")
 PAUSE_SECONDS = 5.0
-_paused_until: dict[str, float] = {}  # steady seconds; of this process alone, and no truth hangs on it
 
 
-def keep_protected() -> None:
-    """Do one round: bring what rests at the broker to what is held, a step for each position.
+class Keeper:
+    """What a process keeps between its rounds: of which positions nothing can be done for a moment."""
 
-    Nothing is posted while the kill switch is engaged. What fails for one position takes no other with it.
-    """
-    with only_one(ROUND) as is_mine:
-        if not is_mine:
-            return
-        _try("all", lambda: learn_of_legs(current_providers().broker))
-        coverage = read_coverage()
-        positions = {position.symbol: position for position in Position.objects.all()}
-        if not switch.is_engaged():
-            busy = _busy_symbols()
-            for symbol in sorted(positions.keys() | coverage.keys()):
-                if symbol not in busy:
+    def __init__(self) -> None:
+        self._paused_until: dict[str, float] = {}  # steady seconds
+
+    def keep(self) -> None:
+        """Do one round: bring what rests at the broker to what is held, a step for each position.
+
+        Nothing is posted while the kill switch is engaged. What fails for one position takes no other with it.
+        """
+        with only_one(ROUND) as is_mine:
+            if not is_mine:
+                return
+            _try("all", lambda: learn_of_legs(current_providers().broker))
+            if switch.is_engaged():
+                return
+            coverage, busy, now = read_coverage(), _busy_symbols(), time.monotonic()
+            positions = {position.symbol: position for position in Position.objects.all()}
+            for symbol in sorted((positions.keys() | coverage.keys()) - busy):
+                if now >= self._paused_until.get(symbol, now):
                     held, theirs = positions.get(symbol), coverage.get(symbol, Coverage())
-                    _try(symbol, partial(_keep, symbol, held, theirs))
+                    _try(symbol, partial(self._keep, symbol, held, theirs))
 
-
-def _keep(symbol: str, position: Position | None, coverage: Coverage) -> None:
-    if position is None:
-        _end_orphans(symbol, coverage)
-    elif _can_be_kept(position):
-        _keep_position(position, coverage)
+    def _keep(self, symbol: str, position: Position | None, coverage: Coverage) -> None:
+        is_at_rest = True
+        if position is None:
+            _end_orphans(symbol, coverage)
+        elif _can_be_kept(position):
+            is_at_rest = _keep_position(position, coverage)
+        if not is_at_rest:
+            self._paused_until[symbol] = time.monotonic() + PAUSE_SECONDS
 
 
 def _try(symbol: str, act: Callable[[], object]) -> None:
@@ -93,44 +100,29 @@ def _can_be_kept(position: Position) -> bool:
     return position.quantity > 0 and position.market_value is not None and position.market_value > 0
 
 
-def _keep_position(position: Position, coverage: Coverage) -> None:
+def _keep_position(position: Position, coverage: Coverage) -> bool:
+    """Make one step; return False where none can be made now, so that nobody is asked again each second."""
     assert position.market_value is not None  # noqa: S101 - see _can_be_kept
     price = position.market_value / position.quantity
     position = raising.follow_price(settle_plan(position, price=price))
     wanted, stopped = protectable(position), coverage.stopped()
-    if stopped == wanted and not any(order.status in UNSENT for order in coverage.orders):
+    pending = next((order for order in coverage.orders if order.status in UNSENT), None)
+    if stopped == wanted and pending is None:
         if position.trailing_percent is not None:
             raising.raise_stops(position, coverage)
-        return
-    if _is_paused(position.symbol) or _was_refused_just_now(position):
-        return
+        return True
+    if _was_refused_just_now(position):
+        return False
     if _look_anew(position.symbol, coverage):
-        return  # the next round decides by what the broker has just said
+        return True  # the next round decides by what the broker has just said
     if stopped > wanted:
-        left = resting.take_away([position.symbol], broker=current_providers().broker)
-        log.info(
-            "protection_renewed", symbol=position.symbol, held=str(position.quantity), still_open=len(left)
-        )
-        if left:
-            _pause(position.symbol)
-        return
-    pending = next((order for order in coverage.orders if order.status in UNSENT), None)
-    if pending is None and wanted <= stopped:
-        return
+        log.info("protection_renewed", symbol=position.symbol, held=str(position.quantity))
+        return not resting.take_away([position.symbol], broker=current_providers().broker)
     order = pending or _new_order(position, wanted - stopped, price)
     if order is None:
-        _pause(position.symbol)
-    else:
-        submit_order(order.pk)
-
-
-def _pause(symbol: str) -> None:
-    """Ask nobody about a position for a moment for which nothing can be done now."""
-    _paused_until[symbol] = time.monotonic() + PAUSE_SECONDS
-
-
-def _is_paused(symbol: str) -> bool:
-    return time.monotonic() < _paused_until.get(symbol, float("-inf"))
+        return False
+    submit_order(order.pk)
+    return True
 
 
 def protectable(position: Position) -> Decimal:

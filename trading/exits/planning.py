@@ -1,5 +1,6 @@
 """Settle where a position is to be sold: by the entries that made it, or, where it came from elsewhere, by defaults."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -28,29 +29,35 @@ def settle_plan(position: Position, *, price: Decimal) -> Position:
     if position.stop_price is not None:
         return position
     stop, target = _of_entries(position)
+    coin = is_coin(position.symbol)
     theses = open_theses_of([position.symbol]).get(position.symbol, [])
     if stop is None:
         basis = min(price, position.average_entry_price) if position.average_entry_price > 0 else price
-        stop = plan_exit(
-            DEFAULT_RULES, entry_price=basis, tick=tick_at(basis, is_coin=is_coin(position.symbol))
-        ).stop_price
+        stop = plan_exit(DEFAULT_RULES, entry_price=basis, tick=tick_at(basis, is_coin=coin)).stop_price
     Position.objects.filter(pk=position.pk, stop_price__isnull=True).update(
         stop_price=stop,
         target_price=target,
         highest_price=max(price, position.average_entry_price),
-        trailing_percent=max((t.strategy.trailing_percent or ZERO for t in theses), default=ZERO) or None,
-        sell_by=max(filter(None, map(_sell_by, theses)), default=None)
-        if all(map(_sell_by, theses))
-        else None,
+        trailing_percent=_widest_trail(theses),
+        sell_by=_last_date(theses, coin=coin),
     )
     position.refresh_from_db()
     return position
 
 
-def _sell_by(thesis: Thesis) -> datetime | None:
-    if thesis.horizon_sessions is None:
-        return None
-    return sell_by(thesis.opened_at, thesis.horizon_sessions, is_coin=is_coin(thesis.symbol))
+def _widest_trail(theses: Sequence[Thesis]) -> Decimal | None:
+    trails = [thesis.strategy.trailing_percent for thesis in theses]
+    return max((trail for trail in trails if trail is not None), default=None)
+
+
+def _last_date(theses: Sequence[Thesis], *, coin: bool) -> datetime | None:
+    """Return when the last of them is over; None where one of them has no end."""
+    ends = [
+        sell_by(thesis.opened_at, thesis.horizon_sessions, is_coin=coin)
+        for thesis in theses
+        if thesis.horizon_sessions is not None
+    ]
+    return max(ends, default=None) if len(ends) == len(theses) else None
 
 
 def _of_entries(position: Position) -> tuple[Decimal | None, Decimal | None]:

@@ -39,8 +39,8 @@ def follow_price(position: Position) -> Position:
     return position
 
 
-def raise_stops(position: Position, coverage: Coverage) -> bool:
-    """Give one stop that rests below the position's another price; return whether there was one.
+def raise_stops(position: Position, coverage: Coverage) -> None:
+    """Give one stop that rests below the position's another price.
 
     Raises:
         ConnectorError: the broker did not take it; the next round looks at what became of it.
@@ -49,8 +49,7 @@ def raise_stops(position: Position, coverage: Coverage) -> bool:
         if position.stop_price is None or order.stop_price is None or order.stop_price >= position.stop_price:
             continue
         _replace(order, position.stop_price)
-        return True
-    return False
+        return
 
 
 def _replace(order: Order, stop_price: Decimal) -> None:
@@ -76,10 +75,11 @@ def _replace(order: Order, stop_price: Decimal) -> None:
 
 
 def take_successor(order: Order, placed: BrokerOrder) -> None:
-    """Take the order that takes another's place into the book."""
+    """Take the order that takes another's place into the book; one that bears a name of ours is a stop we raised."""
     for row, said in take_legs(order.parent_order or order, [placed]):
         record_reported(row, said, [])
-        Order.objects.filter(pk=row.pk, exit_reason="").update(exit_reason=ExitReason.TRAILING_STOP)
+        if placed.client_order_id.startswith(f"{order.pk}-"):
+            Order.objects.filter(pk=row.pk, exit_reason="").update(exit_reason=ExitReason.TRAILING_STOP)
 
 
 def limit_of(stop_price: Decimal) -> Decimal:

@@ -6,7 +6,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from connectors.errors import ConnectorError
 from trading.core.settings import read_once
 from trading.errors import TradingError
-from trading.exits import keeping, standing
+from trading.exits import standing
+from trading.exits.keeping import Keeper
 from trading.exits.watching import Watch
 
 log = structlog.get_logger(__name__)
@@ -16,13 +17,13 @@ class Rounds:
     """What a process that sees to positions keeps between its rounds."""
 
     def __init__(self) -> None:
-        self._watch = Watch()
+        self._keeper, self._watch = Keeper(), Watch()
 
     def look(self) -> None:
         """Do one round; whatever fails in it, the next one is made."""
         try:
             with read_once():
-                keeping.keep_protected()
+                self._keeper.keep()
                 self._watch.look()
                 standing.note_all(self._watch.sees)
         except (DatabaseError, InterfaceError) as error:

@@ -21,7 +21,7 @@ def note_all(sees: Callable[[str], bool]) -> None:
     """Bring each position's row to what protects it now; what has changed is an event.
 
     Args:
-        sees: whether the watch has a fresh price of a symbol, so that it would sell in time.
+        sees: whether the watch would sell a symbol in time: it has a fresh price of it, and may sell.
     """
     coverage, now = read_coverage(), timezone.now()
     for position in Position.objects.all():
@@ -39,10 +39,7 @@ def _note(position: Position, by: str, now: datetime) -> None:
     if by == By.NOBODY:
         changes |= {"protected_since": None, "unprotected_since": _since(position, now)}
     elif was == By.NOBODY:
-        began = position.unprotected_since or _since(position, now)
-        seconds = (
-            max((now - began).total_seconds(), 0.0) if position.unprotected_since or by != By.BROKER else 0.0
-        )
+        seconds = _unprotected_for(position, by, now)
         changes |= {
             "protected_since": now,
             "unprotected_since": None,
@@ -64,6 +61,14 @@ def _note(position: Position, by: str, now: datetime) -> None:
             },
             cycle_id=None,
         )
+
+
+def _unprotected_for(position: Position, by: str, now: datetime) -> float:
+    """Return for how many seconds nobody protected it until now; what the broker protects when we first look: never."""
+    if position.unprotected_since is None and by == By.BROKER:
+        return 0.0
+    began = position.unprotected_since or _since(position, now)
+    return max((now - began).total_seconds(), 0.0)
 
 
 def _since(position: Position, now: datetime) -> datetime:

@@ -68,9 +68,12 @@ class Watch:
                 self._sell_if_due(position, now, is_stopped=is_covered(position, coverage.get(symbol)))
 
     def sees(self, symbol: str) -> bool:
-        """Return whether a fresh price of it was read a moment ago, or nobody can sell it before its market opens."""
+        """Return whether it would be sold in time: a fresh price of it was read a moment ago, or its market is closed.
+
+        While the kill switch is engaged nothing is sold.
+        """
         now = market_now()
-        if now is None:
+        if now is None or switch.is_engaged():
             return False
         is_closed = not is_coin(symbol) and stocks_trade_now() is False
         return is_closed or self._fresh(symbol, now) is not None

@@ -17,11 +17,14 @@ from trading.domain.guards import rules
 from trading.domain.guards.facts import Entry, Facts, Fall, Sale
 from trading.domain.guards.rules import GuardBlock, Rules
 from trading.domain.order_ids import Purpose
+from trading.domain.performance.exit_reasons import ExitReason, exit_reason
 from trading.errors import SettingError
 from trading.market.market_time import Reading
 from trading.models import EquitySnapshot, SymbolLock, Trade
 
-_Row = tuple[str, str, datetime, Decimal | None, Decimal, Decimal, str]
+# What counts as a stop-loss, whoever watched it: the broker's order, or this program.
+STOPS = frozenset({ExitReason.STOP_LOSS, ExitReason.TRAILING_STOP})
+_Row = tuple[str, str, datetime, Decimal | None, Decimal, Decimal, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,16 @@ def read_facts(limits: Rules, market: Reading, fall: Fall | None) -> Facts:
 
 
 def _trades(since: datetime, until: datetime) -> list[_Row]:
-    columns = ("symbol", "side", "traded_at", "realised_pnl", "quantity", "price", "order__purpose")
+    columns = (
+        "symbol",
+        "side",
+        "traded_at",
+        "realised_pnl",
+        "quantity",
+        "price",
+        "order__purpose",
+        "exit_reason",
+    )
     lately = Trade.objects.filter(traded_at__gt=since, traded_at__lt=until)
     return list(lately.order_by().values_list(*columns))
 
@@ -129,13 +141,9 @@ def _unreadable(error: SettingError, now: datetime) -> GuardBlock:
 
 
 def _sale(row: _Row) -> Sale:
-    symbol, _, at, profit, quantity, price, purpose = row
-    return Sale(symbol, at, is_stop(purpose), profit, quantity * price)
-
-
-def is_stop(purpose: str) -> bool:
-    """Return whether an order of this purpose is a stop-loss: the one place that says what counts as one."""
-    return purpose == Purpose.STOP_LOSS
+    symbol, side, at, profit, quantity, price, purpose, said = row
+    is_stop = exit_reason(side=side, purpose=purpose, said=said) in STOPS
+    return Sale(symbol, at, is_stop, profit, quantity * price)
 
 
 def _first(blocks: Iterable[GuardBlock]) -> dict[str | None, GuardBlock]:

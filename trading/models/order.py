@@ -136,6 +136,8 @@ class Order(models.Model):
                     status__in=[s.value for s in OPEN_ORDER], purpose__in=["stop_loss", "take_profit"]
                 ),
             ),
+            # Read once a second: which entries brought legs lately.
+            models.Index(fields=["created_at"], name="orders_with_legs", condition=~Q(order_class="")),
             # Read by each comparison with the broker's account: what has ended since the one before.
             models.Index(
                 fields=["ended_sequence"], name="orders_by_end", condition=Q(ended_sequence__isnull=False)

@@ -20,7 +20,7 @@ from trading.core.row_locks import locked_order
 from trading.domain.statuses import OPEN_ORDER, ORDER
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
-from trading.orders.legs import parents_without_legs, take_legs
+from trading.orders.legs import claim_parents_without_legs, take_legs
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +99,7 @@ def learn_of_legs(broker: Broker) -> bool:
     Raises:
         ConnectorError: the broker did not answer.
     """
-    parents = parents_without_legs()
+    parents = claim_parents_without_legs()
     for parent in parents:
         reported = look_up(broker, parent.broker_order_id) if parent.broker_order_id else None
         if reported is not None:

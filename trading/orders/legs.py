@@ -29,21 +29,17 @@ def take_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, B
     """
     if not legs:
         return []
-    known = {
-        order.broker_order_id: order
-        for order in Order.objects.filter(broker_order_id__in=[leg.broker_order_id for leg in legs])
-    }
-    return [
-        (known.get(leg.broker_order_id) or _new_leg(parent, leg), leg)
-        for leg in legs
-        if _is_usable(parent, leg, known)
-    ]
+    ids = [leg.broker_order_id for leg in legs]
+    known = {order.broker_order_id: order for order in Order.objects.filter(broker_order_id__in=ids)}
+    rows = [(_row_of(parent, leg, known.get(leg.broker_order_id)), leg) for leg in legs]
+    return [(row, leg) for row, leg in rows if row is not None]
 
 
-def parents_without_legs() -> list[Order]:
+def claim_parents_without_legs() -> list[Order]:
     """Return the orders that brought legs of which nothing is known: the reply that named them was lost.
 
-    Each is returned once in a while: a broker that knows of no legs is not asked each second.
+    Each is returned once in a while, for which its ``next_try_at`` is set anew: a broker that knows of no legs is not
+    asked each second.
     """
     now = timezone.now()
     parents = Order.objects.exclude(order_class="").filter(
@@ -62,17 +58,14 @@ def purpose_of(leg: BrokerOrder) -> Purpose:
     return Purpose.TAKE_PROFIT if leg.order_type == OrderType.LIMIT else Purpose.STOP_LOSS
 
 
-def _is_usable(parent: Order, leg: BrokerOrder, known: dict[str | None, Order]) -> bool:
-    """Return whether the leg has a row that says what it is, or may have one."""
-    order = known.get(leg.broker_order_id)
-    if order is None:
-        return leg.quantity is not None
-    if order.purpose == Purpose.EXTERNAL:
-        changes = _leg_columns(parent, leg)
-        Order.objects.filter(pk=order.pk, purpose=Purpose.EXTERNAL).update(**changes)
-        for name, value in changes.items():
-            setattr(order, name, value)
-    return order.pk != parent.pk
+def _row_of(parent: Order, leg: BrokerOrder, known: Order | None) -> Order | None:
+    """Return the leg's row, which says what it is; None where it can have none: it is no order by quantity."""
+    if known is None:
+        return _new_leg(parent, leg) if leg.quantity is not None else None
+    if known.purpose == Purpose.EXTERNAL:
+        Order.objects.filter(pk=known.pk, purpose=Purpose.EXTERNAL).update(**_leg_columns(parent, leg))
+        known.refresh_from_db()
+    return known if known.pk != parent.pk else None
 
 
 def _new_leg(parent: Order, leg: BrokerOrder) -> Order:

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import set_aside, transitions
-from trading.domain.performance.agreement import Booked, Difference, Held, difference, split_ratio
+from trading.domain.performance.agreement import Booked, Difference, Held, difference, split_since
 from trading.models import (
     AccountActivity,
     BookCheck,
@@ -234,7 +234,7 @@ def _book_splits(check: BookCheck, account: _Account) -> bool:
     activities = []
     for symbol, held in account.held.items():
         booked = account.booked.get(symbol)
-        ratio = split_ratio(held, booked) if booked else None
+        ratio = split_since(held, booked) if booked else None
         if ratio is not None:
             activities.append(
                 AccountActivity(

@@ -1,6 +1,6 @@
 """Which orders protect a position, how much of it, and what is unprotected: one definition for all who say so."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -46,13 +46,10 @@ def left_of(order: Order) -> Decimal:
     return (order.quantity or ZERO) - order.filled_quantity
 
 
-def read_coverage(symbols: Iterable[str] | None = None) -> Mapping[str, Coverage]:
+def read_coverage() -> Mapping[str, Coverage]:
     """Return what protects each symbol that has such orders, by our own record: needs nothing but the database."""
-    orders = Order.objects.protecting().order_by("created_at")
-    if symbols is not None:
-        orders = orders.filter(symbol__in=symbols)
     found: dict[str, list[Order]] = {}
-    for order in orders:
+    for order in Order.objects.protecting().order_by("created_at"):
         found.setdefault(order.symbol, []).append(order)
     return {symbol: Coverage(tuple(theirs)) for symbol, theirs in found.items()}
 

@@ -11,6 +11,7 @@ from trading.domain.ages import is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.performance.exit_reasons import ExitReason, exit_reason
 from trading.domain.protection.horizons import is_against_thesis, sessions_held
+from trading.domain.protection.plans import ExitPlan
 from trading.domain.symbols import is_coin
 from trading.models import Fill, Order, Thesis, Trade
 from trading.protection.wanted import plan_for
@@ -23,19 +24,27 @@ _PLACES = Decimal("0.0001")
 def open_theses(trades: Iterable[Trade]) -> None:
     """Freeze what the booked entries are for, once each; call in the transaction that books them.
 
+    When and at what price a position was entered is its first execution's: how many parts had been told when it was
+    booked is chance.
+
     Args:
         trades: with their orders, and those with their decisions and strategies; what is no entry is passed over.
     """
-    rows = [_thesis_of(trade) for trade in trades if trade.order.purpose == Purpose.ENTRY and trade.decision]
-    if rows:
+    entries = [trade for trade in trades if trade.order.purpose == Purpose.ENTRY and trade.decision]
+    if entries:
+        fills = Fill.objects.filter(order__in=[trade.order for trade in entries])
+        firsts = fills.order_by("order", "executed_at", "recorded_at").distinct("order")
+        first = {fill.order_id: fill for fill in firsts}
+        rows = [_thesis_of(trade, first.get(trade.order.pk)) for trade in entries]
         Thesis.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _thesis_of(trade: Trade) -> Thesis:
-    decision, entry = trade.decision, trade.price
+def _thesis_of(trade: Trade, first: Fill | None) -> Thesis:
+    decision = trade.decision
     assert decision is not None  # noqa: S101 - an entry's trade has one
+    entry, opened_at = (first.price, first.executed_at) if first else (trade.price, trade.traded_at)
     plan = plan_for(decision, entry)
-    stop, target = (plan.stop_price, plan.target_price) if plan is not None else (None, None)
+    stop, target = _levels(trade.order, plan, entry)
     return Thesis(
         decision=decision,
         order=trade.order,
@@ -50,7 +59,18 @@ def _thesis_of(trade: Trade) -> Thesis:
         target_percent=_percent(entry, target),
         stop_price=stop,
         target_price=target,
-        opened_at=trade.traded_at,
+        opened_at=opened_at,
+    )
+
+
+def _levels(order: Order, plan: ExitPlan | None, entry: Decimal) -> tuple[Decimal | None, Decimal | None]:
+    """Return stop and target: those the order brought, as far as it was filled between them, else the plan's."""
+    stop, target = order.stop_loss_price, order.take_profit_price
+    if stop is None and plan is not None:
+        stop, target = plan.stop_price, plan.target_price
+    return (
+        stop if stop is not None and stop < entry else None,
+        target if target is not None and target > entry else None,
     )
 
 

@@ -8,7 +8,6 @@ from connectors.venue.wire import number, optional_number, stamp_micros
 from connectors.venue.world.model import Instrument, stable_id
 
 OPEN_STATUSES = frozenset({"accepted", "pending_new", "new", "partially_filled", "held", "pending_replace"})
-WORKING_STATUSES = frozenset({"new", "partially_filled", "pending_replace"})
 UNCONFIRMED_STATUSES = frozenset({"accepted", "pending_new"})
 ENTRY, TAKE_PROFIT, STOP_LOSS = "entry", "take_profit", "stop_loss"
 STOP_TYPES = frozenset({"stop", "stop_limit", "trailing_stop"})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.alpaca.broker import AlpacaBroker
-from connectors.base import AssetClass, BrokerOrderStatus, OrderRequest, Side, TimeInForce
+from connectors.base import AssetClass, BrokerOrder, BrokerOrderStatus, OrderRequest, Side, TimeInForce
 from connectors.errors import (
     ConnectorError,
     DuplicateOrderError,
@@ -225,3 +225,43 @@ def test_a_redirect_is_not_followed(server: ProviderServer) -> None:
             make_broker(server).submit_order(make_request())
 
         assert elsewhere.seen == []
+
+
+def replace(server: ProviderServer) -> BrokerOrder:
+    return make_broker(server, LONG).replace_order(
+        "abc", client_order_id=samples.order()["client_order_id"], stop_price=Decimal("95.500000000000")
+    )
+
+
+def test_a_stop_gets_another_price_and_nothing_else(server: ProviderServer) -> None:
+    server.on("PATCH", "/v2/orders/abc", Answer(samples.order(type="stop", stop_price="95.5")))
+
+    placed = replace(server)
+
+    assert (placed.order_type, placed.stop_price) == ("stop", Decimal("95.5"))
+    (sent,) = server.seen
+    assert sent.body == {
+        "client_order_id": samples.order()["client_order_id"],
+        "stop_price": "95.5",
+    }
+
+
+@pytest.mark.parametrize("fault", [fault for fault in UNKNOWN if fault not in SLOW])
+def test_a_replacement_whose_reply_says_nothing_is_outcome_unknown(
+    server: ProviderServer, fault: str
+) -> None:
+    server.on("PATCH", "/v2/orders/abc", UNKNOWN[fault])
+
+    with pytest.raises(OutcomeUnknownError):
+        replace(server)
+
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_refused_replacement_says_how(server: ProviderServer, fault: str) -> None:
+    answer, error, _ = REFUSED[fault]
+    server.on("PATCH", "/v2/orders/abc", answer)
+
+    with pytest.raises(error):
+        replace(server)

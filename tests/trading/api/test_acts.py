@@ -14,6 +14,7 @@ from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import wish
 from tests.venue_process import VenueProcess
 from trading.cycle import cycle_control
+from trading.execution.portfolio import sync_portfolio
 from trading.models import Approval, Cycle, Order
 
 
@@ -118,3 +119,20 @@ def test_start_while_the_switch_is_engaged_is_refused(api: Api, market: Outside)
     assert Cycle.objects.get().reason == "kill_switch"
     released = client.post("/kill-switch", {"action": "release", "reason": "go"}, format="json")
     assert (released.status_code, released.json()["engaged"]) == (200, False)
+
+
+def test_a_part_of_a_position_is_closed_and_what_cannot_be_is_said(api: Api, market: Outside) -> None:
+    market.hold(STOCK, "4")
+    sync_portfolio(None)
+    operator = api("operator")
+
+    sold = operator.post(f"/positions/{STOCK.lower()}/close", {"quantity": "1"}, format="json")
+    too_much = operator.post(f"/positions/{STOCK}/close", {"quantity": "99"}, format="json")
+    unknown = operator.post("/positions/NONE/close", {}, format="json")
+    viewer = api("viewer").post(f"/positions/{STOCK}/close", {}, format="json")
+
+    assert sold.status_code == 201, sold.content
+    assert (sold.json()["symbol"], sold.json()["quantity"]) == (STOCK, "1")
+    assert problem(too_much, 400)["errors"][0]["field"] == "quantity"
+    assert problem(unknown, 404)["type"].endswith("not-held")
+    assert viewer.status_code == 403

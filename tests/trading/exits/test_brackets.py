@@ -10,8 +10,8 @@ from tests.trading.scenes import advanced_to_its_end, order_of, passed
 from tests.waiting import wait_until
 from trading.execution import unattended_orders
 from trading.execution.portfolio import sync_portfolio
-from trading.exits import keeping
 from trading.exits.closing import close_position
+from trading.exits.keeping import Keeper
 from trading.models import Cycle, Order, Position, Trade
 from trading.protection.coverage import read_coverage, unprotected_positions
 
@@ -63,7 +63,7 @@ def test_adopted_position_gets_a_stop_for_what_is_held(account: Outside) -> None
     sync_portfolio(None)
     assert unprotected_positions() == [STOCK]
 
-    wait_until(lambda: keeping.keep_protected() or protectors(), what="a stop rests")
+    wait_until(lambda: Keeper().keep() or protectors(), what="a stop rests")
 
     ((purpose, _, quantity),) = protectors()
     assert (purpose, quantity) == ("stop_loss", 10)
@@ -76,7 +76,7 @@ def test_closing_a_part_protects_the_rest(account: Outside) -> None:
     sold = close_position(STOCK, quantity=Decimal(1), reason="operator", actor="ada")
     wait_until(lambda: not unattended_orders.follow_order(sold.pk).is_open, what="the sale")
     rest = entry.filled_quantity - 1
-    keeping.keep_protected()
+    Keeper().keep()
 
     assert Position.objects.get(pk=STOCK).quantity == rest
     assert read_coverage()[STOCK].stopped() == rest

@@ -10,7 +10,8 @@ from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import change, price_of
 from tests.waiting import wait_until
 from trading.execution.portfolio import sync_portfolio
-from trading.exits import keeping, raising, standing
+from trading.exits import raising, standing
+from trading.exits.keeping import Keeper
 from trading.exits.rounds import Rounds
 from trading.exits.watching import Watch
 from trading.market.market_time import market_now
@@ -25,7 +26,7 @@ def held(account: Outside, symbol: str, quantity: str) -> Position:
     sync_portfolio(None)
     # The venue remembers the ids of earlier tests, at this very moment of its market time: an id of those is adopted as
     # it ended, and the next round takes the next.
-    wait_until(lambda: keeping.keep_protected() or _rests(symbol), what="its whole shares are protected")
+    wait_until(lambda: Keeper().keep() or _rests(symbol), what="its whole shares are protected")
     return Position.objects.get(pk=symbol)
 
 
@@ -101,6 +102,7 @@ def test_nothing_is_sold_under_the_switch(account: Outside) -> None:
 
     assert closing_orders(STOCK) == []
     assert unprotected_positions() == [STOCK]
+    assert Position.objects.get(pk=STOCK).protected_by == "none"
 
 
 def test_coin_gets_a_stop_with_a_limit(account: Outside) -> None:
@@ -120,8 +122,8 @@ def test_trailing_stop_is_raised_by_replacing_and_never_lowered(account: Outside
     price = price_of(STOCK)
     change(position, trailing_percent=Decimal(2), highest_price=price)
 
-    keeping.keep_protected()
-    keeping.keep_protected()
+    Keeper().keep()
+    Keeper().keep()
 
     (after,) = read_coverage()[STOCK].stops
     before.refresh_from_db()
@@ -139,7 +141,7 @@ def test_a_replacement_whose_reply_was_lost_is_found_again(account: Outside) -> 
     account.venue.fault(kind="reset_after", route="PATCH /v2/orders/*", times=1)
 
     for _ in range(4):
-        keeping.keep_protected()
+        Keeper().keep()
 
     assert read_coverage()[STOCK].stopped() == 4
     assert len(account.venue.get("/v2/orders?status=open")) == 1
@@ -153,7 +155,7 @@ def test_longest_time_unprotected_is_counted(account: Outside) -> None:
     assert unprotected.unprotected_since is not None
     change(unprotected, unprotected_since=unprotected.unprotected_since - timedelta(seconds=30))
 
-    keeping.keep_protected()
+    Keeper().keep()
     standing.note_all(lambda symbol: True)
 
     position = Position.objects.get(pk=STOCK)

@@ -273,6 +273,19 @@ def test_a_proposed_exit_is_bounded_by_its_strategy_and_what_was_changed_is_note
     )
 
 
+def test_a_thesis_is_the_same_however_many_parts_were_told_when_it_was_booked(account: Outside) -> None:
+    account.venue.fault(kind="partial_fill", fraction=0.4, seconds=0.3, symbols=[STOCK], times=1)
+    entered = passed(STOCK, whole=True)
+    advanced_to_its_end(entered.pk)
+
+    thesis, order = Thesis.objects.get(), Order.objects.get(pk=entered.order_id)
+    first = order.fills.order_by("executed_at").first()
+    assert first is not None
+    assert order.fills.count() == 2
+    assert (thesis.opened_at, thesis.entry_price) == (first.executed_at, first.price)
+    assert (thesis.stop_price, thesis.target_price) == (order.stop_loss_price, order.take_profit_price)
+
+
 def test_an_entry_and_its_sale_at_the_broker(account: Outside, client: Client) -> None:
     """From the booked entry to the sale that goes against it, and what the console shows of both."""
     entered = passed(STOCK, stop_percent=Decimal(4), horizon_sessions=5, invalidation="It falls.")

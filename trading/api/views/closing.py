@@ -12,8 +12,7 @@ from trading.api.views.base import ApiView
 from trading.api.views.orders import OrderSerializer
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.errors import TradingError
-from trading.exits.closing import CloseDeniedError, NotHeldError, close_position
-from trading.models import Position
+from trading.exits.closing import CloseDeniedError, NotHeldError, as_listed, close_position
 
 CLOSE = "trading.close_position"
 
@@ -39,7 +38,7 @@ class CloseView(ApiView):
         Answers with the order as it stands; its fill is booked as that of any other.
         """
         asked = self.read_body(CloseSerializer, request)
-        name = _as_listed(symbol)
+        name = as_listed(symbol)
         try:
             order = close_position(
                 name,
@@ -58,14 +57,3 @@ class CloseView(ApiView):
         except ConnectorError as error:
             raise Problem(503, f"The broker does not say what is held: {error}") from error
         return Response(OrderSerializer(order).data, status=201)
-
-
-def _as_listed(symbol: str) -> str:
-    """Return the symbol as the positions have it, also where it was written without its slash or in lower case."""
-    wanted = symbol.upper()
-    if Position.objects.filter(pk=wanted).exists():
-        return wanted
-    joined = {
-        position.replace("/", ""): position for position in Position.objects.values_list("symbol", flat=True)
-    }
-    return joined.get(wanted.replace("/", ""), wanted)

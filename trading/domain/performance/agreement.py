@@ -6,22 +6,10 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.domain.performance.lots import MONEY
+from trading.domain.performance.splits import split_ratio
 
 CENT = Decimal("0.01")
 CASH = "cash"
-# The splits there are: 2 for 1 to 50 for 1, 3 for 2, and their reverses.
-SPLIT_RATIOS = tuple(
-    Decimal(new) / Decimal(old)
-    for new, old in (
-        *((n, 1) for n in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50)),
-        (3, 2),
-        (4, 3),
-        (5, 2),
-        (5, 4),
-        *((1, n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100)),
-    )
-)
-NEARLY = Decimal("0.002")  # fractions of a share that a split rounds, and an average price's last digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +74,20 @@ class Difference:
         return ", ".join([*cash, *units])
 
 
-def split_ratio(held: Held, booked: Booked) -> Decimal | None:
-    """Return new units per old one, where that alone is what changed since both last agreed; None: no split.
+def split_since(held: Held, booked: Booked) -> Decimal | None:
+    """Return new units per old one, where a split alone is what changed since both last agreed; None: no split.
 
-    As many times the units at as many times less the cost, of a symbol of which nothing was traded since: no purchase
-    and no transfer leaves that behind.
+    Of a symbol of which something was traded since nobody can say it.
     """
     before = booked.before_quantity
-    if before == 0 or booked.quantity != before or held.quantity == before or held.unit_cost <= 0:
+    if booked.quantity != before or held.quantity == before:
         return None
-    ratio = held.quantity / before
-    cost_ratio = booked.before_unit_cost / held.unit_cost
-    for known in SPLIT_RATIOS:
-        if abs(ratio / known - 1) <= NEARLY and abs(cost_ratio / known - 1) <= NEARLY:
-            return known
-    return None
+    return split_ratio(
+        quantity=before,
+        unit_cost=booked.before_unit_cost,
+        quantity_after=held.quantity,
+        unit_cost_after=held.unit_cost,
+    )
 
 
 def difference(

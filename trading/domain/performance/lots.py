@@ -127,7 +127,7 @@ class Ledger:
     """The open lots of a symbol with their totals.
 
     ``flow`` is what all executions brought to the cash (buys are negative), ``moved`` the cost of what came in without
-    one, less what left. Always: flow + cost of what is held (less that of shorts) = realised + moved.
+    one, less what left or never came. Always: flow + cost of what is held (less that of shorts) = realised + moved.
     """
 
     is_coin: bool
@@ -184,6 +184,10 @@ class Ledger:
         money = gross if entry.is_buy else gross - fee
         self.flow += -money if entry.is_buy else money
         self.fees += fee
+        if (
+            received == 0
+        ):  # so little of a coin that its fee takes all of it: the money is gone, and nothing came
+            self.moved -= money
         return self._take(entry, received, money, fee)
 
     def _adopt(self, entry: Entry) -> Applied:

@@ -9,7 +9,7 @@ from risk.domain.numbers import plain_decimal
 from trading.access.people import operator_name
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.errors import TradingError
-from trading.exits.closing import close_position
+from trading.exits.closing import as_listed, close_position
 
 
 class Command(BaseCommand):
@@ -19,12 +19,12 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("symbol", help="as it is listed: AAPL, BTC/USD")
+        parser.add_argument("symbol", help="AAPL, BTC/USD, btcusd")
         parser.add_argument("--quantity", help="base units; all that is held where it is not given")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        symbol = options["symbol"].strip().upper()
+        symbol = as_listed(options["symbol"])
         try:
             order = close_position(
                 symbol,

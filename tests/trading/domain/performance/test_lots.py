@@ -149,8 +149,7 @@ def test_money_is_neither_made_nor_lost_by_counting(entries: list[Entry], coin: 
     found = count(entries, is_coin=coin, method=method)
 
     ledger = found.ledger
-    rounding = len(entries) * Decimal("0.000001")  # of money, at each entry
-    assert abs(ledger.flow + ledger.cost - ledger.realised - ledger.moved) <= rounding
+    assert ledger.flow + ledger.cost == ledger.realised + ledger.moved
     assert sum(close.realised for close in found.closes) == ledger.realised
     assert all(lot.remaining >= 0 and lot.cost >= 0 for lot in found.lots)
     assert len({lot.is_long for lot in ledger.lots}) <= 1
