@@ -29,6 +29,7 @@ from trading.domain.symbols import is_coin
 from trading.errors import TradingError
 from trading.exits import raising
 from trading.exits.planning import settle_plan
+from trading.market.market_time import stocks_trade_now
 from trading.models import AgentStatus, Order, Position, Saga
 from trading.orders import resting
 from trading.orders.execution_reports import learn_of_legs, record_broker_order
@@ -105,6 +106,9 @@ def _keep_position(position: Position, coverage: Coverage) -> bool:
     assert position.market_value is not None  # noqa: S101 - see _can_be_kept
     price = position.market_value / position.quantity
     position = raising.follow_price(settle_plan(position, price=price))
+    if _would_sell_at_the_open(position, coverage, price):
+        log.info("protection_renewed", symbol=position.symbol, held=str(position.quantity), price=str(price))
+        return not resting.take_away([position.symbol], broker=current_providers().broker)
     wanted, stopped = protectable(position), coverage.stopped()
     pending = next((order for order in coverage.orders if order.status in UNSENT), None)
     if stopped == wanted and pending is None:
@@ -123,6 +127,21 @@ def _keep_position(position: Position, coverage: Coverage) -> bool:
         return False
     submit_order(order.pk)
     return True
+
+
+def _would_sell_at_the_open(position: Position, coverage: Coverage, price: Decimal) -> bool:
+    """Return whether an order rests on the wrong side of the price while its market is closed: it is of before a split.
+
+    The parts of brackets are not adjusted by the broker, and a split is booked before the open.
+    """
+    if is_coin(position.symbol) or stocks_trade_now() is not False:
+        return False
+    return any(
+        order.stop_price is not None and price <= order.stop_price
+        if order.purpose == Purpose.STOP_LOSS
+        else order.limit_price is not None and price >= order.limit_price
+        for order in coverage.at_the_broker
+    )
 
 
 def protectable(position: Position) -> Decimal:

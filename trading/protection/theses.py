@@ -10,6 +10,7 @@ from risk.domain.numbers import HUNDRED
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.performance.exit_reasons import ExitReason, exit_reason
+from trading.domain.performance.splits import split_price
 from trading.domain.protection.horizons import is_against_thesis, sessions_held
 from trading.domain.protection.plans import ExitPlan
 from trading.domain.symbols import is_coin
@@ -97,6 +98,21 @@ def goes_against(thesis: Thesis, *, price: Decimal | None, now: datetime) -> boo
         horizon_sessions=thesis.horizon_sessions,
         held=sessions_held(thesis.opened_at, now, is_coin=is_coin(thesis.symbol)),
     )
+
+
+def split_theses(symbol: str, ratio: Decimal, *, tick: Decimal) -> None:
+    """Bring the prices of a symbol's open theses to the other side of a split.
+
+    Args:
+        ratio: new units per old one; ``tick`` the step of the new prices, USD.
+    """
+    for thesis in Thesis.objects.open().filter(symbol=symbol):
+        stop, target = thesis.stop_price, thesis.target_price
+        Thesis.objects.filter(pk=thesis.pk).update(
+            entry_price=thesis.entry_price / ratio,
+            stop_price=None if stop is None else split_price(stop, ratio, tick=tick),
+            target_price=None if target is None else split_price(target, ratio, tick=tick, up=True),
+        )
 
 
 def close_theses(*, symbol: str, reason: str, at: datetime, sale: Order | None = None) -> int:

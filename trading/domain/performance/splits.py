@@ -1,6 +1,6 @@
 """Whether a position changed by a split: by as many times the units at as many times less the cost."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from risk.domain.numbers import ZERO
 
@@ -37,3 +37,14 @@ def split_ratio(
         if abs(ratio / known - 1) <= NEARLY and abs(cost_ratio / known - 1) <= NEARLY:
             return known
     return None
+
+
+def split_price(price: Decimal, ratio: Decimal, *, tick: Decimal, up: bool = False) -> Decimal:
+    """Return what a price of an old unit is of a new one, on the tick, in USD; at least one tick.
+
+    Args:
+        ratio: new units per old one.
+        up: round away from zero, as a target is; else towards it, as a stop is.
+    """
+    steps = (price / ratio / tick).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
+    return max(steps, Decimal(1)) * tick
