@@ -353,7 +353,8 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     for arm, one in found.items():
         lines += [
             f"**{ARMS[arm]}**: {one['cycles']} cycles, compared {one['compared']} times, "
-            f"{len(one['differences'])} differences, {len(one['told'])} told; activities {one['activities']}, splits {one['splits']}; "
+            f"{len(one['differences'])} differences, {len(one['told'])} told; activities {one['activities']}, "
+            f"splits {one['splits']}; "
             f"change of equity {one['change']} USD ({one['parts']}), {one['trades']} trades, "
             f"drawdown {one['drawdown']}, Sharpe {one['sharpe']}\n",
             "| exit | trades | won | realised, USD | unrealised, USD |",

@@ -34,6 +34,7 @@ from connectors.wire import (
     SMALLEST_PRICE,
     SMALLEST_QUANTITY,
     Fields,
+    is_plain,
     to_decimal,
 )
 
@@ -284,6 +285,7 @@ def activity_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) ->
     activity_id, day = fields.text("id", longest=LONGEST_ID), fields.day("date")
     booked_at = fields.optional_time("created_at") or _time_of_id(activity_id)
     is_listed = not fields.is_blank("symbol")
+    description = fields.get("description")
     return BrokerActivity(
         activity_id=activity_id,
         kind=kind,
@@ -291,10 +293,16 @@ def activity_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) ->
         day=day,
         booked_at=booked_at or datetime.combine(day, time(), NEW_YORK).astimezone(UTC),
         symbol=_symbol(fields, listed) if is_listed else "",
-        quantity=fields.optional_decimal("qty") or ZERO,
-        per_share=fields.optional_decimal("per_share_amount") or ZERO,
-        description=fields.words("description")[:LONGEST_DESCRIPTION].replace("\x00", ""),
+        quantity=_figure(fields, "qty"),
+        per_share=_figure(fields, "per_share_amount"),
+        description=str(description) if is_plain(description, LONGEST_DESCRIPTION) else "",
     )
+
+
+def _figure(fields: Fields, name: str) -> Decimal:
+    """Return a figure that says more of what is known without it; 0 where it cannot be understood."""
+    number = to_decimal(fields.get(name))
+    return ZERO if number is None else number
 
 
 def _time_of_id(activity_id: str) -> datetime | None:
