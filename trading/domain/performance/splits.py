@@ -17,6 +17,9 @@ SPLIT_RATIOS = tuple(
     )
 )
 NEARLY = Decimal("0.002")  # fractions of a share that a split rounds, and an average price's last digits
+# Any other ratio, as a stock dividend's, has to leave the cost as it was to this share: an average price's last digits.
+SAME_COST = Decimal("0.00001")
+LEAST = Decimal("0.005")  # by which the units change at least
 
 
 def split_ratio(
@@ -36,7 +39,8 @@ def split_ratio(
     for known in SPLIT_RATIOS:
         if abs(ratio / known - 1) <= NEARLY and abs(cost_ratio / known - 1) <= NEARLY:
             return known
-    return None
+    is_changed = ratio > 0 and abs(ratio - 1) >= LEAST
+    return ratio if is_changed and abs(ratio / cost_ratio - 1) <= SAME_COST else None
 
 
 def split_price(price: Decimal, ratio: Decimal, *, tick: Decimal, up: bool = False) -> Decimal:

@@ -13,6 +13,8 @@ from trading.domain.performance.splits import split_price, split_ratio
         (("-30", "300"), ("-120", "75"), "4"),  # what is owed is split, too
         (("10", "100"), ("20", "102.5"), None),  # as many were bought
         (("10", "100"), ("5", "100"), None),  # half was sold
+        (("8", "40"), ("8.432", "37.950664137"), "1.054"),  # shares for a part that was spun off
+        (("10", "100"), ("10.01", "99.9001"), None),  # too little to be one
         (("10", "100"), ("13", "76.92"), None),  # no split there is
         (("0", "0"), ("10", "100"), None),
         (("10", "100"), ("40", "0"), None),
