@@ -230,7 +230,7 @@ class Replay:
 
     def _buy_by_hand(self, day: str) -> None:
         held = {row["symbol"] for row in self._venue.get("/v2/positions")}
-        wanted = [symbol for symbol in BY_HAND.get(day, ()) if symbol not in held]
+        wanted = [one for one in BY_HAND.get(day, ()) if one in self._symbols and one not in held]
         for symbol in wanted:
             order = {
                 "symbol": symbol,
