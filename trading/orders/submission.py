@@ -114,6 +114,7 @@ def _attempt(order: Order, available: Decimal | None) -> float | None:
         return None
     may_post = not is_stale and not pacing.is_used_up(order)
     is_quiet = order.submitted_at is None or now - order.submitted_at > pacing.quiet_after()
+    is_quiet |= _is_unsent_sale(order)
     if not _claim(order, may_post=may_post):
         return None
     attempt = Attempt(order, most_seconds=pacing.attempt_seconds())
@@ -161,11 +162,14 @@ def _claim(order: Order, *, may_post: bool) -> bool:
     Only what may post counts as submitted, or looking it up would keep it from being quiet.
 
     A lease or a submission from the future is from before a clock stepped back: the first has run out, the
-    second counts from now on.
+    second counts from now on. The lease of a sale that was never posted is no longer its holder's once we are alone
+    with the order: what protected the position may be gone. A holder that was only stopped can count no request.
     """
     now = timezone.now()
     longest = now + pacing.longest_lease() + TOLERANCE
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=longest)
+    if _is_unsent_sale(order):
+        free |= Q(posts=0)
     lease_until = now + pacing.request_lease()
     changes: dict[str, Any] = {"lease_until": lease_until, "attempts": F("attempts") + 1}
     if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
@@ -174,6 +178,11 @@ def _claim(order: Order, *, may_post: bool) -> bool:
         return False
     order.refresh_from_db(fields=["status", *changes])
     return order.lease_until == lease_until  # else it ran out, and was taken over, in between
+
+
+def _is_unsent_sale(order: Order) -> bool:
+    """Tell whether it is an exit of which no request has left: each is counted before it does."""
+    return order.purpose == Purpose.EXIT and order.posts == 0
 
 
 def _look_up(order: Order) -> BrokerOrder | None:
