@@ -26,6 +26,7 @@ from trading.core.work import Work, WorkKind
 from trading.errors import TradingError
 from trading.events.order_hints import take_update
 from trading.execution import sagas
+from trading.execution.portfolio import sync_portfolio
 from trading.exits.closing import close_position
 from trading.exits.rounds import Rounds
 from trading.market.market_time import market_now
@@ -77,7 +78,7 @@ class System:
     def at_work(self) -> Iterator[None]:
         """Run the sweeper's parts and the listener during the block."""
         rounds, guardian = Rounds(), Guardian()
-        parts = (self._sweep, rounds.look, guardian.look)
+        parts = (self._sweep, rounds.look, guardian.look, self._sync)
         threads = [threading.Thread(target=self._repeat, args=(part,), daemon=True) for part in parts]
         threads.append(threading.Thread(target=self._listen, daemon=True))
         for thread in threads:
@@ -116,6 +117,11 @@ class System:
         for work in find_work():
             if work.kind in ORDER_WORK:
                 self.do(work)
+
+    def _sync(self) -> None:
+        """Read the account as each cycle does."""
+        sync_portfolio(None)
+        self._over.wait(4)
 
     def _listen(self) -> None:
         try:
