@@ -111,8 +111,7 @@ def _keep_position(position: Position, coverage: Coverage) -> bool:
     wanted, stopped = protectable(position), coverage.stopped()
     pending = next((order for order in coverage.orders if order.status in UNSENT), None)
     if stopped == wanted and pending is None:
-        raising.move_stops(position, coverage)
-        return True
+        return raising.move_stops(position, coverage, price=price)
     if _was_refused_just_now(position):
         return False
     if _look_anew(position.symbol, coverage):
