@@ -43,6 +43,7 @@ def bracket() -> Position:
     saga = advanced_to_its_end(passed(STOCK, whole=True).pk)
     assert saga.status == "completed", saga.error
     Cycle.objects.open().update(status="completed", stage="ended", ended_at=timezone.now())
+    Keeper().keep()  # settles at which prices it is to be sold
     return Position.objects.get(pk=STOCK)
 
 
