@@ -222,9 +222,11 @@ def _base(position: Position) -> UUID:
 def _end_orphans(symbol: str, coverage: Coverage) -> bool:
     """See to what rests for a position that is gone; return False where nothing can be done now.
 
-    How it stands is asked at once, for it may be what has sold. It is taken away once it is sure that the position is
-    not about to be there.
+    How it stands is asked at once, for it may be what has sold; so is what became of one on its way. It is taken away
+    once it is sure that the position is not about to be there.
     """
+    for order in [order for order in coverage.orders if order.status in UNSENT]:
+        submit_order(order.pk)  # looked up, and ended where nothing is available
     if _look_anew(symbol, coverage):
         return True
     as_of = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)

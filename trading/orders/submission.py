@@ -181,8 +181,8 @@ def _claim(order: Order, *, may_post: bool) -> bool:
 
 
 def _is_unsent_sale(order: Order) -> bool:
-    """Tell whether it is an exit of which no request has left: each is counted before it does."""
-    return order.purpose == Purpose.EXIT and order.posts == 0
+    """Tell whether it sells or protects, and no request of it has left: each is counted before it does."""
+    return order.posts == 0 and (order.purpose == Purpose.EXIT or order.purpose in PROTECTIVE)
 
 
 def _look_up(order: Order) -> BrokerOrder | None:
@@ -250,7 +250,7 @@ def _available(order: Order) -> Decimal:
 
 
 def _nothing_left(order: Order, never_sent: bool) -> None:
-    if never_sent:
+    if never_sent or _is_unsent_sale(order):
         transitions.apply(order, "cancel", changes=_ended(NOTHING_LEFT), reason="nothing_available")
     else:
         _give_back(order)  # an earlier request may be what sold it: it is looked up until it is too old

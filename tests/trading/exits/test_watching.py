@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.factories import make_engagement
+from tests.factories import make_engagement, make_order
 from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import change, price_of
 from tests.waiting import wait_until
@@ -178,6 +178,28 @@ def test_what_rests_for_a_position_that_is_gone_is_asked_about_at_once(account: 
 
     stop.refresh_from_db()
     assert stop.status == "canceled"
+
+
+@pytest.mark.parametrize(("posts", "left"), [(0, []), (1, ["submitting"])])
+def test_what_was_to_protect_a_position_that_is_gone_ends_unsent(
+    account: Outside, posts: int, left: list[str]
+) -> None:
+    """The broker did not say what is available when it was tried; of one that may have left the broker is asked on."""
+    make_order(
+        symbol=STOCK,
+        side="sell",
+        purpose="stop_loss",
+        status="submitting",
+        order_type="stop",
+        stop_price=Decimal(1),
+        posts=posts,
+        attempts=1,
+    )
+
+    Keeper().keep()
+
+    assert [order.status for order in Order.objects.protecting()] == left
+    assert [r for r in account.requests() if (r["method"], r["path"]) == ("POST", "/v2/orders")] == []
 
 
 def test_a_replacement_whose_reply_was_lost_is_found_again(account: Outside) -> None:
