@@ -49,7 +49,7 @@ from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
-from trading.models import Order
+from trading.models import Order, Position
 from trading.models.order import SideChoice
 from trading.orders import pacing, resting
 from trading.orders.attempts import (
@@ -250,7 +250,8 @@ def _available(order: Order) -> Decimal:
 
 
 def _nothing_left(order: Order, never_sent: bool) -> None:
-    if never_sent or _is_unsent_sale(order):
+    is_gone = order.purpose == Purpose.EXIT or not Position.objects.filter(pk=order.symbol).exists()
+    if never_sent or (is_gone and _is_unsent_sale(order)):
         transitions.apply(order, "cancel", changes=_ended(NOTHING_LEFT), reason="nothing_available")
     else:
         _give_back(order)  # an earlier request may be what sold it: it is looked up until it is too old

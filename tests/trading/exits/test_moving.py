@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from tests.factories import make_engagement, make_limits
 from tests.trading.outside import COIN, STOCK, Outside
-from tests.trading.scenes import change, price_of
+from tests.trading.scenes import change, forget_prices, price_of
 from tests.waiting import wait_until
 from trading.execution.portfolio import sync_portfolio
 from trading.exits.closing import NotHeldError
@@ -24,6 +24,10 @@ CENT = Decimal("0.01")
 @pytest.fixture
 def position(account: Outside) -> Position:
     """Four hundred shares with a stop at the broker."""
+    account.venue.clock(
+        advance=1
+    )  # another position than the test's before, whose orders the venue remembers
+    forget_prices()
     account.hold(STOCK, "400")
     sync_portfolio(None)
     wait_until(lambda: Keeper().keep() or STOCK in read_coverage(), what="a stop rests")

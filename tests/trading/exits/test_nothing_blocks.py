@@ -14,7 +14,7 @@ from tests.trading.guards.scenes import bought as entered
 from tests.trading.guards.scenes import market_ago
 from tests.trading.guards.test_standing import BLOCKED
 from tests.trading.outside import OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
-from tests.trading.scenes import advanced_to_its_end, change, open_cycle, passed, price_of
+from tests.trading.scenes import advanced_to_its_end, change, forget_prices, open_cycle, passed, price_of
 from tests.waiting import wait_until
 from trading.execution import unattended_orders
 from trading.execution.operator_stop import stop_trading
@@ -32,6 +32,10 @@ from trading.safety import kill_switch
 
 def held(account: Outside, quantity: str = "4", symbol: str = STOCK) -> Position:
     """Have a position whose whole shares a stop at the broker protects."""
+    account.venue.clock(
+        advance=1
+    )  # another position than the test's before, whose orders the venue remembers
+    forget_prices()
     account.hold(symbol, quantity)
     sync_portfolio(None)
     wait_until(lambda: Keeper().keep() or symbol in read_coverage(), what="a stop rests")
