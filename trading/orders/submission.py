@@ -49,7 +49,7 @@ from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
-from trading.models import Order
+from trading.models import Order, Position
 from trading.models.order import SideChoice
 from trading.orders import pacing, resting
 from trading.orders.attempts import (
@@ -114,6 +114,7 @@ def _attempt(order: Order, available: Decimal | None) -> float | None:
         return None
     may_post = not is_stale and not pacing.is_used_up(order)
     is_quiet = order.submitted_at is None or now - order.submitted_at > pacing.quiet_after()
+    is_quiet |= _is_unsent_sale(order)
     if not _claim(order, may_post=may_post):
         return None
     attempt = Attempt(order, most_seconds=pacing.attempt_seconds())
@@ -161,11 +162,14 @@ def _claim(order: Order, *, may_post: bool) -> bool:
     Only what may post counts as submitted, or looking it up would keep it from being quiet.
 
     A lease or a submission from the future is from before a clock stepped back: the first has run out, the
-    second counts from now on.
+    second counts from now on. The lease of a sale that was never posted is no longer its holder's once we are alone
+    with the order: what protected the position may be gone. A holder that was only stopped can count no request.
     """
     now = timezone.now()
     longest = now + pacing.longest_lease() + TOLERANCE
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=longest)
+    if _is_unsent_sale(order):
+        free |= Q(posts=0)
     lease_until = now + pacing.request_lease()
     changes: dict[str, Any] = {"lease_until": lease_until, "attempts": F("attempts") + 1}
     if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
@@ -174,6 +178,11 @@ def _claim(order: Order, *, may_post: bool) -> bool:
         return False
     order.refresh_from_db(fields=["status", *changes])
     return order.lease_until == lease_until  # else it ran out, and was taken over, in between
+
+
+def _is_unsent_sale(order: Order) -> bool:
+    """Tell whether it sells or protects, and no request of it has left: each is counted before it does."""
+    return order.posts == 0 and (order.purpose == Purpose.EXIT or order.purpose in PROTECTIVE)
 
 
 def _look_up(order: Order) -> BrokerOrder | None:
@@ -241,7 +250,8 @@ def _available(order: Order) -> Decimal:
 
 
 def _nothing_left(order: Order, never_sent: bool) -> None:
-    if never_sent:
+    is_gone = order.purpose == Purpose.EXIT or not Position.objects.filter(pk=order.symbol).exists()
+    if never_sent or (is_gone and _is_unsent_sale(order)):
         transitions.apply(order, "cancel", changes=_ended(NOTHING_LEFT), reason="nothing_available")
     else:
         _give_back(order)  # an earlier request may be what sold it: it is looked up until it is too old
