@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Case, CharField, F, JSONField, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
@@ -84,6 +84,25 @@ def begin(saga: Saga, name: str) -> None:
         attempts=F("attempts") + 1,
         started_at=Coalesce("started_at", timezone.now()),
     )
+
+
+def begin_visit(saga: Saga, name: str, *, next_poll_at: datetime) -> None:
+    """Do the same and note when the saga is looked at next, should this visit not end: one statement for both."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH visited AS (UPDATE sagas SET next_poll_at = %s WHERE id = %s)"
+            " UPDATE saga_steps SET status = %s, attempts = attempts + 1, started_at = coalesce(started_at, %s)"
+            " WHERE saga_id = %s AND name = %s AND status <> %s",
+            [
+                next_poll_at,
+                saga.pk,
+                SagaStep.Status.RUNNING,
+                timezone.now(),
+                saga.pk,
+                name,
+                SagaStep.Status.COMPLETED,
+            ],
+        )
 
 
 def end(saga: Saga, name: str, status: str, **facts: Any) -> None:
