@@ -11,7 +11,6 @@ import structlog
 from django.db import connection, models, transaction
 from django.db.models import Max, Window
 from django.utils import timezone
-from uuid6 import uuid7
 
 from connectors.text import storable_value
 from trading.core.causation import current_cause
@@ -41,7 +40,9 @@ FROM (SELECT) AS one LEFT JOIN (
     SELECT sequence, transaction_id FROM events
     WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s ORDER BY sequence DESC LIMIT 1
 ) AS newest ON true
+RETURNING sequence, public_sequence
 """
+_APPENDED = ("id", "aggregate_type", "aggregate_id", "type", "cycle_id", "causation_id", "occurred_at")
 _NEXT_PUBLIC = """(
     SELECT coalesce(max(public_sequence), 0) + 1 FROM events
     WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s AND public_sequence IS NOT NULL
@@ -215,12 +216,19 @@ def update_from_values(model: type[models.Model], rows: Sequence[tuple[UUID, Map
 
 def _event_of(machine: str, move: Move, target: str) -> Event:
     payload = {"from": move.row.status, "to": target, **identity_of(move.row), **move.facts}
+    return _unplaced(machine, str(move.row.pk), f"{machine}.{move.event}", payload, correlation_of(move.row))
+
+
+def _unplaced(
+    aggregate_type: str, aggregate_id: str, kind: str, payload: Mapping[str, Any], cycle_id: UUID | None
+) -> Event:
+    """Return an event that has no place in its aggregate's order yet."""
     return Event(
-        aggregate_type=machine,
-        aggregate_id=str(move.row.pk),
-        type=f"{machine}.{move.event}",
+        aggregate_type=aggregate_type,
+        aggregate_id=aggregate_id,
+        type=kind,
         payload=storable_value(payload),
-        cycle_id=correlation_of(move.row),
+        cycle_id=cycle_id,
         causation_id=current_cause(),
     )
 
@@ -234,17 +242,10 @@ def first_event(row: StatusRow, **facts: Any) -> Event:
     """Return the event of a row that is about to be inserted, to be inserted with it."""
     machine = MACHINE_OF[type(row)]
     kind = f"{machine}.created"
-    payload = storable_value({"to": row.status, **identity_of(row), **facts})
-    return Event(
-        aggregate_type=machine,
-        aggregate_id=str(row.pk),
-        sequence=1,
-        type=kind,
-        payload=payload,
-        cycle_id=correlation_of(row),
-        causation_id=current_cause(),
-        public_sequence=1 if public_type(kind, payload) else None,
-    )
+    payload = {"to": row.status, **identity_of(row), **facts}
+    found = _unplaced(machine, str(row.pk), kind, payload, correlation_of(row))
+    found.sequence, found.public_sequence = 1, 1 if public_type(kind, found.payload) else None
+    return found
 
 
 def second_event(row: StatusRow, event: str, *, after: Event, **facts: Any) -> Event:
@@ -269,7 +270,7 @@ def append_event(
     event_type: str,
     payload: Mapping[str, Any],
     cycle_id: UUID | None,
-) -> None:
+) -> Event:
     """Append to the log with the aggregate's next sequence, and to the outbox where others may see it.
 
     One statement, written out: it is made some ten times for each order, and the ORM would take longer to write it than
@@ -278,19 +279,14 @@ def append_event(
     The caller holds the aggregate's row lock (its update is in the same transaction), which makes the
     sequence gapless; the unique constraint catches whoever does not.
     """
-    is_public = bool(public_type(event_type, payload))
-    values = {
-        "id": uuid7(),
-        "aggregate_type": aggregate_type,
-        "aggregate_id": aggregate_id,
-        "type": event_type,
-        "payload": json.dumps(storable_value(payload)),
-        "cycle_id": cycle_id,
-        "causation_id": current_cause(),
-        "occurred_at": timezone.now(),
-    }
+    event = _unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
+    event.occurred_at = timezone.now()
+    values = {name: getattr(event, name) for name in _APPENDED} | {"payload": json.dumps(event.payload)}
+    number = _NEXT_PUBLIC if public_type(event_type, payload) else "NULL"
     with connection.cursor() as cursor:
-        cursor.execute(_APPEND.format(public_sequence=_NEXT_PUBLIC if is_public else "NULL"), values)
+        cursor.execute(_APPEND.format(public_sequence=number), values)
+        event.sequence, event.public_sequence = cursor.fetchone()
+    return event
 
 
 def append_events(
@@ -304,14 +300,7 @@ def append_events(
     if events:
         _append_all(
             [
-                Event(
-                    aggregate_type=aggregate_type,
-                    aggregate_id=aggregate_id,
-                    type=event_type,
-                    payload=storable_value(payload),
-                    cycle_id=cycle_id,
-                    causation_id=current_cause(),
-                )
+                _unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
                 for aggregate_id, (event_type, payload) in events.items()
             ]
         )

@@ -60,7 +60,13 @@ def _take_resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Orde
     try:
         with transaction.atomic():
             Order.objects.bulk_create(rows)
-            Event.objects.bulk_create([event for row, leg in zip(rows, legs, strict=True) for event in _first_events(parent, row, leg)])
+            Event.objects.bulk_create(
+                [
+                    event
+                    for row, leg in zip(rows, legs, strict=True)
+                    for event in _first_events(parent, row, leg)
+                ]
+            )
     except IntegrityError:
         return []
     return list(zip(rows, legs, strict=True))
