@@ -77,8 +77,8 @@ def settle_order(order_id: UUID) -> Saga:
 
 
 def read_saga(saga_id: UUID) -> Saga:
-    """Return a saga with its order, its decision and the decision's strategy."""
-    return Saga.objects.select_related("order", "decision__strategy").get(pk=saga_id)
+    """Return a saga with its order; its decision is read by the few who need it."""
+    return Saga.objects.select_related("order").get(pk=saga_id)
 
 
 def _postpone(saga: Saga, until: datetime | None = None) -> None:
