@@ -106,7 +106,7 @@ def begin(saga: Saga, name: str) -> None:
 
 def begin_visit(saga: Saga, name: str, *, next_poll_at: datetime) -> None:
     """Do the same and note when the saga is looked at next, should this visit not end: one statement for both."""
-    values = {
+    values: dict[str, Any] = {
         "saga": saga.pk,
         "name": name,
         "next_poll_at": next_poll_at,
@@ -138,7 +138,7 @@ def note_submitted(saga: Saga, broker_order_id: str | None, *, confirms: bool) -
 
     The same as ``end`` of the one step and ``begin`` of the other.
     """
-    values = {
+    values: dict[str, Any] = {
         "saga": saga.pk,
         "submit": SagaStep.Name.SUBMIT_ORDER,
         "confirm": SagaStep.Name.CONFIRM_FILL,

@@ -77,12 +77,11 @@ def _is_moved(leg: BrokerOrder) -> bool:
 
 
 def _first_events(parent: Order, row: Order, leg: BrokerOrder) -> list[Event]:
-    facts = {"symbol": row.symbol, "side": row.side}
-    facts |= {"filled_quantity": str(leg.filled_quantity), "average_price": None}
+    facts = {"symbol": row.symbol, "side": row.side, "filled_quantity": str(leg.filled_quantity)}
     unknown = copy(row)
     unknown.status = OrderStatus.UNKNOWN
     created = transitions.first_event(unknown, **_facts_of_new(parent, row))
-    return [created, transitions.second_event(unknown, "accept", after=created, **facts)]
+    return [created, transitions.second_event(unknown, "accept", after=created, average_price=None, **facts)]
 
 
 def claim_parents_without_legs() -> list[Order]:
