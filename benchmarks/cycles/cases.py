@@ -9,8 +9,8 @@ MODEL_CALLS = 16  # at once, in every case: the limit is one call's time, not th
 BROKER_LIMIT = 200  # requests in a minute, the broker's own
 UNLIMITED = 0
 WORKERS = 4
-# Of equity for each of 140 orders: all together below all of it, and enough for a whole share of every stock, as an entry
-# with a bracket must be; the dearest costs 565 USD of 100,000.
+# Of equity for each of 140 orders: all together below all of it, and enough for a whole share of every stock, as an
+# entry with a bracket must be; the dearest costs 565 USD of 100,000.
 SIZE_OF_140 = "0.7"
 PAST_CYCLES = 100_000
 SYNTHETIC_SYMBOLS = 140  # what the venue's own market gives a cycle; more are written as files
