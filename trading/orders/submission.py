@@ -99,13 +99,19 @@ def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: 
             is_first = False
             if pause > 0:  # its next try is later: waited for without the lock
                 continue
-            pause = _attempt(order, available)
+            outcome = _attempt(order, available)
+            if isinstance(outcome, Order):
+                return outcome
+            pause = outcome
             left, available = left - 1, None
     return Order.objects.get(pk=order_id)
 
 
-def _attempt(order: Order, available: Decimal | None) -> float | None:
-    """Try once; return the pause, in seconds, after which another try is worth making, None where it is not now."""
+def _attempt(order: Order, available: Decimal | None) -> Order | float | None:
+    """Try once; return the order as the broker's word was recorded.
+
+    Else the pause, in seconds, after which another try is worth making, None where it is not now.
+    """
     now = timezone.now()
     never_sent = order.status == OrderStatus.CREATED
     is_stale = not is_fresh(order.created_at, now, INTENT_MAX_AGE)
@@ -125,7 +131,7 @@ def _attempt(order: Order, available: Decimal | None) -> float | None:
         reported = found or _post_what_is_left(attempt, available, never_sent)
         if reported is None:
             return None
-        _read(lambda: record_broker_order(order, reported))
+        return _read(lambda: record_broker_order(order, reported))
     except StaleAttemptError as reason:
         _log("attempt_stale", order, reason)
         return None
@@ -174,8 +180,13 @@ def _claim(order: Order, *, may_post: bool) -> bool:
     changes: dict[str, Any] = {"lease_until": lease_until, "attempts": F("attempts") + 1}
     if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
         changes["submitted_at"] = now
+    is_first = order.status == OrderStatus.CREATED
     if not transitions.apply(order, "submit", changes=changes, where=free):
         return False
+    if is_first and may_post:  # whether it is still ours is proved right before it leaves (``Attempt.prove``)
+        order.status, order.lease_until, order.submitted_at = OrderStatus.SUBMITTING, lease_until, now
+        order.attempts += 1
+        return True
     order.refresh_from_db(fields=["status", *changes])
     return order.lease_until == lease_until  # else it ran out, and was taken over, in between
 
@@ -202,11 +213,10 @@ def _read(call: Callable[[], T]) -> T:
 def _post_what_is_left(attempt: Attempt, available: Decimal | None, never_sent: bool) -> BrokerOrder | None:
     """Post; a sale for no more than the broker says can be sold now. None: there is nothing left to sell."""
     order = attempt.order
-    engagement = switch.current_engagement()
-    require_door(
-        order, engagement.pk if engagement else None
-    )  # asked again when it leaves; this spares a request
     if order.side == SideChoice.SELL and order.quantity is not None:
+        engagement = switch.current_engagement()
+        # Asked again when it leaves, as it is of every order; this spares the requests before it.
+        require_door(order, engagement.pk if engagement else None)
         if order.purpose not in PROTECTIVE:
             _take_away_what_rests(order)
         left = available if available is not None else _available(order)
