@@ -1,0 +1,9 @@
+"""What the evaluation refuses to do, with the fields a caller needs to say why."""
+
+
+class EvaluationError(Exception):
+    """Base of all errors of the evaluation."""
+
+
+class MalformedObservationsError(EvaluationError, ValueError):
+    """Observations that no figure can be computed of: different lengths, not finite, out of bounds."""
