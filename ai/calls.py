@@ -220,14 +220,14 @@ def record(
     request, completion = outcome.request, outcome.completion
     if request is not None and completion is not None:
         keep_answer(request, completion, cost_usd=outcome.cost_usd, sample=sample)
-    messages = [{key: storable(value) for key, value in message.items()} for message in outcome.messages]
+    messages = _storable(outcome.messages)
     error = outcome.error
     return ModelCall.objects.create(
         cycle_id=cycle_id,
         model=outcome.model,
         provider=gateway.provider_of(outcome.model)[:100],
         prompt_version=PROMPT_VERSION,
-        prompt_hash=hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest(),
+        prompt_hash=prompt_hash(outcome.messages),
         prompt=messages,
         symbols=list(outcome.symbols),
         answer=truncated(storable(outcome.answer), limit_bytes=MAX_STORED_ANSWER_BYTES),
@@ -248,6 +248,15 @@ def record(
         answered_model="" if completion is None else completion.answered_model,
         system_fingerprint="" if completion is None else completion.system_fingerprint,
     )
+
+
+def prompt_hash(messages: Sequence[Message]) -> str:
+    """Return the SHA-256 of the messages as they are stored, in hex: alike where the same was said."""
+    return hashlib.sha256(json.dumps(_storable(messages), sort_keys=True).encode()).hexdigest()
+
+
+def _storable(messages: Sequence[Message]) -> list[Message]:
+    return [{key: storable(value) for key, value in message.items()} for message in messages]
 
 
 def _form(skills: Skills | None) -> dict[str, str]:

@@ -7,3 +7,11 @@ class EvaluationError(Exception):
 
 class MalformedObservationsError(EvaluationError, ValueError):
     """Observations that no figure can be computed of: different lengths, not finite, out of bounds."""
+
+
+class SelectionError(EvaluationError, ValueError):
+    """What is to be evaluated cannot be found, or is more than one thing."""
+
+
+class VariationError(EvaluationError, ValueError):
+    """What is to be varied cannot be: the message names it and what was expected."""
