@@ -275,8 +275,8 @@ def _scene(content: Mapping[str, Any]) -> GateScene:
 def _limits(values: Mapping[str, Any] | None) -> LimitValues | None:
     if values is None:
         return None
-    whole = {name: values[name] for name in ("version", "max_positions")}
-    return LimitValues(**whole, **{name: Decimal(values[name]) for name in PERCENT_FIELDS})
+    figures: dict[str, Any] = {name: Decimal(values[name]) for name in PERCENT_FIELDS}
+    return LimitValues(version=values["version"], max_positions=values["max_positions"], **figures)
 
 
 def _figure(value: Any) -> Decimal | None:

@@ -98,6 +98,8 @@ def _line(each: Mapping[str, Any]) -> str:
     if now["action"] is None:
         return f"…{each['id'][-8:]}  {each['symbol']:9} {was['action'].upper()} → no answer: {now['problem']}"
     origin = "from the store" if item.from_cache else f"asked, {item.cost_usd.normalize():f} USD"
+    if not item.request_hash:
+        origin = "as recorded"
     return (
         f"…{each['id'][-8:]}  {each['symbol']:9} {was['action'].upper()} → {now['action'].upper()}"
         f"  {was['confidence']} → {now['confidence']}"
