@@ -12,11 +12,11 @@ from typing import Any
 from uuid import UUID
 
 from ai.domain.types import ProposedExit, SymbolFacts
-from evaluation.services.replay.sources import RecordedVerdict, Source, bodies_of, plain
+from evaluation.services.replay.sources import RecordedVerdict, Source, bodies_of
 from evaluation.services.replay.variation import Variation
 from risk.domain.book_json import book_from_json
 from risk.domain.limits import LIMIT_NAMES, StrategyLimits
-from risk.domain.numbers import HUNDRED, ZERO
+from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
 from risk.domain.reasons import DenyReason
 from risk.domain.types import (
     AssetRules,
@@ -115,7 +115,7 @@ class GateAgain:
                 found[each.source.id] = kept
                 continue
             found[each.source.id] = RecordedVerdict(
-                verdict.allowed, verdict.reason or "", plain(verdict.quantity), verdict.figures
+                verdict.allowed, verdict.reason or "", plain_decimal(verdict.quantity), verdict.figures
             )
         return found
 

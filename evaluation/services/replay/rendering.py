@@ -6,6 +6,7 @@ from typing import Any
 from ai.replaying import Estimate
 from evaluation.models import ReplayItem, Run
 from evaluation.services.replay.comparing import most_telling
+from risk.domain.numbers import plain_decimal
 
 SHOWN = 40
 
@@ -97,7 +98,7 @@ def _line(each: Mapping[str, Any]) -> str:
     was, now, item = each["before"], each["after"], each["item"]
     if now["action"] is None:
         return f"…{each['id'][-8:]}  {each['symbol']:9} {was['action'].upper()} → no answer: {now['problem']}"
-    origin = "from the store" if item.from_cache else f"asked, {item.cost_usd.normalize():f} USD"
+    origin = "from the store" if item.from_cache else f"asked, {plain_decimal(item.cost_usd)} USD"
     if not item.request_hash:
         origin = "as recorded"
     return (

@@ -162,9 +162,11 @@ class _Replay:
             answered = self._answers(chunk) if self._order.asks else self._records(chunk)
             scenes = scenes_of({source.cycle_id for batch in chunk for source in batch.sources})
             items = [item for group in answered.values() for item in self._items(group, scenes)]
-            ReplayItem.objects.bulk_create(items, ignore_conflicts=True)
             for item in items:
                 self._summary.take(item.before, item.after)
+            # Of a month under other rules, what stays as it was is counted and not written down.
+            kept = items if self._order.asks else [each for each in items if _is_told(each)]
+            ReplayItem.objects.bulk_create(kept, ignore_conflicts=True)
             self._tell()
         spent = {"requestsAsked": self._asked, "requestsKnown": self._known, "costUsd": str(self._cost)}
         return self._summary.to_json() | spent
@@ -279,6 +281,10 @@ def _answered(batch: Batch, reply: Reply) -> Iterator[_Answer]:
 
 def _proposed(source: Source, proposal: Proposal) -> Proposed:
     return Proposed(source, proposal.action.value, proposal.confidence, proposal.reasoning, proposal.exit)
+
+
+def _is_told(item: ReplayItem) -> bool:
+    return comparing.differs(item.before, item.after) or bool(item.after["problem"])
 
 
 def _is_same(answer: _Answer) -> bool:

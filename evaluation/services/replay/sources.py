@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from ai.models import ModelCall
 from evaluation.errors import SelectionError
 from evaluation.models import Dataset, DatasetItem, EvaluationRecord
+from risk.domain.numbers import plain_decimal
 from risk.models import RiskCheck
 from trading.models import AIDecision, DecisionRecord
 
@@ -173,13 +174,8 @@ def _call(call: ModelCall) -> RecordedCall:
 
 
 def _verdict(check: RiskCheck) -> RecordedVerdict:
-    return RecordedVerdict(check.allowed, check.reason, plain(check.quantity), check.figures)
+    return RecordedVerdict(check.allowed, check.reason, plain_decimal(check.quantity), check.figures)
 
 
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
-
-
-def plain(quantity: Decimal) -> str:
-    """Return a quantity without the zeros of its column."""
-    return format(quantity.normalize(), "f")
