@@ -216,7 +216,8 @@ _CALLS = (
     "WITH placed AS (SELECT calls.id, calls.model, calls.prompt_version,"
     " COALESCE(calls.cost_usd, calls.charged_usd) AS usd,"
     " calls.cost_usd IS NULL AND calls.charged_usd = 0 AND calls.model NOT LIKE 'builtin/%%' AS is_unpriced,"
-    " COALESCE(synced.at, calls.created_at) AS at FROM model_calls AS calls LEFT JOIN (SELECT cycle_id,"
+    " COALESCE(synced.at, calls.created_at) AS at"
+    " FROM (SELECT * FROM model_calls WHERE purpose = 'trade') AS calls LEFT JOIN (SELECT cycle_id,"
     " MIN(market_time) AS at FROM equity_snapshots WHERE cycle_id IS NOT NULL GROUP BY cycle_id) AS synced"
     " ON synced.cycle_id = calls.cycle_id)"
 )
