@@ -61,8 +61,8 @@ class CoveragePoint:
 class CalibrationReport:
     """All of one scope: figures by name, bins, curve and what abstaining would have changed.
 
-    ``figures``: brier, brier_skill, log_loss, auc, base_rate, mean_confidence, cox_intercept, cox_slope,
-    debiased_ece, plug_in_ece, reliability, resolution, uncertainty, within_bins.
+    ``figures``: brier, brier_skill, log_loss, auc, base_rate, mean_confidence, overconfidence (stated less
+    observed), cox_intercept, cox_slope, debiased_ece, plug_in_ece, reliability, resolution, uncertainty, within_bins.
     """
 
     figures: Mapping[str, Figure]
@@ -133,6 +133,7 @@ def _scores(sample: "Judged", basis: Basis) -> dict[str, "Score | None"]:
         "auc": scores.auc(sample),
         "base_rate": scores.mean_score(sample.right),
         "mean_confidence": scores.mean_score(sample.confidence),
+        "overconfidence": scores.mean_score(sample.confidence - sample.right),
         "cox_intercept": slope[0] if slope else None,
         "cox_slope": slope[1] if slope else None,
         "debiased_ece": scores.debiased_ece(sample, signs),
