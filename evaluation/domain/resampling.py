@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 RESAMPLES = 2_000
+_INSIGNIFICANT = 5
 _AT_ONCE = 400_000  # numbers in memory: 3 MB an array
 
 
@@ -20,39 +21,39 @@ def block_length(series: "Floats") -> float:
     """Return the mean block length that estimates the mean's variance best, from 1 to a third of the series.
 
     Politis & White 2004, "Automatic block-length selection", as corrected by Patton, Politis & White 2009: their
-    ``b_SB``, with the flat-top window and the same rules for its width as their published code.
+    ``b_SB`` with the flat-top window, and its width by the rule that their code has (and ``arch`` after it).
     """
     import numpy as np
 
     n = len(series)
     centred = series - series.mean()
-    if n < 4 or not np.any(np.abs(centred) > 0):
+    most = math.ceil(math.sqrt(n)) + _INSIGNIFICANT
+    if n <= most + 1 or not np.any(np.abs(centred) > 0):
         return 1.0
-    run = max(5, math.ceil(math.sqrt(math.log10(n))))
-    most = min(math.ceil(math.sqrt(n)) + run, n - 1)
-    covariances = np.array([centred[: n - lag] @ centred[lag:] / n for lag in range(most + 1)])
-    lags = 2 * max(_last_lag(covariances / covariances[0], n, run), 1)
-    lags = min(lags, most)
+    covariances = np.array([centred[lag:] @ centred[: n - lag] / n for lag in range(most + 1)])
+    lags = min(_window_width(centred, covariances, most), most)
     lag = np.arange(1, lags + 1)
     window = np.where(lag / lags <= 0.5, 1.0, 2 * (1 - lag / lags))
     spectrum = covariances[0] + 2 * float((window * covariances[1 : lags + 1]).sum())
     slope = 2 * float((window * lag * covariances[1 : lags + 1]).sum())
-    if spectrum <= 0:
+    if spectrum == 0:
         return 1.0
-    best = (2 * slope**2 / (2 * spectrum**2)) ** (1 / 3) * n ** (1 / 3)
+    best = (slope**2 / spectrum**2) ** (1 / 3) * n ** (1 / 3)
     return float(min(max(best, 1.0), math.ceil(min(3 * math.sqrt(n), n / 3))))
 
 
-def _last_lag(correlations: "Floats", n: int, run: int) -> int:
-    """Return the last lag before ``run`` insignificant correlations in a row; else the last significant one."""
+def _window_width(centred: "Floats", covariances: "Floats", most: int) -> int:
+    """Return twice the first lag from which on five correlations in a row are insignificant; ``most`` without any."""
     import numpy as np
 
-    small = np.abs(correlations) < 2 * math.sqrt(math.log10(n) / n)
-    for lag in range(1, len(correlations) - run + 1):
-        if small[lag : lag + run].all():
-            return lag - 1
-    significant = np.nonzero(~small[1:])[0]
-    return int(significant[-1]) + 1 if len(significant) else 0
+    n = len(centred)
+    squares = np.cumsum(centred**2)
+    pairs = [(squares[-1] - squares[lag]) * squares[n - lag - 2] for lag in range(most + 1)]
+    small = np.abs(covariances) * n < 2 * math.sqrt(math.log10(n) / n) * np.sqrt(pairs)
+    for lag in range(most + 1 - _INSIGNIFICANT):
+        if small[lag : lag + _INSIGNIFICANT].all():
+            return 2 * max(lag, 1)
+    return most
 
 
 def draws(length: int, *, block: float, resamples: int, seed: int) -> Iterator[tuple["Numbers", "Mask"]]:
