@@ -6,11 +6,12 @@ does not say, or no longer, has the floor's share. Exits are no business of it.
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
 from risk.domain.numbers import ONE, ZERO, finite_decimal, plain_decimal
+from risk.domain.types import OrderIntent
 
 FACTOR_PLACES = Decimal("0.0001")
 _ANY = "*"
@@ -159,11 +160,15 @@ def trust_of(confidence: Decimal, curve: TrustCurve | None, *, now: datetime, fl
     return Trust(factor, Standing.EARNED, curve.version, knot.probability, knot.low)
 
 
-def trusted_percent(wanted: Decimal, trust: Trust, mode: TrustMode) -> Decimal:
-    """Return an entry's wanted size in percent of equity after trust: never more than it was."""
-    if mode is not TrustMode.ON:
-        return wanted
-    return min(wanted, wanted * max(ZERO, min(ONE, trust.factor)))
+def trusted_intent(intent: OrderIntent, trust: Trust, mode: TrustMode) -> OrderIntent:
+    """Return the intent with the size that trust leaves of an entry's; of an exit the very intent.
+
+    A size of 0 the gate calls invalid: where ``trust.denies``, the reason is to be said first.
+    """
+    if mode is not TrustMode.ON or intent.reducing:
+        return intent
+    share = max(ZERO, min(ONE, trust.factor))
+    return replace(intent, size_percent=min(intent.size_percent, intent.size_percent * share))
 
 
 def is_well_formed(curve: TrustCurve) -> bool:
