@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.domain.logistic import expected, fit, uncertain
 from evaluation.domain.reliability import bin_means, equal_mass_bins, monotone
+from evaluation.domain.resampling import mean_variance
 from evaluation.domain.scores import losses
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ FOLDS = 5
 LEAST_FOR_CURVES, LEAST_FOR_ISOTONIC = 100, 1_000
 # Decisions that a stated confidence counts for against the base rate, and a ridge of as much.
 _PRIOR = 1.0
+_STANDARD_ERRORS = 3.0
 
 
 class Method(enum.StrEnum):
@@ -161,34 +163,38 @@ def forward_parts(sessions: "Numbers", *, purge: int) -> Iterator[tuple["Mask", 
 def choose(sample: "Judged", *, purge: int, n_effective: float) -> Recalibration:
     """Return the map with the least log loss forward in time, fitted on all; what is stated where none is better.
 
-    A map must beat what is stated by more than one standard error of the parts' difference: learning noise costs more
-    than believing a good forecaster.
+    A map must beat what is stated by more than three standard errors of the difference: learning noise costs more than
+    believing a good forecaster.
     """
     import numpy as np
 
     parts = list(forward_parts(sample.sessions, purge=purge)) if len(sample) else []
     methods = allowed(n_effective) if len(parts) > 1 else (Method.STATED,)
-    by_part = np.array([[_loss(method, sample, *part) for part in parts] for method in methods])
-    sizes = np.array([float(tried.sum()) for _, tried in parts])
+    if not parts:
+        return Recalibration(Method.STATED, tuple(_stated().tolist()))
+    tried = np.concatenate([np.flatnonzero(later) for _, later in parts])
+    numbers = sample.sessions[tried] - sample.sessions[tried].min()
+    lost = {method: np.concatenate([_losses(method, sample, *part) for part in parts]) for method in methods}
     best, gain = Method.STATED, 0.0
-    means = by_part @ sizes / sizes.sum() if len(parts) else np.zeros(len(methods))
-    for method, losses_of, mean in zip(methods[1:], by_part[1:], means[1:], strict=True):
-        ahead = by_part[0] - losses_of
-        doubt = float(ahead.std(ddof=1)) / len(parts) ** 0.5
-        if means[0] - mean > max(gain, doubt):
-            best, gain = method, float(means[0] - mean)
-    tries, hits = counted(sample)
-    tried_methods = tuple(zip(methods, means.tolist(), strict=True))
-    return Recalibration(best, tuple(fitted(best, tries, hits).tolist()), gain, tried_methods)
+    for method in methods[1:]:
+        ahead = lost[Method.STATED] - lost[method]
+        by_session = np.bincount(numbers, weights=ahead) * ((numbers.max() + 1) / len(ahead))
+        variance = mean_variance(by_session, block=float(max(1, purge)))
+        if ahead.mean() > max(gain, _STANDARD_ERRORS * variance**0.5):
+            best, gain = method, float(ahead.mean())
+    curve = fitted(best, *counted(sample))
+    return Recalibration(
+        best, tuple(curve.tolist()), gain, tuple((each, float(lost[each].mean())) for each in methods)
+    )
 
 
-def _loss(method: Method, sample: "Judged", learnt: "Mask", tried: "Mask") -> float:
-    """Return the mean log loss on the later part of a map learnt on the earlier one."""
+def _losses(method: Method, sample: "Judged", learnt: "Mask", tried: "Mask") -> "Floats":
+    """Return the log losses on the later part of a map learnt on the earlier one."""
     later = sample.where(tried)
     if method is Method.STATED:
-        return float(losses(later.confidence, later.right).mean())
+        return losses(later.confidence, later.right)
     curve = fitted(method, *counted(sample.where(learnt)))
-    return float(losses(curve[level_of(later.confidence)], later.right).mean())
+    return losses(curve[level_of(later.confidence)], later.right)
 
 
 def held_out_signs(sample: "Judged", *, purge: int) -> "Floats":

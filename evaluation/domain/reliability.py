@@ -117,7 +117,8 @@ def reliability_curve(
     # A point of less than five effective tries would have a band of its own rounding.
     group = equal_mass_bins(confidence, bins=min(_BAND_POINTS, max(BINS, int(n_effective / 5))))
     tried, stated = bin_means(confidence, group)
-    _, calibrated = bin_means(curve[level], group)
+    _, means = bin_means(curve[level], group)
+    calibrated = np.maximum.accumulate(means)  # rounding of means alone makes them fall
     low, high = _consistency_band(stated, tried * min(1.0, n_effective / len(confidence)), seed)
     last = np.maximum.reduceat(np.sort(confidence), np.r_[0, np.cumsum(tried)[:-1]].astype(np.int64))
     rows = zip(last, calibrated, low, high, tried, strict=True)
