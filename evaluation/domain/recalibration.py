@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evaluation.domain.intervals import MIN_SESSIONS
 from evaluation.domain.logistic import expected, fit, uncertain
 from evaluation.domain.reliability import bin_means, equal_mass_bins, monotone
 from evaluation.domain.resampling import mean_variance
@@ -25,7 +26,7 @@ FOLDS = 5
 LEAST_FOR_CURVES, LEAST_FOR_ISOTONIC = 100, 1_000
 # Decisions that a stated confidence counts for against the base rate, and a ridge of as much.
 _PRIOR = 1.0
-_STANDARD_ERRORS = 3.0
+_STANDARD_ERRORS = 2.0
 
 
 class Method(enum.StrEnum):
@@ -163,17 +164,18 @@ def forward_parts(sessions: "Numbers", *, purge: int) -> Iterator[tuple["Mask", 
 def choose(sample: "Judged", *, purge: int, n_effective: float) -> Recalibration:
     """Return the map with the least log loss forward in time, fitted on all; what is stated where none is better.
 
-    A map must beat what is stated by more than three standard errors of the difference: learning noise costs more than
-    believing a good forecaster.
+    A map must beat what is stated by more than two standard errors of the difference, over as many sessions as an
+    interval needs: learning noise costs more than believing a good forecaster.
     """
     import numpy as np
 
     parts = list(forward_parts(sample.sessions, purge=purge)) if len(sample) else []
-    methods = allowed(n_effective) if len(parts) > 1 else (Method.STATED,)
     if not parts:
         return Recalibration(Method.STATED, tuple(_stated().tolist()))
     tried = np.concatenate([np.flatnonzero(later) for _, later in parts])
     numbers = sample.sessions[tried] - sample.sessions[tried].min()
+    enough = len(np.unique(numbers)) >= MIN_SESSIONS
+    methods = allowed(n_effective) if enough else (Method.STATED,)
     lost = {method: np.concatenate([_losses(method, sample, *part) for part in parts]) for method in methods}
     best, gain = Method.STATED, 0.0
     for method in methods[1:]:
