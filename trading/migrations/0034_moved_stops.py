@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("trading", "0032_orders_with_legs")]
+    dependencies = [("trading", "0033_broker_cash")]
 
     operations = [
         migrations.AddField(
