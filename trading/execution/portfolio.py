@@ -210,13 +210,17 @@ def _split_prices(known: Position, position: BrokerPosition) -> None:
         quantity_after=position.quantity,
         unit_cost_after=position.average_entry_price,
     )
-    if ratio is not None and known.stop_price is not None:
+    if ratio is None:
+        return
+    changes: dict[str, object] = {"split_at": timezone.now()}
+    if known.stop_price is not None:
         tick, target = tick_at(position.average_entry_price, is_coin=False), known.target_price
-        Position.objects.filter(pk=known.pk).update(
-            stop_price=split_price(known.stop_price, ratio, tick=tick),
-            target_price=None if target is None else split_price(target, ratio, tick=tick, up=True),
-            highest_price=F("highest_price") / ratio,
-        )
+        changes |= {
+            "stop_price": split_price(known.stop_price, ratio, tick=tick),
+            "target_price": None if target is None else split_price(target, ratio, tick=tick, up=True),
+            "highest_price": F("highest_price") / ratio,
+        }
+    Position.objects.filter(pk=known.pk).update(**changes)
 
 
 def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:

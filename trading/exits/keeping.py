@@ -29,7 +29,6 @@ from trading.domain.symbols import is_coin
 from trading.errors import TradingError
 from trading.exits import raising
 from trading.exits.planning import settle_plan
-from trading.market.market_time import stocks_trade_now
 from trading.models import AgentStatus, Order, Position, Saga
 from trading.orders import resting
 from trading.orders.execution_reports import learn_of_legs, record_broker_order
@@ -109,7 +108,7 @@ def _keep_position(position: Position, coverage: Coverage) -> bool:
         position = raising.follow_price(settle_plan(position, price=price))
     except Position.DoesNotExist:  # sold since this round has read it
         return True
-    if _would_sell_at_the_open(position, coverage, price):
+    if _is_of_before_a_split(position, coverage, price):
         log.info("protection_renewed", symbol=position.symbol, held=str(position.quantity), price=str(price))
         return not resting.take_away([position.symbol], broker=current_providers().broker)
     wanted, stopped = protectable(position), coverage.stopped()
@@ -130,19 +129,21 @@ def _keep_position(position: Position, coverage: Coverage) -> bool:
     return True
 
 
-def _would_sell_at_the_open(position: Position, coverage: Coverage, price: Decimal) -> bool:
-    """Return whether an order rests on the wrong side of the price while its market is closed: it is of before a split.
+def _is_of_before_a_split(position: Position, coverage: Coverage, price: Decimal) -> bool:
+    """Return whether an order rests since before the position's last split, on the wrong side of the price.
 
-    The parts of brackets are not adjusted by the broker, and a split is booked before the open.
+    The broker leaves the parts of brackets as they are, and books a split before the open, at which they would sell.
     """
-    if is_coin(position.symbol) or stocks_trade_now() is not False:
+    split_at = position.split_at
+    if split_at is None:
         return False
-    return any(
-        order.stop_price is not None and price <= order.stop_price
-        if order.purpose == Purpose.STOP_LOSS
-        else order.limit_price is not None and price >= order.limit_price
-        for order in coverage.at_the_broker
-    )
+    return any(_would_sell(order, price) for order in coverage.at_the_broker if order.created_at < split_at)
+
+
+def _would_sell(order: Order, price: Decimal) -> bool:
+    if order.purpose == Purpose.STOP_LOSS:
+        return order.stop_price is not None and price <= order.stop_price
+    return order.limit_price is not None and price >= order.limit_price
 
 
 def protectable(position: Position) -> Decimal:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0034_moved_stops'),
+        ('trading', '0035_moved_stops'),
     ]
 
     operations = [

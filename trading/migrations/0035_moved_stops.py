@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("trading", "0033_broker_cash")]
+    dependencies = [("trading", "0034_position_split_at")]
 
     operations = [
         migrations.AddField(
