@@ -65,6 +65,7 @@ from trading.orders.execution_reports import record_broker_order
 T = TypeVar("T")
 TIME_FOR_ATTEMPTS = timedelta(seconds=5)  # of one visit: no try begins later, others wait for their turn
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
+UNPOSTED = Q(posts=0)  # nobody else has counted a request meanwhile
 NOTHING_LEFT = "nothing of it is available to sell any more"
 
 
@@ -111,8 +112,8 @@ def _attempt(order: Order, available: Decimal | None) -> float | None:
     never_sent = is_new or _is_unsent_sale(order)
     is_stale = not is_fresh(order.created_at, now, INTENT_MAX_AGE)
     if never_sent and is_stale:
-        words = "never sent: too old"
-        transitions.apply(order, "expire", changes=_ended(words), where=Q(posts=0), reason="stale_intent")
+        ended = _ended("never sent: too old")
+        transitions.apply(order, "expire", changes=ended, where=UNPOSTED, reason="stale_intent")
         return None
     may_post = not is_stale and not pacing.is_used_up(order)
     is_quiet = order.submitted_at is None or now - order.submitted_at > pacing.quiet_after()
@@ -170,7 +171,7 @@ def _claim(order: Order, *, may_post: bool) -> bool:
     longest = now + pacing.longest_lease() + TOLERANCE
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=longest)
     if _is_unsent_sale(order):
-        free |= Q(posts=0)
+        free |= UNPOSTED
     lease_until = now + pacing.request_lease()
     changes: dict[str, Any] = {"lease_until": lease_until, "attempts": F("attempts") + 1}
     if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
