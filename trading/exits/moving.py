@@ -68,19 +68,19 @@ def move_stop(symbol: str, *, stop_price: Decimal, actor: str) -> Position:
             _require_room(position, stop_price, account)
         position.stop_price, position.stop_moved_by = stop_price, actor[:150]
         Position.objects.filter(pk=symbol).update(stop_price=stop_price, stop_moved_by=position.stop_moved_by)
-        transitions.append_event(
-            aggregate_type="position",
-            aggregate_id=symbol,
-            event_type="position.stop_moved",
-            payload={
-                "symbol": symbol,
-                "before": None if before is None else plain_decimal(before),
-                "after": plain_decimal(stop_price),
-                "actor": actor,
-            },
-            cycle_id=None,
-        )
+        _note(symbol, before, stop_price, actor)
     return position
+
+
+def _note(symbol: str, before: Decimal | None, after: Decimal, actor: str) -> None:
+    told = None if before is None else plain_decimal(before)
+    transitions.append_event(
+        aggregate_type="position",
+        aggregate_id=symbol,
+        event_type="position.stop_moved",
+        payload={"symbol": symbol, "before": told, "after": plain_decimal(after), "actor": actor},
+        cycle_id=None,
+    )
 
 
 def _require_price(symbol: str, stop_price: Decimal, held: BrokerPosition) -> None:

@@ -65,6 +65,7 @@ from trading.orders.execution_reports import record_broker_order
 T = TypeVar("T")
 TIME_FOR_ATTEMPTS = timedelta(seconds=5)  # of one visit: no try begins later, others wait for their turn
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
+UNPOSTED = Q(posts=0)  # nobody else has counted a request meanwhile
 NOTHING_LEFT = "nothing of it is available to sell any more"
 
 
@@ -113,14 +114,15 @@ def _attempt(order: Order, available: Decimal | None) -> Order | float | None:
     Else the pause, in seconds, after which another try is worth making, None where it is not now.
     """
     now = timezone.now()
-    never_sent = order.status == OrderStatus.CREATED
+    is_new = order.status == OrderStatus.CREATED
+    never_sent = is_new or _is_unsent_sale(order)
     is_stale = not is_fresh(order.created_at, now, INTENT_MAX_AGE)
     if never_sent and is_stale:
-        transitions.apply(order, "expire", changes=_ended("never sent: too old"), reason="stale_intent")
+        ended = _ended("never sent: too old")
+        transitions.apply(order, "expire", changes=ended, where=UNPOSTED, reason="stale_intent")
         return None
     may_post = not is_stale and not pacing.is_used_up(order)
     is_quiet = order.submitted_at is None or now - order.submitted_at > pacing.quiet_after()
-    is_quiet |= _is_unsent_sale(order)
     if not _claim(order, may_post=may_post):
         return None
     attempt = Attempt(order, most_seconds=pacing.attempt_seconds())
@@ -128,7 +130,7 @@ def _attempt(order: Order, available: Decimal | None) -> Order | float | None:
         found = None if never_sent else _look_up(order)
         if found is None and not may_post:
             return _end(order) if is_quiet else _give_back(order, may_post=False)
-        reported = found or _post_what_is_left(attempt, available, never_sent)
+        reported = found or _post_what_is_left(attempt, available, is_new)
         if reported is None:
             return None
         return _read(lambda: record_broker_order(order, reported))
@@ -175,7 +177,7 @@ def _claim(order: Order, *, may_post: bool) -> bool:
     longest = now + pacing.longest_lease() + TOLERANCE
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=longest)
     if _is_unsent_sale(order):
-        free |= Q(posts=0)
+        free |= UNPOSTED
     lease_until = now + pacing.request_lease()
     changes: dict[str, Any] = {"lease_until": lease_until, "attempts": F("attempts") + 1}
     if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
@@ -210,7 +212,7 @@ def _read(call: Callable[[], T]) -> T:
         raise UnavailableError(error.provider, error.operation, error.detail) from error
 
 
-def _post_what_is_left(attempt: Attempt, available: Decimal | None, never_sent: bool) -> BrokerOrder | None:
+def _post_what_is_left(attempt: Attempt, available: Decimal | None, is_new: bool) -> BrokerOrder | None:
     """Post; a sale for no more than the broker says can be sold now. None: there is nothing left to sell."""
     order = attempt.order
     if order.side == SideChoice.SELL and order.quantity is not None:
@@ -221,7 +223,7 @@ def _post_what_is_left(attempt: Attempt, available: Decimal | None, never_sent: 
             _take_away_what_rests(order)
         left = available if available is not None else _available(order)
         if left <= 0:
-            _nothing_left(order, never_sent)
+            _nothing_left(order, is_new)
             return None
         order.quantity = min(left, order.quantity)
     _count_post(order)
@@ -259,9 +261,9 @@ def _available(order: Order) -> Decimal:
     return position.quantity_available if position else Decimal(0)
 
 
-def _nothing_left(order: Order, never_sent: bool) -> None:
+def _nothing_left(order: Order, is_new: bool) -> None:
     is_gone = order.purpose == Purpose.EXIT or not Position.objects.filter(pk=order.symbol).exists()
-    if never_sent or (is_gone and _is_unsent_sale(order)):
+    if is_new or (is_gone and _is_unsent_sale(order)):
         transitions.apply(order, "cancel", changes=_ended(NOTHING_LEFT), reason="nothing_available")
     else:
         _give_back(order)  # an earlier request may be what sold it: it is looked up until it is too old

@@ -211,7 +211,8 @@ def test_a_replacement_whose_reply_was_lost_is_found_again(account: Outside) -> 
         Keeper().keep()
 
     assert read_coverage()[STOCK].stopped() == 4
-    assert len(account.venue.get("/v2/orders?status=open")) == 1
+    (there,) = account.venue.get("/v2/orders?status=open")
+    assert [order.broker_order_id for order in read_coverage()[STOCK].stops] == [there["id"]]
 
 
 def test_longest_time_unprotected_is_counted(account: Outside) -> None:

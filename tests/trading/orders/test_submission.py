@@ -447,8 +447,8 @@ def test_sale_that_was_never_posted_and_is_too_old_ends_at_once(account: Outside
     old = sale()
     change(old, created_at=ago(seconds=61))
 
-    assert submit_order(old.pk).status == "failed"
-    assert account.posts() == []
+    assert submit_order(old.pk).status == "expired"
+    assert account.requests() == []
 
 
 def test_sale_that_may_have_left_is_still_its_senders(account: Outside) -> None:
