@@ -9,7 +9,7 @@ from tests.trading.scenes import order_of, passed
 from trading.orders import broker_stream
 from trading.work import steps
 
-# Its legs included: 13 to claim, prove and post it, 8 to record the answer, 7 for the saga, its settings and the log.
+# To claim, prove and post it, to record the answer with its legs, and for the saga; begin and commit are counted.
 MOST = 28
 
 
