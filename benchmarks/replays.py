@@ -20,7 +20,6 @@ SYMBOLS, CYCLES = 56, 6
 SINGLE = 100
 ONE_LIMIT_MS, MONTH_LIMIT_SECONDS = 50.0, 5.0
 MODELS = ("openai/one", "openai/two", "openai/three")
-EAGER = {"cycle_deadline": "900", "price_max_age": "900", "symbols_per_call": "20", "max_stocks": "160"}
 
 
 async def decide(request: Any, body: dict[str, Any]) -> Any:
@@ -78,7 +77,7 @@ def main() -> int:
 
 def _record() -> None:
     """Have three strategies, a model each, decide in some cycles."""
-    from benchmarks.churn import _cycle
+    from benchmarks.churn import EAGER, run_cycle
     from trading.core.settings import set_runtime_setting
     from trading.models import AgentStatus, Asset, Strategy
 
@@ -92,7 +91,7 @@ def _record() -> None:
         )
     symbols = list(Asset.objects.filter(asset_class="stock").values_list("pk", flat=True)[:SYMBOLS])
     for _ in range(CYCLES):
-        _cycle(symbols)
+        run_cycle(symbols)
 
 
 def _unchanged() -> tuple[tuple[float, float], float, int]:

@@ -87,11 +87,8 @@ def scenes_of(cycles: Iterable[UUID]) -> dict[UUID, GateScene]:
     named = Cycle.objects.filter(pk__in=set(cycles), gate_record__isnull=False)
     names = dict(named.values_list("pk", "gate_record_id"))
     bodies = bodies_of(sorted({name for name in names.values() if name is not None}))
-    found = {}
-    for cycle_id, name in names.items():
-        if name in bodies:
-            found[cycle_id] = _scene(unsealed(bodies[name]))
-    return found
+    scenes = {name: _scene(unsealed(body)) for name, body in bodies.items()}
+    return {cycle_id: scenes[name] for cycle_id, name in names.items() if name in scenes}
 
 
 class GateAgain:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
@@ -28,7 +28,7 @@ from evaluation.services.replay.variation import Variation
 from trading.core import settings
 from trading.models import AIDecision
 
-CHUNK = 20  # cycles whose questions are held at once
+ASKED_AT_ONCE, JUDGED_AT_ONCE = 20, 200  # cycles; of those that are asked, every question is held
 NEVER = Decimal(10**9)
 PARTS = Decimal("0.000001")
 
@@ -84,7 +84,7 @@ def estimate(order: Order) -> Estimate:
     most, unpriced = Decimal(0), set[str]()
     if order.asks:
         asking = Asking(order.variation)
-        for chunk in _chunks(_cycles(order)):
+        for chunk in _chunks(order):
             made = [each for batch in chunk for each in _made(batch, order, asking)]
             part = Replaying(made, policy=order.variation.policy, access=_access(asking)).estimate()
             known, asked, most = known + part.known, asked + part.asked, most + part.most_usd
@@ -158,7 +158,7 @@ class _Replay:
 
     def carry_out(self) -> dict[str, Any]:
         """Return the figures."""
-        for chunk in _chunks(_cycles(self._order)):
+        for chunk in _chunks(self._order):
             answered = self._answers(chunk) if self._order.asks else self._records(chunk)
             scenes = scenes_of({source.cycle_id for batch in chunk for source in batch.sources})
             items = [item for group in answered.values() for item in self._items(group, scenes)]
@@ -301,14 +301,15 @@ def _cycles(order: Order) -> Iterator[Batch]:
         yield Batch(tuple(group), None)
 
 
-def _chunks(found: Iterable[Batch]) -> Iterator[list[Batch]]:
+def _chunks(order: Order) -> Iterator[list[Batch]]:
     """Yield whole cycles together, some at a time."""
+    most = ASKED_AT_ONCE if order.asks else JUDGED_AT_ONCE
     chunk: list[Batch] = []
     cycles = 0
-    for _, group in groupby(found, key=lambda batch: batch.sources[0].cycle_id):
+    for _, group in groupby(_cycles(order), key=lambda batch: batch.sources[0].cycle_id):
         chunk += group
         cycles += 1
-        if cycles == CHUNK:
+        if cycles == most:
             yield chunk
             chunk, cycles = [], 0
     if chunk:
