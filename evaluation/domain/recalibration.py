@@ -26,7 +26,7 @@ FOLDS = 5
 LEAST_FOR_CURVES, LEAST_FOR_ISOTONIC = 100, 1_000
 # Decisions that a stated confidence counts for against the base rate, and a ridge of as much.
 _PRIOR = 1.0
-_STANDARD_ERRORS = 2.0
+_STANDARD_ERRORS = 3.0
 
 
 class Method(enum.StrEnum):
@@ -164,7 +164,7 @@ def forward_parts(sessions: "Numbers", *, purge: int) -> Iterator[tuple["Mask", 
 def choose(sample: "Judged", *, purge: int, n_effective: float) -> Recalibration:
     """Return the map with the least log loss forward in time, fitted on all; what is stated where none is better.
 
-    A map must beat what is stated by more than two standard errors of the difference, over as many sessions as an
+    A map must beat what is stated by more than three standard errors of the difference, over as many sessions as an
     interval needs: learning noise costs more than believing a good forecaster.
     """
     import numpy as np
