@@ -220,9 +220,8 @@ class Replay:
                 [
                     row.label,
                     row.trades.trades,
-                    str(row.trades.realised),
                     row.trades.wins,
-                    str(row.unrealised.value),
+                    *(f"{usd:.2f}" for usd in (row.trades.realised, row.unrealised.value or 0, row.income)),
                 ]
                 for row in report.rows
             ],
@@ -371,10 +370,10 @@ def table(found: dict[str, dict[str, Any]]) -> str:
             f"splits {one['splits']}; "
             f"change of equity {one['change']} USD ({one['parts']}), {one['trades']} trades, "
             f"drawdown {one['drawdown']}, Sharpe {one['sharpe']}\n",
-            "| exit | trades | won | realised, USD | unrealised, USD |",
-            "|---|---:|---:|---:|---:|",
+            "| exit | trades | won | realised, USD | unrealised, USD | income, USD |",
+            "|---|---:|---:|---:|---:|---:|",
         ]
-        lines += [f"| {label} | {n} | {won} | {usd} | {rest} |" for label, n, usd, won, rest in one["rows"]]
+        lines += ["| " + " | ".join(map(str, row)) + " |" for row in one["rows"]]
         lines += ["", *(f"- {words}" for words in (*one["differences"], *one["told"])), ""]
     return "\n".join(lines) + "\n"
 
