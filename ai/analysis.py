@@ -8,7 +8,7 @@ import contextvars
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from math import ceil
@@ -19,6 +19,7 @@ from django.utils import timezone
 from ai import builtin
 from ai.batches import Attempt, Line, line_of
 from ai.calls import MIN_CALL_SECONDS, CallOutcome, ModelAccess, ask, record
+from ai.charges import charged_usd, priced
 from ai.domain.breaker import Admission
 from ai.domain.budget import Budget, Room, most_answer_tokens, most_prompt_tokens
 from ai.domain.refusals import Cause
@@ -276,10 +277,10 @@ class Analysis:
 
     def _record(self, call: _Call, outcome: CallOutcome) -> None:
         route = self._routes[outcome.model]
-        priced = _priced(outcome, route)
-        charged = _charged(priced, call.estimate)
-        self._budget.settle(call.estimate, charged)
-        row = record(priced, cycle_id=self._cycle_id, charged_usd=charged)
+        told = priced(outcome, route)
+        usd = charged_usd(told, call.estimate)
+        self._budget.settle(call.estimate, usd)
+        row = record(told, cycle_id=self._cycle_id, charged_usd=usd)
         call.line.ledger.call_ids.update(dict.fromkeys(outcome.symbols, row.id))
         if not route.is_priced and outcome.was_answered:
             free = f"no price is known for {outcome.model}: served by this machine, it counts nothing"
@@ -310,23 +311,3 @@ def _left_alone(route: Route) -> str:
     until = route.breaker.open_until
     when = f"until {until:%H:%M:%S} UTC" if until and until > timezone.now() else "while one call tries it"
     return f"{route.model} failed repeatedly and is left alone {when}"
-
-
-def _priced(outcome: CallOutcome, route: Route) -> CallOutcome:
-    """Return the outcome with our own price of what it used, where we know one and a reply reported the tokens."""
-    if not (route.price and route.is_priced and outcome.was_answered):
-        return outcome
-    # Token counts are a provider's word: never below nothing.
-    cost = route.price.of(max(outcome.prompt_tokens, 0), max(outcome.completion_tokens, 0))
-    return replace(outcome, cost_usd=cost)
-
-
-def _charged(outcome: CallOutcome, estimate: Decimal) -> Decimal:
-    """Return what the budgets count: the cost, or all that was set aside where a provider may have worked.
-
-    A timeout or an answer that tells no tokens may well be on the bill; a refused request is not.
-    """
-    if outcome.cost_usd is not None:
-        return outcome.cost_usd
-    may_be_billed = outcome.error is None or outcome.error.kind != "failed"
-    return estimate if may_be_billed else Decimal(0)

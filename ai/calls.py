@@ -14,9 +14,11 @@ from uuid import UUID
 from opentelemetry import trace
 
 from ai import gateway
+from ai.answers import LARGEST_COST, bounded, keep_answer
 from ai.domain.answer import ParsedAnswer, form_of, parse_answer
 from ai.domain.prompt import PROMPT_VERSION, Message
 from ai.domain.repeats import ONCE, Repeats
+from ai.domain.request import ModelRequest, Sampling, request_for
 from ai.domain.text import storable, truncated
 from ai.errors import ModelAnswerError, ModelError, ModelUnavailableError
 from ai.models import ModelCall
@@ -24,8 +26,6 @@ from ai.skills import Skills
 
 MAX_STORED_ANSWER_BYTES = 64 * 1024
 MIN_CALL_SECONDS = 0.25
-_LARGEST_COUNT = 2**31 - 1
-_LARGEST_COST = Decimal("999999.999999")
 _tracer = trace.get_tracer("ai")
 
 
@@ -41,7 +41,8 @@ class ModelAccess:
 class CallOutcome:
     """How one call ended: ``error`` is None only where ``parsed`` holds at least one proposal.
 
-    ``skills`` is how the model took the question, None where it took none.
+    ``skills`` is how the model took the question, None where it took none. ``request`` is what was sent last, and
+    ``completion`` what came back whole, whatever it is worth; None where nothing did.
     """
 
     model: str
@@ -56,6 +57,8 @@ class CallOutcome:
     completion_tokens: int = 0
     cost_usd: Decimal | None = None
     skills: Skills | None = None
+    request: ModelRequest | None = None
+    completion: gateway.Completion | None = None
 
     @property
     def retry_after_seconds(self) -> int | None:
@@ -79,6 +82,7 @@ def ask(
     access: ModelAccess,
     max_output_tokens: int | None = None,
     skills: Skills = Skills(),  # noqa: B008 - frozen
+    sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     repeats: Repeats = ONCE,
 ) -> CallOutcome:
     """Put one question to one model and judge the answer; touches no database, so any thread may call it.
@@ -94,6 +98,7 @@ def ask(
             access=access,
             max_output_tokens=max_output_tokens,
             skills=skills,
+            sampling=sampling,
             repeats=repeats,
         )
         # Counts only: prompt and answer stay in the database.
@@ -111,21 +116,26 @@ def _asked(
     access: ModelAccess,
     max_output_tokens: int | None,
     skills: Skills,
+    sampling: Sampling,
     repeats: Repeats,
 ) -> CallOutcome:
     """Ask, and ask once more in the next simpler way for each that the server says it does not know."""
     began, attempts = time.monotonic(), 1
     while True:
+        request = request_as(
+            asked.model,
+            asked.messages,
+            skills=skills,
+            api_base=access.api_base,
+            max_output_tokens=max_output_tokens,
+            sampling=sampling,
+        )
+        asked = replace(asked, request=request)
         try:
             completion = gateway.complete(
-                asked.model,
-                asked.messages,
-                schema=form_of(skills.form),
+                request,
                 timeout_seconds=max(timeout_seconds - (time.monotonic() - began), MIN_CALL_SECONDS),
-                api_base=access.api_base,
                 api_key=access.api_key,
-                max_output_tokens=max_output_tokens,
-                takes_temperature=skills.takes_temperature,
             )
         except ModelError as error:
             simpler = skills.simpler_than_refused(error)
@@ -168,6 +178,7 @@ def _judged(asked: CallOutcome, completion: gateway.Completion) -> CallOutcome:
         asked,
         latency_ms=completion.latency_ms,
         answer=completion.text,
+        completion=completion,
         parsed=parsed,
         error=None if parsed.proposals else ModelAnswerError(asked.model, _complaint(parsed)),
         prompt_tokens=completion.prompt_tokens,
@@ -176,38 +187,83 @@ def _judged(asked: CallOutcome, completion: gateway.Completion) -> CallOutcome:
     )
 
 
-def record(outcome: CallOutcome, *, cycle_id: UUID | None, charged_usd: Decimal = Decimal(0)) -> ModelCall:
-    """Write the call down, its texts as they were."""
-    messages = [{key: storable(value) for key, value in message.items()} for message in outcome.messages]
+def request_as(
+    model: str,
+    messages: Sequence[Message],
+    *,
+    skills: Skills,
+    api_base: str | None,
+    max_output_tokens: int | None,
+    sampling: Sampling = Sampling(),  # noqa: B008 - frozen
+) -> ModelRequest:
+    """Return the request for a question in the way that the model was found to take it."""
+    return request_for(
+        model,
+        messages,
+        response_format=form_of(skills.form),
+        api_base=api_base,
+        max_output_tokens=max_output_tokens,
+        takes_temperature=skills.takes_temperature,
+        sampling=sampling,
+    )
+
+
+def record(
+    outcome: CallOutcome,
+    *,
+    cycle_id: UUID | None,
+    charged_usd: Decimal = Decimal(0),
+    purpose: ModelCall.Purpose = ModelCall.Purpose.TRADE,
+    sample: int = 0,
+) -> ModelCall:
+    """Write the call down, its texts as they were; and a complete answer of a language model as evidence."""
+    request, completion = outcome.request, outcome.completion
+    if request is not None and completion is not None:
+        keep_answer(request, completion, cost_usd=outcome.cost_usd, sample=sample)
+    messages = _storable(outcome.messages)
     error = outcome.error
     return ModelCall.objects.create(
         cycle_id=cycle_id,
         model=outcome.model,
         provider=gateway.provider_of(outcome.model)[:100],
         prompt_version=PROMPT_VERSION,
-        prompt_hash=hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest(),
+        prompt_hash=prompt_hash(outcome.messages),
         prompt=messages,
         symbols=list(outcome.symbols),
         answer=truncated(storable(outcome.answer), limit_bytes=MAX_STORED_ANSWER_BYTES),
         status=error.kind if error else ModelCall.Status.SUCCEEDED,
         error_type=type(error).__name__ if error else "",
         error_message=storable(error.detail) if error else "",
-        prompt_tokens=_bounded(outcome.prompt_tokens),
-        completion_tokens=_bounded(outcome.completion_tokens),
-        cost_usd=None if outcome.cost_usd is None else min(outcome.cost_usd, _LARGEST_COST),
-        charged_usd=min(charged_usd, _LARGEST_COST),
-        latency_ms=_bounded(outcome.latency_ms),
+        prompt_tokens=bounded(outcome.prompt_tokens),
+        completion_tokens=bounded(outcome.completion_tokens),
+        cost_usd=None if outcome.cost_usd is None else min(outcome.cost_usd, LARGEST_COST),
+        charged_usd=min(charged_usd, LARGEST_COST),
+        latency_ms=bounded(outcome.latency_ms),
         retry_after_seconds=outcome.retry_after_seconds,
         started_at=outcome.started_at,
+        purpose=purpose,
+        sample=sample,
+        request_hash="" if request is None else request.hash(sample),
+        params={} if request is None else {**request.params, **_form(outcome.skills)},
+        answered_model="" if completion is None else completion.answered_model,
+        system_fingerprint="" if completion is None else completion.system_fingerprint,
     )
+
+
+def prompt_hash(messages: Sequence[Message]) -> str:
+    """Return the SHA-256 of the messages as they are stored, in hex: alike where the same was said."""
+    return hashlib.sha256(json.dumps(_storable(messages), sort_keys=True).encode()).hexdigest()
+
+
+def _storable(messages: Sequence[Message]) -> list[Message]:
+    return [{key: storable(value) for key, value in message.items()} for message in messages]
+
+
+def _form(skills: Skills | None) -> dict[str, str]:
+    return {} if skills is None else {"form": skills.form.value}
 
 
 def _complaint(parsed: ParsedAnswer) -> str:
     """Return why no decision of the answer can be used, in the words of its first problem."""
     first = parsed.problems[0].detail if parsed.problems else "it was asked for no symbol"
     return f"no usable decision: {first}"
-
-
-def _bounded(count: int) -> int:
-    """Return what the column can hold of a count that a provider reported."""
-    return min(max(count, 0), _LARGEST_COUNT)

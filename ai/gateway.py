@@ -21,6 +21,7 @@ from ai import builtin
 from ai.domain.budget import Price
 from ai.domain.prompt import Message
 from ai.domain.refusals import cause_of
+from ai.domain.request import ModelRequest
 from ai.domain.text import clean_line, redacted
 from ai.errors import (
     ModelAnswerError,
@@ -34,6 +35,7 @@ from ai.errors import (
 MAX_CALLS_IN_FLIGHT = 32
 
 _MAX_DETAIL_CHARACTERS = 500
+_MAX_WORD_CHARACTERS = 200
 _ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else the import fetches a price list from the internet
     "LITELLM_MODE": "PRODUCTION",  # else it loads .env from the working directory
@@ -43,7 +45,6 @@ _PRICE_LIST = "model_prices_and_context_window_backup.json"
 _SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 _MIN_SECRET_CHARACTERS = 8
 _ON_THIS_MACHINE = ("ollama", "ollama_chat")  # where litellm asks without an address
-_NO_TEMPERATURE = ("gpt-5", "o1", "o3", "o4")
 
 _proxies: tuple[Callable[[MutableMapping[str, str]], None], Callable[[str], str]] | None = None
 _slots = threading.BoundedSemaphore(MAX_CALLS_IN_FLIGHT)
@@ -52,13 +53,19 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A complete answer; ``cost_usd`` is None where litellm knows no price for the model."""
+    """A complete answer; ``cost_usd`` is None where litellm knows no price for the model.
+
+    ``answered_model`` is what the provider says answered, which an alias does not tell, and ``system_fingerprint`` its
+    word on what that ran on; "" where it says neither.
+    """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
     cost_usd: Decimal | None
     latency_ms: int
+    answered_model: str = ""
+    system_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +88,15 @@ def use_proxies(apply: Callable[[MutableMapping[str, str]], None], problem: Call
     _proxies = (apply, problem)
 
 
-def complete(
-    model: str,
-    messages: Sequence[Message],
-    *,
-    schema: dict[str, Any] | None,
-    timeout_seconds: float,
-    api_base: str | None = None,
-    api_key: str | None = None,
-    max_output_tokens: int | None = None,
-    takes_temperature: bool = True,
-) -> Completion:
-    """Ask ``model`` once, without retries, and return its answer within ``timeout_seconds`` in total.
+def complete(request: ModelRequest, *, timeout_seconds: float, api_key: str | None = None) -> Completion:
+    """Ask once, without retries, and return the answer within ``timeout_seconds`` in total.
 
     The call runs in a daemon thread of its own, abandoned when time is up: it ends with the next byte or the read
     timeout, and holds one of ``MAX_CALLS_IN_FLIGHT`` slots until then, so a hanging provider piles up no threads.
 
     Args:
-        schema: the ``response_format``; dropped for models that do not know it.
+        request: what a model does not know of it, litellm leaves out.
         timeout_seconds: for everything, a dripping reply included; a first call also loads litellm, see ``load``.
-        max_output_tokens: where the answer is cut; a cut answer is an error.
 
     Raises:
         ModelTimeoutError: no complete answer in time.
@@ -108,17 +104,13 @@ def complete(
         ModelRejectedError: another 4xx.
         ModelAnswerError: an answer without a complete text.
     """
+    model = request.model
     if model.startswith(f"{builtin.PROVIDER}/"):
-        return _built_in(model, messages, timeout_seconds)
-    if words := _no_way_to(model, api_base):
+        return _built_in(model, request.messages, timeout_seconds)
+    if words := _no_way_to(model, request.api_base):
         raise ModelUnavailableError(model, words)
     started = time.monotonic()
-    arguments = _arguments(model, messages, schema, timeout_seconds, api_base, api_key)
-    if not takes_temperature:
-        arguments.pop("temperature", None)
-    if max_output_tokens is not None:
-        arguments["max_tokens"] = max_output_tokens
-    future = _begin(model, arguments, started + timeout_seconds)
+    future = _begin(model, _arguments(request, timeout_seconds, api_key), started + timeout_seconds)
     wait([future], timeout=timeout_seconds)
     is_done, secrets = future.done(), _secrets(api_key)
     error = future.exception() if is_done else None
@@ -248,27 +240,19 @@ def _load() -> Any:
     return litellm
 
 
-def _arguments(
-    model: str,
-    messages: Sequence[Message],
-    schema: dict[str, Any] | None,
-    timeout_seconds: float,
-    api_base: str | None,
-    api_key: str | None,
-) -> dict[str, Any]:
+def _arguments(request: ModelRequest, timeout_seconds: float, api_key: str | None) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "model": model,
-        "messages": [dict(message) for message in messages],
+        "model": request.model,
+        "messages": [dict(message) for message in request.messages],
         "timeout": timeout_seconds,
         "max_retries": 0,
         "drop_params": True,
+        **request.params,
     }
-    if not model.rpartition("/")[2].startswith(_NO_TEMPERATURE):
-        arguments["temperature"] = 0
-    if schema is not None:
-        arguments["response_format"] = schema
-    if api_base:
-        arguments["api_base"] = api_base
+    if request.response_format is not None:
+        arguments["response_format"] = dict(request.response_format)
+    if request.api_base:
+        arguments["api_base"] = request.api_base
     if api_key:
         arguments["api_key"] = api_key
     return arguments
@@ -325,7 +309,20 @@ def _completion(model: str, response: Any, latency_ms: int) -> Completion:
             completion_tokens=completion_tokens,
             cost_usd=cost_usd,
         )
-    return Completion(text, prompt_tokens, completion_tokens, cost_usd, latency_ms)
+    return Completion(
+        text,
+        prompt_tokens,
+        completion_tokens,
+        cost_usd,
+        latency_ms,
+        _word(getattr(response, "model", None)),
+        _word(getattr(response, "system_fingerprint", None)),
+    )
+
+
+def _word(said: object) -> str:
+    """Return a provider's word on itself as one short line; "" for what is no text."""
+    return clean_line(said, limit=_MAX_WORD_CHARACTERS) if isinstance(said, str) else ""
 
 
 def _cost(model: str, response: Any) -> Decimal | None:

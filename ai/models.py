@@ -18,11 +18,19 @@ NOT_NEGATIVE = MinValueValidator(0, "price: was %(show_value)s, expected a numbe
 
 
 class ModelCallQuerySet(models.QuerySet["ModelCall"]):
-    """Phrases about model calls."""
+    """Phrases about model calls; of costs and health, what trades alone counts unless a purpose is named."""
+
+    def trading(self) -> "ModelCallQuerySet":
+        """Return the calls that decisions to trade were asked by."""
+        return self.filter(purpose=ModelCall.Purpose.TRADE)
 
     def cost_since(self, moment: datetime) -> Decimal:
-        """Return what the calls since ``moment`` are charged with in USD."""
-        return self.filter(created_at__gte=moment)._cost()
+        """Return what the calls since ``moment`` that trade are charged with in USD."""
+        return self.trading().filter(created_at__gte=moment)._cost()
+
+    def evaluation_cost_since(self, moment: datetime) -> Decimal:
+        """Return what the calls since ``moment`` that only evaluate are charged with in USD."""
+        return self.filter(created_at__gte=moment).exclude(purpose=ModelCall.Purpose.TRADE)._cost()
 
     def cost_of_cycle(self, cycle_id: UUID) -> Decimal:
         """Return what the calls of a cycle are charged with in USD."""
@@ -35,7 +43,7 @@ class ModelCallQuerySet(models.QuerySet["ModelCall"]):
         were given less than ``shortest_timeout_ms``.
         """
         hasty = Q(status=ModelCall.Status.TIMEOUT, latency_ms__lt=shortest_timeout_ms)
-        told = self.filter(model=model).exclude(hasty).exclude(error_type="ModelRejectedError")
+        told = self.trading().filter(model=model).exclude(hasty).exclude(error_type="ModelRejectedError")
         return told.order_by("-created_at")
 
     def _cost(self) -> Decimal:
@@ -49,8 +57,17 @@ class ModelCall(models.Model):
     ``prompt`` and ``answer`` are stored as they were, save what PostgreSQL cannot hold and what exceeds 64 KB
     of an answer. ``cost_usd`` is null where the model's price is not known. ``charged_usd`` is what the
     budgets count: the cost, or the most it can have been where no reply said. ``retry_after_seconds`` is the
-    provider's own, rounded up. The database refuses to change a row.
+    provider's own, rounded up. ``request_hash`` names what was sent (``ai/domain/request.py``), ``params`` is what of
+    it is neither model nor messages, ``sample`` which of several answers was asked for. The database refuses to change
+    a row.
     """
+
+    class Purpose(models.TextChoices):
+        """What it was asked for; what does not trade has a purse of its own and says nothing of a model's health."""
+
+        TRADE = "trade"
+        SHADOW = "shadow"
+        REPLAY = "replay"
 
     class Status(models.TextChoices):
         """How the call ended; ``invalid``: it was answered, but with nothing that can be used."""
@@ -79,6 +96,14 @@ class ModelCall(models.Model):
     latency_ms = models.PositiveIntegerField()
     retry_after_seconds = models.PositiveIntegerField(null=True, blank=True)
     started_at = models.DateTimeField()
+    purpose = models.CharField(
+        max_length=10, choices=Purpose.choices, default=Purpose.TRADE, db_default=Purpose.TRADE
+    )
+    sample = models.PositiveSmallIntegerField(default=0, db_default=0)
+    request_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
+    params = models.JSONField(default=dict, db_default={}, blank=True)
+    answered_model = models.CharField(max_length=200, blank=True, default="", db_default="")
+    system_fingerprint = models.CharField(max_length=200, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = ModelCallQuerySet.as_manager()
@@ -111,6 +136,31 @@ class ModelCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} {self.status} {self.created_at:%Y-%m-%d %H:%M:%S}"
+
+
+class ModelAnswer(models.Model):
+    """A complete answer, raw and compressed, under the hash of the request it was given to; the database refuses to
+    change a row.
+    """
+
+    request_hash = models.CharField(max_length=64, primary_key=True)
+    model = models.CharField(max_length=LONGEST_MODEL_NAME)
+    endpoint = models.CharField(max_length=16, help_text="Where it was asked, as a hash; provider: its own.")
+    sample = models.PositiveSmallIntegerField(default=0)
+    text = models.BinaryField(help_text="zlib.")
+    answered_model = models.CharField(max_length=200, blank=True)
+    system_fingerprint = models.CharField(max_length=200, blank=True)
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    cost_usd = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
+    latency_ms = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        db_table = "model_answers"
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.request_hash[:12]}"
 
 
 class ModelCapability(models.Model):

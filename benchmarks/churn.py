@@ -86,7 +86,7 @@ def run(arm: str, cycles: int) -> dict[str, Any]:
             symbols = _prepared(arm)
             for _ in range(cycles):
                 venue.clock(advance=60)
-                _cycle(symbols)
+                run_cycle(symbols)
             return _brought(venue)
 
 
@@ -107,7 +107,7 @@ def _prepared(arm: str) -> list[str]:
     return [asset.symbol for asset in stocks[:SYMBOLS]]
 
 
-def _cycle(symbols: list[str]) -> None:
+def run_cycle(symbols: list[str]) -> None:
     """Take one cycle and its orders to their end."""
     from trading import flow
     from trading.cycle.cycles import start_cycle

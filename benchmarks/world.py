@@ -41,7 +41,8 @@ def measured_world(venue_options: Mapping[str, object] | None = None) -> Iterato
         prepare()
         _without_guards()
         venue = ending.enter_context(VenueProcess(**options))
-        address = {"url": venue.url, "pid": venue.pid, "world": "synthetic:7"}
+        world = "replay" if options.get("data") else "synthetic:7"
+        address = {"url": venue.url, "pid": venue.pid, "world": world}
         address["rate_limit"] = options.get("rate_limit", 0)
         (home / "venue.json").write_text(json.dumps(address))
         from trading.execution.portfolio import sync_portfolio

@@ -192,6 +192,26 @@ class BrokerFill:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerActivity:
+    """What the broker booked on the account besides executions: a dividend, interest, a fee, a transfer, a split.
+
+    ``kind`` is the broker's word (``DIV``). ``net_amount`` is the cash it brought, in USD, 0 where it moved none;
+    ``quantity`` the base units (of a dividend those it was paid on), ``symbol`` "" where it is about none. ``day`` is
+    the date it is booked for, ``booked_at`` when: it may come days after.
+    """
+
+    activity_id: str
+    kind: str
+    net_amount: Decimal
+    day: date
+    booked_at: datetime
+    symbol: str = ""
+    quantity: Decimal = Decimal(0)
+    per_share: Decimal = Decimal(0)
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TradeUpdate:
     """The broker's word on its own stream that an order changed: the order as it then stood.
 
@@ -351,6 +371,10 @@ class Broker(Protocol):
 
     def fills(self, *, after: datetime | None = None) -> list[BrokerFill]:
         """Return executions since ``after`` (exclusive), oldest first, all pages; ``Rows``."""
+        ...
+
+    def activities(self, *, after: datetime) -> list[BrokerActivity]:
+        """Return what was booked since ``after`` (exclusive) besides executions, oldest first; ``Rows``."""
         ...
 
     def listen(

@@ -5,7 +5,7 @@ Bounds are those of our columns: what would not fit there is no figure, and no s
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -172,6 +172,17 @@ class Fields:
         if moment is None:
             raise self.malformed(name)
         return moment
+
+    def day(self, name: str) -> date:
+        """Return a date, written ``2020-10-27``; a moment gives its date."""
+        value = self._values.get(name)
+        try:
+            found = date.fromisoformat(value[:10]) if isinstance(value, str) else None
+        except ValueError:
+            found = None
+        if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
+            raise self.malformed(name)
+        return found
 
     def unix_time(self, name: str) -> datetime:
         """Return a time in UTC from unix seconds."""

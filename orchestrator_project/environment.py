@@ -82,6 +82,13 @@ class Environment(BaseModel):
         allow_inf_nan=False,
         description="an amount in USD that is not negative, e.g. 5 or 2.50",
     )
+    ai_evaluation_budget_usd: Decimal = Field(
+        Decimal(0),
+        alias="AI_EVALUATION_BUDGET_USD",
+        ge=0,
+        allow_inf_nan=False,
+        description="an amount in USD that is not negative, e.g. 0 or 1.50",
+    )
     orchestrator_mode: Mode = Field(
         "manual", alias="ORCHESTRATOR_MODE", description="autonomous, semi_auto or manual"
     )

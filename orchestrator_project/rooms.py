@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- rooms: made by `manage.py architecture --write` -->", "<!-- rooms: end -->"
-PACKAGES = ("orchestrator_project", "trading", "risk", "ai", "connectors")
-WHOLE = ("risk", "ai")
+PACKAGES = ("orchestrator_project", "evaluation", "trading", "risk", "ai", "connectors")
+WHOLE = ("evaluation", "risk", "ai")
 ENTRY, PROCESS = "orchestrator_project.entry", "orchestrator_project.process"
 ENTRY_MODULES = ("urls", "api_urls", "asgi", "health", "settings", "apps", "rooms")
 PACKAGES_OF_PROJECT = ("management", "observability", "runtime", "web")

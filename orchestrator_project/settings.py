@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "risk",
     "ai",
     "trading",
+    "evaluation",
     "orchestrator_project",
 ]
 

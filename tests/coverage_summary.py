@@ -1,4 +1,4 @@
-"""Line and branch coverage of the four rooms, from what the processes of a run have left in a folder.
+"""Line and branch coverage of the five rooms, from what the processes of a run have left in a folder.
 
 ``python -m tests.coverage_summary FOLDER [--no-minimum]``; exit 1 when a room has less than 90 % of its lines.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from slipcover import merge_coverage
 from slipcover.slipcover import SlipcoverError
 
-ROOMS = ("trading", "risk", "ai", "connectors")
+ROOMS = ("evaluation", "trading", "risk", "ai", "connectors")
 MINIMUM_PERCENT = 90.0
 
 

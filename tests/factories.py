@@ -28,6 +28,7 @@ from trading.models import (
     AIDecision,
     Approval,
     Asset,
+    CashLine,
     Cycle,
     EquitySnapshot,
     Event,
@@ -381,6 +382,21 @@ def make_activity(**overrides: Any) -> AccountActivity:
         "noted_at": timezone.now(),
     }
     return AccountActivity.objects.create(**(values | overrides))
+
+
+def make_cash_line(**overrides: Any) -> CashLine:
+    """Write a dividend of 2.50 USD that belongs to no lot of ours."""
+    values = {
+        "kind": "dividend",
+        "symbol": "AAPL",
+        "amount": Decimal("2.5"),
+        "happened_at": timezone.now(),
+    } | overrides
+    if "activity" not in values:
+        values["activity"] = make_activity(
+            kind=values["kind"], symbol=values["symbol"], amount=values["amount"]
+        )
+    return CashLine.objects.create(**values)
 
 
 def make_saga(*, steps: bool = True, **overrides: Any) -> Saga:

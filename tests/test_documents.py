@@ -10,7 +10,7 @@ from tests.paths import ROOT
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 FILE = re.compile(
-    r"`((?:trading|risk|ai|connectors|orchestrator_project|benchmarks|docs)/[\w/.-]+\.(?:py|md))`"
+    r"`((?:evaluation|trading|risk|ai|connectors|orchestrator_project|benchmarks|docs)/[\w/.-]+\.(?:py|md))`"
 )
 
 

@@ -12,13 +12,15 @@ from hypothesis import HealthCheck, settings
 from risk.services import locks
 from tests.paths import ROOT
 
-ROOMS = ("orchestrator_project", "trading", "risk", "ai", "connectors")
+ROOMS = ("orchestrator_project", "evaluation", "trading", "risk", "ai", "connectors")
 STARTS_SYSTEMS = re.compile(
     r"^from (playwright|tests\.forked|tests\.chaos|tests\.e2e(?!\.system import environment$)"
     r"|tests\.trading\.(admin\.browser|api\.server|events\.processes))",
     re.MULTILINE,
 )
-OURS = [model for model in apps.get_models() if model._meta.app_label in ("trading", "risk", "ai")]
+OURS = [
+    model for model in apps.get_models() if model._meta.app_label in ("evaluation", "trading", "risk", "ai")
+]
 
 
 def _callers_of(attribute: str) -> set[str]:

@@ -9,6 +9,9 @@ MODEL_CALLS = 16  # at once, in every case: the limit is one call's time, not th
 BROKER_LIMIT = 200  # requests in a minute, the broker's own
 UNLIMITED = 0
 WORKERS = 4
+# Of equity for each of 140 orders: all together below all of it, and enough for a whole share of every stock, as an
+# entry with a bracket must be; the dearest costs 565 USD of 100,000.
+SIZE_OF_140 = "0.7"
 PAST_CYCLES = 100_000
 SYNTHETIC_SYMBOLS = 140  # what the venue's own market gives a cycle; more are written as files
 _RAISED = MappingProxyType({"limit_alpaca_trading": "10000"})
@@ -54,7 +57,7 @@ CASES = {
             orders=140,
             bound=2.5,
             broker_limit=UNLIMITED,
-            size_percent="0.5",
+            size_percent=SIZE_OF_140,
             settings=_RAISED,
         ),
         Case(
@@ -81,7 +84,7 @@ CASES = {
                 orders=140,
                 broker_limit=UNLIMITED,
                 workers=count,
-                size_percent="0.5",
+                size_percent=SIZE_OF_140,
                 settings=_RAISED,
             )
             for count in (1, 2, 4, 8)

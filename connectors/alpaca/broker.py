@@ -20,6 +20,7 @@ from connectors.alpaca.stream import TradeUpdateListener
 from connectors.base import (
     Account,
     Asset,
+    BrokerActivity,
     BrokerFill,
     BrokerOrder,
     BrokerPosition,
@@ -257,6 +258,22 @@ class AlpacaBroker:
         unreadable = pages.once(odd)
         refuse_if_most(self.name, "fills", unreadable, len(found))
         return Rows(sorted(found.values(), key=lambda fill: fill.executed_at), unreadable)
+
+    def activities(self, *, after: datetime) -> Rows[BrokerActivity]:
+        """Return what was booked since ``after`` besides executions, oldest first, and the rows that cannot be read.
+
+        Raises:
+            UnavailableError: also when there are more than 2,000.
+        """
+        found: dict[str, BrokerActivity] = {}
+        odd: list[UnreadableRow] = []
+        for page in pages.activity_pages(self._get, after):
+            rows = self._each("activity", page, mapping.activity_from_wire)
+            found |= {row.activity_id: row for row in rows if row is not None}
+            odd += rows.unreadable
+        unreadable = pages.once(odd)
+        refuse_if_most(self.name, "activities", unreadable, len(found))
+        return Rows(sorted(found.values(), key=lambda row: (row.booked_at, row.activity_id)), unreadable)
 
     def listen(
         self, on_update: Callable[[TradeUpdate], None], *, on_alive: Callable[[], None] | None = None

@@ -8,14 +8,17 @@ and never takes them with it.
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from connectors.alpaca.symbols import is_common_stock, split_pair
 from connectors.base import (
     Account,
     Asset,
     AssetClass,
+    BrokerActivity,
     BrokerFill,
     BrokerOrder,
     BrokerOrderStatus,
@@ -31,6 +34,7 @@ from connectors.wire import (
     SMALLEST_PRICE,
     SMALLEST_QUANTITY,
     Fields,
+    is_plain,
     to_decimal,
 )
 
@@ -40,7 +44,9 @@ FASTEST_RATE = Decimal(10**6 - 1)  # seconds of market time in a second
 LONGEST_ORDER_ID = 64
 LONGEST_CLIENT_ORDER_ID = 128
 LONGEST_EXCHANGE = 20
-LONGEST_WORD = 20  # of a type or class of orders
+LONGEST_WORD = 20  # of a type or class of orders, or of an activity
+LONGEST_DESCRIPTION = 200
+NEW_YORK = ZoneInfo("America/New_York")
 
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
@@ -55,6 +61,7 @@ _ENDED = MappingProxyType(
     }
 )
 _EXECUTIONS = frozenset({"fill", "partial_fill"})
+_TRADES = frozenset({"FILL"})  # where a broker lists them among the others
 _WORKING = frozenset(
     {
         "new",
@@ -265,6 +272,44 @@ def fill_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> Bro
         price=fields.decimal("price", minimum=SMALLEST_PRICE),
         executed_at=fields.time("transaction_time"),
     )
+
+
+def activity_from_wire(fields: Fields, listed: Mapping[str, str] = _NO_PAIRS) -> BrokerActivity | None:
+    """Return one activity of GET /v2/account/activities that is no execution; None for one, or one that was canceled.
+
+    When it was booked says ``created_at``, or, where that is missing, its id, which begins with New York's time.
+    """
+    kind = fields.text("activity_type", longest=LONGEST_WORD)
+    if kind in _TRADES or fields.get("status") == "canceled":
+        return None
+    activity_id, day = fields.text("id", longest=LONGEST_ID), fields.day("date")
+    booked_at = fields.optional_time("created_at") or _time_of_id(activity_id)
+    is_listed = not fields.is_blank("symbol")
+    description = fields.get("description")
+    return BrokerActivity(
+        activity_id=activity_id,
+        kind=kind,
+        net_amount=fields.optional_decimal("net_amount") or ZERO,
+        day=day,
+        booked_at=booked_at or datetime.combine(day, time(), NEW_YORK).astimezone(UTC),
+        symbol=_symbol(fields, listed) if is_listed else "",
+        quantity=_figure(fields, "qty"),
+        per_share=_figure(fields, "per_share_amount"),
+        description=str(description) if is_plain(description, LONGEST_DESCRIPTION) else "",
+    )
+
+
+def _figure(fields: Fields, name: str) -> Decimal:
+    """Return a figure that says more of what is known without it; 0 where it cannot be understood."""
+    number = to_decimal(fields.get(name))
+    return ZERO if number is None else number
+
+
+def _time_of_id(activity_id: str) -> datetime | None:
+    """Return the moment that an id begins with: ``20190801011955195::5f596936-...``."""
+    with contextlib.suppress(ValueError):
+        return datetime.strptime(activity_id[:14], "%Y%m%d%H%M%S").replace(tzinfo=NEW_YORK).astimezone(UTC)
+    return None
 
 
 def update_from_wire(raw: object, listed: Mapping[str, str] = _NO_PAIRS) -> TradeUpdate:

@@ -12,6 +12,7 @@ PROVIDER = "alpaca"
 ORDERS_PER_PAGE = 500
 FILLS_PER_PAGE = 100
 MAX_PAGES = 200
+MAX_ACTIVITY_PAGES = 20
 # Asks once: the operation's name, the path, the query.
 Get = Callable[[str, str, dict[str, Any]], Any]
 
@@ -60,6 +61,27 @@ def fill_pages(get: Get, after: datetime | None) -> Iterator[list[Any]]:
             raise UnavailableError(PROVIDER, "fills", "malformed answer: a full page names no execution")
         token = last
     raise UnavailableError(PROVIDER, "fills", f"more than {MAX_PAGES} pages")
+
+
+def activity_pages(get: Get, after: datetime) -> Iterator[list[Any]]:
+    """Yield the pages of what is no execution, by the provider's category; they go on by the last id."""
+    token: str | None = None
+    for _ in range(MAX_ACTIVITY_PAGES):
+        query = {
+            "category": "non_trade_activity",
+            "page_size": FILLS_PER_PAGE,
+            "direction": "asc",
+            "after": after.isoformat(),
+            "page_token": token,
+        }
+        page = _list("activity", get("activities", "/account/activities", query))
+        yield page
+        if len(page) < FILLS_PER_PAGE:
+            return
+        token = next(reversed(_texts(page, "id")), None)
+        if token is None:
+            raise UnavailableError(PROVIDER, "activities", "malformed answer: a full page names no activity")
+    raise UnavailableError(PROVIDER, "activities", f"more than {MAX_ACTIVITY_PAGES} pages")
 
 
 def _list(kind: str, raw: object) -> list[Any]:

@@ -74,6 +74,16 @@ def as_unavailable(operation: str) -> Iterator[None]:
         raise UnavailableError(PROVIDER, operation, f"{type(error).__name__}: {error}"[:300]) from error
 
 
+def one_client(channel: Any) -> None:
+    """Have a channel on Redis use one client for all it does.
+
+    kombu makes a client anew for each command, which takes longer than the command; a client holds nothing but the pool
+    of connections, of which there is one for each channel anyway.
+    """
+    client = channel._create_client()
+    channel._create_client = lambda asynchronous=False: client
+
+
 def reach(url: str) -> None:
     """Connect and leave again, declaring nothing.
 
@@ -102,6 +112,8 @@ class EventBus:
         with as_unavailable("connect"):
             self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
             self._channel = cast("Any", self._connection.channel())  # kombu's types know no more
+            if is_redis(url):
+                one_client(self._channel)
             self._producer = Producer(self._channel, exchange=exchange())
             self.declare()
 

@@ -9,7 +9,15 @@ from typing import Any, Protocol, cast
 
 from kombu import Consumer, Message
 
-from connectors.events.bus import as_unavailable, connection_to, is_redis, queues_of
+from connectors.events.bus import (
+    BINDINGS,
+    SEPARATOR,
+    as_unavailable,
+    connection_to,
+    is_redis,
+    one_client,
+    queues_of,
+)
 
 PREFETCH = 50
 
@@ -71,6 +79,7 @@ class RedisQueue:
         with as_unavailable("open_queue"):
             self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
             self._channel = cast("Any", self._connection.channel())  # kombu's types know no more
+            one_client(self._channel)
             self._client = cast("Any", self._channel.client)  # redis-py's own types refuse fractions below
             self._declare()
             self._put_back()
@@ -84,13 +93,21 @@ class RedisQueue:
         self._channel.connection.state.clear()
         for queue in queues_of(self._name, self._topics):
             queue(self._channel).declare()
+        self._bound = frozenset(self._bindings())
+
+    def _bindings(self) -> list[bytes]:
+        """Return this queue's bindings as Redis has them now; none where it was emptied."""
+        name = self._name.encode()
+        members = cast("set[bytes]", self._client.smembers(BINDINGS))
+        return [member for member in members if member.split(SEPARATOR)[-1] == name]
 
     def take(self, *, wait_seconds: float) -> Delivery | None:
         """See ``EventQueue``."""
         with as_unavailable("take"):
             raw = self._client.lmove(self._name, self._taken, "RIGHT", "LEFT")
             if raw is None:
-                self._declare()  # Redis may have been emptied
+                if not self._bound.issubset(self._bindings()):  # Redis was emptied
+                    self._declare()
                 self._put_back()  # it may have served the dead reader once more after we opened the queue
                 raw = self._client.blmove(self._name, self._taken, wait_seconds, "RIGHT", "LEFT")
         return None if raw is None else Delivery(_text_of(cast("bytes", raw)), raw)

@@ -13,7 +13,7 @@ from risk.domain.checks import invalid_figures, is_money
 from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
 from risk.domain.plausibility import PriceVerdict, judge_price
 from risk.domain.reasons import DenyReason, room_figure
-from risk.domain.sizing import meets_minimum, percent_of, round_down, wanted_percent
+from risk.domain.sizing import LEAST_ADDITION, meets_minimum, percent_of, round_down, wanted_percent
 from risk.domain.types import AssetRules, LimitValues, OrderIntent, RiskBook, TradingState, Verdict
 
 DIGITS = 60
@@ -29,12 +29,13 @@ Figures = Mapping[str, Decimal | float | int | str | None]
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """An entry whose inputs are known to be usable; money in USD."""
+    """An entry whose inputs are known to be usable; money in USD. ``adds``: some of it is held already."""
 
     symbol: str
     price: Decimal
     rules: AssetRules
     wanted: Decimal
+    adds: bool
 
 
 def judge(intent: OrderIntent, book: RiskBook, limits: LimitValues | None) -> Verdict:
@@ -42,8 +43,8 @@ def judge(intent: OrderIntent, book: RiskBook, limits: LimitValues | None) -> Ve
 
     A reducing order is checked only by what makes any order impossible, and by the confidence of the model
     that wants it; limits that exist to stop growth never block it, nor does a price that is hard to believe.
-    An entry that does not fit is cut to what fits where that is above the asset's minimum. The order of the
-    checks is part of the contract: the first one wins.
+    An entry that does not fit is cut to what fits where that is above the asset's minimum, and, where it adds to
+    what is held, no mere crumb of the wish. The order of the checks is part of the contract: the first one wins.
     """
     with localcontext(prec=DIGITS, rounding=ROUND_DOWN):
         reason = _standing_reason(intent, book)
@@ -138,7 +139,8 @@ def _judge_entry(
     if percent is None:
         said: Figures = {"sizing": intent.sizing, "volatility_percent": intent.volatility_percent}
         return _denied(DenyReason.NO_VOLATILITY, said)
-    entry = _Entry(intent.symbol, price, rules, percent_of(equity, percent))
+    adds = book.exposures.get(intent.symbol, ZERO) > 0
+    entry = _Entry(intent.symbol, price, rules, percent_of(equity, percent), adds)
     rooms = _rooms(intent.symbol, book, limits, equity) | _risk_rooms(intent, book, limits, equity)
     loss_percent = (start - equity) / start * HUNDRED
     figures = _entry_figures(intent, entry, book, limits, rooms) | {"daily_loss_percent": loss_percent}
@@ -176,7 +178,10 @@ def _does_not_fit(entry: _Entry, room: Decimal) -> bool:
     """Return whether it is this limit that leaves too little, not the wish that was too small."""
     if room <= 0:
         return True
-    return room < entry.wanted and not meets_minimum(_cut(entry, room), entry.price, entry.rules)
+    if room >= entry.wanted:
+        return False
+    is_crumb = entry.adds and room < entry.wanted * LEAST_ADDITION
+    return is_crumb or not meets_minimum(_cut(entry, room), entry.price, entry.rules)
 
 
 def _cut(entry: _Entry, room: Decimal) -> Decimal:

@@ -10,6 +10,9 @@ from risk.domain.types import AssetRules, OrderIntent, SizingRule
 ONE = Decimal(1)
 # The annualised volatility up to which a volatility-scaled entry has its full size.
 TARGET_VOLATILITY_PERCENT = Decimal(20)
+# Of the wish: what adds less to a position is not bought. A full position whose price moves has a little room each
+# cycle, and would be an order and its costs each time.
+LEAST_ADDITION = Decimal("0.25")
 
 
 def fixed_fraction(intent: OrderIntent) -> Decimal:

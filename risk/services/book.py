@@ -1,6 +1,6 @@
 """The risk book: checks and reservations under one lock per account."""
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
@@ -12,7 +12,7 @@ from django.utils import timezone
 from risk.domain.gate import judge
 from risk.domain.limits import StrategyLimits, tighter
 from risk.domain.reasons import DenyReason
-from risk.domain.types import OrderIntent, RiskBook, Verdict
+from risk.domain.types import LimitValues, OrderIntent, RiskBook, Verdict
 from risk.models import RiskCheck, RiskLimits, RiskReservation
 
 SMALLEST_NOTIONAL = Decimal("0.0001")  # the column's last digit: what is left of a coin may be worth less
@@ -119,17 +119,33 @@ def check_and_reserve_all(wishes: Sequence[Wish], *, book: RiskBook) -> list[Jud
     those of as many calls of ``check_and_reserve``, the book read anew before each; three statements for all.
     """
     current = RiskLimits.objects.first()
-    judgements = []
-    for wish in wishes:
-        verdict = _verdict(wish, book, current)
-        reservation = _reservation(wish, verdict) if verdict.allowed else None
-        if reservation is not None:
-            book = with_reservation(book, reservation)
-        judgements.append(Judgement(verdict, _check(wish, verdict, current), reservation))
+    answers = judge_in_order(wishes, book=book, limits=current.to_limits() if current else None)
+    judgements = [
+        Judgement(verdict, _check(wish, verdict, current), reservation)
+        for wish, (verdict, reservation) in zip(wishes, answers, strict=True)
+    ]
     RiskCheck.objects.bulk_create(judgement.check for judgement in judgements)
     reserved = [judgement.reservation for judgement in judgements if judgement.reservation is not None]
     RiskReservation.objects.bulk_create(reserved)
     return judgements
+
+
+def judge_in_order(
+    wishes: Sequence[Wish], *, book: RiskBook, limits: LimitValues | None
+) -> Iterator[tuple[Verdict, RiskReservation | None]]:
+    """Yield the gate's answer to each, and what it reserves (unsaved): those after it find it in their book.
+
+    Nothing is read and nothing stored: who only asks what the gate would say asks here.
+
+    Args:
+        limits: the account's; a wish's own are merged in.
+    """
+    for wish in wishes:
+        verdict = _verdict(wish, book, limits)
+        reservation = _reservation(wish, verdict) if verdict.allowed else None
+        if reservation is not None:
+            book = with_reservation(book, reservation)
+        yield verdict, reservation
 
 
 def deny_all(wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReason]) -> list[Judgement]:
@@ -138,9 +154,10 @@ def deny_all(wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReas
     Nothing is reserved, so no lock is needed: a denial that hangs on the intent alone is the same at any moment.
     """
     current = RiskLimits.objects.first()
+    limits = current.to_limits() if current else None
     denied = []
     for wish in wishes:
-        verdict = _verdict(wish, book, current)
+        verdict = _verdict(wish, book, limits)
         if verdict.reason is not None and verdict.reason in only:
             denied.append(Judgement(verdict, _check(wish, verdict, current), None))
     RiskCheck.objects.bulk_create(judgement.check for judgement in denied)
@@ -166,9 +183,9 @@ def with_reservation(book: RiskBook, reservation: RiskReservation) -> RiskBook:
     )
 
 
-def _verdict(wish: Wish, book: RiskBook, current: RiskLimits | None) -> Verdict:
+def _verdict(wish: Wish, book: RiskBook, limits: LimitValues | None) -> Verdict:
     seen = replace(book, held_quantity=wish.held_quantity)
-    return judge(wish.intent, seen, tighter(current.to_limits(), wish.own) if current else None)
+    return judge(wish.intent, seen, None if limits is None else tighter(limits, wish.own))
 
 
 def _check(wish: Wish, verdict: Verdict, current: RiskLimits | None) -> RiskCheck:

@@ -9,6 +9,7 @@ import pytest
 from ai import builtin, gateway
 from ai.domain.answer import parse_answer, response_format
 from ai.domain.prompt import render_messages
+from ai.domain.request import request_for
 from ai.domain.types import Action
 from ai.errors import ModelError, ModelRejectedError, ModelTimeoutError
 from ai.models import ModelCall
@@ -19,7 +20,8 @@ from tests.ai.factories import analyse, make_facts, make_indicators, make_questi
 def test_it_answers_as_a_model_does_at_no_cost() -> None:
     messages = render_messages(make_question("AAPL", "BTC/USD"))
 
-    completion = gateway.complete(builtin.MODEL, messages, schema=response_format(), timeout_seconds=30)
+    asked = request_for(builtin.MODEL, messages, response_format=response_format())
+    completion = gateway.complete(asked, timeout_seconds=30)
 
     decisions = json.loads(completion.text)["decisions"]
     assert [decision["symbol"] for decision in decisions] == ["AAPL", "BTC/USD"]
@@ -43,21 +45,21 @@ def test_a_purchase_says_where_it_is_to_be_sold() -> None:
 
 def test_there_is_one_built_in_model_only() -> None:
     with pytest.raises(ModelRejectedError, match="the only built-in model is builtin/technical-v1"):
-        gateway.complete("builtin/technical-v2", [], schema=None, timeout_seconds=30)
+        gateway.complete(request_for("builtin/technical-v2", [], response_format=None), timeout_seconds=30)
 
 
 def test_messages_without_facts_are_answered_with_an_error() -> None:
     messages = [{"role": "user", "content": "What should I buy?"}]
 
     with pytest.raises(ModelError, match="expected one fenced JSON object"):
-        gateway.complete(builtin.MODEL, messages, schema=None, timeout_seconds=30)
+        gateway.complete(request_for(builtin.MODEL, messages, response_format=None), timeout_seconds=30)
 
 
 def test_it_is_as_late_as_a_model_that_does_not_answer_in_time() -> None:
     messages = render_messages(make_question("AAPL"))
 
     with pytest.raises(ModelTimeoutError, match=r"no complete answer within 0\.0 s"):
-        gateway.complete(builtin.MODEL, messages, schema=None, timeout_seconds=0)
+        gateway.complete(request_for(builtin.MODEL, messages, response_format=None), timeout_seconds=0)
 
 
 def test_half_the_indicators_are_none() -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 from ai import gateway
 from ai.domain.answer import response_format
 from ai.domain.prompt import render_messages
+from ai.domain.request import request_for
 from ai.errors import (
     ModelAnswerError,
     ModelError,
@@ -27,10 +28,17 @@ from tests.ai.factories import make_question
 from tests.waiting import wait_until
 
 
-def ask(server: ChatServer, name: str, *, timeout_seconds: float = 20.0, **overrides: Any) -> Completion:
-    arguments = {"schema": response_format(), "api_base": server.api_base, "api_key": API_KEY, **overrides}
-    messages = render_messages(make_question("AAPL"))
-    return gateway.complete(f"openai/{name}", messages, timeout_seconds=timeout_seconds, **arguments)
+def ask(
+    server: ChatServer,
+    name: str,
+    *,
+    timeout_seconds: float = 20.0,
+    api_key: str = API_KEY,
+    **overrides: Any,
+) -> Completion:
+    arguments = {"response_format": response_format(), "api_base": server.api_base, **overrides}
+    request = request_for(f"openai/{name}", render_messages(make_question("AAPL")), **arguments)
+    return gateway.complete(request, timeout_seconds=timeout_seconds, api_key=api_key)
 
 
 def test_a_sound_answer_comes_with_tokens_and_time(chat_server: ChatServer) -> None:
@@ -60,7 +68,7 @@ def test_models_that_refuse_a_temperature_are_sent_none(chat_server: ChatServer,
 
 
 def test_without_a_schema_no_response_format_is_sent(chat_server: ChatServer) -> None:
-    ask(chat_server, "sound", schema=None)
+    ask(chat_server, "sound", response_format=None)
 
     assert "response_format" not in chat_server.requests[0]
 
@@ -141,15 +149,15 @@ def test_every_failure_has_its_kind(
 
 
 def test_a_refused_connection_is_unavailable() -> None:
+    asked = request_for("openai/any", [], response_format=None, api_base="http://127.0.0.1:9/v1")
+
     with pytest.raises(ModelUnavailableError, match="refused"):
-        gateway.complete(
-            "openai/any", [], schema=None, timeout_seconds=5, api_base="http://127.0.0.1:9/v1", api_key="k"
-        )
+        gateway.complete(asked, timeout_seconds=5, api_key="k")
 
 
 def test_a_name_without_a_provider_is_rejected() -> None:
     with pytest.raises(ModelRejectedError, match="Provider NOT provided"):
-        gateway.complete("nonsense", [], schema=None, timeout_seconds=5, api_key="k")
+        gateway.complete(request_for("nonsense", [], response_format=None), timeout_seconds=5, api_key="k")
 
 
 def test_a_quoted_key_reaches_no_text(chat_server: ChatServer) -> None:

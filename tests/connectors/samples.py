@@ -123,6 +123,19 @@ def fill(**overrides: Any) -> dict[str, Any]:
     } | overrides
 
 
+def dividend(**overrides: Any) -> dict[str, Any]:
+    return {
+        "id": "20201015094500123::5f596936-6f23-4cef-bdf1-3806aae57dbf",
+        "activity_type": "DIV",
+        "date": "2020-10-15",
+        "net_amount": "10.25",
+        "symbol": "AAPL",
+        "qty": "12.5",
+        "per_share_amount": "0.82",
+        "status": "executed",
+    } | overrides
+
+
 def snapshot(**overrides: Any) -> dict[str, Any]:
     return {
         "latestTrade": {"t": "2020-10-15T14:00:30.123456789Z", "p": 120.71, "s": 100, "x": "V"},

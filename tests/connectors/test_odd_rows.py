@@ -167,6 +167,17 @@ LISTINGS: Mapping[str, Listing] = {
             "execution_id",
         ),
     ),
+    "what is no execution": Listing(
+        row=samples.dividend(symbol="AAPL"),
+        needed=frozenset({"id", "activity_type", "date"}),
+        unread=frozenset({"qty", "per_share_amount", "status"}),
+        **_broker_list(
+            "/v2/account/activities",
+            samples.dividend(id="OTHER"),
+            lambda broker: broker.activities(after=SINCE),
+            "activity_id",
+        ),
+    ),
     "bars": Listing(
         {
             "/v2/stocks/bars": lambda odd: {

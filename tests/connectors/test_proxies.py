@@ -165,12 +165,13 @@ def test_model_library_loads_and_the_builtin_analyst_answers_whatever_is_set(val
 import django; django.setup()
 from ai import builtin, gateway
 from ai.domain.prompt import render_messages
+from ai.domain.request import request_for
 from tests.ai.factories import make_question
-print(bool(gateway.complete(builtin.MODEL, render_messages(make_question("AAPL")),
-                            schema=None, timeout_seconds=60).text))
+asked = request_for(builtin.MODEL, render_messages(make_question("AAPL")), response_format=None)
+print(bool(gateway.complete(asked, timeout_seconds=60).text))
 try:
-    gateway.complete("openai/x", [], schema=None, timeout_seconds=60, api_key="sk-test",
-                     api_base="https://model.invalid/v1")
+    asked = request_for("openai/x", [], response_format=None, api_base="https://model.invalid/v1")
+    gateway.complete(asked, timeout_seconds=60, api_key="sk-test")
 except Exception as error:
     print(type(error).__name__, error)
 """

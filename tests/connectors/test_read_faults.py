@@ -68,6 +68,10 @@ READS = {
     "order": Read(lambda s, t: make_broker(s, t).order(samples.ORDER_ID), samples.order()),
     "orders": Read(lambda s, t: make_broker(s, t).orders(open_only=True), [samples.order()]),
     "fills": Read(lambda s, t: make_broker(s, t).fills(), [samples.fill()]),
+    "activities": Read(
+        lambda s, t: make_broker(s, t).activities(after=datetime(2020, 10, 14, tzinfo=UTC)),
+        [samples.dividend()],
+    ),
     "stock_quotes": Read(lambda s, t: _stocks(s, t).quotes(["AAPL"]), {"AAPL": samples.snapshot()}),
     "stock_bars": Read(
         lambda s, t: _stocks(s, t).daily_bars(["AAPL"], start=DAY, end=DAY),

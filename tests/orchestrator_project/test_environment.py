@@ -100,6 +100,7 @@ def test_addresses_of_the_contract_are_accepted(name: str, value: str) -> None:
         ("AI_DAILY_BUDGET_USD", "NaN", "not negative"),
         ("AI_DAILY_BUDGET_USD", "Infinity", "not negative"),
         ("AI_DAILY_BUDGET_USD", "five", "not negative"),
+        ("AI_EVALUATION_BUDGET_USD", "-1", "not negative"),
         ("AI_MODELS", "gpt-5,,claude", "without empty items"),
         ("AI_MODELS", "openai/" + "m" * 494, "at most 500 characters, openai/mmm"),
         ("DJANGO_ALLOWED_HOSTS", "a.example.com,", "without empty items"),

@@ -27,8 +27,10 @@ ENTRIES = {
     "every command": (SETUP + "; ".join(f"import {name}" for name in COMMANDS), set()),
     "the built-in analyst, asked and judged": (
         f"{SETUP}from ai import builtin, gateway, routing; from ai.domain.prompt import render_messages;"
+        " from ai.domain.request import request_for;"
         " from tests.ai.factories import make_question; from orchestrator_project.runtime.doctor import models;"
-        " gateway.complete(builtin.MODEL, render_messages(make_question('AAPL')), schema=None, timeout_seconds=60);"
+        " asked = request_for(builtin.MODEL, render_messages(make_question('AAPL')), response_format=None);"
+        " gateway.complete(asked, timeout_seconds=60);"
         " gateway.provider_of(builtin.MODEL); models.analyst()",
         set(),
     ),

@@ -24,6 +24,7 @@ def read_by(include: str, exclude: str = "") -> set[str]:
         ("fetch", "", {"fetch"}),
         ("orders", "", {"orders"}),
         ("analysis", "", {"analysis"}),
+        ("analysis,fetch", "", {"analysis", "fetch"}),
     ],
 )
 def test_worker_of_default_reads_what_was_parted_from_it_unless_told(

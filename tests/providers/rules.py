@@ -136,6 +136,18 @@ ALPACA = (
         page_token=WORDS,
     ),
     _get(
+        "other activities",
+        "/v2/account/activities",
+        activity_types=WORDS,
+        category="trade_activity|non_trade_activity",
+        date=TIME,
+        until=TIME,
+        after=TIME,
+        direction=ORDER,
+        page_size=r"[1-9]\d?|100",
+        page_token=WORDS,
+    ),
+    _get(
         "stocks",
         "/v2/stocks/snapshots",
         "symbols",

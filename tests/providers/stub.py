@@ -257,6 +257,9 @@ class ProviderStub:
         begin = ids.index(query["page_token"]) + 1 if query.get("page_token") in ids else 0
         return 200, found[begin : begin + int(query.get("page_size", 100))]
 
+    def _other_activities(self, parts: Any, query: Any, body: Any) -> tuple[int, Any]:
+        return 200, []
+
     def _stocks(self, parts: Any, query: Any, body: Any) -> tuple[int, Any]:
         return 200, _snapshots(query)
 

@@ -11,6 +11,7 @@ from connectors.base import (
     Account,
     Asset,
     AssetClass,
+    BrokerActivity,
     BrokerFill,
     BrokerOrder,
     BrokerOrderStatus,
@@ -146,6 +147,11 @@ class ModelBroker:
         """Return the executions."""
         self._answer("fills")
         return [fill for fill in self.executions if after is None or fill.executed_at > after]
+
+    def activities(self, *, after: datetime) -> list[BrokerActivity]:
+        """Return nothing: it pays nothing."""
+        self._answer("activities")
+        return []
 
     def account(self) -> Account:
         """Return the money."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -18,6 +19,7 @@ from risk.domain.numbers import ZERO
 from trading.analysis import decision_records, proposals, safe_mode, strategies
 from trading.analysis.analysis_time import LEAST_SECONDS, seconds_for
 from trading.analysis.decision_outcomes import apply_proposal, created_event, not_traded
+from trading.analysis.gate_scene import read_gate_scene
 from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
 from trading.core import cycle_log, settings
 from trading.core.causation import caused_by
@@ -79,8 +81,11 @@ def analyse_cycle(cycle_id: UUID, *, soft_limit: float | None = None) -> list[UU
     results = _ask(cycle, inquiries, give_up_at)
     rows = [row for inquiry in inquiries for row in _decide(scene, inquiry, results.get(inquiry.strategy.pk))]
     records = [inquiry.record for inquiry in inquiries if inquiry.record is not None]
-    records += scene.bars.values() if records else ()
-    return _store(cycle, token, rows, records, began)
+    gate = None
+    if records:
+        gate = read_gate_scene(cycle.symbols)
+        records += [*scene.bars.values(), gate]
+    return _store(cycle, token, rows, records, gate, began)
 
 
 def _unfinished_fetches(cycle: Cycle) -> list[fetch_parts.Part]:
@@ -211,11 +216,12 @@ def _store(
     token: datetime,
     rows: Sequence[AIDecision],
     records: Sequence[DecisionRecord],
+    gate: DecisionRecord | None,
     began: datetime,
 ) -> list[UUID] | None:
     """Insert the decisions and move the cycle on, in one transaction; nothing if the claim was lost."""
     with transaction.atomic():
-        if not _move_on(cycle, token):
+        if not _move_on(cycle, token, gate_record=gate):
             return None
         decision_records.store_records(records)
         AIDecision.objects.bulk_create(rows)
@@ -239,9 +245,9 @@ def _store_proposed(cycle: Cycle, token: datetime) -> list[UUID] | None:
     return [*approved, *_pending([decision for _, decision in taken])]
 
 
-def _move_on(cycle: Cycle, token: datetime) -> bool:
+def _move_on(cycle: Cycle, token: datetime, **more: Any) -> bool:
     mine = Cycle.objects.filter(pk=cycle.pk, status="running", stage=CycleStage.ANALYSING, lease_until=token)
-    return bool(mine.update(stage=CycleStage.EXECUTING, stage_at=timezone.now(), lease_until=None))
+    return bool(mine.update(stage=CycleStage.EXECUTING, stage_at=timezone.now(), lease_until=None, **more))
 
 
 def _pending(rows: Sequence[AIDecision]) -> list[UUID]:

@@ -22,7 +22,7 @@ def apply_proposal(row: AIDecision, proposal: Proposal, *, scene: Scene) -> None
     if proposal.action is Action.HOLD:
         not_traded(row, DecisionStatus.HELD, Skip("hold", ""))
     elif proposal.action is Action.BUY:
-        _apply_exit(row, proposal.exit)
+        apply_exit(row, proposal.exit)
     elif row.symbol not in scene.held:
         not_traded(row, DecisionStatus.SKIPPED, Skip("no_position", "there is nothing to sell"))
     elif scene.now is not None:
@@ -30,7 +30,8 @@ def apply_proposal(row: AIDecision, proposal: Proposal, *, scene: Scene) -> None
         row.against_thesis = any(goes_against(each, price=row.price, now=scene.now) for each in theses)
 
 
-def _apply_exit(row: AIDecision, said: ProposedExit) -> None:
+def apply_exit(row: AIDecision, said: ProposedExit) -> None:
+    """Write where a purchase says its position is to be sold, as its strategy's bounds let it stand."""
     proposal = ExitProposal(said.stop_percent, said.target_percent, said.horizon_sessions)
     kept, bounded = clamped(rules_of(row.strategy), proposal)
     row.stop_percent, row.target_percent = kept.stop_percent, kept.target_percent

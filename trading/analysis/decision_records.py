@@ -14,7 +14,7 @@ from trading.analysis.sealed_facts import fingerprint_of, sealed, unsealed
 from trading.analysis.strategies import content_of
 from trading.core import settings
 from trading.errors import RecordError
-from trading.models import AgentStatus, DecisionRecord, Strategy
+from trading.models import DecisionRecord, Strategy
 
 FORMAT = 1
 SETTINGS_KEPT = (
@@ -41,7 +41,7 @@ def make_record(
     limits = None
     if account is not None:
         limits = {"version": account.version} | {name: str(getattr(account, name)) for name in LIMIT_NAMES}
-    agent = AgentStatus.objects.get(pk=1)
+    agent = scene.agent
     content = {
         "format": FORMAT,
         "prompt_version": PROMPT_VERSION,

@@ -27,6 +27,7 @@ from trading.domain.symbols import is_coin
 from trading.market.market_time import market_now, stocks_trade_now
 from trading.market.price_facts import DayChange, day_changes
 from trading.models import (
+    AgentStatus,
     BarHistory,
     Cycle,
     DecisionRecord,
@@ -58,6 +59,7 @@ class Scene:
     """
 
     cycle: Cycle
+    agent: AgentStatus
     now: datetime | None
     snapshots: Mapping[str, MarketSnapshot]
     positions: Mapping[str, Position]
@@ -77,8 +79,9 @@ class Scene:
 def read_scene(cycle: Cycle) -> Scene:
     """Read what the cycle fetched and what the account holds."""
     snapshots = {row.symbol: row for row in MarketSnapshot.objects.filter(cycle=cycle)}
+    agent = AgentStatus.objects.get(pk=1)
     now = market_now()
-    stocks_trade = stocks_trade_now()
+    stocks_trade = stocks_trade_now(agent)
     max_age = settings.seconds("price_max_age")
     skips = {}
     gaps = gaps_of(cycle.pk)
@@ -91,6 +94,7 @@ def read_scene(cycle: Cycle) -> Scene:
     positions = {position.symbol: position for position in Position.objects.all()}
     return Scene(
         cycle=cycle,
+        agent=agent,
         now=now,
         snapshots=snapshots,
         positions=positions,

@@ -44,6 +44,7 @@ urlpatterns = [
     path("trades", orders.TradesView.as_view()),
     path("positions", orders.PositionsView.as_view()),
     path("positions/<path:symbol>/close", closing.CloseView.as_view()),
+    path("positions/<path:symbol>/stop", closing.StopView.as_view()),
     path("equity", orders.EquityView.as_view()),
     path("performance", performance.PerformanceView.as_view()),
     path("strategies", records.StrategiesView.as_view()),

@@ -1,5 +1,6 @@
 """The only way a status changes: a conditional update and its event, in one transaction."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -8,15 +9,15 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, models, transaction
-from django.db.models import Max, Value, Window
-from django.db.models.functions import Greatest
+from django.db.models import Max, Window
+from django.utils import timezone
 
 from connectors.text import storable_value
 from trading.core.causation import current_cause
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
-from trading.models.event import TransactionIdField, this_transaction
+from trading.models.event import this_transaction
 
 log = structlog.get_logger(__name__)
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
@@ -27,6 +28,25 @@ MACHINE_OF: Mapping[type[models.Model], str] = {
     Saga: "saga",
     UniverseCandidate: "candidate",
 }
+
+# The event's transaction is its own, or that of the event before it: of an aggregate the stream tells none too early.
+_APPEND = """
+INSERT INTO events (id, aggregate_type, aggregate_id, sequence, type, payload, cycle_id, causation_id, occurred_at,
+    public_sequence, transaction_id)
+SELECT %(id)s, %(aggregate_type)s, %(aggregate_id)s, coalesce(newest.sequence, 0) + 1, %(type)s,
+    %(payload)s::jsonb, %(cycle_id)s, %(causation_id)s, %(occurred_at)s, {public_sequence},
+    greatest(pg_current_xact_id(), newest.transaction_id)
+FROM (SELECT) AS one LEFT JOIN (
+    SELECT sequence, transaction_id FROM events
+    WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s ORDER BY sequence DESC LIMIT 1
+) AS newest ON true
+RETURNING sequence, public_sequence
+"""
+_APPENDED = ("id", "aggregate_type", "aggregate_id", "type", "cycle_id", "causation_id", "occurred_at")
+_NEXT_PUBLIC = """(
+    SELECT coalesce(max(public_sequence), 0) + 1 FROM events
+    WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s AND public_sequence IS NOT NULL
+)"""
 
 
 def correlation_of(row: StatusRow) -> UUID | None:
@@ -196,12 +216,19 @@ def update_from_values(model: type[models.Model], rows: Sequence[tuple[UUID, Map
 
 def _event_of(machine: str, move: Move, target: str) -> Event:
     payload = {"from": move.row.status, "to": target, **identity_of(move.row), **move.facts}
+    return _unplaced(machine, str(move.row.pk), f"{machine}.{move.event}", payload, correlation_of(move.row))
+
+
+def _unplaced(
+    aggregate_type: str, aggregate_id: str, kind: str, payload: Mapping[str, Any], cycle_id: UUID | None
+) -> Event:
+    """Return an event that has no place in its aggregate's order yet."""
     return Event(
-        aggregate_type=machine,
-        aggregate_id=str(move.row.pk),
-        type=f"{machine}.{move.event}",
+        aggregate_type=aggregate_type,
+        aggregate_id=aggregate_id,
+        type=kind,
         payload=storable_value(payload),
-        cycle_id=correlation_of(move.row),
+        cycle_id=cycle_id,
         causation_id=current_cause(),
     )
 
@@ -215,17 +242,25 @@ def first_event(row: StatusRow, **facts: Any) -> Event:
     """Return the event of a row that is about to be inserted, to be inserted with it."""
     machine = MACHINE_OF[type(row)]
     kind = f"{machine}.created"
-    payload = storable_value({"to": row.status, **identity_of(row), **facts})
-    return Event(
-        aggregate_type=machine,
-        aggregate_id=str(row.pk),
-        sequence=1,
-        type=kind,
-        payload=payload,
-        cycle_id=correlation_of(row),
-        causation_id=current_cause(),
-        public_sequence=1 if public_type(kind, payload) else None,
-    )
+    payload = {"to": row.status, **identity_of(row), **facts}
+    found = _unplaced(machine, str(row.pk), kind, payload, correlation_of(row))
+    found.sequence, found.public_sequence = 1, 1 if public_type(kind, found.payload) else None
+    return found
+
+
+def second_event(row: StatusRow, event: str, *, after: Event, **facts: Any) -> Event:
+    """Return the event of a row's first move, to be inserted with the row and the event of its beginning.
+
+    Args:
+        row: with the status that it began with.
+        after: the event of its beginning (``first_event``).
+    """
+    machine = MACHINE_OF[type(row)]
+    found = _event_of(machine, Move(row, event, {}, facts), next_status(machine, row.status, event))
+    found.sequence = after.sequence + 1
+    is_public = public_type(found.type, found.payload)
+    found.public_sequence = (after.public_sequence or 0) + 1 if is_public else None
+    return found
 
 
 def append_event(
@@ -238,28 +273,20 @@ def append_event(
 ) -> Event:
     """Append to the log with the aggregate's next sequence, and to the outbox where others may see it.
 
+    One statement, written out: it is made some ten times for each order, and the ORM would take longer to write it than
+    PostgreSQL to do it.
+
     The caller holds the aggregate's row lock (its update is in the same transaction), which makes the
     sequence gapless; the unique constraint catches whoever does not.
     """
-    of_aggregate = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id)
-    columns = ["sequence", "transaction_id"]
-    newest = of_aggregate.order_by("-sequence")
-    if is_public := bool(public_type(event_type, payload)):
-        published = of_aggregate.filter(public_sequence__isnull=False).order_by("-public_sequence")
-        newest = newest.annotate(last_public=published.values("public_sequence")[:1])
-        columns.append("last_public")
-    sequence, transaction_id, *public = newest.values_list(*columns).first() or (0, None, None)
-    return Event.objects.create(
-        aggregate_type=aggregate_type,
-        aggregate_id=aggregate_id,
-        sequence=sequence + 1,
-        type=event_type,
-        payload=storable_value(payload),
-        cycle_id=cycle_id,
-        causation_id=current_cause(),
-        public_sequence=(public[0] or 0) + 1 if is_public else None,
-        transaction_id=_number_after(transaction_id),
-    )
+    event = _unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
+    event.occurred_at = timezone.now()
+    values = {name: getattr(event, name) for name in _APPENDED} | {"payload": json.dumps(event.payload)}
+    number = _NEXT_PUBLIC if public_type(event_type, payload) else "NULL"
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND.format(public_sequence=number), values)
+        event.sequence, event.public_sequence = cursor.fetchone()
+    return event
 
 
 def append_events(
@@ -273,25 +300,10 @@ def append_events(
     if events:
         _append_all(
             [
-                Event(
-                    aggregate_type=aggregate_type,
-                    aggregate_id=aggregate_id,
-                    type=event_type,
-                    payload=storable_value(payload),
-                    cycle_id=cycle_id,
-                    causation_id=current_cause(),
-                )
+                _unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
                 for aggregate_id, (event_type, payload) in events.items()
             ]
         )
-
-
-def _number_after(before: int | None) -> Any:
-    """Return the transaction's id, or that of the event before it: of an aggregate the stream tells none too early."""
-    own = this_transaction()
-    if before is None:
-        return own
-    return Greatest(own, Value(before, output_field=TransactionIdField()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
@@ -11,6 +11,7 @@ from trading.core import cycle_log, settings
 from trading.core.repeated_reads import read_repeatedly
 from trading.cycle import cycles
 from trading.domain.ages import is_fresh
+from trading.domain.statuses import OPEN_ORDER
 from trading.errors import TradingError
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, Cycle, Order
@@ -40,14 +41,12 @@ def finish_cycle(cycle_id: UUID) -> bool:
 
 
 def _is_synced(cycle: Cycle) -> bool:
-    """Tell whether the stored sync was asked for a moment ago, after the end of each of the cycle's orders."""
-    orders = Order.objects.filter(cycle_id=cycle.pk)
-    if not orders.exists() or orders.open().exists():
-        return False
-    last = orders.aggregate(last=Max("ended_sequence"))["last"]
-    agent = AgentStatus.objects.get(pk=1)
-    return (
-        last is not None
-        and agent.positions_sequence > last
-        and is_fresh(agent.positions_as_of, timezone.now(), JUST_NOW)
+    """Tell whether the stored sync was asked for a moment ago, after the end of each order that the cycle made."""
+    orders = Order.objects.filter(cycle_id=cycle.pk).aggregate(
+        open=Count("pk", filter=Q(status__in=OPEN_ORDER)), last=Max("ended_sequence")
     )
+    if orders["open"] or orders["last"] is None:
+        return False
+    agent = AgentStatus.objects.get(pk=1)
+    is_after_all = agent.positions_sequence > orders["last"]
+    return is_after_all and is_fresh(agent.positions_as_of, timezone.now(), JUST_NOW)

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from risk.domain.numbers import HUNDRED
 
+TRIGGER = "daily_loss_limit"  # what an engagement of the switch by it is called
 WORSE_BY = Decimal("0.25")  # of the limit: so much more than at the release is worse, less is the same
 
 

@@ -259,6 +259,14 @@ WORDS = MappingProxyType(
                     "send": "it is sent",
                 },
             ),
+            WordSpec(
+                "at_daily_loss",
+                "stop",
+                {
+                    "stop": "at the day's loss limit the kill switch engages; what is held stays, with its stops",
+                    "flatten": "everything is sold besides",
+                },
+            ),
         )
     }
 )

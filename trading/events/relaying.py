@@ -57,8 +57,8 @@ class Relay:
         Raises:
             UnavailableError: the transport failed; what it confirmed is marked.
         """
-        source = outbox.our_source()
         batch, taken = outbox.next_batch(BATCH), []
+        source = outbox.our_source() if batch else ""
         try:
             for row in batch:
                 self._publish(bus, row, source)

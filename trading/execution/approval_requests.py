@@ -158,8 +158,10 @@ def _newest(requests: QuerySet[Approval]) -> dict[Question, Approval]:
 
 def withdraw_outdated(*, most: int) -> int:
     """Withdraw at most so many of the open requests whose question is gone, the oldest first; return how many."""
-    mode = _last_mode_change()
     waiting = Approval.objects.waiting(timezone.now()).select_related("decision")
+    if not waiting.exists():  # as nearly always, once a second
+        return 0
+    mode = _last_mode_change()
     gone = _outdated(waiting, mode).order_by("requested_at", "pk")[:most]
     return sum(_withdraw(approval, mode) for approval in gone)
 

@@ -17,7 +17,8 @@ from risk.services import locks
 from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_agent
-from trading.domain.performance.splits import split_ratio
+from trading.domain.performance.splits import split_price, split_ratio
+from trading.domain.protection.plans import tick_at
 from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence
 from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
@@ -209,9 +210,17 @@ def _split_prices(known: Position, position: BrokerPosition) -> None:
         quantity_after=position.quantity,
         unit_cost_after=position.average_entry_price,
     )
-    if ratio is not None and known.stop_price is not None:
-        scaled = {name: F(name) / ratio for name in ("stop_price", "target_price", "highest_price")}
-        Position.objects.filter(pk=known.pk).update(**scaled)
+    if ratio is None:
+        return
+    changes: dict[str, object] = {"split_at": timezone.now()}
+    if known.stop_price is not None:
+        tick, target = tick_at(position.average_entry_price, is_coin=False), known.target_price
+        changes |= {
+            "stop_price": split_price(known.stop_price, ratio, tick=tick),
+            "target_price": None if target is None else split_price(target, ratio, tick=tick, up=True),
+            "highest_price": F("highest_price") / ratio,
+        }
+    Position.objects.filter(pk=known.pk).update(**changes)
 
 
 def _row(position: BrokerPosition, truth: PortfolioTruth) -> Position:

@@ -47,7 +47,8 @@ def advance(saga: Saga) -> Saga:
     ids = {"saga_id": saga.pk, "decision_id": saga.decision_id, "cycle_id": saga.cycle_id}
     with bound_contextvars(**{name: str(value) for name, value in ids.items()}):
         if saga.status == SagaStatus.RUNNING:
-            _advance(saga)
+            if not _advance(saga):
+                return saga
         elif saga.status == SagaStatus.COMPENSATING:
             _postpone(saga)
             _follow(saga, saga.order)
@@ -76,8 +77,8 @@ def settle_order(order_id: UUID) -> Saga:
 
 
 def read_saga(saga_id: UUID) -> Saga:
-    """Return a saga with its order, its decision and the decision's strategy."""
-    return Saga.objects.select_related("order", "decision__strategy").get(pk=saga_id)
+    """Return a saga with its order; its decision is read by the few who need it."""
+    return Saga.objects.select_related("order").get(pk=saga_id)
 
 
 def _postpone(saga: Saga, until: datetime | None = None) -> None:
@@ -85,12 +86,18 @@ def _postpone(saga: Saga, until: datetime | None = None) -> None:
     Saga.objects.filter(pk=saga.pk).update(next_poll_at=until or timezone.now() + confirmation.POLL_INTERVAL)
 
 
-def _advance(saga: Saga) -> None:
-    _postpone(saga)
+def _advance(saga: Saga) -> bool:
+    """Take a saga under way further; return whether its own row may have moved.
+
+    It has not where its order was only brought to the broker, and is open there.
+    """
     order = saga.order
     was_unsent = order.status in UNSENT
-    if was_unsent:
-        saga_steps.begin(saga, Step.SUBMIT_ORDER)
+    next_poll_at = timezone.now() + confirmation.POLL_INTERVAL
+    if not was_unsent:
+        _postpone(saga, next_poll_at)
+    else:
+        saga_steps.begin_visit(saga, Step.SUBMIT_ORDER, next_poll_at=next_poll_at)
         with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
             order = submit_order(order.pk)
         if order.status in UNSENT:
@@ -98,7 +105,8 @@ def _advance(saga: Saga) -> None:
     is_at_broker = order.status in confirmation.AT_THE_BROKER
     if order.acknowledged_at is not None:
         saga_steps.note_submitted(saga, order.broker_order_id, confirms=is_at_broker)
-    if is_at_broker and not (was_unsent and confirmation.is_word_due(order)):
+    asks = is_at_broker and not (was_unsent and confirmation.is_word_due(order))
+    if asks:
         with span(Step.CONFIRM_FILL.value, symbol=order.symbol):
             order = _confirm(saga, order)
     saga.order = order
@@ -106,6 +114,7 @@ def _advance(saga: Saga) -> None:
         _settle(saga, order)
     elif order.filled_quantity > 0:
         settlement.book_part(saga, order)
+    return asks or not (is_at_broker and order.is_open)
 
 
 def _confirm(saga: Saga, order: Order) -> Order:

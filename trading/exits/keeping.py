@@ -71,7 +71,7 @@ class Keeper:
     def _keep(self, symbol: str, position: Position | None, coverage: Coverage) -> None:
         is_at_rest = True
         if position is None:
-            _end_orphans(symbol, coverage)
+            is_at_rest = _end_orphans(symbol, coverage)
         elif _can_be_kept(position):
             is_at_rest = _keep_position(position, coverage)
         if not is_at_rest:
@@ -104,13 +104,17 @@ def _keep_position(position: Position, coverage: Coverage) -> bool:
     """Make one step; return False where none can be made now, so that nobody is asked again each second."""
     assert position.market_value is not None  # noqa: S101 - see _can_be_kept
     price = position.market_value / position.quantity
-    position = raising.follow_price(settle_plan(position, price=price))
+    try:
+        position = raising.follow_price(settle_plan(position, price=price))
+    except Position.DoesNotExist:  # sold since this round has read it
+        return True
+    if _is_of_before_a_split(position, coverage, price):
+        log.info("protection_renewed", symbol=position.symbol, held=str(position.quantity), price=str(price))
+        return not resting.take_away([position.symbol], broker=current_providers().broker)
     wanted, stopped = protectable(position), coverage.stopped()
     pending = next((order for order in coverage.orders if order.status in UNSENT), None)
     if stopped == wanted and pending is None:
-        if position.trailing_percent is not None:
-            raising.raise_stops(position, coverage)
-        return True
+        return raising.move_stops(position, coverage, price=price)
     if _was_refused_just_now(position):
         return False
     if _look_anew(position.symbol, coverage):
@@ -123,6 +127,23 @@ def _keep_position(position: Position, coverage: Coverage) -> bool:
         return False
     submit_order(order.pk)
     return True
+
+
+def _is_of_before_a_split(position: Position, coverage: Coverage, price: Decimal) -> bool:
+    """Return whether an order rests since before the position's last split, on the wrong side of the price.
+
+    The broker leaves the parts of brackets as they are, and books a split before the open, at which they would sell.
+    """
+    split_at = position.split_at
+    if split_at is None:
+        return False
+    return any(_would_sell(order, price) for order in coverage.at_the_broker if order.created_at < split_at)
+
+
+def _would_sell(order: Order, price: Decimal) -> bool:
+    if order.purpose == Purpose.STOP_LOSS:
+        return order.stop_price is not None and price <= order.stop_price
+    return order.limit_price is not None and price >= order.limit_price
 
 
 def protectable(position: Position) -> Decimal:
@@ -218,10 +239,18 @@ def _base(position: Position) -> UUID:
     return protection_base(position.symbol, position.opened_at)
 
 
-def _end_orphans(symbol: str, coverage: Coverage) -> None:
-    """Take away what rests for a position that is gone, once it is sure that it is not about to be there."""
+def _end_orphans(symbol: str, coverage: Coverage) -> bool:
+    """See to what rests for a position that is gone; return False where nothing can be done now.
+
+    How it stands is asked at once, for it may be what has sold; so is what became of one on its way. It is taken away
+    once it is sure that the position is not about to be there.
+    """
+    for order in [order for order in coverage.orders if order.status in UNSENT]:
+        submit_order(order.pk)  # looked up, and ended where nothing is available
+    if _look_anew(symbol, coverage):
+        return True
     as_of = AgentStatus.objects.values_list("positions_as_of", flat=True).get(pk=1)
     newest = max((order.created_at for order in coverage.orders), default=timezone.now())
-    if as_of is None or as_of - newest < SETTLES_WITHIN or _look_anew(symbol, coverage):
-        return
-    resting.take_away([symbol], broker=current_providers().broker)
+    if as_of is None or as_of - newest < SETTLES_WITHIN:
+        return False
+    return not resting.take_away([symbol], broker=current_providers().broker)

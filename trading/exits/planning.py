@@ -1,15 +1,17 @@
 """Settle where a position is to be sold: by the entries that made it, or, where it came from elsewhere, by defaults."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from risk.domain.numbers import ZERO
+from risk.domain.numbers import ONE, ZERO
 from trading.domain.order_ids import Purpose
+from trading.domain.performance.splits import split_price
 from trading.domain.protection.horizons import sell_by
 from trading.domain.protection.plans import DEFAULT_STOP_PERCENT, ExitRules, plan_exit, tick_at
 from trading.domain.symbols import is_coin
-from trading.models import Order, Position, Thesis
+from trading.models import AccountActivity, Order, Position, Thesis
 from trading.protection.theses import open_theses_of
 
 # Of what no strategy of ours bought: the stop that a new strategy begins with, and no target.
@@ -61,15 +63,25 @@ def _last_date(theses: Sequence[Thesis], *, coin: bool) -> datetime | None:
 
 
 def _of_entries(position: Position) -> tuple[Decimal | None, Decimal | None]:
-    """Return the lowest stop and the highest target of the entries that what is held was bought by."""
+    """Return the lowest stop and the highest target of the entries that what is held was bought by, as split since."""
     left, stops, targets = position.quantity, [], []
+    splits = _splits(position.symbol)
     bought = Order.objects.filter(symbol=position.symbol, purpose=Purpose.ENTRY, filled_quantity__gt=0)
     for order in bought.order_by("-created_at")[:100]:
         if left <= ZERO:
             break
-        left -= order.filled_quantity
-        if order.stop_loss_price is not None:
-            stops.append(order.stop_loss_price)
-        if order.take_profit_price is not None:
-            targets.append(order.take_profit_price)
+        ratio = math.prod((ratio for noted_at, ratio in splits if noted_at > order.created_at), start=ONE)
+        left -= order.filled_quantity * ratio
+        stop, target = order.stop_loss_price, order.take_profit_price
+        tick = tick_at((stop or position.average_entry_price) / ratio, is_coin=is_coin(position.symbol))
+        if stop is not None:
+            stops.append(stop if ratio == 1 else split_price(stop, ratio, tick=tick))
+        if target is not None:
+            targets.append(target if ratio == 1 else split_price(target, ratio, tick=tick, up=True))
     return min(stops, default=None), max(targets, default=None)
+
+
+def _splits(symbol: str) -> list[tuple[datetime, Decimal]]:
+    """Return the symbol's splits: when each was noted (wall time), and the new units per old one."""
+    splits = AccountActivity.objects.filter(symbol=symbol, kind=AccountActivity.Kind.SPLIT)
+    return list(splits.values_list("noted_at", "price"))

@@ -1,4 +1,4 @@
-"""Let stops follow the price: upwards only, in steps, by giving the resting order another price."""
+"""Bring resting stops to the position's price: one that follows the market upwards, in steps, or a person's."""
 
 from decimal import ROUND_DOWN, Decimal
 
@@ -39,24 +39,39 @@ def follow_price(position: Position) -> Position:
     return position
 
 
-def raise_stops(position: Position, coverage: Coverage) -> None:
-    """Give one stop that rests below the position's another price.
+def move_stops(position: Position, coverage: Coverage, *, price: Decimal) -> bool:
+    """Give one stop that is not where the position's belongs another price; return False where it was not taken.
+
+    One that follows the price is only raised; where a person has moved the position's, all stand at that. Otherwise
+    each stays where its entry put it. Where the price is past it already the broker takes none: it is sold
+    (``watching``).
+
+    Args:
+        price: of a unit as it was last read, USD.
 
     Raises:
         ConnectorError: the broker did not take it; the next round looks at what became of it.
     """
+    wanted = position.stop_price
+    if (
+        wanted is None
+        or price <= wanted
+        or (position.trailing_percent is None and not position.stop_moved_by)
+    ):
+        return True
     for order in coverage.stops:
-        if position.stop_price is None or order.stop_price is None or order.stop_price >= position.stop_price:
+        if order.stop_price is None or order.stop_price == wanted:
             continue
-        _replace(order, position.stop_price)
-        return
+        if order.stop_price < wanted or position.stop_moved_by:
+            return _replace(order, wanted)
+    return True
 
 
-def _replace(order: Order, stop_price: Decimal) -> None:
+def _replace(order: Order, stop_price: Decimal) -> bool:
     assert order.broker_order_id is not None  # noqa: S101 - a stop that rests has one
     limit = limit_of(stop_price) if order.order_type == OrderType.STOP_LIMIT else None
     number = Order.objects.filter(client_order_id__startswith=f"{order.pk}-").count()
-    broker = current_providers().broker
+    broker, is_taken = current_providers().broker, False
     try:
         placed = broker.replace_order(
             order.broker_order_id,
@@ -65,20 +80,23 @@ def _replace(order: Order, stop_price: Decimal) -> None:
             limit_price=limit,
         )
     except RejectedError as error:  # it has ended meanwhile, or the price is past it
-        log.info("stop_not_raised", symbol=order.symbol, error=str(error))
+        log.info("stop_not_moved", symbol=order.symbol, error=str(error))
     else:
+        is_taken = True
         take_successor(order, placed)
-        log.info("stop_raised", symbol=order.symbol, before=str(order.stop_price), after=str(stop_price))
+        log.info("stop_moved", symbol=order.symbol, before=str(order.stop_price), after=str(stop_price))
     reported = broker.order(order.broker_order_id)
     if reported is not None:
         record_broker_order(order, reported)
+    return is_taken
 
 
 def take_successor(order: Order, placed: BrokerOrder) -> None:
-    """Take the order that takes another's place into the book; one that bears a name of ours is a stop we raised."""
+    """Take the order that takes another's place into the book; one that bears a name of ours is a stop we moved."""
+    follows = Position.objects.filter(pk=order.symbol, trailing_percent__isnull=False)
     for row, said in take_legs(order.parent_order or order, [placed]):
         record_reported(row, said, [])
-        if placed.client_order_id.startswith(f"{order.pk}-"):
+        if placed.client_order_id.startswith(f"{order.pk}-") and follows.exists():
             Order.objects.filter(pk=row.pk, exit_reason="").update(exit_reason=ExitReason.TRAILING_STOP)
 
 

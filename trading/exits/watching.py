@@ -25,7 +25,7 @@ from trading.errors import TradingError
 from trading.exits.closing import ClosingError, close_position
 from trading.market.market_time import market_now, stocks_trade_now
 from trading.models import Position
-from trading.protection.coverage import WATCH, Coverage, is_covered, read_coverage
+from trading.protection.coverage import WATCH, Coverage, is_behind, is_covered, read_coverage
 
 log = structlog.get_logger(__name__)
 ASK_EVERY_SECONDS = 5.0
@@ -65,7 +65,9 @@ class Watch:
         for symbol, position in watched.items():
             self._follow(position, now)
             if is_coin(symbol) or stocks_trade_now() is True:
-                self._sell_if_due(position, now, is_stopped=is_covered(position, coverage.get(symbol)))
+                theirs = coverage.get(symbol)
+                is_stopped = is_covered(position, theirs) and not is_behind(position, theirs)
+                self._sell_if_due(position, now, is_stopped=is_stopped)
 
     def sees(self, symbol: str) -> bool:
         """Return whether it would be sold in time: a fresh price of it was read a moment ago, or its market is closed.
@@ -135,7 +137,8 @@ def _is_watched(position: Position, coverage: Mapping[str, Coverage]) -> bool:
         return True
     if is_coin(position.symbol) and position.target_price is not None:
         return True
-    return not is_covered(position, coverage.get(position.symbol))
+    theirs = coverage.get(position.symbol)
+    return not is_covered(position, theirs) or is_behind(position, theirs)
 
 
 def _quotes(source: QuoteSource, symbols: Collection[str]) -> Mapping[str, Quote]:

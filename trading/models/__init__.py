@@ -7,7 +7,7 @@ from trading.models.decision import AIDecision, StageChange
 from trading.models.event import Event
 from trading.models.follow_up import SwitchFollowUp
 from trading.models.guard import SymbolLock
-from trading.models.lots import AccountActivity, BookCheck, Lot, RoundTrip, SymbolBook
+from trading.models.lots import AccountActivity, BookCheck, CashLine, Lot, RoundTrip, SymbolBook
 from trading.models.market import (
     Asset,
     BarHistory,
@@ -35,6 +35,7 @@ __all__ = [
     "Asset",
     "BarHistory",
     "BookCheck",
+    "CashLine",
     "Cycle",
     "DecisionRecord",
     "EquitySnapshot",

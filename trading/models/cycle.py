@@ -48,7 +48,8 @@ class Cycle(models.Model):
     one, for what takes turns by cycles. ``slot`` is the start of its time slot
     in unix seconds, null when a person started it, and when a clock that stepped back came by that slot again.
     ``lease_until`` guards the analysis and the finish: past it another process may take the work over. It
-    also keeps others from publishing the fetches while one does.
+    also keeps others from publishing the fetches while one does. ``gate_record`` is what the gate stood on when the
+    decisions were stored (``trading/analysis/gate_scene.py``), null before that.
     """
 
     class Type(models.TextChoices):
@@ -64,6 +65,14 @@ class Cycle(models.Model):
     stage = models.CharField(max_length=10, choices=_choices(CycleStage), default=CycleStage.FETCHING)
     slot = models.BigIntegerField(null=True)
     trigger = models.CharField(max_length=20)
+    gate_record = models.ForeignKey(
+        "trading.DecisionRecord",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",  # its index is read by who forgets records
+    )
     started_by = models.CharField(max_length=150, blank=True)
     mode = models.CharField(max_length=12)
     symbols = models.JSONField(default=list)

@@ -147,19 +147,28 @@ class AccountActivity(models.Model):
 
     ``adopted``: more (or, negative, less) of a symbol is held than the executions explain; it has the broker's cost
     per unit in ``price``. ``split``: ``price`` is new units per old one. ``unrealised_before`` is what the adopted
-    had earned until then, USD, which is no result of ours.
+    had earned until then, USD, which is no result of ours. The others are cash that the broker booked by itself:
+    ``amount`` USD, under the broker's own id (``key``) and word (``broker_kind``); ``price`` is what was paid a share.
     """
 
     class Kind(models.TextChoices):
         ADOPTED = "adopted"
         SPLIT = "split"
+        DIVIDEND = "dividend"
+        INTEREST = "interest"
+        FEE = "fee"
+        TRANSFER = "transfer"
+        OTHER = "other"
 
     id = models.BigAutoField(primary_key=True)
     key = models.CharField(max_length=128, unique=True)
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    symbol = models.CharField(max_length=32, db_index=True)
+    symbol = models.CharField(max_length=32, db_index=True, blank=True)
     quantity = models.DecimalField(max_digits=28, decimal_places=9, default=0)
     price = models.DecimalField(max_digits=30, decimal_places=12)
+    amount = models.DecimalField(max_digits=40, decimal_places=6, default=0, db_default=0)
+    broker_kind = models.CharField(max_length=20, blank=True, default="", db_default="")
+    description = models.CharField(max_length=200, blank=True, default="", db_default="")
     unrealised_before = models.DecimalField(max_digits=40, decimal_places=6, default=0)
     happened_at = models.DateTimeField()
     noted_at = models.DateTimeField()
@@ -170,13 +179,38 @@ class AccountActivity(models.Model):
         verbose_name_plural = "account activities"
 
     def __str__(self) -> str:
+        if self.amount:
+            return f"{self.kind} {self.symbol} {self.amount:+f} USD"
         return f"{self.kind} {self.symbol} {self.quantity}"
+
+
+class CashLine(OpenedBy):
+    """A part of what the broker paid or took by itself, booked to the lot it was for; all null where it was for none.
+
+    ``kind`` is the activity's (``dividend``); ``amount`` in USD, those of an activity sum to its own.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    activity = models.ForeignKey(AccountActivity, on_delete=models.PROTECT, related_name="lines")
+    kind = models.CharField(max_length=10)
+    symbol = models.CharField(max_length=32, blank=True)
+    decision = models.ForeignKey(AIDecision, null=True, on_delete=models.PROTECT, related_name="+")
+    amount = models.DecimalField(max_digits=40, decimal_places=6)
+    happened_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "cash_lines"
+        ordering = ["-happened_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.symbol} {self.amount:+f} USD"
 
 
 class BookCheck(models.Model):
     """The one comparison of our books with the broker's account: since when, and what has been told of it.
 
-    ``opening_*`` is the account when the comparison began. ``unexplained_cash`` was told to a person and stays part
+    ``opening_*`` is the account when the comparison began; ``activities_read_on`` the last session's date for which the
+    broker was asked what else it has booked. ``unexplained_cash`` was told to a person and stays part
     of the account; ``rounding`` is what cents rounded at the broker add up to. ``seen`` is a difference met once:
     the next sync has to confirm it, for a fill may have come between the account and the positions.
     """
@@ -196,6 +230,7 @@ class BookCheck(models.Model):
     checked_market_time = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True)
     agreed_at = models.DateTimeField(null=True)
+    activities_read_on = models.DateField(null=True)
 
     class Meta:
         db_table = "book_checks"

@@ -27,8 +27,10 @@ class Position(models.Model):
 
     ``stop_price`` and ``target_price`` (USD) are where it is to be sold, null until that is settled; ``highest_price``
     is what a unit was worth at most since, which the stop follows at ``trailing_percent``; at ``sell_by`` (market time)
-    it is sold in any case. ``protected_by`` says who sees to it, of all that is held, since ``protected_since`` (wall
-    time; null: not now), ``unprotected_seconds`` for how long nobody did.
+    it is sold in any case. ``stop_moved_by`` is the person who moved the stop last: all stops at the broker then stand
+    at ``stop_price``. ``split_at`` (wall time) is when its last split was seen: what rests since before is of other
+    units. ``protected_by`` says who sees to it, of all that is held, since ``protected_since`` (wall time; null: not
+    now), ``unprotected_seconds`` for how long nobody did.
     """
 
     class ProtectedBy(models.TextChoices):
@@ -48,6 +50,8 @@ class Position(models.Model):
     highest_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
     trailing_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True)
     sell_by = models.DateTimeField(null=True)
+    stop_moved_by = models.CharField(max_length=150, blank=True, default="", db_default="")
+    split_at = models.DateTimeField(null=True)
     protected_by = models.CharField(
         max_length=8, choices=ProtectedBy.choices, default=ProtectedBy.NOBODY, db_default=ProtectedBy.NOBODY
     )

@@ -10,13 +10,12 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from connectors.base import BrokerOrderStatus, TradeUpdate
+from connectors.base import TradeUpdate
 from trading.core import heartbeats
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import PROTECTIVE
-from trading.domain.statuses import OrderStatus
 from trading.models import Heartbeat, Order
-from trading.orders.execution_reports import record_reported
+from trading.orders.execution_reports import record_reported, says_nothing_new
 
 LISTENER = "listener"
 SILENT_AFTER = timedelta(seconds=10)  # the listener gives its sign every 2 s while it is connected
@@ -49,7 +48,6 @@ def record_update(update: TradeUpdate) -> Order | None:
     )
     if order is None or order.broker_order_id not in (None, reported.broker_order_id):
         return None
-    says_nothing_new = order.status == OrderStatus.ACCEPTED and reported.status == BrokerOrderStatus.ACCEPTED
-    if says_nothing_new and order.acknowledged_at is not None:
+    if says_nothing_new(order, reported):
         return order
     return record_reported(order, reported, [update.execution] if update.execution else [])

@@ -17,7 +17,7 @@ from trading.core import transitions
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order
-from trading.domain.statuses import OPEN_ORDER, ORDER
+from trading.domain.statuses import OPEN_ORDER, ORDER, OrderStatus
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
 from trading.orders.legs import claim_parents_without_legs, take_legs
@@ -133,7 +133,7 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
             row.filled_quantity = max(row.filled_quantity, reported.filled_quantity)
             record_fills(row, fills)
         for leg, said in take_legs(row, reported.legs):
-            if said.filled_quantity <= leg.filled_quantity:
+            if said.filled_quantity <= leg.filled_quantity and not says_nothing_new(leg, said):
                 record_reported(leg, said, [])
     if moved and reported.status == BrokerOrderStatus.REJECTED:  # taken first, then rejected
         error = RejectedError("broker", "order", reported.status_detail, status_code=200)
@@ -141,6 +141,12 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
     if fills or not row.is_open:  # the place of its end in the order of syncs was drawn by the database
         row.refresh_from_db()
     return row
+
+
+def says_nothing_new(order: Order, reported: BrokerOrder) -> bool:
+    """Tell whether an order that we know to rest at the broker is said to rest there, and no more."""
+    rests = order.status == OrderStatus.ACCEPTED and reported.status == BrokerOrderStatus.ACCEPTED
+    return rests and order.acknowledged_at is not None
 
 
 def without_executions(orders: Collection[Order]) -> list[Order]:

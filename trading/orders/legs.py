@@ -5,24 +5,26 @@ order of somebody else's, whoever heard of it first.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import timedelta
+from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from connectors.base import BrokerOrder, OrderType
+from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType
 from trading.core import transitions
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
-from trading.models import Order
+from trading.models import Event, Order
 
 LOOK_BACK = timedelta(days=3)
 ASK_AGAIN_AFTER = timedelta(seconds=30)
 
 
 def take_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, BrokerOrder]]:
-    """Take legs into the book; return each row with what the broker said of it, not recorded yet.
+    """Take legs into the book; return each row with what the broker said of it, which the caller records.
 
     Call in the transaction that records the parent. One that reconciliation has met before as a stranger's becomes
     what it is.
@@ -31,8 +33,55 @@ def take_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, B
         return []
     ids = [leg.broker_order_id for leg in legs]
     known = {order.broker_order_id: order for order in Order.objects.filter(broker_order_id__in=ids)}
+    if not known and (fresh := _take_resting(parent, legs)):
+        return fresh
     rows = [(_row_of(parent, leg, known.get(leg.broker_order_id)), leg) for leg in legs]
     return [(row, leg) for row, leg in rows if row is not None]
+
+
+def _take_resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, BrokerOrder]]:
+    """Store legs of which nothing is known yet and which just rest, as nearly all do, with all that is said of them.
+
+    The same rows and events as one by one, in two statements. Nothing is written, and nothing returned, where one is no
+    such leg, or where somebody who does not hold the parent has met one first.
+    """
+    if any(leg.quantity is None or _is_moved(leg) for leg in legs):
+        return []
+    now = timezone.now()
+    rows = [
+        Order(
+            broker_order_id=leg.broker_order_id,
+            status=OrderStatus.ACCEPTED,
+            acknowledged_at=now,
+            **_columns_of_new(parent, leg),
+        )
+        for leg in legs
+    ]
+    try:
+        with transaction.atomic():
+            Order.objects.bulk_create(rows)
+            Event.objects.bulk_create(
+                [
+                    event
+                    for row, leg in zip(rows, legs, strict=True)
+                    for event in _first_events(parent, row, leg)
+                ]
+            )
+    except IntegrityError:
+        return []
+    return list(zip(rows, legs, strict=True))
+
+
+def _is_moved(leg: BrokerOrder) -> bool:
+    return leg.status != BrokerOrderStatus.ACCEPTED or leg.filled_quantity > 0
+
+
+def _first_events(parent: Order, row: Order, leg: BrokerOrder) -> list[Event]:
+    facts = {"symbol": row.symbol, "side": row.side, "filled_quantity": str(leg.filled_quantity)}
+    unknown = copy(row)
+    unknown.status = OrderStatus.UNKNOWN
+    created = transitions.first_event(unknown, **_facts_of_new(parent, row))
+    return [created, transitions.second_event(unknown, "accept", after=created, average_price=None, **facts)]
 
 
 def claim_parents_without_legs() -> list[Order]:
@@ -73,27 +122,30 @@ def _new_leg(parent: Order, leg: BrokerOrder) -> Order:
     with transaction.atomic():
         order, is_new = Order.objects.get_or_create(
             broker_order_id=leg.broker_order_id,
-            defaults={
-                "client_order_id": leg.client_order_id,
-                "symbol": leg.symbol,
-                "side": leg.side,
-                "quantity": leg.quantity,
-                "time_in_force": parent.time_in_force,
-                "status": OrderStatus.UNKNOWN,
-                **_leg_columns(parent, leg),
-            },
+            defaults={"status": OrderStatus.UNKNOWN, **_columns_of_new(parent, leg)},
         )
         if is_new:
-            transitions.record_created(
-                order,
-                quantity=str(order.quantity),
-                price=str(order.limit_price if order.purpose == Purpose.TAKE_PROFIT else order.stop_price),
-                parent=str(parent.pk),
-            )
+            transitions.record_created(order, **_facts_of_new(parent, order))
     return order
 
 
-def _leg_columns(parent: Order, leg: BrokerOrder) -> dict[str, object]:
+def _columns_of_new(parent: Order, leg: BrokerOrder) -> dict[str, Any]:
+    return {
+        "client_order_id": leg.client_order_id,
+        "symbol": leg.symbol,
+        "side": leg.side,
+        "quantity": leg.quantity,
+        "time_in_force": parent.time_in_force,
+        **_leg_columns(parent, leg),
+    }
+
+
+def _facts_of_new(parent: Order, row: Order) -> dict[str, str]:
+    price = row.limit_price if row.purpose == Purpose.TAKE_PROFIT else row.stop_price
+    return {"quantity": str(row.quantity), "price": str(price), "parent": str(parent.pk)}
+
+
+def _leg_columns(parent: Order, leg: BrokerOrder) -> dict[str, Any]:
     return {
         "purpose": purpose_of(leg),
         "parent_order": parent,

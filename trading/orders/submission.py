@@ -49,7 +49,7 @@ from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
-from trading.models import Order
+from trading.models import Order, Position
 from trading.models.order import SideChoice
 from trading.orders import pacing, resting
 from trading.orders.attempts import (
@@ -65,6 +65,7 @@ from trading.orders.execution_reports import record_broker_order
 T = TypeVar("T")
 TIME_FOR_ATTEMPTS = timedelta(seconds=5)  # of one visit: no try begins later, others wait for their turn
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
+UNPOSTED = Q(posts=0)  # nobody else has counted a request meanwhile
 NOTHING_LEFT = "nothing of it is available to sell any more"
 
 
@@ -99,18 +100,26 @@ def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: 
             is_first = False
             if pause > 0:  # its next try is later: waited for without the lock
                 continue
-            pause = _attempt(order, available)
+            outcome = _attempt(order, available)
+            if isinstance(outcome, Order):
+                return outcome
+            pause = outcome
             left, available = left - 1, None
     return Order.objects.get(pk=order_id)
 
 
-def _attempt(order: Order, available: Decimal | None) -> float | None:
-    """Try once; return the pause, in seconds, after which another try is worth making, None where it is not now."""
+def _attempt(order: Order, available: Decimal | None) -> Order | float | None:
+    """Try once; return the order as the broker's word was recorded.
+
+    Else the pause, in seconds, after which another try is worth making, None where it is not now.
+    """
     now = timezone.now()
-    never_sent = order.status == OrderStatus.CREATED
+    is_new = order.status == OrderStatus.CREATED
+    never_sent = is_new or _is_unsent_sale(order)
     is_stale = not is_fresh(order.created_at, now, INTENT_MAX_AGE)
     if never_sent and is_stale:
-        transitions.apply(order, "expire", changes=_ended("never sent: too old"), reason="stale_intent")
+        ended = _ended("never sent: too old")
+        transitions.apply(order, "expire", changes=ended, where=UNPOSTED, reason="stale_intent")
         return None
     may_post = not is_stale and not pacing.is_used_up(order)
     is_quiet = order.submitted_at is None or now - order.submitted_at > pacing.quiet_after()
@@ -121,10 +130,10 @@ def _attempt(order: Order, available: Decimal | None) -> float | None:
         found = None if never_sent else _look_up(order)
         if found is None and not may_post:
             return _end(order) if is_quiet else _give_back(order, may_post=False)
-        reported = found or _post_what_is_left(attempt, available, never_sent)
+        reported = found or _post_what_is_left(attempt, available, is_new)
         if reported is None:
             return None
-        _read(lambda: record_broker_order(order, reported))
+        return _read(lambda: record_broker_order(order, reported))
     except StaleAttemptError as reason:
         _log("attempt_stale", order, reason)
         return None
@@ -161,19 +170,32 @@ def _claim(order: Order, *, may_post: bool) -> bool:
     Only what may post counts as submitted, or looking it up would keep it from being quiet.
 
     A lease or a submission from the future is from before a clock stepped back: the first has run out, the
-    second counts from now on.
+    second counts from now on. The lease of a sale that was never posted is no longer its holder's once we are alone
+    with the order: what protected the position may be gone. A holder that was only stopped can count no request.
     """
     now = timezone.now()
     longest = now + pacing.longest_lease() + TOLERANCE
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=longest)
+    if _is_unsent_sale(order):
+        free |= UNPOSTED
     lease_until = now + pacing.request_lease()
     changes: dict[str, Any] = {"lease_until": lease_until, "attempts": F("attempts") + 1}
     if may_post or (order.submitted_at is not None and order.submitted_at > now + TOLERANCE):
         changes["submitted_at"] = now
+    is_first = order.status == OrderStatus.CREATED
     if not transitions.apply(order, "submit", changes=changes, where=free):
         return False
+    if is_first and may_post:  # whether it is still ours is proved right before it leaves (``Attempt.prove``)
+        order.status, order.lease_until, order.submitted_at = OrderStatus.SUBMITTING, lease_until, now
+        order.attempts += 1
+        return True
     order.refresh_from_db(fields=["status", *changes])
     return order.lease_until == lease_until  # else it ran out, and was taken over, in between
+
+
+def _is_unsent_sale(order: Order) -> bool:
+    """Tell whether it sells or protects, and no request of it has left: each is counted before it does."""
+    return order.posts == 0 and (order.purpose == Purpose.EXIT or order.purpose in PROTECTIVE)
 
 
 def _look_up(order: Order) -> BrokerOrder | None:
@@ -190,19 +212,18 @@ def _read(call: Callable[[], T]) -> T:
         raise UnavailableError(error.provider, error.operation, error.detail) from error
 
 
-def _post_what_is_left(attempt: Attempt, available: Decimal | None, never_sent: bool) -> BrokerOrder | None:
+def _post_what_is_left(attempt: Attempt, available: Decimal | None, is_new: bool) -> BrokerOrder | None:
     """Post; a sale for no more than the broker says can be sold now. None: there is nothing left to sell."""
     order = attempt.order
-    engagement = switch.current_engagement()
-    require_door(
-        order, engagement.pk if engagement else None
-    )  # asked again when it leaves; this spares a request
     if order.side == SideChoice.SELL and order.quantity is not None:
+        engagement = switch.current_engagement()
+        # Asked again when it leaves, as it is of every order; this spares the requests before it.
+        require_door(order, engagement.pk if engagement else None)
         if order.purpose not in PROTECTIVE:
             _take_away_what_rests(order)
         left = available if available is not None else _available(order)
         if left <= 0:
-            _nothing_left(order, never_sent)
+            _nothing_left(order, is_new)
             return None
         order.quantity = min(left, order.quantity)
     _count_post(order)
@@ -240,8 +261,9 @@ def _available(order: Order) -> Decimal:
     return position.quantity_available if position else Decimal(0)
 
 
-def _nothing_left(order: Order, never_sent: bool) -> None:
-    if never_sent:
+def _nothing_left(order: Order, is_new: bool) -> None:
+    is_gone = order.purpose == Purpose.EXIT or not Position.objects.filter(pk=order.symbol).exists()
+    if is_new or (is_gone and _is_unsent_sale(order)):
         transitions.apply(order, "cancel", changes=_ended(NOTHING_LEFT), reason="nothing_available")
     else:
         _give_back(order)  # an earlier request may be what sold it: it is looked up until it is too old

@@ -1,14 +1,15 @@
 """Hold the books against the broker's account as last synced: cash and quantities, to the cent.
 
-Equity is cash and what is held. Cash changes by executions, what is held is in lots: where both agree with the broker,
-every cent of a change of equity is realised or unrealised profit (docs/metrics.md, "Reconciliation"). What differs is
-told once, with its amount, and is part of the account from then on: cash as unexplained, units as lots of unknown
-origin at the broker's cost. A split is known by its units and costs, and changes no money.
+Equity is cash and what is held. Cash changes by executions and by what the broker books by itself (``broker_cash``),
+what is held is in lots: where both agree with the broker, every cent of a change of equity has a name (docs/metrics.md,
+"Reconciliation"). What differs is told once, with its amount, and is part of the account from then on: cash as
+unexplained, units as lots of unknown origin at the broker's cost. A split is known by its units and costs, and changes
+no money.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -19,7 +20,9 @@ from django.utils import timezone
 
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import set_aside, transitions
-from trading.domain.performance.agreement import Booked, Difference, Held, difference, split_since
+from trading.domain.performance.agreement import CENT, Booked, Difference, Held, difference, split_since
+from trading.domain.performance.broker_cash import told_before
+from trading.market.exchange_calendar import NEW_YORK
 from trading.models import (
     AccountActivity,
     BookCheck,
@@ -29,7 +32,7 @@ from trading.models import (
     Saga,
     SymbolBook,
 )
-from trading.performance import lots
+from trading.performance import broker_cash, lots
 
 log = structlog.get_logger(__name__)
 AGGREGATE = "books"
@@ -47,6 +50,10 @@ class _Account:
     executions: int
 
 
+class _Ask:
+    """What the broker has booked by itself has to be known first."""
+
+
 def begin_comparison() -> None:
     """Begin to compare with the first sync: what is held then and no execution explains is adopted silently."""
     if not BookCheck.objects.exists():
@@ -61,13 +68,22 @@ def compare_books(cycle_id: UUID | None = None) -> Difference | None:
         could not be read, this sync was compared already, or another process is at it.
     """
     try:
-        return _compared(cycle_id)
+        found = _compared(cycle_id, None)
+        # The broker is asked outside of the transaction; the account is compared as it is stored then.
+        return compare_with(broker_cash.ask(), cycle_id) if isinstance(found, _Ask) else found
     except (DatabaseError, ArithmeticError) as error:  # trading goes on, whatever a row says
         log.warning("books_not_compared", error=str(error).strip())
         return None
 
 
-def _compared(cycle_id: UUID | None) -> Difference | None:
+def compare_with(told: broker_cash.Told, cycle_id: UUID | None = None) -> Difference | None:
+    """Compare by what the broker has said that it booked; else as ``compare_books``."""
+    found = _compared(cycle_id, told)
+    assert not isinstance(found, _Ask)  # noqa: S101 - only one who was told nothing wants to ask
+    return found
+
+
+def _compared(cycle_id: UUID | None, told: broker_cash.Told | None) -> "Difference | _Ask | None":
     with transaction.atomic():
         check = BookCheck.objects.select_for_update(nowait=True).filter(pk=1).first()
         if check is None and lots.is_behind():
@@ -80,7 +96,43 @@ def _compared(cycle_id: UUID | None) -> Difference | None:
             return Difference()
         if _book_splits(check, account):
             account = _settled_account(check) or account
+        if told is None and (check.activities_read_on != _session_of(account) or _difference(check, account)):
+            return _Ask()
+        if told is not None:
+            _take_cash(check, account, told)
         return _judge(check, account, cycle_id)
+
+
+def _session_of(account: _Account) -> date:
+    return account.snapshot.market_time.astimezone(NEW_YORK).date()
+
+
+def _difference(check: BookCheck, account: _Account) -> Difference:
+    return difference(
+        cash=account.snapshot.cash,
+        expected_cash=check.opening_cash + account.flow + _moved() + check.unexplained_cash + check.rounding,
+        held=account.held,
+        booked=account.booked,
+    )
+
+
+def _moved() -> Decimal:
+    """Return what the broker has booked by itself since the comparison began, USD."""
+    return AccountActivity.objects.aggregate(moved=Sum("amount"))["moved"] or ZERO
+
+
+def _take_cash(check: BookCheck, account: _Account, told: broker_cash.Told) -> None:
+    """Book the cash that is new; what of it was taken in as unexplained before is explained now."""
+    gap = _difference(check, account).cash
+    fresh = broker_cash.book_cash(told.activities, since=check.opened_at)
+    if told.is_read:
+        check.activities_read_on = _session_of(account)
+    amount = sum((row.amount for row in fresh), ZERO)
+    late = told_before(gap=gap, fresh=amount, unexplained=check.unexplained_cash, cent=CENT)
+    check.unexplained_cash -= late
+    unknown = [row for row in fresh if row.kind == AccountActivity.Kind.OTHER]
+    if unknown:
+        _tell_unknown(unknown, account)
 
 
 def _settled_account(check: BookCheck | None) -> _Account | None:
@@ -150,21 +202,17 @@ def _begin(account: _Account) -> None:
         checked_market_time=snapshot.market_time,
         checked_at=now,
         agreed_at=now,
+        activities_read_on=_session_of(account),
     )
     _note_broker(account)
 
 
 def _judge(check: BookCheck, account: _Account, cycle_id: UUID | None) -> Difference:
-    found = difference(
-        cash=account.snapshot.cash,
-        expected_cash=check.opening_cash + account.flow + check.unexplained_cash + check.rounding,
-        held=account.held,
-        booked=account.booked,
-    )
+    found = _difference(check, account)
     now = timezone.now()
     is_confirmed = bool(found) and check.seen == list(found.places)
     if is_confirmed:
-        _tell(check, account, found, cycle_id)
+        _tell(account, found, cycle_id)
         _adopt(account, found, at=account.snapshot.market_time)
         check.unexplained_cash += found.cash
     elif found:
@@ -181,18 +229,41 @@ def _judge(check: BookCheck, account: _Account, cycle_id: UUID | None) -> Differ
     return found
 
 
-def _tell(check: BookCheck, account: _Account, found: Difference, cycle_id: UUID | None) -> None:
+def _tell(account: _Account, found: Difference, cycle_id: UUID | None) -> None:
     reason = f"{found.words}: the account has {found.amount:+f} USD that no execution explains"
     log.warning("books_differ", difference=found.words, amount=str(found.amount))
+    cash = found.cash if "cash" in found.places else ZERO
+    _append(account, reason, found.amount, cash, sorted(found.quantities), cycle_id)
+
+
+def _tell_unknown(rows: Sequence[AccountActivity], account: _Account) -> None:
+    """Tell of cash that the broker has booked under a word that is not known here."""
+    amount = sum((row.amount for row in rows), ZERO)
+    words = "; ".join(
+        f"{row.broker_kind} {row.amount:+f} USD ({row.description or row.symbol})" for row in rows
+    )
+    reason = f"cash {amount:+f} USD: the broker booked what is not known here: {words}"
+    log.warning("books_differ", difference=words, amount=str(amount))
+    _append(account, reason, amount, amount, sorted({row.symbol for row in rows if row.symbol}), None)
+
+
+def _append(
+    account: _Account,
+    reason: str,
+    amount: Decimal,
+    cash: Decimal,
+    symbols: Sequence[str],
+    cycle_id: UUID | None,
+) -> None:
     transitions.append_event(
         aggregate_type=AGGREGATE,
         aggregate_id="account",
         event_type="books.differ",
         payload={
             "reason": reason[:500],
-            "amount": plain_decimal(found.amount),
-            "cash": plain_decimal(found.cash if "cash" in found.places else ZERO),
-            "symbols": ", ".join(sorted(found.quantities))[:200],
+            "amount": plain_decimal(amount),
+            "cash": plain_decimal(cash),
+            "symbols": ", ".join(symbols)[:200],
             "equity": str(account.snapshot.equity),
         },
         cycle_id=cycle_id,

@@ -17,6 +17,7 @@ from trading.domain.performance.lots import PRICE, Entry, Kind
 from trading.models import AccountActivity, Fill, Trade
 
 REST = "rest:"
+OF_LOTS = (Kind.ADOPTED.value, Kind.SPLIT.value)  # the activities that change what is held
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def all_entries(symbols: Collection[str]) -> dict[str, SymbolEntries]:
     """Return everything that happened to each symbol."""
     trades = trades_of(Trade.objects.filter(symbol__in=symbols))
     found = new_entries(trades, counted=False)
-    for activity in AccountActivity.objects.filter(symbol__in=symbols):
+    for activity in AccountActivity.objects.filter(symbol__in=symbols, kind__in=OF_LOTS):
         known = found.setdefault(activity.symbol, SymbolEntries([], False))
         known.entries.append(entry_of(activity))
     return {symbol: found.get(symbol, SymbolEntries([], False)) for symbol in symbols}

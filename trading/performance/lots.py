@@ -16,7 +16,7 @@ from trading.domain.performance import lots as domain
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.domain.symbols import is_coin
 from trading.models import AccountActivity, AIDecision, Lot, RoundTrip, SymbolBook, Trade
-from trading.performance.entries import SymbolEntries, all_entries, entry_of, new_entries, trades_of
+from trading.performance.entries import OF_LOTS, SymbolEntries, all_entries, entry_of, new_entries, trades_of
 
 NAMES = UUID("6f1d1a52-52c6-4d53-9c1e-5f0f0d6f8f27")
 LOT_CHANGES = ["quantity", "price", "remaining", "cost", "fee"]
@@ -92,7 +92,7 @@ def rebuild(symbols: Iterable[str] | None = None) -> list[str]:
     if symbols is None:
         symbols = {
             *Trade.objects.order_by().values_list("symbol", flat=True).distinct(),
-            *AccountActivity.objects.order_by().values_list("symbol", flat=True).distinct(),
+            *AccountActivity.objects.filter(kind__in=OF_LOTS).order_by().values_list("symbol", flat=True),
         }
     unequal = []
     for symbol in sorted(symbols):

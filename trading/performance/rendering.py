@@ -15,7 +15,17 @@ from trading.performance.report import EquityChange, Report, trade_figures
 from trading.performance.rows import Money, Row
 from trading.performance.sums import ModelCost, TradeSums
 
-MONEY_OF_EQUITY = ("start", "end", "change", "realised", "unrealised", "brought_in", "unexplained")
+MONEY_OF_EQUITY = (
+    "start",
+    "end",
+    "change",
+    "realised",
+    "unrealised",
+    "income",
+    "brought_in",
+    "transferred",
+    "unexplained",
+)
 NOT_IN_EQUITY = "paid apart: it is not in the broker's equity"
 
 
@@ -55,8 +65,9 @@ def as_lines(report: Report) -> Iterator[str]:
     equity = report.equity
     yield f"equity {_said(equity.start)} -> {_said(equity.end)} USD, change {_said(equity.change)}"
     yield (
-        f"  realised {_said(equity.realised)}, unrealised {_said(equity.unrealised)}, brought in"
-        f" {_said(equity.brought_in)}, unexplained {_said(equity.unexplained)} (fees {_cents(equity.fees)})"
+        f"  realised {_said(equity.realised)}, unrealised {_said(equity.unrealised)}, income"
+        f" {_said(equity.income)}, brought in {_said(equity.brought_in)}, paid in and out"
+        f" {_said(equity.transferred)}, unexplained {_said(equity.unexplained)} (fees {_cents(equity.fees)})"
     )
     cost = report.model_cost
     unpriced = f", {cost.unpriced} of unknown price" if cost.unpriced else ""
@@ -108,6 +119,7 @@ def _row(row: Row) -> dict[str, Any]:
         "openLots": row.open_lots,
         "realised": plain_decimal(trades.realised),
         "fees": plain_decimal(trades.fees),
+        "income": plain_decimal(row.income),
         "unrealised": _money(row.unrealised),
         "profit": _money(row.profit),
         "equityChange": _money(row.equity_change) if row.equity_change else None,
@@ -129,6 +141,7 @@ def _flat(row: Row) -> dict[str, Any]:
         "profit": _plain(row.profit),
         "equity_change": _plain(row.equity_change) if row.equity_change else "",
         "model_cost_usd": plain_decimal(row.model_cost.usd) if row.model_cost else "",
+        "income": plain_decimal(row.income),
         **{name: "" if value is None else value for name, value in figures.items()},
     }
 

@@ -36,13 +36,17 @@ UNDER_WAY = "an order is under way: a fill may be in the account and not in the 
 
 @dataclass(frozen=True, slots=True)
 class EquityChange:
-    """How the account changed, and from what: change = realised + unrealised + brought_in + unexplained, to the cent.
+    """How the account changed, and from what, to the cent.
+
+    change = realised + unrealised + income + brought_in + transferred + unexplained.
 
     Args:
         start_at: market time of the first sync, ``end_at`` of the last.
         unrealised: how the value of what is held changed against its cost.
-        brought_in: value that came, or left, without a trade: what was held before, transfers.
-        unexplained: cash that no execution explains: dividends, interest, deposits, fees of the broker.
+        income: what the broker paid and took by itself: dividends, interest, fees.
+        brought_in: value that came, or left, without a trade: what was held before, shares that were moved.
+        transferred: cash that was paid in and out; no profit, and in no return.
+        unexplained: cash of which nobody knows what it was.
     """
 
     start_at: datetime | None
@@ -52,7 +56,9 @@ class EquityChange:
     change: Money
     realised: Money
     unrealised: Money
+    income: Money
     brought_in: Money
+    transferred: Money
     unexplained: Money
     fees: Decimal
 
@@ -123,6 +129,7 @@ def _whole(limits: Limits) -> EquityChange:
     opened = Limits(check.opened_at, None, [])
     before = sum(sums.brought_in(None, opened).values(), ZERO)
     unrealised = newest.equity - newest.cash - cost - check.opening_unrealised - before
+    income, transferred = _cash([check.opened_at])
     settled = newest.sync_sequence is not None and not is_under_way(
         check.checked_sequence, newest.sync_sequence
     )
@@ -131,8 +138,10 @@ def _whole(limits: Limits) -> EquityChange:
         (newest.market_time, newest.equity),
         realised=realised - check.opening_realised,
         unrealised=unrealised,
+        income=income,
         brought_in=moved - check.opening_moved + before,
-        unexplained=newest.cash - check.opening_cash - flow if settled else None,
+        transferred=transferred,
+        unexplained=newest.cash - check.opening_cash - flow - income - transferred if settled else None,
         fees=sums.trade_sums(None, limits).get("", TradeSums()).fees,
     )
 
@@ -149,15 +158,23 @@ def _part(span: Span, limits: Limits, points: Sequence[DayPoint]) -> EquityChang
     before = sums.brought_in_between(bounds).get(1, ZERO)
     value = (end.equity - end.cash) - (start.equity - start.cash)
     flow = realised.realised + moved - change
+    income, transferred = _cash(bounds)
     return _change(
         (start.at, start.equity),
         (end.at, end.equity),
         realised=realised.realised,
         unrealised=value - change - before,
+        income=income,
         brought_in=moved + before,
-        unexplained=end.cash - start.cash - flow,
+        transferred=transferred,
+        unexplained=end.cash - start.cash - flow - income - transferred,
         fees=realised.fees,
     )
+
+
+def _cash(bounds: Sequence[datetime]) -> tuple[Decimal, Decimal]:
+    """Return income and transfers after the first bound, up to the second where there is one, USD."""
+    return sums.cash_between(bounds).get(1, (ZERO, ZERO))
 
 
 def _change(
@@ -166,7 +183,9 @@ def _change(
     *,
     realised: Decimal,
     unrealised: Decimal,
+    income: Decimal,
     brought_in: Decimal,
+    transferred: Decimal,
     unexplained: Decimal | None,
     fees: Decimal,
 ) -> EquityChange:
@@ -178,7 +197,9 @@ def _change(
         change=Money(end[1] - start[1]),
         realised=Money(realised),
         unrealised=known(unrealised if unexplained is not None else None, UNDER_WAY),
+        income=Money(income),
         brought_in=Money(brought_in),
+        transferred=Money(transferred),
         unexplained=known(unexplained, UNDER_WAY),
         fees=fees,
     )
@@ -186,16 +207,42 @@ def _change(
 
 def _nothing(reason: str) -> EquityChange:
     unknown = Money(None, reason)
-    return EquityChange(None, None, unknown, unknown, unknown, unknown, unknown, unknown, unknown, ZERO)
+    return EquityChange(
+        start_at=None,
+        end_at=None,
+        start=unknown,
+        end=unknown,
+        change=unknown,
+        realised=unknown,
+        unrealised=unknown,
+        income=unknown,
+        brought_in=unknown,
+        transferred=unknown,
+        unexplained=unknown,
+        fees=ZERO,
+    )
 
 
 def _curve(span: Span, points: Sequence[DayPoint]) -> list[tuple[date, float]]:
-    """Return equity at the close of each session that has ended, and at the one before them where that is known."""
-    whole = [(point.day, float(point.equity)) for point in points if point.is_whole]
+    """Return equity at the close of each session that has ended, and at the one before them where that is known.
+
+    What was paid in or out meanwhile is no return: from then on the curve goes on as if it had come at the close.
+    """
+    whole = [point for point in points if point.is_whole]
     opening = opening_of(span) if span.start is not None else None
-    if opening is None or span.start is None or opening.at > span.start:
-        return whole  # what it earned before its first close was no whole day
-    return [(opening.day, float(opening.equity)), *whole]
+    if opening is not None and span.start is not None and opening.at <= span.start:
+        whole = [opening, *whole]  # else what it earned before its first close was no whole day
+    if not whole:
+        return []
+    moved = sums.cash_between([point.at + SAME_MOMENT for point in whole])
+    curve, factor = [(whole[0].day, float(whole[0].equity))], 1.0
+    for place, point in enumerate(whole[1:], start=1):
+        _, transferred = moved.get(place, (ZERO, ZERO))
+        earned = float(point.equity - transferred) * factor
+        if transferred and point.equity > 0:
+            factor = earned / float(point.equity)
+        curve.append((point.day, earned))
+    return curve
 
 
 def _figures(curve: Sequence[tuple[date, float]], span: Span, benchmark: Benchmark) -> dict[str, Figure]:
@@ -216,6 +263,8 @@ def _of_trades(
     invested = [float((point.equity - point.cash) / point.equity) for point in points if point.equity > 0]
     level = figures.mean(levels)
     start, change = equity.start.value, equity.change.value
+    if change is not None:
+        change -= equity.transferred.value or ZERO
     whole = float(change / start) if start and change is not None else None
     return {
         **trade_figures(total),

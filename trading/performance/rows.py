@@ -25,7 +25,10 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group: a strategy, a model, a day. ``profit`` is realised and unrealised together, before model cost."""
+    """One group: a strategy, a model, a day. ``profit`` is realised, unrealised and income, before model cost.
+
+    ``income``: what the broker paid or took by itself for what the group held: dividends, interest, fees; USD.
+    """
 
     key: str
     label: str
@@ -35,6 +38,7 @@ class Row:
     profit: Money
     model_cost: ModelCost | None
     equity_change: Money | None = None
+    income: Decimal = ZERO
 
 
 def known(value: Decimal | None, reason: str = "") -> Money:
@@ -50,13 +54,13 @@ def rows_by(by: str, limits: Limits, *, is_whole: bool) -> list[Row]:
     """
     closed = sums.trade_sums(by, limits)
     held, lots = _held(by) if is_whole else ({}, {})
-    costs = sums.model_costs(by, limits)
-    labels = _labels(by, [*closed, *held])
+    costs, income = sums.model_costs(by, limits), sums.income(by, limits)
+    labels = _labels(by, [*closed, *held, *income])
     rows = []
-    for key in sorted({*closed, *held, *(costs or {})}):
-        trades = closed.get(key, TradeSums())
+    for key in sorted({*closed, *held, *income, *(costs or {})}):
+        trades, paid = closed.get(key, TradeSums()), income.get(key, ZERO)
         unrealised = held.get(key, Money(ZERO)) if is_whole else Money(None, AT_START)
-        profit = trades.realised + unrealised.value if unrealised.value is not None else None
+        profit = trades.realised + unrealised.value + paid if unrealised.value is not None else None
         rows.append(
             Row(
                 key=key,
@@ -66,6 +70,7 @@ def rows_by(by: str, limits: Limits, *, is_whole: bool) -> list[Row]:
                 unrealised=unrealised,
                 profit=known(profit, unrealised.reason),
                 model_cost=(costs or {}).get(key, ModelCost()) if costs is not None else None,
+                income=paid,
             )
         )
     return rows
@@ -112,10 +117,12 @@ def rows_by_day(span: Span, limits: Limits, points: Sequence[DayPoint]) -> list[
         return []
     bounds = [opening_bound(span, opening), *(point.at + SAME_MOMENT for point in points)]
     changes, brought = sums.cost_changes(bounds), sums.brought_in_between(bounds)
+    cash = sums.cash_between(bounds)
     rows: list[Row] = []
     for number, (before, point) in enumerate(itertools.pairwise((opening, *points)), start=1):
         trades = closed.get(places[point.day], TradeSums())
         change, _ = changes.get(number, (ZERO, ZERO))
+        paid, _ = cash.get(number, (ZERO, ZERO))
         value = (point.equity - point.cash) - (before.equity - before.cash)
         unrealised = value - change - brought.get(number, ZERO)
         rows.append(
@@ -125,9 +132,10 @@ def rows_by_day(span: Span, limits: Limits, points: Sequence[DayPoint]) -> list[
                 trades=trades,
                 open_lots=0,
                 unrealised=Money(unrealised),
-                profit=Money(trades.realised + unrealised),
+                profit=Money(trades.realised + unrealised + paid),
                 model_cost=costs.get(places[point.day], ModelCost()),
                 equity_change=Money(point.equity - before.equity),
+                income=paid,
             )
         )
     return rows

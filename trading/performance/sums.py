@@ -137,6 +137,37 @@ def brought_in_between(bounds: Sequence[datetime]) -> dict[int, Decimal]:
     return dict(rows)
 
 
+def income(by: str | None, limits: Limits) -> dict[str, Decimal]:
+    """Return what the broker paid or took by itself (dividends, interest, fees), USD, by group; "": for no lot of ours.
+
+    By exit the group is the kind of it.
+    """
+    columns = {
+        **BY,
+        "exit": "kind",
+        "decision": "decision_id::text",
+        "day": BY["day"].replace("closed_at", "happened_at"),
+    }
+    key = columns[by] if by else ALL
+    rows = _rows(
+        f"SELECT COALESCE({key}, ''), SUM(amount) FROM cash_lines"  # noqa: S608 - our own words
+        f" WHERE {_TIME.format(column='happened_at')} GROUP BY 1",
+        limits.values,
+    )
+    return dict(rows)
+
+
+def cash_between(bounds: Sequence[datetime]) -> dict[int, tuple[Decimal, Decimal]]:
+    """Return (income, transferred) by the place of the moment between ``bounds``, USD: 0 is before the first."""
+    rows = _rows(
+        "SELECT width_bucket(happened_at, %(bounds)s::timestamptz[]),"
+        " COALESCE(SUM(amount) FILTER (WHERE kind IN ('dividend', 'interest', 'fee')), 0),"
+        " COALESCE(SUM(amount) FILTER (WHERE kind = 'transfer'), 0) FROM account_activities GROUP BY 1",
+        {"bounds": list(bounds)},
+    )
+    return {place: (earned, moved) for place, earned, moved in rows}
+
+
 def cost_changes(bounds: Sequence[datetime]) -> dict[int, tuple[Decimal, Decimal]]:
     """Return by how much the cost of what is held changed between moments, and by how much of that without a trade.
 
@@ -185,7 +216,8 @@ _CALLS = (
     "WITH placed AS (SELECT calls.id, calls.model, calls.prompt_version,"
     " COALESCE(calls.cost_usd, calls.charged_usd) AS usd,"
     " calls.cost_usd IS NULL AND calls.charged_usd = 0 AND calls.model NOT LIKE 'builtin/%%' AS is_unpriced,"
-    " COALESCE(synced.at, calls.created_at) AS at FROM model_calls AS calls LEFT JOIN (SELECT cycle_id,"
+    " COALESCE(synced.at, calls.created_at) AS at"
+    " FROM (SELECT * FROM model_calls WHERE purpose = 'trade') AS calls LEFT JOIN (SELECT cycle_id,"
     " MIN(market_time) AS at FROM equity_snapshots WHERE cycle_id IS NOT NULL GROUP BY cycle_id) AS synced"
     " ON synced.cycle_id = calls.cycle_id)"
 )

@@ -60,6 +60,23 @@ def is_covered(position: Position, coverage: Coverage | None) -> bool:
     return coverage is not None and coverage.stopped(side) >= abs(position.quantity)
 
 
+def is_behind(position: Position, coverage: Coverage | None) -> bool:
+    """Return whether a stop at the broker still stands below the price at which the position is to be sold.
+
+    So it is until an order that follows the price, or a person's word, was replaced; where the price has fallen past
+    the new one meanwhile the broker takes no such order any more. Other positions' stops stand where their entries
+    put them.
+    """
+    wanted = position.stop_price
+    if (
+        coverage is None
+        or wanted is None
+        or (position.trailing_percent is None and not position.stop_moved_by)
+    ):
+        return False
+    return any(order.stop_price is not None and order.stop_price < wanted for order in coverage.stops)
+
+
 def unprotected_positions() -> list[str]:
     """Return the symbols of which some is held that nothing would sell, in alphabetical order.
 

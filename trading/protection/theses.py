@@ -10,10 +10,11 @@ from risk.domain.numbers import HUNDRED
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.performance.exit_reasons import ExitReason, exit_reason
+from trading.domain.performance.splits import split_price
 from trading.domain.protection.horizons import is_against_thesis, sessions_held
-from trading.domain.protection.plans import ExitPlan
+from trading.domain.protection.plans import ExitPlan, tick_at
 from trading.domain.symbols import is_coin
-from trading.models import Fill, Order, Thesis, Trade
+from trading.models import AccountActivity, Fill, Order, Thesis, Trade
 from trading.protection.wanted import plan_for
 
 # A broker's positions may be behind what was just bought (execution/portfolio_truth.py).
@@ -85,7 +86,27 @@ def open_theses_of(symbols: Collection[str]) -> dict[str, list[Thesis]]:
     if symbols:
         for thesis in Thesis.objects.open().filter(symbol__in=symbols).select_related("strategy"):
             found.setdefault(thesis.symbol, []).append(thesis)
-    return found
+    return {symbol: in_units_of_now(theses) for symbol, theses in found.items()}
+
+
+def in_units_of_now(theses: Sequence[Thesis]) -> list[Thesis]:
+    """Return theses of one symbol with their prices as splits since have made them; what is frozen stays as it is."""
+    if not theses:
+        return []
+    splits = AccountActivity.objects.filter(kind=AccountActivity.Kind.SPLIT, symbol=theses[0].symbol)
+    for happened_at, ratio in splits.values_list("happened_at", "price"):
+        for thesis in theses:
+            if thesis.opened_at < happened_at:
+                _split(thesis, ratio)
+    return list(theses)
+
+
+def _split(thesis: Thesis, ratio: Decimal) -> None:
+    stop, target = thesis.stop_price, thesis.target_price
+    thesis.entry_price = entry = thesis.entry_price / ratio
+    tick = tick_at(entry, is_coin=False)
+    thesis.stop_price = None if stop is None else split_price(stop, ratio, tick=tick)
+    thesis.target_price = None if target is None else split_price(target, ratio, tick=tick, up=True)
 
 
 def goes_against(thesis: Thesis, *, price: Decimal | None, now: datetime) -> bool:
@@ -149,7 +170,7 @@ def _last_sale(symbol: str, *, since: datetime) -> Order | None:
 def _end(theses: Sequence[Thesis], *, reason: str, at: datetime, sale: Order | None) -> int:
     """End each; a model's sale says of each whether it went against it, at the price it was made for."""
     ended = 0
-    for thesis in theses:
+    for thesis in in_units_of_now(theses):
         is_models = reason == ExitReason.SIGNAL and sale is not None and sale.decision is not None
         price = sale.average_price if is_models and sale is not None else None
         against = is_models and goes_against(thesis, price=price, now=at)

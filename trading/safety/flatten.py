@@ -21,7 +21,9 @@ from risk.services import locks
 from risk.services.holders import Silence
 from trading.core import transitions
 from trading.core.providers import current_providers
+from trading.domain import loss_limit
 from trading.domain.order_ids import Purpose, client_order_id, flatten_base
+from trading.domain.performance.exit_reasons import ExitReason
 from trading.domain.symbols import is_coin
 from trading.errors import NotConfiguredError, TradingError
 from trading.models import Order
@@ -185,6 +187,7 @@ def _order_for(engagement: KillSwitch, position: BrokerPosition) -> Order:
                 quantity=position.quantity_available,
                 reference_price=position.current_price,
                 time_in_force="gtc" if is_coin(position.symbol) else "day",
+                exit_reason=ExitReason.DRAWDOWN if engagement.trigger == loss_limit.TRIGGER else "",
             )
             transitions.record_created(order, symbol=order.symbol, side="sell", quantity=str(order.quantity))
     except IntegrityError:  # written by one who was shut out in this moment

@@ -26,8 +26,10 @@ from risk.models import KillSwitch
 from risk.services import switch
 from trading.core import settings, transitions
 from trading.core.waits import is_past
+from trading.domain import loss_limit
 from trading.domain.ages import TOLERANCE, is_to_come
 from trading.domain.statuses import OrderStatus
+from trading.errors import SettingError
 from trading.models import AgentStatus, Event, Order
 from trading.safety import daily_loss, kill_switch
 
@@ -41,7 +43,7 @@ GOOD_STANDING = "ACTIVE"
 class Trigger(enum.StrEnum):
     """What engaged the switch."""
 
-    DAILY_LOSS = "daily_loss_limit"
+    DAILY_LOSS = loss_limit.TRIGGER
     ACCOUNT = "account_blocked"
     CRITICAL_ERRORS = "critical_errors"
     COMPENSATION = "compensation_failed"
@@ -118,10 +120,21 @@ def report_critical(*, kind: Critical, subject: str, detail: str, cycle_id: UUID
 
 
 def _watch_loss(account: Account) -> None:
-    """Engage at the limit, inclusive, and again when a release did not answer what is so now."""
+    """Engage at the limit, inclusive, and again when a release did not answer what is so now.
+
+    Where the operator has chosen so everything is sold, too; a word that cannot be read sells nothing.
+    """
     breach = daily_loss.breach(account, trigger=Trigger.DAILY_LOSS)
     if breach is not None:
-        _engage(Trigger.DAILY_LOSS, breach.reason, breach.figures)
+        _engage(Trigger.DAILY_LOSS, breach.reason, breach.figures, flatten=_is_to_flatten())
+
+
+def _is_to_flatten() -> bool:
+    try:
+        return settings.word("at_daily_loss") == "flatten"
+    except SettingError as error:
+        log.warning("setting_unreadable", error=str(error))
+        return False
 
 
 def _watch_standing(account: Account) -> None:
@@ -192,8 +205,8 @@ def _errors_count_since() -> tuple[datetime, int]:
     return start, release.position if release else 0
 
 
-def _engage(trigger: Trigger, reason: str, figures: Mapping[str, str]) -> None:
+def _engage(trigger: Trigger, reason: str, figures: Mapping[str, str], *, flatten: bool = False) -> None:
     if switch.is_engaged():
         return
     log.critical("watchdog_engages", trigger=trigger, reason=reason, **figures)
-    kill_switch.engage(actor=ACTOR, reason=reason[:500], trigger=trigger, figures=figures)
+    kill_switch.engage(actor=ACTOR, reason=reason[:500], trigger=trigger, figures=figures, flatten=flatten)

@@ -38,19 +38,24 @@ def fetch_part(cycle_id: UUID, part: fetch_parts.Part, *, batch_count: int = 1) 
         log.info("fetch_not_wanted", cycle_id=str(cycle_id), operation=operation)
         return
     try:
-        if part.kind == "news":
-            headlines.fetch_headlines(cycle_id, part.symbols)
-        elif part.kind == "stocks":
-            fetching.fetch_stocks(cycle_id, part.symbols, batch_count=batch_count)
-        elif part.kind == "coins":
-            fetching.fetch_coins(cycle_id, part.symbols)
-        else:
-            fetching.fetch_account(cycle_id)
+        with read_once():
+            _fetch_part(cycle_id, part, batch_count)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
         log.exception("fetch_failed", cycle_id=str(cycle_id), operation=operation)
         cycle_log.record_error(cycle_id, operation=operation, error=error)
+
+
+def _fetch_part(cycle_id: UUID, part: fetch_parts.Part, batch_count: int) -> None:
+    if part.kind == "news":
+        headlines.fetch_headlines(cycle_id, part.symbols)
+    elif part.kind == "stocks":
+        fetching.fetch_stocks(cycle_id, part.symbols, batch_count=batch_count)
+    elif part.kind == "coins":
+        fetching.fetch_coins(cycle_id, part.symbols)
+    else:
+        fetching.fetch_account(cycle_id)
 
 
 def execute(decision_id: str) -> UUID | None:

@@ -41,6 +41,7 @@ def fee_activity(
     return {
         "id": f"{activity_bound(at)}::{uuid.uuid4()}",
         "activity_type": "CFEE",
+        "created_at": stamp_micros(at),
         "date": f"{utc(at // 1_000_000):%Y-%m-%d}",
         "net_amount": "0" if is_buy else number(-fee),
         "description": "Coin Pair Transaction Fee (Non USD)" if is_buy else "Coin Pair Transaction Fee",
@@ -57,6 +58,7 @@ def dividend_activity(action: Action, quantity: Decimal, amount: Decimal, at: in
     return {
         "id": f"{activity_bound(at)}::{uuid.uuid4()}",
         "activity_type": "DIV",
+        "created_at": stamp_micros(at),
         "date": day_date(action.ex_day).isoformat(),
         "net_amount": number(amount),
         "description": f"Cash DIV @ {number(per_share)}, Pos QTY: {number(quantity)}",
@@ -81,6 +83,7 @@ def split_activities(
         {
             "id": f"{activity_bound(at + place)}::{uuid.uuid4()}",
             "activity_type": "SPLIT",
+            "created_at": stamp_micros(at + place),
             "date": day_date(action.ex_day).isoformat(),
             "net_amount": "0",
             "description": f"{word}, {words}",

@@ -1,4 +1,6 @@
-"""How a split or a dividend is booked: on the position, the cash, the open orders, at the open of its ex-day.
+"""How a split or a dividend is booked on the position, the cash, the open orders.
+
+A split in the morning of its ex-day, hours before the open; a dividend at the open.
 
 Orders, as docs.alpaca.markets ("Orders at Alpaca") says and FINRA's rule 5330 has it: good-til-canceled orders of one
 part are adjusted. A split divides their prices and multiplies what is left of them; a reverse split cancels them; a
@@ -16,6 +18,7 @@ from connectors.venue.paper.lifecycle import Lifecycle
 from connectors.venue.paper.orders import Order
 from connectors.venue.paper.store import Store
 from connectors.venue.replay.market import Market
+from connectors.venue.replay.timeline import SPLITS_BEFORE_OPEN
 from connectors.venue.wire import floor_quantity
 from connectors.venue.world.actions import SPLIT
 from connectors.venue.world.model import Action
@@ -35,13 +38,17 @@ class CorporateDesk:
         self._book = book
         self._lifecycle = lifecycle
 
-    def book(self, opening: float) -> None:
-        """Book the actions whose ex-day is that of the session that opens, or lies since the one before."""
+    def book(self, opening: float, *, before_it: bool = False) -> None:
+        """Book the actions whose ex-day is that of the session that opens, or lies since the one before.
+
+        Args:
+            before_it: it is the morning of that day: splits alone.
+        """
         timeline = self._market.timeline
         day, before = timeline.day_of(opening), timeline.day_before(opening)
         for action in self._market.actions.due(before, day):
             name = f"booked:{action.symbol}:{action.ex_day}:{action.kind}"
-            if self._store.fact(name) is None:
+            if self._store.fact(name) is None and (action.kind == SPLIT or not before_it):
                 self._apply(action, opening, name)
 
     def _apply(self, action: Action, opening: float, name: str) -> None:
@@ -63,7 +70,7 @@ class CorporateDesk:
         if not self._ledger.quantity(action.symbol):
             return []
         instrument = self._market.world.instruments[action.symbol]
-        price = self._market.price(instrument, opening - 1) or Decimal(0)
+        price = self._market.price(instrument, opening - SPLITS_BEFORE_OPEN - 1) or Decimal(0)
         old, new = self._ledger.split(action.symbol, action.value)
         at = self._market.clock.stamp()
         self._market.clock.stamp()  # the second row's time is taken as well

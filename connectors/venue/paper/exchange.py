@@ -21,6 +21,7 @@ from connectors.venue.paper.pricing import FillModel, fill_quantity
 from connectors.venue.paper.store import Store
 from connectors.venue.replay.crossing import Touch
 from connectors.venue.replay.market import Market
+from connectors.venue.replay.timeline import SPLITS_BEFORE_OPEN
 from connectors.venue.wire import stamp
 from connectors.venue.world.model import Action, Instrument
 
@@ -186,6 +187,9 @@ class Exchange:
             self._seen = boundary.at
             self.save_clock()
         self._watch(now)
+        opening = self.market.timeline.next_open(now)
+        if now >= opening - SPLITS_BEFORE_OPEN:
+            self._corporate.book(opening, before_it=True)
         if now >= self.market.timeline.end:
             self._on_end(now)
         self._seen = now

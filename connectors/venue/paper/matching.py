@@ -46,6 +46,7 @@ class Matching:
         self._is_planned = is_planned
         self._execute = execute
         self.moved: dict[str, Order] = {}
+        self._walked: dict[tuple[str, float, float], list[Stretch]] = {}
 
     def watch(self, after: float, until: float, *, stocks_trade: bool, only: Order | None = None) -> None:
         """Trigger and fill what the prices from ``after`` to ``until`` reach.
@@ -55,6 +56,7 @@ class Matching:
             only: the one order to look at; None: all.
         """
         known: dict[str, tuple[float, _Found | None]] = {}
+        self._walked.clear()
         while True:
             found = [
                 one
@@ -93,7 +95,7 @@ class Matching:
     def _search(self, order: Order, begin: float, until: float) -> _Found | None:
         instrument = self._lifecycle.instrument(order)
         is_stop = order.waits_for_stop
-        for stretch in stretches(self._market, instrument, begin, until):
+        for stretch in self._stretches(instrument, begin, until):
             if is_stop and order.order_type == "trailing_stop":
                 touch = self._trail(order, stretch, instrument)
             elif not is_stop and order.limit_price is None:  # reached before, and not filled whole
@@ -105,6 +107,13 @@ class Matching:
             if touch is not None:
                 return _Found(order, touch, is_stop)
         return None
+
+    def _stretches(self, instrument: Instrument, begin: float, until: float) -> list[Stretch]:
+        """Return the way of an instrument's price; worked out once for both exits of a position."""
+        key = (instrument.symbol, begin, until)
+        if key not in self._walked:
+            self._walked[key] = list(stretches(self._market, instrument, begin, until))
+        return self._walked[key]
 
     def _limit_level(self, order: Order, instrument: Instrument) -> float:
         """Return the last price at which the side of the quote that the order meets is its limit."""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from decimal import Decimal
 
 from connectors.venue.replay.bars import BarRow
 from connectors.venue.world.actions import DIVIDEND, SPLIT
@@ -35,6 +36,14 @@ class CorporateActions:
         """Return the actions with an ex-day in ``(after_day, day]``, in order."""
         found = [one for rows in self._known.values() for one in rows if after_day < one.ex_day <= day]
         return sorted(found, key=lambda one: (one.ex_day, one.symbol, one.kind))
+
+    def split_between(self, symbol: str, after_day: int, day: int) -> Decimal:
+        """Return into how many shares one was split by actions with an ex-day in ``(after_day, day]``."""
+        ratio = Decimal(1)
+        for action in self._known.get(symbol, ()):
+            if action.kind == SPLIT and after_day < action.ex_day <= day:
+                ratio *= action.value
+        return ratio
 
     def level(self, symbol: str, day: int) -> float:
         """Return by what the data's prices of ``day`` are multiplied for what was announced."""

@@ -13,7 +13,7 @@ from connectors.venue.replay.actions import CorporateActions
 from connectors.venue.replay.bars import BarRow
 from connectors.venue.replay.clock import ReplayClock
 from connectors.venue.replay.paths import DAY_SECONDS, DayPath, minute_day, walk_day
-from connectors.venue.replay.timeline import SESSION_SECONDS, Timeline
+from connectors.venue.replay.timeline import SESSION_SECONDS, SPLITS_BEFORE_OPEN, Timeline
 from connectors.venue.wire import NEW_YORK, new_york, price_decimal
 from connectors.venue.world.model import Action, Instrument, World, day_date, epoch_day
 
@@ -80,9 +80,23 @@ class Market:
         return _COIN_SPREAD if instrument.is_crypto else _STOCK_SPREAD
 
     def price(self, instrument: Instrument, moment: float | None = None) -> Decimal | None:
-        """Return the last price in quoted digits, None before the first trade ever."""
+        """Return the last price in quoted digits, None before the first trade ever.
+
+        In the morning of a split it is what a new share was worth at the last close: the position is of those already.
+        """
         tick = self.tick(instrument, moment)
-        return None if tick is None else price_decimal(tick.price, is_crypto=instrument.is_crypto)
+        if tick is None:
+            return None
+        value = tick.price / float(self._split_since(instrument, tick, moment))
+        return price_decimal(value, is_crypto=instrument.is_crypto)
+
+    def _split_since(self, instrument: Instrument, tick: Tick, moment: float | None) -> Decimal:
+        at = self.clock.now() if moment is None else moment
+        traded, today = self.day(instrument, tick.traded_at), self.day(instrument, at)
+        opening = self._opening(today)
+        if instrument.is_crypto or traded == today or opening is None or at < opening - SPLITS_BEFORE_OPEN:
+            return Decimal(1)
+        return self.actions.split_between(instrument.symbol, traded, today)
 
     def is_trading(self, instrument: Instrument) -> bool:
         """Tell whether the instrument is listed at this moment of the replay and has not left it."""

@@ -13,6 +13,7 @@ DAY_SECONDS = 86_400
 DEFAULT_START = "2020-10-15T09:31"
 HISTORY_DAYS = 120  # what is asked for before the first day, where the data has so many
 SESSION_SECONDS = 23_400
+SPLITS_BEFORE_OPEN = 19_800  # at 4 in the morning: brokers book them in the night before the ex-day
 _OPENING = time(9, 30)
 # what clock and calendar name as the next session once the data has ended
 FAR_FUTURE = 4_102_444_800.0

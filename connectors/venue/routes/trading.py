@@ -19,7 +19,8 @@ from connectors.venue.world.model import Instrument, epoch_day
 
 routes = web.RouteTableDef()
 
-_KINDS = ("FILL", "CFEE", "DIV", "SPLIT")
+_TRADES, _OTHERS = ("FILL",), ("CFEE", "DIV", "SPLIT", "CSD", "CSW", "INT", "FEE")
+_CATEGORIES = {"trade_activity": _TRADES, "non_trade_activity": _OTHERS, "": (*_TRADES, *_OTHERS)}
 
 
 @routes.get("/v2/account")
@@ -244,7 +245,9 @@ async def _body(request: web.Request) -> dict[str, object]:
 @routes.get("/v2/account/activities/{kind}")
 async def get_activities(request: web.Request) -> web.Response:
     """A page of activities, newest first by default; ``page_token`` is the last id of the page before."""
-    asked = request.match_info.get("kind") or request.query.get("activity_types") or ",".join(_KINDS)
+    category = read_choice(request, "category", tuple(_CATEGORIES), "")
+    named = request.match_info.get("kind") or request.query.get("activity_types")
+    asked = named or ",".join(_CATEGORIES[category])
     kinds = [kind for kind in asked.upper().split(",") if kind]
     day = request.query.get("date")
     after, until = read_moment(request, "after"), read_moment(request, "until")

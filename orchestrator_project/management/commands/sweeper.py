@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from connectors.errors import ConnectorError
 from orchestrator_project.observability.metric_totals import count_new
 from trading.core import heartbeats
+from trading.core.settings import read_once
 from trading.core.work import Work
 from trading.errors import TradingError
 from trading.execution.reconciliation import reconcile
@@ -80,13 +81,16 @@ class Command(BaseCommand):
 
     def _round(self, revived: dict[Work, float]) -> None:
         """Do one round; work is not enqueued again while its last message may still be on the way."""
-        heartbeats.beat("sweeper")
-        clock_watch.look()
-        end_overdue()
-        watchdog.patrol()
-        lookout.look()
+        with (
+            read_once()
+        ):  # not what is revived: where the queue is away it is done here, by the settings of then
+            heartbeats.beat("sweeper")
+            clock_watch.look()
+            end_overdue()
+            watchdog.patrol()
+            lookout.look()
+            found = find_work()
         now = time.monotonic()
-        found = find_work()
         for work in found:
             if now - revived.get(work, -REVIVE_AGAIN_SECONDS) >= REVIVE_AGAIN_SECONDS:
                 revived[work] = now

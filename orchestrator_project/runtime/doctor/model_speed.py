@@ -76,7 +76,7 @@ def _calls(model: str) -> Iterator[TimedCall]:
     """Yield the last calls of a day that say how fast the model is: answered, or not in time."""
     since = timezone.now() - CALLS_LOOKED_AT
     told = (ModelCall.Status.SUCCEEDED, ModelCall.Status.TIMEOUT)
-    rows = ModelCall.objects.filter(model=model, created_at__gte=since, status__in=told)
+    rows = ModelCall.objects.trading().filter(model=model, created_at__gte=since, status__in=told)
     for row in rows.order_by("-created_at")[:MOST_CALLS]:
         answered = len(row.symbols) if row.status == ModelCall.Status.SUCCEEDED else 0
         ended_at = row.started_at + timedelta(milliseconds=row.latency_ms)

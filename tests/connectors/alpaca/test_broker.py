@@ -1,7 +1,7 @@
 """What the paper account answers, in our types."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from connectors.base import (
     Account,
     Asset,
     AssetClass,
+    BrokerActivity,
     BrokerFill,
     BrokerPosition,
     MarketClock,
@@ -359,6 +360,50 @@ def test_fills_come_from_all_pages_after_the_bound(server: ProviderServer, broke
         price=Decimal("120.71"),
         executed_at=bound + timedelta(seconds=1),
     )
+
+
+def test_what_the_broker_books_by_itself_comes_from_all_pages(
+    server: ProviderServer, broker: AlpacaBroker
+) -> None:
+    since = datetime(2020, 10, 14, tzinfo=UTC)
+    rows = [samples.dividend(id=f"20201015094500{number:03}::d") for number in range(130)]
+    rows[1] = samples.fill(id="20201015094500001::f")  # a broker that does not know the category lists all
+    rows[2] = samples.dividend(id="20201015094500002::d", status="canceled")
+    rows[3] = samples.dividend(
+        id="20201015094500003::d",
+        activity_type="CSD",
+        net_amount="1000",
+        symbol=None,
+        qty=None,
+        per_share_amount=None,
+        created_at="2020-10-15T15:00:00Z",
+    )
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        first = 0
+        if "page_token" in request.query:
+            first = 1 + [row["id"] for row in rows].index(request.query["page_token"])
+        return web.json_response(rows[first : first + int(request.query["page_size"])])
+
+    server.on("GET", "/v2/account/activities", page)
+
+    found = broker.activities(after=since)
+
+    assert len(found) == 128
+    assert found[0] == BrokerActivity(
+        activity_id="20201015094500000::d",
+        kind="DIV",
+        net_amount=Decimal("10.25"),
+        day=date(2020, 10, 15),
+        booked_at=datetime(2020, 10, 15, 13, 45, tzinfo=UTC),  # ids begin with New York's time
+        symbol="AAPL",
+        quantity=Decimal("12.5"),
+        per_share=Decimal("0.82"),
+    )
+    assert (found[-1].kind, found[-1].net_amount, found[-1].symbol) == ("CSD", 1000, "")
+    assert found[-1].booked_at == datetime(2020, 10, 15, 15, tzinfo=UTC)
+    asked = [seen.query for seen in server.seen]
+    assert [one["category"] for one in asked] == ["non_trade_activity"] * 2
 
 
 def test_pages_without_end_are_reported(server: ProviderServer, broker: AlpacaBroker) -> None:

@@ -323,6 +323,25 @@ def test_entry_is_cut_to_the_room_left(book: dict[str, Any], quantity: int) -> N
     assert (verdict.quantity, verdict.reason) == (quantity, None)
 
 
+@pytest.mark.parametrize(
+    ("exposures", "reason"),
+    [
+        ({"AAPL": 9_249}, None),  # a room of 751 of 3,000
+        ({"AAPL": 9_250}, None),
+        ({"AAPL": 9_251}, DenyReason.POSITION_TOO_LARGE),
+        ({"AAPL": 3_000, "MSFT": 46_251}, DenyReason.EXPOSURE_EXCEEDED),
+        ({"MSFT": 49_800}, None),  # a new position takes what there is
+    ],
+)
+def test_what_adds_to_a_position_is_no_crumb_of_the_wish(
+    exposures: dict[str, int], reason: DenyReason | None
+) -> None:
+    """Else a full position is bought a little more of in each cycle in which its price has fallen."""
+    book = make_book(exposures={symbol: Decimal(value) for symbol, value in exposures.items()})
+
+    assert reason_of(make_intent(), book) is reason
+
+
 def test_room_below_the_minimum_names_the_limit_that_binds() -> None:
     book = make_book(exposures={"AAPL": Decimal("9999.50")})
 

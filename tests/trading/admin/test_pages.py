@@ -15,7 +15,7 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 from uuid6 import uuid7
 
-from ai.models import ModelCall
+from ai.models import ModelAnswer, ModelCall
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation
 from tests import factories
 from trading import models
@@ -97,7 +97,9 @@ def test_every_table_of_our_rooms_has_a_page() -> None:
         models.StageChange,
         models.SetAsideRow,
         models.SymbolBook,  # running totals of the lots
+        models.CashLine,  # to whom an activity's cash belongs: the reports show it
         models.BookCheck,  # what it finds is told as an event
+        ModelAnswer,  # shown with its call
     }
     assert tables - ours == elsewhere | {models.RequestKey, models.MetricTotals}
 

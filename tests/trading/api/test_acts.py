@@ -1,13 +1,14 @@
 """Acts that reach the market: an approval, a resumed cycle, a flattened account. Each group against approvals."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import redis
 from django.conf import settings
 
-from tests.factories import make_agent, make_approval, make_cycle
+from tests.factories import make_agent, make_approval, make_cycle, make_limits
 from tests.trading.api.conftest import Api
 from tests.trading.api.test_skeleton import problem
 from tests.trading.outside import STOCK, Outside
@@ -136,3 +137,23 @@ def test_a_part_of_a_position_is_closed_and_what_cannot_be_is_said(api: Api, mar
     assert problem(too_much, 400)["errors"][0]["field"] == "quantity"
     assert problem(unknown, 404)["type"].endswith("not-held")
     assert viewer.status_code == 403
+
+
+def test_a_stop_is_moved_and_what_cannot_be_is_said(api: Api, market: Outside) -> None:
+    market.hold(STOCK, "4")
+    sync_portfolio(None)
+    operator, low = api("operator"), {"price": "1"}
+
+    moved = operator.post(f"/positions/{STOCK.lower()}/stop", low, format="json")
+    too_high = operator.post(f"/positions/{STOCK}/stop", {"price": "999999"}, format="json")
+    unknown = operator.post("/positions/NONE/stop", low, format="json")
+    viewer = api("viewer").post(f"/positions/{STOCK}/stop", low, format="json")
+    make_limits(max_position_risk_percent=Decimal("0.001"))
+    denied = operator.post(f"/positions/{STOCK}/stop", {"price": "0.5"}, format="json")
+
+    assert moved.status_code == 200, moved.content
+    assert (moved.json()["stopPrice"], moved.json()["symbol"]) == ("1", STOCK)
+    assert problem(too_high, 400)["errors"][0]["field"] == "price"
+    assert problem(unknown, 404)["type"].endswith("not-held")
+    assert viewer.status_code == 403
+    assert problem(denied, 409)["reason"] == "position_risk_exceeded"

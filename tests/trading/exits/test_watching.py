@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from tests.factories import make_engagement
+from tests.factories import make_engagement, make_order
 from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import change, price_of
 from tests.waiting import wait_until
 from trading.execution.portfolio import sync_portfolio
-from trading.exits import raising, standing
+from trading.exits import keeping, raising, standing
 from trading.exits.keeping import Keeper
 from trading.exits.rounds import Rounds
 from trading.exits.watching import Watch
@@ -135,6 +135,73 @@ def test_trailing_stop_is_raised_by_replacing_and_never_lowered(account: Outside
     assert raising.follow_price(position).stop_price == after.stop_price
 
 
+def test_a_trailing_stop_that_the_price_has_passed_is_sold_and_not_asked_for(account: Outside) -> None:
+    """The price fell before the order at the broker had followed its rise: that still stands lower."""
+    position = held(account, STOCK, "4")
+    change(position, trailing_percent=Decimal(2), highest_price=price_of(STOCK) * 2)
+
+    Keeper().keep()
+    Watch().look()
+
+    (order,) = closing_orders(STOCK)
+    assert (order.exit_reason, order.quantity) == ("trailing_stop", 4)
+    assert [r for r in account.requests() if r["method"] == "PATCH"] == []
+
+
+def test_a_price_that_the_broker_takes_no_stop_at_is_not_asked_for_each_second(account: Outside) -> None:
+    position = held(account, STOCK, "4")
+    change(position, trailing_percent=Decimal(2), highest_price=price_of(STOCK))
+    account.venue.fault(kind="error", status=422, route="PATCH /v2/orders/*")
+
+    keeper = Keeper()
+    for _ in range(4):
+        keeper.keep()
+
+    assert len([r for r in account.requests() if r["method"] == "PATCH"]) == 1
+
+
+def test_position_that_is_gone_since_it_was_read_is_no_failure(account: Outside) -> None:
+    position = held(account, STOCK, "4")
+    change(position, trailing_percent=Decimal(2), highest_price=price_of(STOCK) * 2)
+    Position.objects.filter(pk=STOCK).delete()
+
+    assert keeping._keep_position(position, read_coverage()[STOCK])
+
+
+def test_what_rests_for_a_position_that_is_gone_is_asked_about_at_once(account: Outside) -> None:
+    position = held(account, STOCK, "4")
+    (stop,) = read_coverage()[STOCK].stops
+    account.venue.request("DELETE", f"/v2/orders/{stop.broker_order_id}")
+    Position.objects.filter(pk=position.pk).delete()
+
+    Keeper().keep()
+
+    stop.refresh_from_db()
+    assert stop.status == "canceled"
+
+
+@pytest.mark.parametrize(("posts", "left"), [(0, []), (1, ["submitting"])])
+def test_what_was_to_protect_a_position_that_is_gone_ends_unsent(
+    account: Outside, posts: int, left: list[str]
+) -> None:
+    """The broker did not say what is available when it was tried; of one that may have left the broker is asked on."""
+    make_order(
+        symbol=STOCK,
+        side="sell",
+        purpose="stop_loss",
+        status="submitting",
+        order_type="stop",
+        stop_price=Decimal(1),
+        posts=posts,
+        attempts=1,
+    )
+
+    Keeper().keep()
+
+    assert [order.status for order in Order.objects.protecting()] == left
+    assert [r for r in account.requests() if (r["method"], r["path"]) == ("POST", "/v2/orders")] == []
+
+
 def test_a_replacement_whose_reply_was_lost_is_found_again(account: Outside) -> None:
     position = held(account, STOCK, "4")
     change(position, trailing_percent=Decimal(2), highest_price=price_of(STOCK))
@@ -144,7 +211,8 @@ def test_a_replacement_whose_reply_was_lost_is_found_again(account: Outside) -> 
         Keeper().keep()
 
     assert read_coverage()[STOCK].stopped() == 4
-    assert len(account.venue.get("/v2/orders?status=open")) == 1
+    (there,) = account.venue.get("/v2/orders?status=open")
+    assert [order.broker_order_id for order in read_coverage()[STOCK].stops] == [there["id"]]
 
 
 def test_longest_time_unprotected_is_counted(account: Outside) -> None:

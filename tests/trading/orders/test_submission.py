@@ -428,6 +428,46 @@ def test_order_whose_sender_died_is_taken_over(account: Outside, order: Order) -
     assert paths[:2] == ["/v2/orders:by_client_order_id", "/v2/orders"]
 
 
+def sale(**overrides: object) -> Order:
+    """An exit that somebody has claimed just now."""
+    claimed = {"status": "submitting", "lease_until": ago(seconds=-30), "submitted_at": ago()}
+    return make_order(symbol=STOCK, purpose="exit", side="sell", attempts=1, **(claimed | overrides))
+
+
+def test_sale_whose_sender_died_before_it_posted_is_taken_over_at_once(account: Outside) -> None:
+    """What protected the position is gone by then: nobody waits for a dead process's lease."""
+    account.hold(STOCK, "1")
+
+    sent = submit_order(sale(quantity=Decimal(1)).pk)
+
+    assert (sent.acknowledged_at is not None, sent.posts) == (True, 1)
+
+
+def test_sale_that_was_never_posted_and_is_too_old_ends_at_once(account: Outside) -> None:
+    old = sale()
+    change(old, created_at=ago(seconds=61))
+
+    assert submit_order(old.pk).status == "expired"
+    assert account.requests() == []
+
+
+def test_sale_that_may_have_left_is_still_its_senders(account: Outside) -> None:
+    assert submit_order(sale(posts=1).pk).attempts == 1
+    assert account.requests() == []
+
+
+def test_sender_that_was_only_stopped_sends_nothing_once_it_was_taken_over(account: Outside) -> None:
+    account.hold(STOCK, "1")
+    order = sale(quantity=Decimal(1))
+    stopped = Attempt(Order.objects.get(pk=order.pk))
+    submit_order(order.pk)
+
+    with pytest.raises(StaleAttemptError):
+        submission._count_post(stopped.order)
+
+    assert len(account.posts(order.client_order_id)) == 1
+
+
 @pytest.mark.parametrize("purpose", ["entry", "exit"])
 def test_engaged_switch_lets_nothing_out(account: Outside, purpose: str) -> None:
     order = make_order(symbol=STOCK, purpose=purpose, side="buy" if purpose == "entry" else "sell")

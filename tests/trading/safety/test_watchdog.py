@@ -11,13 +11,13 @@ from connectors.errors import ConnectorError
 from risk.models import KillSwitch
 from risk.services import switch
 from tests.factories import make_agent, make_engagement, make_equity, make_event, make_limits, make_order
-from tests.trading.outside import COIN, Outside
+from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture
 from tests.trading.scenes import ago, open_cycle, order_of, passed
 from trading.core.settings import set_runtime_setting
 from trading.execution import sagas
 from trading.execution.portfolio import sync_portfolio
-from trading.models import Event, Order
+from trading.models import Event, Order, RuntimeSetting
 from trading.safety import daily_loss, kill_switch, watchdog
 from trading.safety.watchdog import Critical, report_critical
 from trading.work.guardian import Guardian
@@ -57,6 +57,24 @@ def test_loss_of_the_day_engages_from_its_limit_on(equity: str, engaged: bool) -
     watchdog.after_sync(told(equity=Decimal(equity)))
 
     assert engagement() == (("daily_loss_limit", "watchdog") if engaged else None)
+
+
+@pytest.mark.parametrize(("chosen", "is_sold"), [("stop", False), ("flatten", True), ("sell all", False)])
+def test_at_the_loss_limit_everything_is_sold_where_that_was_chosen(
+    account: Outside, chosen: str, is_sold: bool
+) -> None:
+    account.hold(STOCK, "3")
+    sync_portfolio(None)
+    RuntimeSetting.objects.update_or_create(
+        pk="at_daily_loss", defaults={"value": chosen, "unit": "word", "description": "-"}
+    )
+
+    watchdog.after_sync(told(equity=Decimal(1_000)))
+
+    assert engagement() == ("daily_loss_limit", "watchdog")
+    assert (STOCK not in account.positions()) is is_sold
+    sales = list(Order.objects.filter(purpose="flatten").values_list("exit_reason", flat=True))
+    assert sales == (["drawdown"] if is_sold else [])
 
 
 def test_loss_engages_once_a_session_and_says_its_figures() -> None:

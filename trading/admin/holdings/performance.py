@@ -77,7 +77,7 @@ class LotAdmin(GrowingRecordAdmin):
 
 @admin.register(AccountActivity)
 class AccountActivityAdmin(RecordAdmin):
-    """What changed the account without an execution: what was held before, transfers, splits."""
+    """What changed the account without an execution: what was held before, splits, dividends, deposits, fees."""
 
     list_display = [
         "happened_at",
@@ -85,6 +85,8 @@ class AccountActivityAdmin(RecordAdmin):
         "symbol",
         figure("quantity"),
         figure("price"),
+        figure("amount"),
+        "broker_kind",
         figure("unrealised_before"),
         "noted_at",
     ]

@@ -1,4 +1,4 @@
-"""A person ends a position."""
+"""A person ends a position, or says where its stop sells."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -9,10 +9,11 @@ from trading.api.idempotency import idempotent
 from trading.api.problems import Problem, invalid
 from trading.api.serializers import PlainDecimalField, StrictSerializer
 from trading.api.views.base import ApiView
-from trading.api.views.orders import OrderSerializer
+from trading.api.views.orders import OrderSerializer, PositionSerializer
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.errors import TradingError
 from trading.exits.closing import CloseDeniedError, NotHeldError, as_listed, close_position
+from trading.exits.moving import StopDeniedError, StopPriceError, move_stop
 
 CLOSE = "trading.close_position"
 
@@ -57,3 +58,38 @@ class CloseView(ApiView):
         except ConnectorError as error:
             raise Problem(503, f"The broker does not say what is held: {error}") from error
         return Response(OrderSerializer(order).data, status=201)
+
+
+class StopSerializer(StrictSerializer):
+    """Where a position's stop is to sell."""
+
+    price = PlainDecimalField(help_text="USD per base unit, below the price now.")
+
+
+class StopView(ApiView):
+    """Move one position's stop."""
+
+    permissions = {"POST": CLOSE}
+
+    @extend_schema(
+        summary="Move a position's stop", request=StopSerializer, responses={200: PositionSerializer}
+    )
+    @idempotent
+    def post(self, request: Request, symbol: str) -> Response:
+        """Have what is held of a symbol sold at another price; down no further than the account's limits allow.
+
+        Answers with the position; the orders at the broker follow within a second or two.
+        """
+        asked = self.read_body(StopSerializer, request)
+        name = as_listed(symbol)
+        try:
+            position = move_stop(name, stop_price=asked["price"], actor=request.user.get_username())
+        except NotHeldError as error:
+            raise Problem(404, str(error), kind="not-held") from error
+        except StopPriceError as error:
+            raise invalid("price", str(error)) from error
+        except StopDeniedError as error:
+            raise Problem(409, str(error), kind="denied", more={"reason": error.reason}) from error
+        except ConnectorError as error:
+            raise Problem(503, f"The broker does not say what it is worth: {error}") from error
+        return Response(PositionSerializer(position).data)

@@ -58,7 +58,10 @@ class ModelCostSerializer(ApiSerializer):
 
 
 class EquityChangeSerializer(ApiSerializer):
-    """How the account changed: `change` = `realised` + `unrealised` + `broughtIn` + `unexplained`, to the cent."""
+    """How the account changed, to the cent.
+
+    `change` = `realised` + `unrealised` + `income` + `broughtIn` + `transferred` + `unexplained`.
+    """
 
     start_at = serializers.DateTimeField(allow_null=True)
     end_at = serializers.DateTimeField(allow_null=True)
@@ -67,7 +70,9 @@ class EquityChangeSerializer(ApiSerializer):
     change = MoneySerializer()
     realised = MoneySerializer()
     unrealised = MoneySerializer()
+    income = MoneySerializer()
     brought_in = MoneySerializer()
+    transferred = MoneySerializer()
     unexplained = MoneySerializer()
     fees = PlainDecimalField()
 
@@ -99,6 +104,9 @@ class PerformanceRowSerializer(ApiSerializer):
     open_lots = serializers.IntegerField()
     realised = PlainDecimalField()
     fees = PlainDecimalField()
+    income = PlainDecimalField(
+        help_text="Dividends, interest and fees that the broker booked by itself, USD."
+    )
     unrealised = MoneySerializer()
     profit = MoneySerializer()
     equity_change = MoneySerializer(allow_null=True)

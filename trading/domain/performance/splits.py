@@ -1,6 +1,6 @@
 """Whether a position changed by a split: by as many times the units at as many times less the cost."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from risk.domain.numbers import ZERO
 
@@ -17,6 +17,9 @@ SPLIT_RATIOS = tuple(
     )
 )
 NEARLY = Decimal("0.002")  # fractions of a share that a split rounds, and an average price's last digits
+# Any other ratio, as a stock dividend's, has to leave the cost as it was to this share: an average price's last digits.
+SAME_COST = Decimal("0.00001")
+LEAST = Decimal("0.005")  # by which the units change at least
 
 
 def split_ratio(
@@ -36,4 +39,16 @@ def split_ratio(
     for known in SPLIT_RATIOS:
         if abs(ratio / known - 1) <= NEARLY and abs(cost_ratio / known - 1) <= NEARLY:
             return known
-    return None
+    is_changed = ratio > 0 and abs(ratio - 1) >= LEAST
+    return ratio if is_changed and abs(ratio / cost_ratio - 1) <= SAME_COST else None
+
+
+def split_price(price: Decimal, ratio: Decimal, *, tick: Decimal, up: bool = False) -> Decimal:
+    """Return what a price of an old unit is of a new one, on the tick, in USD; at least one tick.
+
+    Args:
+        ratio: new units per old one.
+        up: round away from zero, as a target is; else towards it, as a stop is.
+    """
+    steps = (price / ratio / tick).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
+    return max(steps, Decimal(1)) * tick

@@ -71,6 +71,21 @@ def test_value_stays_over_a_dividend_and_a_split(splitting: Bench) -> None:
     assert splitting.exchange.ledger.holdings["AAA"].average_price == Decimal("100.01")
 
 
+def test_a_split_is_booked_in_the_morning_before_the_open(splitting: Bench) -> None:
+    splitting.submit(qty="3")
+    splitting.wait()
+    splitting.go("2020-10-16T14:00:00Z")
+    before = equity(splitting)
+
+    splitting.go("2020-10-19T07:59:00Z")
+    assert splitting.held == 3
+    splitting.go("2020-10-19T08:00:00Z")
+
+    assert (splitting.held, equity(splitting)) == (12, before)
+    splitting.go("2020-10-19T13:31:00Z")
+    assert (splitting.held, equity(splitting)) == (12, before)
+
+
 def test_orders_of_one_part_follow_a_split_and_groups_do_not(splitting: Bench) -> None:
     splitting.submit(qty="2")
     group = splitting.bracket("500", "300", qty="4")

@@ -1,0 +1,1 @@
+"""Is the agent any good: answers asked for again, judged by what came of them, and told with their doubt."""

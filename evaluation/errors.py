@@ -1,0 +1,17 @@
+"""What the evaluation refuses to do, with the fields a caller needs to say why."""
+
+
+class EvaluationError(Exception):
+    """Base of all errors of the evaluation."""
+
+
+class MalformedObservationsError(EvaluationError, ValueError):
+    """Observations that no figure can be computed of: different lengths, not finite, out of bounds."""
+
+
+class SelectionError(EvaluationError, ValueError):
+    """What is to be evaluated cannot be found, or is more than one thing."""
+
+
+class VariationError(EvaluationError, ValueError):
+    """What is to be varied cannot be: the message names it and what was expected."""

@@ -1,0 +1,1 @@
+"""Use cases of the evaluation: what commands, pages and tasks call."""

@@ -1,0 +1,280 @@
+"""The gate, asked again: the very function that traded, on the book as it was recorded, under other rules.
+
+Open loop: every cycle is judged on the book that was recorded with it, so what other rules would have bought or left
+in one cycle is not held in the next. Within a cycle the order is the stated one, each on a book that holds what those
+before it reserved. No person is asked, whatever the mode was: it says what the rules would have let through.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from ai.domain.types import ProposedExit, SymbolFacts
+from evaluation.services.replay.sources import RecordedVerdict, Source, bodies_of
+from evaluation.services.replay.variation import Variation
+from risk.domain.book_json import book_from_json
+from risk.domain.limits import LIMIT_NAMES, StrategyLimits
+from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
+from risk.domain.reasons import DenyReason
+from risk.domain.types import (
+    AssetRules,
+    Block,
+    LimitValues,
+    OrderIntent,
+    PriceBand,
+    PriceFacts,
+    Reference,
+    RiskBook,
+    SizingRule,
+)
+from risk.services.book import Wish, judge_in_order
+from risk.services.limits import PERCENT_FIELDS
+from trading.analysis.decision_records import read_record
+from trading.analysis.gate_scene import EVERY_SYMBOL, FORMAT, KIND
+from trading.analysis.sealed_facts import unsealed
+from trading.domain.protection.plans import ExitProposal, ExitRules, clamped, plan_exit, tick_at
+from trading.domain.symbols import is_coin
+from trading.errors import RecordError
+from trading.models import Cycle, StrategyVersion
+
+RULES = tuple(ExitRules.__dataclass_fields__)
+NO_BOOK = "the book of its cycle is not on record"
+# Not replayed: it hangs on prices of the hours before, which are not on record.
+KEPT = (DenyReason.IMPLAUSIBLE_PRICE, DenyReason.STALE_PRICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What a decision came to be, as recorded or asked anew."""
+
+    source: Source
+    action: str
+    confidence: Decimal
+    reasoning: str
+    exit: ProposedExit
+    is_as_recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateScene:
+    """What the gate stood on, as recorded with a cycle."""
+
+    book: RiskBook
+    limits: LimitValues | None
+    held: Mapping[str, Decimal]
+    rules: Mapping[str, AssetRules]
+    blocks: Mapping[str, Mapping[str, Sequence[str]]]
+    settings: Mapping[str, Decimal]
+    stocks_trade: bool
+
+
+def as_recorded(source: Source) -> Proposed:
+    """Return what a decision was."""
+    said = ProposedExit(
+        None if source.stop_percent is None else Decimal(source.stop_percent),
+        None if source.target_percent is None else Decimal(source.target_percent),
+        source.horizon_sessions,
+    )
+    return Proposed(
+        source, source.action, Decimal(source.confidence), source.reasoning, said, is_as_recorded=True
+    )
+
+
+def scenes_of(cycles: Iterable[UUID]) -> dict[UUID, GateScene]:
+    """Return what is on record of these cycles, by id; nothing of a cycle from before it was kept."""
+    named = Cycle.objects.filter(pk__in=set(cycles), gate_record__isnull=False)
+    names = dict(named.values_list("pk", "gate_record_id"))
+    bodies = bodies_of(sorted({name for name in names.values() if name is not None}))
+    scenes = {name: _scene(unsealed(body)) for name, body in bodies.items()}
+    return {cycle_id: scenes[name] for cycle_id, name in names.items() if name in scenes}
+
+
+class GateAgain:
+    """The gate under other rules; it keeps the strategies that it has read, which never change."""
+
+    def __init__(self, variation: Variation) -> None:
+        self._variation = variation
+        self._contents: dict[tuple[str, int | None], Mapping[str, Any]] = {}
+        self._seen: tuple[str, Mapping[str, SymbolFacts]] = ("", {})
+
+    def judge(self, scene: GateScene, proposed: Sequence[Proposed]) -> dict[UUID, RecordedVerdict]:
+        """Return the answer to each that wants to trade, by decision; all of one cycle."""
+        wanting = sorted((each for each in proposed if each.action in ("buy", "sell")), key=_stated_order)
+        wishes = [self._wish(each, scene) for each in wanting]
+        limits = None if scene.limits is None else self._variation.limited(scene.limits)
+        answers = judge_in_order(wishes, book=scene.book, limits=limits)
+        found = {}
+        for each, (verdict, _) in zip(wanting, answers, strict=True):
+            kept = each.source.verdict
+            if each.is_as_recorded and kept is not None and kept.reason in KEPT:
+                found[each.source.id] = kept
+                continue
+            found[each.source.id] = RecordedVerdict(
+                verdict.allowed, verdict.reason or "", plain_decimal(verdict.quantity), verdict.figures
+            )
+        return found
+
+    def _wish(self, each: Proposed, scene: GateScene) -> Wish:
+        source, is_exit = each.source, each.action == "sell"
+        variation, content = self._variation, self._content(source)
+        price = _price(source)
+        intent = OrderIntent(
+            symbol=source.symbol,
+            reducing=is_exit,
+            confidence=each.confidence,
+            min_confidence=_threshold(source, scene, variation, is_exit=is_exit),
+            size_percent=Decimal(content.get("size_percent", 0)),
+            price=price,
+            price_age_seconds=0.0,
+            max_price_age_seconds=float(scene.settings["price_max_age"]),
+            market_open=is_coin(source.symbol) or scene.stocks_trade,
+            rules=_rules(source.symbol, scene, content, is_exit=is_exit),
+            sizing=SizingRule(content.get("sizing", SizingRule.FIXED_FRACTION)),
+            volatility_percent=self._volatility(each, content),
+            price_facts=_believed(price, scene),
+            stop_share=None if is_exit or price is None else self._stop_share(each, content, price),
+            block=_block(source, scene, is_exit=is_exit),
+        )
+        return Wish(
+            intent,
+            scene.held.get(source.symbol, ZERO),
+            source.id,
+            source.cycle_id,
+            _own_limits(source, content),
+        )
+
+    def _volatility(self, each: Proposed, content: Mapping[str, Any]) -> Decimal | None:
+        kept = each.source.verdict.figures.get("volatility_percent") if each.source.verdict else None
+        if kept not in (None, "None"):
+            return Decimal(kept)
+        if content.get("sizing") != SizingRule.VOLATILITY_SCALED:
+            return None
+        facts = self._facts(each.source)
+        return Decimal(str(facts.indicators.volatility_percent)) if facts and facts.indicators else None
+
+    def _stop_share(self, each: Proposed, content: Mapping[str, Any], price: Decimal) -> Decimal | None:
+        figures: dict[str, Any] = {name: _figure(content.get(name)) for name in RULES}
+        rules = self._variation.protected(ExitRules(**figures))
+        said = each.exit
+        proposal, _ = clamped(
+            rules, ExitProposal(said.stop_percent, said.target_percent, said.horizon_sessions)
+        )
+        atr = None
+        if rules.stop_atr_multiple is not None and (facts := self._facts(each.source)) and facts.indicators:
+            atr = Decimal(repr(facts.indicators.atr_percent)) * price / HUNDRED
+        tick = tick_at(price, is_coin=is_coin(each.source.symbol))
+        try:
+            plan = plan_exit(rules, entry_price=price, atr=atr, proposal=proposal, tick=tick)
+        except ValueError:
+            return None
+        return (price - plan.stop_price) / price
+
+    def _facts(self, source: Source) -> SymbolFacts | None:
+        """Return what a decision saw of its symbol; read where a rule needs it alone, one record after the other."""
+        if source.record is None:
+            return None
+        if self._seen[0] != source.record:
+            body = bodies_of([source.record]).get(source.record)
+            seen = {} if body is None else {each.symbol: each for each in read_record(body).question.symbols}
+            self._seen = (source.record, seen)
+        return self._seen[1].get(source.symbol)
+
+    def _content(self, source: Source) -> Mapping[str, Any]:
+        """Return a strategy as it was in the decision's version; empty where that is not on record."""
+        key = (source.strategy, source.strategy_version)
+        if key not in self._contents:
+            kept = StrategyVersion.objects.filter(strategy__name=key[0], version=key[1] or 0).first()
+            self._contents[key] = kept.content if kept is not None else {}
+        return self._contents[key]
+
+
+def _stated_order(each: Proposed) -> tuple[bool, Decimal, str, UUID]:
+    """Return the key of ``trading.execution.gate_passage.stated_order``."""
+    return each.action != "sell", -each.confidence, each.source.symbol, each.source.id
+
+
+def _price(source: Source) -> Decimal | None:
+    """Return the price that the gate had, else the one that the decision saw."""
+    at_gate = source.verdict.figures.get("price") if source.verdict else None
+    said = source.price if at_gate in (None, "None") else at_gate
+    return None if said is None else Decimal(said)
+
+
+def _own_limits(source: Source, content: Mapping[str, Any]) -> StrategyLimits | None:
+    if not content:
+        return None
+    figures = {name: _figure(content.get(name)) for name in LIMIT_NAMES}
+    most = figures.pop("max_positions")
+    return StrategyLimits(
+        source.strategy_version or 0, max_positions=None if most is None else int(most), **figures
+    )
+
+
+def _threshold(source: Source, scene: GateScene, variation: Variation, *, is_exit: bool) -> Decimal:
+    if source.approved:
+        return ZERO
+    if variation.threshold is not None and not is_exit:
+        return Decimal(variation.threshold)
+    return scene.settings["exit_confidence_threshold" if is_exit else "confidence_threshold"]
+
+
+def _rules(symbol: str, scene: GateScene, content: Mapping[str, Any], *, is_exit: bool) -> AssetRules | None:
+    rules = scene.rules.get(symbol)
+    if rules is None or is_exit or is_coin(symbol) or content.get("allows_fractions"):
+        return rules
+    return replace(rules, fractionable=False)
+
+
+def _believed(price: Decimal | None, scene: GateScene) -> PriceFacts | None:
+    """Return facts by which the price is believed: whether it can be is not asked again (``KEPT``)."""
+    if price is None:
+        return None
+    values = scene.settings
+    band = PriceBand(
+        values["price_band_percent"] / HUNDRED,
+        values["price_band_sigmas"],
+        values["provider_disagreement"],
+        values["implausible_disagreement"],
+    )
+    return PriceFacts(band, close=Reference(price, "as recorded"))
+
+
+def _block(source: Source, scene: GateScene, *, is_exit: bool) -> Block | None:
+    blocks = scene.blocks["exits" if is_exit else "entries"]
+    if is_exit and source.approved:
+        return None
+    found = blocks.get(source.symbol) or (None if is_exit else blocks.get(EVERY_SYMBOL))
+    return None if found is None else Block(DenyReason(found[0]), found[1])
+
+
+def _scene(content: Mapping[str, Any]) -> GateScene:
+    """Return a recorded scene.
+
+    Raises:
+        RecordError: it is none, or of a format this version cannot read.
+    """
+    if (content.get("kind"), content.get("format")) != (KIND, FORMAT):
+        raise RecordError(f"this is no record of a gate of format {FORMAT}")
+    rules = [AssetRules(each[0], each[1], *map(Decimal, each[2:])) for each in content["rules"]]
+    return GateScene(
+        book=book_from_json(content["book"]),
+        limits=_limits(content["limits"]),
+        held={symbol: Decimal(quantity) for symbol, quantity in content["held"].items()},
+        rules={symbol: rules[place] for symbol, place in content["rule_of"].items()},
+        blocks=content["blocks"],
+        settings={name: Decimal(value) for name, value in content["settings"].items()},
+        stocks_trade=content["stocks_trade"],
+    )
+
+
+def _limits(values: Mapping[str, Any] | None) -> LimitValues | None:
+    if values is None:
+        return None
+    figures: dict[str, Any] = {name: Decimal(values[name]) for name in PERCENT_FIELDS}
+    return LimitValues(version=values["version"], max_positions=values["max_positions"], **figures)
+
+
+def _figure(value: Any) -> Decimal | None:
+    return None if value in (None, "") else Decimal(str(value))

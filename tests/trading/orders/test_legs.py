@@ -1,0 +1,113 @@
+"""Legs are taken into the book together, with the rows and events that each alone would have."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType, Side
+from tests.factories import make_order
+from trading.models import Event, Order
+from trading.orders import legs as legs_of_orders
+from trading.orders.execution_reports import record_reported
+
+pytestmark = pytest.mark.django_db
+AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+
+
+def reported(name: str, **changes: Any) -> BrokerOrder:
+    usual = BrokerOrder(
+        broker_order_id=f"broker-{name}",
+        client_order_id=f"ours-{name}",
+        symbol="AAPL",
+        side=Side.SELL,
+        quantity=Decimal(10),
+        filled_quantity=Decimal(0),
+        average_price=None,
+        status=BrokerOrderStatus.ACCEPTED,
+        status_detail="",
+        submitted_at=AT,
+        updated_at=AT,
+        filled_at=None,
+    )
+    return replace(usual, **changes)
+
+
+def bracket(order: Order, name: str) -> BrokerOrder:
+    target = reported(f"{name}-target", order_type=OrderType.LIMIT, limit_price=Decimal(120))
+    stop = reported(f"{name}-stop", order_type=OrderType.STOP, stop_price=Decimal(90))
+    return reported(name, client_order_id=order.client_order_id, side=Side.BUY, legs=(target, stop))
+
+
+def sending() -> Order:
+    return make_order(status="submitting", quantity=Decimal(10), order_class="bracket")
+
+
+def rows_and_events(parent: Order) -> list[Any]:
+    """Return what is stored of an order's legs, without ids and times."""
+    found: list[Any] = []
+    for leg in parent.legs.order_by("purpose"):
+        events = Event.objects.filter(aggregate_id=str(leg.pk)).order_by("position")
+        said = [(each.type, each.sequence, each.public_sequence, each.payload) for each in events]
+        for *_, payload in said:
+            for changing in ("client_order_id", "parent"):
+                payload.pop(changing, None)
+            payload["quantity"] = str(Decimal(payload["quantity"]).normalize())
+        columns = (leg.purpose, leg.status, leg.quantity, leg.limit_price, leg.stop_price, leg.side)
+        found.append((*columns, leg.acknowledged_at is not None, said))
+    return found
+
+
+def test_legs_together_are_what_each_alone_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, alone = sending(), sending()
+
+    record_reported(together, bracket(together, "one"), [])
+    monkeypatch.setattr(legs_of_orders, "_take_resting", lambda *_: [])
+    record_reported(alone, bracket(alone, "two"), [])
+
+    assert rows_and_events(together) == rows_and_events(alone)
+    assert len(rows_and_events(together)) == 2
+
+
+def test_two_legs_cost_few_statements_and_none_the_second_time() -> None:
+    order = sending()
+
+    with CaptureQueriesContext(connection) as first:
+        record_reported(order, bracket(order, "one"), [])
+    stored = rows_and_events(order)
+    with CaptureQueriesContext(connection) as again:
+        record_reported(order, bracket(order, "one"), [])
+
+    assert sum("SAVEPOINT" not in query["sql"] for query in first) <= 7
+    assert sum("SAVEPOINT" not in query["sql"] for query in again) <= 3
+    assert rows_and_events(order) == stored
+
+
+def test_leg_that_somebody_has_met_first_is_taken_over() -> None:
+    order = sending()
+    stranger = make_order(
+        decision=None, purpose="external", side="sell", status="accepted", broker_order_id="broker-one-stop"
+    )
+
+    record_reported(order, bracket(order, "one"), [])
+
+    stranger.refresh_from_db()
+    assert (stranger.purpose, stranger.parent_order_id) == ("stop_loss", order.pk)
+    assert order.legs.count() == 2
+
+
+def test_leg_that_has_sold_already_goes_its_own_way() -> None:
+    order = sending()
+    said = bracket(order, "one")
+    gone = replace(said.legs[0], status=BrokerOrderStatus.CANCELED)
+
+    record_reported(order, replace(said, legs=(gone, said.legs[1])), [])
+
+    assert sorted(order.legs.values_list("purpose", "status")) == [
+        ("stop_loss", "accepted"),
+        ("take_profit", "canceled"),
+    ]

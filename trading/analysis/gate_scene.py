@@ -1,0 +1,78 @@
+"""What the gate would have judged by at the moment of a question, for who asks again what it would have said."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from decimal import Decimal
+from typing import Any
+
+from risk.domain.book_json import book_to_json
+from risk.domain.numbers import ZERO
+from risk.domain.types import AssetRules, LimitValues
+from risk.services.limits import limits_in_force
+from trading.analysis.sealed_facts import sealed
+from trading.domain.guards.rules import GuardBlock
+from trading.execution import gate_inputs
+from trading.market.price_facts import PRICE_SETTINGS
+from trading.models import Asset, DecisionRecord
+
+KIND, FORMAT = "gate", 1
+EVERY_SYMBOL = "*"
+SETTINGS = (*PRICE_SETTINGS, "confidence_threshold", "exit_confidence_threshold")
+
+
+def read_gate_scene(symbols: Iterable[str]) -> DecisionRecord:
+    """Return the account's limits and book, and what stands beside them, as a record, unsaved.
+
+    ``rules`` are the different sizes that assets allow, ``rule_of`` names each symbol's among them by its place;
+    ``held`` what of a symbol may be sold, base units; ``blocks`` what guards have against entries (``*``: in every
+    symbol) and against a model's own exits.
+    """
+    account = gate_inputs.read_account()
+    standing = gate_inputs.read_standing(account.agent)
+    guards = gate_inputs.guards_before_the_lock(standing)
+    rules, rule_of = _rules(sorted(set(symbols)))
+    held = {symbol: account.held(symbol) for symbol in sorted(account.positions)}
+    limits = limits_in_force()
+    content = {
+        "kind": KIND,
+        "format": FORMAT,
+        "limits": None if limits is None else _limits(limits.to_limits()),
+        "book": book_to_json(replace(account.book, entry_rates=guards.rates)),
+        "held": {symbol: str(quantity) for symbol, quantity in held.items() if quantity > ZERO},
+        "stocks_trade": standing.stocks_trade,
+        "rules": rules,
+        "rule_of": rule_of,
+        "blocks": {
+            "entries": {symbol or EVERY_SYMBOL: _block(found) for symbol, found in guards.entries.items()},
+            "exits": {symbol: _block(found) for symbol, found in guards.holds.items()},
+        },
+        "settings": {name: str(standing.values[name]) for name in SETTINGS},
+    }
+    return sealed(content)
+
+
+def _rules(symbols: Sequence[str]) -> tuple[list[list[Any]], dict[str, int]]:
+    """Return the different rules, and each symbol's place among them; a symbol that is no known asset has none."""
+    assets = Asset.objects.in_bulk(symbols)
+    places: dict[AssetRules, int] = {}
+    rule_of = {}
+    for symbol in symbols:
+        rules = gate_inputs.rules_of(assets.get(symbol))
+        if rules is not None:
+            rule_of[symbol] = places.setdefault(rules, len(places))
+    return [_rule(rules) for rules in places], rule_of
+
+
+def _limits(limits: LimitValues) -> dict[str, Any]:
+    figures = asdict(limits)
+    figures.pop("strategy_version")
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in figures.items()}
+
+
+def _rule(rules: AssetRules) -> list[Any]:
+    sizes = (rules.quantity_step, rules.min_quantity, rules.min_notional)
+    return [rules.tradable, rules.fractionable, *map(str, sizes)]
+
+
+def _block(found: GuardBlock) -> list[str]:
+    return [found.guard.value, found.detail]
