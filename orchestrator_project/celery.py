@@ -71,8 +71,7 @@ def _send_the_rest(**_: Any) -> None:
 @worker_process_init.connect
 def _load_model_library_ahead(**_: Any) -> None:
     """Load it in the analyst's child before a cycle waits for it; beside, as a child must report within 4 s."""
-    read = set(app.amqp.queues.consume_from)
-    if "analysis" in read and "default" not in read:
+    if set(app.amqp.queues.consume_from) == {"analysis"}:
         Thread(target=_load_where_one_is_named, name="load-model-library", daemon=True).start()
 
 

@@ -21,9 +21,8 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
 
     Args:
         workers: child processes of the worker that fetches, judges and orders; the analysis has a worker of
-            its own with one child, so that one process only carries the model library. It fetches, too, while it has
-            nothing to analyse: it takes one message at a time. The orders' queue has no worker of its own: a visit to
-            an order is short, and a worker more would cost some 250 MB.
+            its own with one child, so that one process only carries the model library. The orders' queue has no
+            worker of its own: a visit to an order is short, and a worker more would cost some 250 MB.
         venue: arguments of the venue, None to leave it out.
     """
     manage = (sys.executable, str(BASE_DIR / "manage.py"))
@@ -92,7 +91,7 @@ def _workers(children: int) -> dict[str, tuple[str, ...]]:
             str(children),
             *common,
         ),
-        "analyst": (*celery, "worker", "-n", "analyst@%h", "-Q", "analysis,fetch", "-c", "1", *common),
+        "analyst": (*celery, "worker", "-n", "analyst@%h", "-Q", "analysis", "-c", "1", *common),
         "beat": (*celery, "beat", "--loglevel", "INFO", "--pidfile", ""),
     }
 

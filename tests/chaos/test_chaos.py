@@ -27,6 +27,7 @@ REST = (
     " (SELECT count(*) FROM risk_reservations WHERE released_at IS NULL),"
     " (SELECT count(*) FROM events WHERE public_sequence IS NOT NULL AND published_at IS NULL),"
     " (SELECT count(*) FROM stage_changes),"
+    " (SELECT count(*) FROM orders WHERE status IN ('created', 'submitting', 'unknown')),"
     " (SELECT count(*) FROM orders o WHERE order_class <> '' AND acknowledged_at IS NOT NULL"
     " AND status <> 'rejected' AND NOT EXISTS (SELECT 1 FROM orders leg WHERE leg.parent_order_id = o.id))"
 )

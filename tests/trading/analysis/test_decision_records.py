@@ -236,8 +236,11 @@ def test_the_bars_behind_the_indicators_are_kept_once(cycle: Cycle) -> None:
     assert prices[COIN]["bars"] is None
 
     scene = read_scene(cycle)
+    stored = set(DecisionRecord.objects.values_list("pk", flat=True))
+    gate = Cycle.objects.get(pk=cycle.pk).gate_record_id
     store_records(list(scene.bars.values()))
-    assert DecisionRecord.objects.count() == 2, "the same bars are stored once"
+    assert set(DecisionRecord.objects.values_list("pk", flat=True)) == stored, "the same bars are stored once"
+    assert stored == {decision.record_id, before.pk, gate}
 
     BarHistory.objects.update(bars=[])
     assert unsealed(DecisionRecord.objects.get(pk=before.pk))["bars"], "a later day changes no record"

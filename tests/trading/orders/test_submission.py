@@ -687,7 +687,7 @@ def test_exit_whose_position_cannot_be_read_waits(account: Outside, no_pauses: l
 
 def test_exit_that_may_have_sold_already_is_looked_up_not_concluded(account: Outside) -> None:
     order = exit_order("2")
-    change(order, status="unknown", submitted_at=ago(seconds=3))
+    change(order, status="unknown", submitted_at=ago(seconds=3), posts=1)
 
     waiting = submit_order(order.pk)
 
