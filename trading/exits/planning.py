@@ -67,6 +67,8 @@ def _of_entries(position: Position) -> tuple[Decimal | None, Decimal | None]:
     left, stops, targets = position.quantity, [], []
     splits = _splits(position.symbol)
     bought = Order.objects.filter(symbol=position.symbol, purpose=Purpose.ENTRY, filled_quantity__gt=0)
+    # Not those whose position is gone: what is held now was bought elsewhere, at another price.
+    bought = bought.exclude(thesis__closed_at__isnull=False)
     for order in bought.order_by("-created_at")[:100]:
         if left <= ZERO:
             break

@@ -12,7 +12,7 @@ from trading.execution import unattended_orders
 from trading.execution.portfolio import sync_portfolio
 from trading.exits.closing import close_position
 from trading.exits.keeping import Keeper
-from trading.models import Cycle, Order, Position, Trade
+from trading.models import Cycle, Order, Position, Thesis, Trade
 from trading.protection.coverage import read_coverage, unprotected_positions
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -68,6 +68,22 @@ def test_adopted_position_gets_a_stop_for_what_is_held(account: Outside) -> None
     ((purpose, _, quantity),) = protectors()
     assert (purpose, quantity) == ("stop_loss", 10)
     assert unprotected_positions() == []
+
+
+def test_adopted_position_has_no_part_in_an_entry_that_is_over(account: Outside) -> None:
+    """Else it is sold at once where the price is past that one's target."""
+    entry = bought()
+    end_cycle(entry)
+    advanced_to_its_end(passed(STOCK, "sell", whole=True).pk)
+    wait_until(lambda: sync_portfolio(None) or Thesis.objects.get().closed_at, what="its thesis is over")
+
+    account.hold(STOCK, "10")
+    sync_portfolio(None)
+    wait_until(lambda: Keeper().keep() or protectors(), what="a stop rests")
+
+    assert entry.take_profit_price is not None
+    assert Position.objects.get(pk=STOCK).target_price is None
+    assert [purpose for purpose, _, _ in protectors()] == ["stop_loss"]
 
 
 def test_closing_a_part_protects_the_rest(account: Outside) -> None:
