@@ -21,7 +21,7 @@ from ai.batches import Attempt, Line, line_of
 from ai.calls import MIN_CALL_SECONDS, CallOutcome, ModelAccess, ask, record
 from ai.charges import charged_usd, priced
 from ai.domain.breaker import Admission
-from ai.domain.budget import Budget, Room, most_answer_tokens, most_prompt_tokens
+from ai.domain.budget import Budget, Room, day_start, most_answer_tokens, most_prompt_tokens
 from ai.domain.refusals import Cause
 from ai.domain.repeats import ONCE, Repeats
 from ai.domain.types import AnalysisQuestion, Hold, HoldReason
@@ -299,7 +299,7 @@ class Analysis:
 
 
 def _budget(settings: AnalysisSettings, cycle_id: UUID | None) -> Budget:
-    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = day_start(timezone.now())
     spent = ModelCall.objects.cost_of_cycle(cycle_id) if cycle_id is not None else Decimal(0)
     return Budget(
         day=settings.daily_budget_usd - ModelCall.objects.cost_since(midnight),

@@ -4,6 +4,7 @@ import enum
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from ai.domain.prompt import Message
@@ -27,6 +28,11 @@ class Price:
 
 
 FREE = Price(Decimal(0), Decimal(0))
+
+
+def day_start(now: datetime) -> datetime:
+    """Return when the budgets' day began: midnight of ``now``'s zone, which is UTC."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def most_prompt_tokens(messages: Sequence[Message]) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from connectors.errors import UnavailableError
@@ -13,6 +14,8 @@ ORDERS_PER_PAGE = 500
 FILLS_PER_PAGE = 100
 MAX_PAGES = 200
 MAX_ACTIVITY_PAGES = 20
+OPERATIONS = {"fill": "fills", "activity": "activities"}
+WORDS = {"fill": "execution", "activity": "activity"}
 # Asks once: the operation's name, the path, the query.
 Get = Callable[[str, str, dict[str, Any]], Any]
 
@@ -43,45 +46,45 @@ def order_pages(get: Get, status: str, after: datetime | None) -> Iterator[list[
 
 def fill_pages(get: Get, after: datetime | None) -> Iterator[list[Any]]:
     """Yield the pages of executions; they go on by the last id."""
-    token: str | None = None
-    for _ in range(MAX_PAGES):
-        query = {
-            "page_size": FILLS_PER_PAGE,
-            "direction": "asc",
-            "after": after.isoformat() if after else None,
-            "page_token": token,
-        }
-        # The SDK's trading client has no method for activities.
-        page = _list("fill", get("fills", "/account/activities/FILL", query))
-        yield page
-        if len(page) < FILLS_PER_PAGE:
-            return
-        last = next(reversed(_texts(page, "id")), None)
-        if last is None:
-            raise UnavailableError(PROVIDER, "fills", "malformed answer: a full page names no execution")
-        token = last
-    raise UnavailableError(PROVIDER, "fills", f"more than {MAX_PAGES} pages")
+    # The SDK's trading client has no method for activities.
+    ask = partial(get, "fills", "/account/activities/FILL")
+    return _pages_by_id(ask, "fill", after, most=MAX_PAGES)
 
 
 def activity_pages(get: Get, after: datetime) -> Iterator[list[Any]]:
     """Yield the pages of what is no execution, by the provider's category; they go on by the last id."""
+
+    def ask(query: dict[str, Any]) -> Any:
+        return get("activities", "/account/activities", {"category": "non_trade_activity", **query})
+
+    return _pages_by_id(ask, "activity", after, most=MAX_ACTIVITY_PAGES)
+
+
+def _pages_by_id(
+    ask: Callable[[dict[str, Any]], Any], kind: str, after: datetime | None, *, most: int
+) -> Iterator[list[Any]]:
+    operation = OPERATIONS[kind]
     token: str | None = None
-    for _ in range(MAX_ACTIVITY_PAGES):
-        query = {
-            "category": "non_trade_activity",
-            "page_size": FILLS_PER_PAGE,
-            "direction": "asc",
-            "after": after.isoformat(),
-            "page_token": token,
-        }
-        page = _list("activity", get("activities", "/account/activities", query))
+    for _ in range(most):
+        page = _list(
+            kind,
+            ask(
+                {
+                    "page_size": FILLS_PER_PAGE,
+                    "direction": "asc",
+                    "after": after.isoformat() if after else None,
+                    "page_token": token,
+                }
+            ),
+        )
         yield page
         if len(page) < FILLS_PER_PAGE:
             return
         token = next(reversed(_texts(page, "id")), None)
         if token is None:
-            raise UnavailableError(PROVIDER, "activities", "malformed answer: a full page names no activity")
-    raise UnavailableError(PROVIDER, "activities", f"more than {MAX_ACTIVITY_PAGES} pages")
+            what = WORDS[kind]
+            raise UnavailableError(PROVIDER, operation, f"malformed answer: a full page names no {what}")
+    raise UnavailableError(PROVIDER, operation, f"more than {most} pages")
 
 
 def _list(kind: str, raw: object) -> list[Any]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from ai.domain.budget import day_start
 from ai.models import ModelCall
 from risk.services import switch
 from trading.core import settings
@@ -214,7 +215,7 @@ def _work() -> Iterator[Reading]:
 
 
 def _money_of_models() -> Iterator[Reading]:
-    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = day_start(timezone.now())
     yield Reading("model_cost_today_usd", float(ModelCall.objects.cost_since(midnight)))
     yield Reading("model_budget_usd", float(django_settings.ENVIRONMENT.ai_daily_budget_usd))
 

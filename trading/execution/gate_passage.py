@@ -66,7 +66,12 @@ class _Passed:
 
 def stated_order(decision: AIDecision) -> tuple[bool, Decimal, str, UUID]:
     """Return the key by which decisions take their turn: exits, then the surest, then by symbol, then the older."""
-    return decision.action != AIDecision.Action.SELL, -decision.confidence, decision.symbol, decision.pk
+    return turn_of(decision.action, decision.confidence, decision.symbol, decision.pk)
+
+
+def turn_of(action: str, confidence: Decimal, symbol: str, pk: UUID) -> tuple[bool, Decimal, str, UUID]:
+    """Return the same key of a decision that may be no row."""
+    return action != AIDecision.Action.SELL, -confidence, symbol, pk
 
 
 def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:

@@ -37,6 +37,7 @@ from trading.analysis.sealed_facts import unsealed
 from trading.domain.protection.plans import ExitProposal, ExitRules, clamped, plan_exit, tick_at
 from trading.domain.symbols import is_coin
 from trading.errors import RecordError
+from trading.execution.gate_passage import turn_of
 from trading.models import Cycle, StrategyVersion
 
 RULES = tuple(ExitRules.__dataclass_fields__)
@@ -101,7 +102,8 @@ class GateAgain:
 
     def judge(self, scene: GateScene, proposed: Sequence[Proposed]) -> dict[UUID, RecordedVerdict]:
         """Return the answer to each that wants to trade, by decision; all of one cycle."""
-        wanting = sorted((each for each in proposed if each.action in ("buy", "sell")), key=_stated_order)
+        wanting = [each for each in proposed if each.action in ("buy", "sell")]
+        wanting.sort(key=lambda one: turn_of(one.action, one.confidence, one.source.symbol, one.source.id))
         wishes = [self._wish(each, scene) for each in wanting]
         limits = None if scene.limits is None else self._variation.limited(scene.limits)
         answers = judge_in_order(wishes, book=scene.book, limits=limits)
@@ -188,11 +190,6 @@ class GateAgain:
             kept = StrategyVersion.objects.filter(strategy__name=key[0], version=key[1] or 0).first()
             self._contents[key] = kept.content if kept is not None else {}
         return self._contents[key]
-
-
-def _stated_order(each: Proposed) -> tuple[bool, Decimal, str, UUID]:
-    """Return the key of ``trading.execution.gate_passage.stated_order``."""
-    return each.action != "sell", -each.confidence, each.source.symbol, each.source.id
 
 
 def _price(source: Source) -> Decimal | None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from ai.calls import ModelAccess
 from ai.domain.answer import parse_answer
-from ai.domain.budget import Budget
+from ai.domain.budget import Budget, day_start
 from ai.domain.types import Proposal
 from ai.models import ModelCall
 from ai.replaying import Estimate, Question, Replaying, Reply
@@ -94,7 +94,7 @@ def estimate(order: Order) -> Estimate:
 
 def purse_of(order: Order) -> Budget:
     """Return what may be spent: of the day's purse for evaluations what is left, of this replay what was said."""
-    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = day_start(timezone.now())
     spent = ModelCall.objects.evaluation_cost_since(midnight)
     day = max(django_settings.ENVIRONMENT.ai_evaluation_budget_usd - spent, Decimal(0))
     return Budget(day=day, cycle=NEVER if order.max_usd is None else Decimal(order.max_usd))

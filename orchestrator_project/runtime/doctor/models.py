@@ -6,6 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from ai import builtin, gateway
+from ai.domain.budget import day_start
 from ai.models import ModelCall, ModelPrice
 from ai.routing import is_local
 from orchestrator_project.runtime.doctor.finding import Answer, Check, Status, failed, ok, warning
@@ -32,7 +33,7 @@ def budget() -> Answer:
     environment = settings.ENVIRONMENT
     if not environment.ai_models:
         return Answer(Status.OFF, "the built-in analyst costs nothing")
-    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = day_start(timezone.now())
     spent = ModelCall.objects.cost_since(today)
     words = f"{spent:.4f} of {environment.ai_daily_budget_usd:.2f} USD spent since midnight UTC"
     if spent < environment.ai_daily_budget_usd:

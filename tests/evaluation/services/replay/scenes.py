@@ -1,7 +1,7 @@
 """A cycle whose models are served by a chat server, analysed and judged as live cycles are."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -71,16 +71,3 @@ def analysed(symbols: list[str] | None = None, *, judged: bool = True) -> Cycle:
         execute_batch(wanting)
     cycle.refresh_from_db()
     return cycle
-
-
-def counting(count: list[int], handler: Handler) -> Handler:
-    """Return a handler that counts its requests in the list's first place."""
-
-    async def counted(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        count[0] += 1
-        return await handler(request, body)
-
-    return counted
-
-
-Made = Callable[..., Cycle]

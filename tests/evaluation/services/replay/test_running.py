@@ -20,6 +20,7 @@ from tests.evaluation.services.replay.scenes import ALL, LIVE, analysed, decidin
 from tests.factories import make_asset, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import change
+from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core.settings import set_runtime_setting
 from trading.models import AIDecision, Cycle, DecisionRecord
 from trading.work import retention
@@ -114,8 +115,6 @@ def test_live_never_reads_the_store(served: ChatServer) -> None:
     # The very same question, put by an analysis again.
     AIDecision.objects.all().delete()
     change(cycle, status="running", stage="fetching", lease_until=None)
-    from trading.analysis.cycle_analysis import analyse_cycle
-
     analyse_cycle(cycle.pk)
 
     assert len(served.requests) == 2
