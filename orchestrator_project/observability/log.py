@@ -1,5 +1,6 @@
-"""JSON logs on standard error: one shape for every process, with ids and without secrets."""
+"""Logs on standard error, with ids and without secrets: JSON of the services, sentences in a person's terminal."""
 
+import json
 import logging
 import os
 import sys
@@ -14,10 +15,11 @@ from opentelemetry import trace
 
 from connectors.redaction import redact, redact_value, register_secret
 from connectors.text import storable_value
-from orchestrator_project.observability.process_name import process_name
+from orchestrator_project.observability.process_name import is_service, process_name
 
 Event = MutableMapping[str, Any]
 SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+NOT_FOR_PEOPLE = frozenset({"event", "level", "logger", "timestamp", "process", "pid", "exception", "stack"})
 
 
 def _add_process(_: Any, __: str, event: Event) -> Event:
@@ -45,6 +47,35 @@ def _clean_values(_: Any, __: str, event: Event) -> Event:
 def _as_text(value: object) -> str:
     """Render what JSON has no form for; its words may hold a key as any other."""
     return redact(repr(value))
+
+
+_as_json = structlog.processors.JSONRenderer(default=_as_text)
+
+
+def _render(logger: Any, method: str, event: Event) -> str | bytes:
+    """Render a service's line as JSON; of a command that a person started, as a sentence."""
+    if is_service(str(event["process"])):
+        return _as_json(logger, method, event)
+    facts = ", ".join(
+        f"{key.replace('_', ' ')} {_as_word(value)}"
+        for key, value in event.items()
+        if key not in NOT_FOR_PEOPLE and value not in (None, "")
+    )
+    words = str(event["event"]).replace("_", " ")
+    line = f"{event['level']}: {words}{f' ({facts})' if facts else ''}"
+    return "\n".join([line, *(str(event[key]) for key in ("stack", "exception") if key in event)])
+
+
+def _as_word(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=_as_text)
+
+
+class _Asked(logging.Filter):
+    """What is written at all: everything of a service; of a command that a person started, what it should not miss."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is written."""
+        return record.levelno >= logging.WARNING or is_service(process_name(sys.argv))
 
 
 SHARED_PROCESSORS: list[Any] = [
@@ -76,7 +107,7 @@ def configure_structlog() -> None:
 
 
 def logging_config(level: str) -> dict[str, Any]:
-    """Return Django's LOGGING: one JSON line per record, whoever wrote it.
+    """Return Django's LOGGING: one JSON line per record, whoever wrote it; in a person's terminal a sentence.
 
     uvicorn and Django bring handlers of their own; here their records go to the one handler, too.
     """
@@ -85,16 +116,19 @@ def logging_config(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "json": {
+            "lines": {
                 "()": structlog.stdlib.ProcessorFormatter,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.JSONRenderer(default=_as_text),
+                    _render,
                 ],
                 "foreign_pre_chain": SHARED_PROCESSORS,
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "filters": {"asked": {"()": _Asked}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "lines", "filters": ["asked"]}
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "celery.app.trace": {"level": "WARNING"},

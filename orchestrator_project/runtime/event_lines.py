@@ -1,6 +1,6 @@
 """Events as lines for the operator's terminal: what happened, in the words of the console."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,17 +9,19 @@ from uuid import UUID
 from django.utils import timezone
 
 from risk.domain.numbers import plain_decimal
+from trading.domain.statuses import DecisionStatus
 from trading.models import Event
 
 OVERLAP = timedelta(seconds=5)
 QUIET = frozenset(
     {"low_confidence", "rejected_earlier", "unanswered_earlier"}
 )  # dozens a cycle: counted in the cycle's last line
+MOST_NAMED = 4  # symbols of a line
 Payload = Mapping[str, Any]
 
 
 class EventTail:
-    """Says each event once, in the order of time.
+    """Says each event once, in the order of time; what befell several symbols at once in one line.
 
     Transactions commit in another order than their events were made, so every look goes back some
     seconds and leaves out what was said already. After a clock stepped back, that is what the log had till then.
@@ -38,10 +40,8 @@ class EventTail:
         log = Event.objects.filter(occurred_at__gte=self._since, position__gt=self._after)
         events = log.order_by("occurred_at", "id")
         fresh = [event for event in events if event.pk not in self._said]
-        for event in fresh:
-            line = line_of(event)
-            if line:
-                self._say(line)
+        for line in lines_of(fresh):
+            self._say(line)
         self._said.update(event.pk for event in fresh)
         self._newest = max([self._newest, *(event.position for event in fresh)])
         horizon = timezone.now() - OVERLAP
@@ -50,13 +50,40 @@ class EventTail:
             self._since = horizon
 
 
+def lines_of(events: Iterable[Event]) -> Iterator[str]:
+    """Yield what they say to an operator; what is the same of several decisions of a cycle is one line."""
+    groups: dict[tuple[Any, ...], list[Event]] = {}
+    for event in events:
+        same = DECISIONS.get(event.type)
+        words = same(event.payload) if same else ""
+        key = (event.type, event.cycle_id, words) if same else (event.pk,)
+        groups.setdefault(key, []).append(event)
+    for group in groups.values():
+        line = _line(group)
+        if line:
+            yield line
+
+
 def line_of(event: Event) -> str | None:
-    """Return the event as a line, None when it says nothing to an operator."""
-    words = WORDS.get(event.type)
-    if words is None:
-        return None
-    text = words(event.payload)
-    return f"{event.occurred_at:%H:%M:%S} {text}" if text else None
+    """Return one event as a line, None when it says nothing to an operator."""
+    return _line([event])
+
+
+def _line(group: Sequence[Event]) -> str | None:
+    first = group[0]
+    if first.type in DECISIONS:
+        said = DECISIONS[first.type](first.payload)
+        text = f"  {_names([event.payload['symbol'] for event in group])} {said}" if said else ""
+    else:
+        words = WORDS.get(first.type)
+        text = words(first.payload) if words else ""
+    return f"{first.occurred_at:%H:%M:%S} {text}" if text else None
+
+
+def _names(symbols: Sequence[str]) -> str:
+    if len(symbols) <= MOST_NAMED:
+        return ", ".join(symbols)
+    return f"{len(symbols)} ({', '.join(symbols[:MOST_NAMED])}, …)"
 
 
 def _cycle_created(p: Payload) -> str:
@@ -65,7 +92,8 @@ def _cycle_created(p: Payload) -> str:
 
 def _cycle_completed(p: Payload) -> str:
     reasons = ", ".join(
-        f"{reason} {n}" for reason, n in sorted(p["skipped"].items(), key=lambda item: -item[1])
+        f"{reason.replace('_', ' ')} {n}"
+        for reason, n in sorted(p["skipped"].items(), key=lambda item: -item[1])
     )
     return (
         f"cycle completed in {p['duration_seconds']:.1f} s: {p['decisions_count']} decisions,"
@@ -147,6 +175,29 @@ def _resumed(p: Payload) -> str:
     return f"cycle goes on: {cause} after {p['paused_seconds']} s"
 
 
+def _expired(p: Payload) -> str:
+    if p["from"] != DecisionStatus.AWAITING_APPROVAL:
+        return "approved, not carried out in time" if p.get("reason") == "approval_expired" else ""
+    return "no longer asked about" if p.get("reason") else "not answered in time"
+
+
+def _rejected(p: Payload) -> str:  # by the broker: the order's line says it
+    return f"rejected by {p['actor']}{_why(p)}" if p["from"] == DecisionStatus.AWAITING_APPROVAL else ""
+
+
+def _reason(p: Payload) -> str:
+    return str(p["reason"]).replace("_", " ")
+
+
+# What is said after the symbol.
+DECISIONS: Mapping[str, Callable[[Payload], str]] = {
+    "decision.deny": lambda p: "" if p["reason"] in QUIET else f"denied: {_reason(p)}",
+    "decision.store": lambda p: f"stored for review: {_reason(p)}",
+    "decision.request_approval": lambda p: f"to {p['action']}: waits for an answer in the console",
+    "decision.approve": lambda p: f"approved by {p['actor']}",
+    "decision.reject": _rejected,
+    "decision.expire": _expired,
+}
 WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.created": _cycle_created,
     "cycle.step.stocks": lambda p: f"  stocks: {_prices(p)}",
@@ -166,14 +217,8 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "cycle.resume": _resumed,
     "cycle.step.held": lambda p: f"cycle stays PAUSED: {p['reason']}",
     "cycle.complete": _cycle_completed,
-    "cycle.abort": lambda p: f"cycle aborted: {p['reason']}",
-    "cycle.fail": lambda p: f"cycle failed: {p['reason']}",
-    "decision.deny": lambda p: "" if p["reason"] in QUIET else f"  {p['symbol']} denied: {p['reason']}",
-    "decision.expire": lambda p: (
-        f"  {p['symbol']}: approved, not carried out in time" if p.get("reason") == "approval_expired" else ""
-    ),
-    "decision.store": lambda p: f"  {p['symbol']} stored for review: {p['reason']}",
-    "decision.request_approval": lambda _: "  a decision waits for approval in the console",
+    "cycle.abort": lambda p: f"cycle aborted: {_reason(p)}",
+    "cycle.fail": lambda p: f"cycle failed: {_reason(p)}",
     "order.created": _order_created,
     "order.fill": _order("filled"),
     "order.partial_fill": _order("partly filled"),

@@ -27,6 +27,7 @@ WITHOUT_ENGINES = frozenset(
 )
 WITHOUT_REDIS = frozenset({"kill_switch"})
 FORKING = "up"
+HELP = ((), ("help",), ("--help",), ("-h",))
 FAILED = 1
 BAD_START = 2
 NO_DATABASE = (
@@ -118,5 +119,40 @@ def _execute(argv: Sequence[str]) -> int:
 
     if argv[1:2] in (["kill_switch"], ["sweeper"]):
         reserve.use_always()
-    execute_from_command_line(list(argv))
+    try:
+        if unknown := _why_unknown(argv):
+            sys.stderr.write(f"{unknown}\n")
+            return BAD_START
+        if tuple(argv[1:]) in HELP:
+            return _help()
+        execute_from_command_line(list(argv))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SIGNALLED + signal.SIGPIPE
     return 0
+
+
+def _help() -> int:
+    from orchestrator_project.runtime.help import lines
+
+    sys.stdout.write("\n".join([*lines(), ""]))
+    sys.stdout.flush()
+    return 0
+
+
+def _why_unknown(argv: Sequence[str]) -> str | None:
+    """Return a sentence where there is no such command."""
+    import difflib
+
+    import django
+    from django.core.management import get_commands
+
+    django.setup()
+    name = argv[1] if len(argv) > 1 else "help"
+    known = {*get_commands(), "help", "version"}
+    if name in known or name.startswith("-"):
+        return None
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no command {name!r}: {hint}`manage.py help` lists them"

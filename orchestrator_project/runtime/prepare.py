@@ -23,6 +23,8 @@ from trading.models import AgentStatus, RuntimeSetting, Strategy
 from trading.queries import stage_words
 
 FIRST_OPERATOR = "admin"
+# A double click takes all of it, and none is taken for another letter: 118 bits.
+PASSWORD_LETTERS, PASSWORD_LENGTH = "abcdefghjkmnpqrstuvwxyz23456789", 24
 SEED_AUTHOR = "seed"
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
@@ -128,6 +130,6 @@ def _is_granted(codename: str, words: list[str], group: str) -> bool:
 def _first_operator() -> str | None:
     if User.objects.filter(is_superuser=True).exists():
         return None
-    password = secrets.token_urlsafe(15)
+    password = "".join(secrets.choice(PASSWORD_LETTERS) for _ in range(PASSWORD_LENGTH))
     User.objects.create_superuser(FIRST_OPERATOR, password=password)
     return password

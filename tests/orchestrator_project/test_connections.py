@@ -182,7 +182,7 @@ def test_switch_is_engaged_by_command_and_says_how_it_stands(crowded: Crowded) -
     assert other.returncode != 0
     assert "connection slots are reserved" in other.stderr
     assert '"engaged": true' in engaged.stdout, engaged.stderr
-    assert "engaged: True" in status.stdout
+    assert "engaged: yes" in status.stdout
 
 
 def test_without_a_reserve_the_command_says_so_in_one_line(crowded: Crowded) -> None:

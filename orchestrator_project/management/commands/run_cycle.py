@@ -20,6 +20,10 @@ from trading.models import Asset, Cycle
 from trading.tasks import launch
 
 FAILED, BAD_ARGUMENTS, NO_WORKER = 1, 2, 3
+STOPPED = (
+    "trading is stopped: `manage.py kill_switch status` says why,"
+    " `manage.py kill_switch release --reason …` lets it go on"
+)
 WORKER_PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.25
 
@@ -73,7 +77,10 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(dataclasses.asdict(facts)))
             return
-        self.stdout.write(f"cycle {facts.cycle_id} {facts.status} {facts.reason}".rstrip())
+        reason = facts.reason.replace("_", " ")
+        self.stdout.write(f"cycle {facts.cycle_id} {facts.status}{f': {reason}' if reason else ''}")
+        if facts.reason == "kill_switch":
+            self.stdout.write(STOPPED)
         self.stdout.write(
             f"{len(facts.symbols)} symbols, {facts.decisions_count} decisions, {facts.trades_count} trades,"
             f" {facts.duration_seconds:.1f} s"

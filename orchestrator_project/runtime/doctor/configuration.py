@@ -9,6 +9,7 @@ from django_celery_beat.models import PeriodicTask
 
 from orchestrator_project.environment_values import masked
 from orchestrator_project.runtime.doctor import locks
+from orchestrator_project.runtime.doctor.running import running
 from orchestrator_project.runtime.doctor.servers import postgres_is_embedded, valkey_is_embedded
 from risk.models import RiskLimits
 from risk.services.limits import LIMIT_FIELDS
@@ -20,8 +21,8 @@ TABLES = ("settings", "limits", "agent", "schedule", "locks")
 def describe(facts: dict[str, Any]) -> None:
     """Add the environment, then what the database holds; a table that cannot be read is None.
 
-    ``environment`` has every name of the contract, "" where it is not set; ``engines`` the addresses that
-    this process works with, given or embedded.
+    ``environment`` has every name of the contract as the running system has it, this shell's where none runs; "" where
+    it is not set. ``engines``: the addresses that this process works with, given or embedded.
     """
     facts |= {"environment": _environment(), "engines": _engines(), **dict.fromkeys(TABLES)}
     readers: dict[str, Callable[[], Any]] = dict(
@@ -36,7 +37,8 @@ def describe(facts: dict[str, Any]) -> None:
 
 def _environment() -> dict[str, str]:
     """Return what the operator set or left at its default; the launcher adds the embedded engines' names."""
-    given = dict(django_settings.ENVIRONMENT.masked())
+    started = running()
+    given = dict((started.environment if started else django_settings.ENVIRONMENT).masked())
     if postgres_is_embedded():
         given["DATABASE_URL"] = ""
     if valkey_is_embedded():

@@ -17,6 +17,7 @@ from orchestrator_project.runtime.doctor import (
     models,
     processes,
     records,
+    running,
     servers,
 )
 from orchestrator_project.runtime.doctor.finding import Answer, Check, Finding, Status
@@ -25,6 +26,7 @@ from orchestrator_project.runtime.doctor.masking import masked
 LIMIT_SECONDS = 10.0
 CHECKS: tuple[Check, ...] = (
     *machine.CHECKS,
+    *running.CHECKS,
     *servers.CHECKS,
     *locks.CHECKS,
     *processes.CHECKS,

@@ -11,6 +11,7 @@ import psutil
 from orchestrator_project.runtime.engines import prepare_home
 from orchestrator_project.runtime.engines.locks import open_lock, try_exclusive
 
+LOCK = "up.lock"
 CLEANING_SECONDS = 10.0
 POLL_SECONDS = 0.1
 
@@ -30,7 +31,7 @@ def only_one(home: Path) -> Iterator[int]:
         EngineError: the state folder cannot be used.
     """
     home = prepare_home(home)
-    descriptor = open_lock(home / "up.lock")
+    descriptor = open_lock(home / LOCK)
     try:
         _take(descriptor, home)
         os.ftruncate(descriptor, 0)
@@ -40,11 +41,31 @@ def only_one(home: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def holder(home: Path) -> int | None:
+    """Return the process of the ``up`` that runs on this state folder; None: none does."""
+    path = home / LOCK
+    if not path.is_file():
+        return None
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if try_exclusive(descriptor):  # let go with the descriptor
+            return None
+        return _written(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _written(descriptor: int) -> int | None:
+    pid = os.pread(descriptor, 32, 0).decode().strip()
+    return int(pid) if pid and psutil.pid_exists(int(pid)) else None
+
+
 def _take(descriptor: int, home: Path) -> None:
     deadline = time.monotonic() + CLEANING_SECONDS
     while not try_exclusive(descriptor):
-        pid = os.pread(descriptor, 32, 0).decode().strip()
-        if pid and psutil.pid_exists(int(pid)):
+        if pid := _written(descriptor):
             raise AlreadyRunningError(
                 f"manage.py up already runs on {home} (process {pid}): stop it with Ctrl-C there or "
                 f"`kill {pid}`, or set ORCHESTRATOR_HOME to another folder for a second one."

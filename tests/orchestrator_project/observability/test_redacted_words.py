@@ -115,9 +115,10 @@ def server() -> Iterator[ProviderServer]:
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
+def stream(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What a logger of its own writes, by the formatter every process has."""
-    settings = dict(logging_config("INFO")["formatters"]["json"])
+    monkeypatch.setattr(sys, "argv", ["celery", "-A", "orchestrator_project", "worker"])
+    settings = dict(logging_config("INFO")["formatters"]["lines"])
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(settings.pop("()")(**settings))
@@ -125,6 +126,23 @@ def stream() -> Iterator[io.StringIO]:
     logger.addHandler(handler)
     yield written
     logger.removeHandler(handler)
+
+
+def test_in_a_persons_terminal_a_line_is_a_sentence_and_gossip_is_none(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["manage.py", "reconcile"])
+    (asked,) = (each["()"]() for each in logging_config("INFO")["filters"].values())
+    logging.getLogger("words").handlers[-1].addFilter(asked)
+    log = structlog.get_logger("words")
+
+    log.info("cycle_started", symbols=140)
+    log.warning("broker_unreachable", error=f"https://x/?token={KEY}", attempts=3, cycle_id="")
+
+    said = stream.getvalue()
+    assert said.startswith("warning: broker unreachable (error https://x/?token=")
+    assert said.endswith("attempts 3)\n")
+    assert KEY not in said
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -206,7 +224,7 @@ def test_every_logger_writes_the_same_shape(name: str, stream: io.StringIO) -> N
 
 def test_what_nobody_catches_is_a_redacted_line(tmp_path: Path) -> None:
     program = (
-        "import django; django.setup();"
+        "import sys; sys.argv = ['celery', 'worker']; import django; django.setup();"
         "from orchestrator_project.observability.log import log_what_nobody_catches; log_what_nobody_catches();"
         f"url = 'https://x.test/?token=' + '{KEY[:10]}' + '{KEY[10:]}'; raise RuntimeError(url)"
     )

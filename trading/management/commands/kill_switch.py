@@ -11,6 +11,7 @@ from risk.errors import SwitchStateError
 from risk.services import switch
 from trading.access.people import operator_name
 from trading.execution.operator_stop import stop_trading
+from trading.management.words import lines_of
 from trading.safety import flatten, kill_switch, switch_follow_up
 
 
@@ -30,8 +31,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(facts))
         else:
-            for name, value in facts.items():
-                self.stdout.write(f"{name}: {value}")
+            self.stdout.write("\n".join(lines_of(facts)))
         if facts.get("problems"):
             sys.exit(1)
 

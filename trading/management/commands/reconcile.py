@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
 from trading.execution.reconciliation import reconcile
+from trading.management.words import lines_of
 
 
 class Command(BaseCommand):
@@ -24,5 +25,4 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(facts))
             return
-        for name, value in facts.items():
-            self.stdout.write(f"{name}: {value if value else 'none'}")
+        self.stdout.write("\n".join(lines_of(facts)))
