@@ -18,6 +18,7 @@ from trading.domain.order_ids import Purpose
 pytestmark = [pytest.mark.system, pytest.mark.timeout(4_500)]
 SAMPLE_SECONDS = 0.25
 NEXT_ENTRY_SECONDS = 25.0  # as long as the next entry is waited for before everything is killed anyway
+CROWDED = 9  # positions, of 15: with more of them entries become rare
 STOPS = frozenset({"stop", "stop_limit"})
 SETTLES_SECONDS = 180.0
 
@@ -106,6 +107,8 @@ def test_whatever_dies_what_is_held_is_protected_and_no_more(length: Length, say
         sampler, entries, idle = Sampler(arena), Entries(arena), 0
         with sampler.at_work():
             for number in range(kills):
+                if len(arena.venue.get("/v2/positions")) > CROWDED:
+                    make_room(arena, chance)
                 seen = entries.so_far()
                 give_up_at = time.monotonic() + NEXT_ENTRY_SECONDS
                 while entries.so_far() == seen and time.monotonic() < give_up_at:
