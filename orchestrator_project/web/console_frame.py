@@ -28,11 +28,21 @@ def _is_approval_history(request: HttpRequest) -> bool:
     return "/trading/approval/" in request.path and "/queue/" not in request.path
 
 
+def _is_equity(request: HttpRequest) -> bool:
+    return "/trading/equitysnapshot/" in request.path and "/performance/" not in request.path
+
+
 NAVIGATION = [
     {
         "items": [
             _item("Dashboard", "dashboard", "index"),
             _item("Approvals", "how_to_vote", "trading_approval_queue", badge=f"{CONTEXT}.approvals_badge"),
+            _item(
+                "Performance",
+                "trending_up",
+                "trading_equitysnapshot_performance",
+                permission=_may_view("trading_equitysnapshot"),
+            ),
             _item("Kill switch", "emergency_home", "risk_killswitch_changelist"),
         ],
     },
@@ -49,7 +59,8 @@ NAVIGATION = [
             _table("Lots", "stacks", "trading_lot"),
             _table("Account activities", "move_up", "trading_accountactivity"),
             _table("Positions", "account_balance_wallet", "trading_position"),
-            _table("Equity", "monitoring", "trading_equitysnapshot"),
+            # Its address begins like the performance's, which has an item of its own.
+            _table("Equity", "monitoring", "trading_equitysnapshot", active=_is_equity),
             _table("Theses", "lightbulb", "trading_thesis"),
             _table("Sagas", "route", "trading_saga"),
             # Its address begins like the queue's, which has an item of its own.

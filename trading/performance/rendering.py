@@ -38,7 +38,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "by": report.by,
         "equity": _equity(report.equity),
         "modelCost": _cost(report.model_cost),
-        "afterModelCost": _money(_after_cost(report)),
+        "afterModelCost": _money(after_cost(report)),
         "figures": {_camel(name): _figure(each) for name, each in report.figures.items()},
         "drawdown": _drawdown(drawdown) if drawdown else None,
         "benchmark": {
@@ -92,7 +92,8 @@ def as_lines(report: Report) -> Iterator[str]:
         )
 
 
-def _after_cost(report: Report) -> Money:
+def after_cost(report: Report) -> Money:
+    """Return the change of equity less what models were paid, USD; not known where a call has no known price."""
     change = report.equity.change
     if change.value is None:
         return change

@@ -65,7 +65,10 @@ class EquityChange:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What happened from the session ``first`` to the session ``last``; None: as far as there is a record."""
+    """What happened from the session ``first`` to the session ``last``; None: as far as there is a record.
+
+    ``curve``: equity in USD at each session's close, oldest first, what was paid in or out left out.
+    """
 
     first: date | None
     last: date | None
@@ -76,6 +79,8 @@ class Report:
     figures: Mapping[str, Figure]
     drawdown: Drawdown | None
     benchmark: Benchmark
+    limits: Limits
+    curve: Sequence[tuple[date, float]] = field(default_factory=list)
     rows: Sequence[Row] = field(default_factory=list)
 
 
@@ -111,6 +116,8 @@ def performance(*, first: date | None = None, last: date | None = None, by: str 
         figures=_figures(curve, span, benchmark) | _of_trades(total, limits, points, equity),
         drawdown=figures.drawdown(curve),
         benchmark=benchmark,
+        limits=limits,
+        curve=curve,
         rows=rows_by_day(span, limits, points)
         if by == "day"
         else rows_by(by, limits, is_whole=not (first or last)),

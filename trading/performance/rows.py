@@ -11,7 +11,8 @@ from trading.performance import sums
 from trading.performance.spans import SAME_MOMENT, DayPoint, Span, opening_bound, opening_of
 from trading.performance.sums import Limits, ModelCost, TradeSums
 
-UNKNOWN = "unknown origin"
+UNKNOWN, STILL_OPEN = "unknown origin", "still open"
+TENTH = Decimal("0.1")
 AT_START = "what each was worth at the start or the end of the time is not on record"
 
 
@@ -64,7 +65,7 @@ def rows_by(by: str, limits: Limits, *, is_whole: bool) -> list[Row]:
         rows.append(
             Row(
                 key=key,
-                label=labels.get(key, key or ("still open" if by == "exit" else UNKNOWN)),
+                label=labels.get(key, key or (STILL_OPEN if by in sums.CLOSED_ALONE else UNKNOWN)),
                 trades=trades,
                 open_lots=lots.get(key, 0),
                 unrealised=unrealised,
@@ -101,6 +102,10 @@ def _held(by: str) -> tuple[dict[str, Money], dict[str, int]]:
 def _labels(by: str, keys: Sequence[str]) -> dict[str, str]:
     if by == "strategy":
         return {str(pk): name for pk, name in Strategy.objects.values_list("pk", "name")}
+    if by == "holding":
+        return {key: key[2:] for key in keys if key}
+    if by == "confidence":
+        return {key: f"{key} to {Decimal(key) + TENTH}" for key in keys if key}
     if by == "decision":
         found = AIDecision.objects.filter(pk__in=[key for key in keys if key])
         return {str(row.pk): f"{row.action} {row.symbol}" for row in found.only("action", "symbol")}

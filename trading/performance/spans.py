@@ -105,6 +105,13 @@ def opening_of(span: Span) -> DayPoint | None:
     return DayPoint(day, found.market_time, found.equity, found.cash, is_whole=True)
 
 
+def last_close_before(moment: datetime) -> datetime:
+    """Return the close that a moment's session began with; of coins alone, the start of its day in UTC."""
+    day = moment.astimezone(NEW_YORK).date()
+    closes = _closes(day - 6 * DAY, day + 6 * DAY, coins_alone=_coins_alone())
+    return max(close for _, close in closes if close < moment)
+
+
 def opening_bound(span: Span, opening: DayPoint) -> datetime:
     """Return the moment from which on what happened is not in the account at the start.
 

@@ -23,13 +23,27 @@ BY: Mapping[str, str] = MappingProxyType(
         "exit": "exit_reason",
         "decision": "entry_decision_id::text",
         "day": "width_bucket(closed_at, %(bounds)s::timestamptz[])::text",
+        "holding": (
+            "CASE WHEN closed_at - opened_at < interval '1 hour' THEN '1 below an hour'"
+            " WHEN closed_at - opened_at < interval '1 day' THEN '2 below a day'"
+            " WHEN closed_at - opened_at < interval '5 days' THEN '3 below five days'"
+            " WHEN closed_at - opened_at < interval '20 days' THEN '4 below twenty days'"
+            " ELSE '5 twenty days and more' END"
+        ),
+        "confidence": (
+            "(SELECT TRUNC(decided.confidence, 1)::text FROM ai_decisions AS decided"
+            " WHERE decided.id = entry_decision_id)"
+        ),
     }
 )
+CLOSED_ALONE = frozenset({"exit", "day", "holding"})  # what is still held has none of these
 ALL = "''"
+_TRADE = "entry_order_id, exit_order_id, symbol, CASE WHEN entry_order_id IS NULL THEN lot_number END"
 _TIME = (
     "(%(start)s::timestamptz IS NULL OR {column} > %(start)s)"
     " AND (%(end)s::timestamptz IS NULL OR {column} <= %(end)s)"
 )
+_CLOSED = f"exit_order_id IS NOT NULL AND {_TIME.format(column='closed_at')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +100,19 @@ def _rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def closed_in() -> str:
+    """Return condition and grouping by which rows of ``round_trips`` are the trades closed in the time."""
+    return f"{_CLOSED} GROUP BY {_TRADE}"
+
+
 def trade_sums(by: str | None, limits: Limits) -> dict[str, TradeSums]:
     """Return the sums of trades closed in the time, by group; the whole under "" where ``by`` is None."""
     key = BY[by] if by else ALL
     rows = _rows(
         f"WITH closed AS (SELECT COALESCE({key}, '') AS key, SUM(realised_pnl) AS pnl, SUM(fees) AS fees,"  # noqa: S608 - our own words
         " SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held"
-        f" FROM round_trips WHERE exit_order_id IS NOT NULL AND {_TIME.format(column='closed_at')}"
-        " GROUP BY 1, entry_order_id, exit_order_id, symbol, CASE WHEN entry_order_id IS NULL THEN lot_number END)"
+        f" FROM round_trips WHERE {_CLOSED}"
+        f" GROUP BY 1, {_TRADE})"
         " SELECT key, COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
         " COALESCE(SUM(pnl) FILTER (WHERE pnl > 0), 0), COUNT(*) FILTER (WHERE pnl < 0),"
         " COALESCE(SUM(pnl) FILTER (WHERE pnl < 0), 0), AVG(held)::float8 FROM closed GROUP BY key ORDER BY key",
@@ -103,9 +122,8 @@ def trade_sums(by: str | None, limits: Limits) -> dict[str, TradeSums]:
 
 
 def open_lots(by: str | None) -> list[OpenLots]:
-    """Return what is held now, by group and symbol; by exit or day there is no group yet: ""."""
-    columns = {**BY, "decision": "decision_id::text"}
-    key = columns[by] if by and by not in ("exit", "day") else ALL
+    """Return what is held now, by group and symbol; by how it will be closed there is no group yet: ""."""
+    key = _of_lots(by) if by and by not in CLOSED_ALONE else ALL
     rows = _rows(
         f"SELECT COALESCE({key}, ''), symbol, COUNT(*),"  # noqa: S608 - our own words
         " SUM(CASE side WHEN 'long' THEN remaining ELSE -remaining END),"
@@ -114,6 +132,11 @@ def open_lots(by: str | None) -> list[OpenLots]:
         {},
     )
     return [OpenLots(*row) for row in rows]
+
+
+def _of_lots(by: str) -> str:
+    """Return the group's expression where a row has one decision, which opened."""
+    return BY[by].replace("entry_decision_id", "decision_id")
 
 
 def brought_in(by: str | None, limits: Limits) -> dict[str, Decimal]:
@@ -142,13 +165,8 @@ def income(by: str | None, limits: Limits) -> dict[str, Decimal]:
 
     By exit the group is the kind of it.
     """
-    columns = {
-        **BY,
-        "exit": "kind",
-        "decision": "decision_id::text",
-        "day": BY["day"].replace("closed_at", "happened_at"),
-    }
-    key = columns[by] if by else ALL
+    of_lines = {"exit": "kind", "day": BY["day"].replace("closed_at", "happened_at"), "holding": ALL}
+    key = (of_lines.get(by) or _of_lots(by)) if by else ALL
     rows = _rows(
         f"SELECT COALESCE({key}, ''), SUM(amount) FROM cash_lines"  # noqa: S608 - our own words
         f" WHERE {_TIME.format(column='happened_at')} GROUP BY 1",

@@ -41,6 +41,15 @@ def percent(value: Decimal | float | None) -> str:
 
 
 @register.filter
+def ratio(value: Decimal | float | None, unknown: str = UNKNOWN) -> str:
+    """Write a share of 1 as a percentage with its sign: +1.25 %."""
+    if value is None:
+        return unknown
+    rounded = round(value * 100, 2)
+    return f"{rounded:+.2f} %" if rounded else "0.00 %"
+
+
+@register.filter
 def quantity(value: Decimal | None) -> str:
     """Write a quantity without trailing zeros: 15.000750037, 20."""
     return UNKNOWN if value is None else with_thousands(value)

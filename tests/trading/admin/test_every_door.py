@@ -79,6 +79,7 @@ OWN_PAGES = {
     "trading_approval_queue": "look",
     "trading_approval_answer": "answer",
     "trading_approval_answers": "answers",
+    "trading_equitysnapshot_performance": "look",
     "trading_position_reconcile": "reconcile",
     "trading_position_close": "close",
     "trading_universecandidate_approve": "approve",

@@ -13,6 +13,8 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from connectors.errors import ConnectorError
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
 from trading.admin.holdings.closing import CLOSE, close_link, close_view
+from trading.admin.holdings.performance_page import PAGE as PERFORMANCE
+from trading.admin.holdings.performance_page import performance_view
 from trading.admin.pages import FormPage, form_page, posted, require
 from trading.core.set_aside import Listing
 from trading.errors import TradingError
@@ -132,6 +134,11 @@ class EquitySnapshotAdmin(GrowingRecordAdmin):
     search_fields = ["source__exact"]
     search_help_text = "A cycle's id"
     uuid_search = ("cycle_id",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that says how well it does."""
+        wrapped = self.admin_site.admin_view(performance_view)
+        return [path("performance/", wrapped, name=PERFORMANCE), *super().get_urls()]
 
 
 def _tell(request: HttpRequest, report: ReconciliationReport | None) -> None:
