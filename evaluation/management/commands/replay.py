@@ -13,8 +13,10 @@ from ai.replaying import AnswerPolicy
 from evaluation.errors import EvaluationError
 from evaluation.models import Run
 from evaluation.services.replay import selecting, variation
+from evaluation.services.replay.estimating import estimate
+from evaluation.services.replay.orders import Order, order_replay, stop
 from evaluation.services.replay.rendering import as_json, as_lines, estimate_line
-from evaluation.services.replay.running import Order, carry_out, estimate, order_replay, stop
+from evaluation.services.replay.running import carry_out
 from evaluation.services.replay.selecting import Selection
 from evaluation.services.replay.variation import LIMITS, PROMPTS, STOPS, Variation, pairs
 
