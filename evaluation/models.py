@@ -99,13 +99,13 @@ class ReplayItem(models.Model):
     """
 
     class Change(models.IntegerChoices):
-        """What is another, what tells most first."""
+        """What is another; the higher, the more it tells."""
 
-        ACTION = 0, "another action"
-        VERDICT = 1, "another answer of the gate"
+        UNANSWERED = 0, "no answer"
+        NOTHING = 1, "the same"
         CONFIDENCE = 2, "another confidence"
-        NOTHING = 3, "the same"
-        UNANSWERED = 4, "no answer"
+        VERDICT = 3, "another answer of the gate"
+        ACTION = 4, "another action"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="items")
@@ -126,7 +126,7 @@ class ReplayItem(models.Model):
         db_table = "replay_items"
         indexes = [
             # Read by a run's page and by REST: what changed most first.
-            models.Index(fields=["run", "change", "-shift", "id"], name="replay_items_told")
+            models.Index(fields=["run", "-change", "-shift", "-id"], name="replay_items_told")
         ]
         constraints = [
             # Read by the pages of a run, too.

@@ -2055,7 +2055,7 @@ CREATE INDEX parked_events_replayed_by_id_409359e2 ON public.parked_events USING
 CREATE INDEX positions_symbol_7f0325a4_like ON public.positions USING btree (symbol varchar_pattern_ops);
 CREATE INDEX proposals_waiting ON public.trade_proposals USING btree (received_at) WHERE ((status)::text = 'waiting'::text);
 CREATE INDEX replay_items_run_id_1a1c84ec ON public.replay_items USING btree (run_id);
-CREATE INDEX replay_items_told ON public.replay_items USING btree (run_id, change, shift DESC, id);
+CREATE INDEX replay_items_told ON public.replay_items USING btree (run_id, change DESC, shift DESC, id DESC);
 CREATE INDEX request_keys_created ON public.request_keys USING btree (created_at);
 CREATE INDEX request_keys_user_id_af09b576 ON public.request_keys USING btree (user_id);
 CREATE INDEX risk_checks_cycle_id_155b6ad7 ON public.risk_checks USING btree (cycle_id);

@@ -8,7 +8,7 @@ from evaluation.models import ReplayItem, Run
 from risk.domain.numbers import plain_decimal
 
 SHOWN = 40
-TOLD_ORDER = ("change", "-shift", "id")  # what changed most first
+TOLD_ORDER = ("-change", "-shift", "-id")  # what changed most first
 
 
 def estimate_line(estimate: Estimate) -> str:
