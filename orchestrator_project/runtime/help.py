@@ -18,6 +18,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "listen_trade_updates",
         "relay_events",
         "consume_events",
+        "evaluator",
         "venue",
     ),
     "For whoever changes the code": ("architecture", "openapi", "event_schemas"),

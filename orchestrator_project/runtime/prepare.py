@@ -27,7 +27,7 @@ FIRST_OPERATOR = "admin"
 PASSWORD_LETTERS, PASSWORD_LENGTH = "abcdefghjkmnpqrstuvwxyz23456789", 24
 SEED_AUTHOR = "seed"
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
-ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
+ROOMS_SHOWN = ["trading", "risk", "ai", "evaluation", "django_celery_beat"]
 RUNS = [
     "engage_killswitch",
     "set_mode",
@@ -37,6 +37,7 @@ RUNS = [
     "replay_parkedevent",
     "reconcile_position",
     "close_position",
+    "ask_again",
 ]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],

@@ -1,5 +1,6 @@
 """From recorded decisions to the questions that are put again, in the batches they were asked in."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from ai.domain.request import Sampling
 from ai.replaying import Question
 from ai.skills import Skills, skills_of
 from evaluation.services.replay.sources import RecordedCall, Source, bodies_of
-from evaluation.services.replay.variation import Variation
+from evaluation.services.replay.variation import Variation, strategy_content
 from trading.analysis.decision_records import SeenRecord, messages_again, read_record
 from trading.core import settings
 from trading.errors import RecordError
@@ -77,7 +78,10 @@ class Asking:
     def __init__(self, variation: Variation) -> None:
         self.api_base: str | None = django_settings.ENVIRONMENT.ai_api_base
         self._skills = skills_of(variation.models, api_base=self.api_base)
-        self._tokens = settings.count("answer_tokens")
+
+    @functools.cached_property
+    def _tokens(self) -> int:
+        return settings.count("answer_tokens")
 
     def question(
         self,
@@ -91,13 +95,11 @@ class Asking:
         """Return one question."""
         is_same_model = call is not None and call.model == model
         params: Mapping[str, Any] = call.params if call is not None and is_same_model else {}
-        skills, longest = self._skills.get(model, Skills()), most_answer_tokens(len(symbols), self._tokens)
-        sampling = Sampling()
+        skills, told, sampling = self._skills.get(model, Skills()), params.get("max_tokens"), Sampling()
         if params:
             form = params.get("form", AnswerForm.SCHEMA.value)
             skills = Skills(AnswerForm(form), takes_temperature="temperature" in params)
-            told = params.get("max_tokens")
-            longest = told if isinstance(told, int) else longest
+        longest = told if isinstance(told, int) else most_answer_tokens(len(symbols), self._tokens)
         if variation.temperature is not None:
             sampling = Sampling(temperature=variation.temperature)
         question = Question(
@@ -128,6 +130,8 @@ def _messages(seen: SeenRecord, symbols: Sequence[str], variation: Variation) ->
     facts, question = dict(seen.facts), seen.question
     if variation.prompt:
         facts["prompt_version"] = variation.prompt
+    if variation.strategy:
+        question = replace(question, instructions=strategy_content(variation.strategy)["instructions"])
     if variation.instructions is not None:
         question = replace(question, instructions=variation.instructions)
     return tuple(messages_again(SeenRecord(question, facts), symbols))
