@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from orchestrator_project.runtime.event_lines import line_of
 from tests.e2e.system import System
 from trading.models import AIDecision, Cycle, Event, Order
+from trading.queries.event_words import line_of
 
 LOG_LINES, EVENTS = 15, 60
 

@@ -15,7 +15,6 @@ from django.db import connection
 from kombu import Connection
 
 from orchestrator_project.runtime.engines import valkey
-from orchestrator_project.runtime.event_lines import line_of
 from risk.models import RiskReservation
 from tests.e2e.system import System, environment, held
 from tests.e2e.truth import assert_books_agree, wait_for_end, wait_for_rest
@@ -26,6 +25,7 @@ from trading.core.settings import set_runtime_setting
 from trading.cycle.cycles import start_cycle
 from trading.domain.statuses import CycleStage, CycleStatus
 from trading.models import AgentStatus, AIDecision, Asset, Cycle, Event, MarketSnapshot, Mode, Order, Saga
+from trading.queries.event_words import line_of
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 BROKER = r"^(GET|POST|DELETE) /v2/(account|clock|positions|orders)"

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 
 from orchestrator_project.runtime.engines import ensure_running
-from orchestrator_project.runtime.event_lines import EventTail
+from orchestrator_project.runtime.event_tail import EventTail
 from orchestrator_project.runtime.watching import keep_watching
 
 

@@ -8,13 +8,13 @@ from django.test import Client
 from django.urls import reverse
 
 from ai.models import ModelPrice
-from orchestrator_project.runtime.event_lines import line_of
 from risk.models import RiskLimits
 from tests.factories import make_strategy
 from tests.trading.admin.test_forms import setting_url, strategy_form
 from tests.trading.admin.test_permissions import LIMITS
 from trading.core.settings import set_runtime_setting
 from trading.models import Event, RuntimeSetting, StrategyVersion
+from trading.queries.event_words import line_of
 
 Login = Callable[..., Client]
 

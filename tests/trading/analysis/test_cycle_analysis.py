@@ -12,7 +12,6 @@ from pytest_django import Settings
 from ai import gateway
 from ai.domain.prompt import read_facts
 from ai.models import ModelCall, ModelPrice
-from orchestrator_project.runtime.event_lines import line_of
 from tests.ai.factories import calls_overlap
 from tests.factories import make_cycle, make_decision, make_position, make_snapshot, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
@@ -26,6 +25,7 @@ from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, AIDecision, BarHistory, Cycle, Event, Strategy
 from trading.protection.wanted import plan_for
+from trading.queries.event_words import line_of
 
 CHAT = "POST /ai/v1/chat/completions"
 ALL = [STOCK, OTHER_STOCK, COIN]

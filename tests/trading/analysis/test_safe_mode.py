@@ -4,7 +4,6 @@ from uuid import UUID
 
 import pytest
 
-from orchestrator_project.runtime.event_lines import line_of
 from risk.models import RiskCheck
 from tests.factories import make_agent, make_cycle, make_event
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
@@ -13,6 +12,7 @@ from trading.analysis import safe_mode
 from trading.execution import decision_execution
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus, Event
+from trading.queries.event_words import line_of
 from trading.queries.overview import agent_standing
 from trading.safety import kill_switch
 

@@ -3,7 +3,6 @@
 import pytest
 
 from connectors.errors import UnavailableError
-from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_cycle, make_decision
 from tests.trading.cycle.test_pausing import BROKER, DOWN
 from tests.trading.outside import Outside
@@ -14,6 +13,7 @@ from trading.domain.statuses import CycleStage
 from trading.errors import CycleStateError
 from trading.execution.decision_execution import execute_decision
 from trading.models import Event
+from trading.queries.event_words import line_of
 from trading.work.sweeping import end_overdue, find_work
 
 

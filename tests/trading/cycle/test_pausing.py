@@ -9,7 +9,6 @@ from connectors.alpaca.broker import AlpacaBroker
 from connectors.errors import HeldBackError, UnavailableError
 from connectors.throttle.shared import Limits, SharedThrottle
 from connectors.transport import time_limit
-from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_cycle, make_decision
 from tests.trading.outside import Outside
 from tests.trading.scenes import ago, change, passed, wish
@@ -23,6 +22,7 @@ from trading.cycle.pausing import pause_cycle, pause_if_broker_is_down, resume_c
 from trading.domain.statuses import CycleStage
 from trading.execution.decision_execution import execute_decision
 from trading.models import AIDecision, Cycle, Event, Order
+from trading.queries.event_words import line_of
 from trading.work.sweeping import end_overdue, find_work
 
 DOWN = UnavailableError("alpaca", "clock", "HTTP 503")

@@ -6,7 +6,6 @@ import pytest
 from django.db import connection
 
 from connectors.errors import UnavailableError
-from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_order, make_position
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
@@ -16,6 +15,7 @@ from trading.core.settings import set_runtime_setting
 from trading.execution.reconciliation import reconcile
 from trading.models import Event, Fill, Order, Position, Trade
 from trading.orders.submission import submit_order
+from trading.queries.event_words import line_of
 
 NOTHING: list[str] = []
 

@@ -4,7 +4,6 @@ import pytest
 from django.db import connection
 
 from connectors.errors import ConnectorError, UnavailableError
-from orchestrator_project.runtime.event_lines import line_of
 from risk.models import KillSwitch, RiskReservation
 from risk.services import switch
 from tests.trading.outside import STOCK, Outside
@@ -25,6 +24,7 @@ from trading.execution.reconciliation import reconcile
 from trading.execution.sagas import advance_saga, settle_order
 from trading.models import AIDecision, Event, Position, Saga, Trade
 from trading.orders.submission import submit_order
+from trading.queries.event_words import line_of
 from trading.work.sweeping import find_work
 
 

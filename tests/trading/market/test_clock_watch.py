@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 from orchestrator_project.observability.metric_kinds import Totals
 from orchestrator_project.observability.metric_totals import add_clock_steps
 from orchestrator_project.runtime.doctor.market import clock_steps
-from orchestrator_project.runtime.event_lines import line_of
 from tests.factories import make_agent, make_cycle
 from tests.trading.events.validity import problems
 from tests.trading.outside import Outside
@@ -26,6 +25,7 @@ from trading.execution.portfolio import sync_portfolio
 from trading.market import clock_watch
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, Event, NoticeMessage, SymbolLook
+from trading.queries.event_words import line_of
 
 T0 = 1_790_000_000.0
 BY = st.floats(-7200, 7200)

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from orchestrator_project.observability.metric_totals import count_new
-from orchestrator_project.runtime.event_lines import EventTail
+from orchestrator_project.runtime.event_tail import EventTail
 from tests.factories import make_event
 from trading.models import Event, MetricTotals
 from trading.queries.event_stream import events_after, newest_place, place_of
@@ -25,7 +25,7 @@ def saga_completes(at: timedelta = timedelta(0)) -> Event:
 @pytest.mark.django_db
 def test_terminal_says_what_happens_after_a_step_back(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr("orchestrator_project.runtime.event_lines.line_of", lambda event: str(event.pk))
+    monkeypatch.setattr("trading.queries.event_words.line_of", lambda event: str(event.pk))
     real = timezone.now
     with monkeypatch.context() as ahead:
         ahead.setattr(timezone, "now", lambda: real() + HOURS)

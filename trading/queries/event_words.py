@@ -1,53 +1,18 @@
-"""Events as lines for the operator's terminal: what happened, in the words of the console."""
+"""Events in words: what happened, for the terminal's lines and the console's news."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
-
-from django.utils import timezone
 
 from risk.domain.numbers import plain_decimal
 from trading.domain.statuses import DecisionStatus
 from trading.models import Event
 
-OVERLAP = timedelta(seconds=5)
 QUIET = frozenset(
     {"low_confidence", "rejected_earlier", "unanswered_earlier"}
 )  # dozens a cycle: counted in the cycle's last line
 MOST_NAMED = 4  # symbols of a line
 Payload = Mapping[str, Any]
-
-
-class EventTail:
-    """Says each event once, in the order of time; what befell several symbols at once in one line.
-
-    Transactions commit in another order than their events were made, so every look goes back some
-    seconds and leaves out what was said already. After a clock stepped back, that is what the log had till then.
-    """
-
-    def __init__(self, say: Callable[[str], None], since: datetime | None = None) -> None:
-        self._say = say
-        self._since = since or timezone.now()
-        self._said: set[UUID] = set()
-        self._newest = self._after = 0
-
-    def look(self) -> None:
-        """Say what is new."""
-        if self._since > timezone.now():
-            self._since, self._after = timezone.now() - OVERLAP, self._newest
-        log = Event.objects.filter(occurred_at__gte=self._since, position__gt=self._after)
-        events = log.order_by("occurred_at", "id")
-        fresh = [event for event in events if event.pk not in self._said]
-        for line in lines_of(fresh):
-            self._say(line)
-        self._said.update(event.pk for event in fresh)
-        self._newest = max([self._newest, *(event.position for event in fresh)])
-        horizon = timezone.now() - OVERLAP
-        if horizon > self._since:
-            self._said = {e.pk for e in events if e.occurred_at >= horizon}
-            self._since = horizon
 
 
 def lines_of(events: Iterable[Event]) -> Iterator[str]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from uuid6 import uuid7
 
-from orchestrator_project.runtime.event_lines import lines_of
 from trading.models import Event
+from trading.queries.event_words import lines_of
 
 CYCLE = uuid7()
 
