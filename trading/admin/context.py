@@ -3,15 +3,26 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
 
+from trading.access.visits import last_look
 from trading.admin.agent import SET_MODE
+from trading.admin.base import change_url
 from trading.admin.chart import line_chart
 from trading.admin.extras import DASHBOARD_TILES
 from trading.admin.kill_switch import ENGAGE, RELEASE
 from trading.core.provider_health import provider_health
+from trading.queries.approval_queue import most_urgent
+from trading.queries.news import news_since
 from trading.queries.overview import AgentStanding, Exposure, agent_standing, overview
 
 VIEW = "trading.view_agentstatus"
+PAGES_OF_KINDS = {
+    "kill_switch": "risk_killswitch_changelist",
+    "setting": "trading_runtimesetting_changelist",
+    "strategy": "trading_strategy_changelist",
+    "symbol_lock": "trading_symbollock_changelist",
+}
 HUNDRED = 100
 
 
@@ -43,14 +54,27 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm(VIEW):
         return context
     seen = overview()
+    looked = last_look(request.user, now=seen.now, is_use="HX-Request" not in request.headers)
+    news = news_since(looked, seen.now)
     context |= {
         "overview": seen,
+        "waiting": most_urgent(),
+        "news": news,
+        "happenings": [(one, link_of(one.kind, one.pk)) for one in news.happenings],
         "chart": line_chart(seen.curve),
         "exposure_bar": exposure_bar(seen.exposure),
         "providers": provider_health(),
         "tiles": DASHBOARD_TILES.shown(request, None),
     }
     return context
+
+
+def link_of(kind: str, pk: str) -> str:
+    """Return the page of what an event happened to, "" where there is none."""
+    if kind in ("cycle", "saga", "order", "decision"):
+        return change_url("trading", "aidecision" if kind == "decision" else kind, pk)
+    name = PAGES_OF_KINDS.get(kind)
+    return reverse(f"admin:{name}") if name else ""
 
 
 def exposure_bar(exposure: Exposure) -> dict[str, float] | None:

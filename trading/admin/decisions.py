@@ -6,6 +6,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
@@ -17,8 +18,10 @@ from trading.admin.base import GrowingRecordAdmin, change_url, cycle_link, figur
 from trading.admin.extras import DECISION_DEEDS, DECISION_SECTIONS
 from trading.admin.pages import nothing_sent, require
 from trading.execution.approvals import send_to_execution
+from trading.labels import words_of
 from trading.models import AIDecision
 from trading.queries.decision_story import decision_story
+from trading.queries.news import reasons_of_late
 
 PAGE = "admin:trading_aidecision_change"
 
@@ -30,6 +33,22 @@ class SendForm(forms.Form):
     confirmed = forms.BooleanField(
         error_messages={"required": "confirmed: was not ticked, expected a tick"},
     )
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    """Why it did not trade: the reasons of the newest cycles, and whichever the address names."""
+
+    title = "reason"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return each reason with its words."""
+        asked = {request.GET[self.parameter_name]} if self.parameter_name in request.GET else set()
+        return [(reason, words_of(reason)) for reason in sorted({*reasons_of_late(), *asked})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AIDecision]) -> QuerySet[AIDecision]:
+        """Keep the decisions with the reason."""
+        return queryset.filter(reason=self.value()) if self.value() else queryset
 
 
 @admin.register(AIDecision)
@@ -47,7 +66,7 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         "strategy",
         cycle_link,
     ]
-    list_filter = ["status", "action", "strategy", ("created_at", RangeDateTimeFilter)]
+    list_filter = ["status", "action", ReasonFilter, "strategy", ("created_at", RangeDateTimeFilter)]
     list_select_related = ["strategy"]
     search_fields = ["symbol__exact"]
     search_help_text = "A symbol in capitals, or an id of a decision or a cycle"

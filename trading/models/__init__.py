@@ -25,6 +25,7 @@ from trading.models.request_key import RequestKey
 from trading.models.saga import Saga, SagaStep
 from trading.models.subscription import HandledEvent, ParkedEvent, TradeProposal
 from trading.models.thesis import Thesis
+from trading.models.visit import ConsoleVisit
 
 __all__ = [
     "AIDecision",
@@ -36,6 +37,7 @@ __all__ = [
     "BarHistory",
     "BookCheck",
     "CashLine",
+    "ConsoleVisit",
     "Cycle",
     "DecisionRecord",
     "EquitySnapshot",

@@ -46,6 +46,35 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(public_sequence__isnull=False, published_at__isnull=True)
 
 
+# What a person who comes back wants to know, trades apart.
+NEWS = Q(
+    type__in=[
+        "agent.entries_paused",
+        "agent.entries_resumed",
+        "agent.mode_set",
+        "agent.trading_state_set",
+        "books.differ",
+        "clock.stepped",
+        "cycle.fail",
+        "disk.low",
+        "kill_switch.engaged",
+        "kill_switch.released",
+        "kill_switch.sender_fenced",
+        "lock.stuck",
+        "order.reject",
+        "saga.fail",
+        "schedule.disabled",
+        "schedule.enabled",
+        "setting.changed",
+        "strategy.changed",
+        "strategy.created",
+        "symbol_lock.locked",
+        "symbol_lock.unlocked",
+        "sync.overdue",
+    ]
+)
+
+
 class Event(models.Model):
     """One transition; ``sequence`` counts from 1 per aggregate, ``cycle_id`` correlates.
 
@@ -97,6 +126,8 @@ class Event(models.Model):
                 name="events_position_closed",
                 condition=Q(type="position.closed"),
             ),
+            # Read by the dashboard: what happened since somebody last looked.
+            models.Index(fields=["-occurred_at"], name="events_news", condition=NEWS),
             # Read by the event stream.
             models.Index(fields=["transaction_id", "position"], name="events_by_transaction"),
             # Read by the relay: the outbox. Empty while it keeps up.

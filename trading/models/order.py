@@ -207,6 +207,8 @@ class Trade(models.Model):
         # Read by the console's list and the P&L reports.
         indexes = [
             models.Index(fields=["-traded_at"], name="trades_recent"),
+            # Read by the dashboard: what was traded since somebody last looked.
+            models.Index(fields=["-booked_at"], name="trades_booked"),
             # Read by the timeline: the sales that reduced a position.
             models.Index(fields=["symbol", "booked_at"], name="trades_sales", condition=Q(side="sell")),
         ]

@@ -75,6 +75,12 @@ class Position(models.Model):
         return f"{self.quantity} {self.symbol}"
 
     @property
+    def unrealised_percent(self) -> Decimal | None:
+        """What it has gained of its cost, in percent; None where its value is not known."""
+        cost = abs(self.quantity) * self.average_entry_price
+        return self.unrealised_pnl / cost * 100 if self.unrealised_pnl is not None and cost else None
+
+    @property
     def exposure(self) -> Decimal:
         """What it counts for against the limits, in USD: its value, or its cost where that is not known."""
         if self.market_value is None:

@@ -82,6 +82,21 @@ def queue_lines(*, most: int, only: Sequence[UUID] | None = None, first: int = 0
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many requests wait, and the one that ends first."""
+
+    count: int
+    urgent: Approval
+
+
+def most_urgent() -> Waiting | None:
+    """Return what waits for a person; None: nothing does."""
+    open_now = Approval.objects.waiting(timezone.now())
+    urgent = open_now.select_related("decision").order_by("expires_at", "pk").first()
+    return Waiting(open_now.count(), urgent) if urgent else None
+
+
 def waiting_count() -> int:
     """Return how many open requests wait, whatever a page shows."""
     return Approval.objects.waiting(timezone.now()).count()

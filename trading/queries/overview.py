@@ -20,6 +20,7 @@ from risk.domain.numbers import HUNDRED, ZERO
 from risk.models import KillSwitch, RiskLimits
 from risk.services import book, switch
 from trading.domain.ages import is_fresh
+from trading.domain.statuses import DecisionStatus
 from trading.guards.pause import EntriesPause, entries_pause
 from trading.market.market_time import market_now
 from trading.models import (
@@ -45,6 +46,13 @@ DECISIONS_SHOWN = 10
 PROBLEMS_SHOWN = 7
 LEFT_OUT_SHOWN = 10
 CURVE_POINTS = 240
+FURTHER = [
+    DecisionStatus.EXECUTING,
+    DecisionStatus.EXECUTED,
+    DecisionStatus.AWAITING_APPROVAL,
+    DecisionStatus.REJECTED,
+    DecisionStatus.FAILED,
+]
 NOT_RECORDED = "no reason was recorded"
 
 
@@ -284,9 +292,14 @@ def _line(cycle: Cycle, now: datetime) -> CycleLine:
 
 
 def _latest_decisions() -> tuple[AIDecision, ...]:
-    """Return the newest decisions that wanted to trade, whatever became of them."""
-    wanted = AIDecision.objects.exclude(action=AIDecision.Action.HOLD)
-    return tuple(wanted.select_related("strategy").order_by("-id")[:DECISIONS_SHOWN])
+    """Return the newest decisions that came past the gate or before a person; denials are counted elsewhere."""
+    newest = [  # of each status by its own index: among a million denials there may be no other
+        AIDecision.objects.filter(status=status).order_by("-created_at", "-id").values("pk")[:DECISIONS_SHOWN]
+        for status in FURTHER
+    ]
+    found = [row["pk"] for row in newest[0].union(*newest[1:], all=True)]
+    rows = AIDecision.objects.filter(pk__in=found).select_related("strategy").order_by("-created_at", "-id")
+    return tuple(rows[:DECISIONS_SHOWN])
 
 
 def _problems(cycles: list[Cycle]) -> list[Problem]:

@@ -90,7 +90,7 @@ FORM = {
     "reason": "because", "confirmed": "on", "mode": "semi_auto", "answer": "approve", "post": "yes",
     "password1": "correct horse 2", "password2": "correct horse 2", "usable_password": "true",
 }  # fmt: skip
-UNWATCHED = ("django_session",)  # of whoever looks
+UNWATCHED = ("django_session", "console_visits")  # of whoever looks
 # What the transaction under way, a test's own, has written, what was undone again included.
 WRITES = """
 SELECT pg_current_xact_id()::text, relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables

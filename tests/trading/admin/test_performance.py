@@ -36,7 +36,7 @@ def sessions(prepared: None) -> None:
 def test_page_shows_curve_months_groups_and_figures(login: Login) -> None:
     page = login("viewer").get(PAGE).content.decode()
 
-    for words in ("+2,500.00", "Deepest fall", "-1.98 %", "2026", "10 % and more", "Sharpe"):
+    for words in ("+2,500.00", "Deepest fall", "-1.98 %", "2026", "10 % and more", "Total return"):
         assert words in page, words
     assert '"time": "2026-11-04", "value": 99000.0' in page
 

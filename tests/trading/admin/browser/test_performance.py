@@ -17,7 +17,7 @@ SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clie
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_curve_is_drawn_and_read_by_keys(enter: Enter, width: int) -> None:
-    for number, equity in enumerate((100_000, 101_000, 99_000, 102_500)):
+    for number, equity in enumerate((100_000, 101_000, 99_000, 102_500, 1)):
         make_equity(
             market_time=datetime(2026, 11, 2, 20, 30, tzinfo=UTC) + timedelta(days=number),
             equity=Decimal(equity),
