@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from trading.admin.agent import SET_MODE
 from trading.admin.chart import line_chart
+from trading.admin.extras import DASHBOARD_TILES
 from trading.admin.kill_switch import ENGAGE, RELEASE
 from trading.core.provider_health import provider_health
 from trading.queries.overview import AgentStanding, Exposure, agent_standing, overview
@@ -47,6 +48,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "chart": line_chart(seen.curve),
         "exposure_bar": exposure_bar(seen.exposure),
         "providers": provider_health(),
+        "tiles": DASHBOARD_TILES.shown(request, None),
     }
     return context
 

@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from trading.admin.answers import ANSWER, follow, tell
 from trading.admin.base import GrowingRecordAdmin, change_url, cycle_link, figure, status_badge, status_label
+from trading.admin.extras import DECISION_DEEDS, DECISION_SECTIONS
 from trading.admin.pages import nothing_sent, require
 from trading.execution.approvals import send_to_execution
 from trading.models import AIDecision
@@ -106,6 +107,8 @@ class AIDecisionAdmin(GrowingRecordAdmin):
             context["story"] = story
             if story is not None:
                 context["title"] = f"{story.decision.action.capitalize()} {story.decision.symbol}"
+                context["deeds"] = DECISION_DEEDS.shown(request, story.decision)
+                context["sections"] = DECISION_SECTIONS.shown(request, story.decision)
         return super().changeform_view(request, object_id, form_url, context)
 
     def send_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
