@@ -2,15 +2,18 @@
 
 from evaluation.models.outcomes import CalibrationReport, DailyBar, JobMark, Outcome
 from evaluation.models.replays import (
+    LONGEST_NAME,
     Dataset,
     DatasetItem,
     EvaluationRecord,
     Experiment,
+    PurseReservation,
     ReplayItem,
     Run,
 )
 
 __all__ = [
+    "LONGEST_NAME",
     "CalibrationReport",
     "DailyBar",
     "Dataset",
@@ -19,6 +22,7 @@ __all__ = [
     "Experiment",
     "JobMark",
     "Outcome",
+    "PurseReservation",
     "ReplayItem",
     "Run",
 ]

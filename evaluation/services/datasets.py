@@ -3,8 +3,7 @@
 from django.db import IntegrityError, transaction
 
 from evaluation.errors import SelectionError
-from evaluation.models import Dataset, DatasetItem, EvaluationRecord
-from evaluation.models.replays import LONGEST_NAME
+from evaluation.models import LONGEST_NAME, Dataset, DatasetItem, EvaluationRecord
 from evaluation.services.replay.selecting import Selection, checked, sources_of
 from evaluation.services.replay.sources import Source, bodies_of, source_to_json
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from evaluation.services.outcomes.job import OutcomesJob
+from evaluation.services.replay.job import MANY, SINGLE
 
 
 class Job(Protocol):
@@ -26,4 +27,4 @@ class Job(Protocol):
         """Do one piece, or what is left of it: it may have been killed at any point, and be done once more."""
 
 
-JOBS: tuple[Job, ...] = (OutcomesJob(),)
+JOBS: tuple[Job, ...] = (SINGLE, MANY, OutcomesJob())
