@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ai', '0006_answers'),
+        ('ai', '0007_evaluating_calls'),
     ]
 
     operations = [
