@@ -134,6 +134,10 @@ class Outcome(models.Model):
             ),
         ]
         indexes = [
+            # Read by the evaluator, each few seconds: when the last was resolved.
+            models.Index(
+                fields=["resolved_at"], name="outcomes_done", condition=Q(resolved_at__isnull=False)
+            ),
             # Read by the job: what is due.
             models.Index(fields=["due_at"], name="outcomes_open", condition=Q(resolved_at__isnull=True)),
             # Read by the calibration: of a model by label, what is resolved.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from evaluation.services.calibration.job import CalibrationJob
 from evaluation.services.outcomes.job import OutcomesJob
 from evaluation.services.replay.job import MANY, SINGLE
 
@@ -28,4 +29,4 @@ class Job(Protocol):
         """Do one piece, or what is left of it: it may have been killed at any point, and be done once more."""
 
 
-JOBS: tuple[Job, ...] = (SINGLE, MANY, OutcomesJob())
+JOBS: tuple[Job, ...] = (SINGLE, MANY, OutcomesJob(), CalibrationJob())

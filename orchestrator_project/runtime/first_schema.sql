@@ -2228,6 +2228,7 @@ CREATE INDEX orders_protecting ON public.orders USING btree (symbol) WHERE (((pu
 CREATE INDEX orders_reservation_id_4ee0347e ON public.orders USING btree (reservation_id);
 CREATE INDEX orders_unbooked ON public.orders USING btree (created_at) WHERE (filled_quantity > booked_quantity);
 CREATE INDEX orders_with_legs ON public.orders USING btree (created_at) WHERE (NOT ((order_class)::text = ''::text));
+CREATE INDEX outcomes_done ON public.outcomes USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 CREATE INDEX outcomes_open ON public.outcomes USING btree (due_at) WHERE (resolved_at IS NULL);
 CREATE INDEX outcomes_resolved ON public.outcomes USING btree (model, label_spec, session) WHERE (excess_return IS NOT NULL);
 CREATE INDEX parked_events_open ON public.parked_events USING btree (parked_at DESC) WHERE ((status)::text = 'parked'::text);

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Q
 
 from evaluation.domain import outcomes as labels
 from evaluation.domain.outcomes import Followed, LabelSpec, Pending, Session, Universe, Unresolvable
@@ -151,11 +151,3 @@ def _write(done: Sequence[tuple[Outcome, labels.Outcome | Unresolvable]], now: d
             column.append(value)
     with connection.cursor() as cursor:
         cursor.execute(_WRITE, columns)
-
-
-def first_open() -> datetime | None:
-    """Return when the next open row is due (market time); None: none is open."""
-    found: datetime | None = Outcome.objects.filter(resolved_at__isnull=True).aggregate(first=Min("due_at"))[
-        "first"
-    ]
-    return found
