@@ -25,6 +25,7 @@ from trading.core import cycle_log, settings
 from trading.core.causation import caused_by
 from trading.cycle import cycles, fetch_parts
 from trading.domain.statuses import CycleStage, DecisionStatus
+from trading.errors import SettingError
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
 
 NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
@@ -83,9 +84,18 @@ def analyse_cycle(cycle_id: UUID, *, soft_limit: float | None = None) -> list[UU
     records = [inquiry.record for inquiry in inquiries if inquiry.record is not None]
     gate = None
     if records:
-        gate = read_gate_scene(cycle.symbols)
-        records += [*scene.bars.values(), gate]
+        gate = _gate_scene(cycle)
+        records += [*scene.bars.values(), *([gate] if gate else [])]
     return _store(cycle, token, rows, records, gate, began)
+
+
+def _gate_scene(cycle: Cycle) -> DecisionRecord | None:
+    """Return what the gate stands on, for replays; a setting that cannot be read keeps no decision from its way."""
+    try:
+        return read_gate_scene(cycle.symbols)
+    except SettingError as error:
+        cycle_log.record_warning(cycle.pk, operation="analyse", message=f"not kept for replays: {error}")
+        return None
 
 
 def _unfinished_fetches(cycle: Cycle) -> list[fetch_parts.Part]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from ai.models import ModelCall
 from evaluation.errors import SelectionError
@@ -18,6 +18,11 @@ from risk.models import RiskCheck
 from trading.models import AIDecision, DecisionRecord
 
 CHUNK = 500
+# By whom and in which words it was answered, where the call's row is not read: prompts and answers are large.
+OF_ITS_CALL = {
+    "prompt_version": F("model_call__prompt_version"),
+    "answered_model": F("model_call__answered_model"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,10 @@ class RecordedVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A recorded decision; times are aware, ``price`` is in USD, as text. ``record``: the name of what it saw."""
+    """A recorded decision; times are aware, ``price`` is in USD, as text. ``record``: the name of what it saw.
+
+    The last three are "" in copies from before they were kept.
+    """
 
     id: UUID
     cycle_id: UUID
@@ -70,6 +78,9 @@ class Source:
     record: str | None
     call: RecordedCall | None
     verdict: RecordedVerdict | None
+    strategy_id: str = ""
+    prompt_version: str = ""
+    answered_model: str = ""
 
 
 def of_decisions(rows: QuerySet[AIDecision], *, with_calls: bool = True) -> Iterator[Source]:
@@ -78,7 +89,9 @@ def of_decisions(rows: QuerySet[AIDecision], *, with_calls: bool = True) -> Iter
     Args:
         with_calls: False where nothing is asked again, so that nobody needs what was.
     """
-    ordered = rows.order_by("created_at", "pk").select_related("strategy", "risk_check")
+    ordered = (
+        rows.order_by("created_at", "pk").select_related("strategy", "risk_check").annotate(**OF_ITS_CALL)
+    )
     if with_calls:
         ordered = ordered.select_related("model_call").defer("model_call__prompt")
     for row in ordered.iterator(chunk_size=CHUNK):
@@ -120,7 +133,7 @@ def source_to_json(source: Source) -> dict[str, Any]:
 def source_from_json(values: Mapping[str, Any]) -> Source:
     """Return the source that ``source_to_json`` wrote."""
     call, verdict = values["call"], values["verdict"]
-    plain = {each.name: values[each.name] for each in fields(Source)}
+    plain = {each.name: values[each.name] for each in fields(Source) if each.name in values}
     return Source(
         **plain
         | {
@@ -155,6 +168,9 @@ def _source(row: AIDecision, *, with_call: bool) -> Source:
         record=row.record_id,
         call=_call(row.model_call) if with_call and row.model_call else None,
         verdict=_verdict(row.risk_check) if row.risk_check else None,
+        strategy_id=str(row.strategy_id),
+        prompt_version=getattr(row, "prompt_version", None) or "",
+        answered_model=getattr(row, "answered_model", None) or "",
     )
 
 
