@@ -122,6 +122,7 @@ CREATE TABLE public.ai_decisions (
     proposal_note character varying(500) DEFAULT ''::character varying NOT NULL,
     stop_percent numeric(7,4),
     target_percent numeric(7,4),
+    samples jsonb,
     CONSTRAINT ai_decisions_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT ai_decisions_horizon_sessions_check CHECK ((horizon_sessions >= 0)),
     CONSTRAINT ai_decisions_strategy_version_check CHECK ((strategy_version >= 0)),
@@ -1096,7 +1097,11 @@ CREATE TABLE public.strategies (
     time_stop_sessions integer,
     trailing_percent numeric(6,3),
     widest_stop_percent numeric(6,3) DEFAULT 15 NOT NULL,
+    confirm smallint DEFAULT 1 NOT NULL,
+    samples smallint DEFAULT 1 NOT NULL,
+    CONSTRAINT strategies_confirm_check CHECK ((confirm >= 0)),
     CONSTRAINT strategies_max_positions_check CHECK ((max_positions >= 0)),
+    CONSTRAINT strategies_samples_check CHECK ((samples >= 0)),
     CONSTRAINT strategies_time_stop_sessions_check CHECK ((time_stop_sessions >= 0)),
     CONSTRAINT strategies_version_check CHECK ((version >= 0)),
     CONSTRAINT strategy_max_daily_loss_percent_in_bounds CHECK (((max_daily_loss_percent IS NULL) OR ((max_daily_loss_percent > (0)::numeric) AND (max_daily_loss_percent <= (100)::numeric)))),
@@ -1104,6 +1109,7 @@ CREATE TABLE public.strategies (
     CONSTRAINT strategy_max_position_percent_in_bounds CHECK (((max_position_percent IS NULL) OR ((max_position_percent > (0)::numeric) AND (max_position_percent <= (100)::numeric)))),
     CONSTRAINT strategy_max_positions_in_bounds CHECK (((max_positions IS NULL) OR ((max_positions > 0) AND (max_positions <= 10000)))),
     CONSTRAINT strategy_reward_to_risk_in_bounds CHECK (((reward_to_risk IS NULL) OR ((reward_to_risk > (0)::numeric) AND (reward_to_risk <= (100)::numeric)))),
+    CONSTRAINT strategy_samples_in_bounds CHECK (((confirm >= 1) AND (confirm <= 7) AND (samples >= 1) AND (samples <= 7) AND ((samples = 1) OR (confirm = 1)))),
     CONSTRAINT strategy_size_in_bounds CHECK (((size_percent > (0)::numeric) AND (size_percent <= (100)::numeric))),
     CONSTRAINT strategy_stop_atr_multiple_in_bounds CHECK (((stop_atr_multiple IS NULL) OR ((stop_atr_multiple > (0)::numeric) AND (stop_atr_multiple <= (20)::numeric)))),
     CONSTRAINT strategy_stop_percent_in_bounds CHECK (((stop_percent IS NULL) OR ((stop_percent > (0)::numeric) AND (stop_percent <= (99)::numeric)))),
@@ -1697,7 +1703,8 @@ INSERT INTO public.django_migrations VALUES
 	(83, 'trading', '0033_broker_cash', now()),
 	(84, 'trading', '0034_position_split_at', now()),
 	(85, 'trading', '0035_moved_stops', now()),
-	(86, 'trading', '0036_gate_record', now());
+	(86, 'trading', '0036_gate_record', now()),
+	(87, 'trading', '0037_samples', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
@@ -1717,7 +1724,7 @@ SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1,
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_content_type_id_seq', 68, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 86, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 87, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);
@@ -2102,7 +2109,7 @@ CREATE INDEX trades_sales ON public.trades USING btree (symbol, booked_at) WHERE
 CREATE INDEX trades_strategy_id_9b293743 ON public.trades USING btree (strategy_id);
 CREATE INDEX trust_curves_in_force ON public.trust_curves USING btree (model, answered_model, strategy, prompt_version, version DESC);
 CREATE INDEX universe_candidates_symbol_156e6473_like ON public.universe_candidates USING btree (symbol varchar_pattern_ops);
-CREATE TRIGGER ai_decisions_keep_what_was_decided BEFORE UPDATE ON public.ai_decisions FOR EACH ROW WHEN (((old.record_id IS NOT NULL) AND ((((((((((((((((((old.record_id)::text IS DISTINCT FROM (new.record_id)::text) OR (old.model_call_id IS DISTINCT FROM new.model_call_id)) OR (old.strategy_id IS DISTINCT FROM new.strategy_id)) OR (old.strategy_version IS DISTINCT FROM new.strategy_version)) OR ((old.symbol)::text IS DISTINCT FROM (new.symbol)::text)) OR ((old.action)::text IS DISTINCT FROM (new.action)::text)) OR (old.confidence IS DISTINCT FROM new.confidence)) OR (old.reasoning IS DISTINCT FROM new.reasoning)) OR (old.price IS DISTINCT FROM new.price)) OR ((old.price_warning)::text IS DISTINCT FROM (new.price_warning)::text)) OR (old.as_of IS DISTINCT FROM new.as_of)) OR (old.stop_percent IS DISTINCT FROM new.stop_percent)) OR (old.target_percent IS DISTINCT FROM new.target_percent)) OR (old.horizon_sessions IS DISTINCT FROM new.horizon_sessions)) OR ((old.invalidation)::text IS DISTINCT FROM (new.invalidation)::text)) OR ((old.proposal_note)::text IS DISTINCT FROM (new.proposal_note)::text)) OR (old.against_thesis IS DISTINCT FROM new.against_thesis)))) EXECUTE FUNCTION public.refuse_change();
+CREATE TRIGGER ai_decisions_keep_what_was_decided BEFORE UPDATE ON public.ai_decisions FOR EACH ROW WHEN (((old.record_id IS NOT NULL) AND (((((((((((((((((((old.record_id)::text IS DISTINCT FROM (new.record_id)::text) OR (old.model_call_id IS DISTINCT FROM new.model_call_id)) OR (old.strategy_id IS DISTINCT FROM new.strategy_id)) OR (old.strategy_version IS DISTINCT FROM new.strategy_version)) OR ((old.symbol)::text IS DISTINCT FROM (new.symbol)::text)) OR ((old.action)::text IS DISTINCT FROM (new.action)::text)) OR (old.confidence IS DISTINCT FROM new.confidence)) OR (old.reasoning IS DISTINCT FROM new.reasoning)) OR (old.price IS DISTINCT FROM new.price)) OR ((old.price_warning)::text IS DISTINCT FROM (new.price_warning)::text)) OR (old.as_of IS DISTINCT FROM new.as_of)) OR (old.stop_percent IS DISTINCT FROM new.stop_percent)) OR (old.target_percent IS DISTINCT FROM new.target_percent)) OR (old.horizon_sessions IS DISTINCT FROM new.horizon_sessions)) OR ((old.invalidation)::text IS DISTINCT FROM (new.invalidation)::text)) OR ((old.proposal_note)::text IS DISTINCT FROM (new.proposal_note)::text)) OR (old.against_thesis IS DISTINCT FROM new.against_thesis)) OR (old.samples IS DISTINCT FROM new.samples)))) EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER dataset_items_never_change BEFORE UPDATE ON public.dataset_items FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER decision_records_never_change BEFORE UPDATE ON public.decision_records FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER experiments_never_change BEFORE UPDATE ON public.experiments FOR EACH ROW EXECUTE FUNCTION public.refuse_change();

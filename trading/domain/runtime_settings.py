@@ -130,6 +130,13 @@ NUMBERS = MappingProxyType(
                 Unit.RATIO,
                 "What trust leaves of an entry's size without a record; 0: untrusted_confidence, nothing is bought.",
             ),
+            _spec(
+                "min_agreement",
+                "0.75",
+                ("0.5", "1"),
+                Unit.RATIO,
+                "Of several answers so many must agree, or it is held as unstable; 0.75: all of two or three.",
+            ),
             _spec("approval_expiry", "600", ("30", "86400"), _S, "An approval not answered by then expires."),
             _spec(
                 "unanswered_pause",
