@@ -6,9 +6,9 @@ models, so they need no database connection and share nothing.
 
 import contextvars
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from math import ceil
@@ -24,7 +24,8 @@ from ai.domain.breaker import Admission
 from ai.domain.budget import Budget, Room, day_start, most_answer_tokens, most_prompt_tokens
 from ai.domain.refusals import Cause
 from ai.domain.repeats import ONCE, Repeats
-from ai.domain.types import AnalysisQuestion, Hold, HoldReason
+from ai.domain.stability import wants_to_trade
+from ai.domain.types import AnalysisQuestion, Hold, HoldReason, Proposal
 from ai.errors import ModelRejectedError, ModelTimeoutError
 from ai.learning import Learning
 from ai.models import ModelCall
@@ -42,6 +43,7 @@ class AnalysisSettings:
     ``api_key`` apply to all models but the built-in analyst, which is also exempt from the budgets. Before a
     call its largest cost is set aside, so the budgets are never passed by calls that keep to
     ``answer_tokens_per_symbol``, which each is told as its limit. ``repeats``: of a call that reached no model.
+    ``min_agreement``: the share of several answers about a symbol that must say the same, inclusive.
     """
 
     batch_size: int = 20
@@ -53,6 +55,7 @@ class AnalysisSettings:
     cycle_budget_usd: Decimal = Decimal("0.25")
     answer_tokens_per_symbol: int = 250
     repeats: Repeats = ONCE
+    min_agreement: float = 1.0
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.concurrency < 1 or not self.deadline_seconds > 0:
@@ -65,10 +68,29 @@ class AnalysisSettings:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A question and the models it is put to, litellm names in order of fallback; none: the built-in one."""
+    """A question and the models it is put to, litellm names in order of fallback; none: the built-in one.
+
+    Args:
+        samples: how many answers about every symbol are asked for, the first included.
+        confirm: how many about those whose first answer ``trades``.
+        trades: whether an answer would trade, taken alone.
+    """
 
     question: AnalysisQuestion
     models: tuple[str, ...] = ()
+    samples: int = 1
+    confirm: int = 1
+    trades: Callable[[Proposal], bool] = wants_to_trade
+
+
+@dataclass(slots=True)
+class _Asked:
+    """An assignment at work: the line of the first answers, and those of further samples."""
+
+    assignment: Assignment
+    first: Line
+    others: list[Line]
+    is_confirmed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +119,8 @@ class Analysis:
         self._cycle_id = cycle_id
         self._deadline = time.monotonic() + settings.deadline_seconds
         self._access = ModelAccess(settings.api_base, settings.api_key)
-        self._lines = [
-            line_of(each.question, tuple(each.models) or (builtin.MODEL,), settings.batch_size)
-            for each in assignments
-        ]
+        self._asked = [self._begun(each) for each in assignments]
+        self._lines = [line for asked in self._asked for line in (asked.first, *asked.others)]
         names = [model for line in self._lines if line.queue for model in line.models]
         self._routes = routes_for(names, api_base=settings.api_base)
         self._learning = Learning(names, api_base=settings.api_base)
@@ -114,6 +134,7 @@ class Analysis:
             try:
                 self._dispatch(pool)
                 self._collect(pool)
+                self._confirm(in_time=False)
             finally:
                 # Not waited for: every call ends by its own timeout, and its result is not wanted any more.
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -122,7 +143,44 @@ class Analysis:
                 share_of_time=1 - left / self._settings.deadline_seconds,
                 most_calls=self._settings.concurrency,
             )
-        return [line.ledger.result() for line in self._lines]
+        return [self._result(asked) for asked in self._asked]
+
+    def _begun(self, assignment: Assignment) -> _Asked:
+        lines = [
+            self._line(assignment, assignment.question, sample)
+            for sample in range(max(assignment.samples, 1))
+        ]
+        is_confirmed = assignment.confirm <= len(lines)
+        lines[0].rounds = 1 if is_confirmed else 2
+        return _Asked(assignment, lines[0], lines[1:], is_confirmed)
+
+    def _line(self, assignment: Assignment, question: AnalysisQuestion, sample: int) -> Line:
+        models = tuple(assignment.models) or (builtin.MODEL,)
+        return line_of(question, models, self._settings.batch_size, sample=sample)
+
+    def _result(self, asked: _Asked) -> AnalysisResult:
+        if not asked.others:
+            return asked.first.ledger.result()
+        others = [(line.sample, line.symbols, line.ledger) for line in asked.others]
+        return asked.first.ledger.result_with(others, least=self._settings.min_agreement)
+
+    def _confirm(self, *, in_time: bool = True) -> None:
+        """Ask again about what the first answers would trade, of each question whose first answers are all there.
+
+        Args:
+            in_time: False once nothing can be asked any more: then it stays unconfirmed.
+        """
+        for asked in self._asked:
+            if asked.is_confirmed or (in_time and not asked.first.is_done):
+                continue
+            asked.is_confirmed = True
+            proposals, trades = asked.first.ledger.proposals, asked.assignment.trades
+            traded = {symbol for symbol, proposal in proposals.items() if trades(proposal)}
+            question = asked.assignment.question
+            again = replace(question, symbols=tuple(f for f in question.symbols if f.symbol in traded))
+            lines = [self._line(asked.assignment, again, k) for k in range(1, asked.assignment.confirm)]
+            asked.others += lines if traded else []
+            self._lines += lines if traded else []
 
     def _collect(self, pool: ThreadPoolExecutor) -> None:
         while self._calls:
@@ -140,14 +198,15 @@ class Analysis:
     def _dispatch(self, pool: ThreadPoolExecutor) -> None:
         """Give free slots away: each to the line that has the fewest, then to the one that used least time.
 
-        So no slow model keeps them all.
+        So no slow model keeps them all. First answers come before further ones.
         """
         blocked: list[Line] = []
         while len(self._calls) < self._settings.concurrency:
+            self._confirm()
             waiting = [line for line in self._lines if line.queue and line not in blocked]
             if not waiting:
                 return
-            line = min(waiting, key=lambda each: (each.under_way, each.used_ms))
+            line = min(waiting, key=lambda each: (each.sample > 0, each.under_way, each.used_ms))
             if not self._start(pool, line):
                 blocked.append(line)
 
@@ -226,7 +285,7 @@ class Analysis:
         return min(wanted, route.max_output_tokens or wanted)
 
     def _share(self, line: Line, attempt: Attempt) -> float:
-        """Return a fair share of the time left: for the models after this one, and for lines without a slot."""
+        """Return a fair share of the time left: for the models after this one, lines without a slot, later rounds."""
         left = self._deadline - time.monotonic()
         starving = sum(
             1 for other in self._lines if other.queue and other is not line and not other.under_way
@@ -236,7 +295,7 @@ class Analysis:
         if own is not None and own < slots:
             slots, busy = own, self._under_way(line.model_of(attempt))
         turns = 1 + ceil(max(starving - (slots - busy - 1), 0) / slots)
-        return left / (len(line.models) - attempt.model_index) / turns
+        return left / (len(line.models) - attempt.model_index) / turns / line.rounds
 
     def _pass_over(self, line: Line, cause: str, hold: Hold) -> None:
         """Put the line's next attempt to the model after this one; hold it where there is none."""
@@ -280,7 +339,7 @@ class Analysis:
         told = priced(outcome, route)
         usd = charged_usd(told, call.estimate)
         self._budget.settle(call.estimate, usd)
-        row = record(told, cycle_id=self._cycle_id, charged_usd=usd)
+        row = record(told, cycle_id=self._cycle_id, charged_usd=usd, sample=call.line.sample)
         call.line.ledger.call_ids.update(dict.fromkeys(outcome.symbols, row.id))
         if not route.is_priced and outcome.was_answered:
             free = f"no price is known for {outcome.model}: served by this machine, it counts nothing"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ai.domain.prompt import Message, render_messages
+from ai.domain.stability import permuted
 from ai.domain.types import AnalysisQuestion, SymbolFacts
 from ai.results import Ledger
 
@@ -25,14 +26,30 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """One question at work: what is still to be asked, how much of it is under way, what came of it."""
+    """One question at work: what is still to be asked, how much of it is under way, what came of it.
+
+    ``sample``: which of several answers to the same question it is for, from 0. ``rounds``: 2 where others will be
+    asked once its own answers are there, else 1.
+    """
 
     question: AnalysisQuestion
     models: tuple[str, ...]
     queue: deque[Attempt]
+    sample: int = 0
+    rounds: int = 1
     ledger: Ledger = field(default_factory=Ledger)
     under_way: int = 0
     used_ms: int = 0
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The symbols that it asks about, in all."""
+        return frozenset(facts.symbol for facts in self.question.symbols)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing of it is to be asked or under way."""
+        return not self.queue and not self.under_way
 
     def model_of(self, attempt: Attempt) -> str:
         """Return the model that an attempt is put to."""
@@ -52,10 +69,11 @@ class Line:
                 self.queue.appendleft(replace(whole, model_index=attempt.model_index))
 
 
-def line_of(question: AnalysisQuestion, models: tuple[str, ...], batch_size: int) -> Line:
-    """Return a question in batches, none of them asked."""
-    attempts = deque(_attempt(question, batch) for batch in _batches(question, batch_size))
-    return Line(question, models, attempts)
+def line_of(question: AnalysisQuestion, models: tuple[str, ...], batch_size: int, *, sample: int = 0) -> Line:
+    """Return a question in batches, none of them asked; the symbols of a further sample in an order of its own."""
+    ordered = permuted(question, sample)
+    attempts = deque(_attempt(ordered, batch) for batch in _batches(ordered, batch_size))
+    return Line(ordered, models, attempts, sample)
 
 
 def _attempt(question: AnalysisQuestion, facts: tuple[SymbolFacts, ...]) -> Attempt:

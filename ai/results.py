@@ -1,12 +1,13 @@
 """What an analysis returns, and the ledger in which it is collected."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from ai.calls import CallOutcome
 from ai.domain.answer import ParsedAnswer
+from ai.domain.stability import Sampled, SampledAnswer
 from ai.domain.text import clean_line
 from ai.domain.types import Hold, HoldReason, Proposal
 from ai.errors import ModelTimeoutError
@@ -38,7 +39,7 @@ class AnalysisResult:
     ``call_ids`` names, per symbol, the last ``ModelCall`` that was asked about it; a symbol that nobody was
     asked about has none. ``failed`` is True when no batch at all brought a usable answer, and ``failure``
     then says why; ``is_model_failure`` is False where that was for want of money alone. ``warnings`` are
-    lines for the cycle's record.
+    lines for the cycle's record. ``samples`` are the answers about a symbol that several were asked for.
     """
 
     proposals: dict[str, Proposal]
@@ -49,6 +50,7 @@ class AnalysisResult:
     failed: bool
     failure: str
     is_model_failure: bool
+    samples: Mapping[str, Sampled] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class Ledger:
     proposals: dict[str, Proposal] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
     call_ids: dict[str, UUID] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)  # which of them each proposal is of
     is_answered: bool = False
     _warnings: dict[str, None] = field(default_factory=dict)
     _failures: dict[str, None] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class Ledger:
         """Take in an answer with at least one usable decision."""
         self.is_answered = True
         self.proposals.update(parsed.proposals)
+        self.models.update(dict.fromkeys(parsed.proposals, model))
         self._hold_for_problems(model, parsed)
 
     def give_up(self, outcome: CallOutcome) -> None:
@@ -111,6 +115,51 @@ class Ledger:
             failed=failed,
             failure=failure,
             is_model_failure=failed and not reasons <= set(_MONEY),
+        )
+
+    def result_with(
+        self, others: Sequence[tuple[int, Collection[str], "Ledger"]], *, least: float
+    ) -> AnalysisResult:
+        """Return what there is where some symbols were asked about several times, this being the first.
+
+        Answers of another model than the first's do not count: whether two models agree is another question.
+
+        Args:
+            others: the number of each further sample, the symbols that it asked about, and what came of it.
+            least: share of the answers that must agree, inclusive.
+        """
+        found = self.result()
+        samples = {}
+        for symbol, proposal in self.proposals.items():
+            asked = [(sample, ledger) for sample, symbols, ledger in others if symbol in symbols]
+            if not asked:
+                continue
+            answers = [SampledAnswer(0, proposal, self.call_ids.get(symbol))] + [
+                SampledAnswer(sample, ledger.proposals[symbol], ledger.call_ids.get(symbol))
+                for sample, ledger in asked
+                if ledger.models.get(symbol) == self.models[symbol]
+            ]
+            samples[symbol] = Sampled(tuple(answers), len(asked) + 1)
+        proposals, holds, call_ids = dict(self.proposals), dict(self.holds), dict(self.call_ids)
+        for symbol, sampled in samples.items():
+            if (call_id := sampled.spoken.call_id) is not None:
+                call_ids[symbol] = call_id
+            decided = sampled.decided(least=least)
+            if isinstance(decided, Proposal):
+                proposals[symbol] = decided
+            else:
+                holds[symbol] = decided
+                del proposals[symbol]
+        warnings = dict.fromkeys(
+            [*found.warnings, *(w for *_, ledger in others for w in ledger.result().warnings)]
+        )
+        return replace(
+            found,
+            proposals=proposals,
+            holds=holds,
+            call_ids=call_ids,
+            warnings=tuple(warnings),
+            samples=samples,
         )
 
     def _hold_for_problems(self, model: str, parsed: ParsedAnswer) -> None:

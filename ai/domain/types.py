@@ -31,6 +31,7 @@ class HoldReason(enum.StrEnum):
     MISSING_ANSWER = "missing_answer"
     DUPLICATE_ANSWER = "duplicate_answer"
     UNKNOWN_SYMBOL = "unknown_symbol"
+    UNSTABLE = "unstable"
 
 
 class Hold(NamedTuple):

@@ -4,44 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
-from statistics import median
 
+from ai.domain.stability import Modal, modal
 from evaluation.domain.figures import Figure
 from evaluation.domain.intervals import Basis, share_figure
 
+__all__ = ["ACTIONS", "Flips", "McNemar", "Modal", "action_agreement", "flips", "mcnemar", "modal"]
 ACTIONS = ("buy", "hold", "sell")
-
-
-@dataclass(frozen=True, slots=True)
-class Modal:
-    """What most samples of one question say.
-
-    Args:
-        agreement: share of the samples that say so, 0 to 1.
-        confidence: median of those samples'.
-    """
-
-    action: str
-    agreement: float
-    confidence: float
-    samples: int
-
-    def is_stable(self, *, least: float) -> bool:
-        """Return whether enough of them agree, ``least`` inclusive; two of three are two thirds."""
-        return self.agreement >= least - 1e-9
-
-
-def modal(samples: Sequence[tuple[str, float]]) -> Modal:
-    """Return the modal action of (action, confidence) samples; of a tie the one that does less.
-
-    A hold does the least, a sell less than a buy. Without samples: a hold that nobody agrees to.
-    """
-    if not samples:
-        return Modal("hold", 0.0, 0.0, 0)
-    counts = Counter(action for action, _ in samples)
-    action = max(counts, key=lambda each: (counts[each], each == "hold", each == "sell"))
-    confidences = [confidence for each, confidence in samples if each == action]
-    return Modal(action, counts[action] / len(samples), median(confidences), len(samples))
 
 
 @dataclass(frozen=True, slots=True)

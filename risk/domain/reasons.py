@@ -38,6 +38,7 @@ class DenyReason(enum.StrEnum):
     DAILY_LOSS = "daily_loss_limit"
     BUYING_POWER = "insufficient_buying_power"
     BELOW_MINIMUM = "below_minimum_size"
+    UNTRUSTED_CONFIDENCE = "untrusted_confidence"
 
 
 def room_figure(reason: DenyReason) -> str:

@@ -144,13 +144,13 @@ def in_force(curves: Iterable[TrustCurve], scope: Scope) -> TrustCurve | None:
     return next((by_scope[each] for each in scope.wider if each in by_scope), None)
 
 
-def trust_of(confidence: Decimal, curve: TrustCurve | None, *, now: datetime, floor: Decimal) -> Trust:
+def trust_of(confidence: Decimal, curve: TrustCurve | None, *, now: datetime | None, floor: Decimal) -> Trust:
     """Return the factor of an entry stated at ``confidence``: total, whatever the curve holds.
 
     clip((low - break_even) / (reference - break_even), floor, 1), with ``low`` of the last knot at or below it.
 
     Args:
-        now: market time.
+        now: market time; None where it is not known, and then no curve is valid.
         floor: what is left to those without a record, 0 to 1; anything else is taken for 0.
     """
     least = floor if floor.is_finite() and ZERO <= floor <= ONE else ZERO
@@ -158,7 +158,7 @@ def trust_of(confidence: Decimal, curve: TrustCurve | None, *, now: datetime, fl
         return Trust(least, Standing.MISSING)
     if not is_well_formed(curve) or not (confidence.is_finite() and ZERO <= confidence <= ONE):
         return Trust(least, Standing.MALFORMED, curve.version)
-    if now > curve.valid_until:
+    if now is None or now > curve.valid_until:
         return Trust(least, Standing.EXPIRED, curve.version)
     below = [knot for knot in curve.knots if knot.confidence <= confidence]
     if not below:
@@ -172,7 +172,8 @@ def trust_of(confidence: Decimal, curve: TrustCurve | None, *, now: datetime, fl
 def trusted_intent(intent: OrderIntent, trust: Trust, mode: TrustMode) -> OrderIntent:
     """Return the intent with the size that trust leaves of an entry's; of an exit the very intent.
 
-    A size of 0 the gate calls invalid: where ``trust.denies``, the reason is to be said first.
+    A size of 0 the gate calls invalid, and a smaller wish may pass where a larger one does not:
+    ``trusted_gate.judge_trusted`` asks both.
     """
     if mode is not TrustMode.ON or intent.reducing:
         return intent

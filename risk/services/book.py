@@ -9,9 +9,9 @@ from django.db.models import F
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from risk.domain.gate import judge
 from risk.domain.limits import StrategyLimits, tighter
 from risk.domain.reasons import DenyReason
+from risk.domain.trusted_gate import AppliedTrust, judge_trusted
 from risk.domain.types import LimitValues, OrderIntent, RiskBook, Verdict
 from risk.models import RiskCheck, RiskLimits, RiskReservation
 
@@ -84,6 +84,7 @@ class Wish:
     Args:
         held_quantity: available base units of the intent's symbol.
         own: the strategy's limits; the tighter of these and the account's count.
+        trust: what an entry's confidence has earned; None: nobody asks.
     """
 
     intent: OrderIntent
@@ -91,6 +92,7 @@ class Wish:
     decision_id: UUID
     cycle_id: UUID
     own: StrategyLimits | None = None
+    trust: AppliedTrust | None = None
 
 
 def check_and_reserve(
@@ -185,7 +187,8 @@ def with_reservation(book: RiskBook, reservation: RiskReservation) -> RiskBook:
 
 def _verdict(wish: Wish, book: RiskBook, limits: LimitValues | None) -> Verdict:
     seen = replace(book, held_quantity=wish.held_quantity)
-    return judge(wish.intent, seen, None if limits is None else tighter(limits, wish.own))
+    own = None if limits is None else tighter(limits, wish.own)
+    return judge_trusted(wish.intent, seen, own, wish.trust)
 
 
 def _check(wish: Wish, verdict: Verdict, current: RiskLimits | None) -> RiskCheck:

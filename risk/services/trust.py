@@ -1,6 +1,6 @@
 """Published trust curves: every change is a new version, the old ones never change."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -26,6 +26,11 @@ def curves() -> tuple[TrustCurve, ...]:
     scope = ("model", "answered_model", "strategy", "prompt_version")
     rows = TrustCurveRow.objects.order_by(*scope, "-version").distinct(*scope)
     return tuple(row.to_curve() for row in rows)
+
+
+def versions(numbers: Collection[int]) -> dict[int, TrustCurve]:
+    """Return published versions by number, in force or not; unknown ones are left out."""
+    return {number: row.to_curve() for number, row in TrustCurveRow.objects.in_bulk(list(numbers)).items()}
 
 
 def publish(

@@ -79,6 +79,14 @@ EXIT_HELP = {
 }
 
 
+SAMPLING_HELP = {
+    "samples": "How often its models are asked about every symbol, each time in another order; 1: once. Costs as many"
+    " times as much. What too few answers agree on (setting min agreement) is held as unstable.",
+    "confirm": "The same, but only about what the first answer would trade: a handful of symbols instead of all. 1: not"
+    " at all. Half of the analysis's time is kept for it.",
+}
+
+
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """A strategy that the service would take; what it would not is named beside its field."""
 
@@ -102,6 +110,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
             "keywords": "Separated by commas; headlines with one of them are shown to its models.",
             **dict.fromkeys(LIMIT_NAMES, "Tighter than the account's, or empty: the account's."),
             **EXIT_HELP,
+            **SAMPLING_HELP,
         }
 
     def clean(self) -> dict[str, Any]:

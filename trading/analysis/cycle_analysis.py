@@ -12,11 +12,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from ai.domain.repeats import Repeats
+from ai.domain.stability import wants_to_trade
 from ai.domain.types import AnalysisQuestion, HoldReason
 from ai.models import ModelCall
 from ai.services import AnalysisResult, AnalysisSettings, Assignment, analyse_together
 from risk.domain.numbers import ZERO
-from trading.analysis import decision_records, proposals, safe_mode, strategies
+from trading.analysis import decision_records, proposals, safe_mode, sampling, strategies
 from trading.analysis.analysis_time import LEAST_SECONDS, seconds_for
 from trading.analysis.decision_outcomes import apply_proposal, created_event, not_traded
 from trading.analysis.gate_scene import read_gate_scene
@@ -25,6 +26,7 @@ from trading.core import cycle_log, settings
 from trading.core.causation import caused_by
 from trading.cycle import cycles, fetch_parts
 from trading.domain.statuses import CycleStage, DecisionStatus
+from trading.errors import SettingError
 from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
 
 NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
@@ -78,14 +80,23 @@ def analyse_cycle(cycle_id: UUID, *, soft_limit: float | None = None) -> list[UU
             message = f"{symbol}: {change.warning}"
             cycle_log.record_warning(cycle_id, operation="prices", message=message)
     inquiries = _inquiries(scene)
-    results = _ask(cycle, inquiries, give_up_at)
+    results = _ask(scene, inquiries, give_up_at)
     rows = [row for inquiry in inquiries for row in _decide(scene, inquiry, results.get(inquiry.strategy.pk))]
     records = [inquiry.record for inquiry in inquiries if inquiry.record is not None]
     gate = None
     if records:
-        gate = read_gate_scene(cycle.symbols)
-        records += [*scene.bars.values(), gate]
+        gate = _gate_scene(cycle)
+        records += [*scene.bars.values(), *([gate] if gate else [])]
     return _store(cycle, token, rows, records, gate, began)
+
+
+def _gate_scene(cycle: Cycle) -> DecisionRecord | None:
+    """Return what the gate stands on, for replays; a setting that cannot be read keeps no decision from its way."""
+    try:
+        return read_gate_scene(cycle.symbols)
+    except SettingError as error:
+        cycle_log.record_warning(cycle.pk, operation="analyse", message=f"not kept for replays: {error}")
+        return None
 
 
 def _unfinished_fetches(cycle: Cycle) -> list[fetch_parts.Part]:
@@ -116,14 +127,17 @@ def _inquiry(scene: Scene, strategy: Strategy, symbols: Sequence[str]) -> Inquir
     return Inquiry(strategy, symbols, question, models, record)
 
 
-def _ask(cycle: Cycle, inquiries: Sequence[Inquiry], give_up_at: float) -> Mapping[UUID, AnalysisResult]:
+def _ask(scene: Scene, inquiries: Sequence[Inquiry], give_up_at: float) -> Mapping[UUID, AnalysisResult]:
     """Put all questions together, and write down what the operator should know; results by strategy."""
+    cycle = scene.cycle
     asking = [inquiry for inquiry in inquiries if inquiry.question is not None]
     if not asking:
         return {}
     results = analyse_together(
-        assignments=[Assignment(inquiry.question, inquiry.models) for inquiry in asking if inquiry.question],
-        settings=_analysis_settings(give_up_at),
+        assignments=_assignments(asking, scene.held),
+        settings=_analysis_settings(
+            give_up_at, is_sampled=any(sampling.is_sampled(inquiry.strategy) for inquiry in asking)
+        ),
         cycle_id=cycle.pk,
     )
     for inquiry, result in zip(asking, results, strict=True):
@@ -134,7 +148,19 @@ def _ask(cycle: Cycle, inquiries: Sequence[Inquiry], give_up_at: float) -> Mappi
     return {inquiry.strategy.pk: result for inquiry, result in zip(asking, results, strict=True)}
 
 
-def _analysis_settings(give_up_at: float) -> AnalysisSettings:
+def _assignments(asking: Sequence[Inquiry], held: frozenset[str]) -> list[Assignment]:
+    confirms = any(inquiry.strategy.confirm > 1 for inquiry in asking)
+    trades = sampling.trades_alone(held) if confirms else wants_to_trade
+    return [
+        Assignment(
+            inquiry.question, inquiry.models, inquiry.strategy.samples, inquiry.strategy.confirm, trades
+        )
+        for inquiry in asking
+        if inquiry.question
+    ]
+
+
+def _analysis_settings(give_up_at: float, *, is_sampled: bool) -> AnalysisSettings:
     environment = django_settings.ENVIRONMENT
     return AnalysisSettings(
         batch_size=settings.count("symbols_per_call"),
@@ -146,6 +172,7 @@ def _analysis_settings(give_up_at: float) -> AnalysisSettings:
         cycle_budget_usd=settings.runtime_value("ai_cycle_budget"),
         answer_tokens_per_symbol=settings.count("answer_tokens"),
         repeats=Repeats(*settings.retries()),
+        min_agreement=float(settings.runtime_value("min_agreement")) if is_sampled else 1.0,
     )
 
 
@@ -203,6 +230,8 @@ def _fill_in(row: AIDecision, skip: Skip | None, answers: Answers, scene: Scene)
     if skip is not None or result is None:
         not_traded(row, DecisionStatus.SKIPPED, skip or Skip("analysis_failed", "nothing was asked"))
         return
+    if symbol in result.samples:
+        sampling.keep_samples(row, result.samples[symbol])
     proposal = result.proposals.get(symbol)
     if proposal is None:
         hold = result.holds[symbol]
@@ -258,5 +287,6 @@ def _summary(rows: Sequence[AIDecision]) -> Mapping[str, int]:
     counts = {"decisions": len(rows)}
     for row in rows:
         key = row.action if row.status in (DecisionStatus.PENDING, DecisionStatus.HELD) else row.status
+        key = row.reason if row.reason == HoldReason.UNSTABLE else key
         counts[str(key)] = counts.get(str(key), 0) + 1
     return counts

@@ -12,10 +12,11 @@ from risk.services.limits import limits_in_force
 from trading.analysis.sealed_facts import sealed
 from trading.domain.guards.rules import GuardBlock
 from trading.execution import gate_inputs
+from trading.execution.gate_inputs import Standing
 from trading.market.price_facts import PRICE_SETTINGS
 from trading.models import Asset, DecisionRecord
 
-KIND, FORMAT = "gate", 1
+KIND, FORMAT = "gate", 2
 EVERY_SYMBOL = "*"
 SETTINGS = (*PRICE_SETTINGS, "confidence_threshold", "exit_confidence_threshold")
 
@@ -25,7 +26,7 @@ def read_gate_scene(symbols: Iterable[str]) -> DecisionRecord:
 
     ``rules`` are the different sizes that assets allow, ``rule_of`` names each symbol's among them by its place;
     ``held`` what of a symbol may be sold, base units; ``blocks`` what guards have against entries (``*``: in every
-    symbol) and against a model's own exits.
+    symbol) and against a model's own exits; ``trust`` its mode, its floor, and the versions of the curves in force.
     """
     account = gate_inputs.read_account()
     standing = gate_inputs.read_standing(account.agent)
@@ -47,8 +48,15 @@ def read_gate_scene(symbols: Iterable[str]) -> DecisionRecord:
             "exits": {symbol: _block(found) for symbol, found in guards.holds.items()},
         },
         "settings": {name: str(standing.values[name]) for name in SETTINGS},
+        "trust": _trust(standing),
     }
     return sealed(content)
+
+
+def _trust(standing: Standing) -> dict[str, Any]:
+    terms = gate_inputs.trust_terms(standing, gate_inputs.read_curves(standing.values))
+    versions = sorted(curve.version for curve in terms.curves)
+    return {"mode": terms.mode.value, "floor": str(terms.floor), "curves": versions}
 
 
 def _rules(symbols: Sequence[str]) -> tuple[list[list[Any]], dict[str, int]]:

@@ -13,6 +13,8 @@ from ai.routing import unaskable
 from risk.domain.limits import LIMIT_NAMES, looser
 from risk.domain.numbers import plain_decimal
 from risk.services.limits import limits_in_force
+from trading.analysis.sampling import NAMES as SAMPLING
+from trading.analysis.sampling import sampling_problems
 from trading.core import transitions
 from trading.domain.protection.rule_bounds import RULE_NAMES, rule_problems
 from trading.domain.symbols import is_coin, is_symbol
@@ -33,6 +35,7 @@ CONTENT = (
     *LIMIT_NAMES,
     *RULE_NAMES,
     "allows_fractions",
+    *SAMPLING,
 )
 FIRST_AUTHOR = "system"
 LONGEST_KEYWORD = 60
@@ -59,7 +62,7 @@ def check_strategy(values: Mapping[str, Any], *, stored: Strategy | None = None)
     if size is not None and not (Decimal(size).is_finite() and 0 < size <= 100):
         problems["size_percent"] = f"size percent: was {size}, expected a number above 0 and at most 100"
     kept = stored if stored is not None and (stored.is_active or not values.get("is_active")) else None
-    problems |= rule_problems(values)
+    problems |= rule_problems(values) | sampling_problems(values)
     problems |= _symbol_problems(values, kept=kept) | _model_problems(values, kept=kept)
     return problems | _list_problems(values)
 

@@ -119,6 +119,8 @@ def several(*names: str) -> dict[str, Decimal]:
 class AsNeeded(Mapping[str, Decimal]):
     """Settings read in one query, each understood when it is looked up: one that cannot be stops who needs it alone.
 
+    A mapping of those that are numbers; ``word`` has the others.
+
     A look-up raises ``SettingError`` where what is stored is none of its values.
     """
 
@@ -132,11 +134,23 @@ class AsNeeded(Mapping[str, Decimal]):
         spec = NUMBERS[name]
         return spec.parse(self._stored[name]) if name in self._stored else spec.default
 
+    def word(self, name: str) -> str:
+        """Return a setting that is a word.
+
+        Raises:
+            KeyError: it was not asked for, or is a number.
+            SettingError: what is stored is none of its words.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        spec = WORDS[name]
+        return spec.parse(self._stored[name]) if name in self._stored else spec.default
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return (name for name in self._names if name in NUMBERS)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return sum(1 for _ in self)
 
 
 class Retries(NamedTuple):

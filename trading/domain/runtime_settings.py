@@ -123,6 +123,20 @@ NUMBERS = MappingProxyType(
                 Unit.RATIO,
                 "A decision to sell below it does not trade; stops, the switch and a person's word need none.",
             ),
+            _spec(
+                "trust_floor",
+                "0.25",
+                ("0", "1"),
+                Unit.RATIO,
+                "What trust leaves of an entry's size without a record; 0: untrusted_confidence, nothing is bought.",
+            ),
+            _spec(
+                "min_agreement",
+                "0.75",
+                ("0.5", "1"),
+                Unit.RATIO,
+                "Of several answers so many must agree, or it is held as unstable; 0.75: all of two or three.",
+            ),
             _spec("approval_expiry", "600", ("30", "86400"), _S, "An approval not answered by then expires."),
             _spec(
                 "unanswered_pause",
@@ -257,6 +271,15 @@ WORDS = MappingProxyType(
                 {
                     "ask": "in semi_auto a decision to sell waits for a person, as one to buy does",
                     "send": "it is sent",
+                },
+            ),
+            WordSpec(
+                "trust_sizing",
+                "shadow",
+                {
+                    "shadow": "what the confidence has earned is noted with each check, sizes stay as they are",
+                    "on": "entries are shrunk by it, to trust_floor at least",
+                    "off": "nobody asks",
                 },
             ),
             WordSpec(

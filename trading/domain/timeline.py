@@ -67,13 +67,14 @@ class ApprovalFacts:
 
 @dataclass(frozen=True, slots=True)
 class GateFacts:
-    """What the gate answered; ``notional`` in USD, ``quantity`` in base units."""
+    """What the gate answered; ``notional`` in USD, ``quantity`` in base units, ``trust`` in words, "" where unasked."""
 
     allowed: bool
     reason: str
     quantity: Decimal
     notional: Decimal
     checked_at: datetime
+    trust: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,8 @@ def _risk_gate(facts: TimelineFacts) -> Stage:
         status = StageStatus.COMPLETED if gate.allowed else StageStatus.FAILED
         size = {"quantity": _plain_or_empty(gate.quantity), "notional": _plain_or_empty(gate.notional)}
         details = size if gate.allowed else {"reason": gate.reason}
-        return Stage(StageName.RISK_GATE, status, gate.checked_at, _given(details | person))
+        details = details | {"trust": gate.trust} | person
+        return Stage(StageName.RISK_GATE, status, gate.checked_at, _given(details))
     if facts.order is not None:  # only what passed the gate has an order
         return Stage(StageName.RISK_GATE, StageStatus.COMPLETED, facts.order.created_at, _given(person))
     if facts.status in UNJUDGED:

@@ -19,6 +19,8 @@ from trading.execution.gate_passage import expired_answers, hold_back, pass_gate
 from trading.models import AIDecision, Cycle, Mode, Saga
 
 CLAIM_LEASE = timedelta(seconds=45)
+# What is large in a call's row; the gate asks which prompt and which model answered.
+WORDS_OF_A_CALL = ("model_call__prompt", "model_call__answer", "model_call__symbols", "model_call__params")
 
 
 def execute_decision(decision_id: UUID) -> UUID | None:
@@ -76,7 +78,9 @@ def _claim(decision_ids: Sequence[UUID]) -> list[AIDecision]:
     # The broker is down: it is taken up when the cycle goes on, or expires with it.
     wanted = [
         decision
-        for decision in found.prefetch_related("cycle", "strategy")
+        for decision in found.select_related("model_call")
+        .defer(*WORDS_OF_A_CALL)
+        .prefetch_related("cycle", "strategy")
         if decision.approved or decision.cycle.status != CycleStatus.PAUSED
     ]
     taken = transitions.apply_all([Move(decision, "claim", changes) for decision in wanted], where=free)

@@ -10,9 +10,12 @@ from django.utils import timezone
 
 from risk.domain.limits import StrategyLimits
 from risk.domain.numbers import ZERO
+from risk.domain.trust import Scope, TrustCurve, TrustMode
+from risk.domain.trusted_gate import AppliedTrust, TrustTerms
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.services import book as risk_book
 from risk.services import switch
+from risk.services.trust import curves
 from trading.core import set_aside, settings
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.guards import rules as guard_rules
@@ -48,6 +51,8 @@ GATE_SETTINGS = (
     "confidence_threshold",
     "exit_confidence_threshold",
     "saga_timeout",
+    "trust_sizing",
+    "trust_floor",
 )
 
 
@@ -63,7 +68,7 @@ class Standing:
     """
 
     agent: AgentStatus
-    values: Mapping[str, Decimal]
+    values: settings.AsNeeded
     exits_wait: bool
     now: datetime
     market: Reading | None
@@ -200,6 +205,55 @@ def own_limits(strategy: Strategy) -> StrategyLimits:
         max_exposure_percent=strategy.max_exposure_percent,
         max_positions=strategy.max_positions,
         max_daily_loss_percent=strategy.max_daily_loss_percent,
+    )
+
+
+def read_curves(values: settings.AsNeeded) -> tuple[TrustCurve, ...]:
+    """Read the trust curves in force; none where trust is off, for nobody asks then."""
+    try:
+        if values.word("trust_sizing") == TrustMode.OFF:
+            return ()
+    except SettingError:  # it may be put right until it is needed, and says so there
+        pass
+    return curves()
+
+
+def trust_terms(standing: Standing, known: tuple[TrustCurve, ...]) -> TrustTerms:
+    """Return what trust holds for every entry judged now.
+
+    Args:
+        known: the curves in force (``read_curves``); what is missing among them has the floor.
+
+    Raises:
+        SettingError: what is stored of its settings cannot be read.
+    """
+    return TrustTerms(
+        mode=TrustMode(standing.values.word("trust_sizing")),
+        floor=standing.values["trust_floor"],
+        curves=known,
+        now=standing.market.now if standing.market else None,
+    )
+
+
+def trust_of(decision: AIDecision, standing: Standing, known: tuple[TrustCurve, ...]) -> AppliedTrust | None:
+    """Return what an entry's confidence has earned, whoever approved it; of an exit nothing is asked.
+
+    Raises:
+        SettingError: what is stored of trust's settings cannot be read.
+    """
+    if decision.action == AIDecision.Action.SELL:
+        return None
+    return trust_terms(standing, known).applied(decision.confidence, scope_of(decision))
+
+
+def scope_of(decision: AIDecision) -> Scope:
+    """Return whose decision it is, as trust curves name it; read it with its ``model_call``."""
+    call = decision.model_call
+    return Scope(
+        decision.model,
+        str(decision.strategy_id),
+        call.prompt_version if call else "",
+        call.answered_model if call else "",
     )
 
 

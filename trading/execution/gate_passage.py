@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from risk.domain.reasons import DenyReason
+from risk.domain.trust import TrustCurve
 from risk.models import RiskReservation
 from risk.services import book as risk_book
 from risk.services import locks
@@ -55,6 +56,19 @@ OWN_FACTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class _Beforehand:
+    """What is read once for a batch and before the lock, for it takes long or changes seldom.
+
+    Args:
+        fall: how far equity fell, for the guard.
+        curves: the trust curves in force.
+    """
+
+    fall: Fall | None
+    curves: tuple[TrustCurve, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Passed:
     """A decision that the gate let through, with the rows that are committed for it."""
 
@@ -81,38 +95,38 @@ def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:
     single decision it is raised, but for a setting that it needs and that cannot be read.
     """
     left = sorted(decisions, key=stated_order)
-    fall = _read_fall()
+    before = _read_beforehand()
     if len(left) == 1:
-        return _judge_readable(left, fall)
+        return _judge_readable(left, before)
     try:
-        left = _without_the_hopeless(left)
+        left = _without_the_hopeless(left, before)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("batch_judged_in_full", decisions=len(left))
     chunks = (left[start : start + CHUNK] for start in range(0, len(left), CHUNK))
-    return [saga for chunk in chunks for saga in _judge_together(chunk, fall)]
+    return [saga for chunk in chunks for saga in _judge_together(chunk, before)]
 
 
-def _read_fall() -> Fall | None:
-    """Read how far equity fell, for the guard; once for a batch and before the lock, for it reads days."""
+def _read_beforehand() -> _Beforehand:
     standing = gate_inputs.read_standing()
-    return read_fall(standing.values, standing.market)
+    fall = read_fall(standing.values, standing.market)
+    return _Beforehand(fall, gate_inputs.read_curves(standing.values))
 
 
-def _judge_together(chunk: Sequence[AIDecision], fall: Fall | None) -> list[Saga]:
+def _judge_together(chunk: Sequence[AIDecision], before: _Beforehand) -> list[Saga]:
     try:
-        return _judge(chunk, fall)
+        return _judge(chunk, before)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("batch_judged_one_by_one", decisions=len(chunk))
-    return [saga for decision in chunk for saga in _judge_alone(decision, fall)]
+    return [saga for decision in chunk for saga in _judge_alone(decision, before)]
 
 
-def _judge_alone(decision: AIDecision, fall: Fall | None) -> list[Saga]:
+def _judge_alone(decision: AIDecision, before: _Beforehand) -> list[Saga]:
     try:
-        return _judge_readable([decision], fall)
+        return _judge_readable([decision], before)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
@@ -120,9 +134,9 @@ def _judge_alone(decision: AIDecision, fall: Fall | None) -> list[Saga]:
         return []
 
 
-def _judge_readable(decisions: Sequence[AIDecision], fall: Fall | None) -> list[Saga]:
+def _judge_readable(decisions: Sequence[AIDecision], before: _Beforehand) -> list[Saga]:
     try:
-        return _judge(decisions, fall)
+        return _judge(decisions, before)
     except SettingError as error:
         hold_back(decisions, error)
         return []
@@ -151,7 +165,7 @@ def hold_back(decisions: Sequence[AIDecision], error: SettingError) -> None:
                 )
 
 
-def _without_the_hopeless(decisions: Sequence[AIDecision]) -> list[AIDecision]:
+def _without_the_hopeless(decisions: Sequence[AIDecision], before: _Beforehand) -> list[AIDecision]:
     """Deny those that fail on facts of their own, all at once; return the rest, which the book decides about.
 
     They reserve nothing, so they need no turn and no lock.
@@ -164,7 +178,8 @@ def _without_the_hopeless(decisions: Sequence[AIDecision]) -> list[AIDecision]:
     priced = {symbol: Priced(snapshots.get(symbol)) for symbol in symbols}
     with transaction.atomic():
         mine = _still_claimed(list(asked.values()))
-        read = (standing, NO_GUARDS, account, assets)  # what guards say comes after facts of its own
+        known = before.curves
+        read = (standing, NO_GUARDS, account, assets, known)  # what guards say comes after facts of its own
         wishes = [_wish(asked[pk], priced[asked[pk].symbol], *read) for pk in mine]
         answers = risk_book.deny_all(wishes, book=account.book, only=OWN_FACTS)
         denied = {answer.check.decision_id: answer for answer in answers}
@@ -172,7 +187,7 @@ def _without_the_hopeless(decisions: Sequence[AIDecision]) -> list[AIDecision]:
     return [decision for decision in decisions if decision.pk not in denied]
 
 
-def _judge(decisions: Sequence[AIDecision], fall: Fall | None) -> list[Saga]:
+def _judge(decisions: Sequence[AIDecision], before: _Beforehand) -> list[Saga]:
     """Judge and reserve under the book's lock; commit the orders with them. Return the sagas, in order.
 
     The lock may have been waited for: the book, the switch, the mode, the settings and the claims are read after it.
@@ -184,7 +199,7 @@ def _judge(decisions: Sequence[AIDecision], fall: Fall | None) -> list[Saga]:
             locks.lock_book()
             account = gate_inputs.read_account()
             standing = gate_inputs.read_standing(account.agent)
-            guards = read_guards(standing.values, standing.market, fall)
+            guards = read_guards(standing.values, standing.market, before.fall)
             book = replace(account.book, entry_rates=guards.rates)
             mine = _still_claimed(decisions)
             decisions = [decision for decision in decisions if decision.pk in mine]
@@ -192,7 +207,7 @@ def _judge(decisions: Sequence[AIDecision], fall: Fall | None) -> list[Saga]:
             gone = {move.row.pk for move in expired}
             left = [decision for decision in decisions if decision.pk not in gone]
             assets = Asset.objects.in_bulk(symbols)
-            read = (standing, guards, account, assets)
+            read = (standing, guards, account, assets, before.curves)
             wishes = [_wish(each, priced[each.symbol], *read) for each in left]
             judgements = risk_book.check_and_reserve_all(wishes, book=book)
             prices = [wish.intent.price for wish in wishes]
@@ -242,6 +257,7 @@ def _wish(
     guards: Guards,
     account: AccountBook,
     assets: Mapping[str, Asset],
+    curves: tuple[TrustCurve, ...],
 ) -> Wish:
     return Wish(
         intent=gate_inputs.intent_of(decision, priced, standing, assets.get(decision.symbol), guards),
@@ -249,6 +265,7 @@ def _wish(
         decision_id=decision.pk,
         cycle_id=decision.cycle_id,
         own=gate_inputs.own_limits(decision.strategy),
+        trust=gate_inputs.trust_of(decision, standing, curves),
     )
 
 

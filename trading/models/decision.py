@@ -36,8 +36,9 @@ class AIDecision(models.Model):
     record. ``as_of`` is the market time it was asked at. From ``stop_percent`` on an entry says where its position is
     to be sold, as the strategy's bounds let it stand (null, "": it does not); ``proposal_note`` what of its words was
     dropped or bounded. ``against_thesis``: a sale before its thesis's horizon, with stop and target
-    untouched. ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of domain/stage_keys.py, which
-    queries/stage_words.py keeps.
+    untouched. ``samples`` has every answer where several were asked for, with the call it came of, and the share that
+    agrees (null: one was). ``lease_until`` guards a claim. ``stages`` is how far it is, in the word of
+    domain/stage_keys.py, which queries/stage_words.py keeps.
     """
 
     class Action(models.TextChoices):
@@ -69,6 +70,7 @@ class AIDecision(models.Model):
     invalidation = models.CharField(max_length=300, blank=True, default="", db_default="")
     proposal_note = models.CharField(max_length=500, blank=True, default="", db_default="")
     against_thesis = models.BooleanField(default=False, db_default=False)
+    samples = models.JSONField(null=True, editable=False)
     status = models.CharField(
         max_length=20, choices=[(s.value, s.value) for s in DecisionStatus], default=DecisionStatus.PENDING
     )

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from uuid6 import uuid7
 
+from ai.domain.stability import MOST_ANSWERS
 from ai.domain.text import LONGEST_MODEL_NAME
 from risk.domain.limits import LIMIT_NAMES
 from risk.domain.types import SizingRule
@@ -112,6 +113,9 @@ class Strategy(models.Model):
     for the account's. Change it through ``services.strategies``: each change is a new ``version``, which
     decisions carry.
 
+    ``samples`` is how often its models are asked about everything, ``confirm`` how often about what the first answer
+    would trade; one of them is 1.
+
     From ``stop_percent`` on it says where its positions are to be sold (domain/protection/plans.py has each figure's
     meaning), and with ``allows_fractions`` that a position may be one that the broker protects by no order.
     """
@@ -173,6 +177,8 @@ class Strategy(models.Model):
         blank=True,
     )
     allows_fractions = models.BooleanField(default=False, db_default=False)
+    samples = models.PositiveSmallIntegerField(default=1, db_default=1, blank=True)
+    confirm = models.PositiveSmallIntegerField(default=1, db_default=1, blank=True)
     is_active = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -200,6 +206,13 @@ class Strategy(models.Model):
                     | Q(**{f"{name}__gt": 0, f"{name}__lte": LARGEST_RULE[name]}),
                 )
                 for name in RULE_NAMES
+            ),
+            models.CheckConstraint(
+                name="strategy_samples_in_bounds",
+                condition=Q(
+                    samples__gte=1, samples__lte=MOST_ANSWERS, confirm__gte=1, confirm__lte=MOST_ANSWERS
+                )
+                & (Q(samples=1) | Q(confirm=1)),
             ),
             models.CheckConstraint(
                 name="strategy_stops_in_order",

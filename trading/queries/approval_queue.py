@@ -64,7 +64,9 @@ def queue_lines(*, most: int, only: Sequence[UUID] | None = None, first: int = 0
     if only is not None:
         waiting = waiting.filter(pk__in=only)
     rows = list(
-        waiting.select_related("decision__strategy").order_by("-requested_at", "-id")[first : first + most]
+        waiting.select_related("decision__strategy", "decision__model_call")
+        .defer("decision__model_call__prompt", "decision__model_call__answer")
+        .order_by("-requested_at", "-id")[first : first + most]
     )
     previews = preview_all([row.decision for row in rows])
     positions = Position.objects.in_bulk([row.decision.symbol for row in rows])

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from risk.domain.numbers import ZERO
+from risk.domain.trust_words import FIGURES, trust_words
 from trading.core.prepared_statements import Prepared
 from trading.domain.order_ids import Purpose
 from trading.domain.timeline import (
@@ -57,6 +58,7 @@ class DecisionRow(NamedTuple):
     gate_quantity: Decimal
     gate_notional: Decimal
     gate_created_at: datetime
+    gate_trust: list[str | None] | None
     approval_status: str | None
     approval_requested_at: datetime
     approval_expires_at: datetime
@@ -124,10 +126,13 @@ def columns() -> str:
 
 # An entry's exit: the first closing of its symbol after its last fill, and the sales until then.
 FILLED_AT = 'COALESCE(fills.last_at, "order".ended_at, "order".created_at)'
+TRUST_FIGURES = ", ".join(f"figures ->> '{name}'" for name in FIGURES)
 LINKED = f"""
 JOIN ai_decisions decision ON decision.id = keys.id
 JOIN strategies strategy ON strategy.id = decision.strategy_id
-LEFT JOIN risk_checks gate ON gate.id = decision.risk_check_id
+LEFT JOIN (
+    SELECT *, CASE WHEN figures ? 'trust_mode' THEN ARRAY[{TRUST_FIGURES}] END AS trust FROM risk_checks
+) gate ON gate.id = decision.risk_check_id
 LEFT JOIN approvals approval ON approval.decision_id = decision.id
 LEFT JOIN auth_user person ON person.id = approval.answered_by_id
 LEFT JOIN LATERAL (
@@ -227,8 +232,14 @@ def _approval(row: DecisionRow) -> ApprovalFacts | None:
 def _gate(row: DecisionRow) -> GateFacts | None:
     if row.gate_allowed is None:
         return None
+    figures = dict(zip(FIGURES, row.gate_trust or (), strict=False))
     return GateFacts(
-        row.gate_allowed, row.gate_reason, row.gate_quantity, row.gate_notional, row.gate_created_at
+        row.gate_allowed,
+        row.gate_reason,
+        row.gate_quantity,
+        row.gate_notional,
+        row.gate_created_at,
+        trust_words(row.decision_confidence, figures),
     )
 
 

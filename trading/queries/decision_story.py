@@ -10,6 +10,7 @@ from uuid import UUID
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Q
 
+from risk.domain.trust_words import trust_words
 from risk.models import RiskCheck
 from trading.analysis.decision_records import SeenRecord, read_record
 from trading.domain.headroom import Headroom, closest
@@ -73,6 +74,11 @@ class DecisionStory:
     def closest(self) -> Headroom | None:
         """The limit that had the least room when the gate judged."""
         return closest(self.rooms)
+
+    @property
+    def trust(self) -> str:
+        """What trust made of the entry, in words; "" where nobody asked."""
+        return trust_words(self.decision.confidence, self.check.figures) if self.check else ""
 
     @property
     def may_be_sent(self) -> bool:

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from risk.domain.gate import judge
 from risk.domain.limits import LIMIT_NAMES, tighter
 from risk.domain.numbers import ZERO
+from risk.domain.trust_words import trust_words
+from risk.domain.trusted_gate import judge_trusted
 from risk.domain.types import Verdict
 from risk.models import RiskCheck, RiskLimits
 from trading.domain.headroom import Headroom, closest, headrooms
@@ -22,12 +23,14 @@ from trading.models import AIDecision, MarketSnapshot, Position
 class GatePreview:
     """The gate's answer as it would be now, at the last known price.
 
-    ``rooms`` is what each limit has left once the order is counted; empty for a reducing order.
+    ``rooms`` is what each limit has left once the order is counted; empty for a reducing order. ``trust`` says what
+    trust would make of it, "" where nobody asks.
     """
 
     verdict: Verdict
     snapshot: MarketSnapshot | None
     rooms: tuple[Headroom, ...]
+    trust: str = ""
 
     @property
     def price_now(self) -> Decimal | None:
@@ -41,14 +44,19 @@ class GatePreview:
 
 
 def preview_all(decisions: Sequence[AIDecision]) -> dict[UUID, GatePreview]:
-    """Judge each decision as if a person approved it now, alone and before the others."""
+    """Judge each decision as if a person approved it now, alone and before the others.
+
+    Read them with strategy and ``model_call``.
+    """
     if not decisions:
         return {}
     symbols = {decision.symbol for decision in decisions}
     snapshots = latest_snapshots(symbols)
     limits = RiskLimits.objects.first()
     book = gate_inputs.risk_book_for(decisions[0].symbol)
-    guards = gate_inputs.guards_before_the_lock(gate_inputs.read_standing())
+    standing = gate_inputs.read_standing()
+    curves = gate_inputs.read_curves(standing.values)
+    guards = gate_inputs.guards_before_the_lock(standing)
     book = replace(book, entry_rates=guards.rates)
     held = dict(Position.objects.filter(pk__in=symbols).values_list("symbol", "quantity_available"))
     found = {}
@@ -58,9 +66,15 @@ def preview_all(decisions: Sequence[AIDecision]) -> dict[UUID, GatePreview]:
         intent = gate_inputs.order_intent(approved, snapshots.get(decision.symbol), guards=guards)
         own_book = replace(book, held_quantity=held.get(decision.symbol, ZERO))
         own = gate_inputs.own_limits(decision.strategy)
-        verdict = judge(intent, own_book, tighter(limits.to_limits(), own) if limits else None)
+        tight = tighter(limits.to_limits(), own) if limits else None
+        verdict = judge_trusted(intent, own_book, tight, gate_inputs.trust_of(decision, standing, curves))
         rooms = _rooms(verdict.figures, limits, verdict.notional) if not intent.reducing else ()
-        found[decision.pk] = GatePreview(verdict, snapshots.get(decision.symbol), rooms)
+        found[decision.pk] = GatePreview(
+            verdict,
+            snapshots.get(decision.symbol),
+            rooms,
+            trust_words(decision.confidence, verdict.figures),
+        )
     return found
 
 

@@ -57,6 +57,7 @@ class Command(BaseCommand):
         how.add_argument("--samples", type=int, default=1, help="answers to each question (1)")
         how.add_argument("--limits", default="", help=f"of the account: {', '.join(LIMITS)}")
         how.add_argument("--threshold", help="confidence from which an entry may pass, 0 to 1")
+        how.add_argument("--trust", help="version of a trust curve to shrink entries by, or off")
         how.add_argument("--stops", default="", help=f"of the strategy: {', '.join(STOPS)}")
         where = parser.add_mutually_exclusive_group()
         where.add_argument("--cached-only", action="store_true", help="read the store, and ask nobody")
@@ -115,6 +116,7 @@ class Command(BaseCommand):
             threshold=options["threshold"],
             limits=pairs("--limits", options["limits"], LIMITS),
             stops=pairs("--stops", options["stops"], STOPS),
+            trust=options["trust"],
             policy=AnswerPolicy.CACHED_ONLY if options["cached_only"] else policy,
         )
 

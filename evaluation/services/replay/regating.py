@@ -13,11 +13,13 @@ from uuid import UUID
 
 from ai.domain.types import ProposedExit, SymbolFacts
 from evaluation.services.replay.sources import RecordedVerdict, Source, bodies_of
-from evaluation.services.replay.variation import Variation, strategy_content
+from evaluation.services.replay.variation import TRUST_OFF, Variation, strategy_content
 from risk.domain.book_json import book_from_json
 from risk.domain.limits import LIMIT_NAMES, StrategyLimits
 from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
 from risk.domain.reasons import DenyReason
+from risk.domain.trust import Scope, TrustCurve, TrustMode
+from risk.domain.trusted_gate import AppliedTrust, TrustTerms
 from risk.domain.types import (
     AssetRules,
     Block,
@@ -31,16 +33,20 @@ from risk.domain.types import (
 )
 from risk.services.book import Wish, judge_in_order
 from risk.services.limits import PERCENT_FIELDS
+from risk.services.trust import versions
 from trading.analysis.decision_records import read_record
 from trading.analysis.gate_scene import EVERY_SYMBOL, FORMAT, KIND
 from trading.analysis.sealed_facts import unsealed
 from trading.domain.protection.plans import ExitProposal, ExitRules, clamped, plan_exit, tick_at
+from trading.domain.runtime_settings import NUMBERS
 from trading.domain.symbols import is_coin
 from trading.errors import RecordError
 from trading.execution.gate_passage import turn_of
 from trading.models import Cycle, StrategyVersion
 
 RULES = tuple(ExitRules.__dataclass_fields__)
+FORMATS = (1, FORMAT)  # the first says nothing of trust
+BEFORE_TRUST = {"mode": TrustMode.OFF.value, "floor": str(NUMBERS["trust_floor"].default), "curves": ()}
 NO_BOOK = "the book of its cycle is not on record"
 # Not replayed: it hangs on prices of the hours before, which are not on record.
 KEPT = (DenyReason.IMPLAUSIBLE_PRICE, DenyReason.STALE_PRICE)
@@ -48,13 +54,14 @@ KEPT = (DenyReason.IMPLAUSIBLE_PRICE, DenyReason.STALE_PRICE)
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """What a decision came to be, as recorded or asked anew."""
+    """What a decision came to be, as recorded or asked anew; ``scope``: whose trust it has."""
 
     source: Source
     action: str
     confidence: Decimal
     reasoning: str
     exit: ProposedExit
+    scope: Scope
     is_as_recorded: bool = False
 
 
@@ -70,6 +77,7 @@ class GateScene:
     settings: Mapping[str, Decimal]
     stocks_trade: bool
     band: PriceBand
+    trust: TrustTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +98,9 @@ def as_recorded(source: Source) -> Proposed:
         None if source.target_percent is None else Decimal(source.target_percent),
         source.horizon_sessions,
     )
-    return Proposed(
-        source, source.action, Decimal(source.confidence), source.reasoning, said, is_as_recorded=True
-    )
+    scope = Scope(source.model, source.strategy_id, source.prompt_version, source.answered_model)
+    confidence = Decimal(source.confidence)
+    return Proposed(source, source.action, confidence, source.reasoning, said, scope, is_as_recorded=True)
 
 
 def scenes_of(cycles: Iterable[UUID]) -> dict[UUID, GateScene]:
@@ -100,7 +108,10 @@ def scenes_of(cycles: Iterable[UUID]) -> dict[UUID, GateScene]:
     named = Cycle.objects.filter(pk__in=set(cycles), gate_record__isnull=False)
     names = dict(named.values_list("pk", "gate_record_id"))
     bodies = bodies_of(sorted({name for name in names.values() if name is not None}))
-    scenes = {name: _scene(unsealed(body)) for name, body in bodies.items()}
+    contents = {name: unsealed(body) for name, body in bodies.items()}
+    named_curves = {version for content in contents.values() for version in _trust(content)["curves"]}
+    curves = versions(named_curves)
+    scenes = {name: _scene(content, curves) for name, content in contents.items()}
     return {cycle_id: scenes[name] for cycle_id, name in names.items() if name in scenes}
 
 
@@ -109,6 +120,7 @@ class GateAgain:
 
     def __init__(self, variation: Variation) -> None:
         self._variation = variation
+        self._curve: TrustCurve | None = None
         self._strategies: dict[tuple[str, int | None], _Strategy] = {}
         self._seen: tuple[str, Mapping[str, SymbolFacts]] = ("", {})
 
@@ -153,8 +165,25 @@ class GateAgain:
             stop_share=None if is_exit or price is None else self._stop_share(each, strategy.rules, price),
             block=_block(source, scene, is_exit=is_exit),
         )
-        held = scene.held.get(source.symbol, ZERO)
-        return Wish(intent, held, source.id, source.cycle_id, strategy.own)
+        return Wish(
+            intent,
+            scene.held.get(source.symbol, ZERO),
+            source.id,
+            source.cycle_id,
+            strategy.own,
+            None if is_exit else self._trust(each, scene),
+        )
+
+    def _trust(self, each: Proposed, scene: GateScene) -> AppliedTrust | None:
+        """Return what the confidence had earned at the market time that it was stated at."""
+        said, terms = self._variation.trust, scene.trust
+        if said == TRUST_OFF:
+            return None
+        if said is not None:
+            if self._curve is None:
+                self._curve = versions([int(said)])[int(said)]
+            terms = replace(terms, mode=TrustMode.ON, curves=(self._curve,))
+        return replace(terms, now=each.source.as_of).applied(each.confidence, each.scope)
 
     def _volatility(self, each: Proposed, strategy: _Strategy) -> Decimal | None:
         kept = each.source.verdict.figures.get("volatility_percent") if each.source.verdict else None
@@ -254,15 +283,22 @@ def _block(source: Source, scene: GateScene, *, is_exit: bool) -> Block | None:
     return None if found is None else Block(DenyReason(found[0]), found[1])
 
 
-def _scene(content: Mapping[str, Any]) -> GateScene:
+def _trust(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a scene says of trust; of one from before it was kept, that nobody asked."""
+    found: Mapping[str, Any] = content.get("trust") or BEFORE_TRUST
+    return found
+
+
+def _scene(content: Mapping[str, Any], curves: Mapping[int, TrustCurve]) -> GateScene:
     """Return a recorded scene.
 
     Raises:
         RecordError: it is none, or of a format this version cannot read.
     """
-    if (content.get("kind"), content.get("format")) != (KIND, FORMAT):
+    if content.get("kind") != KIND or content.get("format") not in FORMATS:
         raise RecordError(f"this is no record of a gate of format {FORMAT}")
     values = {name: Decimal(value) for name, value in content["settings"].items()}
+    trust = _trust(content)
     rules = [AssetRules(each[0], each[1], *map(Decimal, each[2:])) for each in content["rules"]]
     return GateScene(
         book=book_from_json(content["book"]),
@@ -277,6 +313,12 @@ def _scene(content: Mapping[str, Any]) -> GateScene:
             values["price_band_sigmas"],
             values["provider_disagreement"],
             values["implausible_disagreement"],
+        ),
+        trust=TrustTerms(
+            mode=TrustMode(trust["mode"]),
+            floor=Decimal(trust["floor"]),
+            curves=tuple(curves[version] for version in trust["curves"] if version in curves),
+            now=None,
         ),
     )
 

@@ -25,6 +25,8 @@ from evaluation.services.replay.items import Item, store_items
 from evaluation.services.replay.orders import STOPPED, Order, lock_of
 from evaluation.services.replay.regating import GateAgain, GateScene, Proposed, as_recorded, scenes_of
 from evaluation.services.replay.sources import RecordedVerdict, Source, of_decisions
+from evaluation.services.replay.variation import Variation
+from risk.domain.trust import Scope
 from trading.core import settings
 from trading.core.process_lock import only_one
 from trading.models import AIDecision
@@ -152,7 +154,7 @@ class _Replay:
             batch, question = made[reply.question.tag]
             self._count(reply)
             label = question.model if variation.models else ""
-            for answer in _answered(batch, reply):
+            for answer in _answered(batch, reply, variation):
                 found.setdefault((answer.source.cycle_id, label, question.sample), []).append(answer)
         for batch in chunk:
             if batch.seen is None:
@@ -231,7 +233,7 @@ class _Replay:
         return Run.objects.filter(pk=self._run.pk, is_stopped=True).exists()
 
 
-def _answered(batch: Batch, reply: Reply) -> Iterator[_Answer]:
+def _answered(batch: Batch, reply: Reply, variation: Variation) -> Iterator[_Answer]:
     """Yield what a reply says of each of the batch's decisions; of an answer that cannot be used, why."""
     symbols = reply.question.symbols
     parsed = None if reply.text is None else parse_answer(reply.text, symbols)
@@ -244,7 +246,7 @@ def _answered(batch: Batch, reply: Reply) -> Iterator[_Answer]:
             source,
             reply.question.model,
             reply.question.sample,
-            _proposed(source, proposal) if proposal else None,
+            _proposed(source, proposal, reply, variation) if proposal else None,
             problem=problem,
             request_hash=reply.question.hash,
             is_known=reply.is_known,
@@ -252,8 +254,14 @@ def _answered(batch: Batch, reply: Reply) -> Iterator[_Answer]:
         )
 
 
-def _proposed(source: Source, proposal: Proposal) -> Proposed:
-    return Proposed(source, proposal.action.value, proposal.confidence, proposal.reasoning, proposal.exit)
+def _proposed(source: Source, proposal: Proposal, reply: Reply, variation: Variation) -> Proposed:
+    asked = reply.question.model
+    as_then = source.answered_model if asked == source.model else ""
+    prompt = variation.prompt or source.prompt_version
+    scope = Scope(asked, source.strategy_id, prompt, reply.answered_model or as_then)
+    return Proposed(
+        source, proposal.action.value, proposal.confidence, proposal.reasoning, proposal.exit, scope
+    )
 
 
 def _wants_to_trade(answers: Sequence[_Answer]) -> bool:

@@ -22,7 +22,7 @@ COLUMNS = (
     "id", "cycle_id", "symbol", "as_of", "action", "confidence", "reasoning", "price", "status", "reason",
     "approved", "strategy__name", "strategy_version", "model", "stop_percent", "target_percent",
     "horizon_sessions", "record_id", "risk_check__allowed", "risk_check__reason", "risk_check__quantity",
-    "risk_check__figures",
+    "risk_check__figures", "strategy_id", "model_call__prompt_version", "model_call__answered_model",
 )  # fmt: skip
 CALL_COLUMNS = (
     "model_call__model", "model_call__prompt_version", "model_call__symbols", "model_call__prompt_hash",
@@ -59,7 +59,10 @@ class RecordedVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A recorded decision; times are aware, ``price`` is in USD, as text. ``record``: the name of what it saw."""
+    """A recorded decision; times are aware, ``price`` is in USD, as text. ``record``: the name of what it saw.
+
+    The last three are "" in copies from before they were kept.
+    """
 
     id: UUID
     cycle_id: UUID
@@ -81,6 +84,9 @@ class Source:
     record: str | None
     call: RecordedCall | None
     verdict: RecordedVerdict | None
+    strategy_id: str = ""
+    prompt_version: str = ""
+    answered_model: str = ""
 
 
 def of_decisions(rows: QuerySet[AIDecision], *, with_calls: bool = True) -> Iterator[Source]:
@@ -130,7 +136,7 @@ def source_to_json(source: Source) -> dict[str, Any]:
 def source_from_json(values: Mapping[str, Any]) -> Source:
     """Return the source that ``source_to_json`` wrote."""
     call, verdict = values["call"], values["verdict"]
-    plain = {each.name: values[each.name] for each in fields(Source)}
+    plain = {each.name: values[each.name] for each in fields(Source) if each.name in values}
     return Source(
         **plain
         | {
@@ -159,6 +165,7 @@ def _source(row: Sequence[Any]) -> Source:
         *row[16:18],
         _call(*call) if call and call[0] is not None else None,
         None if row[18] is None else RecordedVerdict(row[18], row[19], plain_decimal(row[20]), row[21]),
+        *(str(each or "") for each in row[22:25]),
     )
 
 

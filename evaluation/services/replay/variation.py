@@ -12,12 +12,14 @@ from ai.routing import unaskable
 from evaluation.errors import VariationError
 from risk.domain.types import LimitValues
 from risk.services.limits import LIMIT_FIELDS, PERCENT_FIELDS, check_limits
+from risk.services.trust import curves, versions
 from trading.domain.protection.plans import ExitRules
 from trading.domain.protection.rule_bounds import RULE_NAMES, rule_problems
 from trading.models import Strategy, StrategyVersion
 
 PROMPTS = (PROMPT_VERSION, WITHOUT_THESES)
 LIMITS, STOPS = tuple(LIMIT_FIELDS), tuple(RULE_NAMES)
+TRUST_OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Variation:
     Args:
         limits: of the account, in percent of equity or a count, as text by name.
         stops: of the strategy's exit rules, as text by name.
+        trust: version of a trust curve, as if it had been in force and sizes were shrunk by it; or ``off``.
         samples: how many answers are asked for to each question.
         strategy: NAME@VERSION whose instructions and rules stand in place of each decision's own.
     """
@@ -40,6 +43,7 @@ class Variation:
     threshold: str | None = None
     limits: Mapping[str, str] = field(default_factory=dict)
     stops: Mapping[str, str] = field(default_factory=dict)
+    trust: str | None = None
     policy: AnswerPolicy = AnswerPolicy.REPLAY
 
     @property
@@ -51,7 +55,7 @@ class Variation:
     @property
     def changes_rules(self) -> bool:
         """Whether the gate judges by other rules."""
-        return bool(self.threshold or self.limits or self.stops or self.strategy)
+        return bool(self.threshold or self.limits or self.stops or self.strategy or self.trust)
 
     @property
     def changes_nothing(self) -> bool:
@@ -109,6 +113,8 @@ def checked(variation: Variation, *, api_base: str | None) -> Variation:
             raise VariationError(f"threshold: was {variation.threshold}, expected a number from 0 to 1")
     known_names("limits", variation.limits, LIMITS)
     known_names("stops", variation.stops, STOPS)
+    if variation.trust is not None:
+        _check_trust(variation.trust)
     _check_limits(variation.limits)
     _check_stops(variation.stops)
     return variation
@@ -183,6 +189,14 @@ def _check_limits(limits: Mapping[str, str]) -> None:
         values[name] = number if name in PERCENT_FIELDS else int(number)
     for problem in check_limits(values).values():
         raise VariationError(problem)
+
+
+def _check_trust(said: str) -> None:
+    if said == TRUST_OFF or (said.isdecimal() and len(said) < 10 and versions([int(said)])):
+        return
+    newest = ", ".join(str(curve.version) for curve in sorted(curves(), key=lambda one: -one.version)[:5])
+    known = f"of which {newest} are in force" if newest else "of which there are none yet"
+    raise VariationError(f"trust: was {said!r}, expected {TRUST_OFF} or a published version, {known}")
 
 
 def _check_stops(stops: Mapping[str, str]) -> None:

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from risk.domain.gate import judge
 from risk.domain.trust import (
     Knot,
     Scope,
@@ -23,14 +22,11 @@ from risk.domain.trust import (
     trust_of,
     trusted_intent,
 )
-from risk.domain.types import LimitValues, OrderIntent, RiskBook
-from tests.risk.domain.test_gate_properties import books, intents, limits
 from tests.risk.values import make_intent
 
 NOW = datetime(2026, 11, 2, 15, tzinfo=UTC)
 FLOOR = Decimal("0.25")
 SCOPE = Scope("m", "s", "p")
-EXAMPLES, EXAMPLES_OF_THE_LONG_FORM = 200, 10_000
 
 
 def knot(confidence: str, low: str, probability: str = "0.7") -> Knot:
@@ -92,11 +88,13 @@ def test_malformed_curve_has_the_floor(name: str) -> None:
 
 
 def test_missing_expired_and_unseen_have_the_floor() -> None:
+    """Where market time is not known, nothing is known to be valid."""
     curve = make_curve()
     late = curve.valid_until + timedelta(microseconds=1)
 
     assert trust_of(Decimal("0.9"), None, now=NOW, floor=FLOOR) == Trust(FLOOR, Standing.MISSING)
     assert trust_of(Decimal("0.9"), curve, now=late, floor=FLOOR) == Trust(FLOOR, Standing.EXPIRED, 3)
+    assert trust_of(Decimal("0.9"), curve, now=None, floor=FLOOR) == Trust(FLOOR, Standing.EXPIRED, 3)
     assert trust_of(Decimal("0.59"), curve, now=NOW, floor=FLOOR) == Trust(FLOOR, Standing.UNSEEN, 3)
     assert trust_of(Decimal("0.9"), curve, now=curve.valid_until, floor=FLOOR).factor == 1
 
@@ -214,44 +212,11 @@ curves = st.none() | st.builds(
 )
 
 
-def _hold(
-    intent: OrderIntent, book: RiskBook, given_limits: LimitValues, trust: Trust, mode: TrustMode
+@given(curve=curves, confidence=anything, floor=anything, now=st.none() | moments)
+def test_factor_is_a_share_whatever_is_given(
+    curve: TrustCurve | None, confidence: Decimal, floor: Decimal, now: datetime | None
 ) -> None:
-    shrunk = trusted_intent(intent, trust, mode)
-    before, after = judge(intent, book, given_limits), judge(shrunk, book, given_limits)
+    trust = trust_of(confidence, curve, now=now, floor=floor)
 
     assert Decimal(0) <= trust.factor <= 1
-    assert after.quantity <= before.quantity
-    assert after.notional <= before.notional
-    assert before.allowed or not after.allowed
-    if intent.reducing or mode is not TrustMode.ON:
-        assert shrunk is intent
-        assert after == before
-
-
-def test_no_curve_makes_an_order_larger_or_lets_one_through(request: pytest.FixtureRequest) -> None:
-    """Through the gate itself: any curve, any floor, any mode, entries and exits."""
-    long = request.config.getoption("--long")
-
-    @settings(max_examples=EXAMPLES_OF_THE_LONG_FORM if long else EXAMPLES, deadline=None)
-    @given(
-        intent=intents(reducing=False) | intents(reducing=True),
-        book=books,
-        given_limits=limits,
-        curve=curves,
-        floor=anything | shares,
-        mode=st.sampled_from(TrustMode),
-    )
-    def holds(
-        intent: OrderIntent,
-        book: RiskBook,
-        given_limits: LimitValues,
-        curve: TrustCurve | None,
-        floor: Decimal,
-        mode: TrustMode,
-    ) -> None:
-        trust = trust_of(intent.confidence, curve, now=NOW, floor=floor)
-        _hold(intent, book, given_limits, trust, mode)
-        trust.figures(mode)
-
-    holds()
+    trust.figures(TrustMode.ON)
