@@ -9,7 +9,8 @@ from orchestrator_project.observability.log import log_what_nobody_catches
 from orchestrator_project.observability.process_name import is_service, process_name
 from orchestrator_project.observability.traced import trace_process
 
-FORKS = frozenset({"worker", "analyst", "celery"})  # celery.py starts tracing in their children
+# celery.py starts tracing in the workers' children; a thread that sends would keep the evaluator from forking.
+FORKS = frozenset({"worker", "analyst", "celery", "evaluator"})
 # Not kill_switch: it waits for nothing. `up` itself forks, and has no thread that would send.
 TRACED_COMMANDS = frozenset({"run_cycle", "reconcile"})
 

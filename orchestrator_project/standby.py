@@ -18,9 +18,9 @@ STANDBY_SECONDS = 1.0
 NICENESS = 5
 
 
-def give_way() -> None:
+def give_way(niceness: int = NICENESS) -> None:
     """Leave the cores to what trades, as long as this process lives: what others are told may come a moment later."""
-    os.nice(NICENESS)
+    os.nice(niceness)
 
 
 def work_alone(

@@ -8,7 +8,9 @@ COMMANDS = {
     "relay_events": "relay",
     "consume_events": "consumer",
 }
-SERVICES = frozenset({"web", "worker", "analyst", "beat", "sweeper", "listener", "relay", "consumer"})
+SERVICES = frozenset(
+    {"web", "worker", "analyst", "beat", "sweeper", "listener", "relay", "consumer", "evaluator"}
+)
 
 
 def process_name(argv: Sequence[str]) -> str:

@@ -4,8 +4,10 @@ import ctypes
 import itertools
 import os
 import pickle
+import select
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from orchestrator_project.runtime.supervisor.forked import TASKS, flush_output, require_fitness
 
@@ -35,6 +37,11 @@ class Apart:
             os.close(self._reading)
             _act_and_end(act, writing)
         os.close(writing)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``finish`` would return at once."""
+        return self._pid is None or bool(select.select([self._reading], [], [], 0)[0])
 
     def finish(self) -> None:
         """Wait until it is done.
@@ -66,6 +73,8 @@ class Apart:
             pid, self._pid = self._pid, None
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+            with suppress(OSError):  # closed already where somebody waited for it
+                os.close(self._reading)
 
 
 def _act_and_end(act: Callable[[], None], writing: int) -> None:

@@ -48,6 +48,7 @@ OURS = (
         f"orchestrator_project.management.commands.{name}"
         for name in (
             "consume_events",
+            "evaluator",
             "follow",
             "listen_trade_updates",
             "relay_events",

@@ -33,6 +33,7 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
         "listener": (*manage, "listen_trade_updates", UNCHECKED),
         "relay": (*manage, "relay_events", UNCHECKED),
         "consumer": (*manage, "consume_events", UNCHECKED),
+        "evaluator": (*manage, "evaluator", UNCHECKED),
         "web": _web(port),
     }
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}

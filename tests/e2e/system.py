@@ -20,7 +20,7 @@ from orchestrator_project.runtime.processes import process_specs
 from tests import forked
 from tests.waiting import wait_until
 
-WITHOUT = frozenset({"beat", "web", "relay", "consumer"})  # a test starts its cycles itself
+WITHOUT = frozenset({"beat", "web", "relay", "consumer", "evaluator"})  # a test starts its cycles itself
 
 
 class System:

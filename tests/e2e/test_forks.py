@@ -30,6 +30,7 @@ PROCESSES = {
     "listener",
     "relay",
     "consumer",
+    "evaluator",
     "web",
     "follow",
 }

@@ -1,4 +1,4 @@
-"""The processes of a running system, as far as they leave a sign: workers, beat, sweeper."""
+"""The processes of a running system, as far as they leave a sign: workers, beat, sweeper, evaluator."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,6 +12,7 @@ from connectors.errors import ConfigurationError
 from orchestrator_project import queues
 from orchestrator_project.celery import app
 from orchestrator_project.runtime.doctor.finding import START, Answer, Check, Status, failed, off, ok, warning
+from orchestrator_project.runtime.evaluator import EVALUATOR
 from trading.core import settings
 from trading.domain.ages import TOLERANCE, is_fresh_age
 from trading.events import notifying, outbox
@@ -152,6 +153,11 @@ def consumer() -> Answer:
     return answer
 
 
+def evaluator() -> Answer:
+    """Look at the evaluator's last sign of life, and at what it could not do; trading does without it."""
+    return _sign_of(EVALUATOR)
+
+
 def notices() -> Answer:
     """Check whether notices reach a person."""
     addresses = django_settings.ENVIRONMENT.apprise_urls
@@ -207,5 +213,6 @@ CHECKS = (
     Check("sweeper", sweeper, needs=("migrations",)),
     Check("relay", relay, needs=("migrations",)),
     Check("consumer", consumer, needs=("migrations",)),
+    Check("evaluator", evaluator, needs=("migrations",)),
     Check("notices", notices, needs=("migrations",), late=Status.WARNING),
 )

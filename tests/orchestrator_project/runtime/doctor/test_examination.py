@@ -52,8 +52,8 @@ START = "start the system: `manage.py up`"
 EVERY_CHECK = (
     (
         "python packages disk proxy database migrations queue events locks senders workers schedule sync beat sweeper"
-        " relay consumer notices broker account market_time prices news finnhub coingecko providers clock clock_steps"
-        " analyst budget model_speed settings assets strategies limits broker's_lists kill_switch"
+        " relay consumer evaluator notices broker account market_time prices news finnhub coingecko providers clock"
+        " clock_steps analyst budget model_speed settings assets strategies limits broker's_lists kill_switch"
     )
     .replace(" ", ",")
     .replace("_", " ")

@@ -1,0 +1,27 @@
+"""The evaluation's work beside trading, which the process ``evaluator`` looks for and has done."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Job(Protocol):
+    """A kind of work. One piece of a kind is done at a time, over all evaluators, each in a process of its own.
+
+    What is imported in ``run`` is in memory only while it runs; what ``due`` imports stays.
+
+    Args:
+        name: one word, for logs and locks.
+        timeout_seconds: of one piece; one that takes longer is killed and done again later.
+    """
+
+    name: str
+    timeout_seconds: float
+
+    def due(self) -> Sequence[str]:
+        """Return the keys of what is to be done now, the most urgent first; asked each few seconds, so a cheap look."""
+
+    def run(self, key: str) -> None:
+        """Do one piece, or what is left of it: it may have been killed at any point, and be done once more."""
+
+
+JOBS: tuple[Job, ...] = ()
