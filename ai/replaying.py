@@ -114,8 +114,16 @@ class Estimate:
 class Replaying:
     """Questions on their way to answers; one use."""
 
-    def __init__(self, questions: Sequence[Question], *, policy: AnswerPolicy, access: ModelAccess) -> None:
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        *,
+        policy: AnswerPolicy,
+        access: ModelAccess,
+        purpose: ModelCall.Purpose = ModelCall.Purpose.REPLAY,
+    ) -> None:
         self._policy = policy
+        self._purpose = purpose
         self._access = access
         self._routes = routes_for(sorted({each.model for each in questions}), api_base=access.api_base)
         self._questions = [self._next_sample(each) for each in questions]
@@ -218,7 +226,7 @@ class Replaying:
         if told.skills is not None and told.skills != first.skills:
             # Else the same question would be made in the refused way again, and its answer not be found.
             remember(told.model, told.skills, api_base=first.api_base)
-        record(told, cycle_id=None, charged_usd=cost, purpose=ModelCall.Purpose.REPLAY, sample=first.sample)
+        record(told, cycle_id=None, charged_usd=cost, purpose=self._purpose, sample=first.sample)
         for question in group:
             if told.completion is None:
                 yield Reply(question, None, str(told.error), is_known=False, cost_usd=cost)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from evaluation.services.shadow.due import SHADOWS
+
 
 class Job(Protocol):
     """A kind of work. One piece of a kind is done at a time, over all evaluators, each in a process of its own.
@@ -24,4 +26,4 @@ class Job(Protocol):
         """Do one piece, or what is left of it: it may have been killed at any point, and be done once more."""
 
 
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (SHADOWS,)

@@ -157,15 +157,12 @@ class GateAgain:
         return Decimal(str(facts.indicators.volatility_percent)) if facts and facts.indicators else None
 
     def _stop_share(self, each: Proposed, content: Mapping[str, Any], price: Decimal) -> Decimal | None:
-        figures: dict[str, Any] = {name: _figure(content.get(name)) for name in RULES}
-        rules = self._variation.protected(ExitRules(**figures))
+        rules = self._variation.protected(rules_in(content))
         said = each.exit
         proposal, _ = clamped(
             rules, ExitProposal(said.stop_percent, said.target_percent, said.horizon_sessions)
         )
-        atr = None
-        if rules.stop_atr_multiple is not None and (facts := self._facts(each.source)) and facts.indicators:
-            atr = Decimal(repr(facts.indicators.atr_percent)) * price / HUNDRED
+        atr = atr_of(rules, self._facts(each.source), price) if rules.stop_atr_multiple is not None else None
         tick = tick_at(price, is_coin=is_coin(each.source.symbol))
         try:
             plan = plan_exit(rules, entry_price=price, atr=atr, proposal=proposal, tick=tick)
@@ -190,6 +187,19 @@ class GateAgain:
             kept = StrategyVersion.objects.filter(strategy__name=key[0], version=key[1] or 0).first()
             self._contents[key] = kept.content if kept is not None else {}
         return self._contents[key]
+
+
+def rules_in(content: Mapping[str, Any]) -> ExitRules:
+    """Return the exit rules in a version of a strategy."""
+    figures: dict[str, Any] = {name: _figure(content.get(name)) for name in RULES}
+    return ExitRules(**figures)
+
+
+def atr_of(rules: ExitRules, facts: SymbolFacts | None, price: Decimal) -> Decimal | None:
+    """Return the average true range at ``price`` in USD; None where the rules do not go by it, or it is not known."""
+    if rules.stop_atr_multiple is None or facts is None or facts.indicators is None:
+        return None
+    return Decimal(repr(facts.indicators.atr_percent)) * price / HUNDRED
 
 
 def _price(source: Source) -> Decimal | None:

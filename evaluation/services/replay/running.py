@@ -94,10 +94,13 @@ def estimate(order: Order) -> Estimate:
 
 def purse_of(order: Order) -> Budget:
     """Return what may be spent: of the day's purse for evaluations what is left, of this replay what was said."""
-    midnight = day_start(timezone.now())
-    spent = ModelCall.objects.evaluation_cost_since(midnight)
-    day = max(django_settings.ENVIRONMENT.ai_evaluation_budget_usd - spent, Decimal(0))
-    return Budget(day=day, cycle=NEVER if order.max_usd is None else Decimal(order.max_usd))
+    return Budget(day=left_of_the_day(), cycle=NEVER if order.max_usd is None else Decimal(order.max_usd))
+
+
+def left_of_the_day() -> Decimal:
+    """Return what of the day's purse for evaluations is not spent, in USD."""
+    spent = ModelCall.objects.evaluation_cost_since(day_start(timezone.now()))
+    return max(django_settings.ENVIRONMENT.ai_evaluation_budget_usd - spent, Decimal(0))
 
 
 def carry_out(run: Run, *, on_progress: Callable[[int, int], None] = lambda done, asked: None) -> Run:

@@ -1,0 +1,26 @@
+"""The evaluation's tables."""
+
+from evaluation.models.replays import (
+    LONGEST_NAME,
+    Dataset,
+    DatasetItem,
+    EvaluationRecord,
+    Experiment,
+    ReplayItem,
+    Run,
+)
+from evaluation.models.shadow import ShadowBook, ShadowDecision, ShadowFill, ShadowPoint
+
+__all__ = [
+    "LONGEST_NAME",
+    "Dataset",
+    "DatasetItem",
+    "EvaluationRecord",
+    "Experiment",
+    "ReplayItem",
+    "Run",
+    "ShadowBook",
+    "ShadowDecision",
+    "ShadowFill",
+    "ShadowPoint",
+]
