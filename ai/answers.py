@@ -7,6 +7,7 @@ asked for anew.
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from ai import builtin, gateway
@@ -68,6 +69,12 @@ def known_answers(hashes: Collection[str]) -> dict[str, KnownAnswer]:
         )
         for row in ModelAnswer.objects.filter(pk__in=set(hashes))
     }
+
+
+def stored_before(hashes: Collection[str], moment: datetime) -> set[str]:
+    """Return which of these requests had an answer stored before a moment."""
+    rows = ModelAnswer.objects.filter(pk__in=set(hashes), created_at__lt=moment)
+    return set(rows.values_list("pk", flat=True))
 
 
 def bounded(count: int) -> int:

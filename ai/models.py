@@ -116,6 +116,8 @@ class ModelCall(models.Model):
             models.Index(fields=["cycle_id"], name="model_calls_cycle"),
             # Read by the budget of the day (cost_since), the console's list and the pruning of old rows.
             models.Index(fields=["created_at"], name="model_calls_created"),
+            # Read by the purse of evaluations (evaluation_cost_since) and by the page of models.
+            models.Index(fields=["created_at"], name="model_calls_evaluating", condition=~Q(purpose="trade")),
             # Read by the breaker of a model: its last calls.
             models.Index(fields=["model", "-created_at"], name="model_calls_of_model"),
         ]

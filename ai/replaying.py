@@ -7,18 +7,21 @@ nothing of a model's health, and a failure is never an answer.
 import contextvars
 import enum
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from django.utils import timezone
 
 from ai import builtin, gateway
-from ai.answers import KnownAnswer, known_answers
+from ai.answers import KnownAnswer, known_answers, stored_before
 from ai.calls import CallOutcome, ModelAccess, ask, record, request_as
 from ai.charges import charged_usd, priced
-from ai.domain.budget import Budget, Room, most_prompt_tokens
+from ai.domain.budget import Room, most_prompt_tokens
 from ai.domain.prompt import Message
 from ai.domain.repeats import Repeats
 from ai.domain.request import ModelRequest, Sampling
@@ -30,6 +33,8 @@ from ai.skills import Skills, remember
 CALL_SECONDS = 120.0  # nothing waits for it: a slow answer is an answer
 REPEATS = Repeats(3, 1.0, 2.0, 10.0)
 MOST_SAMPLES = 100
+SAMPLES_LOOKED_AT = 10
+OTHERS_SECONDS = 0.5  # between two looks whether requests of another process have left room
 
 
 class AnswerPolicy(enum.StrEnum):
@@ -111,8 +116,28 @@ class Estimate:
     unpriced: tuple[str, ...]
 
 
+class Purse(Protocol):
+    """What may be spent: ``reserve`` before a call, ``settle`` once it is recorded."""
+
+    def reserve(self, estimate: Decimal) -> Room:
+        """Set ``estimate`` aside, or say why not."""
+        ...
+
+    def settle(self, estimate: Decimal, charged: Decimal) -> None:
+        """Give the estimate back and take the charge."""
+        ...
+
+    def words(self, estimate: Decimal) -> str:
+        """Return what has no room for ``estimate``."""
+        ...
+
+
 class Replaying:
-    """Questions on their way to answers; one use."""
+    """Questions on their way to answers; one use.
+
+    Args:
+        fresh_since: of a fresh run, what was stored later is its own; None: from now on.
+    """
 
     def __init__(
         self,
@@ -121,9 +146,11 @@ class Replaying:
         policy: AnswerPolicy,
         access: ModelAccess,
         purpose: ModelCall.Purpose = ModelCall.Purpose.REPLAY,
+        fresh_since: datetime | None = None,
     ) -> None:
         self._policy = policy
         self._purpose = purpose
+        self._fresh_since = fresh_since or timezone.now()
         self._access = access
         self._routes = routes_for(sorted({each.model for each in questions}), api_base=access.api_base)
         self._questions = [self._next_sample(each) for each in questions]
@@ -140,7 +167,7 @@ class Replaying:
         return Estimate(len(distinct) - len(asked), len(asked), most, tuple(unpriced))
 
     def run(
-        self, *, purse: Budget, concurrency: int, is_stopped: Callable[[], bool] = lambda: False
+        self, *, purse: Purse, concurrency: int, is_stopped: Callable[[], bool] = lambda: False
     ) -> Iterator[Reply]:
         """Yield a reply to every question, those that are known first, then as they come.
 
@@ -160,7 +187,7 @@ class Replaying:
     def _ask(
         self,
         groups: list[list[Question]],
-        purse: Budget,
+        purse: Purse,
         concurrency: int,
         is_stopped: Callable[[], bool],
     ) -> Iterator[Reply]:
@@ -172,8 +199,11 @@ class Replaying:
                 while groups and len(under_way) < concurrency:
                     group = groups[-1]
                     problem, most = self._may_ask(group[0], purse, is_stopped)
-                    if problem is Room.LATER and under_way:
-                        break
+                    if problem is Room.LATER:
+                        if under_way:
+                            break
+                        time.sleep(OTHERS_SECONDS)
+                        continue
                     groups.pop()
                     if problem is not None:
                         words = purse.words(most) if isinstance(problem, Room) else problem
@@ -186,7 +216,7 @@ class Replaying:
                         yield from self._take(*under_way.pop(future), future.result(), purse)
 
     def _may_ask(
-        self, question: Question, purse: Budget, is_stopped: Callable[[], bool]
+        self, question: Question, purse: Purse, is_stopped: Callable[[], bool]
     ) -> tuple[Room | str | None, Decimal]:
         """Return what stands against asking, None where nothing does, and what was set aside."""
         route = self._routes[question.model]
@@ -217,16 +247,16 @@ class Replaying:
         )
 
     def _take(
-        self, group: Sequence[Question], most: Decimal, outcome: CallOutcome, purse: Budget
+        self, group: Sequence[Question], most: Decimal, outcome: CallOutcome, purse: Purse
     ) -> Iterator[Reply]:
         first = group[0]
         told = priced(outcome, self._routes[first.model])
         cost = charged_usd(told, most)
-        purse.settle(most, cost)
         if told.skills is not None and told.skills != first.skills:
             # Else the same question would be made in the refused way again, and its answer not be found.
             remember(told.model, told.skills, api_base=first.api_base)
         record(told, cycle_id=None, charged_usd=cost, purpose=self._purpose, sample=first.sample)
+        purse.settle(most, cost)  # after the record: in between nobody else may spend it
         for question in group:
             if told.completion is None:
                 yield Reply(question, None, str(told.error), is_known=False, cost_usd=cost)
@@ -268,11 +298,18 @@ class Replaying:
         return route.price.of(most_prompt_tokens(question.messages), question.max_output_tokens or 0)
 
     def _next_sample(self, question: Question) -> Question:
-        """Return the question for an answer that is not stored yet, where a fresh one is wanted."""
+        """Return the question for an answer that was not stored before, where a fresh one is wanted.
+
+        Which that is does not change with what this run stores itself: taken up again, it asks for nothing twice.
+        """
         if self._policy is not AnswerPolicy.FRESH or question.is_computed:
             return question
         question = replace(question, recorded=None)
-        names = {question.request.hash(sample): sample for sample in range(MOST_SAMPLES)}
-        taken = {names[name] for name in known_answers(list(names))}
-        free = (k for k in range(MOST_SAMPLES) if k not in taken)
-        return replace(question, sample=next(free, MOST_SAMPLES))
+        free: list[int] = []
+        for start in range(0, MOST_SAMPLES, SAMPLES_LOOKED_AT):
+            names = {question.request.hash(k): k for k in range(start, start + SAMPLES_LOOKED_AT)}
+            taken = {names[name] for name in stored_before(list(names), self._fresh_since)}
+            free += [k for k in names.values() if k not in taken]
+            if len(free) > question.sample:
+                return replace(question, sample=free[question.sample])
+        return replace(question, sample=MOST_SAMPLES)

@@ -96,7 +96,8 @@ def _record() -> None:
 
 def _unchanged() -> tuple[tuple[float, float], float, int]:
     """Return p50 and p95 in milliseconds of single replays, the seconds of all together, and how many they are."""
-    from evaluation.services.replay.running import Order, carry_out, order_replay
+    from evaluation.services.replay.orders import Order, order_replay
+    from evaluation.services.replay.running import carry_out
     from evaluation.services.replay.selecting import Selection
     from evaluation.services.replay.variation import Variation
     from trading.models import AIDecision
@@ -122,7 +123,8 @@ def _month(cycles: int) -> tuple[float, int, int]:
     """Return the seconds of a month under other limits, how many decisions it judged, and how many answers changed."""
     from uuid6 import uuid7
 
-    from evaluation.services.replay.running import Order, carry_out, order_replay
+    from evaluation.services.replay.orders import Order, order_replay
+    from evaluation.services.replay.running import carry_out
     from evaluation.services.replay.selecting import Selection
     from evaluation.services.replay.variation import Variation
     from risk.models import RiskCheck

@@ -15,3 +15,7 @@ class SelectionError(EvaluationError, ValueError):
 
 class VariationError(EvaluationError, ValueError):
     """What is to be varied cannot be: the message names it and what was expected."""
+
+
+class RunStateError(EvaluationError):
+    """A run is not in a state in which this can be done; the message names both."""

@@ -9,4 +9,5 @@ urlpatterns = [
     path("health/ready", health.ReadyView.as_view()),
     path("health/startup", health.StartupView.as_view()),
     path("", include("trading.api.urls")),
+    path("", include("evaluation.api.urls")),
 ]

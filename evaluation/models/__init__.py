@@ -6,6 +6,7 @@ from evaluation.models.replays import (
     DatasetItem,
     EvaluationRecord,
     Experiment,
+    PurseReservation,
     ReplayItem,
     Run,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "DatasetItem",
     "EvaluationRecord",
     "Experiment",
+    "PurseReservation",
     "ReplayItem",
     "Run",
     "ShadowBook",

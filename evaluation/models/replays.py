@@ -36,7 +36,11 @@ class Experiment(models.Model):
 
 
 class Run(models.Model):
-    """One execution of an experiment; ``figures`` are those of ``evaluation.domain.figures``, and counts, by name."""
+    """One execution of an experiment; ``figures`` are those of ``evaluation.domain.figures``, and counts, by name.
+
+    ``progress`` is how far it is: ``decisions`` done, requests ``asked``, ``costUsd`` spent, all of its executions
+    counted, and ``estimate``, what it was expected to take.
+    """
 
     class Status(models.TextChoices):
         """How far it is; ``incomplete``: not everything could be answered, ``failed``: it could not go on."""
@@ -54,6 +58,9 @@ class Run(models.Model):
     progress = models.JSONField(default=dict, blank=True)
     figures = models.JSONField(default=dict, blank=True)
     is_stopped = models.BooleanField(default=False, help_text="A person wants it to ask nothing more.")
+    in_background = models.BooleanField(
+        default=False, help_text="The evaluator carries it out, and takes it up where it was cut off."
+    )
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -61,6 +68,17 @@ class Run(models.Model):
     class Meta:
         db_table = "runs"
         ordering = ("-created_at",)
+        permissions = [("ask_again", "Can ask recorded decisions again, within the purse of evaluations")]
+        indexes = [
+            # Read by the evaluator: what waits for it, or was cut off.
+            models.Index(
+                fields=["created_at"],
+                name="runs_in_background",
+                condition=Q(in_background=True, status__in=["queued", "running"]),
+            ),
+            # Read by the list of replays and by REST, the newest first.
+            models.Index(fields=["-created_at", "-id"], name="runs_recent"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="ended_run_says_when",
@@ -76,8 +94,18 @@ class ReplayItem(models.Model):
     """One decision of a replay: what it was, and what came of asking again.
 
     ``decision_id`` is no foreign key: the decision may be forgotten before this. ``before`` and ``after`` are what
-    ``evaluation/services/replay/comparing.py`` writes.
+    ``evaluation/services/replay/comparing.py`` writes, ``change`` and ``shift`` (by how much the confidence is
+    another) the order in which they are told.
     """
+
+    class Change(models.IntegerChoices):
+        """What is another; the higher, the more it tells."""
+
+        UNANSWERED = 0, "no answer"
+        NOTHING = 1, "the same"
+        CONFIDENCE = 2, "another confidence"
+        VERDICT = 3, "another answer of the gate"
+        ACTION = 4, "another action"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="items")
@@ -91,9 +119,15 @@ class ReplayItem(models.Model):
     request_hash = models.CharField(max_length=64, blank=True)
     from_cache = models.BooleanField()
     cost_usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    change = models.PositiveSmallIntegerField(choices=Change.choices, default=Change.NOTHING)
+    shift = models.DecimalField(max_digits=5, decimal_places=4, default=0)
 
     class Meta:
         db_table = "replay_items"
+        indexes = [
+            # Read by a run's page and by REST: what changed most first.
+            models.Index(fields=["run", "-change", "-shift", "-id"], name="replay_items_told")
+        ]
         constraints = [
             # Read by the pages of a run, too.
             models.UniqueConstraint(
@@ -103,6 +137,25 @@ class ReplayItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} of {self.run_id}"
+
+
+class PurseReservation(models.Model):
+    """What a request under way may cost at most, taken out of the day's purse until its cost is known.
+
+    It counts while the database session that made it lives (``evaluation/services/purse.py``): a killed process's
+    ends with it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    most_usd = models.DecimalField(max_digits=12, decimal_places=6)
+    backend_pid = models.IntegerField()
+    backend_started_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "purse_reservations"
+
+    def __str__(self) -> str:
+        return f"{self.most_usd} USD of {self.backend_pid}"
 
 
 class EvaluationRecord(models.Model):

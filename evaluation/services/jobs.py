@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from evaluation.services.replay.job import MANY, SINGLE
 from evaluation.services.shadow.due import SHADOWS
 
 
@@ -26,4 +27,4 @@ class Job(Protocol):
         """Do one piece, or what is left of it: it may have been killed at any point, and be done once more."""
 
 
-JOBS: tuple[Job, ...] = (SHADOWS,)
+JOBS: tuple[Job, ...] = (SHADOWS, SINGLE, MANY)

@@ -876,6 +876,12 @@ CREATE TABLE public.positions (
     stop_moved_by character varying(150) DEFAULT ''::character varying NOT NULL,
     CONSTRAINT position_not_empty CHECK ((NOT (quantity = (0)::numeric)))
 );
+CREATE TABLE public.purse_reservations (
+    id uuid NOT NULL,
+    most_usd numeric(12,6) NOT NULL,
+    backend_pid integer NOT NULL,
+    backend_started_at timestamp with time zone NOT NULL
+);
 CREATE TABLE public.replay_items (
     id uuid NOT NULL,
     decision_id uuid NOT NULL,
@@ -889,6 +895,9 @@ CREATE TABLE public.replay_items (
     from_cache boolean NOT NULL,
     cost_usd numeric(12,6) NOT NULL,
     run_id uuid NOT NULL,
+    change smallint NOT NULL,
+    shift numeric(5,4) NOT NULL,
+    CONSTRAINT replay_items_change_check CHECK ((change >= 0)),
     CONSTRAINT replay_items_sample_check CHECK ((sample >= 0))
 );
 CREATE TABLE public.request_keys (
@@ -1002,6 +1011,7 @@ CREATE TABLE public.runs (
     ended_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     experiment_id uuid NOT NULL,
+    in_background boolean NOT NULL,
     CONSTRAINT ended_run_says_when CHECK ((((status)::text = ANY ((ARRAY['queued'::character varying, 'running'::character varying])::text[])) OR (ended_at IS NOT NULL)))
 );
 CREATE TABLE public.runtime_settings (
@@ -1598,30 +1608,35 @@ INSERT INTO public.auth_permission VALUES
 	(268, 'Can change run', 65, 'change_run'),
 	(269, 'Can delete run', 65, 'delete_run'),
 	(270, 'Can view run', 65, 'view_run'),
-	(271, 'Can add replay item', 66, 'add_replayitem'),
-	(272, 'Can change replay item', 66, 'change_replayitem'),
-	(273, 'Can delete replay item', 66, 'delete_replayitem'),
-	(274, 'Can view replay item', 66, 'view_replayitem'),
-	(275, 'Can add dataset item', 67, 'add_datasetitem'),
-	(276, 'Can change dataset item', 67, 'change_datasetitem'),
-	(277, 'Can delete dataset item', 67, 'delete_datasetitem'),
-	(278, 'Can view dataset item', 67, 'view_datasetitem'),
-	(279, 'Can add shadow strategy', 68, 'add_shadowbook'),
-	(280, 'Can change shadow strategy', 68, 'change_shadowbook'),
-	(281, 'Can delete shadow strategy', 68, 'delete_shadowbook'),
-	(282, 'Can view shadow strategy', 68, 'view_shadowbook'),
-	(283, 'Can add shadow decision', 69, 'add_shadowdecision'),
-	(284, 'Can change shadow decision', 69, 'change_shadowdecision'),
-	(285, 'Can delete shadow decision', 69, 'delete_shadowdecision'),
-	(286, 'Can view shadow decision', 69, 'view_shadowdecision'),
-	(287, 'Can add shadow fill', 70, 'add_shadowfill'),
-	(288, 'Can change shadow fill', 70, 'change_shadowfill'),
-	(289, 'Can delete shadow fill', 70, 'delete_shadowfill'),
-	(290, 'Can view shadow fill', 70, 'view_shadowfill'),
-	(291, 'Can add shadow point', 71, 'add_shadowpoint'),
-	(292, 'Can change shadow point', 71, 'change_shadowpoint'),
-	(293, 'Can delete shadow point', 71, 'delete_shadowpoint'),
-	(294, 'Can view shadow point', 71, 'view_shadowpoint');
+	(271, 'Can ask recorded decisions again, within the purse of evaluations', 65, 'ask_again'),
+	(272, 'Can add replay item', 66, 'add_replayitem'),
+	(273, 'Can change replay item', 66, 'change_replayitem'),
+	(274, 'Can delete replay item', 66, 'delete_replayitem'),
+	(275, 'Can view replay item', 66, 'view_replayitem'),
+	(276, 'Can add dataset item', 67, 'add_datasetitem'),
+	(277, 'Can change dataset item', 67, 'change_datasetitem'),
+	(278, 'Can delete dataset item', 67, 'delete_datasetitem'),
+	(279, 'Can view dataset item', 67, 'view_datasetitem'),
+	(280, 'Can add shadow strategy', 68, 'add_shadowbook'),
+	(281, 'Can change shadow strategy', 68, 'change_shadowbook'),
+	(282, 'Can delete shadow strategy', 68, 'delete_shadowbook'),
+	(283, 'Can view shadow strategy', 68, 'view_shadowbook'),
+	(284, 'Can add shadow decision', 69, 'add_shadowdecision'),
+	(285, 'Can change shadow decision', 69, 'change_shadowdecision'),
+	(286, 'Can delete shadow decision', 69, 'delete_shadowdecision'),
+	(287, 'Can view shadow decision', 69, 'view_shadowdecision'),
+	(288, 'Can add shadow fill', 70, 'add_shadowfill'),
+	(289, 'Can change shadow fill', 70, 'change_shadowfill'),
+	(290, 'Can delete shadow fill', 70, 'delete_shadowfill'),
+	(291, 'Can view shadow fill', 70, 'view_shadowfill'),
+	(292, 'Can add shadow point', 71, 'add_shadowpoint'),
+	(293, 'Can change shadow point', 71, 'change_shadowpoint'),
+	(294, 'Can delete shadow point', 71, 'delete_shadowpoint'),
+	(295, 'Can view shadow point', 71, 'view_shadowpoint'),
+	(296, 'Can add purse reservation', 72, 'add_pursereservation'),
+	(297, 'Can change purse reservation', 72, 'change_pursereservation'),
+	(298, 'Can delete purse reservation', 72, 'delete_pursereservation'),
+	(299, 'Can view purse reservation', 72, 'view_pursereservation');
 INSERT INTO public.django_content_type VALUES
 	(1, 'admin', 'logentry'),
 	(2, 'auth', 'permission'),
@@ -1693,7 +1708,8 @@ INSERT INTO public.django_content_type VALUES
 	(68, 'evaluation', 'shadowbook'),
 	(69, 'evaluation', 'shadowdecision'),
 	(70, 'evaluation', 'shadowfill'),
-	(71, 'evaluation', 'shadowpoint');
+	(71, 'evaluation', 'shadowpoint'),
+	(72, 'evaluation', 'pursereservation');
 INSERT INTO public.django_migrations VALUES
 	(1, 'contenttypes', '0001_initial', now()),
 	(2, 'auth', '0001_initial', now()),
@@ -1706,89 +1722,91 @@ INSERT INTO public.django_migrations VALUES
 	(9, 'ai', '0004_model_capabilities', now()),
 	(10, 'ai', '0005_calls_at_once', now()),
 	(11, 'ai', '0006_answers', now()),
-	(12, 'contenttypes', '0002_remove_content_type_name', now()),
-	(13, 'auth', '0002_alter_permission_name_max_length', now()),
-	(14, 'auth', '0003_alter_user_email_max_length', now()),
-	(15, 'auth', '0004_alter_user_username_opts', now()),
-	(16, 'auth', '0005_alter_user_last_login_null', now()),
-	(17, 'auth', '0006_require_contenttypes_0002', now()),
-	(18, 'auth', '0007_alter_validators_add_error_messages', now()),
-	(19, 'auth', '0008_alter_user_username_max_length', now()),
-	(20, 'auth', '0009_alter_user_last_name_max_length', now()),
-	(21, 'auth', '0010_alter_group_name_max_length', now()),
-	(22, 'auth', '0011_update_proxy_permissions', now()),
-	(23, 'auth', '0012_alter_user_first_name_max_length', now()),
-	(24, 'django_celery_beat', '0001_initial', now()),
-	(25, 'django_celery_beat', '0002_auto_20161118_0346', now()),
-	(26, 'django_celery_beat', '0003_auto_20161209_0049', now()),
-	(27, 'django_celery_beat', '0004_auto_20170221_0000', now()),
-	(28, 'django_celery_beat', '0005_add_solarschedule_events_choices', now()),
-	(29, 'django_celery_beat', '0006_auto_20180322_0932', now()),
-	(30, 'django_celery_beat', '0007_auto_20180521_0826', now()),
-	(31, 'django_celery_beat', '0008_auto_20180914_1922', now()),
-	(32, 'django_celery_beat', '0006_auto_20180210_1226', now()),
-	(33, 'django_celery_beat', '0006_periodictask_priority', now()),
-	(34, 'django_celery_beat', '0009_periodictask_headers', now()),
-	(35, 'django_celery_beat', '0010_auto_20190429_0326', now()),
-	(36, 'django_celery_beat', '0011_auto_20190508_0153', now()),
-	(37, 'django_celery_beat', '0012_periodictask_expire_seconds', now()),
-	(38, 'django_celery_beat', '0013_auto_20200609_0727', now()),
-	(39, 'django_celery_beat', '0014_remove_clockedschedule_enabled', now()),
-	(40, 'django_celery_beat', '0015_edit_solarschedule_events_choices', now()),
-	(41, 'django_celery_beat', '0016_alter_crontabschedule_timezone', now()),
-	(42, 'django_celery_beat', '0017_alter_crontabschedule_month_of_year', now()),
-	(43, 'django_celery_beat', '0018_improve_crontab_helptext', now()),
-	(44, 'django_celery_beat', '0019_alter_periodictasks_options', now()),
-	(45, 'risk', '0001_initial', now()),
-	(46, 'trading', '0001_initial', now()),
-	(47, 'trading', '0002_strategy_sizing', now()),
-	(48, 'trading', '0003_market_data', now()),
-	(49, 'risk', '0002_reservation_hand_over', now()),
-	(50, 'trading', '0004_universe', now()),
-	(51, 'trading', '0005_strategies_and_records', now()),
-	(52, 'risk', '0003_strategy_version', now()),
-	(53, 'trading', '0006_enriched_decisions', now()),
-	(54, 'trading', '0007_events', now()),
-	(55, 'trading', '0008_request_keys', now()),
-	(56, 'trading', '0009_metric_totals', now()),
-	(57, 'trading', '0010_notices', now()),
-	(58, 'trading', '0011_decision_time', now()),
-	(59, 'risk', '0004_flatten_by', now()),
-	(60, 'trading', '0012_switch_follow_up', now()),
-	(61, 'trading', '0013_order_by_sequence', now()),
-	(62, 'trading', '0015_api_tokens', now()),
-	(63, 'trading', '0016_no_ordered_consumption', now()),
-	(64, 'trading', '0017_event_transaction_ids', now()),
-	(65, 'trading', '0018_stage_changes', now()),
-	(66, 'trading', '0019_long_model_names', now()),
-	(67, 'trading', '0020_set_aside_rows', now()),
-	(68, 'trading', '0021_order_posts', now()),
-	(69, 'trading', '0022_strategies_start_inactive', now()),
-	(70, 'trading', '0023_execution_ids', now()),
-	(71, 'trading', '0024_determinism', now()),
-	(72, 'trading', '0025_market_time_of_trades', now()),
-	(73, 'trading', '0026_booked_quantity', now()),
-	(74, 'trading', '0027_performance', now()),
-	(75, 'trading', '0028_protection', now()),
-	(76, 'trading', '0029_guards', now()),
-	(77, 'risk', '0005_risk_at_stops', now()),
-	(78, 'trading', '0031_theses', now()),
-	(79, 'trading', '0032_orders_with_legs', now()),
-	(80, 'trading', '0033_broker_cash', now()),
-	(81, 'trading', '0034_position_split_at', now()),
-	(82, 'trading', '0035_moved_stops', now()),
-	(83, 'trading', '0036_gate_record', now()),
-	(84, 'trading', '0038_shadow_strategies', now()),
-	(85, 'evaluation', '0001_initial', now()),
-	(86, 'evaluation', '0003_shadow_books', now()),
-	(87, 'sessions', '0001_initial', now());
+	(12, 'ai', '0007_evaluating_calls', now()),
+	(13, 'contenttypes', '0002_remove_content_type_name', now()),
+	(14, 'auth', '0002_alter_permission_name_max_length', now()),
+	(15, 'auth', '0003_alter_user_email_max_length', now()),
+	(16, 'auth', '0004_alter_user_username_opts', now()),
+	(17, 'auth', '0005_alter_user_last_login_null', now()),
+	(18, 'auth', '0006_require_contenttypes_0002', now()),
+	(19, 'auth', '0007_alter_validators_add_error_messages', now()),
+	(20, 'auth', '0008_alter_user_username_max_length', now()),
+	(21, 'auth', '0009_alter_user_last_name_max_length', now()),
+	(22, 'auth', '0010_alter_group_name_max_length', now()),
+	(23, 'auth', '0011_update_proxy_permissions', now()),
+	(24, 'auth', '0012_alter_user_first_name_max_length', now()),
+	(25, 'django_celery_beat', '0001_initial', now()),
+	(26, 'django_celery_beat', '0002_auto_20161118_0346', now()),
+	(27, 'django_celery_beat', '0003_auto_20161209_0049', now()),
+	(28, 'django_celery_beat', '0004_auto_20170221_0000', now()),
+	(29, 'django_celery_beat', '0005_add_solarschedule_events_choices', now()),
+	(30, 'django_celery_beat', '0006_auto_20180322_0932', now()),
+	(31, 'django_celery_beat', '0007_auto_20180521_0826', now()),
+	(32, 'django_celery_beat', '0008_auto_20180914_1922', now()),
+	(33, 'django_celery_beat', '0006_auto_20180210_1226', now()),
+	(34, 'django_celery_beat', '0006_periodictask_priority', now()),
+	(35, 'django_celery_beat', '0009_periodictask_headers', now()),
+	(36, 'django_celery_beat', '0010_auto_20190429_0326', now()),
+	(37, 'django_celery_beat', '0011_auto_20190508_0153', now()),
+	(38, 'django_celery_beat', '0012_periodictask_expire_seconds', now()),
+	(39, 'django_celery_beat', '0013_auto_20200609_0727', now()),
+	(40, 'django_celery_beat', '0014_remove_clockedschedule_enabled', now()),
+	(41, 'django_celery_beat', '0015_edit_solarschedule_events_choices', now()),
+	(42, 'django_celery_beat', '0016_alter_crontabschedule_timezone', now()),
+	(43, 'django_celery_beat', '0017_alter_crontabschedule_month_of_year', now()),
+	(44, 'django_celery_beat', '0018_improve_crontab_helptext', now()),
+	(45, 'django_celery_beat', '0019_alter_periodictasks_options', now()),
+	(46, 'risk', '0001_initial', now()),
+	(47, 'trading', '0001_initial', now()),
+	(48, 'trading', '0002_strategy_sizing', now()),
+	(49, 'trading', '0003_market_data', now()),
+	(50, 'risk', '0002_reservation_hand_over', now()),
+	(51, 'trading', '0004_universe', now()),
+	(52, 'trading', '0005_strategies_and_records', now()),
+	(53, 'risk', '0003_strategy_version', now()),
+	(54, 'trading', '0006_enriched_decisions', now()),
+	(55, 'trading', '0007_events', now()),
+	(56, 'trading', '0008_request_keys', now()),
+	(57, 'trading', '0009_metric_totals', now()),
+	(58, 'trading', '0010_notices', now()),
+	(59, 'trading', '0011_decision_time', now()),
+	(60, 'risk', '0004_flatten_by', now()),
+	(61, 'trading', '0012_switch_follow_up', now()),
+	(62, 'trading', '0013_order_by_sequence', now()),
+	(63, 'trading', '0015_api_tokens', now()),
+	(64, 'trading', '0016_no_ordered_consumption', now()),
+	(65, 'trading', '0017_event_transaction_ids', now()),
+	(66, 'trading', '0018_stage_changes', now()),
+	(67, 'trading', '0019_long_model_names', now()),
+	(68, 'trading', '0020_set_aside_rows', now()),
+	(69, 'trading', '0021_order_posts', now()),
+	(70, 'trading', '0022_strategies_start_inactive', now()),
+	(71, 'trading', '0023_execution_ids', now()),
+	(72, 'trading', '0024_determinism', now()),
+	(73, 'trading', '0025_market_time_of_trades', now()),
+	(74, 'trading', '0026_booked_quantity', now()),
+	(75, 'trading', '0027_performance', now()),
+	(76, 'trading', '0028_protection', now()),
+	(77, 'trading', '0029_guards', now()),
+	(78, 'risk', '0005_risk_at_stops', now()),
+	(79, 'trading', '0031_theses', now()),
+	(80, 'trading', '0032_orders_with_legs', now()),
+	(81, 'trading', '0033_broker_cash', now()),
+	(82, 'trading', '0034_position_split_at', now()),
+	(83, 'trading', '0035_moved_stops', now()),
+	(84, 'trading', '0036_gate_record', now()),
+	(85, 'trading', '0038_shadow_strategies', now()),
+	(86, 'evaluation', '0001_initial', now()),
+	(87, 'evaluation', '0003_shadow_books', now()),
+	(88, 'evaluation', '0004_purse_and_background', now()),
+	(89, 'sessions', '0001_initial', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
 SELECT pg_catalog.setval('public.api_tokens_id_seq', 1, false);
 SELECT pg_catalog.setval('public.auth_group_id_seq', 1, false);
 SELECT pg_catalog.setval('public.auth_group_permissions_id_seq', 1, false);
-SELECT pg_catalog.setval('public.auth_permission_id_seq', 294, true);
+SELECT pg_catalog.setval('public.auth_permission_id_seq', 299, true);
 SELECT pg_catalog.setval('public.auth_user_groups_id_seq', 1, false);
 SELECT pg_catalog.setval('public.auth_user_id_seq', 1, false);
 SELECT pg_catalog.setval('public.auth_user_user_permissions_id_seq', 1, false);
@@ -1800,8 +1818,8 @@ SELECT pg_catalog.setval('public.django_celery_beat_crontabschedule_id_seq', 1, 
 SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
-SELECT pg_catalog.setval('public.django_content_type_id_seq', 71, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 87, true);
+SELECT pg_catalog.setval('public.django_content_type_id_seq', 72, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 89, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);
@@ -1982,6 +2000,8 @@ ALTER TABLE ONLY public.parked_events
     ADD CONSTRAINT parked_events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.positions
     ADD CONSTRAINT positions_pkey PRIMARY KEY (symbol);
+ALTER TABLE ONLY public.purse_reservations
+    ADD CONSTRAINT purse_reservations_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.replay_items
     ADD CONSTRAINT replay_items_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.request_keys
@@ -2138,6 +2158,7 @@ CREATE INDEX market_snapshots_cycle_id_cd66ff82 ON public.market_snapshots USING
 CREATE INDEX model_answers_request_hash_df43c145_like ON public.model_answers USING btree (request_hash varchar_pattern_ops);
 CREATE INDEX model_calls_created ON public.model_calls USING btree (created_at);
 CREATE INDEX model_calls_cycle ON public.model_calls USING btree (cycle_id);
+CREATE INDEX model_calls_evaluating ON public.model_calls USING btree (created_at) WHERE (NOT ((purpose)::text = 'trade'::text));
 CREATE INDEX model_calls_of_model ON public.model_calls USING btree (model, created_at DESC);
 CREATE INDEX model_prices_model_ff3ea49b_like ON public.model_prices USING btree (model varchar_pattern_ops);
 CREATE INDEX notice_topics_topic_85dff8af_like ON public.notice_topics USING btree (topic varchar_pattern_ops);
@@ -2166,6 +2187,7 @@ CREATE INDEX parked_events_replayed_by_id_409359e2 ON public.parked_events USING
 CREATE INDEX positions_symbol_7f0325a4_like ON public.positions USING btree (symbol varchar_pattern_ops);
 CREATE INDEX proposals_waiting ON public.trade_proposals USING btree (received_at) WHERE ((status)::text = 'waiting'::text);
 CREATE INDEX replay_items_run_id_1a1c84ec ON public.replay_items USING btree (run_id);
+CREATE INDEX replay_items_told ON public.replay_items USING btree (run_id, change DESC, shift DESC, id DESC);
 CREATE INDEX request_keys_created ON public.request_keys USING btree (created_at);
 CREATE INDEX request_keys_user_id_af09b576 ON public.request_keys USING btree (user_id);
 CREATE INDEX risk_checks_cycle_id_155b6ad7 ON public.risk_checks USING btree (cycle_id);
@@ -2179,6 +2201,8 @@ CREATE INDEX round_trips_exit_order_id_7ff6faaf ON public.round_trips USING btre
 CREATE INDEX round_trips_recent ON public.round_trips USING btree (closed_at DESC, id DESC);
 CREATE INDEX round_trips_strategy_id_7f482c5c ON public.round_trips USING btree (strategy_id);
 CREATE INDEX runs_experiment_id_17136803 ON public.runs USING btree (experiment_id);
+CREATE INDEX runs_in_background ON public.runs USING btree (created_at) WHERE (in_background AND ((status)::text = ANY ((ARRAY['queued'::character varying, 'running'::character varying])::text[])));
+CREATE INDEX runs_recent ON public.runs USING btree (created_at DESC, id DESC);
 CREATE INDEX runtime_settings_name_1bc49036_like ON public.runtime_settings USING btree (name varchar_pattern_ops);
 CREATE INDEX saga_steps_saga_id_a69977bb ON public.saga_steps USING btree (saga_id);
 CREATE INDEX sagas_cycle_id_df925090 ON public.sagas USING btree (cycle_id);

@@ -25,7 +25,7 @@ from trading.queries import stage_words
 FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"
 CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
-ROOMS_SHOWN = ["trading", "risk", "ai", "django_celery_beat"]
+ROOMS_SHOWN = ["trading", "risk", "ai", "evaluation", "django_celery_beat"]
 RUNS = [
     "engage_killswitch",
     "set_mode",
@@ -35,6 +35,7 @@ RUNS = [
     "replay_parkedevent",
     "reconcile_position",
     "close_position",
+    "ask_again",
 ]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],

@@ -14,6 +14,7 @@ Whoever takes several takes them in this order, so that no two wait for each oth
 6. rows: agent status or cycle, approval, order, saga, position (``trading.core.row_locks``)
 7. ``STAGE_WORDS_LOCK`` transaction: the notes of changed facts are taken (``trading.queries.stage_words``); no other
    lock is held then but rows of decisions
+8. ``PURSE_LOCK``     transaction: the day's purse of evaluations (``evaluation.services.purse``); no other is held then
 
 Numbers 1 to 3 and 7 are only tried, never waited for: where another has it, this process leaves. Row locks of number 6
 that one transaction never takes together have no order among themselves.
@@ -36,16 +37,25 @@ BOOK_LOCK = 0x7261_0001
 SWITCH_LOCK = 0x7261_0002
 FLATTEN_LOCK = 0x7261_0003
 STAGE_WORDS_LOCK = 0x7472_0001
+PURSE_LOCK = 0x4556_0001
 # The first of two numbers; the second says which one of them.
 ATTEMPT_LOCKS = 0x7261  # and a number made of the order's id
 PROCESS_LOCKS = 0x4556  # and hashtext of the process's name
-NUMBERS = frozenset({BOOK_LOCK, SWITCH_LOCK, FLATTEN_LOCK, ATTEMPT_LOCKS, PROCESS_LOCKS, STAGE_WORDS_LOCK})
+NUMBERS = frozenset(
+    {BOOK_LOCK, SWITCH_LOCK, FLATTEN_LOCK, ATTEMPT_LOCKS, PROCESS_LOCKS, STAGE_WORDS_LOCK, PURSE_LOCK}
+)
 
 
 def lock_book() -> None:
     """Wait for the account's risk book and hold it until the surrounding transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BOOK_LOCK])
+
+
+def lock_purse() -> None:
+    """Wait for the purse of evaluations and hold it until the surrounding transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PURSE_LOCK])
 
 
 @contextmanager

@@ -55,7 +55,8 @@ urlpatterns = [
     path("events/stream", stream.EventStreamView.as_view()),
 ]
 
-# The first words of the API's addresses: errors at them are problems, whoever finds them.
+# The first words of the API's addresses, those of the rooms above included: errors at them are problems.
 ROOTS = frozenset(
-    {"api", "health", "openapi.json", "docs"} | {str(each.pattern).split("/")[0] for each in urlpatterns}
+    {"api", "health", "openapi.json", "docs", "evaluation"}
+    | {str(each.pattern).split("/")[0] for each in urlpatterns}
 )

@@ -17,12 +17,13 @@ from risk.services.locks import (
     BOOK_LOCK,
     FLATTEN_LOCK,
     PROCESS_LOCKS,
+    PURSE_LOCK,
     STAGE_WORDS_LOCK,
     SWITCH_LOCK,
 )
 
 SWITCH, BOOK, WORDS, ALONE = "switch", "book", "words of the stages", "works alone"
-FLATTEN, ATTEMPT = "sale of everything", "an order"
+FLATTEN, ATTEMPT, PURSE = "sale of everything", "an order", "purse of evaluations"
 ROW, TRANSACTION = "row", "transaction"
 # By class and number as pg_locks has them: a lock of one number is class 0, one of two has its own class.
 _ONE_NUMBER: Mapping[int, str] = {
@@ -30,6 +31,7 @@ _ONE_NUMBER: Mapping[int, str] = {
     BOOK_LOCK: BOOK,
     FLATTEN_LOCK: FLATTEN,
     STAGE_WORDS_LOCK: WORDS,
+    PURSE_LOCK: PURSE,
 }
 _TWO_NUMBERS: Mapping[int, str] = {PROCESS_LOCKS: ALONE, ATTEMPT_LOCKS: ATTEMPT}
 # Seconds within which each is let go by what its holders do; a request to the broker ends within 10.
@@ -39,6 +41,7 @@ BOUNDS: Mapping[str, float] = {
     ATTEMPT: 20.0,
     BOOK: 5.0,
     WORDS: 15.0,
+    PURSE: 5.0,
     ROW: 5.0,
     TRANSACTION: 15.0,
 }

@@ -13,8 +13,10 @@ from ai.replaying import AnswerPolicy
 from evaluation.errors import EvaluationError
 from evaluation.models import Run
 from evaluation.services.replay import selecting, variation
+from evaluation.services.replay.estimating import estimate
+from evaluation.services.replay.orders import Order, order_replay, stop
 from evaluation.services.replay.rendering import as_json, as_lines, estimate_line
-from evaluation.services.replay.running import Order, carry_out, estimate, order_replay, stop
+from evaluation.services.replay.running import carry_out
 from evaluation.services.replay.selecting import Selection
 from evaluation.services.replay.variation import LIMITS, PROMPTS, STOPS, Variation, pairs
 
@@ -49,6 +51,7 @@ class Command(BaseCommand):
         how = parser.add_argument_group("what is other than it was")
         how.add_argument("--model", default="", help="litellm names, comma-separated")
         how.add_argument("--prompt", choices=PROMPTS, help="version of the prompt")
+        how.add_argument("--strategy", default="", help="NAME or NAME@VERSION: its instructions and rules")
         how.add_argument("--instructions", type=Path, help="file with the strategy's instructions")
         how.add_argument("--temperature", type=float, help="0 to 2")
         how.add_argument("--samples", type=int, default=1, help="answers to each question (1)")
@@ -105,6 +108,7 @@ class Command(BaseCommand):
         return Variation(
             models=tuple(filter(None, (name.strip() for name in options["model"].split(",")))),
             prompt=options["prompt"],
+            strategy=options["strategy"],
             instructions=file.read_text(encoding="utf-8") if file else None,
             temperature=options["temperature"],
             samples=options["samples"],

@@ -16,7 +16,7 @@ from ai.domain.request import Sampling
 from ai.replaying import Question
 from ai.skills import Skills, skills_of
 from evaluation.services.replay.sources import RecordedCall, Source, bodies_of
-from evaluation.services.replay.variation import Variation
+from evaluation.services.replay.variation import Variation, strategy_content
 from trading.analysis.decision_records import SeenRecord, messages_again, read_record
 from trading.core import settings
 from trading.errors import RecordError
@@ -129,6 +129,8 @@ def _messages(seen: SeenRecord, symbols: Sequence[str], variation: Variation) ->
     facts, question = dict(seen.facts), seen.question
     if variation.prompt:
         facts["prompt_version"] = variation.prompt
+    if variation.strategy:
+        question = replace(question, instructions=strategy_content(variation.strategy)["instructions"])
     if variation.instructions is not None:
         question = replace(question, instructions=variation.instructions)
     return tuple(messages_again(SeenRecord(question, facts), symbols))

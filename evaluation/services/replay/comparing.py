@@ -1,11 +1,12 @@
 """A decision as it was beside what it would be: one item's difference, and what all of them come to."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from evaluation.models import ReplayItem
 from evaluation.services.replay.regating import NO_BOOK, Proposed
 from evaluation.services.replay.sources import RecordedVerdict, Source
 
@@ -140,19 +141,17 @@ def differs(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return bool(was["verdict"] != now["verdict"])
 
 
-def most_telling(items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return items with what changed most first: another action, another verdict, then confidence."""
-
-    def weight(item: Mapping[str, Any]) -> tuple[int, Decimal]:
-        was, now = item["before"], item["after"]
-        if now["action"] is None:
-            return 3, Decimal(0)
-        shift = abs(Decimal(now["confidence"]) - Decimal(was["confidence"]))
-        if now["action"] != was["action"]:
-            return 0, -shift
-        return (1 if _verdict_word(was["verdict"]) != _verdict_word(now["verdict"]) else 2), -shift
-
-    return sorted(items, key=weight)
+def change_of(was: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[ReplayItem.Change, Decimal]:
+    """Return what changed most of an item, and by how much its confidence is another."""
+    kinds = ReplayItem.Change
+    if now["action"] is None:
+        return kinds.UNANSWERED, Decimal(0)
+    shift = abs(Decimal(now["confidence"]) - Decimal(was["confidence"]))
+    if now["action"] != was["action"]:
+        return kinds.ACTION, shift
+    if _verdict_word(was["verdict"]) != _verdict_word(now["verdict"]):
+        return kinds.VERDICT, shift
+    return (kinds.CONFIDENCE if shift else kinds.NOTHING), shift
 
 
 def _verdict_word(verdict: Mapping[str, Any] | None) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ai.domain.types import ProposedExit, SymbolFacts
 from evaluation.services.replay.sources import RecordedVerdict, Source, bodies_of
-from evaluation.services.replay.variation import Variation
+from evaluation.services.replay.variation import Variation, strategy_content
 from risk.domain.book_json import book_from_json
 from risk.domain.limits import LIMIT_NAMES, StrategyLimits
 from risk.domain.numbers import HUNDRED, ZERO, plain_decimal
@@ -98,6 +98,7 @@ class GateAgain:
     def __init__(self, variation: Variation) -> None:
         self._variation = variation
         self._contents: dict[tuple[str, int | None], Mapping[str, Any]] = {}
+        self._other = strategy_content(variation.strategy) if variation.strategy else {}
         self._seen: tuple[str, Mapping[str, SymbolFacts]] = ("", {})
 
     def judge(self, scene: GateScene, proposed: Sequence[Proposed]) -> dict[UUID, RecordedVerdict]:
@@ -182,6 +183,8 @@ class GateAgain:
 
     def _content(self, source: Source) -> Mapping[str, Any]:
         """Return a strategy as it was in the decision's version; empty where that is not on record."""
+        if self._variation.strategy:
+            return self._other
         key = (source.strategy, source.strategy_version)
         if key not in self._contents:
             kept = StrategyVersion.objects.filter(strategy__name=key[0], version=key[1] or 0).first()

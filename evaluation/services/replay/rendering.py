@@ -5,10 +5,10 @@ from typing import Any
 
 from ai.replaying import Estimate
 from evaluation.models import ReplayItem, Run
-from evaluation.services.replay.comparing import most_telling
 from risk.domain.numbers import plain_decimal
 
 SHOWN = 40
+TOLD_ORDER = ("-change", "-shift", "-id")  # what changed most first
 
 
 def estimate_line(estimate: Estimate) -> str:
@@ -54,21 +54,11 @@ def item_json(item: ReplayItem) -> dict[str, Any]:
 
 def as_lines(run: Run) -> Iterator[str]:
     """Yield the differences, what changed most first, and then what all come to."""
-    items = [
-        {
-            "symbol": item.symbol,
-            "id": str(item.decision_id),
-            "item": item,
-            "before": item.before,
-            "after": item.after,
-        }
-        for item in run.items.all()
-    ]
-    told = most_telling(items)
-    for each in told[:SHOWN]:
-        yield _line(each)
-    if len(told) > SHOWN:
-        yield f"… and {len(told) - SHOWN} more (--json has all)"
+    told = run.items.order_by(*TOLD_ORDER)
+    for item in told[:SHOWN]:
+        yield _line(item)
+    if (more := told.count() - SHOWN) > 0:
+        yield f"… and {more} more (--json has all)"
     yield from summary_lines(run)
 
 
@@ -94,15 +84,15 @@ def summary_lines(run: Run) -> Iterator[str]:
         yield f"{run.status}: {_counts(figures['problems'])}"
 
 
-def _line(each: Mapping[str, Any]) -> str:
-    was, now, item = each["before"], each["after"], each["item"]
+def _line(item: ReplayItem) -> str:
+    was, now, end = item.before, item.after, str(item.decision_id)[-8:]
     if now["action"] is None:
-        return f"…{each['id'][-8:]}  {each['symbol']:9} {was['action'].upper()} → no answer: {now['problem']}"
+        return f"…{end}  {item.symbol:9} {was['action'].upper()} → no answer: {now['problem']}"
     origin = "from the store" if item.from_cache else f"asked, {plain_decimal(item.cost_usd)} USD"
     if not item.request_hash:
         origin = "as recorded"
     return (
-        f"…{each['id'][-8:]}  {each['symbol']:9} {was['action'].upper()} → {now['action'].upper()}"
+        f"…{end}  {item.symbol:9} {was['action'].upper()} → {now['action'].upper()}"
         f"  {was['confidence']} → {now['confidence']}"
         f"  {_verdict(was['verdict'])} → {_verdict(now['verdict'])}  {now['model']}, {origin}"
         f"{'  ' + now['moved'] if now.get('moved') else ''}"

@@ -1,106 +1,32 @@
-"""A replay from its order to its figures: estimated before the first call, stored as it goes, taken up after a stop."""
+"""A replay from its order to its figures: asked within the purse, stored as it goes, taken up where it was cut off."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from ai.calls import ModelAccess
 from ai.domain.answer import parse_answer
-from ai.domain.budget import Budget, day_start
 from ai.domain.types import Proposal
-from ai.models import ModelCall
-from ai.replaying import Estimate, Question, Replaying, Reply
-from evaluation.models import Experiment, ReplayItem, Run
+from ai.replaying import Replaying, Reply
+from evaluation.errors import RunStateError
+from evaluation.models import ReplayItem, Run
+from evaluation.services.purse import DayPurse
 from evaluation.services.replay import comparing
-from evaluation.services.replay.asking import Asking, Batch, batches, questions
+from evaluation.services.replay.asking import Asking, Batch, questions
+from evaluation.services.replay.chunking import chunks
+from evaluation.services.replay.estimating import access_of
+from evaluation.services.replay.orders import STOPPED, Order, lock_of
 from evaluation.services.replay.regating import GateAgain, GateScene, Proposed, as_recorded, scenes_of
-from evaluation.services.replay.selecting import Selection, sources_of
 from evaluation.services.replay.sources import RecordedVerdict, Source, of_decisions
-from evaluation.services.replay.variation import Variation
 from trading.core import settings
+from trading.core.process_lock import only_one
 from trading.models import AIDecision
 
-ASKED_AT_ONCE, JUDGED_AT_ONCE = 20, 200  # cycles; of those that are asked, every question is held
-NEVER = Decimal(10**9)
 PARTS = Decimal("0.000001")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a person wants asked again, whole."""
-
-    selection: Selection
-    variation: Variation
-    max_usd: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            "selection": self.selection.to_json(),
-            "variation": self.variation.to_json(),
-            "maxUsd": self.max_usd,
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Order":
-        """Return what ``to_json`` wrote."""
-        return cls(
-            Selection.from_json(values["selection"]),
-            Variation.from_json(values["variation"]),
-            values["maxUsd"],
-        )
-
-    @property
-    def asks(self) -> bool:
-        """Whether answers are looked for, and not only what other rules make of those on record."""
-        return self.variation.asks_otherwise or self.variation.changes_nothing
-
-
-def order_replay(order: Order, *, author: str) -> Run:
-    """Store a replay, to be carried out by ``carry_out``."""
-    spec = order.to_json()
-    text = json.dumps(spec, sort_keys=True)
-    experiment = Experiment.objects.create(
-        kind=Experiment.Kind.REPLAY,
-        name=f"Replay of {order.selection.words}"[:100],
-        spec=spec,
-        spec_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        author=author,
-    )
-    return Run.objects.create(experiment=experiment)
-
-
-def estimate(order: Order) -> Estimate:
-    """Return what answering all of it takes: nothing is asked. Every question is made for it."""
-    known = asked = 0
-    most, unpriced = Decimal(0), set[str]()
-    if order.asks:
-        asking = Asking(order.variation)
-        for chunk in _chunks(order):
-            made = [each for batch in chunk for each in _made(batch, order, asking)]
-            part = Replaying(made, policy=order.variation.policy, access=_access(asking)).estimate()
-            known, asked, most = known + part.known, asked + part.asked, most + part.most_usd
-            unpriced.update(part.unpriced)
-    return Estimate(known, asked, most, tuple(sorted(unpriced)))
-
-
-def purse_of(order: Order) -> Budget:
-    """Return what may be spent: of the day's purse for evaluations what is left, of this replay what was said."""
-    return Budget(day=left_of_the_day(), cycle=NEVER if order.max_usd is None else Decimal(order.max_usd))
-
-
-def left_of_the_day() -> Decimal:
-    """Return what of the day's purse for evaluations is not spent, in USD."""
-    spent = ModelCall.objects.evaluation_cost_since(day_start(timezone.now()))
-    return max(django_settings.ENVIRONMENT.ai_evaluation_budget_usd - spent, Decimal(0))
 
 
 def carry_out(run: Run, *, on_progress: Callable[[int, int], None] = lambda done, asked: None) -> Run:
@@ -110,11 +36,23 @@ def carry_out(run: Run, *, on_progress: Callable[[int, int], None] = lambda done
 
     Args:
         on_progress: told how many decisions are done, and how many requests were asked.
+
+    Raises:
+        RunStateError: another process carries it out.
     """
+    with only_one(lock_of(run)) as nobody_else:
+        if not nobody_else:
+            raise RunStateError(f"the replay {run.pk} is being carried out by another process")
+        return _carried_out(run, on_progress)
+
+
+def _carried_out(run: Run, on_progress: Callable[[int, int], None]) -> Run:
     order = Order.from_json(run.experiment.spec)
     Run.objects.filter(pk=run.pk).update(
-        status=Run.Status.RUNNING, started_at=timezone.now(), is_stopped=False, ended_at=None, reason=""
+        status=Run.Status.RUNNING, started_at=timezone.now(), ended_at=None, reason=""
     )
+    run.refresh_from_db()
+    run.items.filter(change=ReplayItem.Change.UNANSWERED).delete()  # they are tried again
     try:
         figures = _Replay(run, order, on_progress).carry_out()
     except Exception as error:
@@ -123,12 +61,9 @@ def carry_out(run: Run, *, on_progress: Callable[[int, int], None] = lambda done
     open_ends = figures["decisions"] - figures["answered"]
     status = Run.Status.INCOMPLETE if open_ends else Run.Status.COMPLETED
     reason = next(iter(figures["problems"]), "") if open_ends else ""
+    if open_ends and STOPPED in figures["problems"]:
+        reason = STOPPED
     return _end(run, status, reason=reason[:500], figures=figures)
-
-
-def stop(run: Run) -> None:
-    """Have a replay ask nothing more; what is under way is waited for."""
-    Run.objects.filter(pk=run.pk).update(is_stopped=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +89,17 @@ class _Replay:
     def __init__(self, run: Run, order: Order, on_progress: Callable[[int, int], None]) -> None:
         self._run, self._order, self._on_progress = run, order, on_progress
         self._asking = Asking(order.variation)
-        self._purse = purse_of(order)
         self._gate = GateAgain(order.variation)
         self._summary = comparing.Summary()
-        self._asked, self._known, self._cost = 0, 0, Decimal(0)
+        before = run.progress  # of executions that were cut off: what they asked is known now
+        self._asked, self._cost = int(before.get("asked", 0)), Decimal(before.get("costUsd", 0))
+        self._known = -self._asked
+        most = None if order.max_usd is None else Decimal(order.max_usd) - self._cost
+        self._purse = DayPurse(day=django_settings.ENVIRONMENT.ai_evaluation_budget_usd, run=most)
 
     def carry_out(self) -> dict[str, Any]:
         """Return the figures."""
-        for chunk in _chunks(self._order):
+        for chunk in chunks(self._order):
             answered = self._answers(chunk) if self._order.asks else self._records(chunk)
             scenes = scenes_of({source.cycle_id for batch in chunk for source in batch.sources})
             items = [item for group in answered.values() for item in self._items(group, scenes)]
@@ -171,7 +109,11 @@ class _Replay:
             kept = items if self._order.asks else [each for each in items if _is_told(each)]
             ReplayItem.objects.bulk_create(kept, ignore_conflicts=True)
             self._tell()
-        spent = {"requestsAsked": self._asked, "requestsKnown": self._known, "costUsd": str(self._cost)}
+        spent = {
+            "requestsAsked": self._asked,
+            "requestsKnown": max(self._known, 0),
+            "costUsd": str(self._cost),
+        }
         return self._summary.to_json() | spent
 
     def _records(self, chunk: Sequence[Batch]) -> dict[Key, list[_Answer]]:
@@ -184,15 +126,21 @@ class _Replay:
 
     def _answers(self, chunk: Sequence[Batch]) -> dict[Key, list[_Answer]]:
         """Put the chunk's questions again; return what came of it by cycle, model and sample."""
-        made = [(batch, each) for batch in chunk for each in _made(batch, self._order, self._asking)]
+        variation = self._order.variation
+        made = [(batch, each) for batch in chunk for each in questions(batch, variation, self._asking)]
         asked = [replace(question, tag=place) for place, (_, question) in enumerate(made)]
-        replaying = Replaying(asked, policy=self._order.variation.policy, access=_access(self._asking))
+        replaying = Replaying(
+            asked,
+            policy=variation.policy,
+            access=access_of(self._asking),
+            fresh_since=self._run.created_at,
+        )
         found: dict[Key, list[_Answer]] = {}
         most = settings.count("model_concurrency")
         for reply in replaying.run(purse=self._purse, concurrency=most, is_stopped=self._is_stopped):
             batch, question = made[reply.question.tag]
             self._count(reply)
-            label = question.model if self._order.variation.models else ""
+            label = question.model if variation.models else ""
             for answer in _answered(batch, reply):
                 found.setdefault((answer.source.cycle_id, label, question.sample), []).append(answer)
         for batch in chunk:
@@ -220,6 +168,8 @@ class _Replay:
             )
             if not self._order.variation.changes_rules and _is_same(answer):
                 now["moved"] = comparing.moved(answer.source, verdict)
+            was = comparing.before(answer.source)
+            change, shift = comparing.change_of(was, now)
             yield ReplayItem(
                 run=self._run,
                 decision_id=answer.source.id,
@@ -227,11 +177,13 @@ class _Replay:
                 sample=answer.sample,
                 symbol=answer.source.symbol,
                 as_of=answer.source.as_of,
-                before=comparing.before(answer.source),
+                before=was,
                 after=now,
                 request_hash=answer.request_hash,
                 from_cache=answer.is_known,
                 cost_usd=answer.cost_usd,
+                change=change,
+                shift=shift,
             )
 
     def _others(self, answers: Sequence[_Answer]) -> list[Proposed]:
@@ -253,9 +205,12 @@ class _Replay:
 
     def _tell(self) -> None:
         self._on_progress(self._summary.decisions, self._asked)
-        Run.objects.filter(pk=self._run.pk).update(
-            progress={"decisions": self._summary.decisions, "asked": self._asked, "costUsd": str(self._cost)}
-        )
+        self._run.progress |= {
+            "decisions": self._summary.decisions,
+            "asked": self._asked,
+            "costUsd": str(self._cost),
+        }
+        Run.objects.filter(pk=self._run.pk).update(progress=self._run.progress)
 
     def _is_stopped(self) -> bool:
         return Run.objects.filter(pk=self._run.pk, is_stopped=True).exists()
@@ -293,38 +248,6 @@ def _is_told(item: ReplayItem) -> bool:
 def _is_same(answer: _Answer) -> bool:
     now, source = answer.proposed, answer.source
     return now is not None and (now.action, now.confidence) == (source.action, Decimal(source.confidence))
-
-
-def _cycles(order: Order) -> Iterator[Batch]:
-    """Yield the selected decisions by the call they came of; where nothing is asked, by cycle."""
-    if order.asks:
-        yield from batches(sources_of(order.selection))
-        return
-    for _, group in groupby(sources_of(order.selection, wanting_only=True), key=lambda each: each.cycle_id):
-        yield Batch(tuple(group), None)
-
-
-def _chunks(order: Order) -> Iterator[list[Batch]]:
-    """Yield whole cycles together, some at a time."""
-    most = ASKED_AT_ONCE if order.asks else JUDGED_AT_ONCE
-    chunk: list[Batch] = []
-    cycles = 0
-    for _, group in groupby(_cycles(order), key=lambda batch: batch.sources[0].cycle_id):
-        chunk += group
-        cycles += 1
-        if cycles == most:
-            yield chunk
-            chunk, cycles = [], 0
-    if chunk:
-        yield chunk
-
-
-def _made(batch: Batch, order: Order, asking: Asking) -> list[Question]:
-    return questions(batch, order.variation, asking)
-
-
-def _access(asking: Asking) -> ModelAccess:
-    return ModelAccess(asking.api_base, django_settings.ENVIRONMENT.ai_api_key)
 
 
 def _end(run: Run, status: Run.Status, *, reason: str = "", figures: Mapping[str, Any] | None = None) -> Run:

@@ -1,6 +1,6 @@
 """What a replay changes, as a value that can be stored and taken up again; everything else stays as it was."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
@@ -14,8 +14,10 @@ from risk.domain.types import LimitValues
 from risk.services.limits import LIMIT_FIELDS, PERCENT_FIELDS, check_limits
 from trading.domain.protection.plans import ExitRules
 from trading.domain.protection.rule_bounds import RULE_NAMES, rule_problems
+from trading.models import Strategy, StrategyVersion
 
 PROMPTS = (PROMPT_VERSION, WITHOUT_THESES)
+LIMITS, STOPS = tuple(LIMIT_FIELDS), tuple(RULE_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,11 @@ class Variation:
         limits: of the account, in percent of equity or a count, as text by name.
         stops: of the strategy's exit rules, as text by name.
         samples: how many answers are asked for to each question.
+        strategy: NAME@VERSION whose instructions and rules stand in place of each decision's own.
     """
 
     models: tuple[str, ...] = ()
+    strategy: str = ""
     prompt: str | None = None
     instructions: str | None = None
     temperature: float | None = None
@@ -41,13 +45,13 @@ class Variation:
     @property
     def asks_otherwise(self) -> bool:
         """Whether the question changes, or several answers are wanted: else only what follows from the answers does."""
-        changed = self.models or self.prompt or self.instructions is not None
+        changed = self.models or self.prompt or self.strategy or self.instructions is not None
         return bool(changed) or self.temperature is not None or self.samples > 1
 
     @property
     def changes_rules(self) -> bool:
         """Whether the gate judges by other rules."""
-        return bool(self.threshold or self.limits or self.stops)
+        return bool(self.threshold or self.limits or self.stops or self.strategy)
 
     @property
     def changes_nothing(self) -> bool:
@@ -89,6 +93,8 @@ def checked(variation: Variation, *, api_base: str | None) -> Variation:
     """
     for model, expected in unaskable(variation.models, api_base=api_base).items():
         raise VariationError(f"model: was {model!r}, {expected}")
+    if variation.strategy:
+        variation = replace(variation, strategy=_whole_name(variation.strategy))
     if variation.prompt is not None and variation.prompt not in PROMPTS:
         raise VariationError(f"prompt: was {variation.prompt!r}, expected {' or '.join(PROMPTS)}")
     if not 1 <= variation.samples <= MOST_SAMPLES:
@@ -101,9 +107,55 @@ def checked(variation: Variation, *, api_base: str | None) -> Variation:
         threshold = _decimal("threshold", variation.threshold)
         if not 0 <= threshold <= 1:
             raise VariationError(f"threshold: was {variation.threshold}, expected a number from 0 to 1")
+    known_names("limits", variation.limits, LIMITS)
+    known_names("stops", variation.stops, STOPS)
     _check_limits(variation.limits)
     _check_stops(variation.stops)
     return variation
+
+
+def strategy_content(name: str) -> Mapping[str, Any]:
+    """Return the strategy of a whole name (NAME@VERSION) as it was in that version.
+
+    Raises:
+        VariationError: it is not on record.
+    """
+    strategy, _, version = name.rpartition("@")
+    kept = StrategyVersion.objects.filter(strategy__name=strategy, version=version).first()
+    if kept is None:
+        raise VariationError(f"strategy: was {name!r}, but this version is not on record")
+    content: Mapping[str, Any] = kept.content
+    return content
+
+
+def _whole_name(said: str) -> str:
+    """Return NAME@VERSION of a name with its version, or without: the newest then."""
+    name, separator, version = said.rpartition("@")
+    rows = StrategyVersion.objects.filter(strategy__name=name if separator else said)
+    known = list(rows.order_by("-version").values_list("version", flat=True)[:20])
+    if not known:
+        names = ", ".join(Strategy.objects.order_by("name").values_list("name", flat=True)[:10])
+        raise VariationError(f"strategy: was {said!r}, expected NAME or NAME@VERSION, of {names}")
+    if not separator:
+        return f"{said}@{known[0]}"
+    if version not in map(str, known):
+        raise VariationError(
+            f"strategy: was {said!r}, expected a version on record: {', '.join(map(str, known))}"
+        )
+    return said
+
+
+def known_names(name: str, said: Iterable[str], known: tuple[str, ...]) -> None:
+    """Refuse names that nobody knows.
+
+    Raises:
+        VariationError: names the first, and the nearest.
+    """
+    for key in said:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise VariationError(f"{name}: was {key!r}, expected one of {', '.join(known)}{hint}")
 
 
 def pairs(name: str, text: str, known: tuple[str, ...]) -> dict[str, str]:
@@ -117,10 +169,7 @@ def pairs(name: str, text: str, known: tuple[str, ...]) -> dict[str, str]:
         key, separator, value = (each.strip() for each in part.partition("="))
         if not separator or not value:
             raise VariationError(f"{name}: was {part!r}, expected name=value, e.g. {known[0]}=5")
-        if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise VariationError(f"{name}: was {key!r}, expected one of {', '.join(known)}{hint}")
+        known_names(name, [key], known)
         found[key] = value
     return found
 
@@ -153,6 +202,3 @@ def _decimal(name: str, text: str) -> Decimal:
     if not number.is_finite():
         raise VariationError(f"{name}: was {text!r}, expected a number")
     return number
-
-
-LIMITS, STOPS = tuple(LIMIT_FIELDS), tuple(RULE_NAMES)

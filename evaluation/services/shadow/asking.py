@@ -10,13 +10,12 @@ from django.conf import settings as django_settings
 from ai import builtin
 from ai.calls import ModelAccess
 from ai.domain.answer import parse_answer
-from ai.domain.budget import Budget
 from ai.domain.prompt import render_messages
 from ai.domain.types import AnalysisQuestion, Proposal
 from ai.models import ModelCall
 from ai.replaying import AnswerPolicy, Question, Replaying, Reply
+from evaluation.services.purse import DayPurse
 from evaluation.services.replay.asking import Asking
-from evaluation.services.replay.running import NEVER, left_of_the_day
 from evaluation.services.replay.variation import Variation
 from trading.core import settings
 from trading.models import Strategy
@@ -54,10 +53,8 @@ def ask(strategy: Strategy, question: AnalysisQuestion) -> Answer:
     Nothing is asked a second time that was answered: who was killed finds it in the store.
     """
     models = tuple(strategy.model_names) or django_settings.ENVIRONMENT.ai_models or (builtin.MODEL,)
-    asking, purse = (
-        Asking(Variation(models=models)),
-        Budget(day=left_of_the_day(), cycle=NEVER),
-    )
+    asking = Asking(Variation(models=models))
+    purse = DayPurse(day=django_settings.ENVIRONMENT.ai_evaluation_budget_usd)
     answer, began = Answer(), time.monotonic()
     left = _batches(question)
     for model in models:
@@ -74,7 +71,7 @@ def _put(
     batches: Sequence[AnalysisQuestion],
     model: str,
     asking: Asking,
-    purse: Budget,
+    purse: DayPurse,
     answer: Answer,
     give_up_at: float,
 ) -> list[AnalysisQuestion]:

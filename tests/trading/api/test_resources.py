@@ -45,7 +45,9 @@ LISTS: dict[str, Callable[[], Any]] = {
     "/universe/candidates": make_candidate,
     "/model-calls": make_model_call,
     "/events": make_event,
+    "/evaluation/experiments": lambda: None,
 }
+UNMADE = ("/strategies", "/risk/limits", "/evaluation/experiments")
 ONES = ("/performance", "/status", "/mode", "/kill-switch", "/guards", "/cycles/current")
 # Who may act; with bodies that change nothing, because there is nothing to change.
 ACTS: dict[tuple[str, str], tuple[dict[str, Any], int, set[str]]] = {
@@ -58,6 +60,7 @@ ACTS: dict[tuple[str, str], tuple[dict[str, Any], int, set[str]]] = {
     ("post", "/entries/resume"): ({"why": "x"}, 400, {"operator", "risk officer"}),
     ("post", "/symbols/BTC/USD/lock"): ({"reason": ""}, 400, {"operator", "risk officer"}),
     ("post", "/symbols/BTC/USD/unlock"): ({"why": "x"}, 400, {"operator", "risk officer"}),
+    ("post", "/evaluation/experiments"): ({"dataset": "none"}, 400, {"operator", "risk officer"}),
     ("post", "/kill-switch"): ({"action": "release", "reason": "go"}, 409, {"risk officer"}),
 }
 
@@ -89,7 +92,7 @@ def test_group_may_do_what_its_role_says(api: Api, group: str, act: tuple[str, s
     problem(answered, status if group in may else 403)
 
 
-@pytest.mark.parametrize("path", [path for path in LISTS if path not in ("/strategies", "/risk/limits")])
+@pytest.mark.parametrize("path", [path for path in LISTS if path not in UNMADE])
 def test_list_shows_its_row(api: Api, path: str) -> None:
     row = LISTS[path]()
 

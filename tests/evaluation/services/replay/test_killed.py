@@ -13,7 +13,8 @@ from pytest_django import Settings
 from ai.domain.prompt import read_facts
 from ai.models import ModelAnswer
 from evaluation.models import Run
-from evaluation.services.replay.running import Order, carry_out, order_replay
+from evaluation.services.replay.orders import Order, order_replay
+from evaluation.services.replay.running import carry_out
 from evaluation.services.replay.selecting import Selection
 from evaluation.services.replay.variation import Variation
 from tests import forked

@@ -12,7 +12,9 @@ from ai.replaying import AnswerPolicy
 from ai.routing import breaker_of
 from evaluation.models import Experiment, ReplayItem, Run
 from evaluation.services.datasets import make_dataset
-from evaluation.services.replay.running import Order, carry_out, estimate, order_replay
+from evaluation.services.replay.estimating import estimate
+from evaluation.services.replay.orders import Order, order_replay
+from evaluation.services.replay.running import carry_out
 from evaluation.services.replay.selecting import Selection
 from evaluation.services.replay.variation import Variation
 from tests.ai.chat_server import ChatServer

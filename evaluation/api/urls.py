@@ -1,0 +1,13 @@
+"""The evaluation's resources; orchestrator_project/api_urls.py serves them beside trading's."""
+
+from django.urls import path
+
+from evaluation.api.views import experiments, replays
+
+urlpatterns = [
+    path("decisions/<uuid:pk>/replay", replays.ReplayDecisionView.as_view()),
+    path("evaluation/experiments", experiments.ExperimentsView.as_view()),
+    path("evaluation/replays/<uuid:pk>", replays.ReplayView.as_view()),
+    path("evaluation/replays/<uuid:pk>/stop", replays.StopReplayView.as_view()),
+    path("evaluation/replays/<uuid:pk>/take-up", replays.TakeUpReplayView.as_view()),
+]
