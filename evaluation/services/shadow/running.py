@@ -15,6 +15,7 @@ from evaluation.models import ShadowBook, ShadowPoint
 from evaluation.services.shadow.books import open_book, pass_over, store
 from evaluation.services.shadow.deciding import Decided, decide
 from evaluation.services.shadow.due import analysed
+from evaluation.services.shadow.forgetting import forget_old
 from evaluation.services.shadow.ledger import from_json
 from evaluation.services.shadow.scenes import SeenCycle, market_of, seen_in
 from trading.analysis.strategies import keep_version
@@ -76,7 +77,8 @@ def _see(strategy: Strategy, book: ShadowBook, cycle: Cycle) -> bool:
     seen = seen_in(cycle)
     if seen is None:  # forgotten meanwhile
         return pass_over(book, cycles=1, last_number=cycle.number)
-    state, seed = in_session(_state(book), seen.as_of.astimezone(NEW_YORK).date()), _seed(book.pk)
+    before, seed = from_json(book.ledger), _seed(book.pk)
+    state = in_session(before, seen.as_of.astimezone(NEW_YORK).date())
     market = market_of(cycle, seen.as_of, _concerned(state, seen))
     settled = settle(state, market, seed=seed)
     if analysed().filter(number__gt=cycle.number).count() >= CAUGHT_UP:
@@ -85,6 +87,8 @@ def _see(strategy: Strategy, book: ShadowBook, cycle: Cycle) -> bool:
         decided = decide(strategy, seen, settled.state, market)
         outcome, reason = _outcome(decided), decided.problem
     is_mine = store(book, seen, market, settled, decided, outcome=outcome, reason=reason)
+    if is_mine and before.session != state.session:  # once a day
+        forget_old(book)
     if is_mine:
         _tell(strategy, seen, settled, decided, outcome, reason)
     return is_mine
@@ -94,10 +98,6 @@ def _outcome(decided: Decided) -> ShadowPoint.Outcome:
     if not decided.symbols:
         return ShadowPoint.Outcome.MISSED
     return ShadowPoint.Outcome.UNANSWERED if decided.problem else ShadowPoint.Outcome.DECIDED
-
-
-def _state(book: ShadowBook) -> ShadowState:
-    return from_json(book.ledger)
 
 
 def _concerned(state: ShadowState, seen: SeenCycle) -> set[str]:

@@ -6,10 +6,11 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 import pytest
+from aiohttp import web
+from django.utils import timezone
 from pytest_django import Settings
 
 from ai import builtin
-from ai.domain.breaker import Breaker
 from ai.domain.prompt import read_facts
 from ai.models import ModelCall, ModelPrice
 from ai.routing import breaker_of
@@ -17,11 +18,12 @@ from evaluation.domain.shadow_book import Accepted, Priced, fill_price
 from evaluation.domain.shadow_state import costs_of
 from evaluation.errors import SelectionError
 from evaluation.models import ShadowBook, ShadowDecision, ShadowFill, ShadowPoint
-from evaluation.services.shadow import running
+from evaluation.services.shadow import asking, running
 from evaluation.services.shadow.books import open_book
 from evaluation.services.shadow.due import SHADOWS
 from evaluation.services.shadow.ledger import from_json
-from tests.ai.chat_server import ChatServer
+from tests.ai.chat_server import ChatServer, envelope
+from tests.ai.factories import make_question
 from tests.evaluation.services.replay.scenes import LIVE, deciding, use_models
 from tests.evaluation.services.shadow.scenes import ALL, next_cycle
 from tests.factories import make_asset, make_strategy, make_symbol_lock
@@ -405,47 +407,33 @@ def test_second_evaluator_writes_nothing_twice(served: ChatServer, monkeypatch: 
 
 
 def test_thousand_failing_calls_leave_the_live_budget_and_breakers(served: ChatServer) -> None:
+    async def talks_nonsense(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.json_response(envelope("I would rather not say.", model=body["model"]))
+
+    served.handlers["shadow"] = talks_nonsense
     ModelPrice.objects.create(model=SHADOW, input_usd_per_million=1, output_usd_per_million=1)
-    ModelCall.objects.bulk_create(
-        ModelCall(
-            model=SHADOW,
-            provider="openai",
-            prompt_version="v",
-            prompt_hash="h",
-            prompt=[],
-            symbols=[STOCK],
-            status="failed",
-            error_type="ModelUnavailableError",
-            charged_usd=Decimal("0.001"),
-            latency_ms=5,
-            started_at=_moment(),
-            purpose="shadow",
-        )
-        for _ in range(1000)
-    )
-    before = ModelCall.objects.cost_since(_moment() - timedelta(days=1))
+    use_models(served, LIVE, budget="100")
+    set_runtime_setting(name="symbols_per_call", value="1", actor="test")
+    began = timezone.now() - timedelta(days=1)
+    symbols = [f"S{number:03}" for number in range(1000)]
+
+    answer = asking.ask(shadow(), make_question(*symbols))
+
+    calls = ModelCall.objects.filter(model=SHADOW)
+    assert (calls.count(), len(answer.problems), answer.said) == (1000, 1000, {})
+    assert set(calls.values_list("purpose", "status")) == {("shadow", "invalid")}
+    assert answer.cost_usd == ModelCall.objects.evaluation_cost_since(began) > 0
+    assert ModelCall.objects.cost_since(began) == 0
+    assert breaker_of(SHADOW).open_until is None
+    served.handlers["shadow"] = deciding({})
+    Strategy.objects.filter(name="Live").update(model_names=[SHADOW])
+    set_runtime_setting(name="symbols_per_call", value="10", actor="test")
     next_cycle(AT)
-    running.catch_up(shadow())
-
-    assert ModelCall.objects.filter(purpose="shadow").count() == 1001
-    assert breaker_of(SHADOW) == Breaker()
-    assert before == 0
-    assert ModelCall.objects.cost_since(_moment() - timedelta(days=1)) == sum(
-        call.charged_usd for call in ModelCall.objects.filter(purpose="trade")
-    )
-    assert decided().status == "waiting", "its own purse has room"
-
-
-def _moment() -> Any:
-    from django.utils import timezone
-
-    return timezone.now()
+    assert set(AIDecision.objects.values_list("model", "reason")) == {(SHADOW, "hold")}
 
 
 def test_failed_answers_are_no_decision_and_said(served: ChatServer) -> None:
     async def refuses(request: Any, body: Any) -> Any:
-        from aiohttp import web
-
         return web.json_response({"error": {"message": "no such key"}}, status=401)
 
     served.handlers["shadow"] = refuses
@@ -471,8 +459,6 @@ def test_empty_purse_asks_nothing(served: ChatServer) -> None:
 
 def test_next_model_is_asked_what_the_first_did_not_answer(served: ChatServer) -> None:
     async def fails(request: Any, body: Any) -> Any:
-        from aiohttp import web
-
         return web.Response(status=400)
 
     served.handlers["broken"] = fails
