@@ -24,6 +24,7 @@ from trading.models import Strategy
 
 SHOWN = 20
 TABLE_ROWS = 24
+START, ACCOUNT_START = figure("start_equity"), figure("start_account_equity")
 COLOURS = {"filled": "success", "waiting": "info", "denied": "warning", "given up": "default"}
 
 
@@ -40,7 +41,8 @@ class ShadowBookAdmin(RecordAdmin):
     list_select_related = ["strategy"]
     search_fields = ["strategy__name"]
     ordering = ["strategy__name"]
-    fields = ["strategy", "origin", "start_equity", "start_account_equity", "opened_at", "requests_asked"]
+    readonly_fields = [START, ACCOUNT_START]
+    fields = ["strategy", "origin", START, ACCOUNT_START, "opened_at", "requests_asked"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ShadowBook]:
         """Bring the newest point of each along."""
@@ -161,7 +163,7 @@ def _shown(book: ShadowBook) -> dict[str, Any]:
 def _chart(curve: list[CurvePoint], book: ShadowBook) -> dict[str, str]:
     returns = [_returns(each, book) for each in curve]
     lines = (
-        Line(str(book.strategy), [own for own, _ in returns], "var(--color-primary-600)"),
+        Line(str(book.strategy), [own for own, _ in returns], "var(--color-primary-500)"),
         Line("the account", [theirs for _, theirs in returns], "#d97706", is_dashed=True),
     )
     return line_chart([f"{each.at:%Y-%m-%d %H:%M}" for each in curve], lines, unit="% since the first cycle")

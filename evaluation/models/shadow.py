@@ -8,10 +8,6 @@ from uuid6 import uuid7
 from ai.domain.text import LONGEST_MODEL_NAME
 from trading.models import Strategy
 
-USD = {"max_digits": 20, "decimal_places": 4}
-QUANTITY = {"max_digits": 28, "decimal_places": 9}
-PRICE = {"max_digits": 24, "decimal_places": 12}
-
 
 class ShadowBook(models.Model):
     """The ledger of a strategy that never trades; USD.
@@ -27,8 +23,8 @@ class ShadowBook(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     strategy = models.OneToOneField(Strategy, on_delete=models.PROTECT, related_name="shadow_book")
-    start_equity = models.DecimalField(**USD)
-    start_account_equity = models.DecimalField(**USD, null=True)
+    start_equity = models.DecimalField(max_digits=20, decimal_places=4)
+    start_account_equity = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     origin = models.CharField(max_length=8, choices=Origin.choices)
     ledger = models.JSONField()
     cycle_number = models.BigIntegerField(null=True)
@@ -64,20 +60,20 @@ class ShadowPoint(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        DECIDED = "decided"
-        UNANSWERED = "unanswered"
-        MISSED = "missed"
+        DECIDED = "decided", "decided"
+        UNANSWERED = "unanswered", "unanswered"
+        MISSED = "missed", "missed"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     book = models.ForeignKey(ShadowBook, on_delete=models.CASCADE, related_name="points", db_index=False)
     cycle_id = models.UUIDField(help_text="No foreign key: the cycle may be forgotten before this.")
     cycle_number = models.BigIntegerField()
     at = models.DateTimeField(help_text="Market time.")
-    equity = models.DecimalField(**USD)
-    cash = models.DecimalField(**USD)
-    exposure = models.DecimalField(**USD)
+    equity = models.DecimalField(max_digits=20, decimal_places=4)
+    cash = models.DecimalField(max_digits=20, decimal_places=4)
+    exposure = models.DecimalField(max_digits=20, decimal_places=4)
     positions = models.PositiveIntegerField()
-    account_equity = models.DecimalField(**USD, null=True)
+    account_equity = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
     reason = models.CharField(max_length=500, blank=True)
     notes = models.JSONField(default=list, blank=True)
@@ -110,9 +106,9 @@ class ShadowDecision(models.Model):
     class Status(models.TextChoices):
         """``given_up``: there was no cash, or nothing left to sell, when its price came."""
 
-        DENIED = "denied"
-        WAITING = "waiting"
-        FILLED = "filled"
+        DENIED = "denied", "denied"
+        WAITING = "waiting", "waiting"
+        FILLED = "filled", "filled"
         GIVEN_UP = "given_up", "given up"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -127,10 +123,10 @@ class ShadowDecision(models.Model):
     prompt_version = models.CharField(max_length=40)
     as_of = models.DateTimeField()
     decided_at = models.DateTimeField()
-    price = models.DecimalField(**PRICE)
+    price = models.DecimalField(max_digits=24, decimal_places=12)
     status = models.CharField(max_length=8, choices=Status.choices)
     reason = models.CharField(max_length=40, blank=True)
-    quantity = models.DecimalField(**QUANTITY)
+    quantity = models.DecimalField(max_digits=28, decimal_places=9)
     figures = models.JSONField(default=dict, blank=True)
     exit = models.JSONField(default=dict, blank=True)
     record = models.CharField(max_length=64, blank=True)
@@ -163,12 +159,12 @@ class ShadowFill(models.Model):
     """
 
     class Cause(models.TextChoices):
-        DECISION = "decision"
+        DECISION = "decision", "decision"
         STOP_LOSS = "stop_loss", "stop loss"
         TRAILING_STOP = "trailing_stop", "trailing stop"
         TAKE_PROFIT = "take_profit", "take profit"
         TIME_STOP = "time_stop", "time stop"
-        DELISTED = "delisted"
+        DELISTED = "delisted", "delisted"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     book = models.ForeignKey(ShadowBook, on_delete=models.CASCADE, related_name="fills", db_index=False)
@@ -179,9 +175,9 @@ class ShadowFill(models.Model):
     cycle_number = models.BigIntegerField()
     symbol = models.CharField(max_length=32)
     side = models.CharField(max_length=4, choices=[("buy", "buy"), ("sell", "sell")])
-    quantity = models.DecimalField(**QUANTITY)
-    price = models.DecimalField(**PRICE)
-    snapshot_price = models.DecimalField(**PRICE)
+    quantity = models.DecimalField(max_digits=28, decimal_places=9)
+    price = models.DecimalField(max_digits=24, decimal_places=12)
+    snapshot_price = models.DecimalField(max_digits=24, decimal_places=12)
     fees = models.DecimalField(max_digits=28, decimal_places=12)
     realised = models.DecimalField(max_digits=28, decimal_places=12)
     at = models.DateTimeField()

@@ -58,15 +58,15 @@ class Command(BaseCommand):
     def _show(self, **options: Any) -> None:
         found = standing_of(options["name"])
         book = found.book
-        parts = {
-            "positions": positions_of(state_of(book)) if book else [],
-            "decisions": list(book.decisions.all()[:SHOWN]) if book else [],
-            "fills": list(book.fills.all()[:SHOWN]) if book else [],
-        }
+        positions = positions_of(state_of(book)) if book else []
+        decisions = list(book.decisions.all()[:SHOWN]) if book else []
+        fills = list(book.fills.all()[:SHOWN]) if book else []
         if options["json"]:
-            self._write(detail_json(found, curve=curve_of(book) if book else [], **parts))
+            curve = curve_of(book) if book else []
+            shown = detail_json(found, positions=positions, curve=curve, decisions=decisions, fills=fills)
+            self._write(shown)
             return
-        for line in detail_lines(found, **parts):
+        for line in detail_lines(found, positions=positions, decisions=decisions, fills=fills):
             self.stdout.write(line)
 
     def _open(self, **options: Any) -> None:

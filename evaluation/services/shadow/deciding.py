@@ -19,7 +19,7 @@ from evaluation.services.shadow import asking
 from evaluation.services.shadow.asking import Answer, Said
 from evaluation.services.shadow.judging import judged
 from evaluation.services.shadow.ledger import plan_to_json
-from evaluation.services.shadow.scenes import SeenCycle, question_of
+from evaluation.services.shadow.scenes import SeenCycle, closes_of, question_of
 from risk.domain.numbers import ZERO
 from trading.analysis.strategies import content_of
 from trading.domain.protection.plans import (
@@ -76,6 +76,8 @@ def decide(strategy: Strategy, seen: SeenCycle, state: ShadowState, market: Mark
         for row in rows
         if (order := _told(row, verdicts[row.id], strategy, answer.said[row.symbol], facts[row.symbol]))
     ]
+    new = closes_of((order.symbol for order, _ in orders), seen.as_of)
+    market = replace(market, closes={**market.closes, **new})
     state = replace(placed(state, orders, market), verdicts=_verdicts(state, question, answer))
     return Decided(state, rows, answer, len(question.symbols), problem)
 

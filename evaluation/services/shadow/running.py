@@ -79,7 +79,7 @@ def _see(strategy: Strategy, book: ShadowBook, cycle: Cycle) -> bool:
         return pass_over(book, cycles=1, last_number=cycle.number)
     before, seed = from_json(book.ledger), _seed(book.pk)
     state = in_session(before, seen.as_of.astimezone(NEW_YORK).date())
-    market = market_of(cycle, seen.as_of, _concerned(state, seen))
+    market = market_of(cycle, seen.as_of, _concerned(state))
     settled = settle(state, market, seed=seed)
     if analysed().filter(number__gt=cycle.number).count() >= CAUGHT_UP:
         outcome, reason, decided = ShadowPoint.Outcome.MISSED, LATE, Decided(settled.state)
@@ -100,9 +100,9 @@ def _outcome(decided: Decided) -> ShadowPoint.Outcome:
     return ShadowPoint.Outcome.UNANSWERED if decided.problem else ShadowPoint.Outcome.DECIDED
 
 
-def _concerned(state: ShadowState, seen: SeenCycle) -> set[str]:
-    """Return what is held, what waits, and what may be bought."""
-    return {*state.book.holdings, *(order.symbol for order in state.book.waiting), *seen.facts}
+def _concerned(state: ShadowState) -> set[str]:
+    """Return what is held and what waits."""
+    return {*state.book.holdings, *(order.symbol for order in state.book.waiting)}
 
 
 def _seed(book_id: UUID) -> int:

@@ -1,6 +1,6 @@
 """What of a cycle a shadow strategy sees: what those that trade were shown, with its own book for the account's."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -59,14 +59,14 @@ def seen_in(cycle: Cycle) -> SeenCycle | None:
 
 
 def market_of(cycle: Cycle, now: datetime, symbols: Iterable[str]) -> Market:
-    """Return what the cycle's market says of these symbols."""
+    """Return what the cycle's market says of what is held and waits."""
     wanted = sorted(set(symbols))
     snapshots = MarketSnapshot.objects.filter(cycle=cycle, symbol__in=wanted)
     listed = Asset.objects.filter(symbol__in=wanted, tradable=True).values_list("symbol", flat=True)
     return Market(
         now=now,
         prices={row.symbol: Priced(row.price, row.quoted_at) for row in snapshots},
-        closes=_closes(wanted, now.astimezone(UTC).date()),
+        closes=closes_of(wanted, now),
         listed=frozenset(listed),
     )
 
@@ -88,9 +88,9 @@ def question_of(strategy: Strategy, seen: SeenCycle, state: ShadowState) -> Anal
     )
 
 
-def _closes(symbols: Sequence[str], today: date) -> dict[str, list[tuple[date, Decimal]]]:
+def closes_of(symbols: Iterable[str], now: datetime) -> dict[str, list[tuple[date, Decimal]]]:
     """Return the whole days that are known of the day at hand; of another day's nothing, for it knows too much."""
-    rows = BarHistory.objects.filter(symbol__in=symbols, market_date=today)
+    rows = BarHistory.objects.filter(symbol__in=sorted(symbols), market_date=now.astimezone(UTC).date())
     return {
         row.symbol: [(datetime.fromisoformat(bar[0]).date(), Decimal(bar[4])) for bar in row.bars]
         for row in rows
