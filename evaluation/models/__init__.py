@@ -1,5 +1,6 @@
 """The evaluation's tables."""
 
+from evaluation.models.outcomes import CalibrationReport, DailyBar, JobMark, Outcome
 from evaluation.models.replays import (
     LONGEST_NAME,
     Dataset,
@@ -14,10 +15,14 @@ from evaluation.models.shadow import ShadowBook, ShadowDecision, ShadowFill, Sha
 
 __all__ = [
     "LONGEST_NAME",
+    "CalibrationReport",
+    "DailyBar",
     "Dataset",
     "DatasetItem",
     "EvaluationRecord",
     "Experiment",
+    "JobMark",
+    "Outcome",
     "PurseReservation",
     "ReplayItem",
     "Run",
