@@ -2,16 +2,11 @@
 
 from django.db.models import F, Max
 
-from trading.models import Cycle, Strategy
-from trading.models.cycle import CycleQuerySet
+from evaluation.services.shadow.analysed import analysed
+from trading.models import Strategy
 
 NAME = "shadow"
 TIMEOUT_SECONDS = 1800.0  # a cycle's questions have 300 s and a call its 120: several are caught up
-
-
-def analysed() -> CycleQuerySet:
-    """Return the cycles whose decisions are stored with what they saw."""
-    return Cycle.objects.filter(cycle_type=Cycle.Type.ANALYSIS, gate_record__isnull=False)
 
 
 def due_strategies() -> list[str]:

@@ -12,9 +12,9 @@ import structlog
 
 from evaluation.domain.shadow_state import Settled, ShadowState, in_session, settle
 from evaluation.models import ShadowBook, ShadowPoint
+from evaluation.services.shadow.analysed import analysed
 from evaluation.services.shadow.books import open_book, pass_over, store
 from evaluation.services.shadow.deciding import Decided, decide
-from evaluation.services.shadow.due import analysed
 from evaluation.services.shadow.forgetting import forget_old
 from evaluation.services.shadow.ledger import from_json
 from evaluation.services.shadow.scenes import SeenCycle, market_of, seen_in
