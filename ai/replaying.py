@@ -145,9 +145,11 @@ class Replaying:
         *,
         policy: AnswerPolicy,
         access: ModelAccess,
+        purpose: ModelCall.Purpose = ModelCall.Purpose.REPLAY,
         fresh_since: datetime | None = None,
     ) -> None:
         self._policy = policy
+        self._purpose = purpose
         self._fresh_since = fresh_since or timezone.now()
         self._access = access
         self._questions = [self._next_sample(each) for each in questions]
@@ -258,7 +260,7 @@ class Replaying:
         if told.skills is not None and told.skills != first.skills:
             # Else the same question would be made in the refused way again, and its answer not be found.
             remember(told.model, told.skills, api_base=first.api_base)
-        record(told, cycle_id=None, charged_usd=cost, purpose=ModelCall.Purpose.REPLAY, sample=first.sample)
+        record(told, cycle_id=None, charged_usd=cost, purpose=self._purpose, sample=first.sample)
         purse.settle(most, cost)  # after the record: in between nobody else may spend it
         for question in group:
             if told.completion is None:

@@ -85,7 +85,7 @@ def _load_where_one_is_named() -> None:
 
     names = set(settings.ENVIRONMENT.ai_models)
     try:
-        names.update(*Strategy.objects.filter(is_active=True).values_list("model_names", flat=True))
+        names.update(*Strategy.objects.trading().values_list("model_names", flat=True))
     except Error:  # the database is away: the first call loads it
         log.warning("named_models_unknown")
     finally:

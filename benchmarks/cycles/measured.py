@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,7 @@ WARM_UPS = 2
 PAUSED = "cycle.pause"  # the event, as the transitions name it
 ROOM = 40  # requests in the last minute: a measured cycle begins with the broker's minute before it
 TRADING = "/v2/"
+BESIDE = ("relay", "consumer")
 ENGINES = ("postgres", "valkey-server")
 
 
@@ -43,9 +45,23 @@ def progress(words: str) -> None:
 
 
 class Measuring:
-    """The running system of one case."""
+    """The running system of one case.
 
-    def __init__(self, case: Case, venue: "VenueProcess", chat: Chat, chat_url: str) -> None:
+    Args:
+        variables: further ones of its environment.
+        also: processes besides those of every case.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        venue: "VenueProcess",
+        chat: Chat,
+        chat_url: str,
+        *,
+        variables: Mapping[str, str] | None = None,
+        also: Collection[str] = (),
+    ) -> None:
         from tests.e2e.system import System
 
         self.case, self.venue, self.chat = case, venue, chat
@@ -53,9 +69,15 @@ class Measuring:
         self.system = System(
             self.home,
             workers=case.workers,
-            variables={"AI_MODELS": "openai/bench", "AI_API_BASE": chat_url, "AI_API_KEY": "bench"},
-            also=frozenset({"relay", "consumer"}),
+            variables={
+                "AI_MODELS": "openai/bench",
+                "AI_API_BASE": chat_url,
+                "AI_API_KEY": "bench",
+                **(variables or {}),
+            },
+            also=frozenset({*BESIDE, *also}),
         )
+        self._also = (*BESIDE, *also)
         self.symbols: list[str] = []
         self.problems: list[str] = []
         self.last: tuple[Any, datetime, list[dict[str, Any]]] | None = None
@@ -63,7 +85,7 @@ class Measuring:
     def start(self) -> None:
         """Start every process that `up` starts, but beat and web."""
         self.system.start()
-        for name in ("relay", "consumer"):
+        for name in self._also:
             self.system.start_one(name)
 
     def prepare(self) -> None:
@@ -237,7 +259,7 @@ def measure(case: Case, cycles: int) -> Result:
         from tests.venue_process import VenueProcess
 
         statements.name_own_connection()
-        _configure(case)
+        configure(case)
         bare = ending.enter_context(VenueProcess(**{**options, "rate_limit": cases.UNLIMITED}))
         for one in (venue, bare):
             slow(one)
@@ -312,7 +334,8 @@ def slow(venue: "VenueProcess") -> None:
     venue.fault(kind="latency", route="POST /v2/orders", seconds=cases.POST_SECONDS)
 
 
-def _configure(case: Case) -> None:
+def configure(case: Case) -> None:
+    """Set what the case sets."""
     from risk.services.limits import LIMIT_FIELDS, add_version, limits_in_force
     from trading.core.settings import set_runtime_setting
     from trading.models import AgentStatus, Strategy

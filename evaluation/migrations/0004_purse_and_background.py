@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('evaluation', '0002_outcomes'),
+        ('evaluation', '0003_shadow_books'),
     ]
 
     operations = [

@@ -11,6 +11,7 @@ from evaluation.models.replays import (
     ReplayItem,
     Run,
 )
+from evaluation.models.shadow import ShadowBook, ShadowDecision, ShadowFill, ShadowPoint
 
 __all__ = [
     "LONGEST_NAME",
@@ -25,4 +26,8 @@ __all__ = [
     "PurseReservation",
     "ReplayItem",
     "Run",
+    "ShadowBook",
+    "ShadowDecision",
+    "ShadowFill",
+    "ShadowPoint",
 ]

@@ -6,6 +6,7 @@ from typing import Protocol
 from evaluation.services.calibration.job import CalibrationJob
 from evaluation.services.outcomes.job import OutcomesJob
 from evaluation.services.replay.job import MANY, SINGLE
+from evaluation.services.shadow.due import SHADOWS
 
 
 class Job(Protocol):
@@ -29,4 +30,4 @@ class Job(Protocol):
         """Do one piece, or what is left of it: it may have been killed at any point, and be done once more."""
 
 
-JOBS: tuple[Job, ...] = (SINGLE, MANY, OutcomesJob(), CalibrationJob())
+JOBS: tuple[Job, ...] = (SHADOWS, SINGLE, MANY, OutcomesJob(), CalibrationJob())

@@ -95,6 +95,15 @@ NAVIGATION = [
         ],
     },
     {
+        "title": "Evaluation",
+        "separator": True,
+        "items": [
+            _table("Shadow strategies", "visibility", "evaluation_shadowbook"),
+            _table("Shadow decisions", "psychology_alt", "evaluation_shadowdecision"),
+            _table("Shadow fills", "done", "evaluation_shadowfill"),
+        ],
+    },
+    {
         "title": "System",
         "separator": True,
         "items": [

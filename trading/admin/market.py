@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from risk.domain.limits import LIMIT_NAMES
 from trading.admin.base import (
@@ -22,6 +22,7 @@ from trading.admin.base import (
 )
 from trading.admin.pages import reason_field
 from trading.analysis.sealed_facts import unsealed
+from trading.analysis.shadowing import effects_of
 from trading.analysis.strategies import CONTENT, check_strategy, save_strategy
 from trading.errors import RecordError
 from trading.models import Asset, BarHistory, DecisionRecord, Strategy, StrategyVersion
@@ -90,6 +91,12 @@ SAMPLING_HELP = {
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """A strategy that the service would take; what it would not is named beside its field."""
 
+    confirmed = forms.BooleanField(
+        label="I want this",
+        required=False,
+        widget=UnfoldBooleanWidget,
+        help_text="To be ticked where a strategy that trades becomes a shadow, or a shadow is to trade.",
+    )
     reason = reason_field("Why")
 
     class Meta:
@@ -107,6 +114,8 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
             "model_names": "litellm names in order of fallback, separated by commas, e.g. openai/gpt-4o-mini;"
             " empty: AI_MODELS.",
             "is_active": "Cycles ask for active strategies alone. A new one is inactive until you tick this.",
+            "is_shadow": "It decides on what cycles saw, on a book of its own, and never trades. It is asked after the"
+            " cycle has decided, out of the purse for evaluations.",
             "keywords": "Separated by commas; headlines with one of them are shown to its models.",
             **dict.fromkeys(LIMIT_NAMES, "Tighter than the account's, or empty: the account's."),
             **EXIT_HELP,
@@ -121,6 +130,13 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         given = {name: value for name, value in values.items() if value is not None or name in self.data}
         for name, problem in check_strategy(given, stored=stored).items():
             self.add_error(name, problem)
+        if stored is not None and not values.get("confirmed"):
+            effects = effects_of(
+                stored, is_active=bool(given.get("is_active")), is_shadow=bool(given.get("is_shadow"))
+            )
+            if effects:
+                said = "; ".join(effects)
+                self.add_error("confirmed", f"confirmed: was not ticked; {said}. Tick it to go on.")
         return values
 
     def validate_constraints(self) -> None:
@@ -134,8 +150,16 @@ class StrategyAdmin(ChangedAdmin):
 
     form = StrategyForm
     change_log = "strategy"
-    list_display = ["name", "active_label", "version", "universe", figure("size_percent"), "updated_at"]
-    list_filter = ["is_active"]
+    list_display = [
+        "name",
+        "active_label",
+        "trades",
+        "version",
+        "universe",
+        figure("size_percent"),
+        "updated_at",
+    ]
+    list_filter = ["is_active", "is_shadow"]
     search_fields = ["name", "instructions"]
     readonly_fields = ["version", "created_at", "updated_at", "changes"]
 
@@ -146,10 +170,19 @@ class StrategyAdmin(ChangedAdmin):
         """Show whether cycles use it."""
         return "active" if strategy.is_active else "inactive"
 
+    @labelled(
+        description="decides for",
+        ordering="is_shadow",
+        colours={"the account": "info", "a shadow": "default"},
+    )
+    def trades(self, strategy: Strategy) -> str:
+        """Show whether its decisions may become orders."""
+        return "a shadow" if strategy.is_shadow else "the account"
+
     def get_fields(self, request: HttpRequest, obj: Strategy | None = None) -> list[str]:
         """Ask those who may write it for the reason; show everybody what was changed before."""
         may = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
-        asked = [*CONTENT, "is_active", *([REASON] if may else [])]
+        asked = [*CONTENT, "is_active", *(["confirmed", REASON] if may else [])]
         return [*asked, "version", "created_at", "updated_at", "changes"] if obj else asked
 
     def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:

@@ -106,13 +106,13 @@ def _unfinished_fetches(cycle: Cycle) -> list[fetch_parts.Part]:
 
 
 def _inquiries(scene: Scene) -> list[Inquiry]:
-    active = list(Strategy.objects.filter(is_active=True))
+    active = list(Strategy.objects.trading())
     shares = strategies.shares_of(active, scene.cycle.symbols, scene.held)
     seen = {symbol for share in shares.values() for symbol in share}
     left_out = [symbol for symbol in scene.cycle.symbols if symbol not in seen]
     if left_out:
         named = ", ".join(left_out[:NONSENSE_SHOWN]) + (" …" if len(left_out) > NONSENSE_SHOWN else "")
-        nobody = f"no active strategy looks at {len(left_out)} symbols: {named}"
+        nobody = f"no strategy that trades looks at {len(left_out)} symbols: {named}"
         cycle_log.record_warning(scene.cycle.pk, operation="analyse", message=nobody)
     return [_inquiry(scene, strategy, symbols) for strategy, symbols in shares.items()]
 

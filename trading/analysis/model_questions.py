@@ -128,7 +128,7 @@ def question_for(strategy: Strategy, scene: Scene, symbols: Sequence[str]) -> An
             )
             for symbol in asked
         ),
-        headlines=_headlines(_by_keyword(rows, strategy.keywords, frozenset(asked))),
+        headlines=keyword_headlines(rows, strategy.keywords, frozenset(asked)),
     )
 
 
@@ -213,6 +213,13 @@ def _holding(scene: Scene, symbol: str, now: datetime) -> HoldingFacts | None:
 def _profit_percent(position: Position) -> Decimal | None:
     cost = position.average_entry_price * position.quantity
     return position.unrealised_pnl / cost * HUNDRED if cost and position.unrealised_pnl is not None else None
+
+
+def keyword_headlines(
+    rows: Iterable[Mapping[str, Any]], keywords: Sequence[str], asked: frozenset[str]
+) -> tuple[HeadlineFact, ...]:
+    """Return a cycle's headlines with one of the keywords that are told with none of the symbols asked about."""
+    return _headlines(_by_keyword(rows, keywords, asked))
 
 
 def _by_keyword(

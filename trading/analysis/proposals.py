@@ -97,11 +97,11 @@ def _judged(event: IncomingEvent) -> Proposal:
 
 def _strategy(event: IncomingEvent, symbol: str) -> Strategy:
     name = event.data.get("strategy")
-    active = {strategy.name: strategy for strategy in Strategy.objects.filter(is_active=True)}
+    active = {strategy.name: strategy for strategy in Strategy.objects.trading()}
     strategy = active.get(name) if isinstance(name, str) else None
     if strategy is None:
         known = ", ".join(sorted(active)) or "none is active"
-        raise BadEventError("data.strategy", f"was {ascii(name)[:80]}, expected an active one: {known}")
+        raise BadEventError("data.strategy", f"was {ascii(name)[:80]}, expected one that trades: {known}")
     if not strategies.symbols_of(strategy, [symbol]):
         raise BadEventError("data.strategy", f"{strategy.name} does not look at {symbol}")
     return strategy
@@ -136,6 +136,7 @@ def _settle_what_cannot_trade() -> None:
     now = timezone.now()
     late = waiting.filter(Q(expires_at__lte=now) | Q(proposed_at__gt=now + CLOCK_TOLERANCE))
     late.update(status=Status.EXPIRED, reason="no cycle could take it up in time")
+    waiting.filter(strategy__is_shadow=True).update(status=Status.EXPIRED, reason="its strategy is a shadow")
     if switch.is_engaged():
         waiting.update(status=Status.EXPIRED, reason="kill_switch")
 
@@ -189,5 +190,5 @@ def mark_taken(taken: Sequence[Taken]) -> None:
 def _waiting() -> "QuerySet[TradeProposal]":
     now = timezone.now()
     in_time = {"expires_at__gt": now, "proposed_at__lte": now + CLOCK_TOLERANCE}
-    waiting = TradeProposal.objects.filter(status=Status.WAITING, **in_time)
+    waiting = TradeProposal.objects.filter(status=Status.WAITING, strategy__is_shadow=False, **in_time)
     return waiting.select_related("strategy").order_by("received_at", "id")

@@ -12,6 +12,7 @@ from ai.domain.text import LONGEST_MODEL_NAME
 from ai.routing import unaskable
 from risk.domain.limits import LIMIT_NAMES, looser
 from risk.domain.numbers import plain_decimal
+from risk.services import locks
 from risk.services.limits import limits_in_force
 from trading.analysis.sampling import NAMES as SAMPLING
 from trading.analysis.sampling import sampling_problems
@@ -36,6 +37,7 @@ CONTENT = (
     *RULE_NAMES,
     "allows_fractions",
     *SAMPLING,
+    "is_shadow",
 )
 FIRST_AUTHOR = "system"
 LONGEST_KEYWORD = 60
@@ -76,6 +78,8 @@ def save_strategy(strategy: Strategy, *, author: str, reason: str = "") -> Strat
         StrategyError: a value cannot be taken; the message names it and what was expected.
     """
     with transaction.atomic():
+        if strategy.is_shadow:  # no decision is at the gate while it ceases to trade
+            locks.lock_book()
         before = Strategy.objects.select_for_update().filter(pk=strategy.pk).first()
         values = {name: getattr(strategy, name) for name in (*CONTENT, "is_active")}
         if problems := check_strategy(values, stored=before):

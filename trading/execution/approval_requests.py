@@ -158,7 +158,7 @@ def _newest(requests: QuerySet[Approval]) -> dict[Question, Approval]:
 
 def withdraw_outdated(*, most: int) -> int:
     """Withdraw at most so many of the open requests whose question is gone, the oldest first; return how many."""
-    waiting = Approval.objects.waiting(timezone.now()).select_related("decision")
+    waiting = Approval.objects.waiting(timezone.now()).select_related("decision__strategy")
     if not waiting.exists():  # as nearly always, once a second
         return 0
     mode = _last_mode_change()
@@ -170,7 +170,7 @@ def withdraw_if_outdated(approval: Approval) -> bool:
     """Expire an open request, with its reason, if what it asks has changed since; return whether this call did."""
     mode = _last_mode_change()
     same = Approval.objects.filter(pk=approval.pk, status=Approval.Status.REQUESTED).select_related(
-        "decision"
+        "decision__strategy"
     )
     return any(_withdraw(each, mode) for each in _outdated(same, mode))
 
@@ -181,7 +181,8 @@ def _last_mode_change() -> Event | None:
 
 
 def _outdated(requests: QuerySet[Approval], mode: Event | None) -> QuerySet[Approval]:
-    """Return those made before the mode was set, the symbol was ordered on the same side, or its position moved so.
+    """Return those made before the mode was set, the symbol was ordered on the same side, or its position moved so;
+    and those of a strategy that has become a shadow.
 
     A position may have been opened or closed by hand, at the broker, by no order of ours.
     """
@@ -195,7 +196,7 @@ def _outdated(requests: QuerySet[Approval], mode: Event | None) -> QuerySet[Appr
         more_since=_position_moved(after__gt=F("before")),
         less_since=_position_moved(after__lt=F("before")),
     )
-    gone = Q(ordered_since__isnull=False)
+    gone = Q(ordered_since__isnull=False) | Q(decision__strategy__is_shadow=True)
     gone |= Q(decision__action="buy", more_since__isnull=False)
     gone |= Q(decision__action="sell", less_since__isnull=False)
     return ordered.filter(gone | Q(requested_at__lt=mode.occurred_at) if mode else gone)
@@ -232,6 +233,8 @@ def _withdraw(approval: Approval, mode: Event | None) -> bool:
 def _why_outdated(approval: Approval, mode: Event | None) -> str:
     if mode is not None and approval.requested_at < mode.occurred_at:
         return f"withdrawn: the mode was set to {mode.payload['to']} at {mode.occurred_at:%H:%M:%S} UTC"
+    if approval.decision.strategy.is_shadow:
+        return "withdrawn: its strategy has become a shadow, which never trades"
     ordered, more, less = (getattr(approval, name) for name in ("ordered_since", "more_since", "less_since"))
     if ordered is None:
         move = Event.objects.get(pk=more if approval.decision.action == "buy" else less)

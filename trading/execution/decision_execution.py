@@ -21,6 +21,7 @@ from trading.models import AIDecision, Cycle, Mode, Saga
 CLAIM_LEASE = timedelta(seconds=45)
 # What is large in a call's row; the gate asks which prompt and which model answered.
 WORDS_OF_A_CALL = ("model_call__prompt", "model_call__answer", "model_call__symbols", "model_call__params")
+SHADOW, CEASED = "shadow_strategy", "its strategy is a shadow: it decides and never trades"
 
 
 def execute_decision(decision_id: UUID) -> UUID | None:
@@ -108,9 +109,12 @@ def _carry_out(claimed: Sequence[AIDecision]) -> list[Saga]:
 
 def _ended(claimed: Sequence[AIDecision], now: datetime) -> tuple[list[Move], list[AIDecision]]:
     """Return how those expire that are over, and the rest, without those of which nobody can tell."""
+    shadows = [decision for decision in claimed if decision.strategy.is_shadow]
+    claimed = [decision for decision in claimed if not decision.strategy.is_shadow]
     approved = [decision for decision in claimed if decision.approved]
     others = [decision for decision in claimed if not decision.approved]
-    ended = [move for each in others if (move := _expired(each, now))]
+    ended = [settled(decision, "expire", reason=SHADOW, detail=CEASED) for decision in shadows]
+    ended += [move for each in others if (move := _expired(each, now))]
     try:
         ended += expired_answers(approved, now)
     except SettingError as error:

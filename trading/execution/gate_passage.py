@@ -221,8 +221,10 @@ def _judge(decisions: Sequence[AIDecision], before: _Beforehand) -> list[Saga]:
 def _still_claimed(decisions: Sequence[AIDecision]) -> list[UUID]:
     """Lock the decisions' rows; return those whose claim is still the one that they were read with, in their order."""
     rows = AIDecision.objects.filter(
-        pk__in=[decision.pk for decision in decisions], status=DecisionStatus.CLAIMED
-    ).select_for_update(no_key=True)
+        pk__in=[decision.pk for decision in decisions],
+        status=DecisionStatus.CLAIMED,
+        strategy__is_shadow=False,  # it may have ceased to trade while the book's lock was waited for
+    ).select_for_update(no_key=True, of=("self",))
     leases = dict(rows.order_by("pk").values_list("pk", "lease_until"))
     return [decision.pk for decision in decisions if leases.get(decision.pk) == decision.lease_until]
 

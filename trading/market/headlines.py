@@ -27,8 +27,8 @@ ONE_BY_ONE = frozenset({"finnhub"})
 
 
 def active_keywords() -> tuple[str, ...]:
-    """Return the keywords of the active strategies."""
-    active = Strategy.objects.filter(is_active=True)
+    """Return the keywords of the strategies that trade; a shadow sees what is fetched for those."""
+    active = Strategy.objects.trading()
     return tuple(dict.fromkeys(word for strategy in active for word in strategy.keywords))
 
 

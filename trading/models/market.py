@@ -105,6 +105,18 @@ class BarHistory(models.Model):
         return f"{self.symbol} before {self.market_date}"
 
 
+class StrategyQuerySet(models.QuerySet["Strategy"]):
+    """Phrases about strategies."""
+
+    def trading(self) -> "StrategyQuerySet":
+        """Return those that cycles ask and whose decisions may become orders."""
+        return self.filter(is_active=True, is_shadow=False)
+
+    def shadows(self) -> "StrategyQuerySet":
+        """Return those that only say what they would do."""
+        return self.filter(is_active=True, is_shadow=True)
+
+
 class Strategy(models.Model):
     """What a model is told to do, about what, by which models, and how large and how far its entries may go.
 
@@ -118,6 +130,9 @@ class Strategy(models.Model):
 
     From ``stop_percent`` on it says where its positions are to be sold (domain/protection/plans.py has each figure's
     meaning), and with ``allows_fractions`` that a position may be one that the broker protects by no order.
+
+    ``is_shadow``: it decides on what cycles saw and never trades; ``is_active`` says whether it does so. Whoever looks
+    for strategies that trade asks ``objects.trading()``.
     """
 
     class Universe(models.TextChoices):
@@ -179,9 +194,12 @@ class Strategy(models.Model):
     allows_fractions = models.BooleanField(default=False, db_default=False)
     samples = models.PositiveSmallIntegerField(default=1, db_default=1, blank=True)
     confirm = models.PositiveSmallIntegerField(default=1, db_default=1, blank=True)
+    is_shadow = models.BooleanField("shadow", default=False, db_default=False)
     is_active = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = StrategyQuerySet.as_manager()
 
     class Meta:
         db_table = "strategies"

@@ -76,6 +76,7 @@ class Asking:
     """How models are asked: as they were, where they were; another one as it was found to take questions."""
 
     def __init__(self, variation: Variation) -> None:
+        self.variation = variation
         self.api_base: str | None = django_settings.ENVIRONMENT.ai_api_base
         self._skills = skills_of(variation.models, api_base=self.api_base)
 

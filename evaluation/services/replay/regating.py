@@ -199,9 +199,7 @@ class GateAgain:
         proposal, _ = clamped(
             rules, ExitProposal(said.stop_percent, said.target_percent, said.horizon_sessions)
         )
-        atr = None
-        if rules.stop_atr_multiple is not None and (facts := self._facts(each.source)) and facts.indicators:
-            atr = Decimal(repr(facts.indicators.atr_percent)) * price / HUNDRED
+        atr = atr_of(rules, self._facts(each.source), price) if rules.stop_atr_multiple is not None else None
         tick = tick_at(price, is_coin=is_coin(each.source.symbol))
         try:
             plan = plan_exit(rules, entry_price=price, atr=atr, proposal=proposal, tick=tick)
@@ -235,14 +233,26 @@ class GateAgain:
             rows = StrategyVersion.objects.filter(strategy__name=source.strategy, version=version or 0)
             kept = rows.first()
             content = kept.content if kept is not None else {}
-        figures: dict[str, Any] = {name: _figure(content.get(name)) for name in RULES}
         return _Strategy(
             size_percent=Decimal(content.get("size_percent", 0)),
             sizing=SizingRule(content.get("sizing", SizingRule.FIXED_FRACTION)),
             allows_fractions=bool(content.get("allows_fractions")),
-            rules=self._variation.protected(ExitRules(**figures)),
+            rules=self._variation.protected(rules_in(content)),
             own=_own_limits(version, content),
         )
+
+
+def rules_in(content: Mapping[str, Any]) -> ExitRules:
+    """Return the exit rules in a version of a strategy."""
+    figures: dict[str, Any] = {name: _figure(content.get(name)) for name in RULES}
+    return ExitRules(**figures)
+
+
+def atr_of(rules: ExitRules, facts: SymbolFacts | None, price: Decimal) -> Decimal | None:
+    """Return the average true range at ``price`` in USD; None where the rules do not go by it, or it is not known."""
+    if rules.stop_atr_multiple is None or facts is None or facts.indicators is None:
+        return None
+    return Decimal(repr(facts.indicators.atr_percent)) * price / HUNDRED
 
 
 def _price(source: Source) -> Decimal | None:

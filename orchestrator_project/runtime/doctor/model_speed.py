@@ -95,7 +95,7 @@ def _remedy(pace: Pace, symbols: int, fits: int) -> str:
 
 
 def _active() -> QuerySet[Strategy]:
-    return Strategy.objects.filter(is_active=True)
+    return Strategy.objects.trading()
 
 
 CHECKS = (Check("model speed", model_speed, needs=("migrations",), late=Status.WARNING),)

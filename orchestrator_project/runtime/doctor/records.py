@@ -58,10 +58,13 @@ def assets() -> Answer:
 
 def strategies() -> Answer:
     """Look for a strategy: without one nothing is asked and nothing is decided."""
-    names = list(Strategy.objects.filter(is_active=True).values_list("name", flat=True))
+    names = list(Strategy.objects.trading().values_list("name", flat=True))
+    shadows = list(Strategy.objects.shadows().values_list("name", flat=True))
+    beside = f"; shadows, which never trade: {', '.join(shadows)}" if shadows else ""
     if not names:
-        return failed("none is active", "activate one in the console: Market and models, Strategies")
-    return ok(f"active: {', '.join(names)}")
+        remedy = "activate one that is no shadow in the console: Market and models, Strategies"
+        return failed(f"none is active{beside}", remedy)
+    return ok(f"active: {', '.join(names)}{beside}")
 
 
 def limits() -> Answer:

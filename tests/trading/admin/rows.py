@@ -8,8 +8,10 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from ai.models import ModelCapability, ModelPrice
+from evaluation.models import ShadowBook, ShadowDecision, ShadowFill
 from risk.models import RiskLimits
 from tests import factories as make
+from tests.evaluation.services.shadow.scenes import traded_shadow
 from trading.access.api_tokens import issue_token
 from trading.analysis.sealed_facts import sealed
 from trading.core.settings import CYCLE_SCHEDULE
@@ -28,6 +30,12 @@ def _stored(row: Model) -> Model:
     return row
 
 
+def _of_a_shadow(model: type[Model]) -> Model:
+    if not ShadowBook.objects.exists():
+        traded_shadow()
+    return model._default_manager.get()
+
+
 ROWS: Mapping[str, Callable[[], Model]] = {
     "ai.modelcall": lambda: make.make_model_call(),
     "ai.modelcapability": lambda: ModelCapability.objects.create(model="openai/gpt-4o-mini"),
@@ -39,6 +47,9 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "django_celery_beat.crontabschedule": lambda: CrontabSchedule.objects.create(minute="5"),
     "django_celery_beat.intervalschedule": lambda: IntervalSchedule.objects.create(every=7, period="hours"),
     "django_celery_beat.periodictask": lambda: PeriodicTask.objects.get(name=CYCLE_SCHEDULE),
+    "evaluation.shadowbook": lambda: _of_a_shadow(ShadowBook),
+    "evaluation.shadowdecision": lambda: _of_a_shadow(ShadowDecision),
+    "evaluation.shadowfill": lambda: _of_a_shadow(ShadowFill),
     "risk.killswitch": lambda: make.make_engagement(),
     "risk.riskcheck": lambda: make.make_risk_check(),
     "risk.risklimits": lambda: RiskLimits.objects.latest("version"),

@@ -361,3 +361,20 @@ def test_viewer_has_no_way_out_of_safe_mode(login: Callable[..., Client]) -> Non
     assert (
         login("viewer").post(reverse("admin:trading_agentstatus_active"), {"reason": "x"}).status_code == 403
     )
+
+
+def test_strategy_that_ceases_to_trade_wants_a_tick(login: Callable[..., Client]) -> None:
+    make_limits()
+    client, strategy = login("risk officer"), make_strategy(name="Calm")
+    url = reverse("admin:trading_strategy_change", args=[strategy.pk])
+
+    refused = client.post(url, strategy_form(is_shadow="on"))
+
+    assert "Calm trades no more" in refused.content.decode()
+    strategy.refresh_from_db()
+    assert not strategy.is_shadow
+
+    client.post(url, strategy_form(is_shadow="on", confirmed="on"))
+
+    strategy.refresh_from_db()
+    assert (strategy.is_shadow, strategy.version) == (True, 2)
