@@ -32,6 +32,10 @@ def _is_equity(request: HttpRequest) -> bool:
     return "/trading/equitysnapshot/" in request.path and "/performance/" not in request.path
 
 
+def _is_replay(request: HttpRequest) -> bool:
+    return "/evaluation/run/" in request.path and "/models/" not in request.path
+
+
 NAVIGATION = [
     {
         "items": [
@@ -101,6 +105,8 @@ NAVIGATION = [
             _table("Shadow strategies", "visibility", "evaluation_shadowbook"),
             _table("Shadow decisions", "psychology_alt", "evaluation_shadowdecision"),
             _table("Shadow fills", "done", "evaluation_shadowfill"),
+            _table("Replays", "difference", "evaluation_run", active=_is_replay),
+            _item("Models", "leaderboard", "evaluation_run_models", permission=_may_view("evaluation_run")),
         ],
     },
     {
@@ -141,7 +147,10 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "6px",
     "GLOBAL_CALLBACK": f"{CONTEXT}.page_context",
     "DASHBOARD_CALLBACK": f"{CONTEXT}.dashboard",
-    "STYLES": [lambda request: static("console/console.css")],
+    "STYLES": [
+        lambda request: static("console/console.css"),
+        lambda request: static("evaluation/evaluation.css"),
+    ],
     "SCRIPTS": [lambda request: static("console/kept.js")],
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
     # A calm blue: green, yellow and red stay free for what they mean.

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0036_gate_record'),
+        ('trading', '0037_samples'),
     ]
 
     operations = [

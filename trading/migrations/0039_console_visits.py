@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Know when each person last looked."""
 
-    dependencies = [("auth", "0012_alter_user_first_name_max_length"), ("trading", "0036_gate_record")]
+    dependencies = [("auth", "0012_alter_user_first_name_max_length"), ("trading", "0038_shadow_strategies")]
     operations = [
         migrations.CreateModel(
             name="ConsoleVisit",

@@ -152,7 +152,7 @@ def source_from_json(values: Mapping[str, Any]) -> Source:
 def _source(row: Sequence[Any]) -> Source:
     confidence, price, strategy, stop, target = row[5], row[7], row[11], row[14], row[15]
     call = row[len(COLUMNS) :]
-    return Source(
+    values: list[Any] = [
         *row[:5],
         str(confidence),
         row[6],
@@ -166,7 +166,8 @@ def _source(row: Sequence[Any]) -> Source:
         _call(*call) if call and call[0] is not None else None,
         None if row[18] is None else RecordedVerdict(row[18], row[19], plain_decimal(row[20]), row[21]),
         *(str(each or "") for each in row[22:25]),
-    )
+    ]
+    return Source(*values)
 
 
 def _call(
