@@ -46,9 +46,13 @@ def fresh_reading(agent: AgentStatus | None = None) -> Reading | None:
     return reading if reading is not None and reading.is_fresh else None
 
 
-def market_now() -> datetime | None:
-    """Return market time now; None when the clock was never read or not for five minutes."""
-    reading = fresh_reading()
+def market_now(agent: AgentStatus | None = None) -> datetime | None:
+    """Return market time now; None when the clock was never read or not for five minutes.
+
+    Args:
+        agent: its row where the caller has just read it.
+    """
+    reading = fresh_reading(agent)
     return reading.now if reading is not None else None
 
 

@@ -47,32 +47,31 @@ class EventQuerySet(models.QuerySet["Event"]):
 
 
 # What a person who comes back wants to know, trades apart.
-NEWS = Q(
-    type__in=[
-        "agent.entries_paused",
-        "agent.entries_resumed",
-        "agent.mode_set",
-        "agent.trading_state_set",
-        "books.differ",
-        "clock.stepped",
-        "cycle.fail",
-        "disk.low",
-        "kill_switch.engaged",
-        "kill_switch.released",
-        "kill_switch.sender_fenced",
-        "lock.stuck",
-        "order.reject",
-        "saga.fail",
-        "schedule.disabled",
-        "schedule.enabled",
-        "setting.changed",
-        "strategy.changed",
-        "strategy.created",
-        "symbol_lock.locked",
-        "symbol_lock.unlocked",
-        "sync.overdue",
-    ]
-)
+NEWS_TYPES = [
+    "agent.entries_paused",
+    "agent.entries_resumed",
+    "agent.mode_set",
+    "agent.trading_state_set",
+    "books.differ",
+    "clock.stepped",
+    "cycle.fail",
+    "disk.low",
+    "kill_switch.engaged",
+    "kill_switch.released",
+    "kill_switch.sender_fenced",
+    "lock.stuck",
+    "order.reject",
+    "saga.fail",
+    "schedule.disabled",
+    "schedule.enabled",
+    "setting.changed",
+    "strategy.changed",
+    "strategy.created",
+    "symbol_lock.locked",
+    "symbol_lock.unlocked",
+    "sync.overdue",
+]
+NEWS = Q(type__in=NEWS_TYPES)
 
 
 class Event(models.Model):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from math import ceil
 from uuid import UUID
 
+from django.db.models import Count, Window
 from django.utils import timezone
 
 from risk.domain.numbers import HUNDRED, ZERO
@@ -94,9 +95,9 @@ class Waiting:
 
 def most_urgent() -> Waiting | None:
     """Return what waits for a person; None: nothing does."""
-    open_now = Approval.objects.waiting(timezone.now())
+    open_now = Approval.objects.waiting(timezone.now()).annotate(together=Window(Count("pk")))
     urgent = open_now.select_related("decision").order_by("expires_at", "pk").first()
-    return Waiting(open_now.count(), urgent) if urgent else None
+    return Waiting(urgent.together, urgent) if urgent else None
 
 
 def waiting_count() -> int:

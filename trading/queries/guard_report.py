@@ -48,9 +48,13 @@ class GuardReport:
     values: dict[str, str]
 
 
-def guard_report() -> GuardReport:
-    """Read it, by market time as last read: a few statements, whatever the tables hold."""
-    agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
+def guard_report(agent: AgentStatus | None = None) -> GuardReport:
+    """Read it, by market time as last read: a few statements, whatever the tables hold.
+
+    Args:
+        agent: its row where the caller has just read it.
+    """
+    agent = agent or AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     reading = latest_reading(agent)
     values = settings.AsNeeded(*rules.SETTINGS)
     stands, now = entries_pause(agent), reading.now if reading else None

@@ -7,15 +7,26 @@ from decimal import Decimal
 
 from django.db import connection
 
-from risk.domain.numbers import ZERO
 from trading.models import Event, Trade
-from trading.models.event import NEWS
+from trading.models.event import NEWS, NEWS_TYPES
 from trading.queries.event_words import line_of
 
 MOST_LINES = 8
 LONGEST = timedelta(days=14)  # further back is for the lists
 CYCLES_SEARCHED = 200
 TIME_OF_A_LINE = len("00:00:00 ")
+_COUNTS = """
+WITH traded AS (SELECT COUNT(*) FILTER (WHERE realised_pnl IS NULL) AS entries, COUNT(realised_pnl) AS exits,
+                       COALESCE(SUM(realised_pnl), 0) AS earned FROM trades WHERE booked_at > %(since)s),
+     ended AS (SELECT status, metrics FROM cycles WHERE started_at > %(since)s AND ended_at IS NOT NULL),
+     denied AS (SELECT why, SUM(times::int) AS times
+                FROM ended, jsonb_each_text(metrics -> 'skipped') AS said (why, times) WHERE why <> 'hold' GROUP BY why)
+SELECT 'trades', 'entries', entries::numeric FROM traded UNION ALL SELECT 'trades', 'exits', exits FROM traded
+UNION ALL SELECT 'trades', 'earned', earned FROM traded
+UNION ALL (SELECT 'denials', why, times FROM denied ORDER BY times DESC, why)
+UNION ALL (SELECT 'cycles', status, COUNT(*) FROM ended GROUP BY status ORDER BY 3 DESC)
+UNION ALL SELECT 'events', 'all', COUNT(*) FROM events WHERE type = ANY(%(kinds)s) AND occurred_at > %(since)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +69,24 @@ class News:
 def news_since(moment: datetime, now: datetime) -> News:
     """Return what happened after a moment of wall time, up to ``LONGEST`` back."""
     since = max(moment, now - LONGEST)
-    trades = Trade.objects.filter(booked_at__gt=since).select_related("strategy").order_by("-booked_at")
+    trades = Trade.objects.filter(booked_at__gt=since).order_by("-booked_at", "-pk")
     entries, exits = trades.filter(realised_pnl=None), trades.exclude(realised_pnl=None)
-    entry_count, exit_count, earned = _counted(since)
-    events = Event.objects.filter(NEWS, occurred_at__gt=since)
-    happenings = [_happening(event) for event in events.order_by("-occurred_at", "-id")[:MOST_LINES]]
+    newest = [kind.values("pk")[:MOST_LINES] for kind in (entries, exits)]
+    shown = list(trades.filter(pk__in=newest[0].union(newest[1], all=True)).select_related("strategy"))
+    events = Event.objects.filter(NEWS, occurred_at__gt=since).order_by("-occurred_at", "-id")
+    counts = _counted(since)
+    traded = counts["trades"]
     return News(
         since=since,
-        entries=list(entries[:MOST_LINES]),
-        entry_count=entry_count,
-        exits=list(exits[:MOST_LINES]),
-        exit_count=exit_count,
-        earned=earned,
-        denials=_denials(since),
-        cycles=_cycles(since),
-        happenings=happenings,
-        happening_count=events.count() if len(happenings) == MOST_LINES else len(happenings),
+        entries=[trade for trade in shown if trade.realised_pnl is None],
+        entry_count=int(traded["entries"]),
+        exits=[trade for trade in shown if trade.realised_pnl is not None],
+        exit_count=int(traded["exits"]),
+        earned=traded["earned"],
+        denials={reason: int(count) for reason, count in counts["denials"].items()},
+        cycles={status: int(count) for status, count in counts["cycles"].items()},
+        happenings=[_happening(event) for event in events[:MOST_LINES]],
+        happening_count=int(counts["events"]["all"]),
     )
 
 
@@ -88,38 +101,14 @@ def reasons_of_late() -> list[str]:
         return [str(row[0]) for row in cursor.fetchall()]
 
 
-def _counted(since: datetime) -> tuple[int, int, Decimal]:
-    ((entries, exits, earned),) = _rows(
-        "SELECT COUNT(*) FILTER (WHERE realised_pnl IS NULL), COUNT(realised_pnl), SUM(realised_pnl)"
-        " FROM trades WHERE booked_at > %s",
-        since,
-    )
-    return entries, exits, earned or ZERO
-
-
-def _denials(since: datetime) -> dict[str, int]:
-    """Read from what each cycle counted at its end: no decision is read."""
-    rows = _rows(
-        "SELECT why, SUM(times::int) FROM cycles, jsonb_each_text(metrics -> 'skipped') AS said (why, times)"
-        " WHERE started_at > %s AND why <> 'hold' GROUP BY why ORDER BY 2 DESC, 1",
-        since,
-    )
-    return {str(reason): int(count) for reason, count in rows}
-
-
-def _cycles(since: datetime) -> dict[str, int]:
-    rows = _rows(
-        "SELECT status, COUNT(*) FROM cycles WHERE started_at > %s AND ended_at IS NOT NULL"
-        " GROUP BY status ORDER BY 2 DESC",
-        since,
-    )
-    return {str(status): int(count) for status, count in rows}
-
-
-def _rows(statement: str, since: datetime) -> list[tuple[object, ...]]:
+def _counted(since: datetime) -> dict[str, dict[str, Decimal]]:
+    """Return how many of each, in one statement; denials as each cycle counted them at its end: no decision is read."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, [since])
-        return list(cursor.fetchall())
+        cursor.execute(_COUNTS, {"since": since, "kinds": list(NEWS_TYPES)})
+        found: dict[str, dict[str, Decimal]] = {"trades": {}, "denials": {}, "cycles": {}, "events": {}}
+        for part, name, count in cursor.fetchall():
+            found[part][name] = count
+        return found
 
 
 def _happening(event: Event) -> Happening:

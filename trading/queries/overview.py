@@ -220,7 +220,9 @@ def overview() -> Overview:
     trading = [line for line in lines if line.cycle.cycle_type != Cycle.Type.MAINTENANCE]
     return Overview(
         now=now,
-        market=MarketClockView(market_now(), agent.market_time, agent.market_time_read_at, agent.market_open),
+        market=MarketClockView(
+            market_now(agent), agent.market_time, agent.market_time_read_at, agent.market_open
+        ),
         money=account,
         curve=_curve(),
         exposure=exposure(positions, account),
@@ -231,7 +233,7 @@ def overview() -> Overview:
         problems=tuple(_problems(recent[:CYCLES_SHOWN]))[:PROBLEMS_SHOWN],
         heartbeats=tuple(Heartbeat.objects.order_by("process")),
         left_out=left_out()[:LEFT_OUT_SHOWN],
-        guards=guard_report(),
+        guards=guard_report(agent),
     )
 
 
@@ -297,8 +299,8 @@ def _latest_decisions() -> tuple[AIDecision, ...]:
         AIDecision.objects.filter(status=status).order_by("-created_at", "-id").values("pk")[:DECISIONS_SHOWN]
         for status in FURTHER
     ]
-    found = [row["pk"] for row in newest[0].union(*newest[1:], all=True)]
-    rows = AIDecision.objects.filter(pk__in=found).select_related("strategy").order_by("-created_at", "-id")
+    found = AIDecision.objects.filter(pk__in=newest[0].union(*newest[1:], all=True))
+    rows = found.select_related("strategy").order_by("-created_at", "-id")
     return tuple(rows[:DECISIONS_SHOWN])
 
 

@@ -25,7 +25,9 @@ def saga_completes(at: timedelta = timedelta(0)) -> Event:
 @pytest.mark.django_db
 def test_terminal_says_what_happens_after_a_step_back(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr("trading.queries.event_words.line_of", lambda event: str(event.pk))
+    monkeypatch.setattr(
+        "orchestrator_project.runtime.event_tail.lines_of", lambda events: [str(event.pk) for event in events]
+    )
     real = timezone.now
     with monkeypatch.context() as ahead:
         ahead.setattr(timezone, "now", lambda: real() + HOURS)
