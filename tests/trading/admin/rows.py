@@ -39,6 +39,7 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "django_celery_beat.crontabschedule": lambda: CrontabSchedule.objects.create(minute="5"),
     "django_celery_beat.intervalschedule": lambda: IntervalSchedule.objects.create(every=7, period="hours"),
     "django_celery_beat.periodictask": lambda: PeriodicTask.objects.get(name=CYCLE_SCHEDULE),
+    "evaluation.run": lambda: make.make_replay_item().run,
     "risk.killswitch": lambda: make.make_engagement(),
     "risk.riskcheck": lambda: make.make_risk_check(),
     "risk.risklimits": lambda: RiskLimits.objects.latest("version"),

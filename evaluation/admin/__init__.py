@@ -1,0 +1,5 @@
+"""The evaluation's pages of the console: importing this package registers them, and fills trading's places."""
+
+from evaluation.admin import asking, runs
+
+__all__ = ["asking", "runs"]
