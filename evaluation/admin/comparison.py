@@ -78,7 +78,7 @@ def comparison(run: Run, *, page: str, change: str) -> dict[str, Any]:
         "agreement": None if figures.get("agreement") is None else 100 * figures["agreement"],
         "compared": [_compared(item, is_open=is_open) for item in shown],
         "changes": ReplayItem.Change.choices[::-1],
-        "change": change,
+        "chosen": change,
         "page_number": number,
         "has_more": len(found) > ITEMS_PER_PAGE,
     }
