@@ -152,10 +152,15 @@ class Replaying:
         self._purpose = purpose
         self._fresh_since = fresh_since or timezone.now()
         self._access = access
-        self._routes = routes_for(sorted({each.model for each in questions}), api_base=access.api_base)
         self._questions = [self._next_sample(each) for each in questions]
         stored = known_answers([each.hash for each in self._questions])
         self._known = {each.hash: stored.get(each.hash) or each.recorded for each in self._questions}
+
+    @functools.cached_property
+    def _routes(self) -> dict[str, Route]:
+        """The ways to the models; read where something is to be asked only: it takes litellm, of some seconds."""
+        names = sorted({each.model for each in self._questions})
+        return routes_for(names, api_base=self._access.api_base)
 
     def estimate(self) -> Estimate:
         """Return what answering all takes, before anything is asked; every question once."""

@@ -16,6 +16,7 @@ from django.utils import timezone
 from uuid6 import uuid7
 
 from ai.models import ModelCall
+from evaluation.models import Experiment, ReplayItem, Run
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from trading.domain.guards.rules import ALL_OFF
 from trading.domain.order_ids import Purpose, client_order_id
@@ -507,6 +508,41 @@ def make_model_call(**overrides: Any) -> ModelCall:
         "started_at": timezone.now(),
     }
     return ModelCall.objects.create(**(values | overrides))
+
+
+REPLAYED = {"selection": {"cycle": "0" * 32}, "variation": {"models": ["openai/other"]}, "maxUsd": None}
+
+
+def make_run(**overrides: Any) -> Run:
+    """Write a replay that is done, of one other model."""
+    experiment = Experiment.objects.create(
+        kind="replay", name="Replay of a cycle", spec=REPLAYED, spec_sha256="0" * 64, author="ann"
+    )
+    now = timezone.now()
+    values = {"experiment": experiment, "status": "completed", "started_at": now, "ended_at": now}
+    return Run.objects.create(**(values | overrides))
+
+
+def make_replay_item(**overrides: Any) -> ReplayItem:
+    """Write a decision that would be another, in a run that is made when it is not given."""
+    said = {"action": "buy", "confidence": "0.8", "reasoning": "It rises.", "model": "openai/live"}
+    verdict = {"allowed": True, "reason": "", "quantity": "3"}
+    before = {**said, "status": "executed", "reason": "", "verdict": verdict}
+    after = {**said, "action": "hold", "model": "openai/other", "problem": "", "verdict": None}
+    values = {
+        "run": overrides.get("run") or make_run(),
+        "decision_id": uuid7(),
+        "model": "openai/other",
+        "symbol": "AAPL",
+        "as_of": timezone.now(),
+        "before": before,
+        "after": after,
+        "request_hash": "0" * 64,
+        "from_cache": False,
+        "cost_usd": Decimal("0.0004"),
+        "change": ReplayItem.Change.ACTION,
+    }
+    return ReplayItem.objects.create(**(values | overrides))
 
 
 def make_engagement(**overrides: Any) -> KillSwitch:

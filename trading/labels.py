@@ -25,6 +25,8 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "active": SUCCESS,
         # waits or works
         "pending": WARNING,
+        "queued": WARNING,
+        "incomplete": WARNING,
         "waiting": WARNING,
         "parked": WARNING,
         "running": INFO,

@@ -1,5 +1,5 @@
-"""The evaluation's pages of the console: importing this package registers them with the admin site."""
+"""The evaluation's pages of the console: importing this package registers them, and fills trading's places."""
 
-from evaluation.admin import shadows
+from evaluation.admin import asking, runs, shadows
 
-__all__ = ["shadows"]
+__all__ = ["asking", "runs", "shadows"]

@@ -5,6 +5,7 @@ what the day's calls were charged with. Setting aside is done by one process aft
 for two statements and never while a model answers. A killed process's rows count no more once its session has ended.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -90,7 +91,7 @@ def day_left() -> Decimal:
     return max(settings.ENVIRONMENT.ai_evaluation_budget_usd - spent - set_aside, Decimal(0))
 
 
-def _standing() -> tuple[Decimal, tuple[int, object]]:
+def _standing() -> tuple[Decimal, tuple[int, datetime]]:
     """Forget what ended sessions had set aside; return what is set aside, and this session's number and start."""
     with connection.cursor() as cursor:
         cursor.execute(ENDED)

@@ -28,6 +28,10 @@ def _is_approval_history(request: HttpRequest) -> bool:
     return "/trading/approval/" in request.path and "/queue/" not in request.path
 
 
+def _is_replay(request: HttpRequest) -> bool:
+    return "/evaluation/run/" in request.path and "/models/" not in request.path
+
+
 NAVIGATION = [
     {
         "items": [
@@ -87,6 +91,8 @@ NAVIGATION = [
         "title": "Evaluation",
         "separator": True,
         "items": [
+            _table("Replays", "difference", "evaluation_run", active=_is_replay),
+            _item("Models", "leaderboard", "evaluation_run_models", permission=_may_view("evaluation_run")),
             _table("Shadow strategies", "visibility", "evaluation_shadowbook"),
             _table("Shadow decisions", "psychology_alt", "evaluation_shadowdecision"),
             _table("Shadow fills", "done", "evaluation_shadowfill"),
@@ -130,7 +136,10 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "6px",
     "GLOBAL_CALLBACK": f"{CONTEXT}.page_context",
     "DASHBOARD_CALLBACK": f"{CONTEXT}.dashboard",
-    "STYLES": [lambda request: static("console/console.css")],
+    "STYLES": [
+        lambda request: static("console/console.css"),
+        lambda request: static("evaluation/evaluation.css"),
+    ],
     "SCRIPTS": [lambda request: static("console/kept.js")],
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
     # A calm blue: green, yellow and red stay free for what they mean.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -79,7 +79,7 @@ class ReplayView(ListView):
     permissions = {"GET": VIEW}
     row_serializer = ReplayItemSerializer
     order = ListOrder(("change", "shift", "id"))
-    parsers: Mapping[str, Any] = {"change": int, "shift": Decimal}
+    parsers: ClassVar[Mapping[str, Any]] = {"change": int, "shift": Decimal}
     run: Run
 
     def rows(self, filters: Mapping[str, Any]) -> QuerySet[ReplayItem]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from evaluation.models import CalibrationReport
 from evaluation.services.calibration.scopes import DEFAULT_LABEL
@@ -15,9 +16,11 @@ NOTHING_YET = "Too early to say: no decision has an outcome yet."
 
 
 def newest() -> QuerySet[CalibrationReport]:
-    """Return the newest report of each scope."""
+    """Return the newest report of each scope, each with its strategy's name as ``strategy_name``; "" of any."""
     latest = CalibrationReport.objects.order_by(*SCOPE, "-created_at").distinct(*SCOPE)
-    return CalibrationReport.objects.filter(pk__in=latest.values("pk"))
+    name = Strategy.objects.filter(pk=OuterRef("strategy_id")).values("name")
+    found = CalibrationReport.objects.filter(pk__in=latest.values("pk"))
+    return found.annotate(strategy_name=Coalesce(Subquery(name), Value("")))
 
 
 def leading() -> CalibrationReport | None:

@@ -26,18 +26,18 @@ Curves = Mapping[str, int | str]
 def as_json(reports: Sequence[CalibrationReport], curves: Curves) -> dict[str, Any]:
     """Return the reports as REST shows them, with the version of the curve of each, or why there is none."""
     names = strategy_names(report.strategy_id for report in reports)
-    return {"reports": [report_json(each, names) | _published(each, curves) for each in reports]}
+    return {"reports": [report_json(each, _name(each, names)) | _published(each, curves) for each in reports]}
 
 
-def report_json(report: CalibrationReport, names: Mapping[Any, str]) -> dict[str, Any]:
-    """Return one report."""
+def report_json(report: CalibrationReport, strategy: str) -> dict[str, Any]:
+    """Return one report, of the strategy of this name; "": of any."""
     parts = report.parts
     return {
         "id": str(report.pk),
         "model": report.model,
         "answeredModel": report.answered_model,
         "strategyId": report.strategy_id and str(report.strategy_id),
-        "strategy": names.get(report.strategy_id, ""),
+        "strategy": strategy,
         "promptVersion": report.prompt_version,
         "label": report.label_spec,
         "window": report.window,
@@ -101,7 +101,7 @@ def as_lines(reports: Sequence[CalibrationReport], curves: Curves) -> Iterator[s
 
 def _lines(report: CalibrationReport, names: Mapping[Any, str]) -> Iterator[str]:
     parts = report.parts
-    yield f"{title(report, names)}: {report.decisions} decisions in {parts['sessions']} sessions"
+    yield f"{title(report, _name(report, names))}: {report.decisions} decisions in {parts['sessions']} sessions"
     yield f"  {parts['verdict']['sentence']}"
     if parts["verdict"]["confidence"]:
         yield f"  confidence: {parts['verdict']['confidence']}"
@@ -117,13 +117,17 @@ def _lines(report: CalibrationReport, names: Mapping[Any, str]) -> Iterator[str]
         yield f"  {parts['waiting']} still to come, the next at {parts['next_at']}"
 
 
-def title(report: CalibrationReport, names: Mapping[Any, str]) -> str:
+def _name(report: CalibrationReport, names: Mapping[Any, str]) -> str:
+    return names.get(report.strategy_id, "a strategy that is gone") if report.strategy_id else ""
+
+
+def title(report: CalibrationReport, strategy: str) -> str:
     """Return whose report it is, in words."""
     words = [report.model]
     if report.answered_model and report.answered_model != report.model:
         words.append(f"answering as {report.answered_model}")
     if report.strategy_id is not None:
-        words.append(names.get(report.strategy_id, "a strategy that is gone"))
+        words.append(strategy)
     if report.prompt_version != ANY:
         words.append(report.prompt_version)
     return ", ".join([*words, report.label_spec, report.window])

@@ -1,5 +1,6 @@
 """From recorded decisions to the questions that are put again, in the batches they were asked in."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,7 +79,10 @@ class Asking:
         self.variation = variation
         self.api_base: str | None = django_settings.ENVIRONMENT.ai_api_base
         self._skills = skills_of(variation.models, api_base=self.api_base)
-        self._tokens = settings.count("answer_tokens")
+
+    @functools.cached_property
+    def _tokens(self) -> int:
+        return settings.count("answer_tokens")
 
     def question(
         self,
@@ -92,13 +96,11 @@ class Asking:
         """Return one question."""
         is_same_model = call is not None and call.model == model
         params: Mapping[str, Any] = call.params if call is not None and is_same_model else {}
-        skills, longest = self._skills.get(model, Skills()), most_answer_tokens(len(symbols), self._tokens)
-        sampling = Sampling()
+        skills, told, sampling = self._skills.get(model, Skills()), params.get("max_tokens"), Sampling()
         if params:
             form = params.get("form", AnswerForm.SCHEMA.value)
             skills = Skills(AnswerForm(form), takes_temperature="temperature" in params)
-            told = params.get("max_tokens")
-            longest = told if isinstance(told, int) else longest
+        longest = told if isinstance(told, int) else most_answer_tokens(len(symbols), self._tokens)
         if variation.temperature is not None:
             sampling = Sampling(temperature=variation.temperature)
         question = Question(

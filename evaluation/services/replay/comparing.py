@@ -89,6 +89,7 @@ class Summary:
     same_action: int = 0
     same: int = 0
     shift: Decimal = Decimal(0)
+    actions: Counter[str] = field(default_factory=Counter)
     flips: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
@@ -103,6 +104,7 @@ class Summary:
             return
         self.answered += 1
         self.shift += Decimal(now["confidence"]) - Decimal(was["confidence"])
+        self.actions[f"{was['action']}→{now['action']}"] += 1
         if now["action"] == was["action"]:
             self.same_action += 1
         else:
@@ -122,6 +124,7 @@ class Summary:
             "same": self.same,
             "agreement": self.same_action / self.answered if self.answered else None,
             "meanConfidenceShift": float(self.shift / self.answered) if self.answered else None,
+            "actions": dict(self.actions),
             "flips": dict(self.flips.most_common()),
             "verdictFlips": dict(self.verdicts.most_common()),
             "problems": dict(self.problems.most_common(20)),

@@ -11,7 +11,7 @@ LOOKED_AT = 20
 OF_ONE = Q(experiment__spec__selection__has_any_keys=["decision", "cycle"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class ReplayJob:
     """Replays of a decision or a cycle, or those of more, which would keep the small ones waiting for hours."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -53,14 +54,15 @@ def order_replay(order: Order, *, author: str, name: str = "", in_background: bo
     """Store a replay, to be carried out by ``carry_out``, or by the evaluator where it is ``in_background``."""
     spec = order.to_json()
     text = json.dumps(spec, sort_keys=True)
-    experiment = Experiment.objects.create(
-        kind=Experiment.Kind.REPLAY,
-        name=(name or f"Replay of {order.selection.words}")[:LONGEST_NAME],
-        spec=spec,
-        spec_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        author=author,
-    )
-    return Run.objects.create(experiment=experiment, in_background=in_background)
+    with transaction.atomic():
+        experiment = Experiment.objects.create(
+            kind=Experiment.Kind.REPLAY,
+            name=(name or f"Replay of {order.selection.words}")[:LONGEST_NAME],
+            spec=spec,
+            spec_sha256=hashlib.sha256(text.encode()).hexdigest(),
+            author=author,
+        )
+        return Run.objects.create(experiment=experiment, in_background=in_background)
 
 
 def lock_of(run: Run) -> str:

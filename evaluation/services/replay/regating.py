@@ -69,6 +69,18 @@ class GateScene:
     blocks: Mapping[str, Mapping[str, Sequence[str]]]
     settings: Mapping[str, Decimal]
     stocks_trade: bool
+    band: PriceBand
+
+
+@dataclass(frozen=True, slots=True)
+class _Strategy:
+    """A strategy in one version, read once; ``own`` None where it is not on record."""
+
+    size_percent: Decimal
+    sizing: SizingRule
+    allows_fractions: bool
+    rules: ExitRules
+    own: StrategyLimits | None
 
 
 def as_recorded(source: Source) -> Proposed:
@@ -97,8 +109,7 @@ class GateAgain:
 
     def __init__(self, variation: Variation) -> None:
         self._variation = variation
-        self._contents: dict[tuple[str, int | None], Mapping[str, Any]] = {}
-        self._other = strategy_content(variation.strategy) if variation.strategy else {}
+        self._strategies: dict[tuple[str, int | None], _Strategy] = {}
         self._seen: tuple[str, Mapping[str, SymbolFacts]] = ("", {})
 
     def judge(self, scene: GateScene, proposed: Sequence[Proposed]) -> dict[UUID, RecordedVerdict]:
@@ -121,44 +132,40 @@ class GateAgain:
 
     def _wish(self, each: Proposed, scene: GateScene) -> Wish:
         source, is_exit = each.source, each.action == "sell"
-        variation, content = self._variation, self._content(source)
-        price = _price(source)
+        strategy, price = self._strategy(source), _price(source)
         intent = OrderIntent(
             symbol=source.symbol,
             reducing=is_exit,
             confidence=each.confidence,
-            min_confidence=_threshold(source, scene, variation, is_exit=is_exit),
-            size_percent=Decimal(content.get("size_percent", 0)),
+            min_confidence=_threshold(source, scene, self._variation, is_exit=is_exit),
+            size_percent=strategy.size_percent,
             price=price,
             price_age_seconds=0.0,
             max_price_age_seconds=float(scene.settings["price_max_age"]),
             market_open=is_coin(source.symbol) or scene.stocks_trade,
-            rules=_rules(source.symbol, scene, content, is_exit=is_exit),
-            sizing=SizingRule(content.get("sizing", SizingRule.FIXED_FRACTION)),
-            volatility_percent=self._volatility(each, content),
-            price_facts=_believed(price, scene),
-            stop_share=None if is_exit or price is None else self._stop_share(each, content, price),
+            rules=_rules(source.symbol, scene, strategy, is_exit=is_exit),
+            sizing=strategy.sizing,
+            volatility_percent=self._volatility(each, strategy),
+            # By which it is believed: whether it can be is not asked again (``KEPT``).
+            price_facts=None
+            if price is None
+            else PriceFacts(scene.band, close=Reference(price, "as recorded")),
+            stop_share=None if is_exit or price is None else self._stop_share(each, strategy.rules, price),
             block=_block(source, scene, is_exit=is_exit),
         )
-        return Wish(
-            intent,
-            scene.held.get(source.symbol, ZERO),
-            source.id,
-            source.cycle_id,
-            _own_limits(source, content),
-        )
+        held = scene.held.get(source.symbol, ZERO)
+        return Wish(intent, held, source.id, source.cycle_id, strategy.own)
 
-    def _volatility(self, each: Proposed, content: Mapping[str, Any]) -> Decimal | None:
+    def _volatility(self, each: Proposed, strategy: _Strategy) -> Decimal | None:
         kept = each.source.verdict.figures.get("volatility_percent") if each.source.verdict else None
         if kept not in (None, "None"):
             return Decimal(kept)
-        if content.get("sizing") != SizingRule.VOLATILITY_SCALED:
+        if strategy.sizing != SizingRule.VOLATILITY_SCALED:
             return None
         facts = self._facts(each.source)
         return Decimal(str(facts.indicators.volatility_percent)) if facts and facts.indicators else None
 
-    def _stop_share(self, each: Proposed, content: Mapping[str, Any], price: Decimal) -> Decimal | None:
-        rules = self._variation.protected(rules_in(content))
+    def _stop_share(self, each: Proposed, rules: ExitRules, price: Decimal) -> Decimal | None:
         said = each.exit
         proposal, _ = clamped(
             rules, ExitProposal(said.stop_percent, said.target_percent, said.horizon_sessions)
@@ -181,15 +188,29 @@ class GateAgain:
             self._seen = (source.record, seen)
         return self._seen[1].get(source.symbol)
 
-    def _content(self, source: Source) -> Mapping[str, Any]:
-        """Return a strategy as it was in the decision's version; empty where that is not on record."""
+    def _strategy(self, source: Source) -> _Strategy:
+        """Return a strategy as it was in the decision's version, or the one that stands in its place."""
+        key = ("", None) if self._variation.strategy else (source.strategy, source.strategy_version)
+        if key not in self._strategies:
+            self._strategies[key] = self._read(source)
+        return self._strategies[key]
+
+    def _read(self, source: Source) -> _Strategy:
+        content: Mapping[str, Any] = {}
+        version = source.strategy_version
         if self._variation.strategy:
-            return self._other
-        key = (source.strategy, source.strategy_version)
-        if key not in self._contents:
-            kept = StrategyVersion.objects.filter(strategy__name=key[0], version=key[1] or 0).first()
-            self._contents[key] = kept.content if kept is not None else {}
-        return self._contents[key]
+            content = strategy_content(self._variation.strategy)
+        else:
+            rows = StrategyVersion.objects.filter(strategy__name=source.strategy, version=version or 0)
+            kept = rows.first()
+            content = kept.content if kept is not None else {}
+        return _Strategy(
+            size_percent=Decimal(content.get("size_percent", 0)),
+            sizing=SizingRule(content.get("sizing", SizingRule.FIXED_FRACTION)),
+            allows_fractions=bool(content.get("allows_fractions")),
+            rules=self._variation.protected(rules_in(content)),
+            own=_own_limits(version, content),
+        )
 
 
 def rules_in(content: Mapping[str, Any]) -> ExitRules:
@@ -212,14 +233,12 @@ def _price(source: Source) -> Decimal | None:
     return None if said is None else Decimal(said)
 
 
-def _own_limits(source: Source, content: Mapping[str, Any]) -> StrategyLimits | None:
+def _own_limits(version: int | None, content: Mapping[str, Any]) -> StrategyLimits | None:
     if not content:
         return None
     figures = {name: _figure(content.get(name)) for name in LIMIT_NAMES}
     most = figures.pop("max_positions")
-    return StrategyLimits(
-        source.strategy_version or 0, max_positions=None if most is None else int(most), **figures
-    )
+    return StrategyLimits(version or 0, max_positions=None if most is None else int(most), **figures)
 
 
 def _threshold(source: Source, scene: GateScene, variation: Variation, *, is_exit: bool) -> Decimal:
@@ -230,25 +249,11 @@ def _threshold(source: Source, scene: GateScene, variation: Variation, *, is_exi
     return scene.settings["exit_confidence_threshold" if is_exit else "confidence_threshold"]
 
 
-def _rules(symbol: str, scene: GateScene, content: Mapping[str, Any], *, is_exit: bool) -> AssetRules | None:
+def _rules(symbol: str, scene: GateScene, strategy: _Strategy, *, is_exit: bool) -> AssetRules | None:
     rules = scene.rules.get(symbol)
-    if rules is None or is_exit or is_coin(symbol) or content.get("allows_fractions"):
+    if rules is None or is_exit or is_coin(symbol) or strategy.allows_fractions:
         return rules
     return replace(rules, fractionable=False)
-
-
-def _believed(price: Decimal | None, scene: GateScene) -> PriceFacts | None:
-    """Return facts by which the price is believed: whether it can be is not asked again (``KEPT``)."""
-    if price is None:
-        return None
-    values = scene.settings
-    band = PriceBand(
-        values["price_band_percent"] / HUNDRED,
-        values["price_band_sigmas"],
-        values["provider_disagreement"],
-        values["implausible_disagreement"],
-    )
-    return PriceFacts(band, close=Reference(price, "as recorded"))
 
 
 def _block(source: Source, scene: GateScene, *, is_exit: bool) -> Block | None:
@@ -267,6 +272,7 @@ def _scene(content: Mapping[str, Any]) -> GateScene:
     """
     if (content.get("kind"), content.get("format")) != (KIND, FORMAT):
         raise RecordError(f"this is no record of a gate of format {FORMAT}")
+    values = {name: Decimal(value) for name, value in content["settings"].items()}
     rules = [AssetRules(each[0], each[1], *map(Decimal, each[2:])) for each in content["rules"]]
     return GateScene(
         book=book_from_json(content["book"]),
@@ -274,8 +280,14 @@ def _scene(content: Mapping[str, Any]) -> GateScene:
         held={symbol: Decimal(quantity) for symbol, quantity in content["held"].items()},
         rules={symbol: rules[place] for symbol, place in content["rule_of"].items()},
         blocks=content["blocks"],
-        settings={name: Decimal(value) for name, value in content["settings"].items()},
+        settings=values,
         stocks_trade=content["stocks_trade"],
+        band=PriceBand(
+            values["price_band_percent"] / HUNDRED,
+            values["price_band_sigmas"],
+            values["provider_disagreement"],
+            values["implausible_disagreement"],
+        ),
     )
 
 

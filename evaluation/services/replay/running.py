@@ -1,5 +1,7 @@
 """A replay from its order to its figures: asked within the purse, stored as it goes, taken up where it was cut off."""
 
+import functools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,6 +21,7 @@ from evaluation.services.replay import comparing
 from evaluation.services.replay.asking import Asking, Batch, questions
 from evaluation.services.replay.chunking import chunks
 from evaluation.services.replay.estimating import access_of
+from evaluation.services.replay.items import Item, store_items
 from evaluation.services.replay.orders import STOPPED, Order, lock_of
 from evaluation.services.replay.regating import GateAgain, GateScene, Proposed, as_recorded, scenes_of
 from evaluation.services.replay.sources import RecordedVerdict, Source, of_decisions
@@ -27,6 +30,7 @@ from trading.core.process_lock import only_one
 from trading.models import AIDecision
 
 PARTS = Decimal("0.000001")
+TELL_SECONDS = 0.5  # between two notes of progress
 
 
 def carry_out(run: Run, *, on_progress: Callable[[int, int], None] = lambda done, asked: None) -> Run:
@@ -48,11 +52,12 @@ def carry_out(run: Run, *, on_progress: Callable[[int, int], None] = lambda done
 
 def _carried_out(run: Run, on_progress: Callable[[int, int], None]) -> Run:
     order = Order.from_json(run.experiment.spec)
+    if run.started_at is not None:  # what was not answered is tried again
+        ReplayItem.objects.filter(run=run, change=ReplayItem.Change.UNANSWERED).delete()
+    run.status, run.started_at = Run.Status.RUNNING, timezone.now()
     Run.objects.filter(pk=run.pk).update(
-        status=Run.Status.RUNNING, started_at=timezone.now(), ended_at=None, reason=""
+        status=run.status, started_at=run.started_at, ended_at=None, reason=""
     )
-    run.refresh_from_db()
-    run.items.filter(change=ReplayItem.Change.UNANSWERED).delete()  # they are tried again
     try:
         figures = _Replay(run, order, on_progress).carry_out()
     except Exception as error:
@@ -94,6 +99,7 @@ class _Replay:
         before = run.progress  # of executions that were cut off: what they asked is known now
         self._asked, self._cost = int(before.get("asked", 0)), Decimal(before.get("costUsd", 0))
         self._known = -self._asked
+        self._told_at = time.monotonic()
         most = None if order.max_usd is None else Decimal(order.max_usd) - self._cost
         self._purse = DayPurse(day=django_settings.ENVIRONMENT.ai_evaluation_budget_usd, run=most)
 
@@ -101,13 +107,15 @@ class _Replay:
         """Return the figures."""
         for chunk in chunks(self._order):
             answered = self._answers(chunk) if self._order.asks else self._records(chunk)
-            scenes = scenes_of({source.cycle_id for batch in chunk for source in batch.sources})
-            items = [item for group in answered.values() for item in self._items(group, scenes)]
+            groups = answered.values()
+            scenes = scenes_of({each[0].source.cycle_id for each in groups if _wants_to_trade(each)})
+            items = [item for group in groups for item in self._items(group, scenes)]
             for item in items:
                 self._summary.take(item.before, item.after)
             # Of a month under other rules, what stays as it was is counted and not written down.
-            kept = items if self._order.asks else [each for each in items if _is_told(each)]
-            ReplayItem.objects.bulk_create(kept, ignore_conflicts=True)
+            store_items(
+                self._run.pk, items if self._order.asks else [each for each in items if _is_told(each)]
+            )
             self._tell()
         spent = {
             "requestsAsked": self._asked,
@@ -115,6 +123,10 @@ class _Replay:
             "costUsd": str(self._cost),
         }
         return self._summary.to_json() | spent
+
+    @functools.cached_property
+    def _at_once(self) -> int:
+        return settings.count("model_concurrency")
 
     def _records(self, chunk: Sequence[Batch]) -> dict[Key, list[_Answer]]:
         """Return what was decided, by cycle."""
@@ -136,8 +148,7 @@ class _Replay:
             fresh_since=self._run.created_at,
         )
         found: dict[Key, list[_Answer]] = {}
-        most = settings.count("model_concurrency")
-        for reply in replaying.run(purse=self._purse, concurrency=most, is_stopped=self._is_stopped):
+        for reply in replaying.run(purse=self._purse, concurrency=self._at_once, is_stopped=self._is_stopped):
             batch, question = made[reply.question.tag]
             self._count(reply)
             label = question.model if variation.models else ""
@@ -150,11 +161,11 @@ class _Replay:
                     found.setdefault((source.cycle_id, "", 0), []).append(nobody)
         return found
 
-    def _items(self, answers: Sequence[_Answer], scenes: Mapping[UUID, GateScene]) -> Iterator[ReplayItem]:
+    def _items(self, answers: Sequence[_Answer], scenes: Mapping[UUID, GateScene]) -> Iterator[Item]:
         """Judge what one cycle's decisions would be, and yield each beside what it was."""
         scene = scenes.get(answers[0].source.cycle_id)
         verdicts: Mapping[UUID, RecordedVerdict] = {}
-        if scene is not None:
+        if scene is not None and _wants_to_trade(answers):
             proposed = [answer.proposed for answer in answers if answer.proposed is not None]
             verdicts = self._gate.judge(scene, [*proposed, *self._others(answers)])
         for answer in answers:
@@ -170,8 +181,7 @@ class _Replay:
                 now["moved"] = comparing.moved(answer.source, verdict)
             was = comparing.before(answer.source)
             change, shift = comparing.change_of(was, now)
-            yield ReplayItem(
-                run=self._run,
+            yield Item(
                 decision_id=answer.source.id,
                 model=answer.model,
                 sample=answer.sample,
@@ -204,13 +214,18 @@ class _Replay:
         self._tell()
 
     def _tell(self) -> None:
+        """Write down how far it is: at once where something was asked, else now and then."""
         self._on_progress(self._summary.decisions, self._asked)
-        self._run.progress |= {
+        told = self._run.progress
+        was_asked = told.get("asked", 0) != self._asked or told.get("costUsd", "0") != str(self._cost)
+        self._run.progress = told | {
             "decisions": self._summary.decisions,
             "asked": self._asked,
             "costUsd": str(self._cost),
         }
-        Run.objects.filter(pk=self._run.pk).update(progress=self._run.progress)
+        if was_asked or time.monotonic() - self._told_at > TELL_SECONDS:
+            self._told_at = time.monotonic()
+            Run.objects.filter(pk=self._run.pk).update(progress=self._run.progress)
 
     def _is_stopped(self) -> bool:
         return Run.objects.filter(pk=self._run.pk, is_stopped=True).exists()
@@ -241,7 +256,11 @@ def _proposed(source: Source, proposal: Proposal) -> Proposed:
     return Proposed(source, proposal.action.value, proposal.confidence, proposal.reasoning, proposal.exit)
 
 
-def _is_told(item: ReplayItem) -> bool:
+def _wants_to_trade(answers: Sequence[_Answer]) -> bool:
+    return any(each.proposed is not None and each.proposed.action != "hold" for each in answers)
+
+
+def _is_told(item: Item) -> bool:
     return comparing.differs(item.before, item.after) or bool(item.after["problem"])
 
 
@@ -251,8 +270,7 @@ def _is_same(answer: _Answer) -> bool:
 
 
 def _end(run: Run, status: Run.Status, *, reason: str = "", figures: Mapping[str, Any] | None = None) -> Run:
-    run.refresh_from_db()
     run.status, run.reason, run.ended_at = status, reason, timezone.now()
     run.figures = dict(figures or {})
-    run.save(update_fields=["status", "reason", "ended_at", "figures"])
+    run.save(update_fields=["status", "reason", "ended_at", "figures", "progress"])
     return run

@@ -14,10 +14,21 @@ from ai.models import ModelCall
 from evaluation.errors import SelectionError
 from evaluation.models import Dataset, DatasetItem, EvaluationRecord
 from risk.domain.numbers import plain_decimal
-from risk.models import RiskCheck
 from trading.models import AIDecision, DecisionRecord
 
 CHUNK = 500
+# Of a decision, in the order of a source's fields; behind them those of its check and its call.
+COLUMNS = (
+    "id", "cycle_id", "symbol", "as_of", "action", "confidence", "reasoning", "price", "status", "reason",
+    "approved", "strategy__name", "strategy_version", "model", "stop_percent", "target_percent",
+    "horizon_sessions", "record_id", "risk_check__allowed", "risk_check__reason", "risk_check__quantity",
+    "risk_check__figures",
+)  # fmt: skip
+CALL_COLUMNS = (
+    "model_call__model", "model_call__prompt_version", "model_call__symbols", "model_call__prompt_hash",
+    "model_call__params", "model_call__request_hash", "model_call__answer", "model_call__status",
+    "model_call__latency_ms", "model_call__cost_usd",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +84,15 @@ class Source:
 
 
 def of_decisions(rows: QuerySet[AIDecision], *, with_calls: bool = True) -> Iterator[Source]:
-    """Yield the decisions in the order they were asked in, a chunk at a time.
+    """Yield the decisions in the order they were asked in, a chunk at a time; columns alone, and no rows of models.
 
     Args:
         with_calls: False where nothing is asked again, so that nobody needs what was.
     """
-    ordered = rows.order_by("created_at", "pk").select_related("strategy", "risk_check")
-    if with_calls:
-        ordered = ordered.select_related("model_call").defer("model_call__prompt")
+    columns = (*COLUMNS, *CALL_COLUMNS) if with_calls else COLUMNS
+    ordered = rows.order_by("created_at", "pk").values_list(*columns)
     for row in ordered.iterator(chunk_size=CHUNK):
-        yield _source(row, with_call=with_calls)
+        yield _source(row)
 
 
 def of_dataset(name: str) -> Iterator[Source]:
@@ -133,48 +143,50 @@ def source_from_json(values: Mapping[str, Any]) -> Source:
     )
 
 
-def _source(row: AIDecision, *, with_call: bool) -> Source:
-    return Source(
-        id=row.pk,
-        cycle_id=row.cycle_id,
-        symbol=row.symbol,
-        as_of=row.as_of,
-        action=row.action,
-        confidence=str(row.confidence),
-        reasoning=row.reasoning,
-        price=_text(row.price),
-        status=row.status,
-        reason=row.reason,
-        approved=row.approved,
-        strategy=row.strategy.name,
-        strategy_version=row.strategy_version,
-        model=row.model,
-        stop_percent=_text(row.stop_percent),
-        target_percent=_text(row.target_percent),
-        horizon_sessions=row.horizon_sessions,
-        record=row.record_id,
-        call=_call(row.model_call) if with_call and row.model_call else None,
-        verdict=_verdict(row.risk_check) if row.risk_check else None,
-    )
+def _source(row: Sequence[Any]) -> Source:
+    confidence, price, strategy, stop, target = row[5], row[7], row[11], row[14], row[15]
+    call = row[len(COLUMNS) :]
+    values: list[Any] = [
+        *row[:5],
+        str(confidence),
+        row[6],
+        _text(price),
+        *row[8:11],
+        strategy,
+        *row[12:14],
+        _text(stop),
+        _text(target),
+        *row[16:18],
+        _call(*call) if call and call[0] is not None else None,
+        None if row[18] is None else RecordedVerdict(row[18], row[19], plain_decimal(row[20]), row[21]),
+    ]
+    return Source(*values)
 
 
-def _call(call: ModelCall) -> RecordedCall:
+def _call(
+    model: str,
+    prompt_version: str,
+    symbols: Sequence[str],
+    prompt_hash: str,
+    params: Mapping[str, Any],
+    request_hash: str,
+    answer: str,
+    status: str,
+    latency_ms: int,
+    cost_usd: Decimal | None,
+) -> RecordedCall:
     return RecordedCall(
-        model=call.model,
-        prompt_version=call.prompt_version,
-        symbols=tuple(call.symbols),
-        prompt_hash=call.prompt_hash,
-        params=call.params,
-        request_hash=call.request_hash,
-        answer=call.answer,
-        answered=call.status in (ModelCall.Status.SUCCEEDED, ModelCall.Status.INVALID),
-        latency_ms=call.latency_ms,
-        cost_usd=_text(call.cost_usd),
+        model,
+        prompt_version,
+        tuple(symbols),
+        prompt_hash,
+        params,
+        request_hash,
+        answer,
+        status in (ModelCall.Status.SUCCEEDED, ModelCall.Status.INVALID),
+        latency_ms,
+        _text(cost_usd),
     )
-
-
-def _verdict(check: RiskCheck) -> RecordedVerdict:
-    return RecordedVerdict(check.allowed, check.reason, plain_decimal(check.quantity), check.figures)
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -47,6 +47,7 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "django_celery_beat.crontabschedule": lambda: CrontabSchedule.objects.create(minute="5"),
     "django_celery_beat.intervalschedule": lambda: IntervalSchedule.objects.create(every=7, period="hours"),
     "django_celery_beat.periodictask": lambda: PeriodicTask.objects.get(name=CYCLE_SCHEDULE),
+    "evaluation.run": lambda: make.make_replay_item().run,
     "evaluation.shadowbook": lambda: _of_a_shadow(ShadowBook),
     "evaluation.shadowdecision": lambda: _of_a_shadow(ShadowDecision),
     "evaluation.shadowfill": lambda: _of_a_shadow(ShadowFill),

@@ -29,6 +29,9 @@ SITE_PAGES = {
 }  # fmt: skip
 # Of what a person of the group may do: the model's page and the deed. Nothing else is theirs.
 OPERATOR = {
+    ("evaluation.run", "ask"),
+    ("evaluation.run", "stop"),
+    ("evaluation.run", "take_up"),
     ("risk.killswitch", "engage"),
     ("risk.killswitch", "flatten"),
     ("trading.agentstatus", "mode"),
@@ -69,6 +72,10 @@ MAY: dict[str, set[tuple[str, str]]] = {
 }
 # What the pages beside the usual ones are: a deed, or something to look at.
 OWN_PAGES = {
+    "evaluation_run_ask": "ask",
+    "evaluation_run_models": "look",
+    "evaluation_run_stop": "stop",
+    "evaluation_run_take_up": "take_up",
     "risk_killswitch_engage": "engage",
     "risk_killswitch_release": "release",
     "risk_killswitch_flatten": "flatten",

@@ -16,6 +16,15 @@ from django_celery_beat.models import PeriodicTask
 from uuid6 import uuid7
 
 from ai.models import ModelAnswer, ModelCall
+from evaluation.models import (
+    Dataset,
+    DatasetItem,
+    EvaluationRecord,
+    Experiment,
+    PurseReservation,
+    ReplayItem,
+    Run,
+)
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from tests import factories
 from trading import models
@@ -54,6 +63,7 @@ RECORDS: dict[type[Model], Callable[[int], Any]] = {
     models.NoticeTopic: lambda n: models.NoticeTopic.objects.create(topic=f"topic {n}", title="a title"),
     models.Heartbeat: lambda n: factories.make_heartbeat(f"process {n}"),
     models.AgentStatus: lambda n: factories.make_agent(),
+    Run: lambda n: factories.make_replay_item().run,
 }
 EDITABLE: dict[type[Model], Callable[[int], Any]] = {
     models.Strategy: lambda n: factories.make_strategy(),
@@ -72,6 +82,7 @@ UNCOUNTED = [
     models.Lot,
     ModelCall,
     RiskCheck,
+    Run,
 ]
 
 
@@ -86,8 +97,9 @@ def by_name(model: type[Model]) -> str:
 
 def test_every_table_of_our_rooms_has_a_page() -> None:
     admin.autodiscover()  # as the URLs do at the first request
-    ours = {m for m in admin.site._registry if m._meta.app_label in ("trading", "risk", "ai")}
-    tables = {m for m in apps.get_models() if m._meta.app_label in ("trading", "risk", "ai")}
+    rooms = ("evaluation", "trading", "risk", "ai")
+    ours = {m for m in admin.site._registry if m._meta.app_label in rooms}
+    tables = {m for m in apps.get_models() if m._meta.app_label in rooms}
 
     # Shown with their saga, cycle and engagement, and above the lists they are left out of; the keys of requests are
     # the API's own, what metrics have counted is at /metrics, and notes of changed stages live for a second.
@@ -101,6 +113,12 @@ def test_every_table_of_our_rooms_has_a_page() -> None:
         models.CashLine,  # to whom an activity's cash belongs: the reports show it
         models.BookCheck,  # what it finds is told as an event
         ModelAnswer,  # shown with its call
+        Experiment,  # shown with its run, as are the items
+        ReplayItem,
+        PurseReservation,  # of requests under way, for as long as they are
+        Dataset,  # made and named by the command
+        DatasetItem,
+        EvaluationRecord,
     }
     assert tables - ours == elsewhere | {models.RequestKey, models.MetricTotals}
 
