@@ -383,6 +383,14 @@ def test_it_is_due_until_it_has_seen_the_newest(served: ChatServer) -> None:
     assert ShadowPoint.objects.count() == 1
 
 
+def test_cycle_under_way_is_left_alone(served: ChatServer) -> None:
+    shadow()
+    cycle = next_cycle(AT)
+    change(cycle, status="running", stage="executing", ended_at=None)
+
+    assert SHADOWS.due() == []
+
+
 def test_second_evaluator_writes_nothing_twice(served: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
     strategy = shadow()
     next_cycle(AT)
