@@ -83,14 +83,15 @@ def run(arm: str, cycles: int) -> dict[str, Any]:
             logging.disable(logging.WARNING)
             venue.clock(paused=True)
             venue.clock(to="open")
-            symbols = _prepared(arm)
+            symbols = prepared(arm)
             for _ in range(cycles):
                 venue.clock(advance=60)
                 run_cycle(symbols)
             return _brought(venue)
 
 
-def _prepared(arm: str) -> list[str]:
+def prepared(arm: str) -> list[str]:
+    """Set the guards, read the account and return the symbols: the most traded stocks."""
     from trading.core.settings import set_runtime_setting
     from trading.domain.guards.rules import ALL_OFF
     from trading.domain.runtime_settings import NUMBERS

@@ -3,18 +3,24 @@
 Whole cycles of a real system, as ``python -m benchmarks`` has them, with the evaluator beside. In turn a cycle runs
 while the shadow's model hangs, and one with nobody hanging: what else the machine does hits both alike. Exits with 1
 where the median with it is more than 1.02 of that without.
+
+With ``--books N`` it counts instead: N minutes against the venue's stepped market with a shadow that buys and sells in
+turn, and its book again by other code, point by point. A busy machine changes nothing of that.
 """
 
 import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import statistics
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
+from benchmarks.churn import flip, prepared, run_cycle
 from benchmarks.cycles import cases, measured
 from benchmarks.cycles.cases import CASES
 from benchmarks.cycles.chat import Chat
@@ -34,7 +40,7 @@ class Hanging:
 
     is_let_go: bool = False
     at_hand: int = 0
-    asked: int = field(default=0)
+    asked: int = 0
 
     async def answer(self, request: Any, body: dict[str, Any]) -> Any:
         """Wait, and fail."""
@@ -54,7 +60,12 @@ def main() -> int:
     """Measure and print; return 1 where the bound was passed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shadows", description=__doc__)
     parser.add_argument("--cycles", type=int, default=15, help="of each arm (default %(default)s)")
+    parser.add_argument("--books", type=int, metavar="N", help="recompute the book of N cycles instead")
     options = parser.parse_args()
+    if options.books:
+        text, is_kept = books(options.books)
+        sys.stdout.write(text)
+        return 0 if is_kept else 1
     alone, beside, asked = run(options.cycles)
     text, is_kept = table(alone, beside, asked)
     sys.stdout.write(text)
@@ -99,6 +110,48 @@ def run(cycles: int) -> tuple[list[float], list[float], int]:
         if measuring.problems:
             raise RuntimeError("; ".join(measuring.problems))
     return alone, beside, hanging.asked
+
+
+def books(cycles: int) -> tuple[str, bool]:
+    """Return what a recomputation of a shadow's book found over so many minutes, and whether it is the same."""
+    from tests.ai.chat_server import ChatServer
+
+    with ChatServer() as server:
+        server.handlers["flipper"] = flip
+        os.environ |= {
+            "AI_API_BASE": server.api_base,
+            "AI_API_KEY": "none",
+            "AI_EVALUATION_BUDGET_USD": "100",
+        }
+        with measured_world({"fill_latency": 0}) as venue:
+            logging.disable(logging.WARNING)
+            venue.clock(paused=True)
+            venue.clock(to="open")
+            symbols = prepared("on")
+            from evaluation.models import ShadowBook
+            from evaluation.services.shadow.running import catch_up
+            from tests.evaluation.services.shadow.recomputed import recomputed
+            from trading.models import Strategy
+
+            live = Strategy.objects.trading().get()
+            values = {"model_names": ["openai/flipper"], "size_percent": 2, "allows_fractions": True}
+            shadow = Strategy.objects.create(
+                name="Flipper", instructions=live.instructions, is_shadow=True, is_active=True, **values
+            )
+            for number in range(1, cycles + 1):
+                venue.clock(advance=60)
+                run_cycle([*symbols, "BTC/USD"])
+                catch_up(shadow)
+                if number % 50 == 0:
+                    progress(f"{number}/{cycles} cycles")
+            book = ShadowBook.objects.get(strategy=shadow)
+            found = recomputed(book)
+    lines = [
+        f"{found.points} cycles, {found.fills} fills; {book.decided} decided, {book.missed} missed",
+        f"largest difference of any point's cash or equity: {float(found.largest):.6f} USD",
+        *found.problems[:10],
+    ]
+    return "\n".join(lines) + "\n", not found.problems and found.largest < Fraction(1, 100)
 
 
 def table(alone: list[float], beside: list[float], asked: int) -> tuple[str, bool]:

@@ -102,11 +102,11 @@ NAVIGATION = [
         "title": "Evaluation",
         "separator": True,
         "items": [
+            _table("Replays", "difference", "evaluation_run", active=_is_replay),
+            _item("Models", "leaderboard", "evaluation_run_models", permission=_may_view("evaluation_run")),
             _table("Shadow strategies", "visibility", "evaluation_shadowbook"),
             _table("Shadow decisions", "psychology_alt", "evaluation_shadowdecision"),
             _table("Shadow fills", "done", "evaluation_shadowfill"),
-            _table("Replays", "difference", "evaluation_run", active=_is_replay),
-            _item("Models", "leaderboard", "evaluation_run_models", permission=_may_view("evaluation_run")),
         ],
     },
     {
