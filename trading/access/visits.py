@@ -2,8 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from django.contrib.auth.models import AbstractBaseUser
-
 from trading.models import ConsoleVisit
 
 ABSENT = timedelta(minutes=15)  # who comes back sooner was never away
@@ -11,15 +9,15 @@ WRITTEN_EVERY = timedelta(minutes=1)
 FIRST_VISIT_SEES = timedelta(days=1)
 
 
-def last_look(user: AbstractBaseUser, *, now: datetime, is_use: bool) -> datetime:
+def last_look(user_id: int, *, now: datetime, is_use: bool) -> datetime:
     """Return the end of the person's visit before this one, wall time.
 
     Args:
         is_use: a person asked; a page that renews itself is no use, and nothing is written for it.
     """
-    visit = ConsoleVisit.objects.filter(user=user).first()
+    visit = ConsoleVisit.objects.filter(user_id=user_id).first()
     if visit is None:
-        visit = ConsoleVisit(user=user, since=now - FIRST_VISIT_SEES, seen_at=now)
+        visit = ConsoleVisit(user_id=user_id, since=now - FIRST_VISIT_SEES, seen_at=now)
         if is_use:
             ConsoleVisit.objects.bulk_create([visit], ignore_conflicts=True)  # two tabs at once
         return visit.since

@@ -54,7 +54,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm(VIEW):
         return context
     seen = overview()
-    looked = last_look(request.user, now=seen.now, is_use="HX-Request" not in request.headers)
+    looked = last_look(int(request.user.pk or 0), now=seen.now, is_use="HX-Request" not in request.headers)
     news = news_since(looked, seen.now)
     context |= {
         "overview": seen,

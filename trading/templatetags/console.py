@@ -131,7 +131,7 @@ def age(moment: datetime | None) -> str:
 
 
 @register.filter
-def admin_quoted(pk: object) -> str:
+def admin_quoted(pk: str) -> str:
     """Write a row's key as the console's addresses have it: BTC/USD holds a slash."""
     return str(quote(pk))
 
