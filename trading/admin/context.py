@@ -58,7 +58,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     news = news_since(looked, seen.now)
     context |= {
         "overview": seen,
-        "waiting": most_urgent(),
+        "waiting": most_urgent(standing_of(request).approvals_open),
         "news": news,
         "happenings": [(one, link_of(one.kind, one.pk)) for one in news.happenings],
         "chart": line_chart(seen.curve),

@@ -6,7 +6,6 @@ from decimal import Decimal
 from math import ceil
 from uuid import UUID
 
-from django.db.models import Count, Window
 from django.utils import timezone
 
 from risk.domain.numbers import HUNDRED, ZERO
@@ -93,11 +92,15 @@ class Waiting:
     urgent: Approval
 
 
-def most_urgent() -> Waiting | None:
-    """Return what waits for a person; None: nothing does."""
-    open_now = Approval.objects.waiting(timezone.now()).annotate(together=Window(Count("pk")))
-    urgent = open_now.select_related("decision").order_by("expires_at", "pk").first()
-    return Waiting(urgent.together, urgent) if urgent else None
+def most_urgent(count: int) -> Waiting | None:
+    """Return what waits for a person; None: nothing does.
+
+    Args:
+        count: how many wait, which the caller has read.
+    """
+    waiting = Approval.objects.waiting(timezone.now()).select_related("decision")
+    urgent = waiting.order_by("expires_at", "pk").first() if count else None
+    return Waiting(count, urgent) if urgent else None
 
 
 def waiting_count() -> int:

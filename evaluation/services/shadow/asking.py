@@ -26,11 +26,12 @@ SECONDS = 300.0  # after them nothing more is asked about a cycle; a call under 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a model said of a symbol."""
+    """What a model said of a symbol; ``answered_model`` as its provider calls it, "" where it does not."""
 
     proposal: Proposal
     model: str
     request_hash: str
+    answered_model: str
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ def _take(reply: Reply, answer: Answer) -> bool:
     parsed = None if reply.text is None else parse_answer(reply.text, symbols)
     proposals = dict(parsed.proposals) if parsed else {}
     for symbol, proposal in proposals.items():
-        answer.said[symbol] = Said(proposal, reply.question.model, reply.question.hash)
+        answer.said[symbol] = Said(proposal, reply.question.model, reply.question.hash, reply.answered_model)
     if not proposals:
         found = parsed.problems[0].detail if parsed and parsed.problems else "no answer"
         answer.problems.append(f"{reply.question.model}: {reply.problem or found}")

@@ -21,6 +21,7 @@ from evaluation.services.shadow.judging import judged
 from evaluation.services.shadow.ledger import plan_to_json
 from evaluation.services.shadow.scenes import SeenCycle, closes_of, question_of
 from risk.domain.numbers import ZERO
+from risk.domain.trust import Scope
 from trading.analysis.strategies import content_of
 from trading.domain.protection.plans import (
     ExitProposal,
@@ -68,7 +69,7 @@ def decide(strategy: Strategy, seen: SeenCycle, state: ShadowState, market: Mark
     if scene is None:
         return Decided(state, (), answer, len(question.symbols), problem or NO_GATE)
     facts = {symbol: each for symbol, (each, _) in seen.facts.items()}
-    proposed = [_proposed(row, strategy, answer.said[row.symbol].proposal) for row in rows]
+    proposed = [_proposed(row, strategy, answer.said[row.symbol]) for row in rows]
     prices = {symbol: each.price for symbol, each in facts.items()}
     verdicts = judged(scene, state, proposed, prices)
     orders = [
@@ -103,7 +104,7 @@ def _row(strategy: Strategy, seen: SeenCycle, said: Said, decided_at: datetime) 
     )
 
 
-def _proposed(row: ShadowDecision, strategy: Strategy, proposal: Proposal) -> Proposed:
+def _proposed(row: ShadowDecision, strategy: Strategy, said: Said) -> Proposed:
     source = Source(
         id=row.id,
         cycle_id=row.cycle_id,
@@ -125,8 +126,12 @@ def _proposed(row: ShadowDecision, strategy: Strategy, proposal: Proposal) -> Pr
         record=row.record,
         call=None,
         verdict=None,
+        strategy_id=str(strategy.pk),
+        prompt_version=row.prompt_version,
+        answered_model=said.answered_model,
     )
-    return Proposed(source, row.action, row.confidence, row.reasoning, proposal.exit)
+    scope = Scope(row.model, source.strategy_id, source.prompt_version, source.answered_model)
+    return Proposed(source, row.action, row.confidence, row.reasoning, said.proposal.exit, scope)
 
 
 def _told(
