@@ -30,4 +30,4 @@ class Job(Protocol):
         """Do one piece, or what is left of it: it may have been killed at any point, and be done once more."""
 
 
-JOBS: tuple[Job, ...] = (SHADOWS, SINGLE, MANY, OutcomesJob(), CalibrationJob())
+JOBS: tuple[Job, ...] = (SINGLE, MANY, OutcomesJob(), CalibrationJob(), SHADOWS)

@@ -392,7 +392,7 @@ def test_symbols_of_no_strategy_are_said(cycle: Cycle, strategy: Strategy, model
     analyse_cycle(cycle.pk)
 
     said = Event.objects.filter(cycle_id=cycle.pk, type="cycle.warning").order_by("sequence")[0].payload
-    assert said["message"] == f"no active strategy looks at 2 symbols: {STOCK}, {OTHER_STOCK}"
+    assert said["message"] == f"no strategy that trades looks at 2 symbols: {STOCK}, {OTHER_STOCK}"
 
 
 def test_switch_of_models_is_an_event_and_a_line(
