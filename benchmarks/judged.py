@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sessions import FIRST_DAY, Replay
+from benchmarks.sessions import FIRST_DAY, Replay, without_waiting_for_the_disk
 
 SESSIONS, SYMBOLS, HORIZON = 250, 40, 5
 LOOK_EVERY = 10  # sessions between two looks at what can be told
@@ -57,6 +57,7 @@ def main() -> int:
         ) as venue:
             logging.disable(logging.WARNING)
             venue.clock(paused=True)
+            without_waiting_for_the_disk()
             judged = Judged(Replay(venue, protects=True, symbols=options.symbols))
             judged.prepare()
             for number in range(1, options.sessions + 1):

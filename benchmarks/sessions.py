@@ -99,7 +99,7 @@ def run(arm: str, options: argparse.Namespace) -> dict[str, Any]:
     with measured_world({"data": Path(options.data).resolve(), "start": start, "fill_latency": 0}) as venue:
         logging.disable(logging.WARNING)
         venue.clock(paused=True)
-        _without_waiting_for_the_disk()
+        without_waiting_for_the_disk()
         replay = Replay(venue, protects=arm == "on", symbols=options.symbols)
         replay.prepare()
         signal.signal(signal.SIGTERM, lambda *_: replay.stop())  # what there is until then is told
@@ -116,7 +116,8 @@ def _say(words: str) -> None:
     sys.stderr.flush()
 
 
-def _without_waiting_for_the_disk() -> None:
+def without_waiting_for_the_disk() -> None:
+    """Have the database of the measurement acknowledge commits before they are on disk."""
     from django.db import connection
 
     with connection.cursor() as cursor:

@@ -10,8 +10,9 @@ from pytest_django import Settings
 
 from evaluation.errors import VariationError
 from evaluation.models import Run
+from evaluation.services.replay.orders import Order, order_replay
 from evaluation.services.replay.regating import scenes_of
-from evaluation.services.replay.running import Order, carry_out, order_replay
+from evaluation.services.replay.running import carry_out
 from evaluation.services.replay.selecting import Selection
 from evaluation.services.replay.sources import of_decisions, source_from_json, source_to_json
 from evaluation.services.replay.variation import Variation, checked
