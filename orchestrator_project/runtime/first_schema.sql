@@ -567,6 +567,7 @@ CREATE TABLE public.evaluation_job_marks (
     job character varying(40) NOT NULL,
     market_time timestamp with time zone,
     cycle_number bigint NOT NULL,
+    began_at timestamp with time zone NOT NULL,
     done_at timestamp with time zone NOT NULL
 );
 CREATE TABLE public.evaluation_records (
