@@ -1,4 +1,4 @@
-"""The browser of the console's tests."""
+"""A browser that is logged in, as the console's other pages have it."""
 
 from tests.trading.admin.browser.conftest import browser, enter, live_server, seeded
 
