@@ -249,7 +249,9 @@ def table(judged: Judged, told: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for name, each in sorted(told.items()):
         over = each["figures"]["overconfidence"]
-        interval = f"{over['value']:+.3f} [{over['low']:+.3f}, {over['high']:+.3f}]"
+        interval = "not known: " + over["reason"]
+        if over["low"] is not None:
+            interval = f"{over['value']:+.3f} [{over['low']:+.3f}, {over['high']:+.3f}]"
         lines.append(
             f"| {name} | {each['decisions']} | {interval} | {each['confidence']} | {each['sentence']} |"
         )

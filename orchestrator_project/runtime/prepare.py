@@ -26,7 +26,7 @@ FIRST_OPERATOR = "admin"
 # A double click takes all of it, and none is taken for another letter: 118 bits.
 PASSWORD_LETTERS, PASSWORD_LENGTH = "abcdefghjkmnpqrstuvwxyz23456789", 24
 SEED_AUTHOR = "seed"
-CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
+CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice", "modelcutoff"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "evaluation", "django_celery_beat"]
 RUNS = [
     "engage_killswitch",
