@@ -1,56 +1,43 @@
-"""What outcomes say of stated confidence, published for the gate."""
+"""Trust curves as the evaluation publishes them: in force for the gate, and told to whoever listens."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 
-from evaluation.domain.trust_fit import TrustFit
-from risk.domain.trust import ANY, Scope
+from risk.domain.trust import ANY, Knot, Scope
 from risk.models import TrustCurve
 from risk.services import trust
 from trading.core import transitions
 
 
-def publish_fit(
-    fit: TrustFit,
+def publish_curve(
     *,
     scope: Scope,
-    break_even: tuple[Decimal, Decimal],
+    knots: Sequence[Knot],
+    break_even: Decimal,
+    reference: Decimal,
     valid_until: datetime,
     label_spec: str,
+    evidence: Mapping[str, Any],
     author: str,
-    evidence: Mapping[str, Any] | None = None,
 ) -> TrustCurve:
-    """Put a fitted curve in force for its scope, and say so to whoever listens.
-
-    Args:
-        break_even: how often a decision must be right to earn nothing, and how often for its full size.
-        valid_until: market time, inclusive.
-        evidence: beside what the fit itself says: method, counts, sessions.
+    """Put a curve in force and tell it, both or neither; the arguments are those of ``risk.services.trust.publish``.
 
     Raises:
-        TrustError: it cannot be published, e.g. because too little is known for any knot; says which field and why.
+        TrustError: a value cannot be taken; the message names each field and what was expected.
     """
-    known = {
-        "method": fit.method.value,
-        "n": fit.n,
-        "n_effective": round(fit.n_effective, 1),
-        "sessions": fit.sessions,
-        "reason": fit.reason,
-    }
-    even, reference = break_even
     with transaction.atomic():
         row = trust.publish(
             scope=scope,
-            knots=fit.knots,
-            break_even=even,
+            knots=knots,
+            break_even=break_even,
             reference=reference,
             valid_until=valid_until,
             label_spec=label_spec,
-            evidence={**(evidence or {}), **known},
+            evidence=evidence,
             author=author,
         )
         transitions.append_event(

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.db.models import QuerySet
 
 from risk.domain.numbers import ONE, ZERO, plain_decimal
 from risk.domain.trust import ANY, Knot, Scope, TrustCurve, knots_json
@@ -23,9 +24,13 @@ _LONGEST_AUTHOR = 150
 
 def curves() -> tuple[TrustCurve, ...]:
     """Return the curves in force, one of each scope: its highest version. One query."""
+    return tuple(row.to_curve() for row in rows_in_force())
+
+
+def rows_in_force() -> QuerySet[TrustCurveRow]:
+    """Return the same as rows, with what they rest on."""
     scope = ("model", "answered_model", "strategy", "prompt_version")
-    rows = TrustCurveRow.objects.order_by(*scope, "-version").distinct(*scope)
-    return tuple(row.to_curve() for row in rows)
+    return TrustCurveRow.objects.order_by(*scope, "-version").distinct(*scope)
 
 
 def versions(numbers: Collection[int]) -> dict[int, TrustCurve]:

@@ -1,7 +1,8 @@
 """From outcomes to the size of an order: curves are published as they are learnt, and the running gate obeys them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from django.db import transaction
 
 from evaluation.domain.intervals import Basis
 from evaluation.domain.trust_fit import fit_trust
-from evaluation.services.trust import publish_fit
-from risk.domain.trust import Scope
+from evaluation.services.trust import publish_curve
+from risk.domain.trust import Knot, Scope
 from risk.errors import TrustError
 from risk.models import RiskCheck, TrustCurve
 from tests.evaluation.domain.simulated import HORIZON, Floats, forecasts
@@ -69,14 +70,7 @@ def shares(seed: int, right: float) -> dict[int, Decimal]:
     for seen in LOOKS:
         fit = fit_trust(sample.where(sample.sessions < seen), Basis(horizon=HORIZON, resamples=99))
         if fit.knots:
-            publish_fit(
-                fit,
-                scope=SCOPE,
-                break_even=EVEN,
-                valid_until=now + timedelta(days=42),
-                label_spec="excess-5s-v1",
-                author="calibrate",
-            )
+            published(now + timedelta(days=42), knots=fit.knots)
         found[seen] = share_bought()
     return found
 
@@ -91,37 +85,37 @@ def test_claims_end_at_the_floor_and_skill_gets_nearly_all() -> None:
     assert vain[10] == skilled[10] == FLOOR, "nothing is known yet"
 
 
-def test_publishing_is_told_with_what_it_rests_on() -> None:
+def published(now: datetime, **overrides: Any) -> TrustCurve:
+    values: dict[str, Any] = {
+        "scope": SCOPE,
+        "knots": [Knot(Decimal("0.9"), Decimal("0.6"), Decimal("0.55"), Decimal(90))],
+        "break_even": EVEN[0],
+        "reference": EVEN[1],
+        "valid_until": now,
+        "label_spec": "excess-5s-v1",
+        "evidence": {"window": "clean"},
+        "author": "ada",
+    }
+    return publish_curve(**(values | overrides))
+
+
+def test_what_is_published_is_told() -> None:
     now = market_now()
     assert now is not None
-    sample = forecasts(7, 200, stated=stated, true=stated, common=0.1)
-    fit = fit_trust(sample, Basis(horizon=HORIZON, resamples=99))
 
-    row = publish_fit(
-        fit,
-        scope=SCOPE,
-        break_even=EVEN,
-        valid_until=now,
-        label_spec="excess-5s-v1",
-        author="ada",
-        evidence={"window": "clean"},
-    )
+    row = published(now)
 
-    assert row.evidence["window"] == "clean"
-    assert (row.evidence["n"], row.evidence["sessions"]) == (2_000, 200)
     told = Event.objects.get(type="trust.published").payload
     assert (told["version"], told["model"], told["strategy_id"]) == (row.version, SCOPE.model, None)
+    assert row.evidence == {"window": "clean"}
 
 
-def test_what_is_too_little_is_neither_published_nor_told() -> None:
+def test_what_is_refused_is_neither_in_force_nor_told() -> None:
     now = market_now()
     assert now is not None
-    fit = fit_trust(forecasts(7, 20, stated=stated, true=stated), Basis(horizon=HORIZON, resamples=99))
 
     with pytest.raises(TrustError, match="knots: was 0 of them"):
-        publish_fit(
-            fit, scope=SCOPE, break_even=EVEN, valid_until=now, label_spec="excess-5s-v1", author="ada"
-        )
+        published(now, knots=[])
 
     assert not TrustCurve.objects.exists()
     assert not Event.objects.filter(type="trust.published").exists()

@@ -6,9 +6,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from connectors.errors import UnavailableError
-from evaluation.domain.recalibration import Method
-from evaluation.domain.trust_fit import TrustFit
-from evaluation.services.trust import publish_fit
+from evaluation.services.trust import publish_curve
 from risk.domain.trust import Knot, Scope
 from risk.services.holders import Session
 from tests.factories import make_agent, make_equity, make_limits, make_user
@@ -126,13 +124,15 @@ def ways_of_a_guard() -> None:
 
 
 def ways_of_trust() -> None:
-    fit = TrustFit(
-        (Knot(Decimal("0.9"), Decimal("0.6"), Decimal("0.55"), Decimal(90)),), Method.PLATT, 500, 90.0, 60
-    )
-    even = Decimal("0.5"), Decimal("0.6")
-    until = timezone.now() + timedelta(days=42)
-    publish_fit(
-        fit, scope=Scope("m"), break_even=even, valid_until=until, label_spec="excess-5s-v1", author="ada"
+    publish_curve(
+        scope=Scope("m"),
+        knots=[Knot(Decimal("0.9"), Decimal("0.6"), Decimal("0.55"), Decimal(90))],
+        break_even=Decimal("0.5"),
+        reference=Decimal("0.6"),
+        valid_until=timezone.now() + timedelta(days=42),
+        label_spec="excess-5s-v1",
+        evidence={},
+        author="ada",
     )
 
 
