@@ -198,6 +198,34 @@ class ModelCapability(models.Model):
         return f"{self.model} at {self.address or 'its provider'}"
 
 
+class ModelCutoff(models.Model):
+    """How far a model's training reaches, as a person entered it; ``pattern`` is a name, or one with ``*`` in it.
+
+    ``trained_until`` is the last day of the data it was trained on, inclusive; null: nobody tells. ``released_on`` is
+    when it came out, which bounds an untold end. Of several patterns that match, the longest counts.
+    """
+
+    pattern = models.CharField(max_length=LONGEST_MODEL_NAME, primary_key=True)
+    trained_until = models.DateField(null=True, blank=True)
+    released_on = models.DateField(null=True, blank=True)
+    source = models.CharField(max_length=500, help_text="Where that is said.")
+    author = models.CharField(max_length=150, editable=False, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "model_cutoffs"
+        ordering = ("pattern",)
+        constraints = [
+            models.CheckConstraint(
+                name="model_cutoff_says_something",
+                condition=Q(trained_until__isnull=False) | Q(released_on__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.pattern
+
+
 class ModelPrice(models.Model):
     """What a model costs: set by a person, for models litellm has no price of, or another than litellm's."""
 

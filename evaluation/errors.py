@@ -19,3 +19,7 @@ class VariationError(EvaluationError, ValueError):
 
 class RunStateError(EvaluationError):
     """A run is not in a state in which this can be done; the message names both."""
+
+
+class NotPublishedError(EvaluationError):
+    """Outcomes that carry no trust curve: too few, or of a time the model may remember."""

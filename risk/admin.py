@@ -18,7 +18,7 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from risk.errors import LimitsError
-from risk.models import RiskCheck, RiskLimits, RiskReservation
+from risk.models import RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from risk.services.limits import LIMIT_FIELDS, add_version, changed, check_limits, limits_in_force
 
 SHORT = {
@@ -222,6 +222,27 @@ class RiskCheckAdmin(RiskAdmin):
     def verdict(self, check: RiskCheck) -> str:
         """Show the answer."""
         return "allowed" if check.allowed else "denied"
+
+
+@admin.register(TrustCurve)
+class TrustCurveAdmin(RiskAdmin):
+    """Versions of what models' stated confidence is worth; the evaluation publishes them."""
+
+    list_display = [
+        "version",
+        "model",
+        "answered_model",
+        "prompt_version",
+        "strategy",
+        "label_spec",
+        "break_even",
+        "reference",
+        "valid_until",
+        "author",
+        "created_at",
+    ]
+    search_fields = ["model", "author"]
+    ordering = ["-version"]
 
 
 @admin.register(RiskReservation)

@@ -11,3 +11,7 @@ class SwitchStateError(RiskError):
 
 class LimitsError(RiskError):
     """Limits that cannot be put in force; the message names each field and what was expected."""
+
+
+class TrustError(RiskError):
+    """A trust curve that cannot be published; the message names each field and what was expected."""

@@ -7,9 +7,13 @@ from django.db import models
 from django.db.models import F, Q
 from uuid6 import uuid7
 
+from risk.domain import trust
 from risk.domain.types import LimitValues
 
 LAST_DIGIT = Decimal("0.0001")
+LONGEST_MODEL_NAME = 500
+LONGEST_ANSWERED_NAME = 200
+LONGEST_SCOPE = 40
 
 
 class RiskLimits(models.Model):
@@ -58,6 +62,66 @@ class RiskLimits(models.Model):
             max_daily_loss_percent=self.max_daily_loss_percent,
             max_position_risk_percent=self.max_position_risk_percent,
             max_open_risk_percent=self.max_open_risk_percent,
+        )
+
+
+class TrustCurve(models.Model):
+    """One published version of what a model's stated confidence is worth; the highest of each scope is in force.
+
+    Whose decisions it is about: ``model`` as asked for, ``answered_model`` as the provider names it ("": it does not),
+    ``strategy`` its id or ``*``, ``prompt_version`` or ``*``. ``knots`` are [[confidence, probability, lower bound,
+    n effective], …] as text, ``break_even`` and ``reference`` shares of right decisions, ``valid_until`` market time.
+    ``label_spec`` says what being right means, ``evidence`` from which outcomes. The database refuses to change a row.
+    """
+
+    version = models.AutoField(primary_key=True)
+    model = models.CharField(max_length=LONGEST_MODEL_NAME)
+    answered_model = models.CharField(max_length=LONGEST_ANSWERED_NAME, blank=True)
+    strategy = models.CharField(max_length=LONGEST_SCOPE, default=trust.ANY)
+    prompt_version = models.CharField(max_length=LONGEST_SCOPE, default=trust.ANY)
+    label_spec = models.CharField(max_length=LONGEST_SCOPE)
+    knots = models.JSONField()
+    break_even = models.DecimalField(max_digits=5, decimal_places=4)
+    reference = models.DecimalField(max_digits=5, decimal_places=4)
+    valid_until = models.DateTimeField()
+    evidence = models.JSONField(default=dict)
+    author = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "trust_curves"
+        ordering = ["-version"]
+        constraints = [
+            models.CheckConstraint(
+                name="trust_curve_in_bounds",
+                condition=Q(break_even__gte=0, reference__lte=1, break_even__lt=F("reference")),
+            ),
+        ]
+        # Read by the gate: the newest version of each scope.
+        indexes = [
+            models.Index(
+                fields=["model", "answered_model", "strategy", "prompt_version", "-version"],
+                name="trust_curves_in_force",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.version}"
+
+    @property
+    def scope(self) -> trust.Scope:
+        """Whose decisions it is about."""
+        return trust.Scope(self.model, self.strategy, self.prompt_version, self.answered_model)
+
+    def to_curve(self) -> trust.TrustCurve:
+        """Return the row as the gate's input; what cannot be read of it makes it malformed, which has the floor."""
+        return trust.TrustCurve(
+            version=self.version,
+            scope=self.scope,
+            knots=trust.read_knots(self.knots),
+            break_even=self.break_even,
+            reference=self.reference,
+            valid_until=self.valid_until,
         )
 
 

@@ -17,7 +17,7 @@ from uuid6 import uuid7
 
 from ai.models import ModelCall
 from evaluation.models import Experiment, ReplayItem, Run
-from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation
+from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from trading.domain.guards.rules import ALL_OFF
 from trading.domain.order_ids import Purpose, client_order_id
 from trading.domain.runtime_settings import NUMBERS
@@ -217,6 +217,20 @@ def make_limits(**overrides: Any) -> RiskLimits:
         "author": "test",
     }
     return RiskLimits.objects.create(**(values | overrides))
+
+
+def make_trust_curve(**overrides: Any) -> TrustCurve:
+    """Write a curve of any strategy and prompt of one model, valid for a day of wall time."""
+    values = {
+        "model": "local/analyst",
+        "label_spec": "excess-5s-v1",
+        "knots": [["0.7", "0.6", "0.52", "100"], ["0.9", "0.7", "0.58", "50"]],
+        "break_even": Decimal("0.5"),
+        "reference": Decimal("0.6"),
+        "valid_until": timezone.now() + timedelta(days=1),
+        "author": "test",
+    }
+    return TrustCurve.objects.create(**(values | overrides))
 
 
 def make_order(**overrides: Any) -> Order:

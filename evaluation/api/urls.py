@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from evaluation.api.views import experiments, replays
+from evaluation.api.views import calibration, experiments, replays
 
 urlpatterns = [
     path("decisions/<uuid:pk>/replay", replays.ReplayDecisionView.as_view()),
+    path("evaluation/calibration", calibration.CalibrationView.as_view()),
     path("evaluation/experiments", experiments.ExperimentsView.as_view()),
     path("evaluation/replays/<uuid:pk>", replays.ReplayView.as_view()),
     path("evaluation/replays/<uuid:pk>/stop", replays.StopReplayView.as_view()),

@@ -164,6 +164,25 @@ def universe_return(
     return _rounded(sum(returns, Decimal(0)) / len(returns)), len(returns)
 
 
+class Universe:
+    """The symbols a decision was chosen from; what they earned over a span is reckoned once for all."""
+
+    def __init__(self, members: Sequence[Followed]) -> None:
+        self._members = members
+        self._returns: dict[tuple[date, date], tuple[Decimal, int] | Unresolvable] = {}
+
+    def moved(self, *, decided: date, due: date) -> tuple[Decimal, int] | Unresolvable:
+        """Return the mean return in equal weight, and of how many symbols."""
+        span = (decided, due)
+        if span not in self._returns:
+            self._returns[span] = universe_return(self._members, decided=decided, due=due)
+        return self._returns[span]
+
+    def told_of(self, day: date) -> int:
+        """Return how many of them have a bar of that day."""
+        return sum(day in member.later for member in self._members)
+
+
 def judge(
     action: str, excess_return: Decimal, *, round_trip_cost: Decimal
 ) -> tuple[bool | None, bool | None]:
@@ -193,7 +212,7 @@ def resolve(
     as_of: datetime,
     spec: LabelSpec,
     symbol: Followed,
-    universe: Sequence[Followed],
+    universe: Universe,
     sessions: Sequence[Session],
     round_trip_cost: Decimal,
     now: datetime,
@@ -213,7 +232,7 @@ def resolve(
     moved = forward_return(symbol, decided=own.day, due=due.day)
     if isinstance(moved, Unresolvable):
         return moved
-    market = universe_return(universe, decided=own.day, due=due.day)
+    market = universe.moved(decided=own.day, due=due.day)
     if isinstance(market, Unresolvable):
         return market
     excess = moved - market[0]
@@ -221,15 +240,17 @@ def resolve(
     return Outcome(excess, moved, market[0], right, missed, market[1])
 
 
-def _waits(symbol: Followed, universe: Sequence[Followed], due: Session, past: Sequence[Session]) -> bool:
+def _waits(symbol: Followed, universe: Universe, due: Session, past: Sequence[Session]) -> bool:
     """Return whether a bar may still come: none at the horizon nor since, and not many sessions have passed.
 
     Where hardly anybody has a bar of that day, it is the source that has none, and nobody was delisted.
     """
     if symbol.price is None or any(day >= due.day for day in symbol.later):
         return False
-    told = sum(due.day in member.later for member in universe)
-    return told < LEAST_MEMBERS or sum(each.day > due.day for each in past) < PATIENCE_SESSIONS
+    return (
+        universe.told_of(due.day) < LEAST_MEMBERS
+        or sum(each.day > due.day for each in past) < PATIENCE_SESSIONS
+    )
 
 
 def first_of_each(rows: Iterable[tuple[Key, datetime, Row]]) -> list[Row]:

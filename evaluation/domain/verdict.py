@@ -11,6 +11,12 @@ from evaluation.domain.sample_sizes import until_told
 LEAST_SESSIONS, LEAST_DECISIONS = 20, 100
 STEADY_AGREEMENT = 0.9
 _YEARS_NOBODY_WAITS = 20 * 252
+# What a model may remember, or what nobody can say of its training, says nothing of skill.
+_SILENT = {
+    Window.INSIDE: "these decisions lie inside the model's training",
+    Window.MIXED: "some of these decisions lie inside the model's training",
+    Window.GREY: "the model's training may reach as far as these decisions, or nobody has told how far it does",
+}
 
 
 class Standing(enum.StrEnum):
@@ -82,20 +88,20 @@ def standing_of(figure: Figure, *, enough: bool, mark: float = 0.0) -> Standing:
 def verdict_line(evidence: Evidence) -> VerdictLine:
     """Return the first line of every page about an agent."""
     enough = evidence.sessions >= LEAST_SESSIONS and evidence.decisions >= LEAST_DECISIONS
-    inside = evidence.excess.window in (Window.INSIDE, Window.MIXED)
-    standing = standing_of(evidence.excess, enough=enough and not inside)
-    until = until_told(evidence.excess, seen=evidence.sessions) if enough and not inside else None
+    silent = _SILENT.get(evidence.excess.window, "")
+    standing = standing_of(evidence.excess, enough=enough and not silent)
+    until = until_told(evidence.excess, seen=evidence.sessions) if enough and not silent else None
     if standing is Standing.EARLY:
-        opening = _early(evidence, inside)
+        opening = _early(evidence, silent)
     else:
         opening = f"{standing.value.capitalize()} {evidence.benchmark}: {_rests_on(evidence)}."
     parts = [opening, *_when(standing, until), *_coefficient(evidence)]
     return VerdictLine(standing, " ".join(parts), until)
 
 
-def _early(evidence: Evidence, inside: bool) -> str:
-    if inside:
-        return "Nothing can be said of skill: these decisions lie inside the model's training."
+def _early(evidence: Evidence, silent: str) -> str:
+    if silent:
+        return f"Nothing can be said of skill: {silent}."
     seen = f"{evidence.sessions} of {LEAST_SESSIONS} sessions, {evidence.decisions} of {LEAST_DECISIONS} decisions"
     if evidence.sessions >= LEAST_SESSIONS and evidence.decisions >= LEAST_DECISIONS:
         return f"Too early to say: {evidence.excess.reason}."

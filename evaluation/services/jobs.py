@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from evaluation.services.calibration.job import CalibrationJob
+from evaluation.services.outcomes.job import OutcomesJob
 from evaluation.services.replay.job import MANY, SINGLE
 
 
@@ -10,14 +12,15 @@ class Job(Protocol):
     """A kind of work. One piece of a kind is done at a time, over all evaluators, each in a process of its own.
 
     What is imported in ``run`` is in memory only while it runs; what ``due`` imports stays.
-
-    Args:
-        name: one word, for logs and locks.
-        timeout_seconds: of one piece; one that takes longer is killed and done again later.
     """
 
-    name: str
-    timeout_seconds: float
+    @property
+    def name(self) -> str:
+        """One word, for logs and locks."""
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Of one piece; one that takes longer is killed and done again later."""
 
     def due(self) -> Sequence[str]:
         """Return the keys of what is to be done now, the most urgent first; asked each few seconds, so a cheap look."""
@@ -26,4 +29,4 @@ class Job(Protocol):
         """Do one piece, or what is left of it: it may have been killed at any point, and be done once more."""
 
 
-JOBS: tuple[Job, ...] = (SINGLE, MANY)
+JOBS: tuple[Job, ...] = (SINGLE, MANY, OutcomesJob(), CalibrationJob())

@@ -67,6 +67,7 @@ NAVIGATION = [
             _table("Limits", "speed", "risk_risklimits"),
             _table("Symbol locks", "lock", "trading_symbollock"),
             _table("Checks", "policy", "risk_riskcheck"),
+            _table("Trust curves", "handshake", "risk_trustcurve"),
             _table("Reservations", "bookmark", "risk_riskreservation"),
         ],
     },

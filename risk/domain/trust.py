@@ -14,7 +14,7 @@ from risk.domain.numbers import ONE, ZERO, finite_decimal, plain_decimal
 from risk.domain.types import OrderIntent
 
 FACTOR_PLACES = Decimal("0.0001")
-_ANY = "*"
+ANY = "*"
 
 
 class TrustMode(enum.StrEnum):
@@ -53,16 +53,25 @@ class Knot:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose decisions: ``*`` for any strategy or prompt version."""
+    """Whose decisions.
+
+    Args:
+        model: as it was asked for.
+        strategy: its id as text; ``*``: any.
+        prompt: the prompt's version; ``*``: any.
+        answered: the model that the provider says answered, "" where it says none. A name may come to mean another
+            model: what one of them earned is not the other's, and nothing stands in for it.
+    """
 
     model: str
-    strategy: str = _ANY
-    prompt: str = _ANY
+    strategy: str = ANY
+    prompt: str = ANY
+    answered: str = ""
 
     @property
     def wider(self) -> tuple["Scope", ...]:
         """This scope and those that stand in for it, the nearest first: less the strategy, less the prompt version."""
-        return (self, Scope(self.model, _ANY, self.prompt), Scope(self.model))
+        return (self, replace(self, strategy=ANY), replace(self, strategy=ANY, prompt=ANY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from connectors.base import Bar, BarSource, Quote
 from connectors.rows import BySymbol, UnreadableRow, unreadable_of
+from trading.core.providers import current_providers
 from trading.core.repeated_reads import read_repeatedly
+from trading.domain.symbols import is_coin
 from trading.models import BarHistory
 
 HISTORY_DAYS = 120
@@ -48,6 +50,21 @@ def bars_up_to_now(
         if row.bars
     }
     return BySymbol(history, unreadable)
+
+
+def refresh(symbols: Collection[str], *, day: date, within_seconds: float) -> None:
+    """Bring the stored histories of symbols up to ``day`` (market date, exclusive), whoever looks at them now or not.
+
+    Raises:
+        ConnectorError: a provider could not be asked for all; what it told before is stored.
+    """
+    providers = current_providers()
+    for source, is_meant in ((providers.stock_bars, False), (providers.coin_bars, True)):
+        mine = [symbol for symbol in symbols if is_coin(symbol) is is_meant]
+        if mine:
+            older = {row.symbol: row for row in BarHistory.objects.filter(symbol__in=mine)}
+            fetch = _Fetch(source, dict.fromkeys(mine, day), within_seconds)
+            fetch.bring_up_to_date(older, mine)
 
 
 class _Fetch:

@@ -15,6 +15,7 @@ from evaluation.domain.outcomes import (
     Outcome,
     Pending,
     Session,
+    Universe,
     Unresolvable,
     due_session,
     first_of_each,
@@ -65,7 +66,9 @@ def outcome(place: int = 10, action: str = "buy", **overrides: object) -> Outcom
     if not {"symbol", "universe"} <= overrides.keys():
         members = [followed(closes(), name, place) for name in NAMES]
         values |= {"symbol": members[0], "universe": members}
-    return resolve(**(values | overrides))  # type: ignore[arg-type]  # a test's own overrides
+    values |= overrides
+    values["universe"] = Universe(values["universe"])  # type: ignore[arg-type]  # as above
+    return resolve(**values)  # type: ignore[arg-type]  # a test's own overrides
 
 
 def test_a_thousand_outcomes_equal_those_of_pandas() -> None:

@@ -78,7 +78,7 @@ def test_an_unknown_figure_says_why() -> None:
     assert found.sentence == "Too early to say: 25 of at least 30 sessions."
 
 
-@pytest.mark.parametrize("window", [Window.INSIDE, Window.MIXED])
+@pytest.mark.parametrize("window", [Window.INSIDE, Window.GREY, Window.MIXED])
 def test_inside_the_training_nothing_is_said_of_skill(window: Window) -> None:
     found = verdict_line(replace(OPEN, excess=figure(0.1, 0.09, 0.11, window=window)))
 

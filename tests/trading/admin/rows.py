@@ -44,6 +44,7 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "risk.riskcheck": lambda: make.make_risk_check(),
     "risk.risklimits": lambda: RiskLimits.objects.latest("version"),
     "risk.riskreservation": lambda: make.make_reservation(),
+    "risk.trustcurve": lambda: make.make_trust_curve(),
     "trading.accountactivity": lambda: make.make_activity(),
     "trading.agentstatus": lambda: AgentStatus.objects.get(pk=1),
     "trading.aidecision": lambda: make.make_decision(status="stored"),

@@ -25,7 +25,7 @@ from evaluation.models import (
     ReplayItem,
     Run,
 )
-from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation
+from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from tests import factories
 from trading import models
 from trading.access.api_tokens import issue_token
@@ -50,6 +50,7 @@ RECORDS: dict[type[Model], Callable[[int], Any]] = {
     models.Asset: lambda n: factories.make_asset(f"BB{n}"),
     RiskReservation: lambda n: factories.make_reservation(symbol=f"CC{n}"),
     RiskCheck: lambda n: factories.make_risk_check(),
+    TrustCurve: lambda n: factories.make_trust_curve(model=f"model {n}"),
     KillSwitch: lambda n: factories.make_engagement(
         released_at=factories.timezone.now(), released_by="a", release_reason="b"
     ),

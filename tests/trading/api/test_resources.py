@@ -45,9 +45,10 @@ LISTS: dict[str, Callable[[], Any]] = {
     "/universe/candidates": make_candidate,
     "/model-calls": make_model_call,
     "/events": make_event,
+    "/evaluation/calibration": lambda: None,
     "/evaluation/experiments": lambda: None,
 }
-UNMADE = ("/strategies", "/risk/limits", "/evaluation/experiments")
+UNMADE = ("/strategies", "/risk/limits", "/evaluation/experiments", "/evaluation/calibration")
 ONES = ("/performance", "/status", "/mode", "/kill-switch", "/guards", "/cycles/current")
 # Who may act; with bodies that change nothing, because there is nothing to change.
 ACTS: dict[tuple[str, str], tuple[dict[str, Any], int, set[str]]] = {

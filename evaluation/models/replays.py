@@ -1,4 +1,4 @@
-"""The evaluation's tables: what was tried, what came of it, and copies of what trading forgets."""
+"""What was tried, what came of it, and copies of what trading forgets."""
 
 from django.db import models
 from django.db.models import Q
