@@ -8,9 +8,9 @@ from evaluation.errors import NotPublishedError
 from evaluation.models import CalibrationReport
 from evaluation.services.calibration.samples import read_sample
 from evaluation.services.calibration.scopes import SPEAKING, ReportScope
+from evaluation.services.trust import publish_curve
 from risk.errors import TrustError
 from risk.models import TrustCurve
-from risk.services.trust import publish
 from trading.market.exchange_calendar import session_closes
 from trading.market.market_time import latest_market_time
 
@@ -54,7 +54,7 @@ def publish_trust(scope: ReportScope, report: CalibrationReport, *, author: str)
         "last_session": report.last_session.isoformat(),
     }
     try:
-        row = publish(
+        row = publish_curve(
             scope=scope.trust_scope,
             knots=fit.knots,
             break_even=shares[0],
