@@ -100,12 +100,12 @@ def run(cycles: int) -> tuple[list[float], list[float], int]:
         _make_shadow()
         alone, beside = [], []
         for number in range(1, cycles + 1):
-            _rest(hanging, measuring)
-            alone.append(measuring.cycle(buys=0))
-            _hang(hanging)
-            beside.append(measuring.cycle(buys=0))
-            if not hanging.at_hand:
-                measuring.problems.append(f"it did not hang all through cycle {number}")
+            for hangs in (False, True) if number % 2 else (True, False):  # neither always comes first
+                if hangs:
+                    beside.append(_beside(hanging, measuring))
+                else:
+                    _rest(hanging, measuring)
+                    alone.append(measuring.cycle(buys=0))
             progress(f"{number}/{cycles}: {alone[-1]:.3f} s without, {beside[-1]:.3f} s beside it")
         if measuring.problems:
             raise RuntimeError("; ".join(measuring.problems))
@@ -194,6 +194,15 @@ def _rest(hanging: Hanging, measuring: Measuring) -> None:
     _set_active(is_active=False)
     hanging.is_let_go = True
     _wait_for(lambda: len(measuring.system.processes("evaluator")) == 1, "the shadow's child ends")
+
+
+def _beside(hanging: Hanging, measuring: Measuring) -> float:
+    """Return the seconds of a cycle while the shadow's model hangs."""
+    _hang(hanging)
+    seconds = measuring.cycle(buys=0)
+    if not hanging.at_hand:
+        measuring.problems.append("it did not hang all through a cycle")
+    return seconds
 
 
 def _hang(hanging: Hanging) -> None:
