@@ -16,7 +16,7 @@ from django.utils import timezone
 from uuid6 import uuid7
 
 from ai.models import ModelCall
-from evaluation.models import Experiment, ReplayItem, Run
+from evaluation.models import EvaluationRecord, Experiment, Outcome, ReplayItem, Run
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from trading.domain.guards.rules import ALL_OFF
 from trading.domain.order_ids import Purpose, client_order_id
@@ -543,6 +543,36 @@ def make_replay_item(**overrides: Any) -> ReplayItem:
         "change": ReplayItem.Change.ACTION,
     }
     return ReplayItem.objects.create(**(values | overrides))
+
+
+def make_outcome(**overrides: Any) -> Outcome:
+    """Write what came, five sessions later, of a purchase at 100 USD: 1 % more than the universe; costs are 0.1 %."""
+    scene, _ = EvaluationRecord.objects.get_or_create(sha256="0" * 64, defaults={"body": b""})
+    now = timezone.now()
+    values = {
+        "decision_id": uuid7(),
+        "cycle_id": uuid7(),
+        "as_of": now,
+        "session": now.date(),
+        "symbol": "AAPL",
+        "strategy_id": uuid7(),
+        "model": "openai/live",
+        "action": "buy",
+        "confidence": Decimal("0.8"),
+        "price": Decimal(100),
+        "is_first": True,
+        "scene": scene,
+        "label_spec": "excess-5s-v1",
+        "horizon": 5,
+        "cost": Decimal("0.001"),
+        "due_at": now,
+        "resolved_at": now,
+        "symbol_return": Decimal("0.01"),
+        "excess_return": Decimal("0.01"),
+        "members": 3,
+        "window": "clean",
+    }
+    return Outcome.objects.create(**(values | overrides))
 
 
 def make_engagement(**overrides: Any) -> KillSwitch:

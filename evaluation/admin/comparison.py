@@ -10,6 +10,7 @@ from django.utils import timezone
 from evaluation.domain.word_diff import Words, word_diff
 from evaluation.models import ReplayItem, Run
 from evaluation.services.replay.orders import lock_of
+from evaluation.services.replay.profits import Profit, profits_of
 from evaluation.services.replay.rendering import TOLD_ORDER
 from risk.domain.numbers import plain_decimal
 from trading.core.process_lock import only_one
@@ -36,11 +37,12 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One item, with its reasonings word by word, and whether it is shown whole."""
+    """One item, with its reasonings word by word, whether it is shown whole, and what is known of its profits."""
 
     item: ReplayItem
     words: Sequence[Words]
     is_open: bool
+    profits: Sequence[Profit] = ()
 
     @property
     def is_flip(self) -> bool:
@@ -65,7 +67,7 @@ def comparison(run: Run, *, page: str, change: str) -> dict[str, Any]:
     number = int(page) if page.isdecimal() and int(page) < 10**6 else 0
     found = list(items[number * ITEMS_PER_PAGE : (number + 1) * ITEMS_PER_PAGE + 1])
     shown = found[:ITEMS_PER_PAGE]
-    is_open = len(shown) <= OPENED
+    is_open, earned = len(shown) <= OPENED, profits_of(shown)
     figures = run.figures
     return {
         "run": run,
@@ -77,7 +79,7 @@ def comparison(run: Run, *, page: str, change: str) -> dict[str, Any]:
         "figures": figures,
         "matrix": matrix(figures.get("actions", {})),
         "agreement": None if figures.get("agreement") is None else 100 * figures["agreement"],
-        "compared": [_compared(item, is_open=is_open) for item in shown],
+        "compared": [_compared(item, earned[item.pk], is_open=is_open) for item in shown],
         "changes": ReplayItem.Change.choices[::-1],
         "chosen": change,
         "page_number": number,
@@ -125,6 +127,6 @@ def silence(run: Run) -> str:
     return ""
 
 
-def _compared(item: ReplayItem, *, is_open: bool) -> Compared:
+def _compared(item: ReplayItem, earned: Sequence[Profit], *, is_open: bool) -> Compared:
     words = word_diff(item.before["reasoning"] or "", item.after["reasoning"] or "")
-    return Compared(item, words, is_open)
+    return Compared(item, words, is_open, earned)

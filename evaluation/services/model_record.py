@@ -1,6 +1,6 @@
-"""What is known of each model, side by side: its decisions, calls, cost, failures, agreement and stability.
+"""What is known of each model, side by side: decisions, outcomes, calls, cost, failures, agreement, stability.
 
-A part returns figures by model; a further one (what came of the decisions) is a further entry of ``PARTS``.
+A part returns figures by model; a further one is a further entry of ``PARTS``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,17 +26,29 @@ SELECT model, count(*), count(*) FILTER (WHERE status <> 'succeeded'),
        percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE status = 'succeeded')
   FROM model_calls WHERE created_at >= %s GROUP BY model
 """
-_AGREEMENT = """
-SELECT i.model, count(*), count(*) FILTER (WHERE i."after"->>'action' = i."before"->>'action')
-  FROM replay_items i JOIN runs r ON r.id = i.run_id
- WHERE r.created_at >= %s AND i.change > 0 AND i."before"->>'model' <> i.model GROUP BY i.model
+# How often it agrees with another that decided; and of questions with several answers in one run, how often all of
+# them name the same action.
+_REPLAYS = """
+WITH items AS (
+    SELECT i.run_id, i.decision_id, i.model, i."after"->>'action' AS action, i."before"->>'action' AS decided,
+           i."before"->>'model' AS decider
+      FROM replay_items i JOIN runs r ON r.id = i.run_id WHERE r.created_at >= %s AND i.change > 0),
+questions AS (
+    SELECT model, count(DISTINCT action) AS actions FROM items
+     GROUP BY run_id, decision_id, model HAVING count(*) > 1),
+agreement AS (
+    SELECT model, count(*) AS asked, count(*) FILTER (WHERE action = decided) AS same
+      FROM items WHERE decider <> model GROUP BY model),
+stability AS (
+    SELECT model, count(*) AS asked, count(*) FILTER (WHERE actions = 1) AS same FROM questions GROUP BY model)
+SELECT coalesce(a.model, s.model), coalesce(a.asked, 0), coalesce(a.same, 0), coalesce(s.asked, 0), coalesce(s.same, 0)
+  FROM agreement a FULL JOIN stability s ON s.model = a.model
 """
-# Of questions with several answers in one run: how often all of them name the same action.
-_STABILITY = """
-SELECT model, count(*), count(*) FILTER (WHERE actions = 1) FROM (
-    SELECT i.model, count(DISTINCT i."after"->>'action') AS actions FROM replay_items i JOIN runs r ON r.id = i.run_id
-     WHERE r.created_at >= %s AND i.change > 0
-     GROUP BY i.run_id, i.decision_id, i.model HAVING count(*) > 1) AS questions GROUP BY model
+# Of what wanted to trade, after five sessions; what a model was trained on is left out.
+_OUTCOMES = """
+SELECT model, count(*), count(*) FILTER (WHERE "right"), avg(excess_return * CASE action WHEN 'buy' THEN 1 ELSE -1 END)
+  FROM outcomes WHERE created_at >= %s AND label_spec = 'excess-5s-v1' AND excess_return IS NOT NULL
+   AND action <> 'hold' AND "window" NOT IN ('inside', 'grey') AND origin = 'live' GROUP BY model
 """
 
 
@@ -106,12 +118,18 @@ def _calls(since: datetime) -> Cells:
     }
 
 
-def _agreement(since: datetime) -> Cells:
-    return {model: [_share(same, asked)] for model, asked, same in _rows(_AGREEMENT, since)}
+def _replays(since: datetime) -> Cells:
+    return {
+        model: [_share(agreed, asked), _share(steady, questions)]
+        for model, asked, agreed, questions, steady in _rows(_REPLAYS, since)
+    }
 
 
-def _stability(since: datetime) -> Cells:
-    return {model: [_share(same, asked)] for model, asked, same in _rows(_STABILITY, since)}
+def _outcomes(since: datetime) -> Cells:
+    return {
+        model: [_share(right, known), Cell(f"{10_000 * excess:+.0f} bps", f"of {known:,}")]
+        for model, known, right, excess in _rows(_OUTCOMES, since)
+    }
 
 
 def _share(count: int, of: int) -> Cell:
@@ -127,7 +145,7 @@ def _rows(sql: str, since: datetime) -> list[tuple[Any, ...]]:
 
 PARTS = (
     PartOfRecord(("Decisions", "Wanted to trade", "Stated confidence"), _decisions),
+    PartOfRecord(("Right after 5 sessions", "Mean excess"), _outcomes),
     PartOfRecord(("Calls", "Failed", "Latency", "Cost, USD"), _calls),
-    PartOfRecord(("Agrees with who decided",), _agreement),
-    PartOfRecord(("Says the same again",), _stability),
+    PartOfRecord(("Agrees with who decided", "Says the same again"), _replays),
 )

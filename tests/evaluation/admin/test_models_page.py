@@ -1,13 +1,14 @@
 """*Models*: figures of each, side by side, each with the number it rests on."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from tests.factories import make_decision, make_model_call, make_replay_item, make_run
+from tests.factories import make_decision, make_model_call, make_outcome, make_replay_item, make_run
 
 URL = "admin:evaluation_run_models"
 
@@ -45,3 +46,16 @@ def test_models_stand_side_by_side(login: Callable[..., Client]) -> None:
     )
     assert (other["Says the same again"].text, other["Says the same again"].note) == ("0.0 %", "of 1")
     assert len(asked) <= 15
+
+
+def test_outcomes_count_where_a_model_cannot_know_them(login: Callable[..., Client]) -> None:
+    for window, earned in (("clean", "0.02"), ("clean", "-0.01"), ("inside", "0.9"), ("grey", "0.9")):
+        make_outcome(excess_return=Decimal(earned), right=Decimal(earned) > 0, window=window)
+    make_outcome(resolved_at=None, excess_return=None, members=None)
+
+    records = login("viewer").get(reverse(URL)).context["records"]
+
+    [(_, cells)] = records.rows
+    row = dict(zip(records.heads, cells, strict=True))
+    assert (row["Right after 5 sessions"].text, row["Right after 5 sessions"].note) == ("50.0 %", "of 2")
+    assert row["Mean excess"].text == "+50 bps"
