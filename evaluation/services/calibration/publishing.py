@@ -47,7 +47,7 @@ def publish_trust(scope: ReportScope, report: CalibrationReport, *, author: str)
         "window": scope.window.value,
         "action": "buy",
         "method": fit.method.value,
-        "decisions": fit.n,
+        "n": fit.n,
         "n_effective": round(fit.n_effective, 1),
         "sessions": fit.sessions,
         "first_session": report.first_session.isoformat(),
