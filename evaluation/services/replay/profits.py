@@ -34,13 +34,14 @@ def profits_of(items: Iterable[ReplayItem]) -> dict[UUID, tuple[Profit, ...]]:
     rows = list(items)
     known: dict[UUID, list[tuple[int, Decimal, Decimal, Decimal]]] = {}
     outcomes = Outcome.objects.filter(
-        decision_id__in={row.decision_id for row in rows}, symbol_return__isnull=False, price__isnull=False
+        decision_id__in={row.decision_id for row in rows}, symbol_return__isnull=False
     )
     columns = outcomes.order_by("horizon").values_list(
         "decision_id", "horizon", "symbol_return", "cost", "price"
     )
     for decision, sessions, earned, cost, price in columns:
-        known.setdefault(decision, []).append((sessions, earned, cost, price))
+        if earned is not None and price is not None:
+            known.setdefault(decision, []).append((sessions, earned, cost, price))
     return {
         row.pk: tuple(
             Profit(sessions, _usd(row.before, earned, cost, price), _usd(row.after, earned, cost, price))
