@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from ai.models import ModelCall, ModelCapability, ModelPrice
+from ai.models import ModelCall, ModelCapability, ModelCutoff, ModelPrice
 
 STATUSES = {"succeeded": "success", "failed": "danger", "invalid": "danger", "timeout": "danger"}
 
@@ -82,19 +82,16 @@ class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hi
         return False
 
 
-@admin.register(ModelPrice)
-class ModelPriceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
-    """Prices that a person sets; they go before litellm's. The next analysis reckons with them."""
+class SetByPersonAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
+    """Rows that a person enters, each under its name for good; who did it last is noted, and nothing is deleted."""
 
-    list_display = ["model", "input_usd_per_million", "output_usd_per_million", "updated_at", "updated_by"]
-    search_fields = ["model"]
     list_per_page = 50
     actions = None
     readonly_fields = ["updated_at", "updated_by"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Keep a row's model: another model is another row."""
-        return ["model", *self.readonly_fields] if obj else list(self.readonly_fields)
+        """Keep a row's name: another one is another row."""
+        return [self.model._meta.pk.name, *self.readonly_fields] if obj else list(self.readonly_fields)
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
@@ -107,14 +104,30 @@ class ModelPriceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type h
             request, form, formsets, add
         )
 
-    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Note who set it."""
         obj.updated_by = request.user.get_username()
         super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nothing is deleted in the console; a price is changed."""
+        """Nothing is deleted in the console; a row is changed."""
         return False
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(SetByPersonAdmin):
+    """Prices that a person sets; they go before litellm's. The next analysis reckons with them."""
+
+    list_display = ["model", "input_usd_per_million", "output_usd_per_million", "updated_at", "updated_by"]
+    search_fields = ["model"]
+
+
+@admin.register(ModelCutoff)
+class ModelCutoffAdmin(SetByPersonAdmin):
+    """How far models' training reaches; outcomes get their window anew within an hour of market time."""
+
+    list_display = ["pattern", "trained_until", "released_on", "source", "updated_at", "updated_by"]
+    search_fields = ["pattern"]
 
 
 @admin.register(ModelCapability)

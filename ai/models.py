@@ -209,8 +209,8 @@ class ModelCutoff(models.Model):
     trained_until = models.DateField(null=True, blank=True)
     released_on = models.DateField(null=True, blank=True)
     source = models.CharField(max_length=500, help_text="Where that is said.")
-    author = models.CharField(max_length=150, editable=False, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
+    updated_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "model_cutoffs"

@@ -17,8 +17,8 @@ class Migration(migrations.Migration):
                 ('trained_until', models.DateField(blank=True, null=True)),
                 ('released_on', models.DateField(blank=True, null=True)),
                 ('source', models.CharField(help_text='Where that is said.', max_length=500)),
-                ('author', models.CharField(blank=True, editable=False, max_length=150)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
+                ('updated_by', models.CharField(blank=True, max_length=150)),
             ],
             options={
                 'db_table': 'model_cutoffs',

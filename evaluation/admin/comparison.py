@@ -11,6 +11,7 @@ from evaluation.domain.word_diff import Words, word_diff
 from evaluation.models import ReplayItem, Run
 from evaluation.services.replay.orders import lock_of
 from evaluation.services.replay.rendering import TOLD_ORDER
+from risk.domain.numbers import plain_decimal
 from trading.core.process_lock import only_one
 from trading.models import Heartbeat
 
@@ -53,7 +54,7 @@ class Compared:
             return "not answered"
         if not self.item.request_hash:
             return "as recorded"
-        return "from the store" if self.item.from_cache else f"asked, {self.item.cost_usd.normalize():f} USD"
+        return "from the store" if self.item.from_cache else f"asked, {plain_decimal(self.item.cost_usd)} USD"
 
 
 def comparison(run: Run, *, page: str, change: str) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def comparison(run: Run, *, page: str, change: str) -> dict[str, Any]:
         "agreement": None if figures.get("agreement") is None else 100 * figures["agreement"],
         "compared": [_compared(item, is_open=is_open) for item in shown],
         "changes": ReplayItem.Change.choices[::-1],
-        "change": change,
+        "chosen": change,
         "page_number": number,
         "has_more": len(found) > ITEMS_PER_PAGE,
     }

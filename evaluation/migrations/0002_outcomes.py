@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
                 ('job', models.CharField(max_length=40, primary_key=True, serialize=False)),
                 ('market_time', models.DateTimeField(null=True)),
                 ('cycle_number', models.BigIntegerField(default=0)),
+                ('began_at', models.DateTimeField(default=django.utils.timezone.now, help_text='The last whole run, wall time.')),
                 ('done_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={

@@ -195,6 +195,7 @@ class JobMark(models.Model):
     job = models.CharField(max_length=40, primary_key=True)
     market_time = models.DateTimeField(null=True)
     cycle_number = models.BigIntegerField(default=0)
+    began_at = models.DateTimeField(default=timezone.now, help_text="The last whole run, wall time.")
     done_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -224,6 +224,7 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "setting.changed": lambda p: (
         f"setting {p['name']} {p['from']} -> {p['to']} by {p['actor']}: {p['reason'] or 'no reason given'}"
     ),
+    "trust.published": lambda p: f"trust curve {p['version']} of {p['model']} published by {p['actor']}",
     "strategy.created": lambda p: (
         f"strategy {p['name']} created by {p['actor']}{'' if p['is_active'] else ', inactive'}"
     ),

@@ -567,6 +567,7 @@ CREATE TABLE public.evaluation_job_marks (
     job character varying(40) NOT NULL,
     market_time timestamp with time zone,
     cycle_number bigint NOT NULL,
+    began_at timestamp with time zone NOT NULL,
     done_at timestamp with time zone NOT NULL
 );
 CREATE TABLE public.evaluation_records (
@@ -801,8 +802,8 @@ CREATE TABLE public.model_cutoffs (
     trained_until date,
     released_on date,
     source character varying(500) NOT NULL,
-    author character varying(150) NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    updated_by character varying(150) NOT NULL,
     CONSTRAINT model_cutoff_says_something CHECK (((trained_until IS NOT NULL) OR (released_on IS NOT NULL)))
 );
 CREATE TABLE public.model_prices (

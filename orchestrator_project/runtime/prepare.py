@@ -24,7 +24,7 @@ from trading.queries import stage_words
 
 FIRST_OPERATOR = "admin"
 SEED_AUTHOR = "seed"
-CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice"]
+CHANGEABLE = ["runtimesetting", "strategy", "universecandidate", "risklimits", "modelprice", "modelcutoff"]
 ROOMS_SHOWN = ["trading", "risk", "ai", "evaluation", "django_celery_beat"]
 RUNS = [
     "engage_killswitch",

@@ -83,6 +83,7 @@ NAVIGATION = [
             _table("Bar histories", "candlestick_chart", "trading_barhistory"),
             _table("Model calls", "neurology", "ai_modelcall"),
             _table("Model prices", "payments", "ai_modelprice"),
+            _table("Model cutoffs", "event_busy", "ai_modelcutoff"),
             _table("Model capabilities", "tune", "ai_modelcapability"),
             _table("Decision records", "inventory_2", "trading_decisionrecord"),
         ],
@@ -91,6 +92,8 @@ NAVIGATION = [
         "title": "Evaluation",
         "separator": True,
         "items": [
+            _table("Calibration", "target", "evaluation_calibrationreport"),
+            _table("Outcomes", "rule", "evaluation_outcome"),
             _table("Replays", "difference", "evaluation_run", active=_is_replay),
             _item("Models", "leaderboard", "evaluation_run_models", permission=_may_view("evaluation_run")),
             _table("Shadow strategies", "visibility", "evaluation_shadowbook"),

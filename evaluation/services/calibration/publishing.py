@@ -8,9 +8,9 @@ from evaluation.errors import NotPublishedError
 from evaluation.models import CalibrationReport
 from evaluation.services.calibration.samples import read_sample
 from evaluation.services.calibration.scopes import SPEAKING, ReportScope
+from evaluation.services.trust import publish_fit
 from risk.errors import TrustError
 from risk.models import TrustCurve
-from risk.services.trust import publish
 from trading.market.exchange_calendar import session_closes
 from trading.market.market_time import latest_market_time
 
@@ -46,19 +46,14 @@ def publish_trust(scope: ReportScope, report: CalibrationReport, *, author: str)
         "report": str(report.pk),
         "window": scope.window.value,
         "action": "buy",
-        "method": fit.method.value,
-        "decisions": fit.n,
-        "n_effective": round(fit.n_effective, 1),
-        "sessions": fit.sessions,
         "first_session": report.first_session.isoformat(),
         "last_session": report.last_session.isoformat(),
     }
     try:
-        row = publish(
+        row = publish_fit(
+            fit,
             scope=scope.trust_scope,
-            knots=fit.knots,
-            break_even=shares[0],
-            reference=shares[1],
+            break_even=shares,
             valid_until=_valid_until(now),
             label_spec=scope.label_spec,
             evidence=evidence,

@@ -10,6 +10,7 @@ from django.db import connection
 
 from connectors.errors import ConnectorError
 from evaluation.models import DailyBar
+from trading.errors import TradingError
 from trading.market.bar_history import refresh
 from trading.models import AgentStatus, BarHistory
 
@@ -53,20 +54,22 @@ def record_bars(*, since: datetime | None = None) -> int:
         return int(cursor.rowcount)
 
 
-def fetch_missing(symbols: Collection[str], *, due: date, now: datetime) -> None:
-    """Ask for histories that end before ``due``: of symbols that no cycle looks at any more.
+def fetch_missing(symbols: Collection[str], *, due: date, now: datetime) -> bool:
+    """Ask for histories that end before ``due``, of symbols that no cycle looks at any more.
 
-    What cannot be had now is asked for the next time.
+    Returns:
+        Whether anything was asked for. What cannot be had now is asked for the next time.
     """
     today = now.astimezone(UTC).date()
     current = BarHistory.objects.filter(symbol__in=symbols, market_date__gt=due)
     stale = sorted(set(symbols) - set(current.values_list("symbol", flat=True)))
     if not stale or due >= today:
-        return
+        return False
     try:
         refresh(stale, day=today, within_seconds=WITHIN_SECONDS)
-    except ConnectorError as error:
+    except (ConnectorError, TradingError) as error:
         log.warning("bars_not_fetched", symbols=len(stale), error=str(error))
+    return True
 
 
 def closes_of(symbols: Iterable[str], first: date, last: date) -> Mapping[str, dict[date, Decimal]]:

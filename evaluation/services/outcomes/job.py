@@ -50,11 +50,15 @@ def label_outcomes(now: datetime) -> Resolved:
 
     Done again it changes nothing; whoever is killed in it has lost nothing.
     """
-    new_bars, noted, judged = record_bars(), note_new(NAME), note_verdicts()
+    began = timezone.now()
+    last = (
+        JobMark.objects.filter(job=NAME, market_time__isnull=False).values_list("began_at", flat=True).first()
+    )
+    new_bars, noted, judged = record_bars(since=last), note_new(NAME), note_verdicts()
     bring_bars(now)
     done = resolve_due(now)
-    moved = put_windows_right()
-    JobMark.objects.filter(job=NAME).update(market_time=now, done_at=timezone.now())
+    moved = put_windows_right(since=last)
+    JobMark.objects.filter(job=NAME).update(market_time=now, began_at=began, done_at=timezone.now())
     log.info(
         "outcomes_labelled",
         noted=noted,

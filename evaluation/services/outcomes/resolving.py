@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import Max, Q
+from django.utils import timezone
 
 from evaluation.domain import outcomes as labels
 from evaluation.domain.outcomes import Followed, LabelSpec, Pending, Session, Universe, Unresolvable
@@ -65,8 +66,9 @@ def bring_bars(now: datetime) -> None:
     symbols: set[str] = set()
     for scene in read_scenes(set(due.values_list("scene_id", flat=True).distinct())).values():
         symbols.update(scene)
-    bars.fetch_missing(symbols, due=last.date(), now=now)
-    bars.record_bars()
+    began = timezone.now()
+    if bars.fetch_missing(symbols, due=last.date(), now=now):
+        bars.record_bars(since=began)
 
 
 def _due(now: datetime) -> Iterator[Sequence[Outcome]]:

@@ -53,7 +53,7 @@ def test_page_shows_what_was_beside_what_would_be(login: Login) -> None:
     assert "asked, 0.0004 USD" in page
     assert "75.0 %" in page
     assert '<td class="tc-num ev-flip">1</td>' in page
-    assert "allowed→low_confidence" in page
+    assert "allowed→low confidence" in page
     assert "Open loop" in page
     assert "Take up again" not in page
 

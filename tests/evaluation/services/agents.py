@@ -1,16 +1,21 @@
 """Outcomes of simulated agents of which the truth is known, written straight into the table."""
 
+import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from uuid6 import uuid7
 
+from evaluation.domain.figures import Window
 from evaluation.domain.outcomes import LabelSpec
-from evaluation.models import EvaluationRecord, Outcome
+from evaluation.models import CalibrationReport, EvaluationRecord, Outcome
+from evaluation.services.calibration.reports import report_of, store
+from evaluation.services.calibration.scopes import ReportScope
 from evaluation.services.outcomes.costs import round_trip_cost
 from evaluation.services.outcomes.sessions import sessions_around
 from tests.evaluation.services.years import BUILTIN
@@ -19,6 +24,7 @@ from trading.market.exchange_calendar import session_closes
 FIRST = date(2026, 1, 5)
 STRATEGY = UUID("01990000-0000-7000-8000-000000000001")
 SPREAD = 0.02
+_numbers = itertools.count(1)
 
 
 def states(*levels: float) -> Callable[[np.random.Generator], float]:
@@ -124,3 +130,30 @@ def _row(
         verdict="passed" if action == "buy" and confidence >= 0.7 else "denied" if action == "buy" else "",
         verdict_reason="low_confidence" if action == "buy" and confidence < 0.7 else "",
     )
+
+
+def make_outcome(**overrides: Any) -> Outcome:
+    """Write one resolved outcome, of a symbol of its own."""
+    day, closes_at = session_closes(FIRST, FIRST + timedelta(days=3))[0]
+    random = np.random.default_rng(1)
+    row = _row(f"X{next(_numbers)}", day, closes_at, closes_at, "buy", 0.8, True, random)
+    row.model, row.window, row.label_spec, row.horizon = BUILTIN, "untrained", LabelSpec.FIVE_SESSIONS, 5
+    row.strategy_id = STRATEGY
+    for name, value in overrides.items():
+        setattr(row, name, value)
+    row.save(force_insert=True)
+    return row
+
+
+def make_report(sessions: int = 3, **more: Any) -> CalibrationReport:
+    """Write the report of a strategy's first sessions, and of what its model decided for others."""
+    live(sessions, **({"right": lambda stated: stated, "strategy": uuid7()} | more))
+    scope = ReportScope(
+        more.get("model", BUILTIN),
+        more.get("answered_model", ""),
+        LabelSpec.FIVE_SESSIONS,
+        Window(more.get("window", "untrained")),
+    )
+    report = report_of(scope)
+    assert report is not None
+    return store(report)

@@ -1,16 +1,18 @@
 """One real row of every model that the console has a page of: a page that is new here needs its line."""
 
 from collections.abc import Callable, Mapping
+from datetime import date
 
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from ai.models import ModelCapability, ModelPrice
+from ai.models import ModelCapability, ModelCutoff, ModelPrice
 from evaluation.models import ShadowBook, ShadowDecision, ShadowFill
 from risk.models import RiskLimits
 from tests import factories as make
+from tests.evaluation.services.agents import make_outcome, make_report
 from tests.evaluation.services.shadow.scenes import traded_shadow
 from trading.access.api_tokens import issue_token
 from trading.analysis.sealed_facts import sealed
@@ -39,6 +41,9 @@ def _of_a_shadow(model: type[Model]) -> Model:
 ROWS: Mapping[str, Callable[[], Model]] = {
     "ai.modelcall": lambda: make.make_model_call(),
     "ai.modelcapability": lambda: ModelCapability.objects.create(model="openai/gpt-4o-mini"),
+    "ai.modelcutoff": lambda: ModelCutoff.objects.create(
+        pattern="openai/gpt-4o-mini*", trained_until=date(2023, 10, 1), source="the provider's page"
+    ),
     "ai.modelprice": lambda: ModelPrice.objects.create(
         model="openai/gpt-4o-mini", input_usd_per_million=1, output_usd_per_million=2
     ),
@@ -47,6 +52,8 @@ ROWS: Mapping[str, Callable[[], Model]] = {
     "django_celery_beat.crontabschedule": lambda: CrontabSchedule.objects.create(minute="5"),
     "django_celery_beat.intervalschedule": lambda: IntervalSchedule.objects.create(every=7, period="hours"),
     "django_celery_beat.periodictask": lambda: PeriodicTask.objects.get(name=CYCLE_SCHEDULE),
+    "evaluation.calibrationreport": lambda: make_report(),
+    "evaluation.outcome": lambda: make_outcome(),
     "evaluation.run": lambda: make.make_replay_item().run,
     "evaluation.shadowbook": lambda: _of_a_shadow(ShadowBook),
     "evaluation.shadowdecision": lambda: _of_a_shadow(ShadowDecision),

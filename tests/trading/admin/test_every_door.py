@@ -49,6 +49,8 @@ OPERATOR = {
 OFFICER = OPERATOR | {
     ("risk.killswitch", "release"),
     ("risk.risklimits", "add"),
+    ("ai.modelcutoff", "add"),
+    ("ai.modelcutoff", "change"),
     ("ai.modelprice", "add"),
     ("ai.modelprice", "change"),
     ("trading.runtimesetting", "change"),

@@ -17,14 +17,16 @@ from uuid6 import uuid7
 
 from ai.models import ModelAnswer, ModelCall
 from evaluation.models import (
+    DailyBar,
     Dataset,
     DatasetItem,
     EvaluationRecord,
     Experiment,
+    JobMark,
     PurseReservation,
     ReplayItem,
-    ShadowPoint,
     Run,
+    ShadowPoint,
 )
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from tests import factories
@@ -117,6 +119,8 @@ def test_every_table_of_our_rooms_has_a_page() -> None:
         Experiment,  # shown with its run, as are the items
         ReplayItem,
         PurseReservation,  # of requests under way, for as long as they are
+        DailyBar,  # what outcomes are measured by
+        JobMark,  # how far the evaluator has come
         Dataset,  # made and named by the command
         DatasetItem,
         EvaluationRecord,

@@ -24,7 +24,7 @@ PROMISED = """
     orchestrator.sync.recovered orchestrator.lock.stuck orchestrator.lock.freed orchestrator.disk.low
     orchestrator.disk.recovered trading-engine.books.differed
     approval.requested approval.granted approval.rejected approval.expired
-    orchestrator.clock.stepped
+    orchestrator.clock.stepped evaluation.trust.published
 """
 
 

@@ -1,10 +1,15 @@
 """Every published type is written by the service it speaks of; its schema is asserted behind every test."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from django.utils import timezone
 
 from connectors.errors import UnavailableError
+from evaluation.domain.recalibration import Method
+from evaluation.domain.trust_fit import TrustFit
+from evaluation.services.trust import publish_fit
+from risk.domain.trust import Knot, Scope
 from risk.services.holders import Session
 from tests.factories import make_agent, make_equity, make_limits, make_user
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
@@ -120,6 +125,17 @@ def ways_of_a_guard() -> None:
     symbol_locks.unlock_symbol(symbol=STOCK, actor="ada")
 
 
+def ways_of_trust() -> None:
+    fit = TrustFit(
+        (Knot(Decimal("0.9"), Decimal("0.6"), Decimal("0.55"), Decimal(90)),), Method.PLATT, 500, 90.0, 60
+    )
+    even = Decimal("0.5"), Decimal("0.6")
+    until = timezone.now() + timedelta(days=42)
+    publish_fit(
+        fit, scope=Scope("m"), break_even=even, valid_until=until, label_spec="excess-5s-v1", author="ada"
+    )
+
+
 def test_every_type_of_the_catalog_is_written_by_its_service(account: Outside) -> None:
     ways_of_the_books()
     ways_of_a_cycle()
@@ -130,6 +146,7 @@ def test_every_type_of_the_catalog_is_written_by_its_service(account: Outside) -
     ways_of_a_sender()
     ways_of_the_system()
     ways_of_a_guard()
+    ways_of_trust()
 
     rows = Event.objects.filter(public_sequence__isnull=False)
     produced = {public_type(row.type, row.payload) for row in rows}

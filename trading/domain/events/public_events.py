@@ -307,6 +307,20 @@ _SPECS = (
             Field("equity", "the account's equity, USD", "equity", DECIMAL),
         ),
     ),
+    EventSpec(
+        "evaluation.trust.published",
+        "What a model's stated confidence has been worth is published; entries are judged by it from now on.",
+        (
+            Field("version", "the curve's version", "version", INTEGER),
+            Field("model", "whose confidence, as it is asked for", "model"),
+            Field("answeredModel", "as the provider names it; empty: it does not", "answered_model"),
+            Field("strategyId", "the strategy; null: any", "strategy_id", optional=True),
+            Field("promptVersion", "the prompt's version; null: any", "prompt_version", optional=True),
+            Field("labelSpec", "what being right means", "label_spec"),
+            Field("validUntil", "until when, market time", "valid_until", TIME),
+            _ACTOR,
+        ),
+    ),
     EventSpec("orchestrator.disk.recovered", "The disk of the state folder has room again.", (_REASON,)),
 )
 CATALOG: Mapping[str, EventSpec] = MappingProxyType({spec.type: spec for spec in _SPECS})
@@ -328,6 +342,7 @@ _ALWAYS = MappingProxyType(
         "decision.request_approval": "approval.requested",
         "decision.approve": "approval.granted",
         "cycle.model_switched": "ai.model.switched",
+        "trust.published": "evaluation.trust.published",
         "order.fill": "trading-engine.order.filled",
         "order.fail": "trading-engine.order.failed",
         "order.reject": "trading-engine.order.failed",

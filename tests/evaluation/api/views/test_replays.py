@@ -1,5 +1,6 @@
 """A decision is asked again by REST: ordered, estimated, carried out beside, looked at, stopped and taken up."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -9,14 +10,15 @@ from ai.models import ModelPrice
 from evaluation.models import Run
 from evaluation.services.jobs import JOBS
 from evaluation.services.replay.orders import lock_of
-from risk.services.locks import PROCESS_LOCKS
 from tests.ai.chat_server import ChatServer
-from tests.e2e.system import held
 from tests.evaluation.services.replay.scenes import ALL, LIVE, analysed, deciding, use_models
 from tests.factories import make_asset, make_decision, make_strategy
+from tests.risk.threads import THREAD_SECONDS
 from tests.trading.api.conftest import Api, api
 from tests.trading.api.test_skeleton import problem
+from tests.trading.lock_holders import held
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
+from trading.core.process_lock import only_one
 from trading.models import AIDecision, Cycle, Strategy
 
 __all__ = ["api"]
@@ -137,7 +139,12 @@ def test_one_that_is_carried_out_is_not_taken_up(api: Api, cycle: Cycle) -> None
     told = ordered(client.post("/evaluation/experiments", {"cycleId": str(cycle.pk)}, format="json"))
     Run.objects.update(status=Run.Status.RUNNING)
 
-    with held(f"SELECT pg_advisory_lock({PROCESS_LOCKS}, hashtext('{lock_of(Run.objects.get())}'))"):
+    def carrying_out(has_it: threading.Event, may_go: threading.Event) -> None:
+        with only_one(lock_of(Run.objects.get())):
+            has_it.set()
+            may_go.wait(THREAD_SECONDS)
+
+    with held(carrying_out):
         refused = client.post(f"/evaluation/replays/{told['id']}/take-up", {}, format="json")
 
     assert "the replay is running" in problem(refused, 409)["detail"]

@@ -19,6 +19,7 @@ from risk.services.trust import curves
 from tests.evaluation.services.agents import live
 from tests.evaluation.services.years import BUILTIN
 from tests.factories import make_agent
+from trading.models import Event
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -44,7 +45,8 @@ def test_a_skilled_agent_earns_more_than_the_floor_and_the_report_is_kept() -> N
 
     assert row.scope == Scope(BUILTIN, "*", "*", "")
     assert row.label_spec == "excess-5s-v1"
-    assert (row.evidence["decisions"], row.evidence["sessions"], row.evidence["action"]) == (1200, 120, "buy")
+    assert (row.evidence["n"], row.evidence["sessions"], row.evidence["action"]) == (1200, 120, "buy")
+    assert Event.objects.get(type="trust.published").payload["version"] == row.version
     report = CalibrationReport.objects.get(pk=row.evidence["report"])
     assert report.is_published
     assert NOW + timedelta(days=40) < row.valid_until < NOW + timedelta(days=50)
@@ -85,7 +87,7 @@ def test_clean_outcomes_count_beside_those_inside_and_never_with_them() -> None:
 
     row = published("openai/a", "a-1", "clean")
 
-    assert (row.evidence["decisions"], row.evidence["window"]) == (600, "clean")
+    assert (row.evidence["n"], row.evidence["window"]) == (600, "clean")
     found = trust_of(Decimal("0.95"), row.to_curve(), now=NOW, floor=FLOOR)
     assert found.factor == FLOOR
 
