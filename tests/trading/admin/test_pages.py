@@ -26,6 +26,7 @@ from evaluation.models import (
     PurseReservation,
     ReplayItem,
     Run,
+    ShadowPoint,
 )
 from risk.models import KillSwitch, RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from tests import factories
@@ -123,6 +124,7 @@ def test_every_table_of_our_rooms_has_a_page() -> None:
         Dataset,  # made and named by the command
         DatasetItem,
         EvaluationRecord,
+        ShadowPoint,  # the line and the table of its book
     }
     assert tables - ours == elsewhere | {models.RequestKey, models.MetricTotals}
 
