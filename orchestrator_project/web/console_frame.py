@@ -143,6 +143,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Trading Orchestrator",
     "SITE_SUBHEADER": "paper accounts only",
     "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("console/favicon.svg")}
+    ],
     "SITE_URL": None,
     "LOGIN": {"form": "orchestrator_project.web.login.LoginForm"},
     "SHOW_HISTORY": True,

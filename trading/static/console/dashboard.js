@@ -11,6 +11,8 @@
     if (waited !== undefined && waits > waited) document.getElementById("dashboard-said").textContent = `${waits - waited} more decisions wait for an answer`;
     waited = waits;
   }
+  // What a person opened stays open, whatever the page had before.
+  if (window.Idiomorph) Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => !(name === "open" && element.matches("details"));
   document.addEventListener("DOMContentLoaded", tell);
   document.addEventListener("htmx:afterSettle", tell);
 })();

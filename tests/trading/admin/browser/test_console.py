@@ -17,6 +17,7 @@ from tests.factories import (
     make_engagement,
     make_equity,
     make_position,
+    make_symbol_lock,
 )
 from trading.core.modes import current_mode
 from trading.models import AIDecision
@@ -38,6 +39,7 @@ def test_dashboard_renders_without_a_script_error_or_foreign_request(enter: Ente
     page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
     origin = page.url.split("/admin")[0]
     page.on("request", lambda r: foreign.append(r.url) if not r.url.startswith((origin, "data:")) else None)
+    page.on("response", lambda r: complaints.append(f"{r.status} {r.url}") if r.status >= 400 else None)
 
     page.reload()
 
@@ -150,3 +152,27 @@ def test_dashboard_of_an_ended_session_becomes_the_login(enter: Enter) -> None:
     page.evaluate(RENEW)
 
     expect(page.locator("[name=password]")).to_be_visible()
+
+
+def test_renewal_changes_what_changed_and_nothing_else(enter: Enter) -> None:
+    """Focus, what was opened, and how far a table is scrolled stay; a count of what waits stands in the title."""
+    make_agent()
+    make_equity(equity=Decimal(100_500))
+    for number in range(6):
+        make_symbol_lock(f"AA{number}")
+    page = enter("operator")
+    page.locator("#guard-lines summary").click()
+    link = page.locator("#news a, #dashboard a").first
+    link.focus()
+    page.evaluate("document.activeElement.isTheSame = true")
+    read_at = page.locator("#dashboard .tc-foot").inner_text()
+    make_equity(equity=Decimal(99_750))
+    make_approval()
+
+    expect(page.locator("#dashboard .tc-foot")).not_to_have_text(read_at)
+
+    expect(page.get_by_text("99,750.00").first).to_be_visible()
+    expect(page.locator("#waiting")).to_contain_text("1 decision waits for an answer")
+    assert page.evaluate("document.activeElement.isTheSame")
+    assert page.locator("#guard-lines").get_attribute("open") is not None
+    assert page.title().startswith("(1) ")
