@@ -215,7 +215,7 @@ class RiskCheckAdmin(RiskAdmin):
     ]
     list_filter = ["allowed", "reducing", ("created_at", RangeDateTimeFilter)]
     search_fields = ["symbol__exact", "reason__exact"]
-    search_help_text = "A symbol in capitals, or a reason"
+    search_help_text = "A symbol, or a reason"
     ordering = ["-created_at"]
 
     @display(description="verdict", ordering="allowed", label={"allowed": "success", "denied": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints

@@ -30,7 +30,7 @@ class OutcomeAdmin(GrowingRecordAdmin):
     ]  # fmt: skip
     list_filter = ["label_spec", "action", "window", "verdict"]
     search_fields = ["symbol__exact"]
-    search_help_text = "A symbol in capitals, or an id of a decision or a cycle"
+    search_help_text = "A symbol, or an id of a decision or a cycle"
     uuid_search = ("decision_id", "cycle_id")
     ordering = ["-id"]
     exclude = ["scene"]

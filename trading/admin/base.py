@@ -1,5 +1,6 @@
 """What every page of the console has in common: read-first, quick on large tables, UUIDs searchable."""
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar, cast
@@ -18,12 +19,14 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from trading.domain.symbols import meant_by
 from trading.domain.words import in_words
 from trading.labels import COLOURS, colour_of, with_thousands, words_of
 from trading.queries.changes import changes_of
 
 ROWS_PER_PAGE = 50
 REASON = "reason"
+COLUMN = re.compile(r"^=|__exact$")  # what a search field has beside its column's name
 
 
 def changes_in_words(form: Any) -> dict[str, str]:
@@ -51,11 +54,15 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Look an id up by its indexes; search the text columns for anything else."""
+        """Look an id up by its indexes, a symbol however it is written; search the text columns for anything else."""
         try:
             wanted = UUID(search_term.strip())
         except ValueError:
-            return super().get_search_results(request, queryset, search_term)  # type: ignore[no-any-return]  # unfold has no type hints
+            found, may_repeat = super().get_search_results(request, queryset, search_term)
+            column = next((COLUMN.sub("", name) for name in self.search_fields if "symbol" in name), None)
+            if column and (meant := meant_by(search_term)):
+                found = found | queryset.filter(**{f"{column}__in": meant})
+            return found, may_repeat
         if not self.uuid_search:
             return queryset.none(), False
         condition = Q.create([(column, wanted) for column in self.uuid_search], connector=Q.OR)

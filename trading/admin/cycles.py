@@ -164,7 +164,7 @@ class MarketSnapshotAdmin(GrowingRecordAdmin):
     ]
     list_filter = [("fetched_at", RangeDateTimeFilter)]
     search_fields = ["symbol__exact"]
-    search_help_text = "A symbol in capitals, or a cycle's id"
+    search_help_text = "A symbol, or a cycle's id"
     uuid_search = ("cycle_id",)
     ordering = ["-id"]
 

@@ -69,7 +69,7 @@ class AIDecisionAdmin(GrowingRecordAdmin):
     list_filter = ["status", "action", ReasonFilter, "strategy", ("created_at", RangeDateTimeFilter)]
     list_select_related = ["strategy"]
     search_fields = ["symbol__exact"]
-    search_help_text = "A symbol in capitals, or an id of a decision or a cycle"
+    search_help_text = "A symbol, or an id of a decision or a cycle"
     uuid_search = ("pk", "cycle_id")
     ordering = ["-created_at", "-id"]
     change_form_outer_before_template = "console/decision.html"

@@ -211,6 +211,30 @@ def test_pasted_id_finds_its_rows(login: Callable[..., Client]) -> None:
     assert other.cycle_id != decision.cycle_id
 
 
+@pytest.mark.parametrize("typed", ["btc", "BTC", "btc-usd", " btcusd", "BTC/USD"])
+def test_symbol_is_found_however_it_is_written(login: Callable[..., Client], typed: str) -> None:
+    decision, order = factories.make_decision(symbol="BTC/USD"), factories.make_order(symbol="BTC/USD")
+    approval = factories.make_approval(decision=decision)
+    for other in ("BTCM", "USD"):
+        factories.make_decision(symbol=other)
+        factories.make_order(symbol=other)
+    client = login()
+
+    for row in (decision, order, approval):
+        page = client.get(url_of(type(row), "changelist"), {"q": typed})
+        found = list(page.context["cl"].result_list)
+        assert row in found
+        assert {getattr(each, "decision", each).symbol for each in found} == {"BTC/USD"}
+
+
+def test_lower_case_finds_a_stock(login: Callable[..., Client]) -> None:
+    decision = factories.make_decision(symbol="PYPL")
+
+    page = login().get(url_of(models.AIDecision, "changelist"), {"q": "pypl"})
+
+    assert [row.pk for row in page.context["cl"].result_list] == [decision.pk]
+
+
 def test_order_is_found_by_the_brokers_id(login: Callable[..., Client]) -> None:
     order = factories.make_order(broker_order_id=str(uuid7()))
     factories.make_order()

@@ -63,7 +63,7 @@ class TradeProposalAdmin(GrowingRecordAdmin):
     list_select_related = ["strategy", "decision"]
     list_filter = ["status"]
     search_fields = ["symbol__exact", "event_id__exact", "source__exact"]
-    search_help_text = "A symbol in capitals, the event's id or its source"
+    search_help_text = "A symbol, the event's id or its source"
     uuid_search = ("id", "decision_id")
     ordering = ["-received_at"]
 
