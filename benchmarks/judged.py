@@ -271,6 +271,9 @@ def keep_pages(folder: Path) -> None:
     from django.urls import reverse
     from playwright.sync_api import sync_playwright
 
+    from evaluation.domain.outcomes import LabelSpec
+    from evaluation.models import CalibrationReport
+
     folder.mkdir(parents=True, exist_ok=True)
     client = Client()
     client.force_login(User.objects.filter(is_superuser=True).first())  # type: ignore[arg-type]  # the first start made one
@@ -278,7 +281,20 @@ def keep_pages(folder: Path) -> None:
     server = LiveServerThread("localhost", StaticFilesHandler)
     server.start()
     server.is_ready.wait()
-    paths = [reverse("admin:evaluation_run_models"), reverse("admin:evaluation_calibrationreport_changelist")]
+    newest = CalibrationReport.objects.filter(label_spec=LabelSpec.FIVE_SESSIONS).order_by("-created_at")[
+        : len(SKILL)
+    ]
+    paths = {
+        "models": reverse("admin:evaluation_run_models"),
+        "calibration": reverse("admin:evaluation_calibrationreport_changelist"),
+        "dashboard": reverse("admin:index"),
+        "performance": reverse("admin:trading_equitysnapshot_performance"),
+    } | {
+        f"report-{report.model.partition('/')[2]}": reverse(
+            "admin:evaluation_calibrationreport_change", args=[report.pk]
+        )
+        for report in newest
+    }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         for width in (1440, 390):
