@@ -234,7 +234,7 @@ class Judged:
 
 
 def _is_right(told: Mapping[str, Mapping[str, Any]]) -> bool:
-    return (
+    return bool(
         told["bold"]["confidence"] == "overconfident"
         and told["steady"]["confidence"] != "overconfident"
         and told["flips"]["confidence"] != "overconfident"
