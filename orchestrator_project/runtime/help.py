@@ -11,7 +11,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Start and look": ("up", "doctor", "follow", "performance"),
     "Stop": ("kill_switch", "entries", "lock", "unlock", "guards"),
     "Act": ("run_cycle", "mode", "close", "stop", "reconcile"),
-    "Is the agent any good": ("replay", "dataset"),
+    "Is the agent any good": ("calibrate", "shadow", "replay", "dataset"),
     "Set up": ("prepare", "api_token", "notify", "lift_login_pauses"),
     "Processes that `up` starts": (
         "sweeper",
