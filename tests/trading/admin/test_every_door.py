@@ -269,8 +269,10 @@ def test_list_cannot_be_edited_and_looking_changes_nothing(
         edited |= {f"form-0-{name}": value for name, value in form_of(row).items()}
         with nothing_changes(f"{group}: {label}"):
             client.post(url_of(page, "changelist"), edited)
-            client.get(url_of(page, "changelist"))
+            looked = client.get(url_of(page, "changelist"))
             client.get(url_of(page, "history", row.pk))
+            file = client.get(reverse("list_csv", args=label.split(".")))
+            assert file.status_code == looked.status_code, label
         assert page.list_editable == (), f"{label}: {group} may change it in the list?"
 
 
