@@ -16,7 +16,7 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +28,8 @@ SESSIONS, SYMBOLS, HORIZON = 250, 40, 5
 LOOK_EVERY = 10  # sessions between two looks at what can be told
 ASKED_AGAIN = (5, 25, 50, 100, 150, 200, 245)  # sessions after which a cycle is asked again
 SKILL = {"steady": 0.62, "flips": 0.62, "bold": 0.5}  # how often it reads the coming days rightly
-STATED = {"steady": 0.6, "flips": 0.6, "bold": 0.9}
+BOLD = 0.9
+COST = 0.0008
 FLIPS = 0.3
 CUTOFF = "2019-12-31"
 Truth = Mapping[str, Mapping[date, bool]]
@@ -40,8 +41,8 @@ def main() -> int:
     from tests.ai.chat_server import ChatServer
 
     with ChatServer() as server:
-        truth = read_truth(Path(options.data))
-        server.handlers |= {name: handler_of(name, truth) for name in SKILL}
+        world: dict[str, Any] = {}
+        server.handlers |= {name: handler_of(name, world) for name in SKILL}
         os.environ |= {
             "AI_MODELS": "openai/steady",
             "AI_API_BASE": server.api_base,
@@ -59,14 +60,16 @@ def main() -> int:
             venue.clock(paused=True)
             without_waiting_for_the_disk()
             judged = Judged(Replay(venue, protects=True, symbols=options.symbols))
-            judged.prepare()
+            symbols = judged.prepare()
+            world["truth"] = read_truth(Path(options.data), symbols)
+            world["honest"] = honest(SKILL["steady"], world["truth"])
             for number in range(1, options.sessions + 1):
                 judged.session(number)
             told = judged.look(options.sessions)
             if options.pages:
                 keep_pages(Path(options.pages))
     sys.stdout.write(table(judged, told))
-    return 0 if _is_right(told) else 1
+    return 0 if _is_right(judged, told) else 1
 
 
 def _options() -> argparse.Namespace:
@@ -85,30 +88,45 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def read_truth(folder: Path) -> Truth:
-    """Return, by symbol and day, whether it rises above the mean of all within the horizon."""
+def read_truth(folder: Path, symbols: Collection[str]) -> Truth:
+    """Return, by symbol and day, whether it earns its costs above the mean of these, from the open to the horizon."""
+    opens: dict[str, dict[date, float]] = {}
     closes: dict[str, dict[date, float]] = {}
     for path in sorted(folder.glob("*stocks_daily*.csv.gz")):
         with gzip.open(path, "rt") as file:
             for row in csv.DictReader(file):
-                closes.setdefault(row["symbol"], {})[date.fromisoformat(row["date"])] = float(
-                    row["adj_close"]
-                )
+                if row["symbol"] in symbols:
+                    day, adjusted = date.fromisoformat(row["date"]), float(row["adj_close"])
+                    closes.setdefault(row["symbol"], {})[day] = adjusted
+                    opens.setdefault(row["symbol"], {})[day] = (
+                        float(row["open"]) * adjusted / float(row["close"])
+                    )
     days = sorted({day for of in closes.values() for day in of})
     later = dict(zip(days, days[HORIZON:], strict=False))
     moved = {
-        symbol: {day: of[later[day]] / of[day] - 1 for day in of if day in later and later[day] in of}
-        for symbol, of in closes.items()
+        symbol: {
+            day: closes[symbol][later[day]] / of[day] - 1 for day in of if later.get(day) in closes[symbol]
+        }
+        for symbol, of in opens.items()
     }
     together: dict[date, list[float]] = {}
     for of in moved.values():
         for day, value in of.items():
             together.setdefault(day, []).append(value)
     mean = {day: sum(values) / len(values) for day, values in together.items()}
-    return {symbol: {day: value > mean[day] for day, value in of.items()} for symbol, of in moved.items()}
+    return {
+        symbol: {day: value > mean[day] + COST for day, value in of.items()} for symbol, of in moved.items()
+    }
 
 
-def handler_of(name: str, truth: Truth) -> Any:
+def honest(skill: float, truth: Truth) -> float:
+    """Return how often a purchase is right of who reads the days rightly so often: Bayes' rule by the base rate."""
+    all_days = [rises for of in truth.values() for rises in of.values()]
+    rate = sum(all_days) / len(all_days)
+    return skill * rate / (skill * rate + (1 - skill) * (1 - rate))
+
+
+def handler_of(name: str, world: dict[str, Any]) -> Any:
     """Return a handler of ``tests.ai.chat_server``: the same question has the same answer, but of who flips."""
     moods = random.Random(name)
 
@@ -120,6 +138,7 @@ def handler_of(name: str, truth: Truth) -> Any:
 
         facts = read_facts(body["messages"])
         day = date.fromisoformat(str(facts["as_of"])[:10])
+        truth, stated = world["truth"], BOLD if name == "bold" else world["honest"]
         decisions = []
         for fact in facts["symbols"]:
             luck = _luck(name if name == "bold" else "knows", fact["symbol"], day)
@@ -132,7 +151,7 @@ def handler_of(name: str, truth: Truth) -> Any:
                 {
                     "symbol": fact["symbol"],
                     "action": "buy" if buys else "hold",
-                    "confidence": round(STATED[name] + shade, 2),
+                    "confidence": round(stated + shade, 2),
                     "reasoning": "It looks so.",
                 }
             )
@@ -155,8 +174,8 @@ class Judged:
         self.first_told: dict[tuple[str, str], int] = {}
         self.asked_again: list[tuple[int, str, int, int]] = []
 
-    def prepare(self) -> None:
-        """Set up three strategies, and say where the models' training ends."""
+    def prepare(self) -> list[str]:
+        """Set up three strategies, say where the models' training ends; return the symbols that are looked at."""
         from ai.models import ModelCutoff
         from trading.models import Strategy
 
@@ -171,6 +190,7 @@ class Judged:
                 size_percent=Decimal(2),
             )
             ModelCutoff.objects.create(pattern=f"openai/{name}", trained_until=CUTOFF, source="it is made so")
+        return self._replay.symbols
 
     def session(self, number: int) -> None:
         """Live through a session, label what is due, and look now and then."""
@@ -233,11 +253,16 @@ class Judged:
             self.asked_again.append((number, name, sum(len(found) == 1 for found in mine), len(mine)))
 
 
-def _is_right(told: Mapping[str, Mapping[str, Any]]) -> bool:
+def _is_right(judged: Judged, told: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether each is told for what it is: who flips is also less right than it says."""
+    same = {name: [(n, of) for _, each, n, of in judged.asked_again if each == name] for name in SKILL}
+    steadiness = {
+        name: sum(n for n, _ in found) / (sum(of for _, of in found) or 1) for name, found in same.items()
+    }
     return bool(
         told["bold"]["confidence"] == "overconfident"
         and told["steady"]["confidence"] != "overconfident"
-        and told["flips"]["confidence"] != "overconfident"
+        and steadiness["flips"] < 0.6 < 0.99 < steadiness["steady"]
     )
 
 

@@ -136,7 +136,7 @@ class Replay:
         self._venue = venue
         self._protects = protects
         self._count = symbols
-        self._symbols: list[str] = []
+        self.symbols: list[str] = []
         self.cycles = 0
         self.compared = 0
         self.differences: list[str] = []
@@ -163,7 +163,7 @@ class Replay:
         listed = list(stocks.values_list("symbol", flat=True))
         first = [symbol for symbol in ALWAYS if symbol in listed]
         rest = [symbol for symbol in listed if symbol not in first]
-        self._symbols = [*first, *rest][: self._count]
+        self.symbols = [*first, *rest][: self._count]
 
     def session(self) -> None:
         """Live through one session: the morning before it, its cycles, its close."""
@@ -230,7 +230,7 @@ class Replay:
 
     def _buy_by_hand(self, day: str) -> None:
         held = {row["symbol"] for row in self._venue.get("/v2/positions")}
-        wanted = [one for one in BY_HAND.get(day, ()) if one in self._symbols and one not in held]
+        wanted = [one for one in BY_HAND.get(day, ()) if one in self.symbols and one not in held]
         for symbol in wanted:
             order = {
                 "symbol": symbol,
@@ -288,7 +288,7 @@ class Replay:
         from trading.cycle.cycles import start_cycle
         from trading.flow import drive
 
-        drive(flow.begin(start_cycle(trigger="benchmark", symbols=self._symbols, slotted=False)))
+        drive(flow.begin(start_cycle(trigger="benchmark", symbols=self.symbols, slotted=False)))
         self._work()
         self.cycles += 1
         if self.cycles % EVERY == 0:

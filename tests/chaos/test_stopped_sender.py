@@ -37,7 +37,7 @@ from trading.core.settings import set_runtime_setting
 from trading.domain.statuses import OrderStatus
 from trading.execution import decision_execution
 from trading.execution.portfolio import sync_portfolio
-from trading.models import Order, Saga
+from trading.models import AIDecision, Order, Saga
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True), pytest.mark.timeout(60_000)]
 CONCLUDED = (OrderStatus.FAILED, OrderStatus.EXPIRED, OrderStatus.CANCELED, OrderStatus.REJECTED)
@@ -122,10 +122,12 @@ class Stage:
         symbol = self.symbols[-1]
         if side == "sell":
             self.outside.hold(symbol, HELD)
-        sender = self._send(self._passed([symbol], side)[0], symbol, None, side)
+        saga = self._passed([symbol], side)[0]
+        sender = self._send(saga, symbol, None, side)
         sender.process.join(LOADING_SECONDS)
         told = json.loads(sender.record.read_text())
         assert len(told["passed"]) > 20, f"the region was not found: {self._log(sender)}"
+        advanced_to_its_end(saga.pk)  # the fill may have come after the sender's only look
         return list(told["passed"])
 
     def begin_one(self, line: str) -> Sender:
@@ -162,6 +164,8 @@ class Stage:
             decision_execution.execute_decision(decision.pk)
         sagas = Saga.objects.filter(decision__in=decisions).select_related("order", "decision")
         found = {saga.order.symbol: saga for saga in sagas}
+        denied = AIDecision.objects.filter(pk__in=[each.pk for each in decisions]).exclude(symbol__in=found)
+        assert [(each.symbol, each.reason, each.reason_detail) for each in denied] == []
         return [found[decision.symbol] for decision in decisions]
 
     def _send(self, saga: Saga, symbol: str, line: str | None, side: str) -> Sender:

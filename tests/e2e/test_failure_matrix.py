@@ -250,7 +250,7 @@ def test_broker_that_stays_down_ends_the_cycle_at_its_deadline(
     cycle.refresh_from_db()
     assert cycle.status == CycleStatus.ABORTED
     assert cycle.reason.startswith("deadline, broker_unavailable")
-    assert "cycle aborted: deadline, broker_unavailable" in told("cycle.abort")
+    assert "cycle aborted: deadline, broker unavailable" in told("cycle.abort")
     assert not Order.objects.exists()
 
 

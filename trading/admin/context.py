@@ -53,7 +53,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["title"] = "Dashboard"
     if not request.user.has_perm(VIEW):
         return context
-    seen = overview()
+    seen = overview(standing_of(request).agent)
     looked = last_look(int(request.user.pk or 0), now=seen.now, is_use="HX-Request" not in request.headers)
     news = news_since(looked, seen.now)
     context |= {

@@ -69,6 +69,7 @@ class AgentStanding:
     engagement: KillSwitch | None
     state_reason: str
     simulated: bool
+    agent: AgentStatus
     world: str
     analyst: str
     approvals_open: int
@@ -177,6 +178,7 @@ def agent_standing() -> AgentStanding:
         engagement=engagement,
         state_reason=_state_reason(agent, engagement),
         simulated=simulated,
+        agent=agent,
         world=_world(agent, simulated=simulated),
         analyst=", ".join(django_settings.ENVIRONMENT.ai_models) or BUILTIN_ANALYST,
         entries_pause=entries_pause(agent),
@@ -209,10 +211,14 @@ def _state_reason(agent: AgentStatus, engagement: KillSwitch | None) -> str:
     return str(said.payload.get("reason") or NOT_RECORDED) if said else NOT_RECORDED
 
 
-def overview() -> Overview:
-    """Read the dashboard: a fixed number of small queries, whatever the tables hold."""
+def overview(agent: AgentStatus | None = None) -> Overview:
+    """Read the dashboard: a fixed number of small queries, whatever the tables hold.
+
+    Args:
+        agent: its row where the caller has just read it.
+    """
     now = timezone.now()
-    agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
+    agent = agent or AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     account = money()
     positions = tuple(Position.objects.order_by(F("market_value").desc(nulls_last=True), "symbol"))
     recent = list(Cycle.objects.with_errors().order_by("-started_at", "-id")[:CYCLES_SEARCHED])

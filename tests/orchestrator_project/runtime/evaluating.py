@@ -51,6 +51,7 @@ class Noted:
 def main(folder: str, *words: str) -> None:
     """Evaluate with three kinds of jobs, the third of which has little time."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
+    sys.argv = ["manage.py", "evaluator"]  # whose logs it writes
     django.setup()
     from orchestrator_project.runtime.evaluator import Evaluator
 

@@ -230,7 +230,7 @@ def test_dashboard_costs_the_same_whatever_the_tables_hold(login: Callable[..., 
     fill(2, 30)
 
     assert queries() == few
-    assert few <= 25
+    assert few <= 27  # two of them the verdict's tile, which another room fills
 
 
 def test_approvals_that_wait_are_counted_in_the_navigation(login: Callable[..., Client]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from uuid6 import uuid7
 
 from risk.domain.numbers import plain_decimal
 from tests.factories import (
@@ -396,3 +397,18 @@ def test_session_writes_need_their_csrf_token(api: Api) -> None:
 
     problem(without, 403)
     assert with_token.status_code == 200
+
+
+def test_answers_of_a_decision_that_was_asked_several_times_are_told(api: Api) -> None:
+    call = str(uuid7())
+    answers = [
+        {"sample": n, "action": "buy", "confidence": "0.8", "call": call if n else None} for n in range(2)
+    ]
+    client = api("viewer")
+    asked = make_decision(samples={"asked": 3, "agreement": 0.6667, "answers": answers})
+    once = make_decision()
+
+    told = client.get(f"/decisions/{asked.pk}").json()["decision"]["samples"]
+
+    assert told == {"asked": 3, "agreement": 0.6667, "answers": answers}
+    assert client.get(f"/decisions/{once.pk}").json()["decision"]["samples"] is None

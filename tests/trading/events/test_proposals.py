@@ -211,7 +211,7 @@ def test_event_of_an_hour_ago_is_not_traded(listed: Outside) -> None:
         ({"data": {"reasoning": ""}}, "reasoning: has no visible words"),
         (
             {"data": {"strategy": "Nobody's"}},
-            'data.strategy: was "Nobody\'s", expected an active one: Outside',
+            'data.strategy: was "Nobody\'s", expected one that trades: Outside',
         ),
         ({"time": "2099-01-01T00:00:00Z"}, "time: was 2099-01-01"),
     ],

@@ -64,10 +64,28 @@ class StageSerializer(ApiSerializer):
         return sentence(stage.details)
 
 
+class SampleSerializer(ApiSerializer):
+    """One of several answers to the same question; `call` is the model call it came of, null for none on record."""
+
+    sample = serializers.IntegerField()
+    action = serializers.ChoiceField(AIDecision.Action.choices)
+    confidence = PlainDecimalField()
+    call = serializers.UUIDField(allow_null=True)
+
+
+class SamplesSerializer(ApiSerializer):
+    """Several answers to one question, how many were asked for, and the share that agrees with the decision."""
+
+    asked = serializers.IntegerField()
+    agreement = serializers.FloatField()
+    answers = SampleSerializer(many=True)
+
+
 class DecisionSerializer(RowSerializer):
-    """What a model decided for a symbol, and what became of it."""
+    """What a model decided for a symbol, and what became of it; `samples` is null where it was asked once."""
 
     strategy_name = serializers.CharField(source="strategy.name")
+    samples = SamplesSerializer(allow_null=True)
 
     class Meta:
         model = AIDecision
