@@ -30,6 +30,7 @@ ASKED_AGAIN = (5, 25, 50, 100, 150, 200, 245)  # sessions after which a cycle is
 SKILL = {"steady": 0.62, "flips": 0.62, "bold": 0.5}  # how often it reads the coming days rightly
 BOLD = 0.9
 COST = 0.0008
+MODESTY = 0.03  # what its reading loses between the open and the moment it is asked
 FLIPS = 0.3
 CUTOFF = "2019-12-31"
 Truth = Mapping[str, Mapping[date, bool]]
@@ -62,13 +63,13 @@ def main() -> int:
             judged = Judged(Replay(venue, protects=True, symbols=options.symbols))
             symbols = judged.prepare()
             world["truth"] = read_truth(Path(options.data), symbols)
-            world["honest"] = honest(SKILL["steady"], world["truth"])
+            world["honest"] = honest(SKILL["steady"], world["truth"]) - MODESTY
             for number in range(1, options.sessions + 1):
                 judged.session(number)
             told = judged.look(options.sessions)
+            sys.stdout.write(table(judged, told))
             if options.pages:
                 keep_pages(Path(options.pages))
-    sys.stdout.write(table(judged, told))
     return 0 if _is_right(judged, told) else 1
 
 
@@ -326,12 +327,10 @@ def keep_pages(folder: Path) -> None:
             page = browser.new_page(viewport={"width": width, "height": 900})
             origin = f"http://localhost:{server.port}"
             page.context.add_cookies([{"name": "sessionid", "value": session, "url": origin}])
-            for path in paths:
+            for name, path in paths.items():
                 page.goto(origin + path)
-                page.wait_for_timeout(500)
-                page.screenshot(
-                    path=folder / f"{path.strip('/').replace('/', '-')}-{width}.png", full_page=True
-                )
+                page.wait_for_timeout(800)
+                page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
         browser.close()
     server.terminate()
 
