@@ -275,8 +275,8 @@ def table(judged: Judged, told: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for name, each in sorted(told.items()):
         over = each["figures"]["overconfidence"]
-        interval = "not known: " + over["reason"]
-        if over["low"] is not None:
+        interval = over.get("reason") or f"{over['value']}, no interval"
+        if over["low"] is not None and over["high"] is not None:
             interval = f"{over['value']:+.3f} [{over['low']:+.3f}, {over['high']:+.3f}]"
         lines.append(
             f"| {name} | {each['decisions']} | {interval} | {each['confidence']} | {each['sentence']} |"
