@@ -34,15 +34,23 @@ def line_of(event: Event) -> str | None:
     return _line([event])
 
 
+def text_of(event: Event) -> str | None:
+    """Return one event in words without its time, None when it says nothing to an operator."""
+    return _words([event])
+
+
 def _line(group: Sequence[Event]) -> str | None:
+    text = _words(group)
+    return f"{group[0].occurred_at:%H:%M:%S} {text}" if text else None
+
+
+def _words(group: Sequence[Event]) -> str | None:
     first = group[0]
     if first.type in DECISIONS:
         said = DECISIONS[first.type](first.payload)
-        text = f"  {_names([event.payload['symbol'] for event in group])} {said}" if said else ""
-    else:
-        words = WORDS.get(first.type)
-        text = words(first.payload) if words else ""
-    return f"{first.occurred_at:%H:%M:%S} {text}" if text else None
+        return f"  {_names([event.payload['symbol'] for event in group])} {said}" if said else None
+    words = WORDS.get(first.type)
+    return words(first.payload) if words else None
 
 
 def _names(symbols: Sequence[str]) -> str:

@@ -9,12 +9,11 @@ from django.db import connection
 
 from trading.models import Event, Trade
 from trading.models.event import NEWS, NEWS_TYPES
-from trading.queries.event_words import line_of
+from trading.queries.event_words import text_of
 
 MOST_LINES = 8
 LONGEST = timedelta(days=14)  # further back is for the lists
 CYCLES_SEARCHED = 200
-TIME_OF_A_LINE = len("00:00:00 ")
 _COUNTS = """
 WITH traded AS (SELECT COUNT(*) FILTER (WHERE realised_pnl IS NULL) AS entries, COUNT(realised_pnl) AS exits,
                        COALESCE(SUM(realised_pnl), 0) AS earned FROM trades WHERE booked_at > %(since)s),
@@ -112,6 +111,5 @@ def _counted(since: datetime) -> dict[str, dict[str, Decimal]]:
 
 
 def _happening(event: Event) -> Happening:
-    line = line_of(event) or event.type.replace(".", " ").replace("_", " ")
-    words = line[TIME_OF_A_LINE:].strip() if line[:2].isdigit() else line
-    return Happening(event.occurred_at, words, event.aggregate_type, event.aggregate_id)
+    words = text_of(event) or event.type.replace(".", " ").replace("_", " ")
+    return Happening(event.occurred_at, words.strip(), event.aggregate_type, event.aggregate_id)

@@ -1,9 +1,12 @@
 """From outcomes to a published trust curve: of purchases alone, for entries are all that it sizes."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
 
 from evaluation.domain.intervals import Basis
-from evaluation.domain.trust_fit import break_even, fit_trust
+from evaluation.domain.trust_fit import TrustFit, break_even, fit_trust
 from evaluation.errors import NotPublishedError
 from evaluation.models import CalibrationReport
 from evaluation.services.calibration.samples import read_sample
@@ -42,7 +45,26 @@ def publish_trust(scope: ReportScope, report: CalibrationReport, *, author: str)
     fit = fit_trust(sample.judged(bought), basis)
     if not fit.knots:
         raise NotPublishedError(fit.reason or "no stated confidence has ten purchases at or above it")
-    evidence = {
+    try:
+        with transaction.atomic():  # the report is kept for the curve that rests on it: both or neither
+            CalibrationReport.objects.filter(pk=report.pk).update(is_published=True)
+            return publish_curve(
+                scope=scope.trust_scope,
+                knots=fit.knots,
+                break_even=shares[0],
+                reference=shares[1],
+                valid_until=_valid_until(now),
+                label_spec=scope.label_spec,
+                evidence=_evidence(scope, report, fit),
+                author=author,
+            )
+    except TrustError as error:
+        raise NotPublishedError(str(error)) from error
+
+
+def _evidence(scope: ReportScope, report: CalibrationReport, fit: TrustFit) -> dict[str, Any]:
+    """Return from which outcomes a curve was made, as JSON values."""
+    return {
         "report": str(report.pk),
         "window": scope.window.value,
         "action": "buy",
@@ -53,21 +75,6 @@ def publish_trust(scope: ReportScope, report: CalibrationReport, *, author: str)
         "first_session": report.first_session.isoformat(),
         "last_session": report.last_session.isoformat(),
     }
-    try:
-        row = publish_curve(
-            scope=scope.trust_scope,
-            knots=fit.knots,
-            break_even=shares[0],
-            reference=shares[1],
-            valid_until=_valid_until(now),
-            label_spec=scope.label_spec,
-            evidence=evidence,
-            author=author,
-        )
-    except TrustError as error:
-        raise NotPublishedError(str(error)) from error
-    CalibrationReport.objects.filter(pk=report.pk).update(is_published=True)
-    return row
 
 
 def _valid_until(now: datetime) -> datetime:
