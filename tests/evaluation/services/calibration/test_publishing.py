@@ -31,11 +31,23 @@ def market_time(db: None) -> None:
     make_agent(market_time=NOW, market_time_read_at=NOW)
 
 
-def published(model: str = BUILTIN, answered: str = "", window: str = "untrained") -> TrustCurve:
+def published(
+    model: str = BUILTIN, answered: str = "", window: str = "untrained", author: str = "test"
+) -> TrustCurve:
     scope = ReportScope(model, answered, LabelSpec.FIVE_SESSIONS, Window(window))
     report = report_of(scope)
     assert report is not None
-    return publish_trust(scope, store(report), author="test")
+    return publish_trust(scope, store(report), author=author)
+
+
+def test_a_curve_that_is_refused_keeps_no_report() -> None:
+    live(120, right=lambda stated: stated)
+
+    with pytest.raises(NotPublishedError, match="author: was"):
+        published(author="")
+
+    assert not CalibrationReport.objects.filter(is_published=True).exists()
+    assert (curves(), Event.objects.filter(type="trust.published").exists()) == ((), False)
 
 
 def test_a_skilled_agent_earns_more_than_the_floor_and_the_report_is_kept() -> None:
