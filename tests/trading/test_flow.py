@@ -146,7 +146,7 @@ def test_a_cycle_is_the_same_by_workers_and_by_the_driver(
     driver = rows_of_a_cycle(threaded_account, by_the_driver)
 
     assert driver == workers
-    assert {row["order"] for row in driver.values()} > {None}, "a cycle that trades nothing compares nothing"
+    assert any(row["order"] for row in driver.values()), "a cycle that trades nothing compares nothing"
 
 
 def rows_of_a_cycle(market: Outside, run: Callable[[Cycle], None]) -> dict[str, Any]:
