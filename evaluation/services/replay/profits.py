@@ -113,7 +113,8 @@ def _earned(sessions: int, pairs: Sequence[tuple[_Known, Decimal, Decimal]]) -> 
         [numbers[each.session] for each, _, _ in pairs],
         Basis(horizon=sessions, window=joint_window(each.window for each, _, _ in pairs)),
     )
-    was, would_be = (sum((pair[side] for pair in pairs), ZERO) for side in (1, 2))
+    was = sum((was for _, was, _ in pairs), ZERO)
+    would_be = sum((would_be for *_, would_be in pairs), ZERO)
     return Earned(sessions, was, would_be, change)
 
 
