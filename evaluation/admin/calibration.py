@@ -2,19 +2,27 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path, reverse
 
 from evaluation.admin.calibration_charts import coverage_chart, reliability_chart
 from evaluation.domain.figures import Figure
 from evaluation.domain.verdict import Standing
+from evaluation.errors import NotPublishedError
 from evaluation.models import CalibrationReport
+from evaluation.services.calibration.publishing import PUBLISH, VALID_SESSIONS, publish_newest
 from evaluation.services.calibration.reading import newest, strategy_names
 from evaluation.services.calibration.rendering import SHOWN, report_json, title
 from trading.admin.base import RecordAdmin, labelled
+from trading.admin.pages import ConfirmForm, FormPage, form_page, posted, require
+from trading.core import settings
 
+PUBLISH_PAGE = "evaluation_calibrationreport_publish"
 STANDINGS = {
     "better than": "success",
     "worse than": "danger",
@@ -128,8 +136,46 @@ class CalibrationReportAdmin(RecordAdmin):
         context = extra_context or {}
         report = self.get_object(request, object_id or "")
         if report is not None:
-            context |= shown(report)
+            context |= shown(report) | {"may_publish": request.user.has_perm(PUBLISH)}
         return super().changeform_view(request, object_id, form_url, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that publishes."""
+        view = self.admin_site.admin_view(self.publish_view)
+        return [path("<uuid:pk>/publish/", view, name=PUBLISH_PAGE), *super().get_urls()]
+
+    def publish_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Ask for confirmation, then put what the report's outcomes say before the gate."""
+        require(request, PUBLISH)
+        report = get_object_or_404(CalibrationReport, pk=pk)
+        back = reverse("admin:evaluation_calibrationreport_change", args=[pk])
+        form = ConfirmForm(posted(request))
+        if form.is_valid():
+            try:
+                curve = publish_newest(report, author=request.user.get_username())
+            except NotPublishedError as error:
+                messages.error(request, f"Nothing was published: {error}.")
+                return redirect(back)
+            messages.success(
+                request, f"Version {curve.version} is in force until {curve.valid_until:%Y-%m-%d}."
+            )
+            return redirect("admin:risk_trustcurve_change", curve.version)
+        return form_page(request, form=form, page=publish_page(report, back))
+
+
+def publish_page(report: CalibrationReport, back_url: str) -> FormPage:
+    """Return what the page says that publishes a report."""
+    return FormPage(
+        title=f"Publish a trust curve of {report.model}",
+        effects=(
+            f"What its purchases' outcomes until today say becomes the next version, by {report.label_spec}.",
+            f"The setting trust_sizing is {settings.word('trust_sizing')}: off asks no curve, shadow notes it with each"
+            " check, on shrinks entries by it. Nothing is ever enlarged or let through.",
+            f"It is valid for {VALID_SESSIONS} sessions, and renewed as outcomes come.",
+        ),
+        button="Publish",
+        back_url=back_url,
+    )
 
 
 def in_short(figure: Mapping[str, Any], *, percent: bool = False) -> str:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from evaluation.domain.word_diff import Words, word_diff
 from evaluation.models import ReplayItem, Run
 from evaluation.services.replay.orders import lock_of
-from evaluation.services.replay.profits import Profit, profits_of
+from evaluation.services.replay.profits import Profit, earned_by, profits_of
 from evaluation.services.replay.rendering import TOLD_ORDER
 from risk.domain.numbers import plain_decimal
 from trading.core.process_lock import only_one
@@ -77,6 +77,7 @@ def comparison(run: Run, *, page: str, change: str) -> dict[str, Any]:
         "may_go_on": run.status in (Run.Status.INCOMPLETE, Run.Status.FAILED) or is_cut_off(run),
         "silence": silence(run),
         "figures": figures,
+        "earned": earned_by(run) if figures else [],
         "matrix": matrix(figures.get("actions", {})),
         "agreement": None if figures.get("agreement") is None else 100 * figures["agreement"],
         "compared": [_compared(item, earned[item.pk], is_open=is_open) for item in shown],

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from evaluation.api.calibration_reports import EstimateFigureSerializer
 from evaluation.models import ReplayItem, Run
 from trading.api.schema import page_of
 from trading.api.serializers import ApiSerializer, PlainDecimalField, RowSerializer
@@ -17,6 +18,16 @@ class EstimateSerializer(serializers.Serializer[Any]):
     requestsToAsk = serializers.IntegerField()
     mostUsd = serializers.CharField()
     unpricedModels = serializers.ListField(child=serializers.CharField())
+
+
+class EarnedSerializer(serializers.Serializer[Any]):
+    """What all decisions with a known outcome earned after so many sessions, USD; the mean change is paired."""
+
+    sessions = serializers.IntegerField()
+    wasUsd = serializers.CharField()
+    wouldBeUsd = serializers.CharField()
+    changeUsd = serializers.CharField()
+    meanChangeUsd = EstimateFigureSerializer()
 
 
 class ReplaySerializer(ApiSerializer):
@@ -70,6 +81,9 @@ class ReplayItemSerializer(RowSerializer):
 class ReplayWithItemsSerializer(ReplaySerializer):
     """A replay with a page of its items, what changed most first."""
 
+    profits = EarnedSerializer(
+        many=True, help_text="The nearest horizon first; empty until outcomes are known."
+    )
     items = page_of(ReplayItemSerializer)()
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from evaluation.api.views import calibration, experiments, replays, shadows
+from evaluation.api.views import calibration, experiments, replays, shadows, trust
 
 urlpatterns = [
     path("decisions/<uuid:pk>/replay", replays.ReplayDecisionView.as_view()),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("evaluation/replays/<uuid:pk>/stop", replays.StopReplayView.as_view()),
     path("evaluation/replays/<uuid:pk>/take-up", replays.TakeUpReplayView.as_view()),
     path("evaluation/shadows", shadows.ShadowsView.as_view()),
+    path("evaluation/trust", trust.TrustView.as_view()),
     # A name may have a slash.
     path("evaluation/shadows/<path:strategy>", shadows.ShadowView.as_view()),
 ]

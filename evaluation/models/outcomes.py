@@ -177,6 +177,7 @@ class CalibrationReport(models.Model):
 
     class Meta:
         db_table = "calibration_reports"
+        permissions = [("publish_trust", "Can publish trust curves of calibration reports")]
         constraints = [models.UniqueConstraint(name="one_report_of_the_same", fields=["sha256"])]
         # Read by page and REST: the newest of each scope.
         indexes = [

@@ -1769,34 +1769,35 @@ INSERT INTO public.auth_permission VALUES
 	(297, 'Can change calibration report', 72, 'change_calibrationreport'),
 	(298, 'Can delete calibration report', 72, 'delete_calibrationreport'),
 	(299, 'Can view calibration report', 72, 'view_calibrationreport'),
-	(300, 'Can add daily bar', 73, 'add_dailybar'),
-	(301, 'Can change daily bar', 73, 'change_dailybar'),
-	(302, 'Can delete daily bar', 73, 'delete_dailybar'),
-	(303, 'Can view daily bar', 73, 'view_dailybar'),
-	(304, 'Can add outcome', 74, 'add_outcome'),
-	(305, 'Can change outcome', 74, 'change_outcome'),
-	(306, 'Can delete outcome', 74, 'delete_outcome'),
-	(307, 'Can view outcome', 74, 'view_outcome'),
-	(308, 'Can add shadow strategy', 75, 'add_shadowbook'),
-	(309, 'Can change shadow strategy', 75, 'change_shadowbook'),
-	(310, 'Can delete shadow strategy', 75, 'delete_shadowbook'),
-	(311, 'Can view shadow strategy', 75, 'view_shadowbook'),
-	(312, 'Can add shadow decision', 76, 'add_shadowdecision'),
-	(313, 'Can change shadow decision', 76, 'change_shadowdecision'),
-	(314, 'Can delete shadow decision', 76, 'delete_shadowdecision'),
-	(315, 'Can view shadow decision', 76, 'view_shadowdecision'),
-	(316, 'Can add shadow fill', 77, 'add_shadowfill'),
-	(317, 'Can change shadow fill', 77, 'change_shadowfill'),
-	(318, 'Can delete shadow fill', 77, 'delete_shadowfill'),
-	(319, 'Can view shadow fill', 77, 'view_shadowfill'),
-	(320, 'Can add shadow point', 78, 'add_shadowpoint'),
-	(321, 'Can change shadow point', 78, 'change_shadowpoint'),
-	(322, 'Can delete shadow point', 78, 'delete_shadowpoint'),
-	(323, 'Can view shadow point', 78, 'view_shadowpoint'),
-	(324, 'Can add purse reservation', 79, 'add_pursereservation'),
-	(325, 'Can change purse reservation', 79, 'change_pursereservation'),
-	(326, 'Can delete purse reservation', 79, 'delete_pursereservation'),
-	(327, 'Can view purse reservation', 79, 'view_pursereservation');
+	(300, 'Can publish trust curves of calibration reports', 72, 'publish_trust'),
+	(301, 'Can add daily bar', 73, 'add_dailybar'),
+	(302, 'Can change daily bar', 73, 'change_dailybar'),
+	(303, 'Can delete daily bar', 73, 'delete_dailybar'),
+	(304, 'Can view daily bar', 73, 'view_dailybar'),
+	(305, 'Can add outcome', 74, 'add_outcome'),
+	(306, 'Can change outcome', 74, 'change_outcome'),
+	(307, 'Can delete outcome', 74, 'delete_outcome'),
+	(308, 'Can view outcome', 74, 'view_outcome'),
+	(309, 'Can add shadow strategy', 75, 'add_shadowbook'),
+	(310, 'Can change shadow strategy', 75, 'change_shadowbook'),
+	(311, 'Can delete shadow strategy', 75, 'delete_shadowbook'),
+	(312, 'Can view shadow strategy', 75, 'view_shadowbook'),
+	(313, 'Can add shadow decision', 76, 'add_shadowdecision'),
+	(314, 'Can change shadow decision', 76, 'change_shadowdecision'),
+	(315, 'Can delete shadow decision', 76, 'delete_shadowdecision'),
+	(316, 'Can view shadow decision', 76, 'view_shadowdecision'),
+	(317, 'Can add shadow fill', 77, 'add_shadowfill'),
+	(318, 'Can change shadow fill', 77, 'change_shadowfill'),
+	(319, 'Can delete shadow fill', 77, 'delete_shadowfill'),
+	(320, 'Can view shadow fill', 77, 'view_shadowfill'),
+	(321, 'Can add shadow point', 78, 'add_shadowpoint'),
+	(322, 'Can change shadow point', 78, 'change_shadowpoint'),
+	(323, 'Can delete shadow point', 78, 'delete_shadowpoint'),
+	(324, 'Can view shadow point', 78, 'view_shadowpoint'),
+	(325, 'Can add purse reservation', 79, 'add_pursereservation'),
+	(326, 'Can change purse reservation', 79, 'change_pursereservation'),
+	(327, 'Can delete purse reservation', 79, 'delete_pursereservation'),
+	(328, 'Can view purse reservation', 79, 'view_pursereservation');
 INSERT INTO public.django_content_type VALUES
 	(1, 'admin', 'logentry'),
 	(2, 'auth', 'permission'),
@@ -1969,17 +1970,18 @@ INSERT INTO public.django_migrations VALUES
 	(89, 'evaluation', '0002_outcomes', now()),
 	(90, 'evaluation', '0003_shadow_books', now()),
 	(91, 'evaluation', '0004_purse_and_background', now()),
-	(92, 'risk', '0006_trust_curves', now()),
-	(93, 'sessions', '0001_initial', now()),
-	(94, 'trading', '0039_console_visits', now()),
-	(95, 'trading', '0040_news', now());
+	(92, 'evaluation', '0005_publish_trust', now()),
+	(93, 'risk', '0006_trust_curves', now()),
+	(94, 'sessions', '0001_initial', now()),
+	(95, 'trading', '0039_console_visits', now()),
+	(96, 'trading', '0040_news', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
 SELECT pg_catalog.setval('public.api_tokens_id_seq', 1, false);
 SELECT pg_catalog.setval('public.auth_group_id_seq', 1, false);
 SELECT pg_catalog.setval('public.auth_group_permissions_id_seq', 1, false);
-SELECT pg_catalog.setval('public.auth_permission_id_seq', 327, true);
+SELECT pg_catalog.setval('public.auth_permission_id_seq', 328, true);
 SELECT pg_catalog.setval('public.auth_user_groups_id_seq', 1, false);
 SELECT pg_catalog.setval('public.auth_user_id_seq', 1, false);
 SELECT pg_catalog.setval('public.auth_user_user_permissions_id_seq', 1, false);
@@ -1993,7 +1995,7 @@ SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1,
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_content_type_id_seq', 79, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 95, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 96, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);

@@ -38,6 +38,7 @@ RUNS = [
     "reconcile_position",
     "close_position",
     "ask_again",
+    "publish_trust",
 ]
 GROUPS: dict[str, list[str]] = {
     "viewer": ["view"],

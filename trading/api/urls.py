@@ -14,7 +14,6 @@ from trading.api.views import (
     records,
     sagas,
     stream,
-    trust,
 )
 
 urlpatterns = [
@@ -23,7 +22,6 @@ urlpatterns = [
     path("mode", control.ModeView.as_view()),
     path("kill-switch", control.KillSwitchView.as_view()),
     path("guards", guards.GuardsView.as_view()),
-    path("evaluation/trust", trust.TrustView.as_view()),
     path("entries/pause", guards.PauseEntriesView.as_view()),
     path("entries/resume", guards.ResumeEntriesView.as_view()),
     # A coin's symbol has a slash: /symbols/BTC/USD/lock

@@ -21,6 +21,7 @@ from evaluation.errors import RunStateError
 from evaluation.models import ReplayItem, Run
 from evaluation.services.replay.background import order_from
 from evaluation.services.replay.orders import Order, stop, take_up
+from evaluation.services.replay.profits import earned_by
 from evaluation.services.replay.selecting import Selection
 from trading.api.idempotency import idempotent
 from trading.api.problems import Problem
@@ -90,8 +91,9 @@ class ReplayView(ListView):
     def get(self, request: Request, pk: UUID) -> Response:
         """Items are in pages, what changed most first; those that stay the same under other rules are only counted."""
         self.run = run_of(pk)
-        items = self.page().data
-        return Response({**ReplaySerializer(self.run).data, "items": items})
+        told = ReplaySerializer(self.run).data
+        earned = {"profits": [each.to_json() for each in earned_by(self.run)]}
+        return Response({**told, **earned, "items": self.page().data})
 
 
 class StopReplayView(ApiView):

@@ -18,7 +18,7 @@ REPORTS_KEPT = 30  # of each scope, besides those a curve rests on
 
 
 class CalibrationJob:
-    """Makes the reports of all scopes anew."""
+    """Makes the reports of all scopes anew, and renews the curves that rest on them."""
 
     name = NAME
     timeout_seconds = 1800.0
@@ -34,6 +34,7 @@ class CalibrationJob:
 
     def run(self, key: str) -> None:
         """Make and store them; what is stored already is not made twice, for the same outcomes say the same."""
+        from evaluation.services.calibration.renewing import renew
         from evaluation.services.calibration.reports import report_of, store
 
         last = self._last_resolved()
@@ -43,8 +44,9 @@ class CalibrationJob:
             if report is not None:
                 store(report)
                 made += 1
+        renewed = renew()
         JobMark.objects.update_or_create(job=NAME, defaults={"market_time": last, "done_at": timezone.now()})
-        log.info("calibration_reported", reports=made, forgotten=forget_old(), day=key)
+        log.info("calibration_reported", reports=made, renewed=renewed, forgotten=forget_old(), day=key)
 
     def _last_resolved(self) -> datetime | None:
         last: datetime | None = Outcome.objects.aggregate(last=Max("resolved_at"))["last"]

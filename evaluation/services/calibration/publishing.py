@@ -9,15 +9,30 @@ from evaluation.domain.intervals import Basis
 from evaluation.domain.trust_fit import TrustFit, break_even, fit_trust
 from evaluation.errors import NotPublishedError
 from evaluation.models import CalibrationReport
+from evaluation.services.calibration.reports import report_of, store
 from evaluation.services.calibration.samples import read_sample
-from evaluation.services.calibration.scopes import SPEAKING, ReportScope
+from evaluation.services.calibration.scopes import SPEAKING, ReportScope, scope_of
 from evaluation.services.trust import publish_curve
 from risk.errors import TrustError
 from risk.models import TrustCurve
 from trading.market.exchange_calendar import session_closes
 from trading.market.market_time import latest_market_time
 
+PUBLISH = "evaluation.publish_trust"
 VALID_SESSIONS = 30
+
+
+def publish_newest(report: CalibrationReport, *, author: str) -> TrustCurve:
+    """Publish what all outcomes of a stored report's scope say by now.
+
+    Raises:
+        NotPublishedError: as ``publish_trust``.
+    """
+    scope = scope_of(report)
+    newest = report_of(scope)
+    if newest is None:
+        raise NotPublishedError("no decision of it has an outcome any more")
+    return publish_trust(scope, store(newest), author=author)
 
 
 def publish_trust(scope: ReportScope, report: CalibrationReport, *, author: str) -> TrustCurve:

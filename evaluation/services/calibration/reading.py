@@ -23,6 +23,12 @@ def newest() -> QuerySet[CalibrationReport]:
     return found.annotate(strategy_name=Coalesce(Subquery(name), Value("")))
 
 
+def newest_of(report: CalibrationReport) -> CalibrationReport:
+    """Return the newest report of the scope of one."""
+    of_scope = CalibrationReport.objects.filter(**{name: getattr(report, name) for name in SCOPE})
+    return of_scope.latest("last_session", "created_at")
+
+
 def leading() -> CalibrationReport | None:
     """Return the report that speaks for the agent: of who decided last, with most decisions, whole."""
     whole = newest().filter(label_spec=DEFAULT_LABEL, strategy_id=None, prompt_version=ANY)

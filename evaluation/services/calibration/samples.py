@@ -12,7 +12,7 @@ from django.db.models import Count, Min
 from evaluation.domain.observations import Judged, judged
 from evaluation.models import Outcome
 from evaluation.services.calibration.scopes import ReportScope
-from trading.market.exchange_calendar import session_closes
+from evaluation.services.outcomes.sessions import session_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,11 @@ def read_sample(scope: ReportScope) -> Sample:
     )  # fmt: skip
     known = every.filter(excess_return__isnull=False).order_by("as_of", "pk").values_list(*columns)
     rows = [Row(*values) for values in known.iterator()]
-    days = [row.session for row in rows]
-    closes = session_closes(min(days), max(days)) if days else []
     odd: Any = every.exclude(reason="").order_by().values_list("reason").annotate(count=Count("pk"))
     ahead = every.filter(resolved_at__isnull=True).aggregate(count=Count("pk"), first=Min("due_at"))
     return Sample(
         rows,
-        {day: number for number, (day, _) in enumerate(closes)},
+        session_numbers([row.session for row in rows]),
         dict(odd),
         ahead["count"],
         ahead["first"],

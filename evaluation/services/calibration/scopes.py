@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from evaluation.domain.figures import Window
 from evaluation.domain.outcomes import LabelSpec
 from evaluation.errors import SelectionError
-from evaluation.models import Outcome
+from evaluation.models import CalibrationReport, Outcome
 from risk.domain.trust import ANY, Scope
 from trading.models import Strategy
 
@@ -52,9 +52,25 @@ class ReportScope:
             label_spec=self.label_spec,
             window=self.window,
         )
-        if self.strategy_id is not None:
+        if (
+            self.strategy_id is None
+        ):  # what a shadow wanted on the same inputs is no further evidence of the model
+            found = found.filter(origin=Outcome.Origin.LIVE)
+        else:
             found = found.filter(strategy_id=self.strategy_id)
         return found if self.prompt_version == ANY else found.filter(prompt_version=self.prompt_version)
+
+
+def scope_of(report: CalibrationReport) -> ReportScope:
+    """Return the scope of a stored report, of all its sessions."""
+    return ReportScope(
+        report.model,
+        report.answered_model,
+        LabelSpec(report.label_spec),
+        Window(report.window),
+        report.strategy_id,
+        report.prompt_version,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +112,8 @@ def asked_scopes(question: Question) -> list[ReportScope]:
 def scopes(labels: Sequence[LabelSpec], *, strategy: UUID | None = None) -> list[ReportScope]:
     """Return the scopes that have decisions: each model whole, and its parts where it has several.
 
+    Of a shadow strategy there is its part alone: a model whole is what it said to those that trade.
+
     Args:
         strategy: its parts alone, by prompt version.
     """
@@ -103,24 +121,22 @@ def scopes(labels: Sequence[LabelSpec], *, strategy: UUID | None = None) -> list
     rows = Outcome.objects.filter(label_spec=LabelSpec.ONE_SESSION, excess_return__isnull=False)
     if strategy is not None:
         rows = rows.filter(strategy_id=strategy)
-    columns = ("model", "answered_model", "window", "strategy_id", "prompt_version")
+    columns = ("model", "answered_model", "window", "strategy_id", "prompt_version", "origin")
     parts: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows.order_by(*columns).values(*columns).distinct():
         parts.setdefault((row["model"], row["answered_model"], row["window"]), []).append(row)
     for label in labels:
         for (model, answered_model, window), mine in parts.items():
             whole = ReportScope(model, answered_model, label, Window(window))
-            found += [whole] if strategy is None else []
-            found += _parts(whole, mine) if len(mine) > 1 or strategy is not None else []
+            lives = [part for part in mine if part["origin"] == Outcome.Origin.LIVE]
+            found += [whole] if strategy is None and lives else []
+            found += _parts(whole, mine) if len(mine) > 1 or not lives or strategy is not None else []
     return found
 
 
 def _parts(whole: ReportScope, parts: Sequence[Mapping[str, Any]]) -> list[ReportScope]:
-    return [
-        replace(whole, strategy_id=part["strategy_id"], prompt_version=part["prompt_version"])
-        for part in parts
-        if part["prompt_version"]
-    ]
+    owners = {(part["strategy_id"], part["prompt_version"]): None for part in parts if part["prompt_version"]}
+    return [replace(whole, strategy_id=strategy, prompt_version=prompt) for strategy, prompt in owners]
 
 
 def _asked(first: date | None, last: date | None) -> QuerySet[Outcome]:

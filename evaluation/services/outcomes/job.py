@@ -9,6 +9,7 @@ from django.utils import timezone
 from evaluation.models import JobMark
 from evaluation.services.outcomes.bars import record_bars
 from evaluation.services.outcomes.noting import note_new, note_verdicts
+from evaluation.services.outcomes.noting_shadows import note_shadows
 from evaluation.services.outcomes.resolving import Resolved, bring_bars, resolve_due
 from evaluation.services.outcomes.windows import put_windows_right
 from trading.market.market_time import latest_market_time
@@ -55,6 +56,7 @@ def label_outcomes(now: datetime) -> Resolved:
         JobMark.objects.filter(job=NAME, market_time__isnull=False).values_list("began_at", flat=True).first()
     )
     new_bars, noted, judged = record_bars(since=last), note_new(NAME), note_verdicts()
+    shadows = note_shadows()
     bring_bars(now)
     done = resolve_due(now)
     moved = put_windows_right(since=last)
@@ -62,6 +64,7 @@ def label_outcomes(now: datetime) -> Resolved:
     log.info(
         "outcomes_labelled",
         noted=noted,
+        shadows=shadows,
         judged=judged,
         bars=new_bars,
         resolved=done.known,

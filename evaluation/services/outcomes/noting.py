@@ -1,10 +1,8 @@
 """Make the rows of outcomes while decisions are on record: long before it is known whether they were right."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,18 +10,18 @@ from django.db import connection, transaction
 from django.db.models import Max, Min
 
 from ai.cutoffs import Cutoffs
-from evaluation.domain.outcomes import LabelSpec, Session, due_session
+from evaluation.domain.outcomes import Session
 from evaluation.models import JobMark, Outcome
-from evaluation.services.outcomes.costs import round_trip_cost
+from evaluation.services.outcomes.opinions import Opinion, kept, rows_of
 from evaluation.services.outcomes.scenes import SceneMaker
 from evaluation.services.outcomes.sessions import sessions_around
-from evaluation.services.outcomes.windows import window_for
 from trading.models import AIDecision, Cycle
 
 CYCLES_AT_ONCE = 200
 MICROSECOND = timedelta(microseconds=1)
-# Of each opinion's owner, symbol and session the first hold, and the first that wanted to trade. A hold for want of a
-# usable answer is no opinion. A close belongs to its own session, and the bucket begins at its bound: so one later.
+# In the order of an ``Opinion``. Of each opinion's owner, symbol and session the first hold, and the first that wanted
+# to trade. A hold for want of a usable answer is no opinion. A close belongs to its own session, and the bucket begins
+# at its bound: so one later.
 _FIRSTS = """
 SELECT DISTINCT ON (d.strategy_id, d.symbol, d.model, c.answered_model, c.prompt_version, day, d.action = 'hold')
        d.id, d.cycle_id, d.as_of,
@@ -42,44 +40,6 @@ UPDATE outcomes o
   FROM ai_decisions d JOIN risk_checks r ON r.id = d.risk_check_id
  WHERE o.decision_id = d.id AND o.origin = 'live' AND o.verdict = '' AND o.resolved_at IS NULL
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """A decision that may count, in the order of ``_FIRSTS``."""
-
-    id: UUID
-    cycle_id: UUID
-    as_of: datetime
-    session: date
-    symbol: str
-    strategy_id: UUID
-    strategy_version: int | None
-    model: str
-    answered_model: str
-    prompt_version: str
-    action: str
-    confidence: Decimal
-    price: Decimal | None
-    allowed: str
-    reason: str
-
-    @property
-    def owner(self) -> tuple[object, ...]:
-        """Whose opinion of which symbol in which session."""
-        return (
-            self.session,
-            self.symbol,
-            self.strategy_id,
-            self.model,
-            self.answered_model,
-            self.prompt_version,
-        )
-
-    @property
-    def wants(self) -> bool:
-        """Whether it wanted to trade."""
-        return self.action != "hold"
 
 
 def note_new(job: str) -> int:
@@ -116,17 +76,22 @@ def _ended_since(number: int) -> list[tuple[int, UUID, bool]]:
 
 def _note(cycles: Sequence[UUID], makes: SceneMaker, cutoffs: Cutoffs) -> int:
     opinions, sessions = _opinions(cycles)
-    kept = list(_kept(opinions))
-    scenes = makes.store({each.cycle_id for each, _ in kept})
+    counted = list(kept(opinions))
+    scenes = makes.store({each.cycle_id for each, _ in counted})
     rows = (
         row
-        for each, is_first in kept
-        for row in _rows(
-            each, is_first=is_first, scene=scenes[each.cycle_id], sessions=sessions, cutoffs=cutoffs
+        for each, is_first in counted
+        for row in rows_of(
+            each,
+            origin=Outcome.Origin.LIVE,
+            is_first=is_first,
+            scene=scenes[each.cycle_id],
+            sessions=sessions,
+            cutoffs=cutoffs,
         )
     )
     Outcome.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
-    return len(kept)
+    return len(counted)
 
 
 def _opinions(cycles: Sequence[UUID]) -> tuple[list[Opinion], Sequence[Session]]:
@@ -143,69 +108,3 @@ def _opinions(cycles: Sequence[UUID]) -> tuple[list[Opinion], Sequence[Session]]
     with connection.cursor() as cursor:
         cursor.execute(_FIRSTS, values)
         return [Opinion(*row) for row in cursor.fetchall()], sessions
-
-
-def _kept(opinions: Iterable[Opinion]) -> Iterator[tuple[Opinion, bool]]:
-    """Yield what was not noted before of each owner's session: the first of all, and the first wish to trade."""
-    by_owner: dict[tuple[object, ...], list[Opinion]] = {}
-    for each in opinions:
-        by_owner.setdefault(each.owner, []).append(each)
-    have_first, have_wish = _noted({each.session for group in by_owner.values() for each in group})
-    for owner, group in by_owner.items():
-        first = min(group, key=lambda each: (each.as_of, each.id))
-        if owner not in have_first:
-            yield first, True
-        wish = next((each for each in group if each.wants), None)
-        if wish is not None and owner not in have_wish and (wish is not first or owner in have_first):
-            yield wish, False
-
-
-def _noted(sessions: Iterable[date]) -> tuple[set[tuple[object, ...]], set[tuple[object, ...]]]:
-    """Return the owners that have a first opinion of these sessions on record, and those with a wish to trade."""
-    whose = ("session", "symbol", "strategy_id", "model", "answered_model", "prompt_version")
-    rows = Outcome.objects.filter(
-        session__in=list(sessions), origin=Outcome.Origin.LIVE, label_spec=LabelSpec.ONE_SESSION
-    )
-    first, wish = set(), set()
-    for *owner, is_first, action in rows.values_list(*whose, "is_first", "action").iterator():
-        if is_first:
-            first.add(tuple(owner))
-        if action != "hold":
-            wish.add(tuple(owner))
-    return first, wish
-
-
-def _rows(
-    opinion: Opinion, *, is_first: bool, scene: str, sessions: Sequence[Session], cutoffs: Cutoffs
-) -> Iterator[Outcome]:
-    """Yield a row for each label."""
-    verdict = {"true": Outcome.Verdict.PASSED, "false": Outcome.Verdict.DENIED}.get(opinion.allowed, "")
-    day = opinion.as_of.date()
-    for spec in LabelSpec:
-        due = due_session(opinion.as_of, sessions, horizon=spec.horizon)
-        if due is None:
-            raise AssertionError(f"no session is listed {spec.horizon} after {opinion.as_of}")
-        yield Outcome(
-            decision_id=opinion.id,
-            cycle_id=opinion.cycle_id,
-            as_of=opinion.as_of,
-            session=opinion.session,
-            symbol=opinion.symbol,
-            strategy_id=opinion.strategy_id,
-            strategy_version=opinion.strategy_version,
-            model=opinion.model,
-            answered_model=opinion.answered_model,
-            prompt_version=opinion.prompt_version,
-            action=opinion.action,
-            confidence=opinion.confidence,
-            price=opinion.price,
-            verdict=verdict,
-            verdict_reason="" if verdict == "" and opinion.reason == "hold" else opinion.reason,
-            is_first=is_first,
-            scene_id=scene,
-            label_spec=spec,
-            horizon=spec.horizon,
-            cost=round_trip_cost(opinion.symbol),
-            due_at=due.closes_at,
-            window=window_for(opinion.model, opinion.answered_model, day, cutoffs),
-        )

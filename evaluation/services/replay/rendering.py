@@ -5,6 +5,7 @@ from typing import Any
 
 from ai.replaying import Estimate
 from evaluation.models import ReplayItem, Run
+from evaluation.services.replay.profits import Earned, earned_by
 from risk.domain.numbers import plain_decimal
 
 SHOWN = 40
@@ -32,6 +33,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "reason": run.reason,
         "spec": run.experiment.spec,
         "figures": run.figures,
+        "profits": [each.to_json() for each in earned_by(run)],
         "items": [item_json(item) for item in run.items.order_by("as_of", "symbol", "model", "sample")],
     }
 
@@ -80,8 +82,21 @@ def summary_lines(run: Run) -> Iterator[str]:
             yield f"the gate's answer changes: {_counts(figures['verdictFlips'])}"
         if figures["bookMoved"]:
             yield f"{figures['bookMoved']} judged then on a book that had moved since the analysis"
+    for each in earned_by(run):
+        yield _earned_line(each)
     if run.status != Run.Status.COMPLETED:
         yield f"{run.status}: {_counts(figures['problems'])}"
+
+
+def _earned_line(each: Earned) -> str:
+    mean = each.change
+    doubt = (
+        f"{mean.value:+.2f} ({mean.low:+.2f} to {mean.high:+.2f}) a decision" if mean.known else mean.reason
+    )
+    return (
+        f"after {each.sessions} session{'s' * (each.sessions > 1)}: was {each.was:+} USD, would be {each.would_be:+}"
+        f" USD, {each.total_change:+} over {mean.n}; {doubt}"
+    )
 
 
 def _line(item: ReplayItem) -> str:

@@ -5,10 +5,14 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from risk.models import TrustCurve
 from tests.evaluation.services.agents import FIRST, live, make_report
+from tests.factories import make_agent
 from tests.trading.admin.conftest import login
 
 __all__ = ["login"]
@@ -86,3 +90,33 @@ def test_a_dirty_window_is_named_beside_every_verdict(login: Login, window: str)
     report = make_report(60, model="openai/a", window=window)
 
     assert "Nothing can be said of skill" in page_of(login("viewer"), report.pk)
+
+
+def test_what_it_says_is_published_once_it_was_confirmed(login: Login) -> None:
+    now = timezone.now()
+    make_agent(market_time=now, market_time_read_at=now)
+    report, client = make_report(60), login("operator")
+    url = reverse("admin:evaluation_calibrationreport_publish", args=[report.pk])
+    assert url in page_of(client, report.pk)
+    assert url not in page_of(login("viewer"), report.pk)
+    asked = client.get(url).content.decode()
+    assert "The setting trust_sizing is shadow" in asked
+
+    assert "expected a tick" in client.post(url, {}).content.decode()
+    assert not TrustCurve.objects.exists()
+    answered = client.post(url, {"confirmed": "on"}, follow=True)
+
+    curve = TrustCurve.objects.get()
+    assert (curve.author, curve.evidence["n"]) == (User.objects.get(groups__name="operator").username, 600)
+    assert f"Version {curve.version} is in force until" in answered.content.decode()
+
+
+def test_outcomes_that_carry_no_curve_say_so(login: Login) -> None:
+    now = timezone.now()
+    make_agent(market_time=now, market_time_read_at=now)
+    url = reverse("admin:evaluation_calibrationreport_publish", args=[make_report(12).pk])
+
+    answered = login("operator").post(url, {"confirmed": "on"}, follow=True).content.decode()
+
+    assert "Nothing was published: 12 of at least 30 sessions." in answered
+    assert not TrustCurve.objects.exists()

@@ -29,6 +29,7 @@ SITE_PAGES = {
 }  # fmt: skip
 # Of what a person of the group may do: the model's page and the deed. Nothing else is theirs.
 OPERATOR = {
+    ("evaluation.calibrationreport", "publish"),
     ("evaluation.run", "ask"),
     ("evaluation.run", "stop"),
     ("evaluation.run", "take_up"),
@@ -74,6 +75,7 @@ MAY: dict[str, set[tuple[str, str]]] = {
 }
 # What the pages beside the usual ones are: a deed, or something to look at.
 OWN_PAGES = {
+    "evaluation_calibrationreport_publish": "publish",
     "evaluation_run_ask": "ask",
     "evaluation_run_models": "look",
     "evaluation_run_stop": "stop",

@@ -26,7 +26,6 @@ from tests.factories import (
     make_saga,
     make_strategy,
     make_trade,
-    make_trust_curve,
 )
 from tests.trading.api.conftest import Api
 from tests.trading.api.test_skeleton import problem
@@ -240,19 +239,6 @@ def test_symbol_is_locked_shown_with_its_end_and_unlocked(api: Api) -> None:
     unlocked = client.post("/symbols/BTC/USD/unlock", {}, format="json").json()
     assert unlocked["isLocked"] is False
     assert client.get("/guards").json()["active"] == []
-
-
-def test_curves_in_force_are_shown_with_what_is_done_with_them(api: Api) -> None:
-    make_trust_curve(model="m")
-    newest = make_trust_curve(model="m", evidence={"n": 500})
-
-    told = api("viewer").get("/evaluation/trust").json()
-
-    assert (told["mode"], told["floor"]) == ("shadow", "0.25")
-    [curve] = told["curves"]
-    assert (curve["version"], curve["model"], curve["strategy"]) == (newest.version, "m", "*")
-    assert (curve["knots"][0], curve["breakEven"]) == (["0.7", "0.6", "0.52", "100"], "0.5")
-    assert curve["evidence"] == {"n": 500}
 
 
 def test_symbol_that_is_none_is_not_locked(api: Api) -> None:

@@ -12,7 +12,7 @@ from evaluation.services.jobs import JOBS
 from evaluation.services.replay.orders import lock_of
 from tests.ai.chat_server import ChatServer
 from tests.evaluation.services.replay.scenes import ALL, LIVE, analysed, deciding, use_models
-from tests.factories import make_asset, make_decision, make_strategy
+from tests.factories import make_asset, make_decision, make_outcome, make_strategy
 from tests.risk.threads import THREAD_SECONDS
 from tests.trading.api.conftest import Api, api
 from tests.trading.api.test_skeleton import problem
@@ -71,6 +71,11 @@ def test_decision_is_asked_again_of_another_model(api: Api, cycle: Cycle) -> Non
     [item] = run["items"]["results"]
     assert (item["symbol"], item["change"]) == (STOCK, "another action")
     assert (item["before"]["action"], item["after"]["action"]) == ("buy", "hold")
+    assert run["profits"] == [], "nothing is known yet"
+    make_outcome(decision_id=decision.pk, symbol_return="0.05")
+    [earned] = client.get(f"/evaluation/replays/{body['id']}").json()["profits"]
+    assert (earned["sessions"], earned["meanChangeUsd"]["n"]) == (5, 1)
+    assert float(earned["changeUsd"]) < 0, "the purchase that is left out would have gained"
     assert AIDecision.objects.count() == 3
     assert work() == [], "what is done is not due"
 
