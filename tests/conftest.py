@@ -16,7 +16,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from connectors import departure
 from connectors.text import storable
 from connectors.throttle.shared import PREFIX
-from tests import emptying
+from tests import emptying, measured
 from tests.seeding import seed_again
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -39,6 +39,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, storable(text)) for name, text in report.sections]
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Prepare what slipcover writes next."""
+    measured.leave_out_what_never_ran()
 
 
 class QuickPBKDF2(hashers.PBKDF2PasswordHasher):
