@@ -3,6 +3,7 @@
 import json
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -16,7 +17,8 @@ from pytest_django.plugin import DjangoDbBlocker
 from connectors import departure
 from connectors.text import storable
 from connectors.throttle.shared import PREFIX
-from tests import emptying
+from orchestrator_project.runtime import first_schema
+from tests import emptying, measured
 from tests.seeding import seed_again
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -39,6 +41,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, storable(text)) for name, text in report.sections]
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Prepare what slipcover writes next."""
+    measured.leave_out_what_never_ran()
 
 
 class QuickPBKDF2(hashers.PBKDF2PasswordHasher):
@@ -87,6 +95,22 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     """Let a test be idle within its transaction for longer than the product may: a busy machine stands still."""
     options = connection.settings_dict["OPTIONS"]
     options["options"] += " -c idle_in_transaction_session_timeout=600s"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_schema() -> None:
+    """Let the tests' database get its tables as a new one of the product does: in one piece, then what is newer."""
+    creation = connection.creation
+    create = creation._create_test_db
+
+    def create_and_lay(*words: Any, **more: Any) -> str:
+        name = str(create(*words, **more))
+        connection.close()
+        connection.settings_dict["NAME"] = name
+        first_schema.lay()
+        return name
+
+    creation._create_test_db = create_and_lay
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
-"""Processes of a system that start in a moment: forked from a server that has loaded the libraries already.
+"""Processes of a system that start in a moment: forked from a server that has loaded the libraries and the project.
 
-Loading them takes longer than most tests; everything of our own is loaded by each process, in its own
-environment. Signals, sessions, children and memory are those of any other process; tests of the start itself
-(``up``, ``tests/platform``) run the command lines as they are.
+Loading them takes longer than most tests. Each process reads the settings in its own environment (tests/image.py).
+Signals, sessions, children and memory are those of any other process; tests of the start itself (``up``,
+``tests/orchestrator_project``) run the command lines as they are.
 """
 
 import atexit
@@ -29,6 +29,39 @@ def start(
         is_loaded: False where it matters who loads which library, and when.
     """
     return _start(argv, env, (log, log), is_loaded)
+
+
+class Process:
+    """What ``start`` starts, with the part of ``subprocess.Popen`` that tests use."""
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
+        self._argv = argv
+        self._process = start(argv, env=env, log=log)
+        self.pid = self._process.pid or 0
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, seconds: float) -> int:
+        """Return its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended.
+        """
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(list(self._argv), seconds)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Signal it, where it still runs."""
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._process.kill()
 
 
 def run(
@@ -67,7 +100,7 @@ def _start(
 @functools.cache
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.libraries"])
+    context.set_forkserver_preload(["tests.libraries", "tests.image"])
     return context
 
 
@@ -81,15 +114,17 @@ def _become(argv: tuple[str, ...], env: dict[str, str], outputs: tuple[Path, Pat
         os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
         stream.reconfigure(line_buffering=True)
+    from tests import image  # loaded by the server, and by nobody else
+
     if not is_loaded:
         os.execve(argv[0], argv, env)  # noqa: S606 - our own program
-    arguments = argv[1:]
+    is_module = argv[1] == "-m"
+    sys.argv = list(argv[2:] if is_module else argv[1:])
+    image.become_another()
     try:
-        if arguments[0] == "-m":
-            sys.argv = ["", *arguments[2:]]
-            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        if is_module:
+            runpy.run_module(argv[2], run_name="__main__", alter_sys=True)
         else:
-            sys.argv = list(arguments)
-            runpy.run_path(arguments[0], run_name="__main__")
+            runpy.run_path(argv[1], run_name="__main__")
     finally:
         atexit._run_exitfuncs()  # multiprocessing ends its processes without them

@@ -19,6 +19,9 @@ def python(module: str, *, is_measured: bool) -> list[str]:
     if not folder or not is_measured:
         return [sys.executable, "-m", module]
     out = Path(folder) / f"{module}-{uuid4().hex}.json"
+    room = module.partition(".")[
+        0
+    ]  # slipcover reads every file of its sources when the process ends, run or not
     return [
         "env",
         *_NOT_OF_THE_SUITE,
@@ -27,6 +30,16 @@ def python(module: str, *, is_measured: bool) -> list[str]:
         "slipcover",
         "--json",
         f"--out={out}",
+        f"--source={room}",
+        "--dont-wrap-pytest",
         "-m",
         module,
     ]
+
+
+def leave_out_what_never_ran() -> None:
+    """Let a process of a run say nothing of files that it has not loaded: who reports reads them, once for all."""
+    plugin = sys.modules.get("slipcover.pytest_plugin")
+    instance = getattr(plugin, "_slipcover_instance", None)  # in the processes of a run, where it measures
+    if instance is not None:
+        instance.source = None

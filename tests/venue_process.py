@@ -1,6 +1,7 @@
 """A local venue in a process of its own, for any test that needs the outside world over real HTTP."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests import measured
+from tests import forked, measured
 from tests.paths import ROOT
 
 _START_SECONDS = 120.0  # a measured one on a busy machine takes more than 30
@@ -26,7 +27,8 @@ class VenueProcess:
         data: folder of CSV files; None: the synthetic market.
         state: folder of the state; None: a temporary one, removed at the end.
         before_start: called in the child process before the venue starts.
-        is_measured: whether the coverage of the suite counts what it runs; it starts three seconds later.
+        is_measured: whether the coverage of the suite counts what it runs; it starts a second later.
+        is_forked: for tests that fork a system anyway (tests/forked.py): it starts in a moment.
         options: further command-line options, e.g. ``speed=60``, ``fill_latency=0.01``, ``rate_limit=0``,
             ``start="2020-10-15T09:31"``. Unless given: ``rate_limit=0``, ``fill_latency=0.02``,
             ``partial_rate=0``.
@@ -42,10 +44,11 @@ class VenueProcess:
         state: Path | None = None,
         before_start: Callable[[], None] | None = None,
         is_measured: bool = False,
+        is_forked: bool = False,
         **options: object,
     ) -> None:
         self._own_state = state is None
-        self._before_start = before_start
+        self._before_start, self._is_forked = before_start, is_forked
         self._python = measured.python("connectors.venue", is_measured=is_measured)
         self.state = Path(tempfile.mkdtemp(prefix="venue-")) if state is None else state
         defaults: dict[str, object] = {"rate_limit": 0, "fill_latency": 0.02, "partial_rate": 0}
@@ -55,7 +58,7 @@ class VenueProcess:
         self._arguments = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
         self._address_file = self.state / "address.json"
         self._log = self.state / "venue.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | forked.Process | None = None
         self._port = 0
         self.url = ""
 
@@ -90,10 +93,7 @@ class VenueProcess:
         self._address_file.unlink(missing_ok=True)
         command = [*self._python, f"--port={self._port}", f"--state={self.state}"]
         command += [f"--address-file={self._address_file}", *self._arguments]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, stderr=log, stdout=log, preexec_fn=self._before_start
-            )
+        self._process = self._started(command)
         deadline = time.monotonic() + _START_SECONDS
         pause = 0.02
         while time.monotonic() < deadline:
@@ -109,6 +109,12 @@ class VenueProcess:
             except subprocess.TimeoutExpired:
                 continue
         raise RuntimeError(f"the venue was not healthy within {_START_SECONDS} s: {self.log}")
+
+    def _started(self, command: list[str]) -> subprocess.Popen[bytes] | forked.Process:
+        if self._is_forked:
+            return forked.Process(command, env=os.environ, log=self._log)
+        with self._log.open("ab") as log:
+            return subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, preexec_fn=self._before_start)
 
     def stop(self) -> int | None:
         """End the process in order (SIGTERM); return its exit code."""

@@ -66,7 +66,7 @@ def length(request: pytest.FixtureRequest) -> Length:
 def trading_account(transactional_db: None) -> Iterator[Outside]:
     """A venue of the test's own, its clock held during a session, and an autonomous agent with limits."""
     address = Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
-    with VenueProcess() as venue:
+    with VenueProcess(is_forked=True) as venue:
         address.write_text(json.dumps({"url": venue.url, "pid": venue.pid, "world": "synthetic"}))
         venue.clock(paused=True)
         make_agent(mode="autonomous")

@@ -43,7 +43,7 @@ def rate_limit() -> int:
 def market(rate_limit: int) -> Iterator[VenueProcess]:
     """A venue of its own for the test, as the configured outside world."""
     address = Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
-    with VenueProcess(rate_limit=rate_limit) as venue:
+    with VenueProcess(rate_limit=rate_limit, is_forked=True) as venue:
         said = {"url": venue.url, "pid": venue.pid, "world": "synthetic", "rate_limit": rate_limit}
         address.write_text(json.dumps(said))
         yield venue

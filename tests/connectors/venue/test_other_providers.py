@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import openai
 import pytest
 
 from tests.connectors.venue.client import STOCK, Client
@@ -144,6 +143,8 @@ def test_chat_decides_about_every_symbol_it_is_asked_for(
 
 
 def test_openai_client_reads_the_answer(client: Client) -> None:
+    import openai  # takes half a second, which each process of a run would pay
+
     model = openai.OpenAI(base_url=f"{client.url}/ai/v1", api_key="key", max_retries=0, timeout=120)
 
     reply = model.chat.completions.create(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+import scipy
 
 from evaluation.domain.observations import Judged
 
@@ -40,8 +40,8 @@ def forecasts(
     seed: Any,
     sessions: int,
     *,
-    stated: Callable[[Floats], Floats] = lambda u: ndtr(0.8 * u + 0.3),
-    true: Callable[[Floats], Floats] = lambda u: ndtr(0.25 * u),
+    stated: Callable[[Floats], Floats] = lambda u: scipy.special.ndtr(0.8 * u + 0.3),
+    true: Callable[[Floats], Floats] = lambda u: scipy.special.ndtr(0.25 * u),
     symbols: int = SYMBOLS,
     horizon: int = HORIZON,
     common: float = 0.3,
@@ -52,7 +52,7 @@ def forecasts(
     shared, own = random.standard_normal((rows, 1)), random.standard_normal((rows, symbols))
     outcome = overlapping(math.sqrt(common) * shared + math.sqrt(1 - common) * own, horizon)
     opinion = lasting(random, sessions, symbols)
-    right = ndtr(outcome / math.sqrt(horizon)) < true(opinion)
+    right = scipy.special.ndtr(outcome / math.sqrt(horizon)) < true(opinion)
     return Judged(stated(opinion).ravel(), right.astype(np.float64).ravel(), numbers(sessions, symbols))
 
 
@@ -60,7 +60,7 @@ def true_brier() -> float:
     """Return the expected Brier score of ``forecasts`` as they are by default."""
     opinion = np.linspace(-8, 8, 200_001)
     weight = np.exp(-(opinion**2) / 2)
-    stated, true = ndtr(0.8 * opinion + 0.3), ndtr(0.25 * opinion)
+    stated, true = scipy.special.ndtr(0.8 * opinion + 0.3), scipy.special.ndtr(0.25 * opinion)
     return float(weight @ ((stated - true) ** 2 + true * (1 - true)) / weight.sum())
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy
 
 from evaluation.domain.agreement import action_agreement, flips, mcnemar, modal
 from evaluation.domain.intervals import Basis
@@ -42,7 +42,7 @@ def test_mcnemar_equals_the_exact_binomial_test(first: int, second: int) -> None
 
     found = mcnemar(before, after)
 
-    expected = stats.binomtest(first, first + second).pvalue if first + second else 1.0
+    expected = scipy.stats.binomtest(first, first + second).pvalue if first + second else 1.0
     assert found.p_value == pytest.approx(expected, rel=1e-9)
     assert (found.both, found.only_before, found.only_after, found.neither) == (1, first, second, 1)
 

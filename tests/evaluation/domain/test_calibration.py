@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+import scipy
 
 from evaluation.domain import scores
 from evaluation.domain.calibration import (
@@ -26,7 +26,7 @@ def stated(opinion: simulated.Floats) -> simulated.Floats:
 
 
 def test_an_overconfident_agent_is_seen_as_one() -> None:
-    sample = simulated.forecasts(1, 250, stated=stated, true=lambda u: ndtr(0.1 * u))
+    sample = simulated.forecasts(1, 250, stated=stated, true=lambda u: scipy.special.ndtr(0.1 * u))
 
     found = calibration_report(sample, BASIS).figures
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import optimize
+import scipy
 
 from evaluation.domain.observations import Judged
 from evaluation.domain.recalibration import (
@@ -38,7 +38,7 @@ def test_smooth_maps_equal_the_likeliest_by_another_method(method: Method) -> No
         fit = np.logaddexp(0, (1 - 2 * rows.right) * (design @ line)).sum()
         return float(fit + ((line - start) ** 2).sum() / 2)
 
-    best = optimize.minimize(unlikely, start, method="BFGS", options={"gtol": 1e-9}).x
+    best = scipy.optimize.minimize(unlikely, start, method="BFGS", options={"gtol": 1e-9}).x
     found = fitted(method, *counted(rows))
 
     at = np.array([0.1, 0.35, 0.5, 0.72, 0.9])

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import isotonic_regression
 
 from evaluation.domain.reliability import equal_mass_bins, monotone, reliability_bins, reliability_curve
 
@@ -17,7 +17,9 @@ def test_pooling_equals_scipys_isotonic_regression(rows: list[tuple[float, int]]
     means = np.array([value for value, _ in rows])
     weights = np.array([float(weight) for _, weight in rows])
 
-    assert monotone(means, weights) == pytest.approx(isotonic_regression(means, weights=weights).x, abs=1e-9)
+    assert monotone(means, weights) == pytest.approx(
+        scipy.optimize.isotonic_regression(means, weights=weights).x, abs=1e-9
+    )
 
 
 @settings(max_examples=100, deadline=None)

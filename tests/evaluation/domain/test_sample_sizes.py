@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy
 
 from evaluation.domain.figures import Figure, Window, unknown
 from evaluation.domain.sample_sizes import (
@@ -28,8 +28,8 @@ def test_shortest_track_record_of_a_sharpe_ratio(
 @pytest.mark.parametrize(("share", "decisions"), [(0.52, 4904), (0.55, 783), (0.6, 194), (0.7, 47)])
 def test_decisions_for_a_share_are_as_powerful_as_promised(share: float, decisions: int) -> None:
     assert for_share(share) == decisions
-    least = stats.norm.ppf(0.975) * 0.5 / np.sqrt(decisions) + 0.5
-    power = stats.norm.sf((least - share) / np.sqrt(share * (1 - share) / decisions))
+    least = scipy.stats.norm.ppf(0.975) * 0.5 / np.sqrt(decisions) + 0.5
+    power = scipy.stats.norm.sf((least - share) / np.sqrt(share * (1 - share) / decisions))
     assert power == pytest.approx(0.8, abs=0.005)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize, stats
 
 from evaluation.domain import scores
 from evaluation.domain.observations import Judged, judged
@@ -35,7 +35,7 @@ def test_brier_log_loss_and_auc_equal_scikit_learn() -> None:
 def test_auc_equals_mann_whitney() -> None:
     rows = sample()
     right = rows.right == 1
-    u = stats.mannwhitneyu(rows.confidence[right], rows.confidence[~right]).statistic
+    u = scipy.stats.mannwhitneyu(rows.confidence[right], rows.confidence[~right]).statistic
 
     found = scores.auc(rows)
 
@@ -50,7 +50,7 @@ def test_cox_equals_the_likeliest_line_by_another_method_and_scikit_learn() -> N
     def unlikely(line: Floats) -> float:
         return float(np.logaddexp(0, (1 - 2 * rows.right) * (line[0] + line[1] * odds)).sum())
 
-    best = optimize.minimize(unlikely, [0.0, 1.0], method="BFGS", options={"gtol": 1e-9}).x
+    best = scipy.optimize.minimize(unlikely, [0.0, 1.0], method="BFGS", options={"gtol": 1e-9}).x
     found = scores.cox(rows)
 
     assert found is not None
@@ -173,7 +173,8 @@ def test_rank_correlations_equal_spearman_of_scipy() -> None:
     found, kept = scores.information_coefficients(signed[mixed], excess[mixed], sessions[mixed], least=5)
 
     expected = [
-        stats.spearmanr(signed[sessions == each], excess[sessions == each]).statistic for each in range(20)
+        scipy.stats.spearmanr(signed[sessions == each], excess[sessions == each]).statistic
+        for each in range(20)
     ]
     assert found == pytest.approx(expected, abs=1e-12)
     assert kept.tolist() == list(range(20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -110,6 +111,7 @@ WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND relname <> ALL (%s) ORDER BY rel
 
 
 _known: dict[str, Any] = {"writes": None}
+queue = cache(redis.Redis.from_url)  # one connection for the hundreds of looks
 
 
 def state() -> dict[str, str]:
@@ -122,8 +124,12 @@ def state() -> dict[str, str]:
         writes = (connection.connection, cursor.fetchall())
         if _known["writes"] != writes:
             _known.update(writes=writes, sums=checksums())
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        return _known["sums"] | {f"queue {name}": str(client.llen(name)) for name in queues.ALL}
+    with queue(settings.REDIS_URL).pipeline() as client:
+        for name in queues.ALL:
+            client.llen(name)
+        return _known["sums"] | {
+            f"queue {name}": str(n) for name, n in zip(queues.ALL, client.execute(), strict=True)
+        }
 
 
 def checksums() -> dict[str, str]:
