@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
@@ -21,6 +22,8 @@ from trading.admin.base import (
     labelled,
 )
 from trading.admin.pages import reason_field
+from trading.admin.stories.symbol_page import PAGE as SYMBOL
+from trading.admin.stories.symbol_page import symbol_view
 from trading.analysis.sealed_facts import unsealed
 from trading.analysis.shadowing import effects_of
 from trading.analysis.strategies import CONTENT, check_strategy, save_strategy
@@ -45,6 +48,11 @@ class AssetAdmin(RecordAdmin):
     ]
     list_filter = ["asset_class", "tradable", "fractionable"]
     search_fields = ["symbol", "name"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of a symbol, which the broker may no longer list."""
+        page = path("symbol/<path:symbol>/", self.admin_site.admin_view(symbol_view), name=SYMBOL)
+        return [page, *super().get_urls()]
 
 
 @admin.register(BarHistory)

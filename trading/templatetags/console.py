@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from trading.domain.ages import TOLERANCE
 from trading.labels import colour_of, with_thousands, words_of
+from trading.labels import symbol_link as linked_symbol
 from trading.queries.overview import is_stale
 
 register = template.Library()
@@ -134,6 +135,12 @@ def age(moment: datetime | None) -> str:
 def admin_quoted(pk: str) -> str:
     """Write a row's key as the console's addresses have it: BTC/USD holds a slash."""
     return str(quote(pk))
+
+
+@register.filter
+def symbol_link(symbol: str) -> SafeString:
+    """Write a symbol as a link to its page."""
+    return linked_symbol(symbol)
 
 
 @register.filter
