@@ -1,5 +1,6 @@
 """How the console writes figures: thousands separated, signs shown, ages in words, stale ones marked."""
 
+import json
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -10,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from trading.domain.ages import TOLERANCE
+from trading.domain.words import in_words
 from trading.labels import colour_of, with_thousands, words_of
 from trading.labels import symbol_link as linked_symbol
 from trading.queries.overview import is_stale
@@ -28,9 +30,9 @@ def money(value: Decimal | None) -> str:
 
 
 @register.filter
-def signed(value: Decimal | None) -> str:
-    """Write an amount with its sign: +12.30, -4.00, 0.00."""
-    if value is None:
+def signed(value: Decimal | str | None) -> str:
+    """Write an amount with its sign: +12.30, -4.00, 0.00; "" is what a template has where nothing is."""
+    if value is None or isinstance(value, str):
         return UNKNOWN
     rounded = round(value, 2)
     return f"{rounded:+,.2f}" if rounded else "0.00"
@@ -104,6 +106,32 @@ def detail(value: object) -> str:
 
 
 @register.filter
+def fact(value: object) -> str:
+    """Write a stored value: yes and no, numbers and times as ``detail`` has them, nothing as ``-``."""
+    if value is None or isinstance(value, bool) or value == "":
+        return in_words(value)
+    return detail(value)
+
+
+@register.filter
+def pretty(value: object) -> str:
+    """Write stored JSON with its line breaks: a chat's messages as what each said, texts as they are."""
+    if isinstance(value, str):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return value
+        return value if not isinstance(found, dict | list) else pretty(found)
+    if isinstance(value, list) and value and all(_is_message(each) for each in value):
+        return "\n\n".join(f"{each['role']}:\n{pretty(each['content'])}" for each in value)
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _is_message(value: object) -> bool:
+    return isinstance(value, dict) and {"role", "content"} <= value.keys()
+
+
+@register.filter
 def clock(value: float) -> str:
     """Write what is left of a time: 9:05."""
     whole = max(0, int(value))
@@ -163,6 +191,48 @@ def words(value: str) -> str:
 def colour(status: str) -> str:
     """Return a status's colour of the one mapping."""
     return colour_of(status)
+
+
+@register.simple_tag
+def market_time(moment: datetime | None) -> SafeString | str:
+    """Write a moment of market time, and that it is one: a replay's clock is not the world's."""
+    return _moment(moment, "UTC market time")
+
+
+@register.simple_tag
+def wall_time(moment: datetime | None) -> SafeString | str:
+    """Write a moment of wall time, at which something happened here."""
+    return _moment(moment, "UTC")
+
+
+def _moment(moment: datetime | None, clock: str) -> SafeString | str:
+    if moment is None:
+        return UNKNOWN
+    return format_html(
+        '<time class="tc-time" datetime="{}">{} {}</time>',
+        moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
+        clock,
+    )
+
+
+@register.simple_tag
+def after(start: datetime, moment: datetime) -> str:
+    """Write how long after another a moment was: +1.2 s."""
+    return f"{(moment - start).total_seconds():+.1f} s"
+
+
+@register.simple_tag
+def held(since: datetime, until: datetime | None = None) -> str:
+    """Write for how long something was held: 40 s, 12 min, 3 h 5 min, 2 d 4 h."""
+    passed = int(max((until or timezone.now()) - since, timedelta(0)).total_seconds())
+    if passed < MINUTE:
+        return f"{passed} s"
+    if passed < HOUR:
+        return f"{passed // MINUTE} min"
+    large, small, size, words = (HOUR, MINUTE, "h", "min") if passed < DAY else (DAY, HOUR, "d", "h")
+    rest = passed % large // small
+    return f"{passed // large} {size}" + (f" {rest} {words}" if rest else "")
 
 
 @register.simple_tag
