@@ -18,11 +18,13 @@ from trading.admin.base import (
     figure,
     linked,
     list_url,
+    moment,
+    of_symbol,
     status_badge,
     status_label,
 )
-from trading.admin.read_only import facts_block
-from trading.admin.universe_page import universe_of, uuid_of
+from trading.admin.shown.read_only import facts_block
+from trading.admin.stories.universe_page import universe_of, uuid_of
 from trading.labels import words_of
 from trading.models import Cycle, Event, MarketSnapshot
 from trading.queries.pages.cycle_advice import advice_on_end
@@ -171,12 +173,12 @@ class MarketSnapshotAdmin(GrowingRecordAdmin):
     """Prices as the cycles saw them, each with source and time."""
 
     list_display = [
-        "symbol",
+        "fetched_at",
+        of_symbol(),
         figure("price"),
         figure("previous_close"),
         "source",
-        "quoted_at",
-        "fetched_at",
+        moment("quoted_at"),
         "warning",
         cycle_link,
     ]

@@ -20,6 +20,8 @@ from trading.admin.base import (
     RecordAdmin,
     figure,
     labelled,
+    of_symbol,
+    yes_no,
 )
 from trading.admin.pages import reason_field
 from trading.admin.stories.symbol_page import PAGE as SYMBOL
@@ -37,15 +39,16 @@ class AssetAdmin(RecordAdmin):
     """What the broker lists."""
 
     list_display = [
-        "symbol",
+        of_symbol(),
         "name",
         "asset_class",
         "exchange",
-        "tradable",
-        "fractionable",
+        yes_no("tradable"),
+        yes_no("fractionable"),
         figure("dollar_volume"),
         "refreshed_at",
     ]
+    list_display_links = ["asset_class"]
     list_filter = ["asset_class", "tradable", "fractionable"]
     search_fields = ["symbol", "name"]
 
@@ -59,7 +62,8 @@ class AssetAdmin(RecordAdmin):
 class BarHistoryAdmin(RecordAdmin):
     """Daily bars as kept between cycles; deleted by nobody, replaced on the next market day."""
 
-    list_display = ["symbol", "market_date", "bar_count", "fetched_at"]
+    list_display = [of_symbol(), "market_date", "bar_count", "fetched_at"]
+    list_display_links = ["market_date"]
     search_fields = ["symbol__exact"]
 
     @admin.display(description="bars")

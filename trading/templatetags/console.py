@@ -225,7 +225,13 @@ def after(start: datetime, moment: datetime) -> str:
 @register.simple_tag
 def held(since: datetime, until: datetime | None = None) -> str:
     """Write for how long something was held: 40 s, 12 min, 3 h 5 min, 2 d 4 h."""
-    passed = int(max((until or timezone.now()) - since, timedelta(0)).total_seconds())
+    return span((until or timezone.now()) - since)
+
+
+@register.simple_tag
+def span(length: timedelta) -> str:
+    """Write a length of time: 40 s, 12 min, 3 h 5 min, 2 d 4 h."""
+    passed = int(max(length, timedelta(0)).total_seconds())
     if passed < MINUTE:
         return f"{passed} s"
     if passed < HOUR:

@@ -11,7 +11,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from connectors.errors import ConnectorError
-from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled, moment
 from trading.admin.holdings.closing import CLOSE, close_link, close_view
 from trading.admin.holdings.performance_page import PAGE as PERFORMANCE
 from trading.admin.holdings.performance_page import performance_view
@@ -48,13 +48,14 @@ class PositionAdmin(RecordAdmin):
         figure("average_entry_price"),
         figure("market_value", unknown=VALUE_UNKNOWN),
         figure("unrealised_pnl"),
+        figure("unrealised_percent", description="of its cost"),
         figure("stop_price"),
         figure("target_price"),
         "protection",
         "source",
         "synced_at",
         "freshness",
-        "opened_at",
+        moment("opened_at"),
     ]
     list_filter = ["asset_class"]
     search_fields = ["symbol"]
@@ -126,7 +127,7 @@ class EquitySnapshotAdmin(GrowingRecordAdmin):
         figure("session_start_equity"),
         figure("cash"),
         figure("buying_power"),
-        "market_time",
+        moment("market_time"),
         "source",
         cycle_link,
     ]
