@@ -123,6 +123,13 @@ class ChangedAdmin(ConsoleAdmin):
 class RecordAdmin(ConsoleAdmin):
     """A table of facts that the system writes: everybody who may look may look, nobody may touch."""
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Offer no history of changes: a fact has none, what happened to it are its events."""
+        context["show_history"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Facts are written by the system alone."""
         return False

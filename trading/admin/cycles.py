@@ -25,7 +25,8 @@ from trading.admin.base import (
 )
 from trading.admin.shown.read_only import facts_block
 from trading.admin.stories.universe_page import universe_of, uuid_of
-from trading.labels import words_of
+from trading.domain.words import in_words
+from trading.labels import symbol_link, words_of
 from trading.models import Cycle, Event, MarketSnapshot
 from trading.queries.pages.cycle_advice import advice_on_end
 from trading.queries.pages.cycle_story import Outcome, cycle_story
@@ -163,6 +164,13 @@ class CycleAdmin(RecordAdmin):
         return super().changeform_view(request, object_id, form_url, more | (extra_context or {}))
 
 
+def _in_line(value: Any) -> str:
+    """Write a fact of an event in a line: counts by name, lists with commas, yes and no."""
+    if isinstance(value, dict):
+        return ", ".join(f"{words_of(name)} {_in_line(each)}" for name, each in value.items()) or "-"
+    return in_words(value)
+
+
 def _decisions_url(cycle_id: str | None, outcome: Outcome) -> str:
     said = {"reason": outcome.reason} if outcome.reason else {}
     return list_url("trading", "aidecision", cycle__id__exact=cycle_id, status__exact=outcome.status, **said)
@@ -210,6 +218,18 @@ class EventAdmin(GrowingRecordAdmin):
 
     list_display = ["occurred_at", "type", "about", "sequence", "what", cycle_link]
     list_filter = [AggregateFilter, ("occurred_at", RangeDateTimeFilter)]
+    fields = [
+        "occurred_at",
+        "type",
+        "about",
+        "sequence",
+        "payload",
+        "cycle_id",
+        "causation_id",
+        "public_sequence",
+        "published_at",
+    ]
+    readonly_fields = ["about"]
     search_fields = ["aggregate_id__exact"]
     search_help_text = "An id of a cycle, decision, order or saga, or a position's symbol"
     ordering = ["-occurred_at", "-id"]
@@ -217,6 +237,8 @@ class EventAdmin(GrowingRecordAdmin):
     @admin.display(description="about")
     def about(self, event: Event) -> SafeString | str:
         """Link to what the event is about, where that has a page by its id."""
+        if event.aggregate_type == "position":
+            return symbol_link(event.aggregate_id)
         model = PAGE_OF.get(event.aggregate_type)
         return (
             linked(model, event.aggregate_id)
@@ -229,7 +251,7 @@ class EventAdmin(GrowingRecordAdmin):
         """Show the change of status and the facts beside it in one line."""
         facts = dict(event.payload)
         change = " → ".join(str(facts.pop(key)) for key in ("from", "to") if key in facts)
-        rest = ", ".join(f"{words_of(name)} {value}" for name, value in facts.items())
+        rest = ", ".join(f"{words_of(name)} {_in_line(value)}" for name, value in facts.items())
         return Truncator(" · ".join(filter(None, [change, rest]))).chars(140)
 
     def get_search_results(

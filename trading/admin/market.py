@@ -1,6 +1,5 @@
 """The asset master and the strategies."""
 
-import json
 from typing import Any
 
 from django import forms
@@ -24,6 +23,7 @@ from trading.admin.base import (
     yes_no,
 )
 from trading.admin.pages import reason_field
+from trading.admin.shown.read_only import facts_block
 from trading.admin.stories.symbol_page import PAGE as SYMBOL
 from trading.admin.stories.symbol_page import symbol_view
 from trading.analysis.sealed_facts import unsealed
@@ -259,7 +259,6 @@ class DecisionRecordAdmin(GrowingRecordAdmin):
     def content(self, record: DecisionRecord) -> SafeString:
         """Show the record as it was written."""
         try:
-            text = json.dumps(unsealed(record), indent=1, ensure_ascii=False)
+            return facts_block(unsealed(record))
         except RecordError as error:
-            text = str(error)
-        return format_html('<pre class="tc-wrap">{}</pre>', text)
+            return format_html("{}", str(error))

@@ -18,7 +18,7 @@ from trading.admin.base import (
 )
 from trading.models import Fill, Order, Trade
 
-SIDES = {"buy": "info", "sell": "primary"}
+SIDES = {"buy": "info", "sell": "default"}
 ID_HELP = "A symbol, the broker's or our id of an order, or a cycle's id"
 
 

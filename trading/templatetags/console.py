@@ -14,6 +14,7 @@ from trading.domain.ages import TOLERANCE
 from trading.domain.words import in_words
 from trading.labels import colour_of, with_thousands, words_of
 from trading.labels import symbol_link as linked_symbol
+from trading.models import Cycle
 from trading.queries.overview import is_stale
 
 register = template.Library()
@@ -191,6 +192,12 @@ def words(value: str) -> str:
 def colour(status: str) -> str:
     """Return a status's colour of the one mapping."""
     return colour_of(status)
+
+
+@register.filter
+def cycle_colour(cycle: Cycle) -> str:
+    """Return the colour of a cycle's status: one that the kill switch kept from starting did as it should."""
+    return colour_of("skipped" if cycle.reason == "kill_switch" else cycle.status)
 
 
 @register.simple_tag

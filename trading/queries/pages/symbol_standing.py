@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,13 +17,17 @@ Asked = Mapping[str, "QuerySet[Any, Any] | Select"]
 
 @dataclass(frozen=True, slots=True)
 class SymbolStanding:
-    """A symbol now; ``price`` is what the newest cycle that looked at it saw, ``lock`` what a person put on it."""
+    """A symbol now; ``price`` is what the newest cycle that looked at it saw, ``lock`` what a person put on it.
+
+    ``market_time`` is now, None where the clock was not read of late.
+    """
 
     symbol: str
     asset: Asset | None
     position: Position | None
     price: MarketSnapshot | None
     lock: SymbolLock | None
+    market_time: datetime | None
 
     @property
     def is_known(self) -> bool:
@@ -48,9 +53,10 @@ def standing_selects(symbol: str, agent: AgentStatus) -> Asked:
     }
 
 
-def standing_of(symbol: str, read: Mapping[str, Sequence[Any]]) -> SymbolStanding:
+def standing_of(symbol: str, read: Mapping[str, Sequence[Any]], agent: AgentStatus) -> SymbolStanding:
     """Return how a symbol stands by what was read."""
-    return SymbolStanding(symbol, *(first(read[name]) for name in ("asset", "position", "price", "lock")))
+    found = (first(read[name]) for name in ("asset", "position", "price", "lock"))
+    return SymbolStanding(symbol, *found, market_time=market_now(agent))
 
 
 def symbol_standing(symbol: str, agent: AgentStatus) -> SymbolStanding:
@@ -60,4 +66,4 @@ def symbol_standing(symbol: str, agent: AgentStatus) -> SymbolStanding:
         symbol: as the broker writes it: AAPL, BTC/USD.
         agent: its row, as the caller has read it.
     """
-    return standing_of(symbol, read_together(standing_selects(symbol, agent)))
+    return standing_of(symbol, read_together(standing_selects(symbol, agent)), agent)

@@ -85,7 +85,7 @@ def symbol_story(symbol: str, span: Span, agent: AgentStatus) -> SymbolStory:
         agent: its row, as the caller has read it.
     """
     read = read_together({**standing_selects(symbol, agent), **_selects(symbol, span, agent)})
-    now = standing_of(symbol, read)
+    now = standing_of(symbol, read, agent)
     history: BarHistory | None = first(read["history"])
     for decision in (*read["decisions"], *read["newest"]):
         decision.deciding = deciding_words(decision.reason, decision.figures or {})
