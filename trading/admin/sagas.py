@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
 from trading.admin.base import RecordAdmin, cycle_link, linked, of_symbol, status_badge, status_label
-from trading.admin.shown.read_only import facts_block
+from trading.admin.shown.read_only import facts_lines
 from trading.models import Saga, SagaStep
 
 
@@ -25,12 +25,12 @@ class SagaStepInline(TabularInline):  # type: ignore[misc]  # unfold has no type
     @admin.display(description="input")
     def given(self, step: SagaStep) -> SafeString:
         """Show what the step was given."""
-        return facts_block(step.input)
+        return facts_lines(step.input)
 
     @admin.display(description="result")
     def came_of_it(self, step: SagaStep) -> SafeString:
         """Show what came of the step."""
-        return facts_block(step.result)
+        return facts_lines(step.result)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Steps are written by the system alone."""

@@ -76,7 +76,9 @@ def a_traded_symbol() -> None:
         symbol="AAPL", market_date=date(2026, 11, 2), bars=bars, fetched_at=timezone.now()
     )
     strategy = make.make_strategy(name="Dips")
-    bought = make.make_decision(strategy=strategy, price=Decimal("99.9"), status="executed")
+    bought = make.make_decision(
+        strategy=strategy, price=Decimal("99.9"), status="executed", stop_percent=5, target_percent=10
+    )
     traded("buy", "2", "100", decision=bought, at=OPENED)
     traded("sell", "2", "120", at=OPENED + timedelta(hours=1))
     Thesis.objects.update(closed_at=OPENED + timedelta(hours=1), exit_reason="signal")

@@ -27,10 +27,19 @@ AMOUNTS = frozenset(
 )
 
 
+# Reckoned, with more digits than anybody reads; signed, as what was earned is.
+SHARES = frozenset({"percent", "unrealised_percent"})
+RATIOS = frozenset({"r_multiple", "slippage_bps"})
+
+
 def figure_text(name: str, value: Decimal) -> SafeString | str:
     """Write a column's decimal: what was earned signed and coloured, prices and amounts in USD, shares in percent."""
     if name.endswith(EARNED):
         return format_html('<span class="{}">{}</span>', sign_class(value), signed(value))
+    if name in SHARES | RATIOS:
+        colour = "" if name == "slippage_bps" else sign_class(value)
+        unit = " %" if name in SHARES else ""
+        return format_html('<span class="{}">{}{}</span>', colour, signed(value), unit)
     if name.endswith(PRICES):
         return price(value)
     if name in AMOUNTS:

@@ -36,6 +36,7 @@ MARKET_TIMES = frozenset(
 PAGES: Mapping[str, str] = MappingProxyType(
     {"cycle_id": "cycle", "current_cycle_id": "cycle", "decision_id": "aidecision", "order_id": "order"}
 )
+MOST_LINES = 6
 Shown = Callable[[Any], Any]
 
 
@@ -47,6 +48,13 @@ def facts_block(stored: Any) -> SafeString:
     else:
         flat, nested = {}, {"": stored} if stored else {}
     return render_to_string("console/facts.html", {"flat": flat, "nested": nested})
+
+
+def facts_lines(stored: Mapping[str, Any]) -> SafeString:
+    """Show stored JSON in the narrow cell of a table: a few facts in a line each, more of them folded."""
+    return render_to_string(
+        "console/facts_lines.html", {"facts": stored, "is_long": len(stored) > MOST_LINES}
+    )
 
 
 def shown_field(model: type[models.Model], name: Any) -> Any:

@@ -16,7 +16,7 @@ from trading.models import AIDecision, Cycle, Event, Order, Trade
 from trading.models.cycle import ERROR, WARNING
 from trading.queries.event_words import text_of
 from trading.queries.pages.cycle_advice import advice_on
-from trading.queries.pages.cycle_steps import DrawnStep, Step, drawn, joined, step_of
+from trading.queries.pages.cycle_steps import STEP, DrawnStep, Step, drawn, joined, step_of
 from trading.queries.together import Select, first, read_together
 
 MOST_ROWS = 40
@@ -147,16 +147,8 @@ def _selects(cycle_id: UUID) -> Mapping[str, Any]:
 
 def _steps(read: Mapping[str, Sequence[Any]]) -> list[Step]:
     """Return fetches and analysis as the cycle's events tell them, model calls, the gate and orders, in order."""
-    told = [
-        step
-        for event in read["events"]
-        if (
-            step := step_of(
-                event.type, event.payload, event.occurred_at, (text_of(event) or "").partition(": ")[2]
-            )
-        )
-    ]
-    steps = joined(told)
+    told = [_told(event) for event in read["events"] if event.type.startswith(STEP)]
+    steps = joined([step for step in told if step is not None])
     by_call = {row["call"]: row["name"] for row in read["strategies"]}
     steps += joined([_call(call, by_call.get(str(call.pk), "")) for call in read["calls"]])
     for name, title in (("gate", "Risk gate"), ("ordered", "Orders")):
@@ -169,6 +161,11 @@ def _steps(read: Mapping[str, Sequence[Any]]) -> list[Step]:
                 Step(title, datetime.fromisoformat(row["first"]), datetime.fromisoformat(row["last"]), words)
             )
     return sorted(steps, key=lambda step: step.start)
+
+
+def _told(event: Event) -> Step | None:
+    words = (text_of(event) or "").partition(": ")[2]
+    return step_of(event.type, event.payload, event.occurred_at, words)
 
 
 def _call(call: ModelCall, strategy: str) -> Step:

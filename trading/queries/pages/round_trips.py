@@ -18,7 +18,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce, NullIf
+from django.db.models.functions import Coalesce, NullIf, Round
 
 from risk.domain.numbers import HUNDRED, ZERO
 from trading.models import RoundTrip
@@ -26,6 +26,7 @@ from trading.models import RoundTrip
 _NUMBER: "DecimalField[Any, Any]" = DecimalField(max_digits=40, decimal_places=12)
 _SIGN = Case(When(side="long", then=Value(Decimal(1))), default=Value(Decimal(-1)), output_field=_NUMBER)
 BASIS_POINTS = Value(Decimal(10_000))
+PLACES = 4  # of what is reckoned
 
 
 def with_outcome(trips: "QuerySet[RoundTrip]") -> "QuerySet[RoundTrip]":
@@ -43,9 +44,12 @@ def with_outcome(trips: "QuerySet[RoundTrip]") -> "QuerySet[RoundTrip]":
     worse = Coalesce(_exact(at_entry), zero) + Coalesce(_exact(at_exit), zero)
     seen = Coalesce(F("entry_decision__price"), zero) + Coalesce(F("exit_decision__price"), zero)
     return trips.annotate(
-        percent=_exact(percent),
-        r_multiple=_exact(F("percent") / NullIf(F("entry_order__thesis__stop_percent"), Value(ZERO))),
-        slippage_bps=_exact(worse * BASIS_POINTS / NullIf(_exact(seen), zero)),
+        percent=Round(_exact(percent), precision=PLACES),
+        r_multiple=Round(
+            _exact(F("percent") / NullIf(F("entry_order__thesis__stop_percent"), Value(ZERO))),
+            precision=PLACES,
+        ),
+        slippage_bps=Round(_exact(worse * BASIS_POINTS / NullIf(_exact(seen), zero)), precision=PLACES),
         held_for=F("closed_at") - F("opened_at"),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import F
 from django.utils import timezone
@@ -32,6 +33,7 @@ MOST_ROWS = 12
 DECISIONS_READ = (
     2_000  # among which those that wanted to trade are looked for: a day and a half of one strategy
 )
+RUNS_OF = 100  # decisions, of which those in a row that say the same are one line
 MOST_TRADES = 200  # entries and exits on the chart
 CYCLES_READ = 30  # whose headlines are looked through
 _HEADLINES = """
@@ -41,6 +43,15 @@ FROM (SELECT headlines FROM cycles ORDER BY started_at DESC, id DESC LIMIT %s) A
      jsonb_array_elements(headlines) AS row
 WHERE row -> 'symbols' @> to_jsonb(%s::text) ORDER BY row ->> 'title', row ->> 'published_at' DESC
 """
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRun:
+    """The newest of ``count`` decisions in a row that ended the same way, the first of them at ``since``."""
+
+    newest: AIDecision
+    count: int
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ class SymbolStory:
     book: SymbolBook | None
     trades: Sequence[Trade]
     trips: Sequence[RoundTrip]
-    decisions: Sequence[AIDecision]
+    decisions: Sequence[DecisionRun]
     newest_decision: AIDecision | None
     approvals: Sequence[Approval]
     orders: Sequence[Order]
@@ -99,13 +110,28 @@ def symbol_story(symbol: str, span: Span, agent: AgentStatus) -> SymbolStory:
         book=first(read["book"]),
         trades=read["trades"],
         trips=read["trips"],
-        decisions=read["decisions"],
+        decisions=_runs(read["decisions"])[:MOST_ROWS],
         newest_decision=first(read["newest"]),
         approvals=read["approvals"],
         orders=read["orders"],
         headlines=sorted(read["headlines"], key=lambda row: row["published_at"] or "", reverse=True),
         guards=_guards(agent, read["trades"], now.lock),
     )
+
+
+def _runs(decisions: Sequence[AIDecision]) -> list[DecisionRun]:
+    """Return decisions with those in a row that say the same as one: each cycle repeats what nothing has changed."""
+    runs: list[DecisionRun] = []
+    said: tuple[object, ...] = ()
+    for decision in decisions:
+        says = (decision.action, decision.status, decision.reason, decision.strategy_id)
+        if runs and says == said and decision.reason:
+            last = runs[-1]
+            runs[-1] = DecisionRun(last.newest, last.count + 1, decision.created_at)
+        else:
+            runs.append(DecisionRun(decision, 1, decision.created_at))
+        said = says
+    return runs
 
 
 def _selects(symbol: str, span: Span, agent: AgentStatus) -> Asked:
@@ -127,7 +153,7 @@ def _selects(symbol: str, span: Span, agent: AgentStatus) -> Asked:
         .order_by("-closed_at", "-id")[:MOST_ROWS],
         "newest": decided[:1],
         "decisions": decided.filter(pk__in=lately.values("pk")[:DECISIONS_READ]).exclude(action="hold")[
-            :MOST_ROWS
+            :RUNS_OF
         ],
         "approvals": Approval.objects.waiting(timezone.now())
         .filter(decision__symbol=symbol)
@@ -137,7 +163,7 @@ def _selects(symbol: str, span: Span, agent: AgentStatus) -> Asked:
             price=F("decision__price"),
             strategy_name=F("decision__strategy__name"),
         )
-        .order_by("expires_at")[:MOST_ROWS],
+        .order_by("expires_at")[:RUNS_OF],
         "orders": Order.objects.open().filter(symbol=symbol).order_by("-created_at")[:MOST_ROWS],
         "headlines": Select(_HEADLINES, (CYCLES_READ, symbol)),
     }
