@@ -28,7 +28,8 @@ def read_together(asked: Mapping[str, "QuerySet[Any, Any] | Select"]) -> dict[st
     Rows of a query set are instances with their own columns (a joined row's values by ``annotate``; nothing of
     ``select_related``); JSON has no times and ids, so those of a ``Select`` are text.
     """
-    parts, values = [], []
+    parts: list[str] = []
+    values: list[Any] = []
     for asking in asked.values():
         sql, given = (asking.sql, asking.values) if isinstance(asking, Select) else _compiled(asking)
         parts.append(f"(SELECT COALESCE(json_agg(found), '[]') FROM ({sql}) AS found)")  # noqa: S608 - our own words
@@ -54,17 +55,18 @@ def _compiled(asking: "QuerySet[Any, Any]") -> tuple[str, tuple[Any, ...]]:
 
 def _instance(model: type[Model], row: Mapping[str, Any]) -> Model:
     """Return the row as the ORM would have it; what is no column of the model is set beside its columns."""
-    fields = [field for field in model._meta.concrete_fields if field.column in row]
+    columns: dict[str, Any] = {
+        str(field.column): field for field in model._meta.concrete_fields if field.column in row
+    }
     found = model.from_db(
         connection.alias,
-        [field.attname for field in fields],
+        [field.attname for field in columns.values()],
         [
-            _plain(row[field.column]) if isinstance(field, JSONField) else field.to_python(row[field.column])
-            for field in fields
+            _plain(row[name]) if isinstance(field, JSONField) else field.to_python(row[name])
+            for name, field in columns.items()
         ],
     )
-    own = {field.column for field in fields}
-    for name in row.keys() - own:
+    for name in row.keys() - columns.keys():
         setattr(found, name, row[name])
     return found
 

@@ -105,6 +105,7 @@ class RoundTripAdmin(GrowingRecordAdmin):
     ]
     list_select_related = ["strategy"]
     list_before_template = "console/trip_totals.html"
+    list_per_page = 20  # each has many columns, and a page stays small
     search_fields = ["=symbol"]
     search_help_text = "A symbol, or an id of an order or a decision"
     uuid_search = ("pk", "entry_order_id", "exit_order_id", "entry_decision_id", "exit_decision_id")

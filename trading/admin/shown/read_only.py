@@ -65,7 +65,7 @@ def shown_field(model: type[models.Model], name: Any) -> Any:
     """
     if not isinstance(name, str) or name not in {field.name for field in model._meta.concrete_fields}:
         return name
-    field = model._meta.get_field(name)
+    field: Any = model._meta.get_field(name)
     show = _way(field)
     if show is None:
         return name

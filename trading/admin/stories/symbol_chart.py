@@ -11,6 +11,7 @@ from trading.queries.pages.symbol_story import SymbolStory
 from trading.templatetags.console import quantity, signed
 
 FEWEST_CANDLES = 2
+FURTHEST = 3  # in heights of all candles: a line further off would press them flat, and is read below the chart alone
 SMALL, SMALLER = Decimal(1), Decimal("0.01")  # prices below need more places
 UNIT = "USD"
 
@@ -105,7 +106,13 @@ def _exit_line(
         points.append(point if price is None else point | {"value": float(price)})
     if not is_any:
         return None
+    low, high = min(candle.low for candle in story.candles), max(candle.high for candle in story.candles)
+    room = (high - low) * FURTHEST
+    is_off = any(
+        not low - room <= Decimal(str(point["value"])) <= high + room for point in points if "value" in point
+    )
     return {
+        "isOffScale": is_off,
         "name": name,
         "kind": "line",
         "colour": colour,

@@ -84,8 +84,8 @@ def start_of(moment: datetime, span: Span) -> datetime:
 
 
 def _seen(row: Mapping[str, Any]) -> Candle:
-    prices = [Decimal(row[name]) for name in ("open", "high", "low", "close")]
-    return Candle(datetime.fromtimestamp(row["at"], UTC), *prices, prices=row["prices"])
+    opened, high, low, close = (Decimal(row[name]) for name in ("open", "high", "low", "close"))
+    return Candle(datetime.fromtimestamp(row["at"], UTC), opened, high, low, close, row["prices"])
 
 
 def _bars(history: BarHistory) -> Iterator[Candle]:

@@ -54,7 +54,7 @@ def with_outcome(trips: "QuerySet[RoundTrip]") -> "QuerySet[RoundTrip]":
     )
 
 
-def _exact(expression: Any) -> ExpressionWrapper:
+def _exact(expression: Any) -> Any:
     return ExpressionWrapper(expression, output_field=_NUMBER)
 
 

@@ -55,8 +55,8 @@ def standing_selects(symbol: str, agent: AgentStatus) -> Asked:
 
 def standing_of(symbol: str, read: Mapping[str, Sequence[Any]], agent: AgentStatus) -> SymbolStanding:
     """Return how a symbol stands by what was read."""
-    found = (first(read[name]) for name in ("asset", "position", "price", "lock"))
-    return SymbolStanding(symbol, *found, market_time=market_now(agent))
+    asset, position, price, lock = (first(read[name]) for name in ("asset", "position", "price", "lock"))
+    return SymbolStanding(symbol, asset, position, price, lock, market_now(agent))
 
 
 def symbol_standing(symbol: str, agent: AgentStatus) -> SymbolStanding:

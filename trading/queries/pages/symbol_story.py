@@ -171,7 +171,6 @@ def _selects(symbol: str, span: Span, agent: AgentStatus) -> Asked:
 
 def _guards(agent: AgentStatus, trades: Sequence[Trade], lock: SymbolLock | None) -> tuple[GuardLine, ...]:
     rows: list[TradeRow] = [
-        tuple(getattr(trade, name.replace("order__", "")) for name in TRADE_COLUMNS)  # type: ignore[misc]  # as many as there are columns
-        for trade in trades
+        tuple(getattr(trade, name.replace("order__", "")) for name in TRADE_COLUMNS) for trade in trades
     ]
     return guards_of_symbol(agent, rows, [lock] if lock else [])

@@ -47,6 +47,7 @@
     const drawn = said.series.filter((one) => one.points.length).map((one) => {
       const series = chart.addSeries(LightweightCharts[KINDS[one.kind]], {
         ...styled(one), priceLineVisible: false, lastValueVisible: one.kind !== "candles",
+        autoscaleInfoProvider: one.isOffScale ? () => null : undefined,
         priceFormat: { type: "custom", minMove: 10 ** -one.places, formatter: (value) => number(value, one.places, "") },
       }, one.pane || 0);
       series.setData(one.points);
