@@ -63,6 +63,13 @@ def facts(name: str) -> Callable[[Any], str]:
     return text
 
 
+@display(description="symbol", ordering="symbol")  # type: ignore[untyped-decorator]  # unfold has no type hints
+def symbol(row: Any) -> str:
+    """Show the symbol, leading to its page."""
+    url = reverse("admin:trading_symbol", args=[row.symbol])
+    return format_html('<a class="tc-link" href="{}">{}</a>', url, row.symbol)
+
+
 def link_to(page: str, name: str) -> Callable[[Any], str]:
     """Return a field that leads to the row of the trading room whose plain id this one has."""
 
@@ -250,7 +257,7 @@ class RiskCheckAdmin(RiskAdmin):
     paginator = InfinitePaginator
     list_display = [
         "created_at",
-        "symbol",
+        symbol,
         "verdict",
         "why",
         "kind",
@@ -264,7 +271,7 @@ class RiskCheckAdmin(RiskAdmin):
     search_help_text = "A symbol, or a reason"
     ordering = ["-created_at"]
     fields = [
-        "symbol",
+        symbol,
         "verdict",
         "why",
         "kind",
@@ -322,7 +329,7 @@ class RiskReservationAdmin(RiskAdmin):
 
     list_display = [
         "created_at",
-        "symbol",
+        symbol,
         "side",
         number("quantity"),
         number("notional"),
@@ -331,7 +338,7 @@ class RiskReservationAdmin(RiskAdmin):
         "release_reason",
     ]
     fields = [
-        "symbol",
+        symbol,
         "side",
         number("quantity"),
         number("notional"),

@@ -1,6 +1,7 @@
 """How the console writes figures: thousands separated, signs shown, ages in words, stale ones marked."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from risk.domain.deciding_words import deciding_words
 from trading.domain.ages import TOLERANCE
 from trading.domain.words import in_words
 from trading.labels import colour_of, with_thousands, words_of
@@ -221,6 +223,12 @@ def _moment(moment: datetime | None, clock: str) -> SafeString | str:
         f"{moment:%Y-%m-%d %H:%M:%S}",
         clock,
     )
+
+
+@register.simple_tag
+def deciding(reason: str | None, figures: Mapping[str, str]) -> str:
+    """Write the figures that decided a denial: 0.66 < 0.70."""
+    return deciding_words(reason or "", figures)
 
 
 @register.simple_tag
