@@ -5,6 +5,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
@@ -55,14 +58,50 @@ class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hi
                 ]
             },
         ),
-        ("Question and answer", {"fields": ["symbols", "prompt_version", "prompt_hash", "prompt", "answer"]}),
-        ("Record", {"fields": ["cycle_id", "created_at"]}),
+        (
+            "Question and answer",
+            {"fields": ["asked_about", "prompt_version", "prompt_hash", "question", "answered"]},
+        ),
+        ("Record", {"fields": ["of_cycle", "created_at"]}),
     ]
+    readonly_fields = ["asked_about", "question", "answered", "of_cycle"]
 
     @display(description="status", ordering="status", label=STATUSES)  # type: ignore[untyped-decorator]  # unfold has no type hints
     def status_label(self, call: ModelCall) -> str:
         """Show how it ended."""
         return call.status
+
+    @admin.display(description="symbols")
+    def asked_about(self, call: ModelCall) -> str:
+        """Show what was asked about."""
+        return f"{len(call.symbols)}: {', '.join(call.symbols)}"
+
+    @admin.display(description="question")
+    def question(self, call: ModelCall) -> str:
+        """Show what each message said, with its line breaks, folded."""
+        return render_to_string("console/facts.html", {"nested": {"question": call.prompt}})
+
+    @admin.display(description="answer")
+    def answered(self, call: ModelCall) -> str:
+        """Show the answer, folded; JSON with its line breaks."""
+        return render_to_string(
+            "console/facts.html", {"nested": {"answer": call.answer} if call.answer else {}}
+        )
+
+    @admin.display(description="cycle")
+    def of_cycle(self, call: ModelCall) -> str:
+        """Link to the cycle that asked."""
+        if call.cycle_id is None:
+            return "-"
+        url = reverse("admin:trading_cycle_change", args=[call.cycle_id])
+        return format_html('<a class="tc-link" href="{}">…{}</a>', url, str(call.cycle_id)[-8:])
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Offer no history of changes: a record has none."""
+        context["show_history"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="symbols")
     def symbol_count(self, call: ModelCall) -> int:

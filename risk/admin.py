@@ -3,20 +3,25 @@
 The kill switch's page is in the trading room, because engaging it is a procedure of that room.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Exists, Model, OuterRef
 from django.http import HttpRequest
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from risk.domain.deciding_words import deciding_words
 from risk.errors import LimitsError
 from risk.models import RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from risk.services.limits import LIMIT_FIELDS, add_version, changed, check_limits, limits_in_force
@@ -36,6 +41,46 @@ ADD_PAGE = {
 }
 
 
+def number(name: str, unit: str = "") -> Callable[[Any], str]:
+    """Return a column that shows a decimal without the zeros nobody reads; ``num_`` is put to the right."""
+
+    def text(row: Any) -> str:
+        value: Decimal | None = getattr(row, name)
+        return "-" if value is None else f"{value.normalize():,f}{unit}"
+
+    column: Any = display(description=name.removesuffix("_percent").replace("_", " "), ordering=name)(text)
+    column.__name__, column.taken_from = f"num_{name}", name
+    return cast("Callable[[Any], str]", column)
+
+
+def facts(name: str) -> Callable[[Any], str]:
+    """Return a field that shows stored JSON in words, what is nested folded."""
+
+    def text(row: Any) -> str:
+        return render_to_string("console/facts.html", {"flat": getattr(row, name), "nested": {}})
+
+    text.short_description, text.__name__ = name, f"{name}_in_words"  # type: ignore[attr-defined]  # Django's way
+    return text
+
+
+@display(description="symbol", ordering="symbol")  # type: ignore[untyped-decorator]  # unfold has no type hints
+def symbol(row: Any) -> str:
+    """Show the symbol, leading to its page."""
+    url = reverse("admin:trading_symbol", args=[row.symbol])
+    return format_html('<a class="tc-link" href="{}">{}</a>', url, row.symbol)
+
+
+def link_to(page: str, name: str) -> Callable[[Any], str]:
+    """Return a field that leads to the row of the trading room whose plain id this one has."""
+
+    def text(row: Any) -> str:
+        url = reverse(f"admin:trading_{page}_change", args=[getattr(row, name)])
+        return format_html('<a class="tc-link" href="{}">…{}</a>', url, str(getattr(row, name))[-8:])
+
+    text.short_description, text.__name__ = name.removesuffix("_id"), name  # type: ignore[attr-defined]  # Django's way
+    return text
+
+
 class RiskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
     """A table of the risk room; nothing in it is ever changed or deleted by hand."""
 
@@ -43,6 +88,13 @@ class RiskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
     show_full_result_count = False
     list_filter_submit = True
     actions = None
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Offer no history of changes: nothing here is changed."""
+        context["show_history"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Facts are written by the gate alone."""
@@ -108,12 +160,12 @@ class RiskLimitsAdmin(RiskAdmin):
         "version",
         "state",
         "changed",
-        "max_position_percent",
-        "max_exposure_percent",
+        number("max_position_percent", " %"),
+        number("max_exposure_percent", " %"),
         "max_positions",
-        "max_daily_loss_percent",
-        "max_position_risk_percent",
-        "max_open_risk_percent",
+        number("max_daily_loss_percent", " %"),
+        number("max_position_risk_percent", " %"),
+        number("max_open_risk_percent", " %"),
         "author",
         "note",
         "created_at",
@@ -151,10 +203,11 @@ class RiskLimitsAdmin(RiskAdmin):
         _add_before([row] if row else [])
         return row
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Show author and time on old versions; ask for neither."""
         if obj is not None:
-            return ["version", *LIMIT_FIELDS, "changed", "note", "author", "created_at"]
+            shown = [number(name, " %") if name.endswith("percent") else name for name in LIMIT_FIELDS]
+            return ["version", *shown, "changed", "note", "author", "created_at"]
         return [*LIMIT_FIELDS, "note", "based_on"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -204,12 +257,12 @@ class RiskCheckAdmin(RiskAdmin):
     paginator = InfinitePaginator
     list_display = [
         "created_at",
-        "symbol",
+        symbol,
         "verdict",
-        "reason",
-        "reducing",
-        "quantity",
-        "notional",
+        "why",
+        "kind",
+        number("quantity"),
+        number("notional"),
         "limits_version",
         "strategy_version",
     ]
@@ -217,6 +270,31 @@ class RiskCheckAdmin(RiskAdmin):
     search_fields = ["symbol__exact", "reason__exact"]
     search_help_text = "A symbol, or a reason"
     ordering = ["-created_at"]
+    fields = [
+        symbol,
+        "verdict",
+        "why",
+        "kind",
+        number("quantity"),
+        number("notional"),
+        link_to("aidecision", "decision_id"),
+        link_to("cycle", "cycle_id"),
+        "limits_version",
+        "strategy_version",
+        facts("figures"),
+        "created_at",
+    ]
+    readonly_fields = ["verdict", "why", "kind"]
+
+    @display(description="for")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def kind(self, check: RiskCheck) -> str:
+        """Show whether it was asked about an entry or an exit."""
+        return "exit" if check.reducing else "entry"
+
+    @display(description="reason", ordering="reason")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def why(self, check: RiskCheck) -> str:
+        """Show the reason, with the figures that decided."""
+        return f"{check.reason.replace('_', ' ')} {deciding_words(check.reason, check.figures)}".strip()
 
     @display(description="verdict", ordering="allowed", label={"allowed": "success", "denied": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints
     def verdict(self, check: RiskCheck) -> str:
@@ -251,11 +329,22 @@ class RiskReservationAdmin(RiskAdmin):
 
     list_display = [
         "created_at",
-        "symbol",
+        symbol,
         "side",
-        "quantity",
-        "notional",
+        number("quantity"),
+        number("notional"),
         "state",
+        "released_at",
+        "release_reason",
+    ]
+    fields = [
+        symbol,
+        "side",
+        number("quantity"),
+        number("notional"),
+        link_to("aidecision", "decision_id"),
+        link_to("cycle", "cycle_id"),
+        "created_at",
         "released_at",
         "release_reason",
     ]

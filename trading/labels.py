@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
 SUCCESS, WARNING, DEFAULT, DANGER, INFO = "success", "warning", "default", "danger", "info"
 
 COLOURS: Mapping[str, str] = MappingProxyType(
@@ -75,3 +79,10 @@ def words_of(status: str) -> str:
 def with_thousands(value: Decimal) -> str:
     """Return a number with thousands separated and no trailing zeros: 15.000750037, 1,306.89, 20."""
     return f"{value.normalize():,f}"
+
+
+def symbol_link(symbol: str) -> SafeString:
+    """Return the symbol as a link to its page; BTC/USD holds a slash."""
+    return format_html(
+        '<a class="tc-link" href="{}">{}</a>', reverse("admin:trading_symbol", args=[symbol]), symbol
+    )

@@ -12,7 +12,7 @@ from evaluation.models import Outcome
 from evaluation.services.calibration.reading import NOTHING_YET, leading
 from evaluation.services.calibration.rendering import title
 from evaluation.services.outcomes.reading import OutcomeStory, story_of
-from trading.admin.base import GrowingRecordAdmin, change_url, figure, labelled
+from trading.admin.base import GrowingRecordAdmin, change_url, figure, labelled, of_symbol
 from trading.admin.extras import DASHBOARD_TILES, DECISION_SECTIONS, Piece
 from trading.models import AIDecision
 
@@ -25,7 +25,7 @@ class OutcomeAdmin(GrowingRecordAdmin):
     """What came of each opinion, by each label."""
 
     list_display = [
-        "as_of", "symbol", "action", figure("confidence"), "label_spec", "percent", "came_of", "verdict",
+        "as_of", of_symbol(), "action", figure("confidence"), "label_spec", "percent", "came_of", "verdict",
         "verdict_reason", "model", "window_label",
     ]  # fmt: skip
     list_filter = ["label_spec", "action", "window", "verdict"]

@@ -18,7 +18,7 @@ from evaluation.services.shadow.reading import (
     thinned,
 )
 from risk.domain.numbers import share_percent
-from trading.admin.base import GrowingRecordAdmin, RecordAdmin, figure, labelled, list_url
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, figure, labelled, list_url, of_symbol
 from trading.labels import with_thousands
 from trading.models import Strategy
 
@@ -114,7 +114,7 @@ class ShadowDecisionAdmin(GrowingRecordAdmin):
     """What shadows wanted to trade, and what the gate said."""
 
     list_display = [
-        "as_of", "book", "symbol", "action", "state", "reason", figure("confidence"), figure("quantity"), "model",
+        "as_of", "book", of_symbol(), "action", "state", "reason", figure("confidence"), figure("quantity"), "model",
     ]  # fmt: skip
     list_filter = ["book", "status", "action"]
     list_select_related = ["book__strategy"]
@@ -133,7 +133,7 @@ class ShadowFillAdmin(GrowingRecordAdmin):
     """What shadows' orders became."""
 
     list_display = [
-        "at", "book", "symbol", "side", "cause", figure("quantity"), figure("price"), figure("snapshot_price"),
+        "at", "book", of_symbol(), "side", "cause", figure("quantity"), figure("price"), figure("snapshot_price"),
         figure("fees"), figure("realised"),
     ]  # fmt: skip
     list_filter = ["book", "cause", "side"]

@@ -157,7 +157,10 @@ UNFOLD: dict[str, Any] = {
         lambda request: static("console/console.css"),
         lambda request: static("evaluation/evaluation.css"),
     ],
-    "SCRIPTS": [lambda request: static("console/kept.js")],
+    "SCRIPTS": [
+        lambda request: static("console/kept.js"),
+        lambda request: static("console/copy.js"),
+    ],
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
     # A calm blue: green, yellow and red stay free for what they mean.
     "COLORS": {

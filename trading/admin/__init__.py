@@ -12,7 +12,7 @@ from trading.admin import (
     sagas,
     universe,
 )
-from trading.admin.holdings import performance, portfolio, theses
+from trading.admin.holdings import performance, portfolio, theses, trips
 from trading.admin.system import accounts, events, notices, schedule, settings, tokens
 
 __all__ = [
@@ -34,5 +34,6 @@ __all__ = [
     "settings",
     "theses",
     "tokens",
+    "trips",
     "universe",
 ]

@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from trading.admin.base import RecordAdmin, figure, labelled
+from trading.admin.base import RecordAdmin, figure, labelled, yes_no
 from trading.admin.holdings.portfolio import FRESHNESS
 from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
 from trading.analysis import safe_mode
@@ -67,7 +67,7 @@ class AgentStatusAdmin(RecordAdmin):
         "updated_at",
         "mode",
         "state",
-        "is_running",
+        yes_no("is_running"),
         "last_cycle_time",
         "position_count",
         figure("daily_pnl"),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
@@ -13,15 +14,18 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from trading.admin.shown.figures import figure_text
+from trading.admin.shown.links import change_url as change_url
+from trading.admin.shown.links import linked as linked
+from trading.admin.shown.read_only import shown_field
 from trading.domain.symbols import meant_by
 from trading.domain.words import in_words
-from trading.labels import COLOURS, colour_of, with_thousands, words_of
+from trading.labels import COLOURS, colour_of, symbol_link, words_of
 from trading.queries.changes import changes_of
 
 ROWS_PER_PAGE = 50
@@ -78,6 +82,16 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
             return super().construct_change_message(request, form, formsets, add)
         return f"{words} ({reason})" if reason else words
 
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Show what nobody may change as people read it."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return found
+        return [
+            (title, {**options, "fields": [shown_field(self.model, name) for name in options["fields"]]})
+            for title, options in found
+        ]
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nothing is deleted in the console: facts stay, settings are changed or switched off."""
         return False
@@ -108,6 +122,13 @@ class ChangedAdmin(ConsoleAdmin):
 
 class RecordAdmin(ConsoleAdmin):
     """A table of facts that the system writes: everybody who may look may look, nobody may touch."""
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Offer no history of changes: a fact has none, what happened to it are its events."""
+        context["show_history"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Facts are written by the system alone."""
@@ -151,15 +172,58 @@ def status_badge(row: Any) -> SafeString:
     )
 
 
-def figure(name: str, *, unknown: str = "-") -> Callable[[Any], str]:
-    """Return a list column that shows a decimal column without its trailing zeros, ``unknown`` where it is null."""
+def figure(name: str, *, unknown: str = "-", description: str = "") -> Callable[[Any], SafeString | str]:
+    """Return a list column that shows a decimal column as people read it, ``unknown`` where it is null.
 
-    @admin.display(description=name.replace("_", " "), ordering=name)
-    def shown(row: Any) -> str:
+    Its name begins with ``num_``, by which the style sheet puts figures to the right.
+    """
+
+    def text(row: Any) -> SafeString | str:
         value: Decimal | None = getattr(row, name)
-        return unknown if value is None else with_thousands(value)
+        return unknown if value is None else figure_text(name, value)
 
-    return shown
+    return _column(f"num_{name}", text, description or name.replace("_", " "), ordering=name, taken_from=name)
+
+
+def moment(name: str) -> Callable[[Any], str]:
+    """Return a list column of market time, which says in its title that it is."""
+
+    def text(row: Any) -> str:
+        value: datetime | None = getattr(row, name)
+        return "-" if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
+
+    words = name.removesuffix("_at").replace("_", " ")
+    return _column(name, text, f"{words} (market time)", ordering=name, taken_from=name)
+
+
+def yes_no(name: str) -> Callable[[Any], str]:
+    """Return a list column of a plain fact: a word, for a red cross is a failure."""
+    return _column(
+        name,
+        lambda row: in_words(getattr(row, name)),
+        name.removeprefix("is_").replace("_", " "),
+        ordering=name,
+    )
+
+
+def of_symbol(path: str = "symbol") -> Callable[[Any], SafeString]:
+    """Return a list column that leads to the page of a row's symbol."""
+
+    def text(row: Any) -> SafeString:
+        for name in path.split("__"):
+            row = getattr(row, name)
+        return symbol_link(row)
+
+    return _column("symbol", text, "symbol", ordering=path)
+
+
+def _column(
+    name: str, text: Callable[[Any], Any], description: str, *, ordering: str, taken_from: str = ""
+) -> Callable[[Any], Any]:
+    """Return a function as a list's column; ``taken_from`` is what a file has instead of its text."""
+    column: Any = admin.display(description=description, ordering=ordering)(lambda row: text(row))
+    column.__name__, column.taken_from = name, taken_from
+    return cast("Callable[[Any], Any]", column)
 
 
 @admin.display(description="cycle", ordering="cycle_id")
@@ -168,16 +232,6 @@ def cycle_link(row: Any) -> SafeString | str:
     if row.cycle_id is None:
         return "-"
     return linked("cycle", row.cycle_id)
-
-
-def linked(model: str, pk: UUID | str) -> SafeString:
-    """Link to a row of the trading room by the end of its id, where two made in the same moment differ."""
-    return format_html('<a class="tc-link" href="{}">…{}</a>', change_url("trading", model, pk), str(pk)[-8:])
-
-
-def change_url(app: str, model: str, pk: object) -> str:
-    """Return the address of a row's page."""
-    return reverse(f"admin:{app}_{model}_change", args=[pk])
 
 
 def list_url(app: str, model: str, **filters: object) -> str:

@@ -18,12 +18,18 @@ from trading.admin.base import (
     figure,
     linked,
     list_url,
+    moment,
+    of_symbol,
     status_badge,
     status_label,
 )
-from trading.admin.universe_page import universe_of
-from trading.labels import words_of
+from trading.admin.shown.read_only import facts_block
+from trading.admin.stories.universe_page import universe_of, uuid_of
+from trading.domain.words import in_words
+from trading.labels import symbol_link, words_of
 from trading.models import Cycle, Event, MarketSnapshot
+from trading.queries.pages.cycle_advice import advice_on_end
+from trading.queries.pages.cycle_story import Outcome, cycle_story
 
 PAGE_OF = {
     "cycle": "cycle",
@@ -55,15 +61,22 @@ class CycleAdmin(RecordAdmin):
     search_help_text = "Words of the reason, who started it, or a cycle's id"
     uuid_search = ("pk",)
     date_hierarchy = "started_at"
-    change_form_before_template = "console/cycle_links.html"
+    change_form_outer_before_template = "console/cycle/story.html"
     change_form_after_template = "console/universe.html"
-    readonly_fields = [status_badge, "problems", "symbol_list", "headline_list"]
+    readonly_fields = [status_badge, "measured", "symbol_list", "headline_list"]
     fieldsets = [
-        (None, {"fields": [status_badge, "stage", "cycle_type", "mode", "trigger", "started_by", "reason"]}),
         (
-            "Times",
+            "Raw facts",
             {
+                "classes": ["collapse"],
                 "fields": [
+                    status_badge,
+                    "stage",
+                    "cycle_type",
+                    "mode",
+                    "trigger",
+                    "started_by",
+                    "reason",
                     "started_at",
                     "ended_at",
                     "deadline_at",
@@ -71,10 +84,12 @@ class CycleAdmin(RecordAdmin):
                     "lease_until",
                     "slot",
                     "market_time",
-                ]
+                    "measured",
+                    "symbol_list",
+                    "headline_list",
+                ],
             },
         ),
-        ("What happened", {"fields": ["metrics", "problems", "symbol_list", "headline_list"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cycle]:
@@ -94,19 +109,10 @@ class CycleAdmin(RecordAdmin):
             return ""
         return f"{stored.get('decisions_count', 0)} / {stored.get('trades_count', 0)} / {len(cycle.errors)}"
 
-    @admin.display(description="errors")
-    def problems(self, cycle: Cycle) -> SafeString | str:
-        """Show what went wrong on the way, a line each."""
-        rows = [
-            (
-                error.get("at", "")[11:19],
-                words_of(error.get("operation", "")),
-                error.get("symbol", ""),
-                error.get("message", ""),
-            )
-            for error in cycle.errors
-        ]
-        return format_html_join("", "<p>{} <b>{}</b> {} {}</p>", rows) or "none"
+    @admin.display(description="measured")
+    def measured(self, cycle: Cycle) -> SafeString:
+        """Show what was counted at its end."""
+        return facts_block(cycle.metrics)
 
     @admin.display(description="symbols")
     def symbol_list(self, cycle: Cycle) -> str:
@@ -133,7 +139,7 @@ class CycleAdmin(RecordAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Add the links to what belongs to the cycle, and its universe."""
+        """Tell what happened above the record, with the links to what belongs to the cycle, and its universe."""
         links = [
             ("Decisions", list_url("trading", "aidecision", cycle__id__exact=object_id)),
             ("Orders", list_url("trading", "order", cycle_id=object_id)),
@@ -144,8 +150,30 @@ class CycleAdmin(RecordAdmin):
             ("Market snapshots", list_url("trading", "marketsnapshot", cycle__id__exact=object_id)),
             ("Events", list_url("trading", "event", cycle_id=object_id)),
         ]
-        more = {"cycle_links": links, "universe": universe_of(object_id)}
+        more: dict[str, Any] = {"cycle_links": links, "universe": universe_of(object_id)}
+        pk = uuid_of(object_id or "")
+        if pk is not None and self.has_view_permission(request):
+            story = cycle_story(pk)
+            more |= {"story": story}
+            if story is not None:
+                more |= {
+                    "title": f"Cycle of {story.cycle.started_at:%Y-%m-%d %H:%M:%S} UTC",
+                    "outcomes": [(one, _decisions_url(object_id, one)) for one in story.outcomes],
+                    "end_advice": advice_on_end(story.cycle.reason),
+                }
         return super().changeform_view(request, object_id, form_url, more | (extra_context or {}))
+
+
+def _in_line(value: Any) -> str:
+    """Write a fact of an event in a line: counts by name, lists with commas, yes and no."""
+    if isinstance(value, dict):
+        return ", ".join(f"{words_of(name)} {_in_line(each)}" for name, each in value.items()) or "-"
+    return in_words(value)
+
+
+def _decisions_url(cycle_id: str | None, outcome: Outcome) -> str:
+    said = {"reason": outcome.reason} if outcome.reason else {}
+    return list_url("trading", "aidecision", cycle__id__exact=cycle_id, status__exact=outcome.status, **said)
 
 
 @admin.register(MarketSnapshot)
@@ -153,12 +181,12 @@ class MarketSnapshotAdmin(GrowingRecordAdmin):
     """Prices as the cycles saw them, each with source and time."""
 
     list_display = [
-        "symbol",
+        "fetched_at",
+        of_symbol(),
         figure("price"),
         figure("previous_close"),
         "source",
-        "quoted_at",
-        "fetched_at",
+        moment("quoted_at"),
         "warning",
         cycle_link,
     ]
@@ -190,6 +218,18 @@ class EventAdmin(GrowingRecordAdmin):
 
     list_display = ["occurred_at", "type", "about", "sequence", "what", cycle_link]
     list_filter = [AggregateFilter, ("occurred_at", RangeDateTimeFilter)]
+    fields = [
+        "occurred_at",
+        "type",
+        "about",
+        "sequence",
+        "payload",
+        "cycle_id",
+        "causation_id",
+        "public_sequence",
+        "published_at",
+    ]
+    readonly_fields = ["about"]
     search_fields = ["aggregate_id__exact"]
     search_help_text = "An id of a cycle, decision, order or saga, or a position's symbol"
     ordering = ["-occurred_at", "-id"]
@@ -197,6 +237,8 @@ class EventAdmin(GrowingRecordAdmin):
     @admin.display(description="about")
     def about(self, event: Event) -> SafeString | str:
         """Link to what the event is about, where that has a page by its id."""
+        if event.aggregate_type == "position":
+            return symbol_link(event.aggregate_id)
         model = PAGE_OF.get(event.aggregate_type)
         return (
             linked(model, event.aggregate_id)
@@ -209,7 +251,7 @@ class EventAdmin(GrowingRecordAdmin):
         """Show the change of status and the facts beside it in one line."""
         facts = dict(event.payload)
         change = " → ".join(str(facts.pop(key)) for key in ("from", "to") if key in facts)
-        rest = ", ".join(f"{words_of(name)} {value}" for name, value in facts.items())
+        rest = ", ".join(f"{words_of(name)} {_in_line(value)}" for name, value in facts.items())
         return Truncator(" · ".join(filter(None, [change, rest]))).chars(140)
 
     def get_search_results(

@@ -14,13 +14,21 @@ from django.utils.text import Truncator
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from trading.admin.answers import ANSWER, follow, tell
-from trading.admin.base import GrowingRecordAdmin, change_url, cycle_link, figure, status_badge, status_label
+from trading.admin.base import (
+    GrowingRecordAdmin,
+    change_url,
+    cycle_link,
+    figure,
+    of_symbol,
+    status_badge,
+    status_label,
+)
 from trading.admin.extras import DECISION_DEEDS, DECISION_SECTIONS
 from trading.admin.pages import nothing_sent, require
 from trading.execution.approvals import send_to_execution
 from trading.labels import words_of
 from trading.models import AIDecision
-from trading.queries.decision_story import decision_story
+from trading.queries.decision_story import deciding_of, decision_story
 from trading.queries.news import reasons_of_late
 
 PAGE = "admin:trading_aidecision_change"
@@ -57,7 +65,7 @@ class AIDecisionAdmin(GrowingRecordAdmin):
 
     list_display = [
         "created_at",
-        "symbol",
+        of_symbol(),
         "action",
         figure("confidence"),
         status_label,
@@ -67,7 +75,7 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         cycle_link,
     ]
     list_filter = ["status", "action", ReasonFilter, "strategy", ("created_at", RangeDateTimeFilter)]
-    list_select_related = ["strategy"]
+    list_select_related = ["strategy", "risk_check"]
     search_fields = ["symbol__exact"]
     search_help_text = "A symbol, or an id of a decision or a cycle"
     uuid_search = ("pk", "cycle_id")
@@ -99,9 +107,9 @@ class AIDecisionAdmin(GrowingRecordAdmin):
 
     @admin.display(description="reason")
     def why(self, decision: AIDecision) -> str:
-        """Show the reason's word, with its sentence where there is one."""
-        said = ": ".join(filter(None, [decision.reason, decision.reason_detail]))
-        return Truncator(said).chars(90)
+        """Show the reason's words, the figures that decided, and its sentence where there is one."""
+        said = " ".join(filter(None, [words_of(decision.reason), deciding_of(decision)]))
+        return Truncator(": ".join(filter(None, [said, decision.reason_detail]))).chars(90)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the way of a stored decision to execution."""

@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from trading.models import AIDecision
+from trading.queries.pages.symbol_standing import SymbolStanding
 
 logger = logging.getLogger(__name__)
 Subject = TypeVar("Subject")
@@ -68,5 +69,7 @@ class Place(Generic[Subject]):
 DECISION_DEEDS: Place[AIDecision] = Place("decision deeds")
 # Between a decision's reasons and its paper trail.
 DECISION_SECTIONS: Place[AIDecision] = Place("decision sections")
+# Below a symbol's first line: what may be done with it. A piece asks no query for what the standing has.
+SYMBOL_DEEDS: Place[SymbolStanding] = Place("symbol deeds")
 # The last of the dashboard's row of tiles: ``<section class="tc-card tc-tile">``; read every ten seconds.
 DASHBOARD_TILES: Place[None] = Place("dashboard tiles")

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from trading.admin.base import RecordAdmin, labelled
+from trading.admin.base import RecordAdmin, labelled, moment, of_symbol
 from trading.admin.pages import FormPage, form_page, posted, reason_field, require
 from trading.errors import GuardError
 from trading.guards.symbol_locks import lock_symbol, unlock_symbol
@@ -46,7 +46,17 @@ class LockForm(forms.Form):
 class SymbolLockAdmin(RecordAdmin):
     """Locks in force and those that ended; adding and ending go by the services, so that each is an event."""
 
-    list_display = ["symbol", "state", "until", "reason", "author", "created_at", "ended_at", "ended_by"]
+    list_display = [
+        of_symbol(),
+        "state",
+        moment("until"),
+        "reason",
+        "author",
+        "created_at",
+        "ended_at",
+        "ended_by",
+    ]
+    list_display_links = ["created_at"]
     search_fields = ["=symbol", "reason", "author"]
     list_filter = [("ended_at", admin.EmptyFieldListFilter)]
     actions = ["unlock_selected"]

@@ -1,12 +1,12 @@
 """The asset master and the strategies."""
 
-import json
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
@@ -19,8 +19,13 @@ from trading.admin.base import (
     RecordAdmin,
     figure,
     labelled,
+    of_symbol,
+    yes_no,
 )
 from trading.admin.pages import reason_field
+from trading.admin.shown.read_only import facts_block
+from trading.admin.stories.symbol_page import PAGE as SYMBOL
+from trading.admin.stories.symbol_page import symbol_view
 from trading.analysis.sealed_facts import unsealed
 from trading.analysis.shadowing import effects_of
 from trading.analysis.strategies import CONTENT, check_strategy, save_strategy
@@ -34,24 +39,31 @@ class AssetAdmin(RecordAdmin):
     """What the broker lists."""
 
     list_display = [
-        "symbol",
+        of_symbol(),
         "name",
         "asset_class",
         "exchange",
-        "tradable",
-        "fractionable",
+        yes_no("tradable"),
+        yes_no("fractionable"),
         figure("dollar_volume"),
         "refreshed_at",
     ]
+    list_display_links = ["asset_class"]
     list_filter = ["asset_class", "tradable", "fractionable"]
     search_fields = ["symbol", "name"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of a symbol, which the broker may no longer list."""
+        page = path("symbol/<path:symbol>/", self.admin_site.admin_view(symbol_view), name=SYMBOL)
+        return [page, *super().get_urls()]
 
 
 @admin.register(BarHistory)
 class BarHistoryAdmin(RecordAdmin):
     """Daily bars as kept between cycles; deleted by nobody, replaced on the next market day."""
 
-    list_display = ["symbol", "market_date", "bar_count", "fetched_at"]
+    list_display = [of_symbol(), "market_date", "bar_count", "fetched_at"]
+    list_display_links = ["market_date"]
     search_fields = ["symbol__exact"]
 
     @admin.display(description="bars")
@@ -247,7 +259,6 @@ class DecisionRecordAdmin(GrowingRecordAdmin):
     def content(self, record: DecisionRecord) -> SafeString:
         """Show the record as it was written."""
         try:
-            text = json.dumps(unsealed(record), indent=1, ensure_ascii=False)
+            return facts_block(unsealed(record))
         except RecordError as error:
-            text = str(error)
-        return format_html('<pre class="tc-wrap">{}</pre>', text)
+            return format_html("{}", str(error))

@@ -5,10 +5,20 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from trading.admin.base import RecordAdmin, cycle_link, figure, labelled, linked, status_badge, status_label
+from trading.admin.base import (
+    RecordAdmin,
+    cycle_link,
+    figure,
+    labelled,
+    linked,
+    moment,
+    of_symbol,
+    status_badge,
+    status_label,
+)
 from trading.models import Fill, Order, Trade
 
-SIDES = {"buy": "info", "sell": "primary"}
+SIDES = {"buy": "info", "sell": "default"}
 ID_HELP = "A symbol, the broker's or our id of an order, or a cycle's id"
 
 
@@ -24,7 +34,7 @@ class OrderAdmin(RecordAdmin):
 
     list_display = [
         "created_at",
-        "symbol",
+        of_symbol(),
         side_label,
         "purpose",
         figure("quantity"),
@@ -42,11 +52,35 @@ class OrderAdmin(RecordAdmin):
     ordering = ["-created_at"]
     readonly_fields = [status_badge]
     fieldsets = [
-        (None, {"fields": ["symbol", "side", "purpose", "quantity", "reference_price", "time_in_force"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "symbol",
+                    "side",
+                    "purpose",
+                    "order_type",
+                    "quantity",
+                    "reference_price",
+                    "stop_price",
+                    "limit_price",
+                    "time_in_force",
+                ]
+            },
+        ),
         ("At the broker", {"fields": [status_badge, "filled_quantity", "average_price", "broker_message"]}),
         (
             "Identity",
-            {"fields": ["client_order_id", "broker_order_id", "decision", "reservation", "cycle_id"]},
+            {
+                "fields": [
+                    "client_order_id",
+                    "broker_order_id",
+                    "decision",
+                    "reservation",
+                    "cycle_id",
+                    "parent_order",
+                ]
+            },
         ),
         (
             "Times",
@@ -79,8 +113,8 @@ class FillAdmin(RecordAdmin):
     """Executions as the broker reported them."""
 
     list_display = [
-        "executed_at",
-        "symbol",
+        moment("executed_at"),
+        of_symbol(),
         side_label,
         figure("quantity"),
         figure("price"),
@@ -107,8 +141,8 @@ class TradeAdmin(RecordAdmin):
 
     list_before_template = change_form_before_template = "console/drawn_days.html"
     list_display = [
-        "traded_at",
-        "symbol",
+        moment("traded_at"),
+        of_symbol(),
         side_label,
         figure("quantity"),
         figure("price"),

@@ -6,7 +6,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from trading.admin.base import RecordAdmin, cycle_link, linked, status_badge, status_label
+from trading.admin.base import RecordAdmin, cycle_link, linked, of_symbol, status_badge, status_label
+from trading.admin.shown.read_only import facts_lines
 from trading.models import Saga, SagaStep
 
 
@@ -14,12 +15,22 @@ class SagaStepInline(TabularInline):  # type: ignore[misc]  # unfold has no type
     """The steps in order, with attempts, times, input and result."""
 
     model = SagaStep
-    fields = ["position", "name", status_badge, "attempts", "started_at", "ended_at", "input", "result"]
+    fields = ["position", "name", status_badge, "attempts", "started_at", "ended_at", "given", "came_of_it"]
     readonly_fields = fields
     ordering = ["position"]
     extra = 0
     can_delete = False
     hide_title = True
+
+    @admin.display(description="input")
+    def given(self, step: SagaStep) -> SafeString:
+        """Show what the step was given."""
+        return facts_lines(step.input)
+
+    @admin.display(description="result")
+    def came_of_it(self, step: SagaStep) -> SafeString:
+        """Show what came of the step."""
+        return facts_lines(step.result)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Steps are written by the system alone."""
@@ -36,7 +47,7 @@ class SagaAdmin(RecordAdmin):
 
     list_display = [
         "started_at",
-        "symbol",
+        of_symbol("order__symbol"),
         status_label,
         "order_link",
         "error",
@@ -64,11 +75,6 @@ class SagaAdmin(RecordAdmin):
         "ended_at",
     ]
     readonly_fields = [status_badge]
-
-    @admin.display(description="symbol", ordering="order__symbol")
-    def symbol(self, saga: Saga) -> str:
-        """Show the order's symbol."""
-        return saga.order.symbol
 
     @admin.display(description="order")
     def order_link(self, saga: Saga) -> SafeString:

@@ -62,6 +62,8 @@ def list_as_csv(request: HttpRequest, app: str, model: str) -> HttpResponseBase:
 
 def _value(name: Any, row: Any, page: "admin.ModelAdmin[Any]") -> Any:
     try:
+        if stored := getattr(name, "taken_from", ""):  # a figure with all its digits, a moment with its zone
+            return getattr(row, stored)
         return lookup_field(name, row, page)[2]
     except ObjectDoesNotExist:
         return ""

@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trading.admin.base import ConsoleAdmin, change_url, labelled, status_badge, status_label
 from trading.admin.pages import FormPage, ReasonForm, form_page, nothing_sent, posted, require
-from trading.admin.universe_page import SEATS, uuid_of
+from trading.admin.stories.universe_page import SEATS, uuid_of
 from trading.analysis import candidates
 from trading.domain.universe_record import UniverseLine
 from trading.errors import CandidateError

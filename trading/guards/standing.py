@@ -24,7 +24,17 @@ from trading.models import EquitySnapshot, SymbolLock, Trade
 
 # What counts as a stop-loss, whoever watched it: the broker's order, or this program.
 STOPS = frozenset({ExitReason.STOP_LOSS, ExitReason.TRAILING_STOP})
-_Row = tuple[str, str, datetime, Decimal | None, Decimal, Decimal, str, str]
+TRADE_COLUMNS = (
+    "symbol",
+    "side",
+    "traded_at",
+    "realised_pnl",
+    "quantity",
+    "price",
+    "order__purpose",
+    "exit_reason",
+)
+TradeRow = tuple[str, str, datetime, Decimal | None, Decimal, Decimal, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,30 +119,29 @@ def read_rules(values: Mapping[str, Decimal]) -> Rules:
 
 def read_facts(limits: Rules, market: Reading, fall: Fall | None) -> Facts:
     """Read what the rules judge by."""
-    rows = _trades(market.now - limits.look_back, market.now + limits.look_back)
-    locks = SymbolLock.objects.in_force(market.now)
+    since, until = market.now - limits.look_back, market.now + limits.look_back
+    lately = Trade.objects.filter(traded_at__gt=since, traded_at__lt=until)
+    rows = list(lately.order_by().values_list(*TRADE_COLUMNS))
+    return facts_of(rows, SymbolLock.objects.in_force(market.now), market.now, fall)
+
+
+def facts_of(
+    rows: Iterable[TradeRow], locks: Iterable[SymbolLock], now: datetime, fall: Fall | None = None
+) -> Facts:
+    """Return what the rules judge by, of rows that were read.
+
+    Args:
+        rows: the trades of the look-back, ``TRADE_COLUMNS`` of each.
+        locks: those in force at ``now``, market time.
+    """
+    trades = list(rows)
     return Facts(
-        now=market.now,
-        sales=tuple(_sale(row) for row in rows if row[1] == "sell"),
-        entries=tuple(Entry(row[0], row[2]) for row in rows if row[1] == "buy" and row[6] == Purpose.ENTRY),
+        now=now,
+        sales=tuple(_sale(row) for row in trades if row[1] == "sell"),
+        entries=tuple(Entry(row[0], row[2]) for row in trades if row[1] == "buy" and row[6] == Purpose.ENTRY),
         fall=fall,
         locks=tuple(lock.as_fact for lock in locks),
     )
-
-
-def _trades(since: datetime, until: datetime) -> list[_Row]:
-    columns = (
-        "symbol",
-        "side",
-        "traded_at",
-        "realised_pnl",
-        "quantity",
-        "price",
-        "order__purpose",
-        "exit_reason",
-    )
-    lately = Trade.objects.filter(traded_at__gt=since, traded_at__lt=until)
-    return list(lately.order_by().values_list(*columns))
 
 
 def _unreadable(error: SettingError, now: datetime) -> GuardBlock:
@@ -140,7 +149,7 @@ def _unreadable(error: SettingError, now: datetime) -> GuardBlock:
     return GuardBlock(DenyReason.INVALID_FIGURES, None, now, None, str(error), {"setting": str(error)})
 
 
-def _sale(row: _Row) -> Sale:
+def _sale(row: TradeRow) -> Sale:
     symbol, side, at, profit, quantity, price, purpose, said = row
     is_stop = exit_reason(side=side, purpose=purpose, said=said) in STOPS
     return Sale(symbol, at, is_stop, profit, quantity * price)

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from ai.domain.text import LONGEST_MODEL_NAME
+from risk.domain.numbers import plain_decimal
 from trading.models.decision import AIDecision
 from trading.models.market import Strategy
 from trading.models.order import Order
@@ -66,7 +67,8 @@ class Lot(OpenedBy):
         indexes = [models.Index(fields=["symbol"], name="lots_open", condition=Q(remaining__gt=0))]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.remaining} of {self.quantity} {self.symbol} at {self.price}"
+        left, whole = plain_decimal(self.remaining), plain_decimal(self.quantity)
+        return f"{self.side} {left} of {whole} {self.symbol} at {plain_decimal(self.price)}"
 
 
 class RoundTrip(OpenedBy):
@@ -107,7 +109,8 @@ class RoundTrip(OpenedBy):
         indexes = [models.Index(fields=["-closed_at", "-id"], name="round_trips_recent")]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol}: {self.realised_pnl} USD ({self.exit_reason})"
+        earned = f"{self.realised_pnl:+.2f} USD"
+        return f"{self.side} {plain_decimal(self.quantity)} {self.symbol}: {earned} ({self.exit_reason})"
 
 
 class SymbolBook(models.Model):

@@ -8,6 +8,7 @@ from uuid6 import uuid7
 from ai.domain.stability import MOST_ANSWERS
 from ai.domain.text import LONGEST_MODEL_NAME
 from risk.domain.limits import LIMIT_NAMES
+from risk.domain.numbers import plain_decimal
 from risk.domain.types import SizingRule
 from trading.domain.protection.plans import (
     DEFAULT_REWARD_TO_RISK,
@@ -82,7 +83,7 @@ class MarketSnapshot(models.Model):
         indexes = [models.Index(fields=["symbol", "-quoted_at"], name="snapshots_latest")]
 
     def __str__(self) -> str:
-        return f"{self.symbol} {self.price} ({self.source})"
+        return f"{self.symbol} {plain_decimal(self.price)} ({self.source})"
 
 
 class BarHistory(models.Model):

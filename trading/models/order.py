@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from uuid6 import uuid7
 
+from risk.domain.numbers import plain_decimal
 from risk.models import RiskReservation
 from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import LIVE_ORDER, OPEN_ORDER, OrderStatus
@@ -145,7 +146,8 @@ class Order(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol} ({self.status})"
+        quantity = "" if self.quantity is None else f"{plain_decimal(self.quantity)} "
+        return f"{self.side} {quantity}{self.symbol} ({self.status})"
 
     @property
     def is_open(self) -> bool:
@@ -172,7 +174,7 @@ class Fill(models.Model):
         constraints = [models.CheckConstraint(name="fill_positive", condition=Q(quantity__gt=0, price__gt=0))]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol} at {self.price}"
+        return f"{self.side} {plain_decimal(self.quantity)} {self.symbol} at {plain_decimal(self.price)}"
 
 
 class Trade(models.Model):
@@ -214,4 +216,4 @@ class Trade(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol} at {self.price}"
+        return f"{self.side} {plain_decimal(self.quantity)} {self.symbol} at {plain_decimal(self.price)}"

@@ -7,6 +7,7 @@ from django.db.models import BigIntegerField, Func, Q, Value
 from uuid6 import uuid7
 
 from connectors.rows import UnreadableRow
+from risk.domain.numbers import plain_decimal
 
 SYNCS = "position_syncs"
 
@@ -72,7 +73,7 @@ class Position(models.Model):
         constraints = [models.CheckConstraint(name="position_not_empty", condition=~Q(quantity=0))]
 
     def __str__(self) -> str:
-        return f"{self.quantity} {self.symbol}"
+        return f"{plain_decimal(self.quantity)} {self.symbol}"
 
     @property
     def unrealised_percent(self) -> Decimal | None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Q
 
+from risk.domain.deciding_words import deciding_words
 from risk.domain.trust_words import trust_words
 from risk.models import RiskCheck
 from trading.analysis.decision_records import SeenRecord, read_record
@@ -76,6 +77,11 @@ class DecisionStory:
         return closest(self.rooms)
 
     @property
+    def deciding(self) -> str:
+        """The figures that decided against it, "" where none did."""
+        return deciding_of(self.decision)
+
+    @property
     def trust(self) -> str:
         """What trust made of the entry, in words; "" where nobody asked."""
         return trust_words(self.decision.confidence, self.check.figures) if self.check else ""
@@ -84,6 +90,16 @@ class DecisionStory:
     def may_be_sent(self) -> bool:
         """Whether it was stored for a person to send on."""
         return self.decision.status == DecisionStatus.STORED
+
+
+def deciding_of(decision: AIDecision) -> str:
+    """Return the figures that decided against it: ``0.66 < 0.70``; "" where none did, or nobody judged.
+
+    Args:
+        decision: read with its ``risk_check``.
+    """
+    check = decision.risk_check
+    return deciding_words(decision.reason, check.figures) if check is not None and decision.reason else ""
 
 
 def decision_story(decision_id: UUID) -> DecisionStory | None:

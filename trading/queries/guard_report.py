@@ -1,6 +1,6 @@
 """What is blocked now, by which guard and until when: for the dashboard, REST and the command, in one place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from trading.domain.guards import rules
 from trading.domain.guards.rules import GuardBlock
 from trading.errors import SettingError
 from trading.guards.pause import EntriesPause, entries_pause
-from trading.guards.standing import read_facts, read_fall, read_rules
+from trading.guards.standing import TradeRow, facts_of, read_facts, read_fall, read_rules
 from trading.market.market_time import latest_reading
 from trading.models import AgentStatus, SymbolLock
 
@@ -72,10 +72,39 @@ def guard_report(agent: AgentStatus | None = None) -> GuardReport:
     return GuardReport(stands, now, (*map(_line, blocks), *used_up), numbers)
 
 
+def guards_of_symbol(
+    agent: AgentStatus, trades: Sequence[TradeRow], locks: Sequence[SymbolLock]
+) -> tuple[GuardLine, ...]:
+    """Return what is blocked of one symbol by what happened to it, by market time as last read.
+
+    What blocks every symbol is in ``guard_report``.
+
+    Args:
+        trades: those of the symbol, as ``TRADE_COLUMNS`` has them; what is before the look-back does not count.
+        locks: those on it that are in force.
+    """
+    reading = latest_reading(agent)
+    now = reading.now if reading else None
+    try:
+        limits = read_rules(settings.AsNeeded(*rules.SETTINGS))
+    except SettingError as error:
+        broken = GuardLine(DenyReason.INVALID_FIGURES, "", "entries", None, str(error))
+        return (broken, *map(_lock_line, locks))
+    if now is None:
+        return tuple(map(_lock_line, locks))
+    lately = [row for row in trades if abs(row[2] - now) < limits.look_back]
+    facts = facts_of(lately, locks, now)
+    blocks = (*rules.entry_blocks(limits, facts), *rules.hold_blocks(limits, facts))
+    return tuple(_line(block) for block in blocks)
+
+
 def _locks(now: datetime | None) -> Iterator[GuardLine]:
-    for lock in SymbolLock.objects.in_force(now):
-        said = rules.lock_words(lock.as_fact)
-        yield GuardLine(DenyReason.SYMBOL_LOCKED, lock.symbol, "entries", lock.until, said)
+    yield from map(_lock_line, SymbolLock.objects.in_force(now))
+
+
+def _lock_line(lock: SymbolLock) -> GuardLine:
+    said = rules.lock_words(lock.as_fact)
+    return GuardLine(DenyReason.SYMBOL_LOCKED, lock.symbol, "entries", lock.until, said)
 
 
 def _line(block: GuardBlock) -> GuardLine:

@@ -5,7 +5,7 @@ live: they are shown, and marked.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -316,9 +316,19 @@ def _problems(cycles: list[Cycle]) -> list[Problem]:
     for cycle in cycles:
         if cycle.reason:
             ended = cycle.ended_at or cycle.started_at
-            found.append(Problem(ended.isoformat(), cycle.pk, f"cycle {cycle.status}", "", cycle.reason))
+            told = Problem(ended.isoformat(), cycle.pk, f"cycle {cycle.status}", "", cycle.reason)
+            # One that is told already, of a newer cycle: while the switch is engaged each minute has another.
+            same = next((place for place, one in enumerate(found) if _is_same(one, told)), None)
+            if same is None:
+                found.append(told)
+            else:
+                found[same] = replace(found[same], count=found[same].count + 1)
         found += _errors(cycle)
     return found
+
+
+def _is_same(one: Problem, other: Problem) -> bool:
+    return (one.operation, one.symbol, one.message) == (other.operation, other.symbol, other.message)
 
 
 def _errors(cycle: Cycle) -> list[Problem]:

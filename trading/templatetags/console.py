@@ -1,5 +1,7 @@
 """How the console writes figures: thousands separated, signs shown, ages in words, stale ones marked."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -9,8 +11,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from risk.domain.deciding_words import deciding_words
 from trading.domain.ages import TOLERANCE
+from trading.domain.words import in_words
 from trading.labels import colour_of, with_thousands, words_of
+from trading.labels import symbol_link as linked_symbol
+from trading.models import Cycle
 from trading.queries.overview import is_stale
 
 register = template.Library()
@@ -27,9 +33,9 @@ def money(value: Decimal | None) -> str:
 
 
 @register.filter
-def signed(value: Decimal | None) -> str:
-    """Write an amount with its sign: +12.30, -4.00, 0.00."""
-    if value is None:
+def signed(value: Decimal | str | None) -> str:
+    """Write an amount with its sign: +12.30, -4.00, 0.00; "" is what a template has where nothing is."""
+    if value is None or isinstance(value, str):
         return UNKNOWN
     rounded = round(value, 2)
     return f"{rounded:+,.2f}" if rounded else "0.00"
@@ -103,6 +109,32 @@ def detail(value: object) -> str:
 
 
 @register.filter
+def fact(value: object) -> str:
+    """Write a stored value: yes and no, numbers and times as ``detail`` has them, nothing as ``-``."""
+    if value is None or isinstance(value, bool) or value == "":
+        return in_words(value)
+    return detail(value)
+
+
+@register.filter
+def pretty(value: object) -> str:
+    """Write stored JSON with its line breaks: a chat's messages as what each said, texts as they are."""
+    if isinstance(value, str):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return value
+        return value if not isinstance(found, dict | list) else pretty(found)
+    if isinstance(value, list) and value and all(_is_message(each) for each in value):
+        return "\n\n".join(f"{each['role']}:\n{pretty(each['content'])}" for each in value)
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _is_message(value: object) -> bool:
+    return isinstance(value, dict) and {"role", "content"} <= value.keys()
+
+
+@register.filter
 def clock(value: float) -> str:
     """Write what is left of a time: 9:05."""
     whole = max(0, int(value))
@@ -137,6 +169,12 @@ def admin_quoted(pk: str) -> str:
 
 
 @register.filter
+def symbol_link(symbol: str) -> SafeString:
+    """Write a symbol as a link to its page."""
+    return linked_symbol(symbol)
+
+
+@register.filter
 def ahead(moment: datetime) -> str:
     """Write how far a moment lies ahead: in 9 min, in 40 s, now."""
     left = max((moment - timezone.now()).total_seconds(), 0.0)
@@ -156,6 +194,66 @@ def words(value: str) -> str:
 def colour(status: str) -> str:
     """Return a status's colour of the one mapping."""
     return colour_of(status)
+
+
+@register.filter
+def cycle_colour(cycle: Cycle) -> str:
+    """Return the colour of a cycle's status: one that the kill switch kept from starting did as it should."""
+    return colour_of("skipped" if cycle.reason == "kill_switch" else cycle.status)
+
+
+@register.simple_tag
+def market_time(moment: datetime | None) -> SafeString | str:
+    """Write a moment of market time, and that it is one: a replay's clock is not the world's."""
+    return _moment(moment, "UTC market time")
+
+
+@register.simple_tag
+def wall_time(moment: datetime | None) -> SafeString | str:
+    """Write a moment of wall time, at which something happened here."""
+    return _moment(moment, "UTC")
+
+
+def _moment(moment: datetime | None, clock: str) -> SafeString | str:
+    if moment is None:
+        return UNKNOWN
+    return format_html(
+        '<time class="tc-time" datetime="{}">{} {}</time>',
+        moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
+        clock,
+    )
+
+
+@register.simple_tag
+def deciding(reason: str | None, figures: Mapping[str, str]) -> str:
+    """Write the figures that decided a denial: 0.66 < 0.70."""
+    return deciding_words(reason or "", figures)
+
+
+@register.simple_tag
+def after(start: datetime, moment: datetime) -> str:
+    """Write how long after another a moment was: +1.2 s."""
+    return f"{(moment - start).total_seconds():+.1f} s"
+
+
+@register.simple_tag
+def held(since: datetime, until: datetime | None = None) -> str:
+    """Write for how long something was held: 40 s, 12 min, 3 h 5 min, 2 d 4 h."""
+    return span((until or timezone.now()) - since)
+
+
+@register.simple_tag
+def span(length: timedelta) -> str:
+    """Write a length of time: 40 s, 12 min, 3 h 5 min, 2 d 4 h."""
+    passed = int(max(length, timedelta(0)).total_seconds())
+    if passed < MINUTE:
+        return f"{passed} s"
+    if passed < HOUR:
+        return f"{passed // MINUTE} min"
+    large, small, size, words = (HOUR, MINUTE, "h", "min") if passed < DAY else (DAY, HOUR, "d", "h")
+    rest = passed % large // small
+    return f"{passed // large} {size}" + (f" {rest} {words}" if rest else "")
 
 
 @register.simple_tag

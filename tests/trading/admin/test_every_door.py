@@ -94,6 +94,7 @@ OWN_PAGES = {
     "trading_equitysnapshot_performance": "look",
     "trading_position_reconcile": "reconcile",
     "trading_position_close": "close",
+    "trading_symbol": "look",
     "trading_universecandidate_approve": "approve",
     "trading_universecandidate_reject": "reject",
     "auth_user_password_change": "password",

@@ -36,7 +36,7 @@ def test_list_is_taken_away_as_it_is_filtered_and_searched(login: Login) -> None
     rows = taken(client, "trading.aidecision", status__exact="denied", q="aapl")
 
     assert [(row["symbol"], row["status"]) for row in rows] == [("AAPL", "denied")]
-    assert rows[0]["reason"] == "stale_price: older than 90 s"
+    assert rows[0]["reason"] == "stale price: older than 90 s"
     assert len(taken(client, "trading.aidecision")) == 3
 
 

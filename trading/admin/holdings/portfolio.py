@@ -5,13 +5,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from connectors.errors import ConnectorError
-from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled, moment
+from trading.admin.extras import SYMBOL_DEEDS
 from trading.admin.holdings.closing import CLOSE, close_link, close_view
 from trading.admin.holdings.performance_page import PAGE as PERFORMANCE
 from trading.admin.holdings.performance_page import performance_view
@@ -19,9 +21,10 @@ from trading.admin.pages import FormPage, form_page, posted, require
 from trading.core.set_aside import Listing
 from trading.errors import TradingError
 from trading.execution.reconciliation import ReconciliationReport, reconcile_for
-from trading.models import EquitySnapshot, Position
+from trading.models import AgentStatus, EquitySnapshot, Position
 from trading.queries.left_out import left_out
 from trading.queries.overview import is_stale
+from trading.queries.pages.position_story import position_story
 
 VALUE_UNKNOWN = "value unknown"
 FRESHNESS = {"live": "success", "stale": "warning", VALUE_UNKNOWN: "danger"}
@@ -48,18 +51,42 @@ class PositionAdmin(RecordAdmin):
         figure("average_entry_price"),
         figure("market_value", unknown=VALUE_UNKNOWN),
         figure("unrealised_pnl"),
+        figure("unrealised_percent", description="of its cost"),
         figure("stop_price"),
         figure("target_price"),
         "protection",
         "source",
         "synced_at",
         "freshness",
-        "opened_at",
+        moment("opened_at"),
     ]
     list_filter = ["asset_class"]
     search_fields = ["symbol"]
     list_before_template = "console/positions_intro.html"
-    change_form_before_template = "console/drawn_days.html"
+    change_form_outer_before_template = "console/position.html"
+    fieldsets = [
+        (
+            "Raw facts",
+            {"classes": ["collapse"], "fields": [field.name for field in Position._meta.concrete_fields]},
+        )
+    ]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Tell what is held, why and what protects it above the record."""
+        more: dict[str, Any] = {}
+        if object_id and self.has_view_permission(request):
+            agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
+            story = position_story(unquote(object_id), agent)
+            if story.now.position is not None:
+                deeds = SYMBOL_DEEDS.shown(request, story.now)
+                more = {"story": story, "now": story.now, "position": story.now.position, "deeds": deeds}
+        return super().changeform_view(request, object_id, form_url, more | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern]:
         """Add the comparison with the broker."""
@@ -126,7 +153,7 @@ class EquitySnapshotAdmin(GrowingRecordAdmin):
         figure("session_start_equity"),
         figure("cash"),
         figure("buying_power"),
-        "market_time",
+        moment("market_time"),
         "source",
         cycle_link,
     ]

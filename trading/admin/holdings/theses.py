@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from trading.admin.base import RecordAdmin, figure, labelled
+from trading.admin.base import RecordAdmin, figure, labelled, moment, of_symbol
 from trading.models import Thesis
 
 STATES = {"held": "info", "ended": "default", "against it": "warning"}
@@ -13,8 +13,8 @@ class ThesisAdmin(RecordAdmin):
     """What each entry was for, frozen; the end is written once."""
 
     list_display = [
-        "opened_at",
-        "symbol",
+        moment("opened_at"),
+        of_symbol(),
         "state",
         "exit_reason",
         figure("entry_price"),

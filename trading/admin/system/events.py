@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, labelled, status_label
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, labelled, of_symbol, status_label
 from trading.events.dead_letters import replay
 from trading.labels import COLOURS
 from trading.models import HandledEvent, ParkedEvent, TradeProposal
@@ -58,7 +58,7 @@ class TradeProposalAdmin(GrowingRecordAdmin):
     """Trades that other services proposed, and what became of them."""
 
     list_display = [
-        "received_at", status_label, "action", "symbol", "confidence", "strategy", "source", "reason", "cycle",
+        "received_at", status_label, "action", of_symbol(), "confidence", "strategy", "source", "reason", "cycle",
     ]  # fmt: skip
     list_select_related = ["strategy", "decision"]
     list_filter = ["status"]

@@ -27,6 +27,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, 
 
 from trading.admin.base import changes_in_words, labelled
 from trading.admin.pages import console_page
+from trading.admin.shown.read_only import shown_field
 from trading.core.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 from trading.domain.words import in_words
 from trading.models import Cycle
@@ -281,8 +282,18 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[m
         """Ask for little; for the trading cycle ask whether it may stop."""
         is_cycle = _starts_cycles(obj) and self.has_change_permission(request, obj)
         named = ["name", "regtask", "task", "enabled", *(["confirmed"] if is_cycle else []), "description"]
-        when = ["interval", "crontab", "crontab_translation", "start_time", "expires", "expire_seconds"]
-        shown = [(None, {"fields": named}), ("Schedule", {"fields": [*when, "last_run_at", "one_off"]})]
+        when: list[Any] = [
+            "interval",
+            "crontab",
+            "crontab_translation",
+            "start_time",
+            "expires",
+            "expire_seconds",
+        ]
+        shown = [
+            (None, {"fields": named}),
+            ("Schedule", {"fields": [*when, "last_run_at", self._one_off(request, obj)]}),
+        ]
         if not _is_superuser(request):
             named[1:2] = []
             return [*shown, ("What it is given", {"fields": ["arguments"]})]
@@ -293,6 +304,10 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[m
             ("Arguments, as JSON", {"fields": ["args", "kwargs"], "classes": folded}),
             ("The way of its message", {"fields": way, "classes": folded}),
         ]
+
+    def _one_off(self, request: HttpRequest, obj: PeriodicTask | None) -> Any:
+        """Return the tick for those who may set it, for others a word: a red cross is a failure."""
+        return "one_off" if self.has_change_permission(request, obj) else shown_field(PeriodicTask, "one_off")
 
     def get_readonly_fields(self, request: HttpRequest, obj: PeriodicTask | None = None) -> list[str]:
         """Keep the names of the rows that the system finds by them: another name would be another row."""

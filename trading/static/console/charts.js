@@ -22,7 +22,7 @@
       const up = plain(css("--tc-green")), down = plain(css("--tc-red"));
       return { upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: false };
     }
-    return { color: plain(colour), lineWidth: 2, lineStyle: one.isDashed ? 2 : 0 };
+    return { color: plain(colour), lineWidth: 2, lineStyle: one.isDashed ? 2 : 0, lineType: one.isStepped ? 1 : 0 };
   }
   const looks = () => ({
     layout: { background: { color: "transparent" }, textColor: plain(css("--tc-soft")), fontSize: 12, panes: { separatorColor: plain(css("--tc-line")) } },
@@ -31,6 +31,8 @@
     timeScale: { borderVisible: false },
   });
 
+  const coloured = (marks) => marks.map((mark) => ({ ...mark, color: plain(css(COLOURS[mark.colour])) }));
+
   function draw(box) {
     const said = JSON.parse(document.getElementById(box.dataset.plot).textContent);
     if (!said.series.some((one) => one.points.length > 1)) return;
@@ -38,18 +40,20 @@
     const chart = LightweightCharts.createChart(box, {
       ...looks(), autoSize: true,
       crosshair: { mode: 1 },
-      timeScale: { ...looks().timeScale, timeVisible: said.isWithinDay, secondsVisible: false },
+      timeScale: { ...looks().timeScale, timeVisible: said.isWithinDay, secondsVisible: false, rightOffset: said.series.some((one) => one.markers) ? 6 : 0 },
       handleScroll: { vertTouchDrag: false, mouseWheel: false },
       handleScale: { mouseWheel: false },
     });
     const drawn = said.series.filter((one) => one.points.length).map((one) => {
       const series = chart.addSeries(LightweightCharts[KINDS[one.kind]], {
         ...styled(one), priceLineVisible: false, lastValueVisible: one.kind !== "candles",
+        autoscaleInfoProvider: one.isOffScale ? () => null : undefined,
         priceFormat: { type: "custom", minMove: 10 ** -one.places, formatter: (value) => number(value, one.places, "") },
       }, one.pane || 0);
       series.setData(one.points);
-      if (one.markers && one.markers.length) LightweightCharts.createSeriesMarkers(series, one.markers.map((mark) => ({ ...mark, color: plain(css(COLOURS[mark.colour])) })));
-      return { one, series };
+      const marks = one.markers && one.markers.length && LightweightCharts.createSeriesMarkers(series, coloured(one.markers));
+      const levels = (one.lines || []).map((line) => [line, series.createPriceLine({ price: line.price, color: plain(css(COLOURS[line.colour])), lineWidth: 1, lineStyle: 1, title: line.title })]);
+      return { one, series, marks, levels };
     });
     chart.timeScale().fitContent();
     const [below] = chart.panes().slice(1);
@@ -58,11 +62,13 @@
     const times = drawn[0].one.points.map((point) => point.time);
     const byTime = drawn.map(({ one }) => new Map(one.points.map((point) => [point.time, point])));
     const when = (time) => (typeof time === "number" ? `${new Date(time * 1000).toISOString().slice(0, 16).replace("T", " ")} market time, UTC` : time);
+    const marked = (one, time) => (one.markers || []).filter((mark) => mark.time === time).map((mark) => `, ${mark.text}`).join("");
     function tell(time) {
       const parts = drawn.map(({ one }, place) => {
         const point = byTime[place].get(time);
         if (!point) return "";
-        if (one.kind === "candles") return `open ${point.open}, high ${point.high}, low ${point.low}, close ${point.close}`;
+        if (one.kind === "candles") return ["open", "high", "low", "close"].map((name) => `${name} ${number(point[name], one.places, "").trim()}`).join(", ") + marked(one, time);
+        if (point.value === undefined) return "";
         return `${one.name} ${number(point.value, one.places, one.unit)}`;
       });
       legend.textContent = `${when(time)}: ${parts.filter(Boolean).join(" · ")}`;
@@ -84,7 +90,11 @@
     });
     new MutationObserver(() => {
       chart.applyOptions(looks());
-      for (const { one, series } of drawn) series.applyOptions(styled(one));
+      for (const { one, series, marks, levels } of drawn) {
+        series.applyOptions(styled(one));
+        if (marks) marks.setMarkers(coloured(one.markers));
+        for (const [line, level] of levels) level.applyOptions({ color: plain(css(COLOURS[line.colour])) });
+      }
     }).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
     box.dataset.drawn = "true";
   }

@@ -1,0 +1,56 @@
+"""Many selects in one statement give the rows that each of them alone gives."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+
+from tests import factories as make
+from trading.models import AIDecision, Cycle, Event, MarketSnapshot, Position, Strategy
+from trading.queries.together import Select, first, read_together
+
+pytestmark = pytest.mark.django_db
+
+
+def columns(row: Any) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def test_rows_are_those_of_each_select_alone() -> None:
+    make.make_position("BTC/USD", quantity=Decimal("0.123456789"), market_value=None)
+    make.make_snapshot(
+        indicators={"rsi": 41.25, "days": 3, "of": [0.5, None]}, price=Decimal("0.000000012345")
+    )
+    make.make_decision(strategy=make.make_strategy(symbols=["AAPL", "BTC/USD"]))
+    make.make_event(payload={"seconds": 0.164, "text": '100 % "sure"'})
+    kinds = (Position, MarketSnapshot, AIDecision, Cycle, Strategy, Event)
+
+    found = read_together({kind.__name__: kind.objects.all() for kind in kinds})
+
+    for kind in kinds:
+        rows = found[kind.__name__]
+        expected = [columns(row) for row in kind.objects.all()]
+        for row in (*expected, *(own := [columns(row) for row in rows])):
+            row.pop("transaction_id", None)  # a number that JSON has as text
+        assert own == expected, kind
+
+
+def test_it_is_one_statement_and_nothing_is_read_later() -> None:
+    make.make_decision(symbol="AAPL", strategy=make.make_strategy(name="Dips"))
+    decisions = AIDecision.objects.annotate(strategy_name=F("strategy__name")).order_by("-created_at")[:3]
+
+    with CaptureQueriesContext(connection) as read:
+        found = read_together({"decisions": decisions, "none": Position.objects.filter(pk="NOPE")})
+        assert [(row.symbol, row.strategy_name) for row in found["decisions"]] == [("AAPL", "Dips")]
+        assert first(found["none"]) is None
+
+    assert len(read) == 1
+
+
+def test_statement_of_our_own_words_takes_its_values() -> None:
+    found = read_together({"sum": Select("SELECT %s::numeric + 1.5 AS total, '50 %%' AS share", ("2",))})
+
+    assert found == {"sum": [{"total": Decimal("3.5"), "share": "50 %"}]}

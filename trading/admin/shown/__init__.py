@@ -1,0 +1,1 @@
+"""How the console shows what is stored: figures, moments, links, JSON."""

@@ -1,0 +1,1 @@
+"""What single pages of the console show: a symbol, a position, a cycle."""
