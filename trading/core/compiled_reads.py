@@ -76,7 +76,8 @@ class _Compiled:
         columns = info["select_fields"]
         self._columns = slice(columns[0], columns[-1] + 1)
         self._names = [one[0].target.attname for one in compiler.select[self._columns]]
-        self._populators = get_related_populators(info, compiler.select, query.db)
+        populators = get_related_populators(info, compiler.select, query.db)  # type: ignore[call-arg]  # 6.1's stubs
+        self._populators = populators
         self._converters = compiler.get_converters([one[0] for one in compiler.select])
 
     def values(self, value: UUID | str) -> tuple[Any, ...]:

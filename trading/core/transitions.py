@@ -166,7 +166,7 @@ def _move(row: StatusRow, values: Mapping[str, Any], where: models.Q | None, tol
     ) + _append_text(told, moved="moved")
     with connection.cursor() as cursor:
         cursor.execute(text, parameters)
-        return cursor.rowcount > 0
+        return bool(cursor.rowcount)
 
 
 def _compiled(query: UpdateQuery, expression: Any, name: str, parameters: dict[str, Any]) -> str:
