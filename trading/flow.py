@@ -138,15 +138,19 @@ def execute_batch(cycle_id: str) -> Follows:
 
 def risk_and_execute(decision_id: str) -> None:
     """Take one decision through the gate, where it has not been yet, and its order as far as the broker allows."""
+    if steps.advance_decision(decision_id):  # as nearly all, for they were judged in a batch
+        return
     saga_id = steps.execute(decision_id)
     if saga_id is not None:
         steps.advance(str(saga_id))
 
 
 def advance_saga(saga_id: str) -> Follows:
-    """Take a saga further; when it ends, its cycle may be ready to."""
+    """Take a saga further; when it ends, and is the last of its cycle, that may be ready to."""
     saga = steps.advance(saga_id)
-    return Step("finish_cycle", (str(saga.cycle_id),)) if saga is not None and saga.ended_at else None
+    if saga is None or not saga.ended_at or cycles.has_open_sagas(saga.cycle_id):
+        return None
+    return Step("finish_cycle", (str(saga.cycle_id),))
 
 
 def follow_order(order_id: str) -> None:

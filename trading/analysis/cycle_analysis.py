@@ -24,10 +24,11 @@ from trading.analysis.gate_scene import read_gate_scene
 from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
 from trading.core import cycle_log, settings
 from trading.core.causation import caused_by
+from trading.core.written_rows import insert_rows
 from trading.cycle import cycles, fetch_parts
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.errors import SettingError
-from trading.models import AIDecision, Cycle, DecisionRecord, Event, Strategy
+from trading.models import AIDecision, Cycle, DecisionRecord, Strategy
 
 NONSENSE = (HoldReason.INVALID_ANSWER, HoldReason.DUPLICATE_ANSWER, HoldReason.UNKNOWN_SYMBOL)
 NONSENSE_SHOWN = 10
@@ -253,8 +254,8 @@ def _store(
         if not _move_on(cycle, token, gate_record=gate):
             return None
         decision_records.store_records(records)
-        AIDecision.objects.bulk_create(rows)
-        Event.objects.bulk_create(created_event(row) for row in rows)
+        insert_rows(rows)
+        insert_rows([created_event(row) for row in rows])
         cycle_log.record_step(cycle.pk, "analysis", **_summary(rows), seconds=cycle_log.seconds_since(began))
     return _pending(rows)
 

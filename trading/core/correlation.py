@@ -2,7 +2,14 @@
 
 from uuid import UUID
 
+from django.db import connection
+
 from trading.models import AIDecision, Order, Saga
+
+_CYCLE_OF = {
+    name: f"SELECT cycle_id FROM {model._meta.db_table} WHERE id = %s"  # noqa: S608 - our own tables
+    for name, model in (("decision_id", AIDecision), ("saga_id", Saga), ("order_id", Order))
+}
 
 
 def correlation_ids(name: str, pk: str) -> dict[str, str]:
@@ -12,12 +19,9 @@ def correlation_ids(name: str, pk: str) -> dict[str, str]:
         name: ``cycle_id``, ``decision_id``, ``saga_id`` or ``order_id``.
     """
     ids = {name: pk}
-    if name == "decision_id":
-        found = AIDecision.objects.filter(pk=UUID(pk)).values_list("cycle_id", flat=True).first()
-    elif name == "saga_id":
-        found = Saga.objects.filter(pk=UUID(pk)).values_list("cycle_id", flat=True).first()
-    elif name == "order_id":
-        found = Order.objects.filter(pk=UUID(pk)).values_list("cycle_id", flat=True).first()
-    else:
+    if name not in _CYCLE_OF:
         return ids
-    return ids | ({"cycle_id": str(found)} if found else {})
+    with connection.cursor() as cursor:
+        cursor.execute(_CYCLE_OF[name], [UUID(pk)])
+        found = cursor.fetchone()
+    return ids | ({"cycle_id": str(found[0])} if found and found[0] else {})

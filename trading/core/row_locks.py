@@ -6,7 +6,10 @@
 from collections.abc import Collection
 from uuid import UUID
 
+from trading.core.compiled_reads import CompiledRead
 from trading.models import AgentStatus, Cycle, Order
+
+_ORDER = CompiledRead(lambda pk: Order.objects.select_for_update(of=("self",)).filter(pk=pk), of=UUID)
 
 
 def locked_agent() -> AgentStatus:
@@ -44,5 +47,7 @@ def locked_order(order_id: UUID, *, with_strategy: bool = False) -> Order:
     Raises:
         Order.DoesNotExist: there is no such order.
     """
+    if not with_strategy:
+        return _ORDER.get(order_id)
     rows = Order.objects.select_for_update(of=("self",))
-    return (rows.select_related("decision__strategy") if with_strategy else rows).get(pk=order_id)
+    return rows.select_related("decision__strategy").get(pk=order_id)

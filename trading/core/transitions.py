@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Max, Window
+from django.db.models.sql import UpdateQuery
 from django.utils import timezone
 
 from connectors.text import storable_value
 from trading.core.causation import current_cause
+from trading.core.written_rows import insert_rows, update_from_values
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
@@ -36,7 +38,7 @@ INSERT INTO events (id, aggregate_type, aggregate_id, sequence, type, payload, c
 SELECT %(id)s, %(aggregate_type)s, %(aggregate_id)s, coalesce(newest.sequence, 0) + 1, %(type)s,
     %(payload)s::jsonb, %(cycle_id)s, %(causation_id)s, %(occurred_at)s, {public_sequence},
     greatest(pg_current_xact_id(), newest.transaction_id)
-FROM (SELECT) AS one LEFT JOIN (
+FROM {moved} LEFT JOIN (
     SELECT sequence, transaction_id FROM events
     WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s ORDER BY sequence DESC LIMIT 1
 ) AS newest ON true
@@ -47,6 +49,13 @@ _NEXT_PUBLIC = """(
     SELECT coalesce(max(public_sequence), 0) + 1 FROM events
     WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s AND public_sequence IS NOT NULL
 )"""
+_NOTHING_MOVED = "(SELECT) AS one"
+# The row and its event are one statement, which is a transaction of its own where none is open.
+_MOVE = """
+WITH moved AS (
+    UPDATE {table} SET {assignments} WHERE {key} = %(row_key)s AND status = %(row_status)s{where} RETURNING 1
+)
+"""
 
 
 def correlation_of(row: StatusRow) -> UUID | None:
@@ -91,7 +100,8 @@ def apply(
     Args:
         changes: further columns to set in the same update; values, or expressions such as ``F("attempts") + 1``.
         where: a further condition, e.g. an expired lease.
-        is_within: the caller's own transaction is open, and ends with whatever this raises: no savepoint is needed.
+        is_within: the caller's own transaction is open, holds the row's lock, and ends with whatever this raises: no
+            savepoint is needed.
 
     Returns:
         False when another process moved the row first; nothing was written then.
@@ -101,22 +111,84 @@ def apply(
     """
     machine = MACHINE_OF[type(row)]
     target = next_status(machine, row.status, event)
-    condition = models.Q(pk=row.pk, status=row.status) & (where or models.Q())
-    values = dict(changes or {})
-    with nullcontext() if is_within else transaction.atomic():
-        updated = type(row)._default_manager.filter(condition).update(status=target, **values)
-        if not updated:
-            return False
-        append_event(
-            aggregate_type=machine,
-            aggregate_id=str(row.pk),
-            event_type=f"{machine}.{event}",
-            payload={"from": row.status, "to": target, **identity_of(row), **facts},
-            cycle_id=correlation_of(row),
-        )
+    payload = {"from": row.status, "to": target, **identity_of(row), **facts}
+    told = _unplaced(machine, str(row.pk), f"{machine}.{event}", payload, correlation_of(row))
+    values = {"status": target, **(changes or {})}
+    moved = move_and_tell(row, values, where, told, is_within=is_within)
+    if not moved:
+        return False
     ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
     log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
     return True
+
+
+def move_and_tell(
+    row: StatusRow, values: Mapping[str, Any], where: models.Q | None, told: Event, *, is_within: bool
+) -> bool:
+    """Move the row, where nobody has moved it first, by one statement where that is sure to be right.
+
+    A statement sees no event that was written while it waited for the row. Nearly always whoever held the row has moved
+    it, and nothing is left to do; where it may stand as it stood, it is locked by a statement of its own before.
+    """
+    if is_within:
+        return _move(row, values, where, told)
+    if values["status"] != row.status:
+        try:
+            with transaction.atomic() if connection.in_atomic_block else nullcontext():
+                return _move(row, values, where, told)
+        except IntegrityError as error:
+            log.debug("moved_again", row=str(row.pk), error=str(error).strip())
+    with transaction.atomic():
+        list(type(row)._default_manager.filter(pk=row.pk).select_for_update(no_key=True).values_list("pk"))
+        return _move(row, values, where, told)
+
+
+def _move(row: StatusRow, values: Mapping[str, Any], where: models.Q | None, told: Event) -> bool:
+    """Update the row where it is still as it was read, and append its event; return whether it was."""
+    model = type(row)
+    query = UpdateQuery(model)
+    assignments, parameters = [], _values_of(told)
+    for name, value in values.items():
+        column = cast("models.Field[Any, Any]", model._meta.get_field(name))
+        marks = f"%(set_{name})s"
+        if hasattr(value, "resolve_expression"):
+            resolved = value.resolve_expression(query, allow_joins=False, for_save=True)
+            marks = _compiled(query, resolved, f"set_{name}", parameters)
+        else:
+            plain = value.pk if isinstance(value, models.Model) else value
+            parameters[f"set_{name}"] = column.get_db_prep_save(plain, connection)
+        assignments.append(f"{connection.ops.quote_name(str(column.column))} = {marks}")
+    further = f" AND ({_compiled(query, query.build_where(where), 'where', parameters)})" if where else ""
+    key = str(model._meta.pk.column)
+    parameters |= {"row_key": row.pk, "row_status": row.status}
+    text = _MOVE.format(
+        table=model._meta.db_table, assignments=", ".join(assignments), key=key, where=further
+    ) + _append_text(told, moved="moved")
+    with connection.cursor() as cursor:
+        cursor.execute(text, parameters)
+        return bool(cursor.rowcount)
+
+
+def _compiled(query: UpdateQuery, expression: Any, name: str, parameters: dict[str, Any]) -> str:
+    """Return an expression's SQL; what it is given goes among the parameters, under names that begin with this one."""
+    text, given = query.get_compiler(connection=connection).compile(expression)
+    names = [f"{name}_{number}" for number in range(len(given))]
+    parameters |= dict(zip(names, given, strict=True))
+    for one in names:
+        text = text.replace("%s", f"%({one})s", 1)
+    return str(text)
+
+
+def _append_text(event: Event, *, moved: str = _NOTHING_MOVED) -> str:
+    """Return the statement that appends an event, once for each row of ``moved``."""
+    number = _NEXT_PUBLIC if public_type(event.type, event.payload) else "NULL"
+    return _APPEND.format(public_sequence=number, moved=moved)
+
+
+def _values_of(event: Event) -> dict[str, Any]:
+    """Return the parameters of that statement; the event is of now."""
+    event.occurred_at = timezone.now()
+    return {name: getattr(event, name) for name in _APPENDED} | {"payload": json.dumps(event.payload)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,35 +257,6 @@ def _update_each(model: type[models.Model], moved: Sequence[tuple[Move, str]]) -
             update_from_values(model, rows)
 
 
-def update_from_values(model: type[models.Model], rows: Sequence[tuple[UUID, Mapping[str, Any]]]) -> None:
-    """Write rows whose values differ, in one statement; ``bulk_update`` takes ten times as long to write its own.
-
-    Args:
-        rows: at least one; key, and values by column, the same columns in each. A status is moved by ``apply``.
-    """
-    named = {column.name: column for column in model._meta.concrete_fields}
-    columns = {name: named[name] for name in rows[0][1]}
-    key = model._meta.pk
-    casts = ", ".join(f"%s::{column.db_type(connection)}" for column in (key, *columns.values()))
-    quote = connection.ops.quote_name
-    quoted = [quote(str(column.column)) for column in columns.values()]
-    statement = (
-        f"UPDATE {quote(model._meta.db_table)} AS old"  # noqa: S608 - the names of our own columns
-        f" SET {', '.join(f'{name} = new.{name}' for name in quoted)}"
-        f" FROM (VALUES {', '.join([f'({casts})'] * len(rows))}) AS new(pk, {', '.join(quoted)})"
-        f" WHERE old.{quote(str(key.column))} = new.pk"
-    )
-    values: list[Any] = []
-    for pk, changes in rows:
-        values.append(str(pk))
-        for name, column in columns.items():
-            value = changes[name]
-            plain = value.pk if isinstance(value, models.Model) else value
-            values.append(column.get_db_prep_save(plain, connection))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-
-
 def _event_of(machine: str, move: Move, target: str) -> Event:
     payload = {"from": move.row.status, "to": target, **identity_of(move.row), **move.facts}
     return _unplaced(machine, str(move.row.pk), f"{machine}.{move.event}", payload, correlation_of(move.row))
@@ -280,11 +323,8 @@ def append_event(
     sequence gapless; the unique constraint catches whoever does not.
     """
     event = _unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
-    event.occurred_at = timezone.now()
-    values = {name: getattr(event, name) for name in _APPENDED} | {"payload": json.dumps(event.payload)}
-    number = _NEXT_PUBLIC if public_type(event_type, payload) else "NULL"
     with connection.cursor() as cursor:
-        cursor.execute(_APPEND.format(public_sequence=number), values)
+        cursor.execute(_append_text(event), _values_of(event))
         event.sequence, event.public_sequence = cursor.fetchone()
     return event
 
@@ -325,7 +365,7 @@ def _append_all(events: Sequence[Event]) -> None:
         event.public_sequence = last.public_sequence + 1 if is_public else None
         if last.transaction_id > own:
             event.transaction_id = last.transaction_id
-    Event.objects.bulk_create(events)
+    insert_rows(events)
 
 
 def _last_events(kind: str, aggregate_ids: Sequence[str]) -> tuple[dict[str, _Last], int]:

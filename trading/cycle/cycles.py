@@ -21,7 +21,7 @@ from trading.domain.statuses import CycleStage, DecisionStatus, OrderStatus
 from trading.errors import CycleRunningError, SlotTakenError
 from trading.market.market_time import latest_market_time
 from trading.market.universe import Universe, choose_universe, mark_looked_at
-from trading.models import AgentStatus, AIDecision, Cycle, Order, Trade
+from trading.models import AgentStatus, AIDecision, Cycle, Order, Saga, Trade
 
 log = structlog.get_logger(__name__)
 FINISH_LEASE = timedelta(seconds=30)
@@ -244,6 +244,11 @@ def ready_to_finish(cycle_id: UUID) -> bool:
     if unsettled.filter(status__in=[DecisionStatus.PENDING, DecisionStatus.CLAIMED]).exists():
         return False
     return not unsettled.exists() or _acknowledged_for(cycle_id, timezone.now())
+
+
+def has_open_sagas(cycle_id: UUID) -> bool:
+    """Return whether orders of a cycle are under way: of two that end at once, who ends later sees none."""
+    return Saga.objects.open().filter(cycle_id=cycle_id).exists()
 
 
 def claim_finish(cycle_id: UUID) -> Cycle | None:

@@ -23,6 +23,7 @@ from risk.services.book import Judgement, Wish
 from trading.core import settings, transitions
 from trading.core.trace_spans import span
 from trading.core.transitions import Move
+from trading.core.written_rows import insert_rows
 from trading.domain.ages import is_fresh
 from trading.domain.guards.facts import Fall
 from trading.domain.order_ids import Purpose, client_order_id
@@ -35,7 +36,7 @@ from trading.execution.saga_steps import steps_of
 from trading.execution.trade_booking import held_unit_costs
 from trading.guards.standing import NO_GUARDS, Guards, read_fall, read_guards
 from trading.market.price_facts import latest_snapshots
-from trading.models import AIDecision, Approval, Asset, Event, Order, Saga, SagaStep
+from trading.models import AIDecision, Approval, Asset, Event, Order, Saga
 from trading.protection.entry_exits import exit_orders
 
 log = structlog.get_logger(__name__)
@@ -334,8 +335,8 @@ def _store(passed: Sequence[_Passed], account: AccountBook) -> None:
     sold = [account.positions[each.order.symbol] for each in passed if each.order.purpose == Purpose.EXIT]
     costs = held_unit_costs(sold)
     entry_prices = {position.symbol: position.average_entry_price for position in sold}
-    Order.objects.bulk_create(each.order for each in passed)
-    Saga.objects.bulk_create(each.saga for each in passed)
+    insert_rows([each.order for each in passed])
+    insert_rows([each.saga for each in passed])
     steps = [
         step
         for each in passed
@@ -346,8 +347,8 @@ def _store(passed: Sequence[_Passed], account: AccountBook) -> None:
             unit_cost=costs.get(each.order.symbol),
         )
     ]
-    SagaStep.objects.bulk_create(steps)
-    Event.objects.bulk_create(event for each in passed for event in _first_events(each))
+    insert_rows(steps)
+    insert_rows([event for each in passed for event in _first_events(each)])
 
 
 def _first_events(passed: _Passed) -> Iterator[Event]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from connectors.errors import RejectedError, UnavailableError
+from trading.core.compiled_reads import CompiledRead
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.trace_spans import span
@@ -27,6 +28,10 @@ from trading.orders.submission import UNSENT, submit_order
 log = structlog.get_logger(__name__)
 CANCEL_PATIENCE = timedelta(seconds=120)
 Step, StepStatus = SagaStep.Name, SagaStep.Status
+_SAGA = CompiledRead(lambda pk: Saga.objects.select_related("order").filter(pk=pk), of=UUID)
+_OF_DECISION = CompiledRead(
+    lambda pk: Saga.objects.open().select_related("order").filter(decision_id=pk), of=UUID
+)
 
 
 class OrderWillNotEndError(TradingError):
@@ -78,7 +83,12 @@ def settle_order(order_id: UUID) -> Saga:
 
 def read_saga(saga_id: UUID) -> Saga:
     """Return a saga with its order; its decision is read by the few who need it."""
-    return Saga.objects.select_related("order").get(pk=saga_id)
+    return _SAGA.get(saga_id)
+
+
+def saga_under_way(decision_id: UUID) -> Saga | None:
+    """Return the open saga of a decision with its order; None where there is none: it is not judged yet, or over."""
+    return _OF_DECISION.first(decision_id)
 
 
 def _postpone(saga: Saga, until: datetime | None = None) -> None:
@@ -99,7 +109,7 @@ def _advance(saga: Saga) -> bool:
     else:
         saga_steps.begin_visit(saga, Step.SUBMIT_ORDER, next_poll_at=next_poll_at)
         with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
-            order = submit_order(order.pk)
+            order = submit_order(order.pk, read=order)
         if order.status in UNSENT:
             _postpone(saga, order.next_try_at)
     is_at_broker = order.status in confirmation.AT_THE_BROKER

@@ -1,6 +1,7 @@
 """Note, beside each position, who protects it, since when, and for how long nobody did."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import transitions
+from trading.core.written_rows import update_from_values
 from trading.domain.ages import is_fresh
 from trading.models import Fill, Position
 from trading.protection.coverage import is_covered, read_coverage
@@ -24,16 +26,39 @@ def note_all(sees: Callable[[str], bool]) -> None:
         sees: whether the watch would sell a symbol in time: it has a fresh price of it, and may sell.
     """
     coverage, now = read_coverage(), timezone.now()
+    changed = []
     for position in Position.objects.all():
         if is_covered(position, coverage.get(position.symbol)):
             by = By.BROKER
         else:
             by = By.SOFTWARE if position.stop_price is not None and sees(position.symbol) else By.NOBODY
         if by != position.protected_by or (by == By.NOBODY and position.unprotected_since is None):
-            _note(position, by, now)
+            changed.append((position, by))
+    _note(changed, now)
 
 
-def _note(position: Position, by: str, now: datetime) -> None:
+def _note(changed: Sequence[tuple[Position, str]], now: datetime) -> None:
+    """Write who protects each of the positions now, those that are still as they were read, with their events."""
+    if not changed:
+        return
+    with transaction.atomic():
+        rows = Position.objects.filter(pk__in=[position.pk for position, _ in changed])
+        stored = dict(rows.select_for_update(no_key=True).order_by("pk").values_list("pk", "protected_by"))
+        mine = [
+            (position, by) for position, by in changed if stored.get(position.pk) == position.protected_by
+        ]
+        by_columns = defaultdict(list)
+        for position, by in mine:
+            changes = _changes(position, by, now)
+            by_columns[tuple(changes)].append((position.pk, changes))
+        for each in by_columns.values():
+            update_from_values(Position, each)
+        transitions.append_events(
+            "position", {position.symbol: _told(position, by) for position, by in mine}, cycle_id=None
+        )
+
+
+def _changes(position: Position, by: str, now: datetime) -> dict[str, object]:
     was = position.protected_by
     changes: dict[str, object] = {"protected_by": by}
     if by == By.NOBODY:
@@ -45,22 +70,17 @@ def _note(position: Position, by: str, now: datetime) -> None:
             "unprotected_since": None,
             "unprotected_seconds": position.unprotected_seconds + Decimal(f"{seconds:.3f}"),
         }
-    with transaction.atomic():
-        if not Position.objects.filter(pk=position.pk, protected_by=was).update(**changes):
-            return
-        transitions.append_event(
-            aggregate_type="position",
-            aggregate_id=position.symbol,
-            event_type="position.protection_changed",
-            payload={
-                "symbol": position.symbol,
-                "from": was,
-                "to": by,
-                "stop_price": _text(position.stop_price),
-                "target_price": _text(position.target_price),
-            },
-            cycle_id=None,
-        )
+    return changes
+
+
+def _told(position: Position, by: str) -> tuple[str, dict[str, str | None]]:
+    return "position.protection_changed", {
+        "symbol": position.symbol,
+        "from": position.protected_by,
+        "to": by,
+        "stop_price": _text(position.stop_price),
+        "target_price": _text(position.target_price),
+    }
 
 
 def _unprotected_for(position: Position, by: str, now: datetime) -> float:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from connectors.base import TradeUpdate
 from trading.core import heartbeats
+from trading.core.compiled_reads import CompiledRead
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import PROTECTIVE
 from trading.models import Heartbeat, Order
@@ -19,6 +20,14 @@ from trading.orders.execution_reports import record_reported, says_nothing_new
 
 LISTENER = "listener"
 SILENT_AFTER = timedelta(seconds=10)  # the listener gives its sign every 2 s while it is connected
+
+_BEAT = CompiledRead(lambda process: Heartbeat.objects.filter(process=process), of=str)
+_OURS = CompiledRead(
+    lambda name: Order.objects.filter(
+        Q(saga__isnull=False) | Q(purpose__in=PROTECTIVE), client_order_id=name
+    ).select_related("saga"),
+    of=str,
+)
 
 
 def note_alive() -> None:
@@ -32,8 +41,8 @@ def note_alive() -> None:
 
 def is_alive() -> bool:
     """Tell whether the stream was there a moment ago, so that a word of the broker may be waited for."""
-    beaten_at = Heartbeat.objects.filter(process=LISTENER).values_list("beaten_at", flat=True).first()
-    return is_fresh(beaten_at, timezone.now(), SILENT_AFTER)
+    beat = _BEAT.first(LISTENER)
+    return beat is not None and is_fresh(beat.beaten_at, timezone.now(), SILENT_AFTER)
 
 
 def record_update(update: TradeUpdate) -> Order | None:
@@ -42,10 +51,7 @@ def record_update(update: TradeUpdate) -> Order | None:
     None: it is no such order, or the broker has another order under its name; nothing was recorded.
     """
     reported = update.order
-    ours = Q(saga__isnull=False) | Q(purpose__in=PROTECTIVE)
-    order = (
-        Order.objects.filter(ours, client_order_id=reported.client_order_id).select_related("saga").first()
-    )
+    order = _OURS.first(reported.client_order_id)
     if order is None or order.broker_order_id not in (None, reported.broker_order_id):
         return None
     if says_nothing_new(order, reported):

@@ -5,18 +5,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import structlog
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
 from connectors.base import Broker, BrokerFill, BrokerOrder, BrokerOrderStatus
 from connectors.errors import MalformedError, RejectedError
 from trading.core import transitions
+from trading.core.compiled_reads import CompiledRead
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order
+from trading.core.written_rows import insert_rows
 from trading.domain.statuses import OPEN_ORDER, ORDER, OrderStatus
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
@@ -35,6 +38,10 @@ EVENT_OF = MappingProxyType(
         BrokerOrderStatus.REPLACED: "replace",
     }
 )
+
+
+_RECORDED = CompiledRead(lambda pk: Order.objects.select_related("saga").filter(pk=pk), of=UUID)
+_EXECUTIONS = "SELECT execution_id, quantity, price FROM fills WHERE order_id = %s"
 
 
 def look_up(broker: Broker, broker_order_id: str) -> BrokerOrder | None:
@@ -119,7 +126,7 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
         if reported.filled_quantity < row.filled_quantity:
             record_fills(row, fills)
             return row
-        changes = _acknowledgement(row, reported)
+        is_first, changes = row.acknowledged_at is None, _acknowledgement(row, reported)
         event = EVENT_OF[reported.status]
         moved = (row.status, event) in ORDER and (
             ORDER[(row.status, event)] != row.status or reported.filled_quantity > row.filled_quantity
@@ -132,14 +139,14 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
         if fills:
             row.filled_quantity = max(row.filled_quantity, reported.filled_quantity)
             record_fills(row, fills)
-        for leg, said in take_legs(row, reported.legs):
+        for leg, said in take_legs(row, reported.legs, is_first=is_first):
             if said.filled_quantity <= leg.filled_quantity and not says_nothing_new(leg, said):
                 record_reported(leg, said, [])
     if moved and reported.status == BrokerOrderStatus.REJECTED:  # taken first, then rejected
         error = RejectedError("broker", "order", reported.status_detail, status_code=200)
         log_order_failure("order_rejected", order=row, error=error, operation="order", is_final=True)
     if fills or not row.is_open:  # the place of its end in the order of syncs was drawn by the database
-        row.refresh_from_db()
+        return _RECORDED.get(row.pk)
     return row
 
 
@@ -186,7 +193,9 @@ def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
     """
     if not fills:
         return 0
-    known = list(order.fills.values_list("execution_id", "quantity", "price"))
+    with connection.cursor() as cursor:
+        cursor.execute(_EXECUTIONS, [order.pk])
+        known = cursor.fetchall()
     left = order.filled_quantity - sum(quantity for _, quantity, _ in known)
     ids = {execution_id for execution_id, _, _ in known}
     fresh = [fill for fill in fills if fill.execution_id not in ids]
@@ -205,7 +214,7 @@ def record_fills(order: Order, fills: Sequence[BrokerFill]) -> int:
         )
         for fill in fresh
     ]
-    Fill.objects.bulk_create(rows, ignore_conflicts=True)
+    insert_rows(rows, ignore_conflicts=True)
     return len(rows)
 
 

@@ -9,12 +9,13 @@ from copy import copy
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType
 from trading.core import transitions
+from trading.core.written_rows import insert_rows
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.models import Event, Order
@@ -23,15 +24,22 @@ LOOK_BACK = timedelta(days=3)
 ASK_AGAIN_AFTER = timedelta(seconds=30)
 
 
-def take_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, BrokerOrder]]:
+def take_legs(
+    parent: Order, legs: Sequence[BrokerOrder], *, is_first: bool = False
+) -> list[tuple[Order, BrokerOrder]]:
     """Take legs into the book; return each row with what the broker said of it, which the caller records.
 
     Call in the transaction that records the parent. One that reconciliation has met before as a stranger's becomes
     what it is.
+
+    Args:
+        is_first: it is the first word on the parent, so that its legs are hardly known.
     """
     if not legs:
         return []
     ids = [leg.broker_order_id for leg in legs]
+    if is_first and (fresh := _take_resting(parent, legs)):
+        return fresh
     known = {order.broker_order_id: order for order in Order.objects.filter(broker_order_id__in=ids)}
     if not known and (fresh := _take_resting(parent, legs)):
         return fresh
@@ -43,7 +51,7 @@ def _take_resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Orde
     """Store legs of which nothing is known yet and which just rest, as nearly all do, with all that is said of them.
 
     The same rows and events as one by one, in two statements. Nothing is written, and nothing returned, where one is no
-    such leg, or where somebody who does not hold the parent has met one first.
+    such leg, or where somebody has met one first.
     """
     if any(leg.quantity is None or _is_moved(leg) for leg in legs):
         return []
@@ -57,19 +65,12 @@ def _take_resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Orde
         )
         for leg in legs
     ]
-    try:
-        with transaction.atomic():
-            Order.objects.bulk_create(rows)
-            Event.objects.bulk_create(
-                [
-                    event
-                    for row, leg in zip(rows, legs, strict=True)
-                    for event in _first_events(parent, row, leg)
-                ]
-            )
-    except IntegrityError:
+    told = list(zip(rows, legs, strict=True))
+    if insert_rows(rows, ignore_conflicts=True) < len(rows):
+        Order.objects.filter(pk__in=[row.pk for row in rows]).delete()
         return []
-    return list(zip(rows, legs, strict=True))
+    insert_rows([event for row, leg in told for event in _first_events(parent, row, leg)])
+    return told
 
 
 def _is_moved(leg: BrokerOrder) -> bool:

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -42,6 +43,7 @@ from connectors.errors import (
 from connectors.transport import time_limit
 from risk.services import locks, switch
 from trading.core import settings, transitions
+from trading.core.compiled_reads import CompiledRead
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.trace_spans import span
@@ -66,10 +68,20 @@ T = TypeVar("T")
 TIME_FOR_ATTEMPTS = timedelta(seconds=5)  # of one visit: no try begins later, others wait for their turn
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
 UNPOSTED = Q(posts=0)  # nobody else has counted a request meanwhile
+_ORDER = CompiledRead(lambda pk: Order.objects.filter(pk=pk), of=UUID)
+_COUNT = (
+    "UPDATE orders SET posts = posts + 1, quantity = %s WHERE id = %s AND status = %s AND lease_until = %s"
+)
 NOTHING_LEFT = "nothing of it is available to sell any more"
 
 
-def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: int | None = None) -> Order:
+def submit_order(
+    order_id: UUID,
+    *,
+    available: Decimal | None = None,
+    attempts: int | None = None,
+    read: Order | None = None,
+) -> Order:
     """Bring an unsent order to the broker, at most once, or to the truth about it.
 
     A visit is short: what cannot be concluded within ``TIME_FOR_ATTEMPTS`` is left to a later one, not before the
@@ -78,6 +90,8 @@ def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: 
     Args:
         available: for a sale: base units that the broker has just said can be sold; None: it is asked.
         attempts: at most so many tries in this visit, where the setting allows more.
+        read: the order, as it was just read. One that is new is not read again under its lock: nothing of such a one
+            changes but its status, and its claim takes it only where that is still the same.
 
     Returns:
         The order as it stands; still unsent when the broker could not be reached (a later call goes on)
@@ -93,7 +107,8 @@ def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: 
         with locks.attempt_alone(order_id) as is_alone:
             if not is_alone:
                 break
-            order = Order.objects.get(pk=order_id)
+            is_new = read is not None and read.status == OrderStatus.CREATED
+            order = read if read is not None and is_new and is_first else _ORDER.get(order_id)
             if order.status not in UNSENT:
                 return order
             pause = pacing.seconds_to_wait(order) if is_first else 0.0
@@ -105,7 +120,7 @@ def submit_order(order_id: UUID, *, available: Decimal | None = None, attempts: 
                 return outcome
             pause = outcome
             left, available = left - 1, None
-    return Order.objects.get(pk=order_id)
+    return _ORDER.get(order_id)
 
 
 def _attempt(order: Order, available: Decimal | None) -> Order | float | None:
@@ -250,9 +265,10 @@ def _take_away_what_rests(order: Order) -> None:
 
 def _count_post(order: Order) -> None:
     """Count the request before it leaves: whoever is killed then has posted once too often, never once too seldom."""
-    mine = Order.objects.filter(pk=order.pk, status=OrderStatus.SUBMITTING, lease_until=order.lease_until)
-    if not mine.update(posts=F("posts") + 1, quantity=order.quantity):
-        raise StaleAttemptError(f"{order.client_order_id}: somebody else has it")
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [order.quantity, order.pk, OrderStatus.SUBMITTING, order.lease_until])
+        if not cursor.rowcount:
+            raise StaleAttemptError(f"{order.client_order_id}: somebody else has it")
 
 
 def _available(order: Order) -> Decimal:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 from django.db import transaction
 from django.db.models import F
 
+from trading.core.written_rows import update_from_values
 from trading.domain.performance import lots as domain
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.domain.symbols import is_coin
@@ -243,16 +244,13 @@ def _write(changes: Sequence[_Change]) -> None:
         [_lot_row(change, lot, decisions) for change in changes for lot in change.opened], batch_size=BATCH
     )
     moved = [
-        Lot(
-            id=_name(change.book.symbol, "lot", lot.number),
-            **{name: getattr(lot, name) for name in LOT_CHANGES},
-        )
+        (_name(change.book.symbol, "lot", lot.number), {name: getattr(lot, name) for name in LOT_CHANGES})
         for change in changes
         for lot in change.changed.values()
         if lot.number not in {opened.number for opened in change.opened}
     ]
-    if moved:
-        Lot.objects.bulk_update(moved, LOT_CHANGES, batch_size=BATCH)
+    for start in range(0, len(moved), BATCH):
+        update_from_values(Lot, moved[start : start + BATCH])
     reasons = _reasons_of({close.order_id for change in changes for close in change.closes if close.order_id})
     RoundTrip.objects.bulk_create(
         [_trip_row(change, close, decisions, reasons) for change in changes for close in change.closes],

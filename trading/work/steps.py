@@ -88,7 +88,19 @@ def execute_batch(cycle_id: str) -> list[str]:
 
 def advance(saga_id: str) -> Saga | None:
     """Advance a saga; None when it has to wait. What the broker does not answer pauses the cycle."""
-    saga = sagas.read_saga(UUID(saga_id))
+    return _advance(sagas.read_saga(UUID(saga_id)))
+
+
+def advance_decision(decision_id: str) -> bool:
+    """Advance the saga of a decision that the gate has let pass; return whether it has one under way."""
+    saga = sagas.saga_under_way(UUID(decision_id))
+    if saga is None:
+        return False
+    _advance(saga)
+    return True
+
+
+def _advance(saga: Saga) -> Saga | None:
     waits = False
     try:
         with time_limit(VISIT_SECONDS), read_once():
@@ -100,7 +112,7 @@ def advance(saga_id: str) -> Saga | None:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        log.exception("saga_failed", saga_id=saga_id)
+        log.exception("saga_failed", saga_id=str(saga.pk))
         _log_saga("saga_failed", saga, error)
         return None
     if waits:

@@ -1,15 +1,17 @@
 """A status changes together with its event, once, or not at all."""
 
+import threading
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 
 from tests.factories import make_cycle, make_decision, make_order, make_saga
-from tests.risk.threads import at_once
+from tests.risk.threads import at_once, beside
 from tests.trading.rebuilding import rebuilt_statuses, stored_statuses
 from tests.trading.scenes import ago, events_of
+from tests.waiting import wait_until
 from trading.core import cycle_log, transitions
 from trading.cycle import cycles
 from trading.errors import InvalidTransitionError
@@ -137,6 +139,53 @@ def test_sequences_have_no_gap_under_concurrency() -> None:
         assert sequences == list(range(1, len(sequences) + 1))
     assert len(Cycle.objects.get().errors) == 40
     assert Event.objects.filter(type="cycle.error").count() == 40
+
+
+@pytest.mark.django_db(transaction=True)
+def test_move_that_waited_for_the_row_comes_after_what_was_told_meanwhile() -> None:
+    """Of a row that its holder told of and left as it was: the statement began before that event was there."""
+    cycle = make_cycle(status="running")
+    telling = threading.Event()
+
+    def tell() -> None:
+        with transaction.atomic():
+            Cycle.objects.select_for_update().get(pk=cycle.pk)
+            telling.set()
+            wait_until(lambda: waiters() > 0, what="the move waits for the row")
+            transitions.append_event(
+                aggregate_type="cycle",
+                aggregate_id=str(cycle.pk),
+                event_type="cycle.told",
+                payload={},
+                cycle_id=None,
+            )
+
+    with beside(tell):
+        assert telling.wait(60)
+        moved = transitions.apply(cycle, "fail", changes={"ended_at": ago(seconds=0), "reason": "test"})
+
+    assert moved
+    assert events_of(cycle) == ["cycle.told", "cycle.fail"]
+
+
+def waiters() -> int:
+    """Return how many sessions wait for the end of this one's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+            " AND transactionid = pg_current_xact_id()::xid"
+        )
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db
+def test_move_and_its_event_are_one_statement(django_assert_num_queries: Any) -> None:
+    order = make_order()
+
+    with django_assert_num_queries(1):
+        transitions.apply(order, "submit", changes={"attempts": F("attempts") + 1}, is_within=True)
+
+    assert Order.objects.get().attempts == 1
 
 
 @pytest.mark.django_db

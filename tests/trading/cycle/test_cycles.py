@@ -230,10 +230,10 @@ def test_agent_is_idle_once_its_cycle_has_ended_and_not_before(
 ) -> None:
     cycle, stale = start(), Cycle.objects.get()
 
-    def dies(**_: Any) -> None:
+    def dies(*_: Any, **__: Any) -> None:
         raise OperationalError("the process died in the middle")
 
-    monkeypatch.setattr(transitions, "append_event", dies)
+    monkeypatch.setattr(transitions, "move_and_tell", dies)
     with pytest.raises(OperationalError, match="in the middle"):
         end(cycle)
     monkeypatch.undo()

@@ -334,7 +334,7 @@ POINTS = [
     (sagas.saga_steps, "begin"),
     (sagas.saga_steps, "end"),
     (execution_reports, "record_fills"),
-    (transitions, "append_event"),
+    (transitions, "move_and_tell"),
 ]
 
 
@@ -362,7 +362,7 @@ def test_crash_at_any_step_ends_the_same(
     assert events_of(order).count("order.fill") == 1
 
 
-@pytest.mark.parametrize("name", ["undo", "release", "append_event"])
+@pytest.mark.parametrize("name", ["undo", "release", "move_and_tell"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_crash_while_undoing_ends_the_same(
     account: Outside, monkeypatch: pytest.MonkeyPatch, name: str, when: str
@@ -371,7 +371,7 @@ def test_crash_while_undoing_ends_the_same(
     saga = passed()
     submit_order(saga.order_id)
     with monkeypatch.context() as patch:
-        crash_at(patch, transitions if name == "append_event" else sagas.compensation, name, when)
+        crash_at(patch, transitions if name == "move_and_tell" else sagas.compensation, name, when)
         with pytest.raises(CrashError):
             advance_saga(saga.pk)
 

@@ -100,6 +100,22 @@ def test_leg_that_somebody_has_met_first_is_taken_over() -> None:
     assert order.legs.count() == 2
 
 
+def test_legs_of_which_one_is_known_leave_nothing_behind_when_they_are_stored_together() -> None:
+    order = sending()
+    stranger = make_order(
+        decision=None, purpose="external", side="sell", status="accepted", broker_order_id="broker-one-stop"
+    )
+
+    record_reported(order, bracket(order, "one"), [])
+
+    assert set(order.legs.values_list("broker_order_id", flat=True)) == {
+        "broker-one-target",
+        "broker-one-stop",
+    }
+    assert order.legs.get(purpose="stop_loss").pk == stranger.pk
+    assert Event.objects.filter(type="order.created").count() == 1
+
+
 def test_leg_that_has_sold_already_goes_its_own_way() -> None:
     order = sending()
     said = bracket(order, "one")

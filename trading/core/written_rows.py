@@ -1,0 +1,84 @@
+"""Rows written on the way of every order, many in one statement that is written here.
+
+``bulk_create`` and ``bulk_update`` do the same, and take several times as long to write it.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.models.expressions import DatabaseDefault
+
+
+def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> int:
+    """Insert rows of one table, all columns of each; return how many there were.
+
+    What the database draws by default is not read back.
+
+    Args:
+        ignore_conflicts: one that is there already is left out.
+
+    Raises:
+        IntegrityError, DataError: one cannot be stored; none is then.
+    """
+    if not rows:
+        return 0
+    columns, database = rows[0]._meta.concrete_fields, connections[DEFAULT_DB_ALIAS]
+    marks, values = [], []
+    for row in rows:
+        given = []
+        for column in columns:
+            value = column.pre_save(row, add=True)
+            if isinstance(value, DatabaseDefault):
+                given.append("DEFAULT")
+            else:
+                given.append("%s")
+                values.append(column.get_db_prep_save(value, database))
+        marks.append(f"({', '.join(given)})")
+    text = _insert_into(type(rows[0])) + ", ".join(marks)
+    with database.cursor() as cursor:
+        cursor.execute(f"{text} ON CONFLICT DO NOTHING" if ignore_conflicts else text, values)
+        inserted = int(cursor.rowcount)
+    for row in rows:
+        row._state.adding, row._state.db = False, database.alias
+    return inserted
+
+
+@cache
+def _insert_into(model: type[models.Model]) -> str:
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(str(column.column)) for column in model._meta.concrete_fields)
+    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "  # noqa: S608 - our own names
+
+
+def update_from_values(
+    model: type[models.Model], rows: Sequence[tuple[UUID | str, Mapping[str, Any]]]
+) -> None:
+    """Write rows whose values differ, in one statement; ``bulk_update`` takes ten times as long to write its own.
+
+    Args:
+        rows: at least one; key, and values by column, the same columns in each. A status is moved by ``apply``.
+    """
+    named = {column.name: column for column in model._meta.concrete_fields}
+    columns = {name: named[name] for name in rows[0][1]}
+    key = model._meta.pk
+    casts = ", ".join(f"%s::{column.db_type(connection)}" for column in (key, *columns.values()))
+    quote = connection.ops.quote_name
+    quoted = [quote(str(column.column)) for column in columns.values()]
+    statement = (
+        f"UPDATE {quote(model._meta.db_table)} AS old"  # noqa: S608 - the names of our own columns
+        f" SET {', '.join(f'{name} = new.{name}' for name in quoted)}"
+        f" FROM (VALUES {', '.join([f'({casts})'] * len(rows))}) AS new(pk, {', '.join(quoted)})"
+        f" WHERE old.{quote(str(key.column))} = new.pk"
+    )
+    values: list[Any] = []
+    for pk, changes in rows:
+        values.append(str(pk))
+        for name, column in columns.items():
+            value = changes[name]
+            plain = value.pk if isinstance(value, models.Model) else value
+            values.append(column.get_db_prep_save(plain, connection))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
