@@ -24,6 +24,7 @@ import exchange_calendars
 import finnhub
 import kombu.transport.redis
 import litellm
+import pandas
 import pycoingecko
 import rich.traceback
 import structlog
