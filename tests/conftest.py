@@ -1,5 +1,6 @@
 """Fixtures for tests that talk to the venue with the real adapters, in the test's own process."""
 
+import gc
 import json
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -33,6 +34,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the suites that kill processes have in common."""
     long = "the long form of tests/chaos and tests/events: 500 kills and more, 100 of relay and consumers"
     parser.getgroup("chaos").addoption("--long", action="store_true", default=False, help=long)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let Python look for garbage neither while all tests are loaded, nor among them afterwards."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

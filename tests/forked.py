@@ -118,6 +118,7 @@ def _become(argv: tuple[str, ...], env: dict[str, str], outputs: tuple[Path, Pat
 
     if not is_loaded:
         os.execve(argv[0], argv, env)  # noqa: S606 - our own program
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # it may have children
     is_module = argv[1] == "-m"
     sys.argv = list(argv[2:] if is_module else argv[1:])
     image.become_another()

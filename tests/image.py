@@ -4,6 +4,7 @@
 that was made of the server's own settings is left in it.
 """
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -22,6 +23,7 @@ from orchestrator_project.runtime import image
 
 django.setup()
 image.seal()
+gc.enable()
 
 
 def become_another() -> None:

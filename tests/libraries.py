@@ -1,8 +1,10 @@
 """What the server of tests/forked.py loads before it forks: libraries alone, nothing that reads our settings."""
 
-# ruff: noqa: F401 - loading them is what this is for
+# ruff: noqa: E402, F401 - loading them is what this is for
+import gc
 import os
 
+gc.disable()  # nothing here is garbage; tests/image.py sets it aside
 os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENBLAS_NUM_THREADS": "1"}
 
 import alpaca.data.historical.crypto
@@ -24,6 +26,7 @@ import exchange_calendars
 import finnhub
 import kombu.transport.redis
 import litellm
+import pandas
 import pycoingecko
 import rich.traceback
 import structlog

@@ -43,7 +43,7 @@ REASONS = {
 def outside(transactional_db: None) -> Iterator[Outside]:
     """A venue of the test's own whose fills come in pieces, and an autonomous agent."""
     address = Path(settings.ENVIRONMENT.orchestrator_home) / "venue.json"
-    with VenueProcess(partial_rate=0.3, fill_latency=0.05) as venue:
+    with VenueProcess(is_forked=True, partial_rate=0.3, fill_latency=0.05) as venue:
         address.write_text(json.dumps({"url": venue.url, "pid": venue.pid, "world": "synthetic"}))
         venue.clock(paused=True)
         make_agent(mode="autonomous")

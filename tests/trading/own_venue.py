@@ -10,5 +10,5 @@ from tests.venue_process import VenueProcess
 @pytest.fixture(scope="module")
 def venue_process() -> Iterator[VenueProcess]:
     """Stand in for the run's venue; a module that imports this has it."""
-    with VenueProcess() as venue:
+    with VenueProcess(is_forked=True) as venue:
         yield venue

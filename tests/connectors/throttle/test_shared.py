@@ -56,7 +56,7 @@ def state(door: SharedThrottle) -> Health:
 def test_eight_processes_keep_the_limit_over_any_window_and_use_it() -> None:
     """docs/lessons.md#lesson-4, in short windows."""
     limit, window = 80, 4
-    with VenueProcess(rate_limit=limit, rate_window=window) as venue:
+    with VenueProcess(is_forked=True, rate_limit=limit, rate_window=window) as venue:
         seen = crowd(venue, settings.REDIS_URL, processes=8, limit=limit, window=window, windows=3)
 
     assert seen.most_in_a_window <= limit

@@ -109,6 +109,6 @@ def falling(folder: Path, **options: Any) -> Iterator[Desk]:
     folder.mkdir(exist_ok=True)
     data = falling_world(folder / "data")
     chosen = {"start": "2020-10-15T09:31", "slippage_bps": 0, "fill_latency": 0, "speed": 0.001, **options}
-    with VenueProcess(data, **chosen) as venue:
+    with VenueProcess(data, is_forked=True, **chosen) as venue:
         venue.clock(paused=True)
         yield Desk(venue)

@@ -14,7 +14,7 @@ SECOND = 1_602_768_660_000_000
 
 def run(seed: int) -> list[dict[str, Any]]:
     """Return what filled in a run of orders, some of them at one moment, without ids."""
-    with VenueProcess(seed=seed, partial_rate=0.5, slippage_bps=50) as venue:
+    with VenueProcess(is_forked=True, seed=seed, partial_rate=0.5, slippage_bps=50) as venue:
         client = Client(venue.url)
         venue.clock(paused=True, to="2020-10-15T15:00:00Z")
         for symbol in (STOCK, STOCK, OTHER_STOCK, COIN, STOCK):

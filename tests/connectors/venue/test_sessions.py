@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Iterator[VenueProcess]:
-    with VenueProcess(tiny_world(tmp_path / "data")) as venue:
+    with VenueProcess(tiny_world(tmp_path / "data"), is_forked=True) as venue:
         venue.clock(paused=True)
         yield venue
 
@@ -112,7 +112,9 @@ def test_end_of_the_data_closes_the_market_for_good(replay: VenueProcess, trader
 
 
 def test_clock_runs_on_to_the_next_session_by_itself(tmp_path: Path) -> None:
-    with VenueProcess(tiny_world(tmp_path / "d"), start="2020-10-15T15:59", speed=600) as venue:
+    with VenueProcess(
+        tiny_world(tmp_path / "d"), is_forked=True, start="2020-10-15T15:59", speed=600
+    ) as venue:
         wait_until(lambda: venue.state_report()["market_time"] > "2020-10-16T13:30:00")
         assert venue.state_report()["is_open"] is True
 
@@ -121,7 +123,7 @@ def test_stock_that_left_the_data_can_no_longer_be_bought(tmp_path: Path) -> Non
     rows = [f"AAA,2020-10-{day},10,11,9,10,10,1000,0,1" for day in (13, 14, 15, 16)]
     rows += [f"OLD,2020-10-{day},10,11,9,10,10,1000,0,1" for day in (13, 14)]
     write_csv(tmp_path / "d", "s.csv", STOCK_HEADER, rows)
-    with VenueProcess(tmp_path / "d", start="2020-10-14T10:00") as venue:
+    with VenueProcess(tmp_path / "d", is_forked=True, start="2020-10-14T10:00") as venue:
         client = Client(venue.url)
         client.filled("OLD", qty="3")
         venue.clock(to="close", paused=True)
@@ -142,7 +144,7 @@ def test_overnight_gap_beyond_the_cash_rejects_the_order(tmp_path: Path) -> None
         "AAA,2020-10-16,200,201,199,200,200,1000,0,1",
     ]
     write_csv(tmp_path / "d", "s.csv", STOCK_HEADER, rows)
-    with VenueProcess(tmp_path / "d") as venue:
+    with VenueProcess(tmp_path / "d", is_forked=True) as venue:
         client = Client(venue.url)
         venue.clock(to="close", paused=True)
         order = client.order("AAA", qty="900")
@@ -157,7 +159,7 @@ def test_overnight_gap_beyond_the_cash_rejects_the_order(tmp_path: Path) -> None
 def test_coins_alone_run_around_the_clock(tmp_path: Path) -> None:
     rows = [f"BTC/USD,2020-10-{day},100,110,90,105,10500" for day in range(14, 19)]
     write_csv(tmp_path / "d", "c.csv", COIN_HEADER, rows)
-    with VenueProcess(tmp_path / "d", start="2020-10-15T20:00") as venue:
+    with VenueProcess(tmp_path / "d", is_forked=True, start="2020-10-15T20:00") as venue:
         client = Client(venue.url)
 
         venue.clock(advance=86_400, paused=True)

@@ -248,7 +248,7 @@ def test_unknown_endpoint_is_json_and_logged(venue: VenueProcess, client: Client
 
 
 def test_partial_fills_by_seed_add_up() -> None:
-    with VenueProcess(partial_rate=1, fill_latency=0.05) as venue:
+    with VenueProcess(is_forked=True, partial_rate=1, fill_latency=0.05) as venue:
         client = Client(venue.url)
 
         done = client.filled(STOCK, qty="10", client_order_id="parts")
@@ -267,7 +267,7 @@ def test_partial_fills_by_seed_add_up() -> None:
 
 
 def test_slippage_is_never_in_the_clients_favour() -> None:
-    with VenueProcess(slippage_bps=50) as venue:
+    with VenueProcess(is_forked=True, slippage_bps=50) as venue:
         client = Client(venue.url)
         venue.clock(paused=True)
         quote = client.get("/v2/stocks/snapshots", symbols="MESQ")["MESQ"]["latestTrade"]["p"]
