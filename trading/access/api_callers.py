@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError
 
 from trading.access.api_tokens import digest_of
-from trading.core.prepared_statements import Prepared
+from trading.core.statements.prepared_statements import Prepared
 
 log = structlog.get_logger(__name__)
 USE_NOTED_SECONDS = 3600.0

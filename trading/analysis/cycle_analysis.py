@@ -24,7 +24,7 @@ from trading.analysis.gate_scene import read_gate_scene
 from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
 from trading.core import cycle_log, settings
 from trading.core.causation import caused_by
-from trading.core.written_rows import insert_rows
+from trading.core.statements.written_rows import insert_rows
 from trading.cycle import cycles, fetch_parts
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.errors import SettingError

@@ -6,7 +6,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from trading.core.compiled_reads import CompiledRead
+from trading.core.statements.compiled_reads import CompiledRead
 from trading.models import AgentStatus, Cycle, Order
 
 _ORDER = CompiledRead(lambda pk: Order.objects.select_for_update(of=("self",)).filter(pk=pk), of=UUID)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from connectors.text import storable_value
 from trading.core.causation import current_cause
-from trading.core.written_rows import insert_rows, update_from_values
+from trading.core.statements.written_rows import insert_rows, update_from_values
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate

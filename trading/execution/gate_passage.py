@@ -21,9 +21,9 @@ from risk.services import book as risk_book
 from risk.services import locks
 from risk.services.book import Judgement, Wish
 from trading.core import settings, transitions
+from trading.core.statements.written_rows import insert_rows
 from trading.core.trace_spans import span
 from trading.core.transitions import Move
-from trading.core.written_rows import insert_rows
 from trading.domain.ages import is_fresh
 from trading.domain.guards.facts import Fall
 from trading.domain.order_ids import Purpose, client_order_id

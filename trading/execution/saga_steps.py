@@ -12,7 +12,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from trading.core.written_rows import update_from_values
+from trading.core.statements.written_rows import update_from_values
 from trading.models import Saga, SagaStep, Trade
 
 ORDER_OF_STEPS = tuple(SagaStep.Name)

@@ -13,9 +13,9 @@ from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from connectors.errors import RejectedError, UnavailableError
-from trading.core.compiled_reads import CompiledRead
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
+from trading.core.statements.compiled_reads import CompiledRead
 from trading.core.trace_spans import span
 from trading.domain.ages import in_force
 from trading.domain.statuses import SagaStatus

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import transitions
-from trading.core.written_rows import update_from_values
+from trading.core.statements.written_rows import update_from_values
 from trading.domain.ages import is_fresh
 from trading.models import Fill, Position
 from trading.protection.coverage import is_covered, read_coverage

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from connectors.base import TradeUpdate
 from trading.core import heartbeats
-from trading.core.compiled_reads import CompiledRead
+from trading.core.statements.compiled_reads import CompiledRead
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import PROTECTIVE
 from trading.models import Heartbeat, Order

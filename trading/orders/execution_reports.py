@@ -15,11 +15,11 @@ from django.utils import timezone
 from connectors.base import Broker, BrokerFill, BrokerOrder, BrokerOrderStatus
 from connectors.errors import MalformedError, RejectedError
 from trading.core import transitions
-from trading.core.compiled_reads import CompiledRead
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order
-from trading.core.written_rows import insert_rows
+from trading.core.statements.compiled_reads import CompiledRead
+from trading.core.statements.written_rows import insert_rows
 from trading.domain.statuses import OPEN_ORDER, ORDER, OrderStatus
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType
 from trading.core import transitions
-from trading.core.written_rows import insert_rows
+from trading.core.statements.written_rows import insert_rows
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.models import Event, Order

@@ -43,9 +43,9 @@ from connectors.errors import (
 from connectors.transport import time_limit
 from risk.services import locks, switch
 from trading.core import settings, transitions
-from trading.core.compiled_reads import CompiledRead
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
+from trading.core.statements.compiled_reads import CompiledRead
 from trading.core.trace_spans import span
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import PROTECTIVE, Purpose

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from django.db import transaction
 from django.db.models import F
 
-from trading.core.written_rows import update_from_values
+from trading.core.statements.written_rows import update_from_values
 from trading.domain.performance import lots as domain
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.domain.symbols import is_coin

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from risk.domain.numbers import ZERO
 from risk.domain.trust_words import FIGURES, trust_words
-from trading.core.prepared_statements import Prepared
+from trading.core.statements.prepared_statements import Prepared
 from trading.domain.order_ids import Purpose
 from trading.domain.timeline import (
     ApprovalFacts,

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import make_order, make_saga
-from trading.core.compiled_reads import CompiledRead
+from trading.core.statements.compiled_reads import CompiledRead
 from trading.models import Order, Saga
 
 SAGA = CompiledRead(lambda pk: Saga.objects.select_related("order").filter(pk=pk), of=UUID)

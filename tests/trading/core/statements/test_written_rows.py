@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from tests.factories import make_order
-from trading.core.written_rows import insert_rows, update_from_values
+from trading.core.statements.written_rows import insert_rows, update_from_values
 from trading.models import Event, Order
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection, transaction
 
-from trading.core.prepared_statements import Prepared
+from trading.core.statements.prepared_statements import Prepared
 
 TWICE = Prepared("twice", "integer", "SELECT 2 * $1")
 
