@@ -10,7 +10,14 @@ from django.test import Client
 from django.urls import reverse
 
 from tests import factories
-from trading.admin.extras import DASHBOARD_TILES, DECISION_DEEDS, DECISION_SECTIONS, Piece, Place
+from trading.admin.extras import (
+    DASHBOARD_TILES,
+    DECISION_DEEDS,
+    DECISION_SECTIONS,
+    SYMBOL_DEEDS,
+    Piece,
+    Place,
+)
 from trading.models import AIDecision
 
 PLACES = (DECISION_DEEDS, DECISION_SECTIONS)
@@ -98,3 +105,23 @@ def test_piece_put_twice_stands_once(put: Callable[..., None], login: Callable[.
     page = page_of(login("viewer"), factories.make_decision())
 
     assert ("the first word" in page, page.count("the second word")) == (False, 1)
+
+
+def test_symbol_and_its_position_show_what_may_be_done_with_it(
+    put: Callable[..., None], login: Callable[..., Client]
+) -> None:
+    factories.make_asset("BTC/USD")
+    factories.make_position("BTC/USD")
+    put(
+        SYMBOL_DEEDS,
+        "console/text_block.html",
+        lambda request, standing: {"name": standing.symbol, "text": "deed"},
+    )
+    client = login("viewer")
+
+    pages = [
+        client.get(reverse("admin:trading_symbol", args=["BTC/USD"])),
+        client.get(reverse("admin:trading_position_change", args=["BTC_2FUSD"])),
+    ]
+
+    assert ["BTC/USD (4 characters)" in page.content.decode() for page in pages] == [True, True]

@@ -28,7 +28,10 @@ MOST_QUERIES = 12
 def two_trips(prepared: None) -> None:
     """AAPL: 100 to 120 with a stop at 95 (4 R), seen at 99 and 121; KO, a month before: 100 to 90, no decision."""
     seen = make.make_decision(
-        price=Decimal(99), status="executed", strategy=make.make_strategy(name="Dips"), stop_percent=5
+        price=Decimal(99),
+        status="executed",
+        strategy=make.make_strategy(name="Dips"),
+        stop_percent=Decimal(5),
     )
     sold = make.make_decision(price=Decimal(121), action="sell", status="executed")
     traded("buy", "2", "100", decision=seen, at=OPENED)

@@ -77,7 +77,11 @@ def a_traded_symbol() -> None:
     )
     strategy = make.make_strategy(name="Dips")
     bought = make.make_decision(
-        strategy=strategy, price=Decimal("99.9"), status="executed", stop_percent=5, target_percent=10
+        strategy=strategy,
+        price=Decimal("99.9"),
+        status="executed",
+        stop_percent=Decimal(5),
+        target_percent=Decimal(10),
     )
     traded("buy", "2", "100", decision=bought, at=OPENED)
     traded("sell", "2", "120", at=OPENED + timedelta(hours=1))

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, Asset, MarketSnapshot, Position, SymbolLock
-from trading.queries.together import Select, first, read_together
+from trading.queries.pages.together import Select, first, read_together
 
 Asked = Mapping[str, "QuerySet[Any, Any] | Select"]
 
@@ -59,11 +59,12 @@ def standing_of(symbol: str, read: Mapping[str, Sequence[Any]], agent: AgentStat
     return SymbolStanding(symbol, asset, position, price, lock, market_now(agent))
 
 
-def symbol_standing(symbol: str, agent: AgentStatus) -> SymbolStanding:
+def symbol_standing(symbol: str, agent: AgentStatus | None = None) -> SymbolStanding:
     """Read how a symbol stands, in one statement.
 
     Args:
         symbol: as the broker writes it: AAPL, BTC/USD.
-        agent: its row, as the caller has read it.
+        agent: its row where the caller has read it.
     """
+    agent = agent or AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     return standing_of(symbol, read_together(standing_selects(symbol, agent)), agent)
