@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -21,6 +22,8 @@ from trading.admin.base import (
     status_badge,
     status_label,
 )
+from trading.admin.hands.asking import ask_view
+from trading.admin.hands.deeds import RUN, deed
 from trading.admin.universe_page import universe_of
 from trading.labels import words_of
 from trading.models import Cycle, Event, MarketSnapshot
@@ -31,8 +34,19 @@ PAGE_OF = {
     "order": "order",
     "saga": "saga",
     "candidate": "universecandidate",
+    "proposal": "tradeproposal",
 }
-AGGREGATES = ("cycle", "decision", "order", "saga", "position", "candidate", "agent", "kill_switch")
+AGGREGATES = (
+    "cycle",
+    "decision",
+    "order",
+    "saga",
+    "position",
+    "candidate",
+    "proposal",
+    "agent",
+    "kill_switch",
+)
 
 
 @admin.register(Cycle)
@@ -55,6 +69,7 @@ class CycleAdmin(RecordAdmin):
     search_help_text = "Words of the reason, who started it, or a cycle's id"
     uuid_search = ("pk",)
     date_hierarchy = "started_at"
+    list_before_template = "console/deeds.html"
     change_form_before_template = "console/cycle_links.html"
     change_form_after_template = "console/universe.html"
     readonly_fields = [status_badge, "problems", "symbol_list", "headline_list"]
@@ -76,6 +91,16 @@ class CycleAdmin(RecordAdmin):
         ),
         ("What happened", {"fields": ["metrics", "problems", "symbol_list", "headline_list"]}),
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the form that starts one."""
+        ask = self.admin_site.admin_view(ask_view)
+        return [path("ask/", ask, name="trading_cycle_ask"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Offer to start one to those who may."""
+        more = {"deeds": deed(request, RUN)}
+        return super().changelist_view(request, more | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cycle]:
         """Return the cycles with their errors, which the list counts."""
@@ -144,7 +169,7 @@ class CycleAdmin(RecordAdmin):
             ("Market snapshots", list_url("trading", "marketsnapshot", cycle__id__exact=object_id)),
             ("Events", list_url("trading", "event", cycle_id=object_id)),
         ]
-        more = {"cycle_links": links, "universe": universe_of(object_id)}
+        more = {"cycle_links": links, "universe": universe_of(object_id), "deeds": deed(request, RUN)}
         return super().changeform_view(request, object_id, form_url, more | (extra_context or {}))
 
 

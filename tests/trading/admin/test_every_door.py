@@ -30,6 +30,7 @@ SITE_PAGES = {
 # Of what a person of the group may do: the model's page and the deed. Nothing else is theirs.
 OPERATOR = {
     ("evaluation.run", "ask"),
+    ("evaluation.run", "try"),
     ("evaluation.run", "stop"),
     ("evaluation.run", "take_up"),
     ("risk.killswitch", "engage"),
@@ -45,6 +46,11 @@ OPERATOR = {
     ("trading.parkedevent", "replay_selected"),
     ("trading.position", "reconcile"),
     ("trading.position", "close"),
+    ("trading.position", "stop"),
+    ("trading.symbollock", "unlock"),
+    ("trading.cycle", "ask"),
+    ("trading.tradeproposal", "propose"),
+    ("trading.aidecision", "withdraw"),
 }
 OFFICER = OPERATOR | {
     ("risk.killswitch", "release"),
@@ -56,6 +62,7 @@ OFFICER = OPERATOR | {
     ("trading.runtimesetting", "change"),
     ("trading.strategy", "add"),
     ("trading.strategy", "change"),
+    ("trading.strategyversion", "roll_back"),
     ("trading.universecandidate", "add"),
     ("trading.universecandidate", "change"),
     ("trading.universecandidate", "approve"),
@@ -75,6 +82,7 @@ MAY: dict[str, set[tuple[str, str]]] = {
 # What the pages beside the usual ones are: a deed, or something to look at.
 OWN_PAGES = {
     "evaluation_run_ask": "ask",
+    "evaluation_run_try": "try",
     "evaluation_run_models": "look",
     "evaluation_run_stop": "stop",
     "evaluation_run_take_up": "take_up",
@@ -86,11 +94,18 @@ OWN_PAGES = {
     "trading_agentstatus_entries": "entries",
     "trading_aidecision_send": "send",
     "trading_approval_queue": "look",
+    "trading_approval_sum": "look",
     "trading_approval_answer": "answer",
     "trading_approval_answers": "answers",
     "trading_equitysnapshot_performance": "look",
     "trading_position_reconcile": "reconcile",
     "trading_position_close": "close",
+    "trading_position_stop": "stop",
+    "trading_symbollock_unlock": "unlock",
+    "trading_cycle_ask": "ask",
+    "trading_tradeproposal_propose": "propose",
+    "trading_aidecision_withdraw": "withdraw",
+    "trading_strategyversion_roll_back": "roll_back",
     "trading_symbol": "look",
     "trading_universecandidate_approve": "approve",
     "trading_universecandidate_reject": "reject",
