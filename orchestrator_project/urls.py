@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 
 from orchestrator_project.observability.metrics import metrics
 from orchestrator_project.web.openapi import DocsView, DocumentView
+from trading.access.approval_links import PATH
+from trading.admin.hands.linked import linked_view
 from trading.admin.taking_away import list_as_csv
 from trading.api import error_pages
 
@@ -20,6 +22,7 @@ api: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("admin/<str:app>/<str:model>/csv/", admin.site.admin_view(list_as_csv), name="list_csv"),
+    path(f"{PATH}<str:token>/", linked_view, name="approval_link"),
     path("admin/", admin.site.urls),
     path("api/", include(api)),
     # Without CSRF protection, which would answer with a page: there is nothing here to protect.

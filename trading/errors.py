@@ -67,6 +67,22 @@ class StrategyError(TradingError):
     """A strategy was given values it cannot take; the message names them and what was expected."""
 
 
+class ProposalError(TradingError):
+    """A person's proposal cannot be traded as it stands; ``field`` names what is wrong."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+class WithdrawalError(TradingError):
+    """An approval cannot be withdrawn any more, or never could; the message says why."""
+
+
+class LinkError(TradingError):
+    """A signed link is good for nothing any more, or never was; the message says why."""
+
+
 class RecordError(TradingError):
     """A decision's record cannot be read, or cannot be put again by this version."""
 
@@ -81,3 +97,4 @@ class BadEventError(TradingError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
+        self.problem = problem

@@ -1,5 +1,6 @@
 """*Ask again …* on a decision's page: what is to be other, what that takes, and then the evaluator does it."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -31,34 +32,37 @@ def ask_view(request: HttpRequest, pk: UUID) -> HttpResponse:
     if decision is None:
         messages.warning(request, f"There is no decision {pk}: nothing can be asked again.")
         return redirect("admin:trading_aidecision_changelist")
-    form = AskForm(posted(request), instructions=_instructions(decision))
+    form = AskForm(posted(request), instructions=instructions_of(decision))
+    context = {
+        "title": f"Ask again: {decision.action} {decision.symbol}",
+        "decision": decision,
+        "back_url": reverse("admin:trading_aidecision_change", args=[decision.pk]),
+    }
+    return asked(request, Selection(decision=str(pk)), form, context)
+
+
+def asked(
+    request: HttpRequest, selection: Selection, form: AskForm, context: Mapping[str, Any]
+) -> HttpResponse:
+    """Show the form, what it takes once it is filled in, and the run once whoever pays for it has seen that."""
     if not form.is_valid():
-        return _page(request, decision, form)
+        return console_page(request, TEMPLATE, {**context, "form": form})
     try:
-        order = checked(Order(Selection(decision=str(pk)), form.variation(), form.most_usd()))
+        order = checked(Order(selection, form.variation(), form.most_usd()))
     except EvaluationError as error:
         form.add_error(_field(str(error), form), str(error))
-        return _page(request, decision, form)
+        return console_page(request, TEMPLATE, {**context, "form": form})
     found = estimate(order)
     seen = request.POST.get("seen") == str(found.most_usd) and request.POST.get("confirmed") == "on"
     if found.asked and not seen:
-        return _page(request, decision, form, estimate=found, left=day_left())
+        shown = {"form": form, "estimate": found, "left": day_left()}
+        return console_page(request, TEMPLATE, {**context, **shown})
     run = order_from(order, author=request.user.get_username())
     return redirect(PAGE, run.pk)
 
 
-def _page(request: HttpRequest, decision: AIDecision, form: AskForm, **more: Any) -> HttpResponse:
-    context = {
-        "title": f"Ask again: {decision.action} {decision.symbol}",
-        "decision": decision,
-        "form": form,
-        "back_url": reverse("admin:trading_aidecision_change", args=[decision.pk]),
-        **more,
-    }
-    return console_page(request, TEMPLATE, context)
-
-
-def _instructions(decision: AIDecision) -> str:
+def instructions_of(decision: AIDecision) -> str:
+    """Return the instructions that a decision was made by."""
     kept = StrategyVersion.objects.filter(
         strategy=decision.strategy, version=decision.strategy_version or 0
     ).first()

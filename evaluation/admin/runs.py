@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from evaluation.admin.asking import ASK, PAGE, ask_view
 from evaluation.admin.comparison import comparison
 from evaluation.admin.models_page import models_view
+from evaluation.admin.trying import try_view
 from evaluation.errors import RunStateError
 from evaluation.models import Run
 from evaluation.services.replay.orders import stop, take_up
@@ -70,6 +71,7 @@ class RunAdmin(GrowingRecordAdmin):
         view = self.admin_site.admin_view
         return [
             path("ask/<uuid:pk>/", view(ask_view), name="evaluation_run_ask"),
+            path("try/<uuid:pk>/", view(try_view), name="evaluation_run_try"),
             path("models/", view(models_view), name="evaluation_run_models"),
             path("<uuid:pk>/stop/", view(self.stop_view), name="evaluation_run_stop"),
             path("<uuid:pk>/take-up/", view(self.take_up_view), name="evaluation_run_take_up"),

@@ -10,7 +10,7 @@ WIDTH = 100
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Start and look": ("up", "doctor", "follow", "performance"),
     "Stop": ("kill_switch", "entries", "lock", "unlock", "guards"),
-    "Act": ("run_cycle", "mode", "close", "stop", "reconcile"),
+    "Act": ("run_cycle", "mode", "propose", "withdraw", "close", "stop", "reconcile", "strategy"),
     "Is the agent any good": ("calibrate", "shadow", "replay", "dataset"),
     "Set up": ("prepare", "api_token", "notify", "lift_login_pauses"),
     "Processes that `up` starts": (

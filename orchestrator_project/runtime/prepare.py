@@ -37,6 +37,7 @@ RUNS = [
     "replay_parkedevent",
     "reconcile_position",
     "close_position",
+    "propose_trade",
     "ask_again",
     "publish_trust",
 ]

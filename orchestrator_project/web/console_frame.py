@@ -123,7 +123,7 @@ NAVIGATION = [
             _table("Events", "history", "trading_event"),
             _table("Parked events", "report", "trading_parkedevent"),
             _table("Notices", "notifications", "trading_noticemessage"),
-            _table("Proposals from outside", "move_to_inbox", "trading_tradeproposal"),
+            _table("Proposals", "move_to_inbox", "trading_tradeproposal"),
             {"title": "API", "icon": "api", "link": reverse_lazy("docs")},
         ],
     },

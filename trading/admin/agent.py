@@ -9,7 +9,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from trading.admin.base import RecordAdmin, figure, labelled, yes_no
 from trading.admin.holdings.portfolio import FRESHNESS
-from trading.admin.pages import FormPage, ReasonForm, form_page, posted, require
+from trading.admin.pages import FormPage, ReasonForm, came_from, form_page, posted, require
 from trading.analysis import safe_mode
 from trading.core.modes import current_mode, set_mode
 from trading.guards import pause
@@ -114,7 +114,7 @@ class AgentStatusAdmin(RecordAdmin):
         """Let those who may set the mode pause entries, or resume them."""
         require(request, SET_MODE)
         form, is_paused = ReasonForm(posted(request)), pause.entries_pause().is_paused
-        actor = request.user.get_username()
+        actor, back = request.user.get_username(), came_from(request, reverse("admin:index"))
         if form.is_valid():
             reason = form.cleaned_data["reason"]
             if is_paused:
@@ -123,10 +123,10 @@ class AgentStatusAdmin(RecordAdmin):
             else:
                 pause.pause_entries(actor=actor, reason=reason)
                 messages.success(request, "Entries are paused; exits go on.")
-            return redirect("admin:index")
+            return redirect(back)
         title = "Resume entries" if is_paused else "Pause entries"
         effects = RESUME_EFFECTS if is_paused else PAUSE_EFFECTS
-        return form_page(request, form=form, page=FormPage(title, effects, title, reverse("admin:index")))
+        return form_page(request, form=form, page=FormPage(title, effects, title, back))
 
     def active_view(self, request: HttpRequest) -> HttpResponse:
         """Let those who may set the mode end safe mode before a model has answered."""

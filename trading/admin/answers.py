@@ -55,7 +55,7 @@ class AnswersForm(AnswerForm):
     """The same for several at once; approving several has to be confirmed."""
 
     approval = forms.ModelMultipleChoiceField(
-        queryset=Approval.objects.select_related("decision").order_by("-requested_at"),
+        queryset=Approval.objects.select_related("decision").order_by("requested_at"),
         error_messages={
             "required": "approval: none was selected, expected at least one",
             "invalid_pk_value": "approval: was '%(pk)s', expected an approval's id",

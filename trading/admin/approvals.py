@@ -8,16 +8,21 @@ from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 
+from risk.domain.types import Verdict
 from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm, answer_and_tell
 from trading.admin.base import RecordAdmin, cycle_link, status_label
-from trading.admin.pages import console_page, nothing_sent, require
+from trading.admin.hands.cards import cards_of, place_url
+from trading.admin.pages import came_from, console_page, nothing_sent, require
+from trading.admin.universe_page import uuid_of
 from trading.models import Approval
-from trading.queries.approval_queue import queue_lines, waiting_count
+from trading.queries.approval_queue import QueueLine, Sort, in_turn, queue_lines, together, waiting_keys
+from trading.queries.gate_preview import Together
 
 QUEUE = "admin:trading_approval_queue"
+CARDS_A_PAGE = 25
 
 
 @admin.register(Approval)
@@ -58,30 +63,45 @@ class ApprovalAdmin(RecordAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("queue/", wrap(self.queue_view), name="trading_approval_queue"),
+            path("queue/sum/", wrap(self.sum_view), name="trading_approval_sum"),
             path("queue/answer/", wrap(self.answers_view), name="trading_approval_answers"),
             path("<uuid:pk>/answer/", wrap(self.answer_view), name="trading_approval_answer"),
             *super().get_urls(),
         ]
 
     def queue_view(self, request: HttpRequest) -> HttpResponse:
-        """Show what waits for an answer, newest first."""
+        """Show what waits for an answer: what ends first, is surest or largest stands first."""
         require(request, "trading.view_approval")
-        pages = Paginator(range(waiting_count()), MOST_AT_ONCE)
+        waiting = waiting_keys()
+        sort = _sort(request)
+        pages = Paginator(range(len(waiting)), CARDS_A_PAGE)
         page = pages.get_page(request.GET.get("page"))  # one that is gone, or no number: the nearest there is
-        lines = queue_lines(most=MOST_AT_ONCE, first=(page.number - 1) * MOST_AT_ONCE)
+        lines = queue_lines(most=CARDS_A_PAGE, first=(page.number - 1) * CARDS_A_PAGE, sort=sort)
         return console_page(
             request,
             "console/approval_queue.html",
             {
                 "title": "Approvals",
+                "cards": cards_of(lines),
                 "queue": lines,
                 "page": page,
+                "newest": max(waiting, default=""),
+                "sort": sort.value,
+                "sorts": [each.value for each in Sort],
+                "here": request.get_full_path(),
                 "may_answer": request.user.has_perm(ANSWER),
             },
         )
 
+    def sum_view(self, request: HttpRequest) -> HttpResponse:
+        """Say what the gate would make of the selected together, as a piece of the queue's page."""
+        require(request, "trading.view_approval")
+        wanted = [pk for pk in map(uuid_of, request.GET.getlist("approval")[:MOST_AT_ONCE]) if pk]
+        found = together(wanted) if wanted else None
+        return render(request, "console/approval_sum.html", {"sum": found})
+
     def answer_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Take a person's answer to one request and say what came of it."""
+        """Take a person's answer to one request, say what came of it and show the next one."""
         require(request, ANSWER)
         if request.method != "POST":
             return nothing_sent(request, reverse(QUEUE))
@@ -89,33 +109,52 @@ class ApprovalAdmin(RecordAdmin):
         form = AnswerForm(request.POST)
         if form.is_valid():
             answer_and_tell(request, _person(request), [approval], form)
-        else:
-            _refuse(request, form, f"{approval.decision.symbol}: ")
-        return redirect(QUEUE)
+            return redirect(place_url(request, reverse(QUEUE)))
+        _refuse(request, form, f"{approval.decision.symbol}: ")
+        return redirect(place_url(request, reverse(QUEUE), place=pk))
 
     def answers_view(self, request: HttpRequest) -> HttpResponse:
         """Take one answer to several requests; before approving several, show them once more."""
         require(request, ANSWER)
         if request.method != "POST":
             return nothing_sent(request, reverse(QUEUE))
+        back = came_from(request, reverse(QUEUE))
         form = AnswersForm(request.POST)
         if not form.is_valid():
             _refuse(request, form)
-            return redirect(QUEUE)
-        chosen = form.cleaned_data["approval"]
+            return redirect(back)
+        chosen = in_turn(form.cleaned_data["approval"])
         if form.needs_confirmation:
-            lines = queue_lines(most=MOST_AT_ONCE, only=[approval.pk for approval in chosen])
-            return console_page(
-                request,
-                "console/approval_confirm.html",
-                {
-                    "title": f"Approve {len(lines)} decisions",
-                    "queue": lines,
-                    "reason": form.cleaned_data["reason"],
-                },
-            )
+            return _confirmation(request, chosen, reason=form.cleaned_data["reason"], back=back)
         answer_and_tell(request, _person(request), chosen, form)
-        return redirect(QUEUE)
+        return redirect(back)
+
+
+def _sort(request: HttpRequest) -> Sort:
+    """Return the order that the address names; the most urgent first where it names none there is."""
+    try:
+        return Sort(request.GET.get("sort", Sort.URGENCY))
+    except ValueError:
+        return Sort.URGENCY
+
+
+def _confirmation(request: HttpRequest, chosen: list[Approval], *, reason: str, back: str) -> HttpResponse:
+    """Show several requests in the order in which they are approved, each with what the gate would say in its turn."""
+    wanted = [approval.pk for approval in chosen]
+    lines = {line.approval.pk: line for line in queue_lines(most=MOST_AT_ONCE, only=wanted)}
+    found = together(wanted)
+    context = {
+        "title": f"Approve {len(lines)} decisions",
+        "queue": [(lines[pk], _in_its_turn(found, lines[pk])) for pk in wanted if pk in lines],
+        "sum": found,
+        "reason": reason,
+        "back": back,
+    }
+    return console_page(request, "console/approval_confirm.html", context)
+
+
+def _in_its_turn(found: Together | None, line: QueueLine) -> Verdict | None:
+    return found.verdicts.get(line.approval.decision_id) if found else None
 
 
 def _person(request: HttpRequest) -> User:

@@ -10,6 +10,7 @@ from trading.admin.agent import SET_MODE
 from trading.admin.base import change_url
 from trading.admin.chart import line_chart
 from trading.admin.extras import DASHBOARD_TILES
+from trading.admin.hands.deeds import agent_deeds
 from trading.admin.kill_switch import ENGAGE, RELEASE
 from trading.core.provider_health import provider_health
 from trading.queries.approval_queue import most_urgent
@@ -64,6 +65,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "chart": line_chart(seen.curve),
         "exposure_bar": exposure_bar(seen.exposure),
         "providers": provider_health(),
+        "deeds": agent_deeds(request, is_paused=standing_of(request).entries_pause.is_paused),
         "tiles": DASHBOARD_TILES.shown(request, None),
     }
     return context

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -23,6 +24,8 @@ from trading.admin.base import (
     status_badge,
     status_label,
 )
+from trading.admin.hands.asking import ask_view
+from trading.admin.hands.deeds import RUN, deed
 from trading.admin.shown.read_only import facts_block
 from trading.admin.stories.universe_page import universe_of, uuid_of
 from trading.domain.words import in_words
@@ -37,8 +40,19 @@ PAGE_OF = {
     "order": "order",
     "saga": "saga",
     "candidate": "universecandidate",
+    "proposal": "tradeproposal",
 }
-AGGREGATES = ("cycle", "decision", "order", "saga", "position", "candidate", "agent", "kill_switch")
+AGGREGATES = (
+    "cycle",
+    "decision",
+    "order",
+    "saga",
+    "position",
+    "candidate",
+    "proposal",
+    "agent",
+    "kill_switch",
+)
 
 
 @admin.register(Cycle)
@@ -62,6 +76,7 @@ class CycleAdmin(RecordAdmin):
     uuid_search = ("pk",)
     date_hierarchy = "started_at"
     change_form_outer_before_template = "console/cycle/story.html"
+    list_before_template = "console/deeds.html"
     change_form_after_template = "console/universe.html"
     readonly_fields = [status_badge, "measured", "symbol_list", "headline_list"]
     fieldsets = [
@@ -91,6 +106,16 @@ class CycleAdmin(RecordAdmin):
             },
         ),
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the form that starts one."""
+        ask = self.admin_site.admin_view(ask_view)
+        return [path("ask/", ask, name="trading_cycle_ask"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Offer to start one to those who may."""
+        more = {"deeds": deed(request, RUN)}
+        return super().changelist_view(request, more | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cycle]:
         """Return the cycles with their errors, which the list counts."""
@@ -150,7 +175,11 @@ class CycleAdmin(RecordAdmin):
             ("Market snapshots", list_url("trading", "marketsnapshot", cycle__id__exact=object_id)),
             ("Events", list_url("trading", "event", cycle_id=object_id)),
         ]
-        more: dict[str, Any] = {"cycle_links": links, "universe": universe_of(object_id)}
+        more: dict[str, Any] = {
+            "cycle_links": links,
+            "universe": universe_of(object_id),
+            "deeds": deed(request, RUN),
+        }
         pk = uuid_of(object_id or "")
         if pk is not None and self.has_view_permission(request):
             story = cycle_story(pk)

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.text import Truncator
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
@@ -24,10 +24,15 @@ from trading.admin.base import (
     status_label,
 )
 from trading.admin.extras import DECISION_DEEDS, DECISION_SECTIONS
+from trading.admin.hands.cards import cards_of
+from trading.admin.hands.deeds import Deed, symbol_deeds_now
+from trading.admin.hands.withdrawing import withdraw_view
 from trading.admin.pages import nothing_sent, require
 from trading.execution.approvals import send_to_execution
+from trading.execution.by_hand.withdrawing import may_be_withdrawn
 from trading.labels import words_of
 from trading.models import AIDecision
+from trading.queries.approval_queue import line_of
 from trading.queries.decision_story import deciding_of, decision_story
 from trading.queries.news import reasons_of_late
 
@@ -112,9 +117,13 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         return Truncator(": ".join(filter(None, [said, decision.reason_detail]))).chars(90)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the way of a stored decision to execution."""
-        send = self.admin_site.admin_view(self.send_view)
-        return [path("<uuid:pk>/send/", send, name="trading_aidecision_send"), *super().get_urls()]
+        """Add the way of a stored decision to execution, and the way back of an approved one."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<uuid:pk>/send/", wrap(self.send_view), name="trading_aidecision_send"),
+            path("<uuid:pk>/withdraw/", wrap(withdraw_view), name="trading_aidecision_withdraw"),
+            *super().get_urls(),
+        ]
 
     def changeform_view(
         self,
@@ -134,7 +143,12 @@ class AIDecisionAdmin(GrowingRecordAdmin):
             context["story"] = story
             if story is not None:
                 context["title"] = f"{story.decision.action.capitalize()} {story.decision.symbol}"
-                context["deeds"] = DECISION_DEEDS.shown(request, story.decision)
+                context["deeds"] = _deeds(request, story.decision)
+                if story.approval is not None and not story.may_be_sent and story.preview is not None:
+                    story.approval.decision = story.decision
+                    context["cards"] = cards_of([line_of(story.approval, story.preview)])
+                context["here"] = request.path
+                context["pieces"] = DECISION_DEEDS.shown(request, story.decision)
                 context["sections"] = DECISION_SECTIONS.shown(request, story.decision)
         return super().changeform_view(request, object_id, form_url, context)
 
@@ -154,3 +168,12 @@ class AIDecisionAdmin(GrowingRecordAdmin):
             for error in [message for lines in form.errors.values() for message in lines]:
                 messages.error(request, f"{decision.symbol}: {error}")
         return redirect(PAGE, pk)
+
+
+def _deeds(request: HttpRequest, decision: AIDecision) -> list[Deed]:
+    """Return what the user may do with the decision's symbol, and with an approval that has not left yet."""
+    found = symbol_deeds_now(request, decision.symbol)
+    if request.user.has_perm(ANSWER) and may_be_withdrawn(decision):
+        url = reverse("admin:trading_aidecision_withdraw", args=[decision.pk])
+        found.insert(0, Deed("Withdraw the approval …", url))
+    return found

@@ -15,7 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from trading.models import AIDecision
+from trading.models import AIDecision, Strategy
 from trading.queries.pages.symbol_standing import SymbolStanding
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,8 @@ class Place(Generic[Subject]):
 
 # Beside a decision's first line: what may be done with it.
 DECISION_DEEDS: Place[AIDecision] = Place("decision deeds")
+# Beside a strategy's versions: what may be done with it.
+STRATEGY_DEEDS: Place[Strategy] = Place("strategy deeds")
 # Between a decision's reasons and its paper trail.
 DECISION_SECTIONS: Place[AIDecision] = Place("decision sections")
 # Below a symbol's first line: what may be done with it. A piece asks no query for what the standing has.

@@ -12,7 +12,16 @@ from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from trading.admin.base import RecordAdmin, labelled, moment, of_symbol
-from trading.admin.pages import FormPage, form_page, posted, reason_field, require
+from trading.admin.pages import (
+    FormPage,
+    ReasonForm,
+    add_problem,
+    came_from,
+    form_page,
+    posted,
+    reason_field,
+    require,
+)
 from trading.errors import GuardError
 from trading.guards.symbol_locks import lock_symbol, unlock_symbol
 from trading.market.market_time import latest_market_time
@@ -24,6 +33,7 @@ EFFECTS = (
     "No entry in the symbol passes the risk gate, in every mode; what is held may be sold as before.",
     "A lock that the symbol has is replaced.",
 )
+UNLOCK_EFFECTS = ("Entries in the symbol pass the risk gate again, from the next decision on.",)
 
 
 class LockForm(forms.Form):
@@ -78,17 +88,36 @@ class SymbolLockAdmin(RecordAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the form in place of the table's own."""
-        add = path("add/", self.admin_site.admin_view(self.lock_view), name="trading_symbollock_add")
-        return [add, *super().get_urls()]
+        """Add the form in place of the table's own, and the one that ends a symbol's lock."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("add/", wrap(self.lock_view), name="trading_symbollock_add"),
+            path("<path:symbol>/unlock/", wrap(self.unlock_view), name="trading_symbollock_unlock"),
+            *super().get_urls(),
+        ]
 
     def lock_view(self, request: HttpRequest) -> HttpResponse:
         """Ask what is locked, why and until when."""
         require(request, LOCK)
         form = LockForm(posted(request), initial={"symbol": request.GET.get("symbol", "")})
+        back = came_from(request, reverse(PAGE))
         if form.is_valid() and _lock(request, form):
-            return redirect(PAGE)
-        page = FormPage("Lock a symbol", EFFECTS, "Lock it", reverse(PAGE))
+            return redirect(back)
+        page = FormPage("Lock a symbol", EFFECTS, "Lock it", back)
+        return form_page(request, form=form, page=page)
+
+    def unlock_view(self, request: HttpRequest, symbol: str) -> HttpResponse:
+        """Ask why, then end the symbol's lock."""
+        require(request, LOCK)
+        form, back = ReasonForm(posted(request)), came_from(request, reverse(PAGE))
+        if form.is_valid():
+            actor = request.user.get_username()
+            if unlock_symbol(symbol=symbol, actor=actor, reason=form.cleaned_data["reason"]):
+                messages.success(request, f"{symbol} is unlocked.")
+            else:
+                messages.warning(request, f"Nothing was done: {symbol} is not locked.")
+            return redirect(back)
+        page = FormPage(f"Unlock {symbol}", UNLOCK_EFFECTS, "Unlock it", back)
         return form_page(request, form=form, page=page)
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:
@@ -112,8 +141,7 @@ def _lock(request: HttpRequest, form: LockForm) -> bool:
     try:
         lock = lock_symbol(actor=request.user.get_username(), **asked)
     except GuardError as error:
-        field = str(error).partition(":")[0]
-        form.add_error(field if field in form.fields else None, str(error))
+        add_problem(form, error)
         return False
     messages.success(request, f"{lock.symbol} is locked.")
     return True

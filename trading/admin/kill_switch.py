@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 
 from risk.errors import SwitchStateError
@@ -13,6 +14,8 @@ from risk.services import switch
 from trading.admin.base import RecordAdmin, labelled
 from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, posted, require
 from trading.execution.operator_stop import sell_everything, stop_trading
+from trading.market.market_time import stocks_trade_now
+from trading.models import Position
 from trading.safety import kill_switch, switch_follow_up
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
@@ -132,9 +135,25 @@ class KillSwitchAdmin(RecordAdmin):
             _tell_problems(request, report.problems)
             return redirect(PAGE)
         page = FormPage(
-            "Sell every position", FLATTEN_EFFECTS, "Sell everything", reverse(PAGE), is_dangerous=True
+            "Sell every position",
+            (*FLATTEN_EFFECTS, *_market_words()),
+            "Sell everything",
+            reverse(PAGE),
+            is_dangerous=True,
+            detail=render_to_string(
+                "console/flatten_positions.html", {"positions": list(Position.objects.all())}
+            ),
         )
         return form_page(request, form=form, page=page)
+
+
+def _market_words() -> tuple[str, ...]:
+    """Say that the stock market is closed, or that this is not known; nothing where it is open."""
+    trades = stocks_trade_now()
+    if trades:
+        return ()
+    state = "closed now" if trades is False else "not known to be open"
+    return (f"The stock market is {state}: orders for stocks wait until it opens.",)
 
 
 def _tell_engaged(request: HttpRequest, report: kill_switch.EngageReport) -> None:

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
@@ -19,9 +19,13 @@ from trading.admin.base import (
     RecordAdmin,
     figure,
     labelled,
+    list_url,
     of_symbol,
     yes_no,
 )
+from trading.admin.extras import STRATEGY_DEEDS
+from trading.admin.hands.deeds import Deed
+from trading.admin.hands.rolling_back import CHANGE, roll_back_view
 from trading.admin.pages import reason_field
 from trading.admin.shown.read_only import facts_block
 from trading.admin.stories.symbol_page import PAGE as SYMBOL
@@ -31,7 +35,7 @@ from trading.analysis.shadowing import effects_of
 from trading.analysis.strategies import CONTENT, check_strategy, save_strategy
 from trading.errors import RecordError
 from trading.models import Asset, BarHistory, DecisionRecord, Strategy, StrategyVersion
-from trading.queries.changes import Difference, all_of, changed_names, differences_of
+from trading.queries.changes import Difference, all_of, changed_names, differences_of, differences_to_now
 
 
 @admin.register(Asset)
@@ -174,6 +178,23 @@ class StrategyAdmin(ChangedAdmin):
     list_filter = ["is_active", "is_shadow"]
     search_fields = ["name", "instructions"]
     readonly_fields = ["version", "created_at", "updated_at", "changes"]
+    change_form_before_template = "console/deeds.html"
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Lead to its versions, and to what other rooms do with a strategy."""
+        context = {"deeds": [], **(extra_context or {})}
+        if object_id:
+            versions = list_url("trading", "strategyversion", strategy__id__exact=object_id)
+            context["deeds"] = [Deed("Versions, differences, roll-back", versions)]
+            strategy = self.get_object(request, object_id)
+            context["pieces"] = STRATEGY_DEEDS.shown(request, strategy) if strategy else []
+        return super().changeform_view(request, object_id, form_url, context)
 
     @labelled(
         description="state", ordering="-is_active", colours={"active": "success", "inactive": "default"}
@@ -210,8 +231,31 @@ class StrategyVersionAdmin(RecordAdmin):
     list_filter = ["strategy"]
     list_select_related = ["strategy"]
     ordering = ["-created_at"]
-    fields = ["strategy", "version", "author", "reason", "created_at", "difference", "content_in_words"]
-    readonly_fields = ["difference", "content_in_words"]
+    change_form_before_template = "console/deeds.html"
+    fields = [
+        "strategy", "version", "author", "reason", "created_at", "difference", "to_now", "content_in_words",
+    ]  # fmt: skip
+    readonly_fields = ["difference", "to_now", "content_in_words"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the way back to a version."""
+        roll_back = self.admin_site.admin_view(roll_back_view)
+        return [
+            path("<path:object_id>/roll-back/", roll_back, name="trading_strategyversion_roll_back"),
+            *super().get_urls(),
+        ]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Offer the way back to those who may change strategies."""
+        url = reverse("admin:trading_strategyversion_roll_back", args=[object_id])
+        deeds = [Deed("Roll back to this version …", url)] if request.user.has_perm(CHANGE) else []
+        return super().changeform_view(request, object_id, form_url, {"deeds": deeds} | (extra_context or {}))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Read what each version changed, once for the page."""
@@ -234,6 +278,13 @@ class StrategyVersionAdmin(RecordAdmin):
             return "the first version"
         words = {"was": f"version {version.version - 1}", "now": f"version {version.version}"}
         return _table(differences_of(version), **words)
+
+    @admin.display(description="otherwise than in force")
+    def to_now(self, version: StrategyVersion) -> SafeString | str:
+        """Show what it has otherwise than the strategy in force."""
+        found = differences_to_now(version)
+        words = {"was": f"version {version.strategy.version}, in force", "now": f"version {version.version}"}
+        return _table(found, **words) if found else "nothing"
 
     @admin.display(description="all of it")
     def content_in_words(self, version: StrategyVersion) -> SafeString:

@@ -10,14 +10,17 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
+
+NEXT = "next"
 
 
 @dataclass(frozen=True, slots=True)
 class FormPage:
     """What a form page says: ``effects`` is what pressing the button does, a line each.
 
-    ``link`` leads to another act of the same kind: its words and its address.
+    ``link`` leads to another act of the same kind: its words and its address. ``detail`` stands above the form.
     """
 
     title: str
@@ -26,6 +29,7 @@ class FormPage:
     back_url: str
     is_dangerous: bool = False
     link: tuple[str, str] | None = None
+    detail: str = ""
 
 
 def reason_field(label: str | None = None) -> forms.CharField:
@@ -73,6 +77,24 @@ def nothing_sent(request: HttpRequest, url: str) -> HttpResponse:
     """Lead on whoever comes to an address that only takes answers, as after a login in between."""
     messages.warning(request, "Nothing was done: the answer did not arrive. Give it again here.")
     return redirect(url)
+
+
+def and_back(request: HttpRequest, url: str, **asked: str) -> str:
+    """Return the address of a form that leads back to this page once it is sent; ``asked`` is filled in there."""
+    return f"{url}?{urlencode({**asked, NEXT: request.get_full_path()})}"
+
+
+def came_from(request: HttpRequest, default: str) -> str:
+    """Return the page of this site that led here, which the address names; ``default`` where it names none."""
+    wanted = request.GET.get(NEXT, "")
+    ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if ours else default
+
+
+def add_problem(form: forms.Form, problem: object, *, field: str | None = None) -> None:
+    """Say at a form's field what a service refused; at the form where the words begin with no field of it."""
+    named = field or str(problem).partition(":")[0]
+    form.add_error(named if named in form.fields else None, str(problem))
 
 
 def form_page(request: HttpRequest, *, form: forms.Form, page: FormPage) -> TemplateResponse:

@@ -1,4 +1,4 @@
-"""Trades proposed by other services: judged like a model's answer, then decisions of an execution cycle.
+"""Trades proposed by other services and by people: judged like a model's answer, then decisions of an execution cycle.
 
 A proposal is stored first and taken up by the next execution cycle, which fetches its price and sends it the way of
 every decision: mode, approval, switch, gate. What has waited too long is never traded late.
@@ -33,6 +33,7 @@ from trading.models import AIDecision, Cycle, Strategy, TradeProposal, UniverseC
 
 log = structlog.get_logger(__name__)
 TRIGGER = "proposal"
+BY_A_PERSON = "person "  # and the name: the source of what a person proposed, and the model of its decision
 MOST_AT_ONCE = 50
 PAUSE = timedelta(
     seconds=20
@@ -54,6 +55,17 @@ def propose(event: IncomingEvent) -> None:
     Raises:
         BadEventError: it cannot be traded as it stands; names the field, what was given and what was expected.
     """
+    if event.source.startswith(BY_A_PERSON):
+        raise BadEventError("source", f"was {ascii(event.source)[:80]}, expected no name of a person")
+    store(event)
+
+
+def store(event: IncomingEvent) -> TradeProposal:
+    """Store a proposal that has come by whatever way, once; it waits for the next execution cycle.
+
+    Raises:
+        BadEventError: as ``propose``.
+    """
     now = timezone.now()
     if event.time is None:
         raise BadEventError("time", "was not given, expected when this was decided: it is never traded late")
@@ -62,7 +74,7 @@ def propose(event: IncomingEvent) -> None:
     proposal = _judged(event)
     strategy = _strategy(event, proposal.symbol)
     expires_at = event.time + timedelta(seconds=settings.seconds("cycle_deadline"))
-    TradeProposal.objects.get_or_create(
+    row, _ = TradeProposal.objects.get_or_create(
         source=event.source,
         event_id=event.id,
         defaults={
@@ -75,6 +87,7 @@ def propose(event: IncomingEvent) -> None:
             "expires_at": expires_at,
         },
     )
+    return row
 
 
 def _judged(event: IncomingEvent) -> Proposal:
@@ -107,7 +120,7 @@ def _strategy(event: IncomingEvent, symbol: str) -> Strategy:
     return strategy
 
 
-def start_waiting() -> Cycle | None:
+def start_waiting(*, started_by: str = "consume_events") -> Cycle | None:
     """Start an execution cycle for the proposals that wait; None where none waits or none can run now.
 
     The caller puts the cycle to work. One that is running already is waited for: call again.
@@ -123,7 +136,7 @@ def start_waiting() -> Cycle | None:
         return cycles.start_cycle(
             cycle_type=Cycle.Type.EXECUTION,
             trigger=TRIGGER,
-            started_by="consume_events",
+            started_by=started_by,
             symbols=list(dict.fromkeys(symbols)),
         )
     except (CycleRunningError, NotConfiguredError) as reason:
@@ -161,7 +174,7 @@ def _decision(waiting: TradeProposal, scene: Scene) -> AIDecision:
         strategy=waiting.strategy,
         strategy_version=waiting.strategy.version,
         symbol=waiting.symbol,
-        model=f"external {waiting.source}"[:LONGEST_MODEL_NAME],
+        model=_origin(waiting)[:LONGEST_MODEL_NAME],
         as_of=scene.now,
     )
     if waiting.symbol in scene.snapshots:
@@ -173,6 +186,11 @@ def _decision(waiting: TradeProposal, scene: Scene) -> AIDecision:
     if skip is not None and row.status == DecisionStatus.PENDING:
         not_traded(row, DecisionStatus.SKIPPED, skip)
     return row
+
+
+def _origin(waiting: TradeProposal) -> str:
+    is_by_a_person = waiting.source.startswith(BY_A_PERSON)
+    return waiting.source if is_by_a_person else f"external {waiting.source}"
 
 
 def mark_taken(taken: Sequence[Taken]) -> None:

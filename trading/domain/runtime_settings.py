@@ -274,6 +274,14 @@ WORDS = MappingProxyType(
                 },
             ),
             WordSpec(
+                "approval_link_login",
+                "needed",
+                {
+                    "needed": "who opens a link of a notice logs in before it shows and takes an answer",
+                    "off": "the link alone is enough for ten minutes: whoever reads the notice can trade by it",
+                },
+            ),
+            WordSpec(
                 "trust_sizing",
                 "shadow",
                 {

@@ -19,6 +19,7 @@ from django.utils.crypto import salted_hmac
 from connectors import notices
 from connectors.errors import ConnectorError
 from connectors.redaction import redact
+from trading.access.approval_links import with_links
 from trading.core.waits import is_over
 from trading.core.work import Work
 from trading.domain.ages import in_force
@@ -136,7 +137,9 @@ def send_next(addresses: Sequence[str]) -> bool:
         if mark in message.reached:
             continue
         try:
-            notices.send(address, title=message.title, body=message.body, severity=message.severity)
+            notices.send(
+                address, title=message.title, body=with_links(message.body), severity=message.severity
+            )
         except ConnectorError as error:
             problems.append(f"address {place}: {error}")
         else:

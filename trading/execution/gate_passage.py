@@ -181,7 +181,7 @@ def _without_the_hopeless(decisions: Sequence[AIDecision], before: _Beforehand) 
         mine = _still_claimed(list(asked.values()))
         known = before.curves
         read = (standing, NO_GUARDS, account, assets, known)  # what guards say comes after facts of its own
-        wishes = [_wish(asked[pk], priced[asked[pk].symbol], *read) for pk in mine]
+        wishes = [wish_of(asked[pk], priced[asked[pk].symbol], *read) for pk in mine]
         answers = risk_book.deny_all(wishes, book=account.book, only=OWN_FACTS)
         denied = {answer.check.decision_id: answer for answer in answers}
         transitions.apply_all([_denial(asked[pk], answer) for pk, answer in denied.items()])
@@ -209,7 +209,7 @@ def _judge(decisions: Sequence[AIDecision], before: _Beforehand) -> list[Saga]:
             left = [decision for decision in decisions if decision.pk not in gone]
             assets = Asset.objects.in_bulk(symbols)
             read = (standing, guards, account, assets, before.curves)
-            wishes = [_wish(each, priced[each.symbol], *read) for each in left]
+            wishes = [wish_of(each, priced[each.symbol], *read) for each in left]
             judgements = risk_book.check_and_reserve_all(wishes, book=book)
             prices = [wish.intent.price for wish in wishes]
             passed = list(_passed(left, judgements, prices, standing))
@@ -253,7 +253,7 @@ def expired_answers(decisions: Sequence[AIDecision], now: datetime) -> Iterator[
             yield settled(decision, "expire", reason="approval_expired", detail=detail)
 
 
-def _wish(
+def wish_of(
     decision: AIDecision,
     priced: Priced,
     standing: Standing,
@@ -262,6 +262,7 @@ def _wish(
     assets: Mapping[str, Asset],
     curves: tuple[TrustCurve, ...],
 ) -> Wish:
+    """Return what a decision asks the gate for, of what has been read."""
     return Wish(
         intent=gate_inputs.intent_of(decision, priced, standing, assets.get(decision.symbol), guards),
         held_quantity=account.held(decision.symbol),

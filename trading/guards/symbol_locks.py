@@ -50,6 +50,11 @@ def unlock_symbol(*, symbol: str, actor: str, reason: str = "") -> bool:
     return True
 
 
+def is_locked(symbol: str) -> bool:
+    """Return whether a lock keeps the symbol from being bought now, by the market's time."""
+    return SymbolLock.objects.in_force(latest_market_time()).filter(symbol=symbol).exists()
+
+
 def _check(symbol: str, actor: str, reason: str, until: datetime | None) -> None:
     if not is_symbol(symbol):
         raise GuardError(f"symbol: was {symbol!r}, expected {EXPECTED}")

@@ -21,7 +21,7 @@ from trading.models.notice import NoticeMessage, NoticeTopic
 from trading.models.order import Fill, Order, Trade
 from trading.models.portfolio import EquitySnapshot, Position, SetAsideRow
 from trading.models.record import DecisionRecord, StrategyVersion
-from trading.models.request_key import RequestKey
+from trading.models.request_key import RequestKey, UsedLink
 from trading.models.saga import Saga, SagaStep
 from trading.models.subscription import HandledEvent, ParkedEvent, TradeProposal
 from trading.models.thesis import Thesis
@@ -71,4 +71,5 @@ __all__ = [
     "Trade",
     "TradeProposal",
     "UniverseCandidate",
+    "UsedLink",
 ]

@@ -30,3 +30,18 @@ class RequestKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class UsedLink(models.Model):
+    """A signed link that a person answered by; kept for a day, longer than any link is good for."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    decision_id = models.UUIDField()
+    used_at = models.DateTimeField(auto_now_add=True)
+    used_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        db_table = "used_links"
+
+    def __str__(self) -> str:
+        return f"{self.id} for {self.decision_id}"

@@ -77,7 +77,10 @@ class ParkedEvent(models.Model):
 
 
 class TradeProposal(models.Model):
-    """A trade another service proposed; taken up as a decision of an execution cycle, or not, and then why."""
+    """A trade another service or a person proposed; taken up as a decision of an execution cycle, or not, and then why.
+
+    ``source`` is the event's, or "person" and the name.
+    """
 
     class Status(models.TextChoices):
         WAITING = "waiting"
@@ -101,6 +104,7 @@ class TradeProposal(models.Model):
 
     class Meta:
         db_table = "trade_proposals"
+        permissions = [("propose_trade", "Can propose trades")]
         constraints = [
             models.UniqueConstraint(name="one_proposal_per_event", fields=["source", "event_id"]),
             models.CheckConstraint(

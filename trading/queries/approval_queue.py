@@ -1,7 +1,9 @@
 """The approval queue as a person reads it: each request with its price now and the gate's answer now."""
 
-from collections.abc import Sequence
+import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from math import ceil
 from uuid import UUID
@@ -9,8 +11,13 @@ from uuid import UUID
 from django.utils import timezone
 
 from risk.domain.numbers import HUNDRED, ZERO
+from trading.execution.gate_passage import stated_order
+from trading.execution.repricing import fresh_quotes
 from trading.models import Approval, EquitySnapshot, Position
-from trading.queries.gate_preview import GatePreview, preview_all
+from trading.queries.approval_surroundings import NOTHING, Surroundings, read_surroundings
+from trading.queries.gate_preview import GatePreview, Together, preview_all, preview_together
+
+MOST_SIZED = 500  # requests that are judged to find the largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,7 @@ class QueueLine:
     approval: Approval
     preview: GatePreview
     seconds_left: int
+    surroundings: Surroundings = NOTHING
     held: Decimal = ZERO
     held_value: Decimal = ZERO
     equity: Decimal | None = None
@@ -46,6 +54,16 @@ class QueueLine:
         return value / self.equity * HUNDRED if self.equity else None
 
     @property
+    def account_percent_after(self) -> Decimal | None:
+        """What the whole account would hold after it, in percent of equity; None where that is not known."""
+        figures, verdict = self.preview.verdict.figures, self.preview.verdict
+        if not verdict.allowed or "exposure" not in figures:
+            return None
+        return self._percent(
+            Decimal(figures["exposure"]) + Decimal(figures["exposure_reserved"]) + verdict.notional
+        )
+
+    @property
     def price_now(self) -> Decimal | None:
         """The last known price, USD per base unit."""
         return self.preview.price_now
@@ -57,31 +75,95 @@ class QueueLine:
         return (now / then - 1) * HUNDRED if then and now else None
 
 
-def queue_lines(*, most: int, only: Sequence[UUID] | None = None, first: int = 0) -> tuple[QueueLine, ...]:
-    """Return the open requests, newest first, at most ``most`` from the ``first``; with ``only``, those among them."""
+class Sort(enum.StrEnum):
+    """What stands first: what ends first, what is surest, or what the gate would size largest."""
+
+    URGENCY = "urgency"
+    CONFIDENCE = "confidence"
+    SIZE = "size"
+
+
+ORDERS = {
+    Sort.URGENCY: ("expires_at", "-decision__confidence", "id"),
+    Sort.CONFIDENCE: ("-decision__confidence", "expires_at", "id"),
+}
+
+
+def queue_lines(
+    *, most: int, only: Sequence[UUID] | None = None, first: int = 0, sort: Sort = Sort.URGENCY
+) -> tuple[QueueLine, ...]:
+    """Return the open requests in an order, at most ``most`` from the ``first``; with ``only``, those among them."""
     now = timezone.now()
     waiting = Approval.objects.waiting(now)
     if only is not None:
         waiting = waiting.filter(pk__in=only)
-    rows = list(
+    found = (
         waiting.select_related("decision__strategy", "decision__model_call")
         .defer("decision__model_call__prompt", "decision__model_call__answer")
-        .order_by("-requested_at", "-id")[first : first + most]
+        .order_by(*ORDERS.get(sort, ORDERS[Sort.URGENCY]))
     )
-    previews = preview_all([row.decision for row in rows])
+    if sort is Sort.SIZE:  # only the gate knows it: all are judged, to show some
+        rows = list(found[:MOST_SIZED])
+        previews = preview_all([row.decision for row in rows])
+        rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
+        rows = rows[first : first + most]
+    else:
+        rows = list(found[first : first + most])
+        previews = preview_all([row.decision for row in rows])
+    return _lines(rows, previews, now)
+
+
+def line_of(approval: Approval, preview: GatePreview) -> QueueLine:
+    """Return an open request whose gate's answer is known already; read it with its decision."""
+    (line,) = _lines([approval], {approval.decision_id: preview}, timezone.now())
+    return line
+
+
+def priced_line(decision_id: UUID) -> QueueLine | None:
+    """Return one open request at the price of this moment, which is asked for now and stored nowhere.
+
+    None where it waits no more; where nobody says a price, the last known one stands.
+    """
+    now = timezone.now()
+    rows = Approval.objects.waiting(now).select_related("decision__strategy", "decision__model_call")
+    row = rows.filter(decision=decision_id).first()
+    if row is None:
+        return None
+    quotes = fresh_quotes([row.decision.symbol]).quotes
+    (line,) = _lines([row], preview_all([row.decision], quotes=quotes), now)
+    return line
+
+
+def _lines(
+    rows: Sequence[Approval], previews: Mapping[UUID, GatePreview], now: datetime
+) -> tuple[QueueLine, ...]:
     positions = Position.objects.in_bulk([row.decision.symbol for row in rows])
     money = EquitySnapshot.objects.newest()
+    known = read_surroundings([row.decision for row in rows], now)
     return tuple(
         QueueLine(
             approval=row,
             preview=previews[row.decision_id],
             seconds_left=ceil((row.expires_at - now).total_seconds()),
+            surroundings=known[row.decision_id],
             held=held.quantity if (held := positions.get(row.decision.symbol)) else ZERO,
             held_value=held.exposure if held else ZERO,
             equity=money.equity if money else None,
         )
         for row in rows
     )
+
+
+def in_turn(approvals: Sequence[Approval]) -> list[Approval]:
+    """Return requests in the order in which several are approved: exits, then the surest."""
+    return sorted(approvals, key=lambda row: stated_order(row.decision))
+
+
+def together(only: Sequence[UUID]) -> Together | None:
+    """Return what the gate would say to these open requests in turn; None where none of them waits."""
+    waiting = Approval.objects.waiting(timezone.now()).filter(pk__in=only)
+    rows = list(waiting.select_related("decision__strategy", "decision__model_call"))
+    return preview_together([row.decision for row in in_turn(rows)]) if rows else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +185,7 @@ def most_urgent(count: int) -> Waiting | None:
     return Waiting(count, urgent) if urgent else None
 
 
-def waiting_count() -> int:
-    """Return how many open requests wait, whatever a page shows."""
-    return Approval.objects.waiting(timezone.now()).count()
+def waiting_keys() -> list[str]:
+    """Return the ids of all open requests, whatever a page shows."""
+    waiting = Approval.objects.waiting(timezone.now())
+    return [str(pk) for pk in waiting.values_list("pk", flat=True)]

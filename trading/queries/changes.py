@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from trading.analysis.strategies import CONTENT
+from trading.analysis.strategies import CONTENT, content_of
 from trading.domain.words import in_words
 from trading.models import Event, StrategyVersion
 
@@ -51,6 +51,11 @@ def differences_of(version: StrategyVersion) -> list[Difference]:
     """Return what a version of a strategy changed of the one before; nothing where that is not kept."""
     before = StrategyVersion.objects.filter(strategy=version.strategy_id, version=version.version - 1).first()
     return _between(before.content if before else version.content, version)
+
+
+def differences_to_now(version: StrategyVersion) -> list[Difference]:
+    """Return what a version has otherwise than its strategy in force, in words; read it with its strategy."""
+    return _between(content_of(version.strategy), version)
 
 
 def changed_names(

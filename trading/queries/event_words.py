@@ -206,6 +206,12 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "saga.late_fill": lambda p: (
         f"  {p['symbol']} filled late ({plain_decimal(Decimal(p['filled_quantity']))}): booked"
     ),
+    "proposal.made": lambda p: (
+        f"{p['action']} {p['symbol']} proposed by {p['actor']}, confidence {p['confidence']}: {p['reason']}"
+    ),
+    "position.stop_moved": lambda p: (
+        f"{p['symbol']}: stop moved by {p['actor']}, {p['before'] or 'none'} -> {p['after']}"
+    ),
     "reconciliation.asked_for": lambda p: f"reconciliation asked for by {p['actor']}",
     "reconciliation.difference": lambda p: (
         f"  reconciled {p['subject']} ({p['kind']}): here {p['here']}, at the broker {p['there']}"

@@ -1,22 +1,25 @@
 """What the gate would answer now: the pure gate on the current book, nothing reserved, nothing stored."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from risk.domain.limits import LIMIT_NAMES, tighter
-from risk.domain.numbers import ZERO
+from django.utils import timezone
+
+from connectors.base import Quote
+from risk.domain.limits import LIMIT_NAMES
+from risk.domain.numbers import HUNDRED, ZERO
 from risk.domain.trust_words import trust_words
-from risk.domain.trusted_gate import judge_trusted
-from risk.domain.types import Verdict
+from risk.domain.types import LimitValues, RiskBook, Verdict
 from risk.models import RiskCheck, RiskLimits
+from risk.services.book import Wish, judge_in_order
 from trading.domain.headroom import Headroom, closest, headrooms
 from trading.execution import gate_inputs
-from trading.market.price_facts import latest_snapshots
-from trading.models import AIDecision, MarketSnapshot, Position
+from trading.execution.gate_passage import wish_of
+from trading.models import AIDecision, Asset, MarketSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +46,123 @@ class GatePreview:
         return closest(self.rooms)
 
 
-def preview_all(decisions: Sequence[AIDecision]) -> dict[UUID, GatePreview]:
+def preview_all(
+    decisions: Sequence[AIDecision], *, quotes: Mapping[str, Quote] | None = None
+) -> dict[UUID, GatePreview]:
     """Judge each decision as if a person approved it now, alone and before the others.
 
     Read them with strategy and ``model_call``.
+
+    Args:
+        quotes: prices that are newer than the stored ones, by symbol.
     """
     if not decisions:
         return {}
-    symbols = {decision.symbol for decision in decisions}
-    snapshots = latest_snapshots(symbols)
-    limits = RiskLimits.objects.first()
-    book = gate_inputs.risk_book_for(decisions[0].symbol)
-    standing = gate_inputs.read_standing()
-    curves = gate_inputs.read_curves(standing.values)
-    guards = gate_inputs.guards_before_the_lock(standing)
-    book = replace(book, entry_rates=guards.rates)
-    held = dict(Position.objects.filter(pk__in=symbols).values_list("symbol", "quantity_available"))
+    scene = _read(decisions, quotes or {})
     found = {}
-    for decision in decisions:
-        approved = copy.copy(decision)  # never saved: the gate is asked what it would say
-        approved.approved = True
-        intent = gate_inputs.order_intent(approved, snapshots.get(decision.symbol), guards=guards)
-        own_book = replace(book, held_quantity=held.get(decision.symbol, ZERO))
-        own = gate_inputs.own_limits(decision.strategy)
-        tight = tighter(limits.to_limits(), own) if limits else None
-        verdict = judge_trusted(intent, own_book, tight, gate_inputs.trust_of(decision, standing, curves))
-        rooms = _rooms(verdict.figures, limits, verdict.notional) if not intent.reducing else ()
-        found[decision.pk] = GatePreview(
-            verdict,
-            snapshots.get(decision.symbol),
-            rooms,
-            trust_words(decision.confidence, verdict.figures),
-        )
+    for decision, wish in zip(decisions, scene.wishes, strict=True):
+        ((verdict, _),) = judge_in_order([wish], book=scene.book, limits=scene.values)
+        rooms = () if wish.intent.reducing else _rooms(verdict.figures, scene.limits, verdict.notional)
+        words = trust_words(decision.confidence, verdict.figures)
+        found[decision.pk] = GatePreview(verdict, scene.snapshots.get(decision.symbol), rooms, words)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What the gate would say to several decisions, each after those before it have taken their room.
+
+    Args:
+        verdicts: by decision, in their order.
+        exposure: of the account before the first, with what is reserved, USD; ``equity`` None where it is not known.
+    """
+
+    verdicts: Mapping[UUID, Verdict]
+    bought: Decimal
+    sold: Decimal
+    exposure: Decimal
+    equity: Decimal | None
+    limit_percent: Decimal | None
+
+    @property
+    def fit(self) -> int:
+        """How many of them would pass."""
+        return sum(verdict.allowed for verdict in self.verdicts.values())
+
+    @property
+    def percent_after(self) -> Decimal | None:
+        """The account's exposure once all that fit are filled, in percent of equity."""
+        after = self.exposure + self.bought - self.sold
+        return after / self.equity * HUNDRED if self.equity else None
+
+
+def preview_together(decisions: Sequence[AIDecision]) -> Together:
+    """Judge decisions in their order as if a person approved them all now; nothing is reserved, nothing stored.
+
+    Read them with strategy and ``model_call``; one at least.
+    """
+    scene = _read(decisions, {})
+    answers = judge_in_order(scene.wishes, book=scene.book, limits=scene.values)
+    verdicts, moved = {}, {True: ZERO, False: ZERO}
+    for decision, wish, (verdict, _) in zip(decisions, scene.wishes, answers, strict=True):
+        verdicts[decision.pk] = verdict
+        moved[wish.intent.reducing] += verdict.notional
+    book = scene.book
+    return Together(
+        verdicts=verdicts,
+        bought=moved[False],
+        sold=moved[True],
+        exposure=sum(book.exposures.values(), ZERO) + sum(book.reserved.values(), ZERO),
+        equity=book.equity,
+        limit_percent=scene.values.max_exposure_percent if scene.values else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What the gate is asked about and on what it stands, read once."""
+
+    wishes: tuple[Wish, ...]
+    book: RiskBook
+    limits: RiskLimits | None
+    values: LimitValues | None
+    snapshots: Mapping[str, MarketSnapshot]
+
+
+def _read(decisions: Sequence[AIDecision], quotes: Mapping[str, Quote]) -> _Scene:
+    """Read what the gate reads of a batch, without its lock: the queries are as many, however many decisions."""
+    symbols = {decision.symbol for decision in decisions}
+    account = gate_inputs.read_account()
+    standing = gate_inputs.read_standing(account.agent)
+    guards = gate_inputs.guards_before_the_lock(standing)
+    priced = gate_inputs.read_priced(symbols)
+    for symbol, quote in quotes.items():
+        priced[symbol] = replace(priced[symbol], snapshot=_repriced(priced[symbol].snapshot, quote))
+    curves = gate_inputs.read_curves(standing.values)
+    read = (standing, guards, account, Asset.objects.in_bulk(symbols), curves)
+    limits = RiskLimits.objects.first()
+    return _Scene(
+        wishes=tuple(wish_of(_approved(each), priced[each.symbol], *read) for each in decisions),
+        book=replace(account.book, entry_rates=guards.rates),
+        limits=limits,
+        values=limits.to_limits() if limits else None,
+        snapshots={symbol: each.snapshot for symbol, each in priced.items() if each.snapshot is not None},
+    )
+
+
+def _approved(decision: AIDecision) -> AIDecision:
+    """Return the decision as a person's approval would make it; never saved: the gate is asked what it would say."""
+    approved = copy.copy(decision)
+    approved.approved = True
+    return approved
+
+
+def _repriced(known: MarketSnapshot | None, quote: Quote) -> MarketSnapshot:
+    """Return what is known of a symbol at a newer price; never saved."""
+    newer = copy.copy(known) if known else MarketSnapshot(symbol=quote.symbol)
+    newer.price, newer.source, newer.quoted_at = quote.price, quote.source, quote.quoted_at
+    newer.fetched_at = timezone.now()
+    return newer
 
 
 def rooms_of(check: RiskCheck) -> tuple[Headroom, ...]:

@@ -20,13 +20,17 @@ SHORTEST_END = 8  # characters of an id that are enough, from its end
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One decision, a cycle, the sessions from ``first`` to ``last`` (both inclusive), or a data set."""
+    """One decision, a cycle, the sessions from ``first`` to ``last`` (both inclusive), or a data set.
+
+    ``strategy`` narrows a cycle to the decisions of one, by its id.
+    """
 
     decision: str = ""
     cycle: str = ""
     first: str = ""
     last: str = ""
     dataset: str = ""
+    strategy: str = ""
 
     def to_json(self) -> dict[str, str]:
         """Return what is set, as JSON values."""
@@ -42,6 +46,8 @@ class Selection:
         """What is selected, for a person to read."""
         if self.decision:
             return f"decision {self.decision[-SHORTEST_END:]}"
+        if self.strategy:
+            return f"one strategy in cycle {self.cycle[-SHORTEST_END:]}"
         if self.cycle:
             return f"cycle {self.cycle[-SHORTEST_END:]}"
         return f"data set {self.dataset}" if self.dataset else f"{self.first} to {self.last}"
@@ -59,7 +65,8 @@ def checked(selection: Selection) -> Selection:
     if selection.decision:
         return Selection(decision=str(_whole_id(AIDecision.objects.all(), selection.decision, "decision")))
     if selection.cycle:
-        return Selection(cycle=str(_whole_id(Cycle.objects.all(), selection.cycle, "cycle")))
+        cycle = str(_whole_id(Cycle.objects.all(), selection.cycle, "cycle"))
+        return Selection(cycle=cycle, strategy=selection.strategy)
     if selection.dataset:
         next(of_dataset(selection.dataset), None)
         return selection
@@ -89,7 +96,8 @@ def rows_of(selection: Selection) -> QuerySet[AIDecision]:
     if selection.decision:
         return AIDecision.objects.filter(pk=selection.decision)
     if selection.cycle:
-        return AIDecision.objects.filter(cycle_id=selection.cycle)
+        of_cycle = AIDecision.objects.filter(cycle_id=selection.cycle)
+        return of_cycle.filter(strategy=UUID(selection.strategy)) if selection.strategy else of_cycle
     start, end = _midnight(_day("--from", selection.first)), _midnight(_day("--to", selection.last))
     return AIDecision.objects.filter(as_of__gte=start, as_of__lt=end + timedelta(days=1))
 

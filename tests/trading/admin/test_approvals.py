@@ -4,6 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from unittest.mock import Mock
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -19,18 +20,22 @@ from tests.factories import (
     make_agent,
     make_approval,
     make_asset,
+    make_cycle,
     make_decision,
     make_equity,
     make_position,
     make_snapshot,
+    make_strategy,
+    make_user,
 )
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, wish
-from trading.models import AIDecision, Approval, Order
+from trading.models import AIDecision, Approval, BarHistory, Order
 from trading.tasks import risk_and_execute
 
 QUEUE = reverse("admin:trading_approval_queue")
 ANSWERS = reverse("admin:trading_approval_answers")
+SUM = reverse("admin:trading_approval_sum")
 
 
 def answer_url(approval: Approval) -> str:
@@ -106,14 +111,153 @@ def test_preview_reserves_and_stores_nothing(login: Callable[..., Client]) -> No
     assert written == []
 
 
-def test_queue_is_newest_first_and_leaves_out_what_is_over(login: Callable[..., Client]) -> None:
-    old, new = make_approval(), make_approval()
+def test_queue_leaves_out_what_is_over_and_the_most_urgent_stands_first(
+    login: Callable[..., Client],
+) -> None:
+    late, soon = make_approval(expires_at=ago(seconds=-500)), make_approval(expires_at=ago(seconds=-100))
     make_approval(expires_at=ago(seconds=1))
     make_approval(status="granted")
 
     page = login("viewer").get(QUEUE)
 
-    assert [line.approval for line in page.context["queue"]] == [new, old]
+    assert [line.approval for line in page.context["queue"]] == [soon, late]
+
+
+def test_queue_is_sorted_by_confidence_and_by_the_size_the_gate_gives(login: Callable[..., Client]) -> None:
+    make_agent(market_time=ago(), market_time_read_at=ago(), market_open=True)
+    make_equity()
+    cycle = make_cycle()
+    requests = {}
+    for symbol, confidence, percent in (("AAPL", "0.8", 1), ("MSFT", "0.9", 2), ("NVDA", "0.75", 3)):
+        make_asset(symbol)
+        make_snapshot(cycle=cycle, symbol=symbol, price=Decimal(100), quoted_at=ago())
+        decision = make_decision(
+            cycle=cycle, symbol=symbol, status="awaiting_approval", confidence=Decimal(confidence),
+            strategy=make_strategy(size_percent=percent),
+        )  # fmt: skip
+        requests[symbol] = make_approval(decision=decision)
+    client = login("viewer")
+
+    def order(sort: str) -> list[str]:
+        lines = client.get(QUEUE, {"sort": sort}).context["queue"]
+        return [line.approval.decision.symbol for line in lines]
+
+    assert order("confidence") == ["MSFT", "AAPL", "NVDA"]
+    assert order("size") == ["NVDA", "MSFT", "AAPL"]
+    assert order("nonsense") == ["AAPL", "MSFT", "NVDA"]
+
+
+def test_card_shows_what_one_wants_to_know(login: Callable[..., Client]) -> None:
+    headline = {
+        "symbols": ["NVDA"],
+        "title": "Chips are up",
+        "source": "Wire",
+        "published_at": "2020-10-15T13:00",
+    }
+    cycle = make_cycle(headlines=[headline, headline | {"symbols": ["AAPL"], "title": "Phones"}])
+    earlier = make_decision(symbol="NVDA", status="rejected")
+    make_approval(
+        decision=earlier,
+        status="rejected",
+        answered_by=make_user("ann"),
+        answered_at=ago(hours=2),
+        reason="Too thin.",
+    )
+    decision = make_decision(cycle=cycle, symbol="NVDA", status="awaiting_approval")
+    make_snapshot(cycle=cycle, symbol="NVDA", indicators={"rsi_14": 61.25})
+    BarHistory.objects.create(
+        symbol="NVDA", market_date=ago().date(), fetched_at=ago(),
+        bars=[[f"2020-10-{day:02}T04:00:00+00:00", "1", "1", "1", str(day), "9"] for day in range(1, 15)],
+    )  # fmt: skip
+    make_approval(decision=decision)
+
+    page = login("operator").get(QUEUE)
+
+    shown = page.content.decode()
+    (line,) = page.context["queue"]
+    assert len(line.surroundings.closes) == 14
+    assert "Daily closes of NVDA from 2020-10-01 to 2020-10-14, 1.00 to 14.00 USD" in shown
+    assert "rsi 14 61.25" in shown
+    assert "Chips are up" in shown
+    assert "Phones" not in shown
+    assert "buy rejected by ann 2 h ago (“Too thin.”)" in shown
+
+
+def test_queue_asks_as_many_queries_for_many_as_for_one(login: Callable[..., Client]) -> None:
+    client = login("operator")
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(QUEUE).status_code == 200
+        return len(captured)
+
+    make_approval()
+    queries()
+    few = queries()
+    for _ in range(12):
+        make_approval()
+
+    assert queries() == few
+
+
+def test_answer_leads_back_to_the_page_and_the_next_card(
+    login: Callable[..., Client], market: Outside, queue: Any
+) -> None:
+    first, second = waiting(), waiting(OTHER_STOCK)
+    client = login("operator")
+    here = f"{QUEUE}?sort=confidence&page=1"
+    (card, after) = client.get(here).context["cards"]
+    assert (card.place, after.place) == (after.line.approval.pk, card.line.approval.pk)
+    url = f"{answer_url(first)}?next={quote(here)}"
+
+    kept = client.post(url, {"answer": "reject", "reason": "", "place": str(second.pk)})
+    gone = client.post(url, {"answer": "reject", "reason": "no", "place": str(second.pk)})
+    odd = client.post(f"{answer_url(second)}?next=https://example.com", {"answer": "reject", "place": "x"})
+
+    assert kept["Location"] == f"{here}#approval-{first.pk}"
+    assert gone["Location"] == f"{here}#approval-{second.pk}"
+    assert odd["Location"] == f"{QUEUE}#approval-{second.pk}"
+
+
+def test_selected_are_summed_up_in_their_turn_and_how_many_fit(login: Callable[..., Client]) -> None:
+    make_agent(market_time=ago(), market_time_read_at=ago(), market_open=True)
+    make_equity()  # 100,000 USD
+    make_position("TSLA", market_value=Decimal(45_000))
+    cycle, requests = make_cycle(), []
+    for symbol, confidence in (("AAPL", "0.8"), ("MSFT", "0.9"), ("NVDA", "0.85")):
+        make_asset(symbol)
+        make_snapshot(cycle=cycle, symbol=symbol, price=Decimal(100), quoted_at=ago())
+        decision = make_decision(
+            cycle=cycle, symbol=symbol, status="awaiting_approval", confidence=Decimal(confidence)
+        )
+        requests.append(make_approval(decision=decision))
+    client = login("operator")
+    chosen = {"approval": [str(row.pk) for row in requests]}
+
+    told = " ".join(client.get(SUM, chosen).content.decode().split())
+    nothing = client.get(SUM).content.decode().strip()
+    confirmed = client.post(ANSWERS, chosen | {"answer": "approve"})
+
+    assert "<b>2 of 3</b> fit the limits" in told
+    assert "Exposure after it: <b>50.0 %</b> of equity, the limit is 50.0 %" in told
+    assert nothing == ""
+    lines = confirmed.context["queue"]
+    assert [line.approval.decision.symbol for line, _ in lines] == ["MSFT", "NVDA", "AAPL"]
+    assert [verdict.allowed for _, verdict in lines] == [True, True, False]
+    assert all(line.preview.verdict.allowed for line, _ in lines)
+
+
+def test_decisions_page_takes_the_answer(login: Callable[..., Client], market: Outside, queue: Any) -> None:
+    approval = waiting(reasoning="Momentum is up.")
+    client, page = login("operator"), page_url(approval.decision)
+    shown = client.get(page).content.decode()
+    assert f"{answer_url(approval)}?next={page}" in shown
+    assert 'name="answer"' not in login("viewer").get(page).content.decode()
+
+    answered = client.post(f"{answer_url(approval)}?next={page}", {"answer": "reject", "reason": "no"})
+
+    assert answered["Location"] == page
+    assert said(client, page) == [f"buy {STOCK}: rejected."]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -329,12 +473,12 @@ def test_every_request_that_waits_can_be_reached(login: Callable[..., Client]) -
         make_approval()
     client = login("operator")
 
-    pages = [client.get(QUEUE, {"page": number}) for number in (1, 2, 99)]
+    pages = [client.get(QUEUE, {"page": number}) for number in (1, 2, 3, 99)]
 
     shown = [[line.approval.pk for line in page.context["queue"]] for page in pages]
-    assert [len(keys) for keys in shown] == [50, 3, 3]
-    assert {*shown[0], *shown[1]} == set(Approval.objects.values_list("pk", flat=True))
-    assert all("53 wait" in page.content.decode() for page in pages)
+    assert [len(keys) for keys in shown] == [25, 25, 3, 3]
+    assert {*shown[0], *shown[1], *shown[2]} == set(Approval.objects.values_list("pk", flat=True))
+    assert all("<b>53</b> wait" in page.content.decode() for page in pages)
 
 
 def test_card_says_what_is_held_and_what_would_be(login: Callable[..., Client]) -> None:

@@ -115,6 +115,7 @@ def test_every_table_of_our_rooms_has_a_page() -> None:
         models.CashLine,  # to whom an activity's cash belongs: the reports show it
         models.BookCheck,  # what it finds is told as an event
         models.ConsoleVisit,  # when each person last looked
+        models.UsedLink,  # links that answered, for a day
         ModelAnswer,  # shown with its call
         Experiment,  # shown with its run, as are the items
         ReplayItem,

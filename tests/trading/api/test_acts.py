@@ -8,15 +8,16 @@ import pytest
 import redis
 from django.conf import settings
 
-from tests.factories import make_agent, make_approval, make_cycle, make_limits
+from tests.factories import make_agent, make_approval, make_asset, make_cycle, make_limits, make_strategy
 from tests.trading.api.conftest import Api
 from tests.trading.api.test_skeleton import problem
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import wish
 from tests.venue_process import VenueProcess
+from trading.analysis.strategies import save_strategy
 from trading.cycle import cycle_control
 from trading.execution.portfolio import sync_portfolio
-from trading.models import Approval, Cycle, Order
+from trading.models import Approval, Cycle, Order, TradeProposal
 
 
 @pytest.fixture
@@ -157,3 +158,73 @@ def test_a_stop_is_moved_and_what_cannot_be_is_said(api: Api, market: Outside) -
     assert problem(unknown, 404)["type"].endswith("not-held")
     assert viewer.status_code == 403
     assert problem(denied, 409)["reason"] == "position_risk_exceeded"
+
+
+def test_trade_is_proposed_and_what_cannot_be_is_said(api: Api, market: Outside, queue: Any) -> None:
+    make_asset(STOCK)
+    make_strategy(name="Mine")
+    body = {
+        "symbol": STOCK, "action": "buy", "confidence": "0.9", "reasoning": "Cheap.", "strategy": "Mine",
+    }  # fmt: skip
+    operator = api("operator")
+
+    proposed = operator.post("/proposals", body, format="json")
+    unknown = operator.post("/proposals", body | {"symbol": "NOPE"}, format="json")
+    too_sure = operator.post("/proposals", body | {"confidence": "1.5"}, format="json")
+    viewer = api("viewer").post("/proposals", body, format="json")
+
+    assert proposed.status_code == 201, proposed.content
+    told = proposed.json()
+    assert (told["symbol"], told["status"], told["confidence"]) == (STOCK, "waiting", "0.9")
+    assert told["source"].startswith("person ")
+    assert problem(unknown, 400)["errors"][0]["field"] == "symbol"
+    assert problem(too_sure, 400)["errors"][0]["field"] == "confidence"
+    assert viewer.status_code == 403
+    assert TradeProposal.objects.count() == 1
+    assert Cycle.objects.get(trigger="proposal").symbols == [STOCK]
+
+
+def test_approval_is_withdrawn_before_its_order_has_left(api: Api, market: Outside, queue: Any) -> None:
+    approval, operator = waiting(), api("operator")
+    url = f"/approvals/{approval.pk}/withdraw"
+    early = operator.post(url, {"reason": "why not"}, format="json")
+    operator.post(f"/approvals/{approval.pk}/approve", {}, format="json")
+
+    viewer = api("viewer").post(url, {"reason": "mine"}, format="json")
+    withdrawn = operator.post(url, {"reason": "the wrong one"}, format="json")
+    again = operator.post(url, {"reason": "the wrong one"}, format="json")
+
+    assert problem(early, 409)["detail"].startswith("Nothing was withdrawn: it was not approved")
+    assert viewer.status_code == 403
+    assert withdrawn.status_code == 200, withdrawn.content
+    assert (withdrawn.json()["status"], Order.objects.get().status) == ("expired", "canceled")
+    assert problem(again, 409)["detail"] == "Nothing was withdrawn: it is expired already."
+    assert market.posts() == []
+
+
+def test_operator_reconciles_and_is_told_what_differed(api: Api, market: Outside) -> None:
+    market.hold(STOCK, "4")
+
+    told = api("operator").post("/reconcile", format="json")
+    viewer = api("viewer").post("/reconcile", format="json")
+
+    assert told.status_code == 200, told.content
+    assert any(STOCK in line for line in told.json()["positions"]), told.json()
+    assert viewer.status_code == 403
+
+
+def test_strategy_is_rolled_back_by_an_officer_alone(api: Api, prepared: None) -> None:
+    strategy = save_strategy(make_strategy(size_percent=Decimal("2.5")), author="ada")
+    strategy.size_percent = Decimal(4)
+    save_strategy(strategy, author="ada")
+    url, officer = f"/strategies/{strategy.pk}/roll-back", api("risk officer")
+
+    operator = api("operator").post(url, {"version": 1, "reason": "it lost"}, format="json")
+    unknown = officer.post(url, {"version": 9, "reason": "it lost"}, format="json")
+    rolled = officer.post(url, {"version": 1, "reason": "it lost"}, format="json")
+    nobody = officer.post(f"/strategies/{Cycle().pk}/roll-back", {"version": 1, "reason": "r"}, format="json")
+
+    assert operator.status_code == 403
+    assert problem(unknown, 400)["errors"][0]["field"] == "version"
+    assert (rolled.json()["version"], rolled.json()["sizePercent"]) == (3, "2.5")
+    assert nobody.status_code == 404

@@ -1,6 +1,7 @@
 """What a person is told: one message for what belongs together, no storm, nothing lost, and nobody else's events."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils import timezone
 from tests.connectors.server import Answer, ProviderServer
 from tests.trading.events.validity import problems
 from tests.trading.outside import Outside
+from trading.access.approval_links import read_link
 from trading.cycle import cycle_control, cycles
 from trading.domain.events import notices as domain
 from trading.domain.events.public_events import CATALOG
@@ -141,7 +143,7 @@ def test_approvals_of_a_cycle_are_one_message(clock: Clock) -> None:
 
     assert (at_once, told()) == ([], ["3 decisions wait for a person"])
     lines = NoticeMessage.objects.get().body.splitlines()
-    assert lines[:3] == [f"- buy {s}, until 14:10 UTC" for s in ("AAPL", "MSFT", "BTC/USD")]
+    assert lines[:3] == [f"- buy {s}, until 14:10 UTC [decision 1]" for s in ("AAPL", "MSFT", "BTC/USD")]
     assert "console /admin/trading/approval/queue/" in lines[-1]
 
 
@@ -325,6 +327,25 @@ def test_who_has_it_is_not_told_again_when_another_is_away(service: ProviderServ
 
     assert NoticeMessage.objects.get().status == "sent"
     assert [len(service.requests_to(path)) for path in ("/away", "/there")] == [2, 1]
+
+
+def test_each_address_gets_a_link_of_its_own_and_what_is_stored_bears_none(
+    service: ProviderServer, clock: Clock, settings: Any
+) -> None:
+    settings.PUBLIC_URL = "https://trade.example"
+    decision = "01a22a54-3ac2-797d-9d80-ccc42d19c787"
+    happen("approval.requested", decisionId=decision)
+    clock.tick(10)
+    notifying.make_messages()
+
+    notifying.send_next([address_of(service, "one"), address_of(service, "two")])
+
+    assert NoticeMessage.objects.get().body.splitlines()[0].endswith(f"UTC [decision {decision}]")
+    sent = [json.dumps(seen.body) for path in ("/one", "/two") for seen in service.requests_to(path)]
+    links = re.findall(r"https://trade\.example/admin/answer/([^/]+)/", " ".join(sent))
+    assert len(sent) == len(set(links)) == 2
+    assert "[decision" not in " ".join(sent)
+    assert {str(read_link(link).decision_id) for link in links} == {decision}
 
 
 def test_service_that_stays_away_is_given_up_and_logged(

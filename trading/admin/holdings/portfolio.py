@@ -8,16 +8,19 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from connectors.errors import ConnectorError
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled, moment
 from trading.admin.extras import SYMBOL_DEEDS
-from trading.admin.holdings.closing import CLOSE, close_link, close_view
+from trading.admin.hands.deeds import RECONCILE, position_deeds
+from trading.admin.holdings.closing import CLOSE, close_view
+from trading.admin.holdings.moving import stop_view
 from trading.admin.holdings.performance_page import PAGE as PERFORMANCE
 from trading.admin.holdings.performance_page import performance_view
-from trading.admin.pages import FormPage, form_page, posted, require
+from trading.admin.pages import FormPage, came_from, form_page, posted, require
 from trading.core.set_aside import Listing
 from trading.errors import TradingError
 from trading.execution.reconciliation import ReconciliationReport, reconcile_for
@@ -29,7 +32,6 @@ from trading.queries.pages.position_story import position_story
 VALUE_UNKNOWN = "value unknown"
 FRESHNESS = {"live": "success", "stale": "warning", VALUE_UNKNOWN: "danger"}
 PROTECTION = {"broker": "success", "software": "info", "nobody": "danger"}
-RECONCILE = "trading.reconcile_position"
 PAGE = "admin:trading_position_changelist"
 RECONCILE_EFFECTS = (
     "Orders, fills and positions are compared with the broker's; what differs here is set to what the broker says.",
@@ -89,18 +91,27 @@ class PositionAdmin(RecordAdmin):
         return super().changeform_view(request, object_id, form_url, more | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the comparison with the broker."""
+        """Add the comparison with the broker, and what is done with one position."""
         wrapped = self.admin_site.admin_view(self.reconcile_view)
-        close = self.admin_site.admin_view(close_view)
+        close, stop = self.admin_site.admin_view(close_view), self.admin_site.admin_view(stop_view)
         return [
             path("reconcile/", wrapped, name="trading_position_reconcile"),
             path("<path:object_id>/close/", close, name="trading_position_close"),
+            path("<path:object_id>/stop/", stop, name="trading_position_stop"),
             *super().get_urls(),
         ]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Offer to close to those who may."""
-        return [*self.list_display, *(["close"] if request.user.has_perm(CLOSE) else [])]
+        """Offer to close and to move the stop to those who may."""
+        if not request.user.has_perm(CLOSE):
+            return [*self.list_display]
+
+        @admin.display(description="")
+        def deeds(position: Position) -> str:
+            return render_to_string("console/row_deeds.html", {"deeds": position_deeds(request, position.pk)})
+
+        symbol, *rest = self.list_display
+        return [symbol, deeds, *rest]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Offer the comparison to those who may ask, and show what the broker lists that nobody here understands."""
@@ -113,9 +124,9 @@ class PositionAdmin(RecordAdmin):
     def reconcile_view(self, request: HttpRequest) -> HttpResponse:
         """Ask, then compare with the broker as the command does, and say what differed."""
         require(request, RECONCILE)
-        form = forms.Form(posted(request))
+        form, back = forms.Form(posted(request)), came_from(request, reverse(PAGE))
         if not form.is_valid():
-            page = FormPage("Reconcile with the broker", RECONCILE_EFFECTS, "Reconcile now", reverse(PAGE))
+            page = FormPage("Reconcile with the broker", RECONCILE_EFFECTS, "Reconcile now", back)
             return form_page(request, form=form, page=page)
         try:
             report = reconcile_for(request.user.get_username())
@@ -123,17 +134,12 @@ class PositionAdmin(RecordAdmin):
             messages.error(request, f"Not done to the end: {error}. What was healed before that stays.")
         else:
             _tell(request, report)
-        return redirect(PAGE)
+        return redirect(back)
 
     @labelled(description="protected", colours=PROTECTION)
     def protection(self, position: Position) -> str:
         """Say who sells it when it has to be sold."""
         return Position.ProtectedBy(position.protected_by).name.lower()
-
-    @admin.display(description="")
-    def close(self, position: Position) -> str:
-        """Lead to the page on which it is closed."""
-        return close_link(position)
 
     @labelled(description="figures", colours=FRESHNESS)
     def freshness(self, position: Position) -> str:

@@ -1,10 +1,15 @@
 """What came from outside: proposals, and messages that could not be taken."""
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, labelled, of_symbol, status_label
+from trading.admin.hands.deeds import PROPOSE, deed
+from trading.admin.hands.proposing import propose_view
 from trading.events.dead_letters import replay
 from trading.labels import COLOURS
 from trading.models import HandledEvent, ParkedEvent, TradeProposal
@@ -55,7 +60,7 @@ class ParkedEventAdmin(RecordAdmin):
 
 @admin.register(TradeProposal)
 class TradeProposalAdmin(GrowingRecordAdmin):
-    """Trades that other services proposed, and what became of them."""
+    """Trades that other services and people proposed, and what became of them."""
 
     list_display = [
         "received_at", status_label, "action", of_symbol(), "confidence", "strategy", "source", "reason", "cycle",
@@ -66,6 +71,17 @@ class TradeProposalAdmin(GrowingRecordAdmin):
     search_help_text = "A symbol, the event's id or its source"
     uuid_search = ("id", "decision_id")
     ordering = ["-received_at"]
+    list_before_template = "console/deeds.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the form by which a person proposes."""
+        propose = self.admin_site.admin_view(propose_view)
+        return [path("propose/", propose, name="trading_tradeproposal_propose"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Offer to propose one to those who may."""
+        more = {"deeds": deed(request, PROPOSE)}
+        return super().changelist_view(request, more | (extra_context or {}))
 
     @admin.display(description="cycle")
     def cycle(self, proposal: TradeProposal) -> str:

@@ -245,7 +245,7 @@ _POSITION_BEHIND = replace(
 _APPROVAL = _Words(
     Topic.APPROVALS,
     "a decision waits for a person",
-    "{action} {symbol}, until {until}",
+    "{action} {symbol}, until {until} [decision {decisionId}]",  # a link stands there when it is sent
     "Answer: console /admin/trading/approval/queue/. What nobody answers expires and is not traded.",
     Severity.INFO,
     "{count} decisions wait for a person",

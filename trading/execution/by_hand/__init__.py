@@ -1,0 +1,1 @@
+"""What a person does to decisions and orders that are under way."""
