@@ -100,6 +100,8 @@ class TradeProposal(models.Model):
     received_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "proposal from outside"
+        verbose_name_plural = "proposals from outside"
         db_table = "trade_proposals"
         constraints = [
             models.UniqueConstraint(name="one_proposal_per_event", fields=["source", "event_id"]),
