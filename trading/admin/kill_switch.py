@@ -1,5 +1,7 @@
 """The kill switch: its state, its history, and the three things a person may do with it."""
 
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,6 +15,8 @@ from risk.services import switch
 from trading.admin.base import RecordAdmin, labelled
 from trading.admin.pages import ConfirmForm, FormPage, ReasonForm, form_page, posted, require
 from trading.execution.operator_stop import sell_everything, stop_trading
+from trading.labels import with_thousands
+from trading.models import AgentStatus, Position
 from trading.safety import kill_switch, switch_follow_up
 
 ENGAGE, RELEASE = "risk.engage_killswitch", "risk.release_killswitch"
@@ -27,6 +31,10 @@ ENGAGE_EFFECTS = (
 FLATTEN_EFFECTS = (
     "Every long position is ordered to be sold at the market, as far as it is available.",
     "Only reducing orders are sent. What is already on its way is not sent twice.",
+)
+REPEAT_EFFECTS = (
+    "The switch is engaged already and stays so: no new order leaves.",
+    "Open orders that would open positions are asked to be cancelled once more; those that would close positions stay.",
 )
 RELEASE_EFFECTS = (
     "Cycles trade again from the next one on, in the mode that is set.",
@@ -88,9 +96,12 @@ class KillSwitchAdmin(RecordAdmin):
             report = stop_trading(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
             _tell_engaged(request, report)
             return redirect(PAGE)
-        page = FormPage(
-            "Engage the kill switch", ENGAGE_EFFECTS, "Engage now", reverse(PAGE), is_dangerous=True
+        again = switch.is_engaged()
+        title, button = (
+            ("Repeat the cancels", "Ask once more") if again else ("Engage the kill switch", "Engage now")
         )
+        effects: tuple[str, ...] = REPEAT_EFFECTS if again else ENGAGE_EFFECTS
+        page = FormPage(title, effects, button, reverse(PAGE), is_dangerous=True)
         return form_page(request, form=form, page=page)
 
     def release_view(self, request: HttpRequest) -> HttpResponse:
@@ -131,10 +142,22 @@ class KillSwitchAdmin(RecordAdmin):
             _tell_left_alone(request, report.left_alone)
             _tell_problems(request, report.problems)
             return redirect(PAGE)
-        page = FormPage(
-            "Sell every position", FLATTEN_EFFECTS, "Sell everything", reverse(PAGE), is_dangerous=True
-        )
+        effects = (*FLATTEN_EFFECTS, *_held())
+        page = FormPage("Sell every position", effects, "Sell everything", reverse(PAGE), is_dangerous=True)
         return form_page(request, form=form, page=page)
+
+
+def _held() -> Iterator[str]:
+    """Yield what would be sold, and what cannot be sold before the market opens."""
+    positions = list(Position.objects.filter(quantity__gt=0))
+    if not positions:
+        yield "Nothing is held."
+        return
+    said = [f"{with_thousands(held.quantity)} {held.symbol}" for held in positions]
+    worth = sum((held.market_value or Decimal(0) for held in positions), Decimal(0))
+    yield f"Held: {', '.join(said)}; worth {worth:,.2f} USD by the last prices."
+    if not AgentStatus.objects.filter(pk=1, market_open=True).exists():
+        yield "The stock market is closed: stocks are sold when it opens, coins now."
 
 
 def _tell_engaged(request: HttpRequest, report: kill_switch.EngageReport) -> None:

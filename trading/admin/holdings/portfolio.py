@@ -103,7 +103,7 @@ class PositionAdmin(RecordAdmin):
         """Say who sells it when it has to be sold."""
         return Position.ProtectedBy(position.protected_by).name.lower()
 
-    @admin.display(description="")
+    @admin.display(description="close")
     def close(self, position: Position) -> str:
         """Lead to the page on which it is closed."""
         return close_link(position)
