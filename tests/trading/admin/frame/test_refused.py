@@ -46,3 +46,18 @@ def test_addresses_of_the_api_are_answered_with_problems(url: str, status: int, 
 
 def test_browser_that_asks_for_an_icon_gets_ours(client: Client) -> None:
     assert client.get("/favicon.ico").headers["Location"].endswith("console/favicon.svg")
+
+
+def test_page_that_fails_says_what_still_works(login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr("orchestrator_project.console_health.latest_troubles", broken)
+    client = login("viewer")
+    client.raise_request_exception = False
+
+    answer = client.get(reverse("console_health"))
+
+    assert answer.status_code == 500
+    assert "manage.py kill_switch engage" in answer.content.decode()
+    assert "on purpose" not in answer.content.decode()
