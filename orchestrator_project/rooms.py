@@ -14,7 +14,7 @@ BEGIN, END = "<!-- rooms: made by `manage.py architecture --write` -->", "<!-- r
 PACKAGES = ("orchestrator_project", "evaluation", "trading", "risk", "ai", "connectors")
 WHOLE = ("evaluation", "risk", "ai")
 ENTRY, PROCESS = "orchestrator_project.entry", "orchestrator_project.process"
-ENTRY_MODULES = ("urls", "api_urls", "asgi", "health", "settings", "apps", "rooms")
+ENTRY_MODULES = ("urls", "api_urls", "asgi", "console_health", "health", "settings", "apps", "rooms")
 PACKAGES_OF_PROJECT = ("management", "observability", "runtime", "web")
 # Modules that belong to a room beside which they stand.
 BELONGS_TO = {

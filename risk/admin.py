@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, Model, OuterRef
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
@@ -24,7 +25,14 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from risk.domain.deciding_words import deciding_words
 from risk.errors import LimitsError
 from risk.models import RiskCheck, RiskLimits, RiskReservation, TrustCurve
-from risk.services.limits import LIMIT_FIELDS, add_version, changed, check_limits, limits_in_force
+from risk.services.limits import (
+    LIMIT_FIELDS,
+    add_version,
+    changed,
+    check_limits,
+    limits_in_force,
+    restore_version,
+)
 
 SHORT = {
     "max_position_percent": "position",
@@ -35,7 +43,7 @@ SHORT = {
     "max_open_risk_percent": "all losses at stops",
 }
 ADD_PAGE = {
-    "title": "Edit the risk limits",
+    "title": "Edit the limits",
     "show_save_and_add_another": False,
     "show_save_and_continue": False,
 }
@@ -213,6 +221,38 @@ class RiskLimitsAdmin(RiskAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Those who may add a version may change the limits."""
         return request.user.has_perm("risk.add_risklimits")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the way back to an older version."""
+        restore = self.admin_site.admin_view(self.restore_view)
+        return [
+            path("<path:object_id>/restore/", restore, name="risk_risklimits_restore"),
+            *super().get_urls(),
+        ]
+
+    def restore_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Put the figures of an older version in force again, as a version of its own."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied("risk.add_risklimits")
+        older, newest = self.get_object(request, object_id), limits_in_force()
+        if request.method != "POST" or older is None or newest is None:
+            messages.warning(request, "Nothing was done: the answer did not arrive. Give it again here.")
+            return redirect("admin:risk_risklimits_changelist")
+        try:
+            saved = restore_version(older, based_on=newest.version, author=request.user.get_username())
+        except LimitsError as error:
+            messages.error(request, f"Nothing was saved: {error}.")
+        else:
+            said = f"The limits of version {older.version} are in force again, as version {saved.version}."
+            messages.success(request, said)
+        return redirect("admin:risk_risklimits_changelist")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Offer the version before the one in force."""
+        newest = limits_in_force()
+        before = RiskLimits.objects.filter(version=newest.version - 1).first() if newest else None
+        more = {"version_before": before, "difference": changed(newest, before) if before and newest else {}}
+        return super().changelist_view(request, more | (extra_context or {}))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Start from what is in force."""

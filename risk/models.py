@@ -34,8 +34,9 @@ class RiskLimits(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "version of the limits"
+        verbose_name_plural = "versions of the limits"
         db_table = "risk_limits"
-        verbose_name_plural = "risk limits"
         ordering = ["-version"]
         constraints = [
             models.CheckConstraint(
@@ -146,6 +147,7 @@ class RiskCheck(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "check"
         db_table = "risk_checks"
         constraints = [
             models.CheckConstraint(
@@ -195,6 +197,7 @@ class RiskReservation(models.Model):
     objects = ReservationQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "reservation"
         db_table = "risk_reservations"
         constraints = [
             models.CheckConstraint(name="reservation_positive", condition=Q(quantity__gt=0, notional__gt=0)),
@@ -248,7 +251,8 @@ class KillSwitch(models.Model):
 
     class Meta:
         db_table = "kill_switch"
-        verbose_name_plural = "kill switch"
+        verbose_name = "engagement"
+        verbose_name_plural = "engagements"
         ordering = ["-engaged_at"]
         permissions = [
             ("engage_killswitch", "Can engage the kill switch"),

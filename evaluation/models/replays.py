@@ -66,6 +66,7 @@ class Run(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
+        verbose_name = "replay"
         db_table = "runs"
         ordering = ("-created_at",)
         permissions = [("ask_again", "Can ask recorded decisions again, within the purse of evaluations")]

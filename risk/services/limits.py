@@ -92,6 +92,20 @@ def add_version(
     return row
 
 
+def restore_version(older: RiskLimits, *, based_on: int, author: str) -> RiskLimits:
+    """Put the figures of an older version in force again, as the next version.
+
+    Args:
+        based_on: the version in force that the author saw.
+
+    Raises:
+        LimitsError: a figure of then is out of the bounds of today, or a newer version exists.
+    """
+    values = {name: getattr(older, name) for name in LIMIT_FIELDS}
+    note = f"version {based_on} taken back: the figures of version {older.version}"
+    return add_version(values=values, author=author, note=note, based_on=based_on)
+
+
 def changed(before: RiskLimits | None, after: RiskLimits) -> dict[str, str]:
     """Return what a version changed of the one before, by name, e.g. ``10 -> 8``; nothing of the first one."""
     if before is None:

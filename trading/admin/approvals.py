@@ -16,7 +16,7 @@ from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm,
 from trading.admin.base import RecordAdmin, cycle_link, status_label
 from trading.admin.hands.cards import cards_of, place_url
 from trading.admin.pages import came_from, console_page, nothing_sent, require
-from trading.admin.universe_page import uuid_of
+from trading.admin.stories.universe_page import uuid_of
 from trading.models import Approval
 from trading.queries.approval_queue import QueueLine, Sort, in_turn, queue_lines, together, waiting_keys
 from trading.queries.gate_preview import Together

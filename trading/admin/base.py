@@ -27,6 +27,7 @@ from trading.domain.symbols import meant_by
 from trading.domain.words import in_words
 from trading.labels import COLOURS, colour_of, symbol_link, words_of
 from trading.queries.changes import changes_of
+from trading.queries.finding import ids_ending, typed
 
 ROWS_PER_PAGE = 50
 REASON = "reason"
@@ -58,19 +59,26 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Look an id up by its indexes, a symbol however it is written; search the text columns for anything else."""
+        """Look an id up by its indexes, whole or by its end, a symbol however it is written; then the text columns."""
         try:
-            wanted = UUID(search_term.strip())
+            wanted = [UUID(search_term.strip())]
         except ValueError:
-            found, may_repeat = super().get_search_results(request, queryset, search_term)
-            column = next((COLUMN.sub("", name) for name in self.search_fields if "symbol" in name), None)
-            if column and (meant := meant_by(search_term)):
-                found = found | queryset.filter(**{f"{column}__in": meant})
-            return found, may_repeat
+            wanted = ids_ending(search_term) if self.uuid_search else []
+            if not wanted:
+                return self._by_words(request, queryset, search_term)
         if not self.uuid_search:
             return queryset.none(), False
-        condition = Q.create([(column, wanted) for column in self.uuid_search], connector=Q.OR)
-        return queryset.filter(condition), False
+        columns: list[Any] = [(f"{column}__in", wanted) for column in self.uuid_search]
+        return queryset.filter(Q.create(columns, connector=Q.OR)), False
+
+    def _by_words(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, may_repeat = super().get_search_results(request, queryset, typed(search_term))
+        column = next((COLUMN.sub("", name) for name in self.search_fields if "symbol" in name), None)
+        if column and (meant := meant_by(search_term)):
+            found = found | queryset.filter(**{f"{column}__in": meant})
+        return found, may_repeat
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
@@ -117,7 +125,11 @@ class ChangedAdmin(ConsoleAdmin):
     def changes(self, row: Model) -> SafeString:
         """Show who changed it from what to what, and why."""
         found = changes_of(self.change_log, str(row.pk))
-        return render_to_string("console/changes.html", {"changes": found})
+        return render_to_string("console/changes.html", {"changes": found, "undo": self.undo_url(row)})
+
+    def undo_url(self, row: Model) -> str:
+        """Return where the newest change of a row is taken back, "" where that is not offered."""
+        return ""
 
 
 class RecordAdmin(ConsoleAdmin):

@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from trading.access.time_zones import time_zone_of
 from trading.access.visits import last_look
 from trading.admin.agent import SET_MODE
 from trading.admin.base import change_url
@@ -30,9 +31,12 @@ HUNDRED = 100
 def page_context(request: HttpRequest) -> dict[str, Any]:
     """Return the standing for a page's header and banners; nothing for those who may not look at it."""
     user = request.user
-    if not user.is_staff or not user.has_perm(VIEW):
+    if not user.is_staff:
         return {}
-    return {
+    frame = {"may_find": True, "time_zone": time_zone_of(int(user.pk or 0))}
+    if not user.has_perm(VIEW):
+        return frame
+    return frame | {
         "standing": standing_of(request),
         "may_engage": user.has_perm(ENGAGE),
         "may_release": user.has_perm(RELEASE),

@@ -31,6 +31,10 @@ FLATTEN_EFFECTS = (
     "Every long position is ordered to be sold at the market, as far as it is available.",
     "Only reducing orders are sent. What is already on its way is not sent twice.",
 )
+REPEAT_EFFECTS = (
+    "The switch is engaged already and stays so: no new order leaves.",
+    "Open orders that would open positions are asked to be cancelled once more; those that would close positions stay.",
+)
 RELEASE_EFFECTS = (
     "Cycles trade again from the next one on, in the mode that is set.",
     "What was cancelled stays cancelled.",
@@ -91,9 +95,12 @@ class KillSwitchAdmin(RecordAdmin):
             report = stop_trading(actor=request.user.get_username(), reason=form.cleaned_data["reason"])
             _tell_engaged(request, report)
             return redirect(PAGE)
-        page = FormPage(
-            "Engage the kill switch", ENGAGE_EFFECTS, "Engage now", reverse(PAGE), is_dangerous=True
+        again = switch.is_engaged()
+        title, button = (
+            ("Repeat the cancels", "Ask once more") if again else ("Engage the kill switch", "Engage now")
         )
+        effects: tuple[str, ...] = REPEAT_EFFECTS if again else ENGAGE_EFFECTS
+        page = FormPage(title, effects, button, reverse(PAGE), is_dangerous=True)
         return form_page(request, form=form, page=page)
 
     def release_view(self, request: HttpRequest) -> HttpResponse:

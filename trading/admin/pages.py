@@ -54,7 +54,7 @@ class ConfirmForm(forms.Form):
     confirmed = forms.BooleanField(
         label="I want this",
         widget=UnfoldBooleanWidget,
-        error_messages={"required": "confirmed: was not ticked, expected a tick"},
+        error_messages={"required": "Tick “I want this” to confirm; nothing was done."},
     )
 
 
@@ -65,7 +65,7 @@ def require(request: HttpRequest, permission: str) -> None:
         PermissionDenied: they do not.
     """
     if not request.user.has_perm(permission):
-        raise PermissionDenied(f"this needs the permission {permission}")
+        raise PermissionDenied(permission)  # refused.py says it in words
 
 
 def posted(request: HttpRequest) -> QueryDict | None:

@@ -1,7 +1,7 @@
-"""What is answered where no view was reached: problems at the addresses of the API, Django's pages elsewhere."""
+"""What is answered where no view was reached: problems at the addresses of the API (orchestrator_project/urls.py)."""
 
 import orjson
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.views import defaults
 from rest_framework import status
@@ -17,18 +17,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return defaults.bad_request(request, exception)
 
 
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what nobody may do."""
-    if is_rest(request.path_info):
-        return _problem(status.HTTP_403_FORBIDDEN, "It is not allowed.")
-    return defaults.permission_denied(request, exception)
+def forbidden(request: HttpRequest) -> HttpResponse:
+    """Answer what nobody may do at an address of the API."""
+    return _problem(status.HTTP_403_FORBIDDEN, "It is not allowed.")
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer an address that no view has."""
-    if is_rest(request.path_info):
-        return _problem(status.HTTP_404_NOT_FOUND, f"There is nothing at {request.path}.")
-    return defaults.page_not_found(request, exception or Http404())
+def not_found(request: HttpRequest) -> HttpResponse:
+    """Answer an address of the API that no view has."""
+    return _problem(status.HTTP_404_NOT_FOUND, f"There is nothing at {request.path}.")
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -14,7 +15,7 @@ from trading.core import transitions
 from trading.domain.runtime_settings import NUMBERS, SETTINGS, WORDS
 from trading.domain.setting_combinations import TOGETHER, check_together
 from trading.errors import SettingError
-from trading.models import RuntimeSetting
+from trading.models import Event, RuntimeSetting
 
 log = structlog.get_logger(__name__)
 _kept: ContextVar[dict[str, str] | None] = ContextVar("settings_kept", default=None)
@@ -208,6 +209,29 @@ def set_runtime_setting(*, name: str, value: str, actor: str, reason: str = "") 
         if name == "cycle_interval":
             schedule_cycles(int(parsed))
     return row
+
+
+def take_back(*, name: str, change_id: UUID, actor: str) -> RuntimeSetting:
+    """Set a setting to what it was before a change; that is a change of its own, with its event.
+
+    Args:
+        change_id: of the event ``setting.changed``.
+
+    Raises:
+        SettingError: no such change, the value was changed since, or what was before cannot be set any more.
+    """
+    with transaction.atomic():
+        row = RuntimeSetting.objects.select_for_update().filter(pk=name).first()
+        change = Event.objects.filter(
+            pk=change_id, aggregate_type="setting", aggregate_id=name, type="setting.changed"
+        ).first()
+        if row is None or change is None:
+            raise SettingError(f"{name}: has no change {change_id}, expected one of its own")
+        said = change.payload
+        if row.value != said["to"]:
+            raise SettingError(f"{name}: is {row.value} by now, expected {said['to']}: it was changed since")
+        reason = f"taken back: the change of {change.occurred_at:%Y-%m-%d %H:%M:%S} UTC by {said['actor']}"
+        return set_runtime_setting(name=name, value=said["from"], actor=actor, reason=reason)
 
 
 def _record_change(row: RuntimeSetting, *, before: str, reason: str) -> None:

@@ -25,7 +25,7 @@ from trading.models.request_key import RequestKey, UsedLink
 from trading.models.saga import Saga, SagaStep
 from trading.models.subscription import HandledEvent, ParkedEvent, TradeProposal
 from trading.models.thesis import Thesis
-from trading.models.visit import ConsoleVisit
+from trading.models.visit import ConsolePreference, ConsoleVisit
 
 __all__ = [
     "AIDecision",
@@ -37,6 +37,7 @@ __all__ = [
     "BarHistory",
     "BookCheck",
     "CashLine",
+    "ConsolePreference",
     "ConsoleVisit",
     "Cycle",
     "DecisionRecord",

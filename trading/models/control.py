@@ -10,6 +10,7 @@ from uuid6 import uuid7
 
 from trading.domain.ages import SLACK
 from trading.models.decision import AIDecision
+from trading.models.shared.id_ends import index_of_ends
 
 
 class Mode(models.TextChoices):
@@ -81,6 +82,7 @@ class RuntimeSetting(models.Model):
     updated_by = models.CharField(max_length=150, blank=True, editable=False)
 
     class Meta:
+        verbose_name = "setting"
         db_table = "runtime_settings"
         ordering = ["name"]
 
@@ -96,6 +98,8 @@ class Heartbeat(models.Model):
     detail = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        verbose_name = "sign of life"
+        verbose_name_plural = "signs of life"
         db_table = "heartbeats"
 
     def __str__(self) -> str:
@@ -145,7 +149,8 @@ class Approval(models.Model):
         permissions = [("answer_approval", "Can approve or reject decisions")]
         # Read by the sweeper, which expires what nobody answered.
         indexes = [
-            models.Index(fields=["expires_at"], name="approvals_open", condition=Q(status="requested"))
+            index_of_ends("approvals_id_ends"),
+            models.Index(fields=["expires_at"], name="approvals_open", condition=Q(status="requested")),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from uuid6 import uuid7
 
 from trading.domain.statuses import OPEN_CYCLE, CycleStage, CycleStatus
 from trading.models.event import Event
+from trading.models.shared.id_ends import index_of_ends
 
 NUMBERS = "cycles_number"
 ERROR = "cycle.error"
@@ -115,6 +116,7 @@ class Cycle(models.Model):
         ]
         # Read by the console and by the history's keyset pages.
         indexes = [
+            index_of_ends("cycles_id_ends"),
             models.Index(fields=["-started_at", "-id"], name="cycles_recent"),
             # Read by the universe: the cycles of the last 24 hours of market time.
             models.Index(fields=["market_time"], name="cycles_in_market_time"),

@@ -16,6 +16,7 @@ from trading.domain.universe import HIGH_CONFIDENCE
 from trading.models.cycle import Cycle
 from trading.models.market import Strategy
 from trading.models.record import DecisionRecord
+from trading.models.shared.id_ends import index_of_ends
 
 
 class DecisionQuerySet(models.QuerySet["AIDecision"]):
@@ -86,8 +87,8 @@ class AIDecision(models.Model):
     objects = DecisionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "decision"
         db_table = "ai_decisions"
-        verbose_name = "AI decision"
         constraints = [
             models.UniqueConstraint(name="one_decision_per_symbol", fields=["cycle", "strategy", "symbol"]),
             models.CheckConstraint(
@@ -112,6 +113,7 @@ class AIDecision(models.Model):
             ),
         ]
         indexes = [
+            index_of_ends("decisions_id_ends"),
             # Read by finish_cycle and the sweeper: what is unsettled, by cycle.
             models.Index(
                 fields=["cycle"],

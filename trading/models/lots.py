@@ -11,6 +11,7 @@ from risk.domain.numbers import plain_decimal
 from trading.models.decision import AIDecision
 from trading.models.market import Strategy
 from trading.models.order import Order
+from trading.models.shared.id_ends import index_of_ends
 
 
 class Side(models.TextChoices):
@@ -106,7 +107,10 @@ class RoundTrip(OpenedBy):
         ordering = ["-closed_at", "-id"]
         constraints = [models.UniqueConstraint(name="one_trip_per_number", fields=["symbol", "number"])]
         # Read by the report of a span of time, and by the console's list.
-        indexes = [models.Index(fields=["-closed_at", "-id"], name="round_trips_recent")]
+        indexes = [
+            index_of_ends("round_trips_id_ends"),
+            models.Index(fields=["-closed_at", "-id"], name="round_trips_recent"),
+        ]
 
     def __str__(self) -> str:
         earned = f"{self.realised_pnl:+.2f} USD"

@@ -61,6 +61,7 @@ class NoticeMessage(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "notice"
         db_table = "notice_messages"
         constraints = [
             models.CheckConstraint(

@@ -14,6 +14,7 @@ from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import LIVE_ORDER, OPEN_ORDER, OrderStatus
 from trading.models.decision import AIDecision
 from trading.models.market import Strategy
+from trading.models.shared.id_ends import index_of_ends
 
 
 class SideChoice(models.TextChoices):
@@ -116,6 +117,7 @@ class Order(models.Model):
             ),
         ]
         indexes = [
+            index_of_ends("orders_id_ends"),
             # Read by the sweeper and reconciliation: what has not ended.
             models.Index(
                 fields=["created_at"],
@@ -170,6 +172,7 @@ class Fill(models.Model):
     recorded_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        indexes = [index_of_ends("fills_id_ends")]
         db_table = "fills"
         constraints = [models.CheckConstraint(name="fill_positive", condition=Q(quantity__gt=0, price__gt=0))]
 
@@ -208,6 +211,7 @@ class Trade(models.Model):
         db_table = "trades"
         # Read by the console's list and the P&L reports.
         indexes = [
+            index_of_ends("trades_id_ends"),
             models.Index(fields=["-traded_at"], name="trades_recent"),
             # Read by the dashboard: what was traded since somebody last looked.
             models.Index(fields=["-booked_at"], name="trades_booked"),

@@ -156,6 +156,7 @@ class EquitySnapshot(models.Model):
     objects = EquityQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "equity reading"
         db_table = "equity_snapshots"
         ordering = ["-created_at"]
         # Read by the drawdown guard: the equity of some days of market time.

@@ -9,6 +9,7 @@ from uuid6 import uuid7
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
 from trading.models.decision import AIDecision
 from trading.models.order import Order
+from trading.models.shared.id_ends import index_of_ends
 
 
 class SagaQuerySet(models.QuerySet["Saga"]):
@@ -41,11 +42,12 @@ class Saga(models.Model):
         db_table = "sagas"
         # Read by the sweeper.
         indexes = [
+            index_of_ends("sagas_id_ends"),
             models.Index(
                 fields=["next_poll_at"],
                 name="sagas_open",
                 condition=Q(status__in=[s.value for s in OPEN_SAGA]),
-            )
+            ),
         ]
 
     def __str__(self) -> str:

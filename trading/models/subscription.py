@@ -103,6 +103,8 @@ class TradeProposal(models.Model):
     received_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "proposal"
+        verbose_name_plural = "proposals"
         db_table = "trade_proposals"
         permissions = [("propose_trade", "Can propose trades")]
         constraints = [

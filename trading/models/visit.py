@@ -18,3 +18,18 @@ class ConsoleVisit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} at {self.seen_at}"
+
+
+class ConsolePreference(models.Model):
+    """How one person wants the console; ``time_zone`` is a name of the zone database, "" for the browser's own."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="+"
+    )
+    time_zone = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        db_table = "console_preferences"
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.time_zone or 'as the browser'}"

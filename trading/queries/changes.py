@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -12,6 +13,7 @@ from trading.domain.words import in_words
 from trading.models import Event, StrategyVersion
 
 MOST_SHOWN = 50
+LATELY_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change; ``differences`` is empty where something was only begun."""
+    """One change, of what is called ``name``; ``differences`` is empty where something was only begun."""
 
+    pk: UUID
+    name: str
     at: datetime
     actor: str
     reason: str
@@ -36,15 +40,25 @@ class Change:
 def changes_of(aggregate_type: str, aggregate_id: str) -> list[Change]:
     """Return the latest changes of a setting (by its name) or a strategy (by its id), the newest first."""
     events = Event.objects.filter(aggregate_type=aggregate_type, aggregate_id=aggregate_id)
-    return [
-        Change(
-            event.occurred_at,
-            event.payload.get("actor", ""),
-            event.payload.get("reason", ""),
-            tuple(_differences(event.payload)),
-        )
-        for event in events.order_by("-sequence")[:MOST_SHOWN]
-    ]
+    return [_change(event) for event in events.order_by("-sequence")[:MOST_SHOWN]]
+
+
+def setting_changes() -> list[Change]:
+    """Return the latest changes of all settings, the newest first."""
+    events = Event.objects.filter(type="setting.changed", aggregate_type="setting")
+    return [_change(event) for event in events.order_by("-occurred_at", "-position")[:LATELY_SHOWN]]
+
+
+def _change(event: Event) -> Change:
+    payload = event.payload
+    return Change(
+        event.pk,
+        event.aggregate_id,
+        event.occurred_at,
+        payload.get("actor", ""),
+        payload.get("reason", ""),
+        tuple(_differences(payload)),
+    )
 
 
 def differences_of(version: StrategyVersion) -> list[Difference]:

@@ -1,8 +1,8 @@
 """How the console writes figures: thousands separated, signs shown, ages in words, stale ones marked."""
 
 import json
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from django import template
@@ -16,7 +16,7 @@ from trading.domain.ages import TOLERANCE
 from trading.domain.words import in_words
 from trading.labels import colour_of, with_thousands, words_of
 from trading.labels import symbol_link as linked_symbol
-from trading.models import Cycle
+from trading.models import Cycle, Heartbeat
 from trading.queries.overview import is_stale
 
 register = template.Library()
@@ -24,6 +24,7 @@ UNKNOWN = "-"
 NEVER_READ = SafeString('<span class="tc-stale">never read</span>')
 STALE = SafeString(' <span class="tc-stale">stale</span>')
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+MOMENTS = {"whole": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S", "minute": "%H:%M", "day": "%a %H:%M"}
 
 
 @register.filter
@@ -203,26 +204,12 @@ def cycle_colour(cycle: Cycle) -> str:
 
 
 @register.simple_tag
-def market_time(moment: datetime | None) -> SafeString | str:
-    """Write a moment of market time, and that it is one: a replay's clock is not the world's."""
-    return _moment(moment, "UTC market time")
-
-
-@register.simple_tag
-def wall_time(moment: datetime | None) -> SafeString | str:
-    """Write a moment of wall time, at which something happened here."""
-    return _moment(moment, "UTC")
-
-
-def _moment(moment: datetime | None, clock: str) -> SafeString | str:
-    if moment is None:
+def market_time(at: datetime | None) -> SafeString | str:
+    """Write a moment of market time, and that it is one: a replay's clock is not the world's, so it stays UTC."""
+    if at is None:
         return UNKNOWN
-    return format_html(
-        '<time class="tc-time" datetime="{}">{} {}</time>',
-        moment.isoformat(),
-        f"{moment:%Y-%m-%d %H:%M:%S}",
-        clock,
-    )
+    words = f"{at.astimezone(UTC):{MOMENTS['whole']}}"
+    return format_html('<time class="tc-time" datetime="{}">{} UTC market time</time>', at.isoformat(), words)
 
 
 @register.simple_tag
@@ -257,15 +244,36 @@ def span(length: timedelta) -> str:
 
 
 @register.simple_tag
-def as_of(moment: datetime | None) -> SafeString:
-    """Write a figure's time and age, marked when the figure is stale."""
-    if moment is None:
-        return NEVER_READ
+def signs_of_life(beats: Sequence[Heartbeat]) -> SafeString | str:
+    """Say whether all processes that give a sign of life are alive, or which are silent."""
+    silent = [beat.process for beat in beats if is_stale(beat.beaten_at)]
+    if silent:
+        return format_html('<b class="tc-loss">silent: {}</b>', ", ".join(silent))
+    return f"{len(beats)} processes alive" if beats else "no process has given a sign of life"
+
+
+@register.filter
+def moment(at: datetime | None, form: str = "whole") -> SafeString | str:
+    """Write a moment of wall time, in UTC and saying so; times.js writes it in the reader's zone.
+
+    Args:
+        form: "whole" (date and time), "time" (to the second), "minute", or "day" (of the week, and the minute).
+    """
+    if at is None:
+        return UNKNOWN
+    utc = at.astimezone(UTC)
     return format_html(
-        '<time class="tc-time" datetime="{}" title="{}">{} · {}</time>{}',
-        moment.isoformat(),
-        f"{moment:%Y-%m-%d %H:%M:%S} UTC",
-        f"{moment:%H:%M:%S}",
-        age(moment),
-        STALE if is_stale(moment) else "",
+        '<time class="tc-time" datetime="{}" data-form="{}" title="{} UTC">{} UTC</time>',
+        utc.isoformat(),
+        form,
+        f"{utc:{MOMENTS['whole']}}",
+        f"{utc:{MOMENTS[form]}}",
     )
+
+
+@register.simple_tag
+def as_of(at: datetime | None) -> SafeString:
+    """Write a figure's time and age, marked when the figure is stale."""
+    if at is None:
+        return NEVER_READ
+    return format_html("{} · {}{}", moment(at, "time"), age(at), STALE if is_stale(at) else "")

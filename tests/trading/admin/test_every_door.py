@@ -15,15 +15,15 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Model
 from django.test import Client, RequestFactory
-from django.urls import NoReverseMatch, URLPattern, reverse
+from django.urls import URLPattern, reverse
 
 from orchestrator_project import queues
 from tests.trading.admin.conftest import GROUPS
+from tests.trading.admin.doors import address, label_of, own_pages, pages, url_of
 from tests.trading.admin.rows import ROWS
 
 Login = Callable[..., Client]
 EVERYBODY = ("nobody", *GROUPS)
-STANDARD = ("changelist", "add", "history", "delete", "change")
 SITE_PAGES = {
     "search", "index", "login", "logout", "password_change", "password_change_done", "autocomplete", "jsi18n",
     "view_on_site", "app_list", None,
@@ -57,11 +57,13 @@ OPERATOR = {
 OFFICER = OPERATOR | {
     ("risk.killswitch", "release"),
     ("risk.risklimits", "add"),
+    ("risk.risklimits", "restore"),
     ("ai.modelcutoff", "add"),
     ("ai.modelcutoff", "change"),
     ("ai.modelprice", "add"),
     ("ai.modelprice", "change"),
     ("trading.runtimesetting", "change"),
+    ("trading.runtimesetting", "undo"),
     ("trading.strategy", "add"),
     ("trading.strategy", "change"),
     ("trading.strategyversion", "roll_back"),
@@ -110,6 +112,8 @@ OWN_PAGES = {
     "trading_aidecision_withdraw": "withdraw",
     "trading_strategyversion_roll_back": "roll_back",
     "trading_symbol": "look",
+    "risk_risklimits_restore": "restore",
+    "trading_runtimesetting_undo": "undo",
     "trading_universecandidate_approve": "approve",
     "trading_universecandidate_reject": "reject",
     "auth_user_password_change": "password",
@@ -172,31 +176,6 @@ def nothing_changes(what: str) -> Iterator[None]:
 def rows(prepared: None) -> dict[str, Model]:
     """A row of every registered model; the decisions and orders that some need are beside them."""
     return {label: make() for label, make in ROWS.items()}
-
-
-def label_of(page: admin.ModelAdmin[Any]) -> str:
-    return page.model._meta.label_lower
-
-
-def pages() -> list[admin.ModelAdmin[Any]]:
-    reverse("admin:index")  # the addresses, read for the first time, register the pages
-    return list(admin.site._registry.values())
-
-
-def url_of(page: admin.ModelAdmin[Any], name: str, *args: Any) -> str:
-    return reverse(f"admin:{page.model._meta.app_label}_{page.model._meta.model_name}_{name}", args=args)
-
-
-def own_pages(page: admin.ModelAdmin[Any]) -> list[URLPattern]:
-    usual = {f"{page.model._meta.app_label}_{page.model._meta.model_name}_{name}" for name in STANDARD}
-    return [one for one in page.get_urls() if one.name and one.name not in usual]
-
-
-def address(name: str, row: Model) -> str:
-    try:
-        return reverse(f"admin:{name}", args=[row.pk])
-    except NoReverseMatch:
-        return f"{reverse(f'admin:{name}')}?id={row.pk}"
 
 
 def all_actions(page: admin.ModelAdmin[Any]) -> set[str]:

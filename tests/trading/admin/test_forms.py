@@ -56,11 +56,11 @@ def test_setting_is_stored_with_its_author_and_moves_the_schedule(login: Callabl
             "often",
             "cycle_interval: was 'often', expected a number of seconds from 10 to 3600",
         ),
-        ("max_coins", "2.5", "max_coins: was '2.5', expected a whole number"),
+        ("max_coins", "2.5", "max_coins: was '2.5', expected a whole number from 0 to 200"),
         (
             "confidence_threshold",
             "70",
-            "confidence_threshold: was '70', expected a number of ratio from 0 to 1",
+            "confidence_threshold: was '70', expected a number from 0 to 1",
         ),
         (
             "analysis_timeout",

@@ -110,7 +110,7 @@ def test_flatten_needs_the_tick_and_reports(login: Callable[..., Client], venue:
     refused = client.post(FLATTEN, {})
     client.post(FLATTEN, {"confirmed": "on"})
 
-    assert refused.context["form"].errors["confirmed"] == ["confirmed: was not ticked, expected a tick"]
+    assert refused.context["form"].errors["confirmed"] == ["Tick “I want this” to confirm; nothing was done."]
     assert said(client) == ["Ordered to be sold: nothing."]
 
 

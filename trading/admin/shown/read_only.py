@@ -12,7 +12,7 @@ from trading.admin.shown.figures import figure_text
 from trading.admin.shown.links import linked
 from trading.domain.words import in_words
 from trading.labels import symbol_link
-from trading.templatetags.console import market_time, wall_time
+from trading.templatetags.console import market_time, moment
 
 # Columns of market time, which a replay has years away from the world's; all others are wall time.
 MARKET_TIMES = frozenset(
@@ -86,7 +86,7 @@ def _way(field: Any) -> Shown | None:
     if isinstance(field, models.DecimalField):
         return lambda value: figure_text(field.name, value)
     if isinstance(field, models.DateTimeField):
-        return market_time if field.name in MARKET_TIMES else wall_time
+        return market_time if field.name in MARKET_TIMES else moment
     if isinstance(field, models.JSONField):
         return facts_block
     if isinstance(field, models.BooleanField):

@@ -13,6 +13,8 @@
   }
   // What a person opened stays open, whatever the page had before.
   if (window.Idiomorph) Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => !(name === "open" && element.matches("details"));
+  // A time that is written in the reader's zone already stays, unless it is another.
+  if (window.Idiomorph) Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) => !(old.tagName === "TIME" && old.dataset.written && old.dataset.written === fresh.getAttribute?.("datetime"));
   document.addEventListener("DOMContentLoaded", tell);
   document.addEventListener("htmx:afterSettle", tell);
 })();

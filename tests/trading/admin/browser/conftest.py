@@ -73,11 +73,12 @@ def live_server(transactional_db: None) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def enter(browser: Browser, live_server: LiveServer, seeded: None) -> Iterator[Callable[[str], Page]]:
-    """Return a function that logs a new user of a group in and returns their dashboard."""
+    """Return a function that logs a new user of a group ("superuser" for one) in and returns their dashboard."""
     contexts = []
 
     def _enter(group: str) -> Page:
-        user: User = make_user(group=group)
+        all_may = group == "superuser"
+        user: User = make_user(is_superuser=all_may, group="" if all_may else group)
         context = browser.new_context(viewport={"width": 1500, "height": 950})
         context.set_default_timeout(PATIENCE_MILLISECONDS)
         contexts.append(context)

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('evaluation', '0004_purse_and_background'),
+        ('evaluation', '0005_names'),
     ]
 
     operations = [

@@ -1,0 +1,154 @@
+"""Every page of the console, once each: axe-core in both themes, no sideways scroll on a phone, nothing that fails.
+
+The pages are those of the URL conf with a row of each table (tests/trading/admin/rows.py): a new page is walked, too.
+axe-core 4.14.1 is vendored beside this file as npm has it (MPL-2.0); nothing of the product loads it.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from django.test import RequestFactory
+from django.urls import reverse
+from playwright.sync_api import Page, Response, expect
+
+from orchestrator_project import urls
+from tests.factories import make_agent, make_asset, make_heartbeat, make_order
+from tests.trading.admin.doors import address, label_of, own_pages, pages, url_of
+from tests.trading.admin.rows import ROWS
+from trading.access.time_zones import choose_time_zone
+from trading.models import Heartbeat, RuntimeSetting
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+Enter = Callable[[str], Page]
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+ALL = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
+COLOURS = ["color-contrast", "link-in-text-block"]  # what another theme can change
+JUDGE = """async ({ dark, rules }) => {
+  document.documentElement.classList.toggle("dark", dark);
+  await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)));
+  const found = await axe.run(document, { runOnly: rules, resultTypes: ["violations"], elementRef: false });
+  const where = (node) => node.target.join(" ") + " " + node.html.slice(0, 160);
+  return found.violations.map((one) => one.id + ": " + one.nodes.slice(0, 3).map(where).join(" | "));
+}"""
+SIDEWAYS = """async () => {
+  await new Promise((settled) => requestAnimationFrame(() => requestAnimationFrame(settled)));
+  return document.documentElement.scrollWidth - document.documentElement.clientWidth;
+}"""
+LOGIN = "/admin/login/"
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+def addresses(may: HttpRequest) -> Iterator[str]:
+    """Yield the address of every page that the request's user may see; rows are made as they are needed."""
+    yield from (reverse(f"admin:{name}") for name in ("index", "password_change"))
+    yield from (
+        reverse(one.name) for one in urls.urlpatterns if str(getattr(one, "name", "")).startswith("console_")
+    )
+    yield from ("/admin/trading/", "/admin/nowhere/", reverse("docs"))
+    for page in pages():
+        row = ROWS[label_of(page)]()
+        yield url_of(page, "changelist")
+        yield url_of(page, "change", row.pk)
+        yield from (address(one.name or "", row) for one in own_pages(page))
+        if page.has_add_permission(may):
+            yield url_of(page, "add")
+    yield reverse("admin:trading_order_changelist") + "?q=nothing-is-called-so&status=filled"
+    setting = RuntimeSetting.objects.get(pk="max_coins")
+    yield reverse("admin:trading_runtimesetting_history", args=[setting.pk])
+
+
+def test_pages_have_no_violation_and_fit_a_phone(enter: Enter) -> None:
+    make_agent(mode="semi_auto")
+    User.objects.get_or_create(username="admin")
+    page = enter("superuser")
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    page.add_init_script(path=AXE)
+    complaints: dict[str, list[str]] = {}
+    here: list[str] = []
+    page.on("pageerror", lambda error: here.append(f"script: {error}"))
+    page.on("response", lambda answer: here.extend(missing(answer)))
+    root = page.url.split("/admin/")[0]
+    may = RequestFactory().get("/")
+    may.user = User.objects.filter(is_superuser=True).latest("pk")
+
+    for where in (*addresses(may), LOGIN):
+        here.clear()
+        if where == LOGIN:
+            page.context.clear_cookies()
+        answer = page.goto(root + where)
+        if answer is not None and answer.status not in (403, 405):  # what only takes answers is no page
+            here += look_at(page, judged=where != reverse("docs"))
+        if here:
+            complaints[where] = list(here)
+
+    assert complaints == {}
+
+
+def missing(answer: Response) -> list[str]:
+    """Return a resource that is not there, or fails, in words."""
+    return [f"{answer.status} {answer.url}"] if answer.status >= 400 and "/static/" in answer.url else []
+
+
+def look_at(page: Page, *, judged: bool) -> list[str]:
+    """Return what is wrong with the page that is open; Swagger UI's own page is not ours to judge."""
+    found: list[str] = []
+    for theme, rules in (("light", ALL), ("dark", COLOURS)) if judged else ():
+        said = page.evaluate(JUDGE, {"dark": theme == "dark", "rules": rules})
+        found += [f"{theme}: {one}" for one in said]
+    page.set_viewport_size(PHONE)
+    if (over := page.evaluate(SIDEWAYS)) > 0:
+        found.append(f"scrolls sideways by {over} px")
+    page.set_viewport_size(DESK)
+    return found
+
+
+def test_keyboard_finds_a_row_and_passes_the_menu(enter: Enter) -> None:
+    order = make_order(symbol="AAPL")
+    make_asset("AAPL", name="Apple Inc.")
+    page = enter("operator")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator(".tc-skips a", has_text="Stop trading")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("#finder")).to_be_focused()
+    page.keyboard.type("apple")
+    expect(page.locator("#finder-found").get_by_role("link", name="AAPL", exact=True)).to_be_visible()
+    page.locator("#finder").fill(str(order.pk)[-8:])
+    page.keyboard.press("Enter")
+
+    page.wait_for_url(f"**/admin/trading/order/{order.pk}/change/")
+
+
+def test_times_are_the_readers_with_utc_beside(enter: Enter) -> None:
+    make_heartbeat("sweeper")
+    Heartbeat.objects.update(beaten_at=datetime(2026, 7, 1, 12, 30, 5, tzinfo=UTC))
+    page = enter("viewer")
+    choose_time_zone(User.objects.latest("pk").pk, "America/New_York")
+
+    page.goto(page.url.split("/admin")[0] + reverse("admin:trading_heartbeat_changelist"))
+
+    time = page.locator("#result_list time")
+    expect(time).to_have_text("2026-07-01 08:30:05")
+    assert (time.get_attribute("title") or "").startswith("2026-07-01 12:30:05 UTC")
+
+
+def test_a_setting_is_changed_and_taken_back_in_five_interactions(enter: Enter) -> None:
+    page = enter("risk officer")
+    page.goto(
+        page.url.split("/admin")[0] + reverse("admin:trading_runtimesetting_change", args=["max_coins"])
+    )
+
+    page.fill("[name=value]", "4")
+    page.fill("[name=reason]", "fewer")
+    page.get_by_role("button", name="Save and continue editing").click()
+    page.get_by_role("button", name="Take back").click()
+
+    expect(page.get_by_text("max_coins is 20 again.")).to_be_visible()
+    assert RuntimeSetting.objects.get(pk="max_coins").value == "20"

@@ -1,0 +1,1 @@
+"""What surrounds every page of the console: the search for everything, the refusals."""

@@ -1,0 +1,1 @@
+"""What happened lately, told to whoever looks."""
