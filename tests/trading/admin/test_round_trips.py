@@ -79,7 +79,7 @@ def test_totals_are_of_all_that_is_asked_for() -> None:
         ({"result": "lost"}, ["KO"]),
         ({"exit_reason__exact": "stop_loss"}, ["KO"]),
         ({"days": "7"}, ["AAPL"]),
-        ({"symbol": "ko"}, ["KO"]),
+        ({"symbol__icontains": "ko"}, ["KO"]),
         ({"q": "aapl"}, ["AAPL"]),
         ({"result": "nonsense", "days": "x"}, ["AAPL", "KO"]),
     ],

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, PAGE_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -19,6 +20,7 @@ from trading.queries.pages.round_trips import totals_of, with_outcome
 from trading.templatetags.console import held
 
 PERIODS = {"1": "the last day", "7": "7 days", "30": "30 days", "91": "a quarter", "365": "a year"}
+NOT_FILTERS = {ORDER_VAR, PAGE_VAR, ALL_VAR}
 RESULTS = {"won": "won", "lost": "lost"}
 
 
@@ -120,7 +122,10 @@ class RoundTripAdmin(GrowingRecordAdmin):
         answer = super().changelist_view(request, extra_context)
         listed = getattr(answer, "context_data", {}).get("cl")
         if listed is not None:
-            answer.context_data |= {"totals": totals_of(listed.queryset), "is_filtered": bool(listed.params)}
+            answer.context_data |= {
+                "totals": totals_of(listed.queryset),
+                "is_filtered": bool(listed.params.keys() - NOT_FILTERS),
+            }
         return answer
 
     @admin.display(description="held", ordering="held_for")

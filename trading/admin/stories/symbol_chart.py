@@ -1,6 +1,7 @@
 """A symbol's candles as the script draws them: entries and exits as marks, stop and target as lines over time."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ FEWEST_CANDLES = 2
 FURTHEST = 3  # in heights of all candles: a line further off would press them flat, and is read below the chart alone
 SMALL, SMALLER = Decimal(1), Decimal("0.01")  # prices below need more places
 UNIT = "USD"
+MOMENT = timedelta(microseconds=1)  # what happens as a candle ends belongs to the next
 
 
 def candle_chart(story: SymbolStory) -> dict[str, Any] | None:
@@ -99,7 +101,7 @@ def _exit_line(
     """Return the price that stood at the end of each candle; a gap where none did."""
     length, points, is_any = SIZES[story.span].length, [], False
     for candle in story.candles:
-        stood = in_force(story.exits, candle.at + length)
+        stood = in_force(story.exits, candle.at + length - MOMENT)
         price = price_of(stood) if stood else None
         is_any |= price is not None
         point: dict[str, Any] = {"time": _time(candle, story.span)}
