@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.text import capfirst
 
 from trading.admin.base import change_url, list_url
@@ -88,7 +89,7 @@ def _pages(request: HttpRequest, asked: str) -> list[Hit]:
 
 def _symbol(asset: Asset) -> Hit:
     more = tuple((words, list_url("trading", table, q=asset.pk)) for words, table in ABOUT_A_SYMBOL)
-    return Hit(asset.pk, asset.name, change_url("trading", "asset", asset.pk), more)
+    return Hit(asset.pk, asset.name, reverse("admin:trading_symbol", args=[asset.pk]), more)
 
 
 def _strategy(strategy: Strategy) -> Hit:
