@@ -16,12 +16,13 @@ from xdist.workermanage import WorkerController
 from tests.paths import ROOT
 
 SYSTEM = "mark.system"  # how such a file says so, whoever applies the mark
-# Loads litellm, which takes as long as all of these tests: once is enough.
-TOGETHER = ("tests/ai",)
+# Load litellm, or start a browser, which takes as long as some of these tests: once is enough.
+TOGETHER = ("tests/ai", "tests/trading/admin/browser", "tests/evaluation/admin/browser")
 # Those whose late start would be waited for, the longest first.
 LONG = (
     "tests/e2e/test_failure_matrix.py",
     "tests/e2e/test_killed.py",
+    "tests/trading/admin/browser",
     "tests/trading/admin/test_every_door.py",
     "tests/chaos/test_naive_stops.py",
     "tests/ai",

@@ -47,4 +47,6 @@ def test_a_folder_that_stays_together_is_one_scope() -> None:
     pools = Pools.__new__(Pools)
 
     assert pools._split_scope("tests/ai/domain/test_budget.py::test_x[a::b]") == "tests/ai"
+    browser = "tests/trading/admin/browser"  # one for them all, by a fixture of the folder's
+    assert pools._split_scope(f"{browser}/test_close.py::test_x") == browser
     assert pools._split_scope(f"{PLAIN}::test_x") == PLAIN

@@ -11,9 +11,7 @@ from uuid6 import uuid7
 
 from evaluation.models import ShadowBook, ShadowPoint
 from tests.evaluation.services.shadow.scenes import traded_shadow
-from tests.trading.admin.browser.conftest import browser, enter, live_server, seeded
 
-__all__ = ["browser", "enter", "live_server", "seeded"]
 pytestmark = pytest.mark.system
 TIP = "() => { const c = Chart.getChart(document.querySelector('canvas.chart')); return c.tooltip.dataPoints?.length }"
 

@@ -27,9 +27,9 @@ PATIENCE_MILLISECONDS = 90_000  # of whoever waits for a page: a busy machine pa
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for a module's tests.
+    """One browser for the tests of this folder, which run one after the other (tests/pools.py).
 
     Playwright's synchronous interface keeps an event loop running in the tests' thread, in which Django
     refuses every query; the queries of these tests and of their clean-up are synchronous all the same.
