@@ -23,6 +23,7 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from risk.domain.deciding_words import deciding_words
+from risk.domain.numbers import plain_decimal
 from risk.errors import LimitsError
 from risk.models import RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from risk.services.limits import (
@@ -54,7 +55,7 @@ def number(name: str, unit: str = "") -> Callable[[Any], str]:
 
     def text(row: Any) -> str:
         value: Decimal | None = getattr(row, name)
-        return "-" if value is None else f"{value.normalize():,f}{unit}"
+        return "-" if value is None else f"{Decimal(plain_decimal(value)):,f}{unit}"
 
     column: Any = display(description=name.removesuffix("_percent").replace("_", " "), ordering=name)(text)
     column.__name__, column.taken_from = f"num_{name}", name

@@ -122,10 +122,8 @@ class RoundTripAdmin(GrowingRecordAdmin):
         answer = super().changelist_view(request, extra_context)
         listed = getattr(answer, "context_data", {}).get("cl")
         if listed is not None:
-            answer.context_data |= {
-                "totals": totals_of(listed.queryset),
-                "is_filtered": bool(listed.params.keys() - NOT_FILTERS),
-            }
+            is_filtered = bool(listed.params.keys() - NOT_FILTERS)
+            answer.context_data |= {"totals": totals_of(listed.queryset), "is_filtered": is_filtered}
         return answer
 
     @admin.display(description="held", ordering="held_for")
