@@ -171,7 +171,10 @@ def test_fill_after_the_end_of_its_saga_is_settled(account: Outside, sent: Order
     assert [(work.kind, work.id) for work in works] == [(WorkKind.SETTLE, sent.pk)]
 
 
-def test_fill_waits_for_others_that_are_about_to_end(account: Outside, sent: Order) -> None:
+def test_fill_waits_for_others_that_are_about_to_end(
+    account: Outside, sent: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "FILLED_SOON", timedelta(minutes=10))
     other = with_saga(OTHER_STOCK, status="accepted", acknowledged_at=ago(), submitted_at=ago())
 
     assert take_update(story(sent)[2]) == []
