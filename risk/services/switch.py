@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from risk.errors import SwitchStateError
@@ -22,7 +23,12 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, '', '') ON CONFLICT DO NOTHING
 
 def current_engagement() -> KillSwitch | None:
     """Return the engagement in force, None when the switch is released."""
-    return KillSwitch.objects.filter(released_at__isnull=True).first()
+    return engagements().first()
+
+
+def engagements() -> "QuerySet[KillSwitch]":
+    """Return the engagement in force as a query set, for who reads it together with more; empty when released."""
+    return KillSwitch.objects.filter(released_at__isnull=True)
 
 
 def is_engaged() -> bool:

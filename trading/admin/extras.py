@@ -6,6 +6,7 @@ A room's own admin package puts its pieces in as it is imported, as it registers
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -24,10 +25,14 @@ Subject = TypeVar("Subject")
 
 @dataclass(frozen=True, slots=True)
 class Piece(Generic[Subject]):
-    """A part of a page: a template, and what it shows of the page's subject; None where there is nothing to show."""
+    """A part of a page: a template, and what it shows of the page's subject; None where there is nothing to show.
+
+    ``asks`` says whether that asks the database.
+    """
 
     template: str
     context: Callable[[HttpRequest, Subject], Mapping[str, Any] | None]
+    asks: bool = True
 
 
 class Place(Generic[Subject]):
@@ -52,7 +57,8 @@ class Place(Generic[Subject]):
 
     def _rendered(self, piece: Piece[Subject], request: HttpRequest, subject: Subject) -> SafeString | None:
         try:
-            with transaction.atomic():  # a failed query leaves the page's own transaction as it was
+            # A failed query leaves the page's own transaction as it was.
+            with transaction.atomic() if piece.asks else nullcontext():
                 context = piece.context(request, subject)
                 if context is None:
                     return None

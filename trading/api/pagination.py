@@ -7,7 +7,7 @@ from typing import Any
 from django.core import signing
 
 from trading.api.problems import invalid
-from trading.queries.keyset import ListOrder, ListPage, PageStart
+from trading.queries.reading.keyset import ListOrder, ListPage, PageStart
 
 SALT = "trading.api.cursor"
 BAD_CURSOR = (

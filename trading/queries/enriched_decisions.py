@@ -10,7 +10,7 @@ from django.db import connection
 
 from trading.domain.stage_keys import KEYS
 from trading.queries.decision_rows import DecisionRow, rows_before, rows_of
-from trading.queries.keyset import ListOrder, ListPage, PageStart, page_of
+from trading.queries.reading.keyset import ListOrder, ListPage, PageStart, page_of
 from trading.queries.stage_words import noted, word_of
 
 NEWEST_FIRST = ListOrder(("decision_created_at", "decision_id"))

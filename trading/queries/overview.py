@@ -37,6 +37,7 @@ from trading.models import (
 from trading.protection.coverage import unprotected_positions
 from trading.queries.guard_report import GuardReport, guard_report
 from trading.queries.left_out import left_out
+from trading.queries.reading.together import Select, first, read_together
 
 STALE_AFTER = timedelta(minutes=5)
 SYNTHETIC = "synthetic"
@@ -168,9 +169,16 @@ def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
 
 
 def agent_standing() -> AgentStanding:
-    """Return the agent's standing in a few small reads; defaults before the first start."""
-    agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
-    engagement = switch.current_engagement()
+    """Return the agent's standing, read in one statement while nothing is halted; defaults before the first start."""
+    waiting, values = Approval.objects.waiting(timezone.now()).query.sql_with_params()
+    read = read_together(
+        {
+            "agent": AgentStatus.objects.filter(pk=1),
+            "engagement": switch.engagements()[:1],
+            "waiting": Select(f"SELECT count(*) AS waiting FROM ({waiting}) AS approvals", values),  # noqa: S608 - our own query
+        }
+    )
+    agent, engagement = first(read["agent"]) or AgentStatus(), first(read["engagement"])
     simulated = django_settings.ENVIRONMENT.venue_enabled
     return AgentStanding(
         mode=agent.mode,
@@ -182,7 +190,7 @@ def agent_standing() -> AgentStanding:
         world=_world(agent, simulated=simulated),
         analyst=", ".join(django_settings.ENVIRONMENT.ai_models) or BUILTIN_ANALYST,
         entries_pause=entries_pause(agent),
-        approvals_open=Approval.objects.waiting(timezone.now()).count(),
+        approvals_open=first(read["waiting"])["waiting"],
         unprotected=tuple(unprotected_positions()) if engagement else (),
     )
 

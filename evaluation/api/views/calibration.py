@@ -19,7 +19,7 @@ from trading.api.schema import page_of
 from trading.api.serializers import ListQuery
 from trading.api.views.base import ListView
 from trading.models import Strategy
-from trading.queries.keyset import ListOrder
+from trading.queries.reading.keyset import ListOrder
 
 
 class CalibrationQuery(ListQuery):

@@ -15,7 +15,7 @@ from evaluation.models import Run
 from trading.api.idempotency import idempotent
 from trading.api.schema import page_of
 from trading.api.views.base import ListView
-from trading.queries.keyset import ListOrder
+from trading.queries.reading.keyset import ListOrder
 
 
 class ExperimentsView(ListView):

@@ -28,7 +28,7 @@ from trading.api.problems import Problem
 from trading.api.serializers import StrictSerializer
 from trading.api.views.base import ApiView, ListView
 from trading.models import AIDecision
-from trading.queries.keyset import ListOrder
+from trading.queries.reading.keyset import ListOrder
 
 ASK, VIEW = "evaluation.ask_again", "evaluation.view_run"
 

@@ -102,7 +102,7 @@ def test_what_it_says_is_published_once_it_was_confirmed(login: Login) -> None:
     asked = client.get(url).content.decode()
     assert "The setting trust_sizing is shadow" in asked
 
-    assert "expected a tick" in client.post(url, {}).content.decode()
+    assert "nothing was done" in client.post(url, {}).content.decode()
     assert not TrustCurve.objects.exists()
     answered = client.post(url, {"confirmed": "on"}, follow=True)
 

@@ -210,7 +210,7 @@ def test_what_nobody_expected_is_a_problem_that_tells_nothing(api: Api, monkeypa
     def fail(_: Any) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("trading.queries.listings.orders", fail)
+    monkeypatch.setattr("trading.queries.reading.listings.orders", fail)
 
     assert "secret" not in json.dumps(problem(api("viewer").get("/orders"), 500))
 
@@ -219,7 +219,7 @@ def test_database_that_is_away_is_said_with_when_to_come_back(api: Api, monkeypa
     def away(_: Any) -> None:
         raise OperationalError("connection to a secret address failed")
 
-    monkeypatch.setattr("trading.queries.listings.orders", away)
+    monkeypatch.setattr("trading.queries.reading.listings.orders", away)
 
     answered = api("viewer").get("/orders")
 

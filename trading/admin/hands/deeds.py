@@ -97,4 +97,4 @@ def _of_standing(request: HttpRequest, now: SymbolStanding) -> dict[str, list[De
     return {"deeds": symbol_deeds(request, now.symbol, is_held=held, is_locked=locked)}
 
 
-SYMBOL_DEEDS.put(Piece("console/deeds.html", _of_standing))
+SYMBOL_DEEDS.put(Piece("console/deeds.html", _of_standing, asks=False))

@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from connectors.errors import ConnectorError
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled, moment
+from trading.admin.context import standing_of
 from trading.admin.extras import SYMBOL_DEEDS
 from trading.admin.hands.deeds import RECONCILE, position_deeds
 from trading.admin.holdings.closing import CLOSE, close_view
@@ -24,7 +25,7 @@ from trading.admin.pages import FormPage, came_from, form_page, posted, require
 from trading.core.set_aside import Listing
 from trading.errors import TradingError
 from trading.execution.reconciliation import ReconciliationReport, reconcile_for
-from trading.models import AgentStatus, EquitySnapshot, Position
+from trading.models import EquitySnapshot, Position
 from trading.queries.left_out import left_out
 from trading.queries.overview import is_stale
 from trading.queries.pages.position_story import position_story
@@ -83,8 +84,7 @@ class PositionAdmin(RecordAdmin):
         """Tell what is held, why and what protects it above the record."""
         more: dict[str, Any] = {}
         if object_id and self.has_view_permission(request):
-            agent = AgentStatus.objects.filter(pk=1).first() or AgentStatus()
-            story = position_story(unquote(object_id), agent)
+            story = position_story(unquote(object_id), standing_of(request).agent)
             if story.now.position is not None:
                 deeds = SYMBOL_DEEDS.shown(request, story.now)
                 more = {"story": story, "now": story.now, "position": story.now.position, "deeds": deeds}

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from trading.api.pagination import Cursors, cursors
 from trading.api.serializers import ListQuery, QuerySerializer
-from trading.queries.keyset import ListOrder, read_page
+from trading.queries.reading.keyset import ListOrder, read_page
 
 BY_ID = ListOrder(("id",))  # UUIDv7: in order of time
 

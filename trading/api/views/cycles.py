@@ -21,8 +21,8 @@ from trading.domain.statuses import CycleStatus
 from trading.errors import CycleRunningError, CycleStateError, NotConfiguredError, SymbolsError
 from trading.market.universe import checked_symbols
 from trading.models import Cycle
-from trading.queries import listings
-from trading.queries.keyset import ListOrder
+from trading.queries.reading import listings
+from trading.queries.reading.keyset import ListOrder
 
 VIEW, RUN = "trading.view_cycle", "trading.run_cycle"
 MOST_SYMBOLS = 140

@@ -33,8 +33,8 @@ from trading.domain.timeline import Stage, StageName, StageStatus, sentence
 from trading.execution import approvals
 from trading.execution.approvals import AnswerOutcome, AnswerReport
 from trading.models import AIDecision, Approval, Saga, Thesis
-from trading.queries import listings
 from trading.queries.decision_story import DecisionStory, decision_story
+from trading.queries.reading import listings
 
 ANSWER = "trading.answer_approval"
 

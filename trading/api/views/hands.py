@@ -32,7 +32,7 @@ from trading.errors import NotConfiguredError, ProposalError, StrategyError, Tra
 from trading.execution.by_hand.withdrawing import withdraw
 from trading.execution.reconciliation import reconcile_for
 from trading.models import Strategy, TradeProposal
-from trading.queries import listings
+from trading.queries.reading import listings
 
 PROPOSE, ANSWER = "trading.propose_trade", "trading.answer_approval"
 RECONCILE, CHANGE = "trading.reconcile_position", "trading.change_strategy"

@@ -16,9 +16,9 @@ from trading.api.views.live import live_page_of, members
 from trading.domain.statuses import OrderStatus
 from trading.models import EquitySnapshot, Fill, Order, Position, Trade
 from trading.models.order import SideChoice
-from trading.queries import listings
-from trading.queries.keyset import ListOrder
 from trading.queries.live_state import account_state, positions_state
+from trading.queries.reading import listings
+from trading.queries.reading.keyset import ListOrder
 
 
 class OrderSerializer(RowSerializer):

@@ -17,8 +17,8 @@ from trading.api.serializers import ListQuery, RowSerializer
 from trading.api.views.base import ListView, columns_of
 from trading.domain.statuses import CandidateStatus
 from trading.models import Event, Strategy, UniverseCandidate
-from trading.queries import listings
-from trading.queries.keyset import ListOrder
+from trading.queries.reading import listings
+from trading.queries.reading.keyset import ListOrder
 
 IN_TIME = ListOrder(("occurred_at", "id"))
 

@@ -15,7 +15,7 @@ from trading.api.schema import page_of
 from trading.api.serializers import ApiSerializer, ListQuery, PlainDecimalField, RowSerializer
 from trading.api.views.base import ApiView, ListView, columns_of
 from trading.models import Saga, SagaStep
-from trading.queries import listings
+from trading.queries.reading import listings
 
 VIEW = "trading.view_saga"
 TYPE = "order"

@@ -32,7 +32,14 @@ GROUPS: tuple[SettingGroup, ...] = (
     SettingGroup(
         "Approvals",
         "How long a person has for an answer, and what follows from one.",
-        ("semi_auto_exits", "approval_expiry", "approval_valid", "unanswered_pause", "rejection_holds"),
+        (
+            "semi_auto_exits",
+            "approval_expiry",
+            "approval_valid",
+            "unanswered_pause",
+            "rejection_holds",
+            "approval_link_login",
+        ),
     ),
     SettingGroup(
         "Models",

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from trading.models import BarHistory
-from trading.queries.pages.together import Select
+from trading.queries.reading.together import Select
 
 _SEEN = """
 SELECT EXTRACT(EPOCH FROM date_bin(%s::interval, quoted_at, 'epoch'))::bigint AS at, MIN(price) AS low,

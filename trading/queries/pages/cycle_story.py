@@ -17,7 +17,7 @@ from trading.models.cycle import ERROR, WARNING
 from trading.queries.event_words import text_of
 from trading.queries.pages.cycle_advice import advice_on
 from trading.queries.pages.cycle_steps import STEP, DrawnStep, Step, drawn, joined, step_of
-from trading.queries.pages.together import Select, first, read_together
+from trading.queries.reading.together import Select, first, read_together
 
 MOST_ROWS = 40
 MOST_CALLS = 200

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, Asset, MarketSnapshot, Position, SymbolLock
-from trading.queries.pages.together import Select, first, read_together
+from trading.queries.reading.together import Select, first, read_together
 
 Asked = Mapping[str, "QuerySet[Any, Any] | Select"]
 

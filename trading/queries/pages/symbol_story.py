@@ -27,7 +27,7 @@ from trading.queries.pages.candles import Candle, Span, candles_of, seen_prices
 from trading.queries.pages.exit_lines import ExitChange, exit_changes, exit_lines
 from trading.queries.pages.round_trips import with_outcome
 from trading.queries.pages.symbol_standing import Asked, SymbolStanding, standing_of, standing_selects
-from trading.queries.pages.together import Select, first, read_together
+from trading.queries.reading.together import Select, first, read_together
 
 MOST_ROWS = 12
 DECISIONS_READ = (

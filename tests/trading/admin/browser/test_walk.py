@@ -4,6 +4,7 @@ The pages are those of the URL conf with a row of each table (tests/trading/admi
 axe-core 4.14.1 is vendored beside this file as npm has it (MPL-2.0); nothing of the product loads it.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,7 @@ SIDEWAYS = """async () => {
   return document.documentElement.scrollWidth - document.documentElement.clientWidth;
 }"""
 LOGIN = "/admin/login/"
+PARTS = {"trading_approval_sum"}  # what a page asks for to put into itself
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -54,7 +56,7 @@ def addresses(may: HttpRequest) -> Iterator[str]:
         row = ROWS[label_of(page)]()
         yield url_of(page, "changelist")
         yield url_of(page, "change", row.pk)
-        yield from (address(one.name or "", row) for one in own_pages(page))
+        yield from (address(one.name or "", row) for one in own_pages(page) if one.name not in PARTS)
         if page.has_add_permission(may):
             yield url_of(page, "add")
     yield reverse("admin:trading_order_changelist") + "?q=nothing-is-called-so&status=filled"
@@ -86,7 +88,7 @@ def test_pages_have_no_violation_and_fit_a_phone(enter: Enter) -> None:
         if here:
             complaints[where] = list(here)
 
-    assert complaints == {}
+    assert complaints == {}, json.dumps(complaints, indent=1)
 
 
 def missing(answer: Response) -> list[str]:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests import factories as make
 from trading.models import AIDecision, Cycle, Event, MarketSnapshot, Position, Strategy
-from trading.queries.pages.together import Select, first, read_together
+from trading.queries.reading.together import Select, first, read_together
 
 pytestmark = pytest.mark.django_db
 

@@ -1,0 +1,1 @@
+"""How rows are read: lists in pages by key, many selects in one statement."""
