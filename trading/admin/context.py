@@ -13,10 +13,11 @@ from trading.admin.chart import line_chart
 from trading.admin.extras import DASHBOARD_TILES
 from trading.admin.hands.deeds import agent_deeds
 from trading.admin.kill_switch import ENGAGE, RELEASE
+from trading.admin.stories.standing import standing_of
 from trading.core.provider_health import provider_health
 from trading.queries.approval_queue import most_urgent
 from trading.queries.news import news_since
-from trading.queries.overview import AgentStanding, Exposure, agent_standing, overview
+from trading.queries.overview import Exposure, overview
 
 VIEW = "trading.view_agentstatus"
 PAGES_OF_KINDS = {
@@ -42,15 +43,6 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "may_release": user.has_perm(RELEASE),
         "may_set_mode": user.has_perm(SET_MODE),
     }
-
-
-def standing_of(request: HttpRequest) -> AgentStanding:
-    """Read the standing once per request, however many parts of the page ask."""
-    known: AgentStanding | None = getattr(request, "console_standing", None)
-    if known is None:
-        known = agent_standing()
-        request.console_standing = known  # type: ignore[attr-defined]  # Django's way to keep per-request facts
-    return known
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from connectors.errors import ConnectorError
 from trading.admin.base import GrowingRecordAdmin, RecordAdmin, cycle_link, figure, labelled, moment
-from trading.admin.context import standing_of
 from trading.admin.extras import SYMBOL_DEEDS
 from trading.admin.hands.deeds import RECONCILE, position_deeds
 from trading.admin.holdings.closing import CLOSE, close_view
@@ -22,6 +21,7 @@ from trading.admin.holdings.moving import stop_view
 from trading.admin.holdings.performance_page import PAGE as PERFORMANCE
 from trading.admin.holdings.performance_page import performance_view
 from trading.admin.pages import FormPage, came_from, form_page, posted, require
+from trading.admin.stories.standing import standing_of
 from trading.core.set_aside import Listing
 from trading.errors import TradingError
 from trading.execution.reconciliation import ReconciliationReport, reconcile_for

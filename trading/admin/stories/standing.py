@@ -1,0 +1,14 @@
+"""Where the agent stands, read once for a page."""
+
+from django.http import HttpRequest
+
+from trading.queries.overview import AgentStanding, agent_standing
+
+
+def standing_of(request: HttpRequest) -> AgentStanding:
+    """Read the standing once per request, however many parts of the page ask."""
+    known: AgentStanding | None = getattr(request, "console_standing", None)
+    if known is None:
+        known = agent_standing()
+        request.console_standing = known  # type: ignore[attr-defined]  # Django's way to keep per-request facts
+    return known
