@@ -13,13 +13,12 @@ from trading.admin.chart import line_chart
 from trading.admin.extras import DASHBOARD_TILES
 from trading.admin.hands.deeds import agent_deeds
 from trading.admin.kill_switch import ENGAGE, RELEASE
-from trading.admin.stories.standing import standing_of
+from trading.admin.standing import VIEW, standing_of
 from trading.core.provider_health import provider_health
 from trading.queries.approval_queue import most_urgent
 from trading.queries.news import news_since
 from trading.queries.overview import Exposure, overview
 
-VIEW = "trading.view_agentstatus"
 PAGES_OF_KINDS = {
     "kill_switch": "risk_killswitch_changelist",
     "setting": "trading_runtimesetting_changelist",

@@ -21,7 +21,7 @@ from trading.admin.holdings.moving import stop_view
 from trading.admin.holdings.performance_page import PAGE as PERFORMANCE
 from trading.admin.holdings.performance_page import performance_view
 from trading.admin.pages import FormPage, came_from, form_page, posted, require
-from trading.admin.stories.standing import standing_of
+from trading.admin.standing import standing_of
 from trading.core.set_aside import Listing
 from trading.errors import TradingError
 from trading.execution.reconciliation import ReconciliationReport, reconcile_for

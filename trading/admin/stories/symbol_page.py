@@ -9,10 +9,9 @@ from django.urls import reverse
 
 from risk.domain.reasons import DenyReason
 from trading.admin.base import list_url
-from trading.admin.context import VIEW
 from trading.admin.extras import SYMBOL_DEEDS
 from trading.admin.pages import console_page, require
-from trading.admin.stories.standing import standing_of
+from trading.admin.standing import VIEW, standing_of
 from trading.admin.stories.symbol_chart import candle_chart
 from trading.domain.symbols import meant_by
 from trading.queries.pages.candles import Span

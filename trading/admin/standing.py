@@ -4,6 +4,8 @@ from django.http import HttpRequest
 
 from trading.queries.overview import AgentStanding, agent_standing
 
+VIEW = "trading.view_agentstatus"
+
 
 def standing_of(request: HttpRequest) -> AgentStanding:
     """Read the standing once per request, however many parts of the page ask."""
