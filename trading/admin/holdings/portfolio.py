@@ -106,7 +106,7 @@ class PositionAdmin(RecordAdmin):
         if not request.user.has_perm(CLOSE):
             return [*self.list_display]
 
-        @admin.display(description="")
+        @admin.display(description="to do")
         def deeds(position: Position) -> str:
             return render_to_string("console/row_deeds.html", {"deeds": position_deeds(request, position.pk)})
 

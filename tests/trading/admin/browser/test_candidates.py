@@ -67,6 +67,7 @@ def test_cycles_universe_reads_at_a_glance(enter: Enter) -> None:
 
     section = page.locator("#universe")
     expect(section).to_contain_text("30 candidates for 9 free slots: 6 by score, 3 in turn")
+    section.get_by_text("The 10 that are in").click()
     expect(section.get_by_role("row")).to_have_count(11)
     section.get_by_text("The 21 that wait for their turn").click()
     expect(section.get_by_text("number 21 in line")).to_be_visible()
