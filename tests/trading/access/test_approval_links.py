@@ -46,6 +46,7 @@ def test_link_names_its_decision_and_each_is_its_own() -> None:
         (signing.dumps({"number": str(uuid7()), "decision": str(DECISION)}, salt="other"), "not one of this"),
         (signing.dumps({"decision": "x"}, salt=SALT), "not one of this system's"),
     ],
+    ids=["nonsense", "another salt", "no number"],  # a signature is another in each process of a run
 )
 def test_what_is_no_link_of_ours_is_refused(token: str, problem: str) -> None:
     with pytest.raises(LinkError, match=problem):
