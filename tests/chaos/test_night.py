@@ -45,6 +45,7 @@ def test_every_cycle_of_a_night_ends_and_the_book_is_the_venues(
     arena.go_on(("beat",))
     come_to_rest(arena, patient=True)
     night.maintain()
+    arena.go_on(("beat",))
     come_to_rest(arena, patient=True)  # the maintenance was a cycle, of which the world is told too
 
     findings = Monitors(arena.database_url, arena.venue).at_rest().all()

@@ -86,9 +86,10 @@ def test_child_is_called_by_its_name_and_carries_the_marks(
 
 def test_child_has_no_descriptor_and_no_handler_of_its_parent(up: Callable[..., Up], tmp_path: Path) -> None:
     up("web=looks").wait_for("web")
-    wait_until((tmp_path / "looked").exists, what="the child has looked")
+    looked = tmp_path / "looked"
+    seen = wait_until(lambda: looked.exists() and looked.read_text(), what="the child has told what it saw")
 
-    *descriptors, listing, handler = (tmp_path / "looked").read_text().splitlines()
+    *descriptors, listing, handler = str(seen).splitlines()
 
     assert sorted(descriptors) == ["0", "1", "2"]
     assert listing == "3"  # the one with which it looked
