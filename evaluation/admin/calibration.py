@@ -125,19 +125,10 @@ class CalibrationReportAdmin(RecordAdmin):
         """Show the information coefficient, with its interval."""
         return in_short(report.figures["information_coefficient"])
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Show the diagrams, each with its table, above the record."""
-        context = extra_context or {}
-        report = self.get_object(request, object_id or "")
-        if report is not None:
-            context |= shown(report) | {"may_publish": request.user.has_perm(PUBLISH)}
-        return super().changeform_view(request, object_id, form_url, context)
+        report = self.get_object(request, object_id)
+        return {} if report is None else shown(report) | {"may_publish": request.user.has_perm(PUBLISH)}
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page that publishes."""

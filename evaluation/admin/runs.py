@@ -78,24 +78,17 @@ class RunAdmin(GrowingRecordAdmin):
             *super().get_urls(),
         ]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Show the comparison above the record."""
-        context = dict(extra_context or {})
         try:
-            wanted = UUID(object_id or "")
+            wanted = UUID(object_id)
         except ValueError:
-            return super().changeform_view(request, object_id, form_url, context)
+            return {}
         run = self.get_queryset(request).filter(pk=wanted).first()
-        if run is not None and self.has_view_permission(request):
-            context |= comparison(run, page=request.GET.get("p", ""), change=request.GET.get("change", ""))
-            context |= {"title": run.experiment.name, "may_ask": request.user.has_perm(ASK)}
-        return super().changeform_view(request, object_id, form_url, context)
+        if run is None or not self.has_view_permission(request):
+            return {}
+        found = comparison(run, page=request.GET.get("p", ""), change=request.GET.get("change", ""))
+        return {**found, "title": run.experiment.name, "may_ask": request.user.has_perm(ASK)}
 
     def stop_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Have it ask nothing more."""

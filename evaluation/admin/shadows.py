@@ -94,19 +94,10 @@ class ShadowBookAdmin(RecordAdmin):
         found: HttpResponse = super().changelist_view(request, more | (extra_context or {}))
         return found
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Show both curves, what is held, the last decisions and fills."""
-        context = extra_context or {}
-        book = self.get_object(request, object_id or "")
-        if book is not None:
-            context |= {"shadow": _shown(book), "title": str(book)}
-        return super().changeform_view(request, object_id, form_url, context)
+        book = self.get_object(request, object_id)
+        return {} if book is None else {"shadow": _shown(book), "title": str(book)}
 
 
 @admin.register(ShadowDecision)

@@ -63,17 +63,9 @@ def publish(
         TrustError: a value cannot be taken; the message names each field and what was expected.
     """
     curve = TrustCurve(0, scope, tuple(knots), break_even, reference, valid_until)
-    problems = check_curve(curve)
-    if not label_spec.strip() or len(label_spec) > LONGEST_SCOPE:
-        problems["label_spec"] = (
-            f"label_spec: was {label_spec!r}, expected the name of a label, e.g. excess-5s-v1"
-        )
-    if not author.strip() or len(author) > _LONGEST_AUTHOR:
-        problems["author"] = (
-            f"author: was {author!r}, expected who publishes it, in 1 to {_LONGEST_AUTHOR} characters"
-        )
+    problems = [*check_curve(curve).values(), *_name_problems(label_spec, author)]
     if problems:
-        raise TrustError("; ".join(problems.values()))
+        raise TrustError("; ".join(problems))
     row = TrustCurveRow.objects.create(
         model=scope.model,
         answered_model=scope.answered,
@@ -108,6 +100,13 @@ def check_curve(curve: TrustCurve) -> dict[str, str]:
     if problem := _knot_problem(curve.knots):
         problems["knots"] = f"knots: {problem}"
     return problems
+
+
+def _name_problems(label_spec: str, author: str) -> Iterator[str]:
+    if not label_spec.strip() or len(label_spec) > LONGEST_SCOPE:
+        yield f"label_spec: was {label_spec!r}, expected the name of a label, e.g. excess-5s-v1"
+    if not author.strip() or len(author) > _LONGEST_AUTHOR:
+        yield f"author: was {author!r}, expected who publishes it, in 1 to {_LONGEST_AUTHOR} characters"
 
 
 def _scope_problems(scope: Scope) -> Iterator[tuple[str, str]]:

@@ -56,6 +56,21 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
     actions: list[str] | None = None
     list_filter_submit = True
 
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        """Return what a row's page shows beside its fields; ``object_id`` is quoted, "" of a row to be added."""
+        return {}
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show it."""
+        more = self.row_context(request, object_id or "")
+        return super().changeform_view(request, object_id, form_url, {**more, **(extra_context or {})})
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:

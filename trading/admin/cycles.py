@@ -157,13 +157,7 @@ class CycleAdmin(RecordAdmin):
         ]
         return format_html_join("", "<p>{} {}: {}</p>", rows) or "none"
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Tell what happened above the record, with the links to what belongs to the cycle, and its universe."""
         links = [
             ("Decisions", list_url("trading", "aidecision", cycle__id__exact=object_id)),
@@ -180,7 +174,7 @@ class CycleAdmin(RecordAdmin):
             "universe": universe_of(object_id),
             "deeds": deed(request, RUN),
         }
-        pk = uuid_of(object_id or "")
+        pk = uuid_of(object_id)
         if pk is not None and self.has_view_permission(request):
             story = cycle_story(pk)
             more |= {"story": story}
@@ -190,7 +184,7 @@ class CycleAdmin(RecordAdmin):
                     "outcomes": [(one, _decisions_url(object_id, one)) for one in story.outcomes],
                     "end_advice": advice_on_end(story.cycle.reason),
                 }
-        return super().changeform_view(request, object_id, form_url, more | (extra_context or {}))
+        return more
 
 
 def _in_line(value: Any) -> str:

@@ -28,6 +28,7 @@ from trading.admin.hands.cards import cards_of
 from trading.admin.hands.deeds import Deed, symbol_deeds_now
 from trading.admin.hands.withdrawing import withdraw_view
 from trading.admin.pages import nothing_sent, require
+from trading.admin.stories.universe_page import uuid_of
 from trading.execution.approvals import send_to_execution
 from trading.execution.by_hand.withdrawing import may_be_withdrawn
 from trading.labels import words_of
@@ -125,32 +126,24 @@ class AIDecisionAdmin(GrowingRecordAdmin):
             *super().get_urls(),
         ]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Show the timeline and the evidence above the record."""
-        context = {"may_answer": request.user.has_perm(ANSWER), **(extra_context or {})}
-        try:
-            wanted = UUID(object_id or "")
-        except ValueError:
-            return super().changeform_view(request, object_id, form_url, context)
-        if self.has_view_permission(request):
-            story = decision_story(wanted)
-            context["story"] = story
-            if story is not None:
-                context["title"] = f"{story.decision.action.capitalize()} {story.decision.symbol}"
-                context["deeds"] = _deeds(request, story.decision)
-                if story.approval is not None and not story.may_be_sent and story.preview is not None:
-                    story.approval.decision = story.decision
-                    context["cards"] = cards_of([line_of(story.approval, story.preview)])
-                context["here"] = request.path
-                context["pieces"] = DECISION_DEEDS.shown(request, story.decision)
-                context["sections"] = DECISION_SECTIONS.shown(request, story.decision)
-        return super().changeform_view(request, object_id, form_url, context)
+        context: dict[str, Any] = {"may_answer": request.user.has_perm(ANSWER)}
+        wanted = uuid_of(object_id)
+        story = decision_story(wanted) if wanted is not None and self.has_view_permission(request) else None
+        if story is None:
+            return context
+        if story.approval is not None and not story.may_be_sent and story.preview is not None:
+            story.approval.decision = story.decision
+            context["cards"] = cards_of([line_of(story.approval, story.preview)])
+        return context | {
+            "story": story,
+            "title": f"{story.decision.action.capitalize()} {story.decision.symbol}",
+            "here": request.path,
+            "deeds": _deeds(request, story.decision),
+            "pieces": DECISION_DEEDS.shown(request, story.decision),
+            "sections": DECISION_SECTIONS.shown(request, story.decision),
+        }
 
     def send_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Send a stored decision through the gate, and say what came of it."""

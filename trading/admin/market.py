@@ -180,21 +180,14 @@ class StrategyAdmin(ChangedAdmin):
     readonly_fields = ["version", "created_at", "updated_at", "changes"]
     change_form_before_template = "console/deeds.html"
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Lead to its versions, and to what other rooms do with a strategy."""
-        context = {"deeds": [], **(extra_context or {})}
-        if object_id:
-            versions = list_url("trading", "strategyversion", strategy__id__exact=object_id)
-            context["deeds"] = [Deed("Versions, differences, roll-back", versions)]
-            strategy = self.get_object(request, object_id)
-            context["pieces"] = STRATEGY_DEEDS.shown(request, strategy) if strategy else []
-        return super().changeform_view(request, object_id, form_url, context)
+        if not object_id:
+            return {}
+        versions = list_url("trading", "strategyversion", strategy__id__exact=object_id)
+        strategy = self.get_object(request, object_id)
+        pieces = STRATEGY_DEEDS.shown(request, strategy) if strategy else []
+        return {"deeds": [Deed("Versions, differences, roll-back", versions)], "pieces": pieces}
 
     @labelled(
         description="state", ordering="-is_active", colours={"active": "success", "inactive": "default"}
@@ -245,17 +238,12 @@ class StrategyVersionAdmin(RecordAdmin):
             *super().get_urls(),
         ]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Offer the way back to those who may change strategies."""
+        if not object_id or not request.user.has_perm(CHANGE):
+            return {}
         url = reverse("admin:trading_strategyversion_roll_back", args=[object_id])
-        deeds = [Deed("Roll back to this version …", url)] if request.user.has_perm(CHANGE) else []
-        return super().changeform_view(request, object_id, form_url, {"deeds": deeds} | (extra_context or {}))
+        return {"deeds": [Deed("Roll back to this version …", url)]}
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Read what each version changed, once for the page."""

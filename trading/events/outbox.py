@@ -40,6 +40,15 @@ def published_form(event: Event, *, source: str) -> dict[str, Any]:
     Raises:
         ValueError: the row stays inside.
     """
+    return signed(unsigned_form(event, source=source))
+
+
+def unsigned_form(event: Event, *, source: str) -> dict[str, Any]:
+    """Return the same for who reads it here.
+
+    Raises:
+        ValueError: the row stays inside.
+    """
     if event.public_sequence is None:
         raise ValueError(f"type: was {event.type}, expected one that is published")
     row = LogRow(
@@ -53,7 +62,7 @@ def published_form(event: Event, *, source: str) -> dict[str, Any]:
         causation_id=event.causation_id,
         occurred_at=event.occurred_at,
     )
-    return signed(cloud_event(row, source=source))
+    return cloud_event(row, source=source)
 
 
 def next_batch(size: int) -> list[Event]:

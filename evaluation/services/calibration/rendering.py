@@ -55,16 +55,7 @@ def report_json(report: CalibrationReport, strategy: str) -> dict[str, Any]:
         "figures": report.figures,
         "neweyWestT": parts["newey_west_t"],
         "bins": report.bins,
-        "curve": [
-            {
-                "confidence": point["confidence"],
-                "calibrated": point["calibrated"],
-                "bandLow": point["band_low"],
-                "bandHigh": point["band_high"],
-                "count": point["count"],
-            }
-            for point in report.curve
-        ],
+        "curve": [_point(each) for each in report.curve],
         "recalibration": parts["recalibration"],
         "coverageRisk": parts["coverage_risk"],
         "byAction": parts["by_action"],
@@ -79,6 +70,16 @@ def report_json(report: CalibrationReport, strategy: str) -> dict[str, Any]:
         "waiting": parts["waiting"],
         "nextAt": parts["next_at"],
         "createdAt": report.created_at.isoformat(),
+    }
+
+
+def _point(point: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "confidence": point["confidence"],
+        "calibrated": point["calibrated"],
+        "bandLow": point["band_low"],
+        "bandHigh": point["band_high"],
+        "count": point["count"],
     }
 
 

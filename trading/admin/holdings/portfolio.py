@@ -74,21 +74,15 @@ class PositionAdmin(RecordAdmin):
         )
     ]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Tell what is held, why and what protects it above the record."""
-        more: dict[str, Any] = {}
-        if object_id and self.has_view_permission(request):
-            story = position_story(unquote(object_id), standing_of(request).agent)
-            if story.now.position is not None:
-                deeds = SYMBOL_DEEDS.shown(request, story.now)
-                more = {"story": story, "now": story.now, "position": story.now.position, "deeds": deeds}
-        return super().changeform_view(request, object_id, form_url, more | (extra_context or {}))
+        if not object_id or not self.has_view_permission(request):
+            return {}
+        story = position_story(unquote(object_id), standing_of(request).agent)
+        if story.now.position is None:
+            return {}
+        deeds = SYMBOL_DEEDS.shown(request, story.now)
+        return {"story": story, "now": story.now, "position": story.now.position, "deeds": deeds}
 
     def get_urls(self) -> list[URLPattern]:
         """Add the comparison with the broker, and what is done with one position."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trading.domain.events.notices import Notice, notice_of
-from trading.domain.events.public_events import LogRow, cloud_event
+from trading.events.outbox import unsigned_form
 from trading.models import Event
 from trading.models.event import NEWS
 from trading.queries.event_words import text_of
@@ -57,16 +57,5 @@ def _notice(event: Event) -> Notice | None:
     """Return what a person is told of it where it is published; None where it stays inside or needs nobody."""
     if event.public_sequence is None:
         return None
-    row = LogRow(
-        id=event.pk,
-        type=event.type,
-        payload=event.payload,
-        aggregate_type=event.aggregate_type,
-        aggregate_id=event.aggregate_id,
-        public_sequence=event.public_sequence,
-        cycle_id=event.cycle_id,
-        causation_id=event.causation_id,
-        occurred_at=event.occurred_at,
-    )
-    published = cloud_event(row, source="console")
+    published = unsigned_form(event, source="console")
     return notice_of(published["type"], published["data"])
