@@ -53,6 +53,10 @@ class Outside:
         path = f"/v2/orders:by_client_order_id?client_order_id={client_order_id}"
         return dict(self.venue.get(path))
 
+    def is_open(self, client_order_id: str) -> bool:
+        """Whether the venue still works an order; it may not have acknowledged it yet."""
+        return self.order(client_order_id)["status"] in ("pending_new", "new")
+
     def wait_filled(self, client_order_id: str) -> dict[str, Any]:
         """Wait until the venue has filled an order."""
         wait_until(lambda: self.order(client_order_id)["status"] == "filled", what="the order is filled")

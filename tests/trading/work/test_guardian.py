@@ -71,7 +71,7 @@ def test_flag_alone_is_taken_to_its_end(account: Outside, guard: Guardian, later
     make_engagement()
 
     guard.look()
-    assert account.order("guarded")["status"] == "new"  # whoever engaged has his turn first
+    assert account.is_open("guarded")  # whoever engaged has his turn first
     later()
 
     assert account.order("guarded")["status"] == "canceled"
