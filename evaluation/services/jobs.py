@@ -10,7 +10,7 @@ from evaluation.services.shadow.due import SHADOWS
 
 
 class Job(Protocol):
-    """A kind of work. One piece of a kind is done at a time, over all evaluators, each in a process of its own.
+    """A kind of work, each piece of it in a process of its own.
 
     What is imported in ``run`` is in memory only while it runs; what ``due`` imports stays.
     """
@@ -18,6 +18,10 @@ class Job(Protocol):
     @property
     def name(self) -> str:
         """One word, for logs and locks."""
+
+    @property
+    def at_once(self) -> int:
+        """How many pieces an evaluator does side by side; of a kind with 1 one is done over all evaluators."""
 
     @property
     def timeout_seconds(self) -> float:

@@ -8,8 +8,8 @@ from orchestrator_project.web.lanes import KEPT, THREADS
 
 STREAM_THREADS = 32  # the event loop's own threads, at most; streams and probes look with them
 OF_WEB = THREADS + sum(KEPT.values()) + STREAM_THREADS
-# Beat, sweeper, listener, relay, consumer and notifier, the analyst, the terminal: two each; the evaluator, six.
-OF_OTHERS = 16 + 6
+# Beat, sweeper, listener, relay, consumer and notifier, the analyst, the terminal: two each; the evaluator, nine.
+OF_OTHERS = 16 + 9
 OF_COMMANDS = 12  # what a person runs beside it
 FEWEST_WORKERS, MOST_WORKERS = 4, 64  # by default; the embedded server has room for them
 

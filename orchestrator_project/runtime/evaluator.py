@@ -4,6 +4,7 @@ Nothing of it is in the way of what trades. PostgreSQL says what is due, so any 
 that is killed loses nothing but the piece at hand, which is due still.
 """
 
+import itertools
 import os
 import threading
 import time
@@ -28,7 +29,7 @@ BUSY_SECONDS = 30.0
 
 
 class BusyElsewhereError(Exception):
-    """Another evaluator does a piece of this kind."""
+    """Another evaluator does this piece, or one of a kind of which one at a time is done."""
 
 
 class PieceError(Exception):
@@ -59,7 +60,7 @@ class Evaluator:
         for name in ONE_THREAD:  # numpy's own threads would keep this process from forking
             os.environ.setdefault(name, "1")
         self._jobs = jobs
-        self._running: dict[str, _Running] = {}
+        self._running: dict[tuple[str, str], _Running] = {}
         self._waiting: dict[tuple[str, str], _Waiting] = {}
         self._done, self.failed = 0, 0
 
@@ -105,30 +106,36 @@ class Evaluator:
             connection.close()
 
     def _begin(self, tried: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Begin a piece of each kind of which none is at hand; return those that were begun."""
-        found = [(job, key) for job in self._jobs if (key := self._next(job, tried)) is not None]
+        """Begin of each kind as many pieces as may be at hand at once; return those that were begun."""
+        found = [(job, key) for job in self._jobs for key in self._next(job, tried)]
         if found:
             connections.close_all()  # two would use it
         for job, key in found:
             self._start(job, key)
         return {(job.name, key) for job, key in found}
 
-    def _next(self, job: Job, tried: set[tuple[str, str]]) -> str | None:
-        """Return the first piece of a kind that is due and does not wait; None where there is none."""
-        if job.name in self._running or self._waits(job.name, ""):
-            return None
+    def _next(self, job: Job, tried: set[tuple[str, str]]) -> list[str]:
+        """Return the first pieces of a kind that are due and do not wait, as many as there is room for."""
+        at_hand = [key for name, key in self._running if name == job.name]
+        room = job.at_once - len(at_hand)
+        if room <= 0 or self._waits(job.name, ""):
+            return []
         try:
             keys = job.due()
         except (DatabaseError, InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001 - one kind's fault keeps no other from its turn
             self._failed(job, "", error)
-            return None
+            return []
         for name, key in self._waiting.keys() - {(job.name, key) for key in keys}:
             if name == job.name:
                 del self._waiting[name, key]
-        ready = (key for key in keys if (job.name, key) not in tried and not self._waits(job.name, key))
-        return next(ready, None)
+        ready = (
+            key
+            for key in keys
+            if key not in at_hand and (job.name, key) not in tried and not self._waits(job.name, key)
+        )
+        return list(itertools.islice(ready, room))
 
     def _waits(self, name: str, key: str) -> bool:
         waiting = self._waiting.get((name, key))
@@ -140,28 +147,28 @@ class Evaluator:
         except Exception as error:  # noqa: BLE001 - where nothing can be forked it was done here
             self._failed(job, key, error)
             return
-        self._running[job.name] = _Running(job, key, child, time.monotonic() + job.timeout_seconds)
+        self._running[job.name, key] = _Running(job, key, child, time.monotonic() + job.timeout_seconds)
 
     def _reap(self) -> None:
         """Note what came of the children that have ended, and end those that take too long."""
-        for piece in list(self._running.values()):
+        for place, piece in list(self._running.items()):
             try:
                 if piece.child.is_over:
-                    del self._running[piece.job.name]
+                    del self._running[place]
                     piece.child.finish()
                 elif time.monotonic() >= piece.ends_at:
-                    del self._running[piece.job.name]
+                    del self._running[place]
                     piece.child.end()
                     raise PieceError(f"it took more than {piece.job.timeout_seconds:g} s")
                 else:
                     continue
             except BusyElsewhereError:
-                self._waiting[piece.job.name, piece.key] = _Waiting(time.monotonic() + BUSY_SECONDS)
+                self._waiting[place] = _Waiting(time.monotonic() + BUSY_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever the piece raised
                 self._failed(piece.job, piece.key, error)
             else:
                 self._done += 1
-                self._waiting.pop((piece.job.name, piece.key), None)
+                self._waiting.pop(place, None)
 
     def _failed(self, job: Job, key: str, error: Exception) -> None:
         failures = self._failures(job.name, key) + 1
@@ -185,7 +192,7 @@ class Evaluator:
 
     def _words(self) -> str:
         words = [f"{self._done} pieces of work done, {self.failed} failed since its start"]
-        words += [f"at work: {name}" for name in self._running]
+        words += [f"at work: {name}" for name in dict.fromkeys(name for name, _ in self._running)]
         words += [
             f"{name} {key}".strip() + f" failed {waiting.failures} times: {waiting.error}"
             for (name, key), waiting in self._waiting.items()
@@ -201,9 +208,10 @@ class Evaluator:
 
 def _do(job: Job, key: str) -> None:
     """Do a piece, unless it is another's, or done by now."""
-    with only_one(f"evaluation {job.name}") as is_one:
+    alone = f"evaluation {job.name}" if job.at_once == 1 else f"evaluation {job.name} {key}"
+    with only_one(alone) as is_one:
         if not is_one:
-            raise BusyElsewhereError(job.name)
+            raise BusyElsewhereError(alone)
         if key in job.due():
             log.info("evaluation_begins", job=job.name, key=key)
             began = time.monotonic()

@@ -21,6 +21,7 @@ class CalibrationJob:
     """Makes the reports of all scopes anew, and renews the curves that rest on them."""
 
     name = NAME
+    at_once = 1
     timeout_seconds = 1800.0
 
     def due(self) -> Sequence[str]:

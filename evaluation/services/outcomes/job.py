@@ -25,6 +25,7 @@ class OutcomesJob:
     """Notes what was decided since the last time, and resolves what is due."""
 
     name = NAME
+    at_once = 1
     timeout_seconds = 900.0
 
     def due(self) -> Sequence[str]:

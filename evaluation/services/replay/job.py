@@ -18,6 +18,7 @@ class ReplayJob:
     name: str
     timeout_seconds: float
     is_of_one: bool
+    at_once: int = 1
 
     def due(self) -> Sequence[str]:
         """Return the runs that wait or were cut off, the oldest first."""

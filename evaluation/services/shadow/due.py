@@ -6,6 +6,7 @@ from evaluation.services.shadow.analysed import analysed
 from trading.models import Strategy
 
 NAME = "shadow"
+AT_ONCE = 4  # each mostly waits for its model; one that hangs leaves three
 TIMEOUT_SECONDS = 1800.0  # a cycle's questions have 300 s and a call its 120: several are caught up
 
 
@@ -27,6 +28,7 @@ class ShadowJob:
     """The evaluator's work for shadow strategies; a key is a strategy's id."""
 
     name = NAME
+    at_once = AT_ONCE
     timeout_seconds = TIMEOUT_SECONDS
 
     def due(self) -> list[str]:

@@ -22,6 +22,7 @@ class Noted:
     folder: Path
     name: str
     timeout_seconds: float = 120.0
+    at_once: int = 1
 
     def due(self) -> Sequence[str]:
         """Return the files without their mark."""
@@ -49,7 +50,7 @@ class Noted:
 
 
 def main(folder: str, *words: str) -> None:
-    """Evaluate with three kinds of jobs, the third of which has little time."""
+    """Evaluate with four kinds of jobs: the third has little time, of the fourth two are done side by side."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
     sys.argv = ["manage.py", "evaluator"]  # whose logs it writes
     django.setup()
@@ -58,7 +59,8 @@ def main(folder: str, *words: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     place = Path(folder)
-    evaluator = Evaluator([Noted(place, "first"), Noted(place, "second"), Noted(place, "hasty", 0.2)])
+    jobs = [Noted(place, "first"), Noted(place, "second"), Noted(place, "hasty", 0.2)]
+    evaluator = Evaluator([*jobs, Noted(place, "pairs", at_once=2)])
     if "once" in words:
         evaluator.work_once(stop)
         sys.exit(1 if evaluator.failed else 0)

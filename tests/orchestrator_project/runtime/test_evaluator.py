@@ -137,6 +137,20 @@ def test_a_kind_that_another_evaluator_does_is_left_to_it(evaluators: Evaluators
     assert is_done(piece)
 
 
+def test_a_piece_that_hangs_leaves_the_other_place_of_its_kind_to_the_rest(evaluators: Evaluators) -> None:
+    hangs = evaluators.put("pairs", "a", HANGS)
+    others = [evaluators.put("pairs", key) for key in "bcd"]
+    evaluators.start()
+    evaluators.start()
+
+    wait_until(lambda: all(map(is_done, others)), what="the others are done")
+
+    assert not is_done(hangs)
+    hangs.with_name("a.go").touch()
+    wait_until(lambda: is_done(hangs), what="it is done")
+    assert [len(tries(piece)) for piece in (hangs, *others)] == [1, 1, 1, 1]
+
+
 def test_a_killed_evaluator_takes_its_child_along_and_the_next_does_the_piece(evaluators: Evaluators) -> None:
     piece = evaluators.put("first", "a", HANGS)
     killed = evaluators.start()
