@@ -15,7 +15,7 @@ MOST_LINES = 8
 LONGEST = timedelta(days=14)  # further back is for the lists
 CYCLES_SEARCHED = 200
 _COUNTS = """
-WITH traded AS (SELECT COUNT(*) FILTER (WHERE realised_pnl IS NULL) AS entries, COUNT(realised_pnl) AS exits,
+WITH traded AS (SELECT COUNT(*) FILTER (WHERE exit_reason = '') AS entries, COUNT(*) FILTER (WHERE exit_reason <> '') AS exits,
                        COALESCE(SUM(realised_pnl), 0) AS earned FROM trades WHERE booked_at > %(since)s),
      ended AS (SELECT status, metrics FROM cycles WHERE started_at > %(since)s AND ended_at IS NOT NULL),
      denied AS (SELECT why, SUM(times::int) AS times
@@ -43,7 +43,7 @@ class News:
     """Since ``since``; of each list the newest, and how many there were.
 
     Args:
-        earned: of the exits, USD by average cost.
+        earned: of the exits, USD by average cost; of one whose position was seen after it was sold nothing is known.
         denials: how many decisions traded nothing, by reason, the most frequent first; holds are none.
         cycles: how many of them ended, by status.
     """
@@ -69,7 +69,7 @@ def news_since(moment: datetime, now: datetime) -> News:
     """Return what happened after a moment of wall time, up to ``LONGEST`` back."""
     since = max(moment, now - LONGEST)
     trades = Trade.objects.filter(booked_at__gt=since).order_by("-booked_at", "-pk")
-    entries, exits = trades.filter(realised_pnl=None), trades.exclude(realised_pnl=None)
+    entries, exits = trades.filter(exit_reason=""), trades.exclude(exit_reason="")
     newest = [kind.values("pk")[:MOST_LINES] for kind in (entries, exits)]
     shown = list(trades.filter(pk__in=newest[0].union(newest[1], all=True)).select_related("strategy"))
     events = Event.objects.filter(NEWS, occurred_at__gt=since).order_by("-occurred_at", "-id")
@@ -77,9 +77,9 @@ def news_since(moment: datetime, now: datetime) -> News:
     traded = counts["trades"]
     return News(
         since=since,
-        entries=[trade for trade in shown if trade.realised_pnl is None],
+        entries=[trade for trade in shown if not trade.exit_reason],
         entry_count=int(traded["entries"]),
-        exits=[trade for trade in shown if trade.realised_pnl is not None],
+        exits=[trade for trade in shown if trade.exit_reason],
         exit_count=int(traded["exits"]),
         earned=traded["earned"],
         denials={reason: int(count) for reason, count in counts["denials"].items()},

@@ -43,6 +43,15 @@ def test_trades_after_the_moment_are_entries_and_exits_with_what_they_earned() -
     assert not news.is_quiet
 
 
+def test_sale_of_what_nobody_had_seen_held_is_an_exit_that_earned_nobody_knows_what() -> None:
+    sold = bought(1, side="sell", exit_reason="take_profit")
+
+    news = news_since(NOW - 2 * HOUR, NOW)
+
+    assert ([trade.pk for trade in news.exits], news.exit_count, news.entry_count) == ([sold.pk], 1, 0)
+    assert news.earned == 0
+
+
 def test_of_many_the_newest_are_named_and_all_are_counted() -> None:
     for number in range(MOST_LINES + 3):
         bought(1 + number / 100)
