@@ -7,7 +7,7 @@ one process, one after the other, always in the same order; ``do_here`` is for w
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from uuid import UUID
 
@@ -31,10 +31,14 @@ Argument = str | int | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One piece of work: a name of ``FLOW``, and what its function is given, the id it is about first."""
+    """One piece of work: a name of ``FLOW``, and what its function is given, the id it is about first.
+
+    ``cycle_id`` is for the log alone, where it is known: the cycle that the work belongs to.
+    """
 
     name: str
     args: tuple[Argument, ...]
+    cycle_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,8 @@ def analyse(cycle_id: str, *, soft_limit: float | None = None) -> Follows:
 def execute_batch(cycle_id: str) -> Follows:
     """Judge the cycle's decisions in the stated order; the orders of those that passed leave side by side."""
     finish = Step("finish_cycle", (cycle_id,))
-    orders = tuple(Step("risk_and_execute", (pk,)) for pk in steps.execute_batch(cycle_id))
+    going_on = steps.execute_batch(cycle_id)
+    orders = tuple(Step("risk_and_execute", (pk,), cycle_id=theirs) for pk, theirs in going_on.items())
     return Fan(orders, finish) if orders else finish
 
 

@@ -18,6 +18,7 @@ from trading.core.trace_spans import span
 P = ParamSpec("P")
 log = structlog.get_logger(__name__)
 DATABASE_PAUSE_SECONDS = 5.0
+CYCLE = "belongs_to_cycle"  # a header of messages, by which the cycle need not be looked up
 CORRELATED = ("cycle_id", "decision_id", "saga_id", "order_id")
 
 
@@ -42,7 +43,7 @@ def resilient(operation: str) -> Callable[[Callable[P, None]], Callable[P, None]
             cause = f"task:{ids['task_id']}" if "task_id" in ids else ""
             with structlog.contextvars.bound_contextvars(task=operation, **ids), caused_by(cause):
                 try:
-                    known = correlation_ids(first, str(pk)) if first in CORRELATED else {}
+                    known = _known_ids(first, str(pk)) if first in CORRELATED else {}
                     with structlog.contextvars.bound_contextvars(**known), span(operation):
                         task(*args, **options)
                         log.info("task_done", seconds=round(time.monotonic() - began, 3))
@@ -53,6 +54,12 @@ def resilient(operation: str) -> Callable[[Callable[P, None]], Callable[P, None]
         return run
 
     return decorate
+
+
+def _known_ids(name: str, pk: str) -> dict[str, str]:
+    """Return what is bound to the log; the cycle as the message says it, where it does."""
+    told = current_task.request.get(CYCLE) if current_task else None
+    return {name: pk, "cycle_id": str(told)} if told else correlation_ids(name, pk)
 
 
 def _wait_for_the_database(operation: str, error: Error) -> None:

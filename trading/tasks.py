@@ -24,7 +24,7 @@ from trading.core.work import Work, WorkKind
 from trading.domain.statuses import CycleStage
 from trading.flow import Fan, Follows, Step
 from trading.models import Cycle
-from trading.task_base import resilient
+from trading.task_base import CYCLE, resilient
 
 P = ParamSpec("P")
 log = structlog.get_logger(__name__)
@@ -142,6 +142,8 @@ def _message(step: Step) -> Signature[Any]:
     if step.name == WorkKind.ANALYSE:
         limits = time_limits()
         message.options.update(soft_time_limit=limits.soft, time_limit=limits.hard)
+    if step.cycle_id:
+        message.options["headers"] = {CYCLE: step.cycle_id}
     return message
 
 

@@ -1,7 +1,7 @@
 """How many statements PostgreSQL is asked while a cycle runs, counted by its own log, by process.
 
-Begin and commit are not counted; neither are this program's own looks. It costs time, so the cycle in which it is on is
-not one of those that are timed.
+Begin and commit are not counted; neither are this program's own looks. Several statements in one message count once.
+It costs time, so the cycle in which it is on is not one of those that are timed.
 """
 
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.cycles import superuser
 
-_LINE = re.compile(r"^<<(?P<who>[^>]*)>> LOG:  (?:statement|execute [^:]*): (?P<text>\w+)", re.MULTILINE)
+_LINE = re.compile(r"^<<(?P<who>[^>]*)>> LOG:  (?:statement|execute [^:]*): \s*(?P<text>\w+)", re.MULTILINE)
 _NOT_COUNTED = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
 OWN = "benchmark"
 

@@ -106,9 +106,10 @@ def test_statements_are_counted_by_process_without_transactions_and_without_our_
         "<<orchestrator sweeper 14>> ERROR:  statement: SELECT 3\n"
         "<<benchmark>> LOG:  statement: SELECT 4\n"
         "<<orchestrator worker 12>> LOG:  statement: COMMIT\n"
+        "<<orchestrator worker 12>> LOG:  statement: \n\tWITH moved AS (\n\t    UPDATE orders\n"
     )
 
-    assert counts_of(log) == Counter({"worker": 2, "sweeper": 1})
+    assert counts_of(log) == Counter({"worker": 3, "sweeper": 1})
 
 
 def test_pauses_are_counted_by_an_event_that_there_is() -> None:

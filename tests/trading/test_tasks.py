@@ -15,17 +15,20 @@ from celery.result import AsyncResult
 from celery.signals import task_postrun
 from django.conf import settings
 from django.db import connection
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from orchestrator_project.celery import app
 from tests.factories import make_agent, make_asset, make_cycle, make_engagement, make_strategy
 from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.scenes import ago, passed, wish
 from tests.waiting import wait_until
-from trading import flow, tasks
+from trading import flow, task_base, tasks
 from trading.core.settings import set_runtime_setting
 from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetching
 from trading.domain.statuses import CycleStatus
+from trading.flow import Step
 from trading.market import headlines
 from trading.models import AIDecision, Cycle, Event, MarketSnapshot, Order
 from trading.work.sweeping import find_work
@@ -110,6 +113,30 @@ def test_cycle_runs_from_its_start_to_its_end(worker: Outside) -> None:
     assert MarketSnapshot.objects.filter(cycle=cycle).count() == 2
     assert AIDecision.objects.filter(cycle=cycle).count() == 2
     assert len(worker.posts()) == Order.objects.count()
+
+
+def test_message_of_an_order_says_which_cycle_it_is_of(
+    worker: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = wish()
+    looked_up: list[str] = []
+    real = task_base.correlation_ids
+
+    def look_up(name: str, pk: str) -> dict[str, str]:
+        looked_up.append(name)
+        return real(name, pk)
+
+    monkeypatch.setattr(task_base, "correlation_ids", look_up)
+
+    with capture_logs(processors=[merge_contextvars]) as logged:
+        tasks.publish(Step("execute_batch", (str(decision.cycle_id),)))
+        wait_until(lambda: worker.positions(), what="it is filled")
+        done = lambda: [line for line in logged if line["event"] == "task_done"]  # noqa: E731
+        wait_until(lambda: "risk_and_execute" in [line["task"] for line in done()], what="it is said")
+
+    (line,) = (line for line in done() if line["task"] == "risk_and_execute")
+    assert (line["decision_id"], line["cycle_id"]) == (str(decision.pk), str(decision.cycle_id))
+    assert "decision_id" not in looked_up
 
 
 def test_maintenance_runs_to_its_end(worker: Outside) -> None:

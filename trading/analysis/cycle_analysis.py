@@ -161,6 +161,7 @@ def _assignments(asking: Sequence[Inquiry], held: frozenset[str]) -> list[Assign
     ]
 
 
+@settings.read_once()
 def _analysis_settings(give_up_at: float, *, is_sampled: bool) -> AnalysisSettings:
     environment = django_settings.ENVIRONMENT
     return AnalysisSettings(

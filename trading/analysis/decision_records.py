@@ -51,7 +51,7 @@ def make_record(
         "limits": limits,
         "market": agent.world,
         "mode": agent.mode,
-        "settings": {name: str(settings.runtime_value(name)) for name in SETTINGS_KEPT},
+        "settings": {name: str(value) for name, value in settings.several(*SETTINGS_KEPT).items()},
         "prices": {facts.symbol: _price(scene, facts.symbol) for facts in question.symbols},
     }
     return sealed(content, seen=_seen(content))

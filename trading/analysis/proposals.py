@@ -125,6 +125,8 @@ def start_waiting(*, started_by: str = "consume_events") -> Cycle | None:
 
     The caller puts the cycle to work. One that is running already is waited for: call again.
     """
+    if not TradeProposal.objects.filter(status=Status.WAITING).exists():  # as nearly always, once a second
+        return None
     _settle_what_cannot_trade()
     symbols = list(_waiting().values_list("symbol", flat=True)[:MOST_AT_ONCE])
     now = timezone.now()

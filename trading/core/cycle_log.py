@@ -6,13 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import transaction
 from django.utils import timezone
 
 from connectors.rows import UnreadableRow, summary_of
 from trading.core import transitions
 from trading.core.failures import log_failure
-from trading.core.row_locks import locked_cycle
 from trading.models import Cycle
 from trading.models.cycle import ERROR, WARNING
 
@@ -71,13 +69,4 @@ def record_error(cycle_id: UUID, *, operation: str, error: BaseException, symbol
 
 
 def _append_event(cycle_id: UUID, event_type: str, **facts: Any) -> None:
-    """Append in a transaction of its own, one at a time; rows that refer to the cycle may be written meanwhile."""
-    with transaction.atomic():
-        locked_cycle(cycle_id)
-        transitions.append_event(
-            aggregate_type="cycle",
-            aggregate_id=str(cycle_id),
-            event_type=event_type,
-            payload=facts,
-            cycle_id=cycle_id,
-        )
+    transitions.append_to_cycle(cycle_id, event_type, facts)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from trading.core.statements.compiled_reads import CompiledRead
-from trading.models import AgentStatus, Cycle, Order
+from trading.models import AgentStatus, Order
 
 _ORDER = CompiledRead(lambda pk: Order.objects.select_for_update(of=("self",)).filter(pk=pk), of=UUID)
 
@@ -18,18 +18,6 @@ def locked_agent() -> AgentStatus:
     Its lock also makes the sequences of the events about the agent and about reconciliation gapless.
     """
     return AgentStatus.objects.select_for_update().get(pk=1)
-
-
-def locked_cycle(cycle_id: UUID) -> Cycle:
-    """Wait for a cycle's row and lock it, as whoever appends to the cycle's events does, one at a time.
-
-    Rows that refer to the cycle may be written meanwhile. Status and stage are read with it, the large columns when
-    they are asked for.
-
-    Raises:
-        Cycle.DoesNotExist: there is no such cycle.
-    """
-    return Cycle.objects.select_for_update(no_key=True).only("pk", "status", "stage").get(pk=cycle_id)
 
 
 def locked_orders(order_ids: Collection[UUID]) -> list[Order]:

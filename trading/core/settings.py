@@ -3,12 +3,16 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import JSONField, Model, QuerySet
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from trading.core import transitions
@@ -18,9 +22,18 @@ from trading.errors import SettingError
 from trading.models import Event, RuntimeSetting
 
 log = structlog.get_logger(__name__)
-_kept: ContextVar[dict[str, str] | None] = ContextVar("settings_kept", default=None)
+_kept: ContextVar["_Kept | None"] = ContextVar("settings_kept", default=None)
+M = TypeVar("M", bound=Model)
+_BESIDE = "settings_beside"
 CYCLE_SCHEDULE = "Trading cycle"
 MAINTENANCE_SCHEDULE = "Maintenance cycle"
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is stored, by name; None: not read yet."""
+
+    stored: Mapping[str, str] | None = None
 
 
 @contextmanager
@@ -29,11 +42,25 @@ def read_once() -> Iterator[None]:
 
     For work of some seconds that needs many of them, in this thread; not where what was set meanwhile must be obeyed.
     """
-    token = _kept.set({})
+    token = _kept.set(_Kept())
     try:
         yield
     finally:
         _kept.reset(token)
+
+
+def with_all(rows: "QuerySet[M]") -> "QuerySet[M]":
+    """Return a query that reads all settings beside each of its few rows; see ``keep_read_with``."""
+    read = RawSQL("(SELECT jsonb_object_agg(name, value) FROM runtime_settings)", ())
+    found: QuerySet[M] = rows.annotate(**{_BESIDE: Cast(read, JSONField())})
+    return found
+
+
+def keep_read_with(row: Model) -> None:
+    """Take the settings that were read with a row for the block of ``read_once`` that is open and has read none."""
+    kept = _kept.get()
+    if kept is not None and kept.stored is None:
+        kept.stored = getattr(row, _BESIDE) or {}
 
 
 def _stored(names: Collection[str]) -> dict[str, str]:
@@ -41,9 +68,9 @@ def _stored(names: Collection[str]) -> dict[str, str]:
     kept = _kept.get()
     if kept is None:
         return dict(RuntimeSetting.objects.filter(pk__in=names).values_list("name", "value"))
-    if not kept:
-        kept |= dict(RuntimeSetting.objects.values_list("name", "value"))
-    return {name: kept[name] for name in names if name in kept}
+    if kept.stored is None:
+        kept.stored = dict(RuntimeSetting.objects.values_list("name", "value"))
+    return {name: kept.stored[name] for name in names if name in kept.stored}
 
 
 def runtime_value(name: str) -> Decimal:

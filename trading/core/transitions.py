@@ -1,6 +1,5 @@
 """The only way a status changes: a conditional update and its event, in one transaction."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -11,10 +10,8 @@ import structlog
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Max, Window
 from django.db.models.sql import UpdateQuery
-from django.utils import timezone
 
-from connectors.text import storable_value
-from trading.core.causation import current_cause
+from trading.core.statements.event_rows import append_text, unplaced, values_of
 from trading.core.statements.written_rows import insert_rows, update_from_values
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
@@ -31,30 +28,14 @@ MACHINE_OF: Mapping[type[models.Model], str] = {
     UniverseCandidate: "candidate",
 }
 
-# The event's transaction is its own, or that of the event before it: of an aggregate the stream tells none too early.
-_APPEND = """
-INSERT INTO events (id, aggregate_type, aggregate_id, sequence, type, payload, cycle_id, causation_id, occurred_at,
-    public_sequence, transaction_id)
-SELECT %(id)s, %(aggregate_type)s, %(aggregate_id)s, coalesce(newest.sequence, 0) + 1, %(type)s,
-    %(payload)s::jsonb, %(cycle_id)s, %(causation_id)s, %(occurred_at)s, {public_sequence},
-    greatest(pg_current_xact_id(), newest.transaction_id)
-FROM {moved} LEFT JOIN (
-    SELECT sequence, transaction_id FROM events
-    WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s ORDER BY sequence DESC LIMIT 1
-) AS newest ON true
-RETURNING sequence, public_sequence
-"""
-_APPENDED = ("id", "aggregate_type", "aggregate_id", "type", "cycle_id", "causation_id", "occurred_at")
-_NEXT_PUBLIC = """(
-    SELECT coalesce(max(public_sequence), 0) + 1 FROM events
-    WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s AND public_sequence IS NOT NULL
-)"""
-_NOTHING_MOVED = "(SELECT) AS one"
+_LOCK_CYCLE = "SELECT FROM cycles WHERE id = %(cycle_id)s FOR NO KEY UPDATE"
+_THE_CYCLE = "(SELECT FROM cycles WHERE id = %(cycle_id)s) AS one"
 # The row and its event are one statement, which is a transaction of its own where none is open.
 _MOVE = """
 WITH moved AS (
-    UPDATE {table} SET {assignments} WHERE {key} = %(row_key)s AND status = %(row_status)s{where} RETURNING 1
-)
+    UPDATE {table} SET {assignments} WHERE {key} = %(row_key)s AND status = %(row_status)s{where} RETURNING {returned}
+), told AS ({told})
+SELECT * FROM moved
 """
 
 
@@ -90,6 +71,7 @@ def apply(
     changes: Mapping[str, Any] | None = None,
     where: models.Q | None = None,
     is_within: bool = False,
+    drawn: dict[str, Any] | None = None,
     **facts: Any,
 ) -> bool:
     """Move the row along its machine in the database, if it still has the status that ``row`` was read with.
@@ -102,6 +84,7 @@ def apply(
         where: a further condition, e.g. an expired lease.
         is_within: the caller's own transaction is open, holds the row's lock, and ends with whatever this raises: no
             savepoint is needed.
+        drawn: is given what the database made of expressions among the changes, by column.
 
     Returns:
         False when another process moved the row first; nothing was written then.
@@ -112,9 +95,9 @@ def apply(
     machine = MACHINE_OF[type(row)]
     target = next_status(machine, row.status, event)
     payload = {"from": row.status, "to": target, **identity_of(row), **facts}
-    told = _unplaced(machine, str(row.pk), f"{machine}.{event}", payload, correlation_of(row))
+    told = unplaced(machine, str(row.pk), f"{machine}.{event}", payload, correlation_of(row))
     values = {"status": target, **(changes or {})}
-    moved = move_and_tell(row, values, where, told, is_within=is_within)
+    moved = move_and_tell(row, values, where, told, is_within=is_within, drawn=drawn)
     if not moved:
         return False
     ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
@@ -123,7 +106,13 @@ def apply(
 
 
 def move_and_tell(
-    row: StatusRow, values: Mapping[str, Any], where: models.Q | None, told: Event, *, is_within: bool
+    row: StatusRow,
+    values: Mapping[str, Any],
+    where: models.Q | None,
+    told: Event,
+    *,
+    is_within: bool,
+    drawn: dict[str, Any] | None = None,
 ) -> bool:
     """Move the row, where nobody has moved it first, by one statement where that is sure to be right.
 
@@ -131,29 +120,36 @@ def move_and_tell(
     it, and nothing is left to do; where it may stand as it stood, it is locked by a statement of its own before.
     """
     if is_within:
-        return _move(row, values, where, told)
+        return _move(row, values, where, told, drawn)
     if values["status"] != row.status:
         try:
             with transaction.atomic() if connection.in_atomic_block else nullcontext():
-                return _move(row, values, where, told)
+                return _move(row, values, where, told, drawn)
         except IntegrityError as error:
             log.debug("moved_again", row=str(row.pk), error=str(error).strip())
     with transaction.atomic():
         list(type(row)._default_manager.filter(pk=row.pk).select_for_update(no_key=True).values_list("pk"))
-        return _move(row, values, where, told)
+        return _move(row, values, where, told, drawn)
 
 
-def _move(row: StatusRow, values: Mapping[str, Any], where: models.Q | None, told: Event) -> bool:
+def _move(
+    row: StatusRow,
+    values: Mapping[str, Any],
+    where: models.Q | None,
+    told: Event,
+    drawn: dict[str, Any] | None,
+) -> bool:
     """Update the row where it is still as it was read, and append its event; return whether it was."""
     model = type(row)
     query = UpdateQuery(model)
-    assignments, parameters = [], _values_of(told)
+    assignments, parameters, expressions = [], values_of(told), []
     for name, value in values.items():
         column = cast("models.Field[Any, Any]", model._meta.get_field(name))
         marks = f"%(set_{name})s"
         if hasattr(value, "resolve_expression"):
             resolved = value.resolve_expression(query, allow_joins=False, for_save=True)
             marks = _compiled(query, resolved, f"set_{name}", parameters)
+            expressions.append(name)
         else:
             plain = value.pk if isinstance(value, models.Model) else value
             parameters[f"set_{name}"] = column.get_db_prep_save(plain, connection)
@@ -162,11 +158,23 @@ def _move(row: StatusRow, values: Mapping[str, Any], where: models.Q | None, tol
     key = str(model._meta.pk.column)
     parameters |= {"row_key": row.pk, "row_status": row.status}
     text = _MOVE.format(
-        table=model._meta.db_table, assignments=", ".join(assignments), key=key, where=further
-    ) + _append_text(told, moved="moved")
+        table=model._meta.db_table,
+        assignments=", ".join(assignments),
+        key=key,
+        where=further,
+        returned=", ".join(_column_of(model, name) for name in expressions) or "1",
+        told=append_text(told, moved="moved"),
+    )
     with connection.cursor() as cursor:
         cursor.execute(text, parameters)
-        return bool(cursor.rowcount)
+        found = cursor.fetchone()
+    if found is not None and drawn is not None:
+        drawn |= dict(zip(expressions, found, strict=False))
+    return found is not None
+
+
+def _column_of(model: type[models.Model], name: str) -> str:
+    return connection.ops.quote_name(str(cast("models.Field[Any, Any]", model._meta.get_field(name)).column))
 
 
 def _compiled(query: UpdateQuery, expression: Any, name: str, parameters: dict[str, Any]) -> str:
@@ -177,18 +185,6 @@ def _compiled(query: UpdateQuery, expression: Any, name: str, parameters: dict[s
     for one in names:
         text = text.replace("%s", f"%({one})s", 1)
     return str(text)
-
-
-def _append_text(event: Event, *, moved: str = _NOTHING_MOVED) -> str:
-    """Return the statement that appends an event, once for each row of ``moved``."""
-    number = _NEXT_PUBLIC if public_type(event.type, event.payload) else "NULL"
-    return _APPEND.format(public_sequence=number, moved=moved)
-
-
-def _values_of(event: Event) -> dict[str, Any]:
-    """Return the parameters of that statement; the event is of now."""
-    event.occurred_at = timezone.now()
-    return {name: getattr(event, name) for name in _APPENDED} | {"payload": json.dumps(event.payload)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,21 +255,7 @@ def _update_each(model: type[models.Model], moved: Sequence[tuple[Move, str]]) -
 
 def _event_of(machine: str, move: Move, target: str) -> Event:
     payload = {"from": move.row.status, "to": target, **identity_of(move.row), **move.facts}
-    return _unplaced(machine, str(move.row.pk), f"{machine}.{move.event}", payload, correlation_of(move.row))
-
-
-def _unplaced(
-    aggregate_type: str, aggregate_id: str, kind: str, payload: Mapping[str, Any], cycle_id: UUID | None
-) -> Event:
-    """Return an event that has no place in its aggregate's order yet."""
-    return Event(
-        aggregate_type=aggregate_type,
-        aggregate_id=aggregate_id,
-        type=kind,
-        payload=storable_value(payload),
-        cycle_id=cycle_id,
-        causation_id=current_cause(),
-    )
+    return unplaced(machine, str(move.row.pk), f"{machine}.{move.event}", payload, correlation_of(move.row))
 
 
 def record_created(row: StatusRow, **facts: Any) -> None:
@@ -286,7 +268,7 @@ def first_event(row: StatusRow, **facts: Any) -> Event:
     machine = MACHINE_OF[type(row)]
     kind = f"{machine}.created"
     payload = {"to": row.status, **identity_of(row), **facts}
-    found = _unplaced(machine, str(row.pk), kind, payload, correlation_of(row))
+    found = unplaced(machine, str(row.pk), kind, payload, correlation_of(row))
     found.sequence, found.public_sequence = 1, 1 if public_type(kind, found.payload) else None
     return found
 
@@ -322,11 +304,27 @@ def append_event(
     The caller holds the aggregate's row lock (its update is in the same transaction), which makes the
     sequence gapless; the unique constraint catches whoever does not.
     """
-    event = _unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
+    event = unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
     with connection.cursor() as cursor:
-        cursor.execute(_append_text(event), _values_of(event))
+        cursor.execute(append_text(event), values_of(event))
         event.sequence, event.public_sequence = cursor.fetchone()
     return event
+
+
+def append_to_cycle(cycle_id: UUID, event_type: str, payload: Mapping[str, Any]) -> None:
+    """Append to a cycle's events under the cycle's row lock, in one message that is a transaction where none is open.
+
+    Rows that refer to the cycle may be written meanwhile. The lock is a statement of its own: what appends then sees
+    all that was appended while it was waited for.
+
+    Raises:
+        Cycle.DoesNotExist: there is no such cycle.
+    """
+    event = unplaced("cycle", str(cycle_id), event_type, payload, cycle_id)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_LOCK_CYCLE}; {append_text(event, moved=_THE_CYCLE)}", values_of(event))
+        if not cursor.rowcount:
+            raise Cycle.DoesNotExist(f"there is no cycle {cycle_id}")
 
 
 def append_events(
@@ -340,7 +338,7 @@ def append_events(
     if events:
         _append_all(
             [
-                _unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
+                unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
                 for aggregate_id, (event_type, payload) in events.items()
             ]
         )

@@ -42,8 +42,7 @@ def take_update(update: TradeUpdate) -> list[Work]:
     if order.is_open:
         is_due = saga.status != SagaStatus.RUNNING or _has_more(order, saga)
         return [Work(WorkKind.ADVANCE, saga.pk)] if is_due else []
-    if order.filled_quantity > 0 and settlement.is_waited_for(order):
-        settlement.leave_to_others(saga)
+    if order.filled_quantity > 0 and settlement.leave_to_the_last(saga, order):
         return []
     return [Work(WorkKind.ADVANCE, saga.pk)]
 

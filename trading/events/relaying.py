@@ -48,6 +48,7 @@ class Relay:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.published = 0
+        self._source = ""
         self._clock = clock
         self._sign_at = self._declare_at = self._complain_at = clock()
 
@@ -58,10 +59,11 @@ class Relay:
             UnavailableError: the transport failed; what it confirmed is marked.
         """
         batch, taken = outbox.next_batch(BATCH), []
-        source = outbox.our_source() if batch else ""
+        if batch and not self._source:  # of a database it never changes
+            self._source = outbox.our_source()
         try:
             for row in batch:
-                self._publish(bus, row, source)
+                self._publish(bus, row)
                 taken.append(row)
         finally:
             if taken:
@@ -69,9 +71,9 @@ class Relay:
         self.published += len(batch)
         return len(batch)
 
-    def _publish(self, bus: Bus, row: Event, source: str) -> None:
+    def _publish(self, bus: Bus, row: Event) -> None:
         try:
-            event = outbox.published_form(row, source=source)
+            event = outbox.published_form(row, source=self._source)
         except ValueError as error:
             # A mistake of ours: it must not hold up what comes after, and nobody else can mend it.
             log.critical("event_not_publishable", event_id=str(row.pk), type=row.type, error=str(error))

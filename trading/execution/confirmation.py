@@ -24,12 +24,15 @@ SENT_SOON = timedelta(seconds=5)  # after it was made; then nobody waits for it
 AT_THE_BROKER = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 
-def is_word_due(order: Order) -> bool:
+def is_word_due(order: Order, *, heard_at: datetime | None = None) -> bool:
     """Tell whether the broker's word on an order that was just sent comes without a question.
 
     It comes on the stream, where that is there. Else the last of those that are sent together asks for all.
+
+    Args:
+        heard_at: the stream's last sign (wall time), as it was just read; None: it is read here.
     """
-    return broker_stream.is_alive() or sent_soon(timezone.now()).exclude(pk=order.pk).exists()
+    return broker_stream.is_alive(heard_at) or sent_soon(timezone.now()).exclude(pk=order.pk).exists()
 
 
 def sent_soon(now: datetime) -> QuerySet[Order]:

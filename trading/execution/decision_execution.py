@@ -56,16 +56,16 @@ def waiting_decisions(cycle_id: UUID) -> list[UUID]:
     return list(dict.fromkeys([*approved, *waiting]))
 
 
-def execute_batch(decision_ids: Sequence[UUID]) -> list[UUID]:
+def execute_batch(decision_ids: Sequence[UUID]) -> list[Saga]:
     """Do the same for many decisions together, in the stated order: exits, then the surest, then by symbol.
 
     The rows, events and reasons are those of as many calls of ``execute_decision`` one after the other. A decision
     that something unexpected happens to stays claimed, and is judged alone when its lease has run out.
 
     Returns:
-        The decisions whose saga now has to advance, in the order in which they were judged.
+        The sagas that now have to advance, in the order in which their decisions were judged.
     """
-    return [saga.decision_id for saga in _carry_out(_claim(decision_ids))]
+    return _carry_out(_claim(decision_ids))
 
 
 def _claim(decision_ids: Sequence[UUID]) -> list[AIDecision]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from trading.core.statements.written_rows import update_from_values
 from trading.models import Saga, SagaStep, Trade
+from trading.orders.broker_stream import LISTENER
 
 ORDER_OF_STEPS = tuple(SagaStep.Name)
 ENTRY_PRICE = "average_entry_price"
@@ -26,15 +27,19 @@ UPDATE saga_steps SET status = %(running)s, attempts = attempts + 1, started_at 
 WHERE saga_id = %(saga)s AND name = %(name)s AND status <> %(completed)s
 """
 _SUBMITTED = """
+WITH visited AS (
+    UPDATE sagas SET next_poll_at = %(next_poll_at)s WHERE id = %(saga)s AND next_poll_at > %(next_poll_at)s
+)
 UPDATE saga_steps SET
     status = CASE name WHEN %(submit)s THEN %(completed)s ELSE %(running)s END,
     attempts = CASE name WHEN %(submit)s THEN greatest(attempts, 1) ELSE attempts + 1 END,
-    started_at = coalesce(started_at, %(now)s),
+    started_at = coalesce(started_at, CASE name WHEN %(submit)s THEN %(began)s ELSE %(now)s END),
     ended_at = CASE name WHEN %(submit)s THEN %(now)s ELSE ended_at END,
     result = CASE name WHEN %(submit)s THEN %(result)s::jsonb ELSE result END
 WHERE saga_id = %(saga)s AND (
     name = %(submit)s AND ended_at IS NULL OR %(confirms)s AND name = %(confirm)s AND status <> %(completed)s
 )
+RETURNING (SELECT beaten_at FROM heartbeats WHERE process = %(listener)s)
 """
 
 
@@ -133,10 +138,23 @@ def end(saga: Saga, name: str, status: str, **facts: Any) -> None:
     )
 
 
-def note_submitted(saga: Saga, broker_order_id: str | None, *, confirms: bool) -> None:
+def note_submitted(
+    saga: Saga,
+    broker_order_id: str | None,
+    *,
+    next_poll_at: datetime,
+    began: datetime | None = None,
+    confirms: bool,
+) -> datetime | None:
     """Note that the broker has the order, and where its fill is looked for now, that too: one statement for both.
 
-    The same as ``end`` of the one step and ``begin`` of the other.
+    The same as ``end`` of the one step and ``begin`` of the other; the saga is looked at by then at the latest.
+
+    Args:
+        began: when it was first sent (wall time), where that was not noted before.
+
+    Returns:
+        When the stream's listener gave its last sign (wall time); None where it has given none, or nothing was written.
     """
     values: dict[str, Any] = {
         "saga": saga.pk,
@@ -145,11 +163,16 @@ def note_submitted(saga: Saga, broker_order_id: str | None, *, confirms: bool) -
         "confirms": confirms,
         "completed": SagaStep.Status.COMPLETED,
         "running": SagaStep.Status.RUNNING,
+        "listener": LISTENER,
+        "next_poll_at": next_poll_at,
+        "began": began or timezone.now(),
         "now": timezone.now(),
         "result": json.dumps({"broker_order_id": broker_order_id}),
     }
     with connection.cursor() as cursor:
         cursor.execute(_SUBMITTED, values)
+        found = cursor.fetchone()
+    return found[0] if found else None
 
 
 def complete_all(results: Mapping[UUID, Mapping[str, Mapping[str, Any]]]) -> None:

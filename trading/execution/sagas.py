@@ -13,12 +13,13 @@ from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from connectors.errors import RejectedError, UnavailableError
+from trading.core import settings
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.statements.compiled_reads import CompiledRead
 from trading.core.trace_spans import span
 from trading.domain.ages import in_force
-from trading.domain.statuses import SagaStatus
+from trading.domain.statuses import OrderStatus, SagaStatus
 from trading.errors import TradingError
 from trading.execution import compensation, confirmation, saga_steps, settlement
 from trading.models import Order, Saga, SagaStep
@@ -30,7 +31,7 @@ CANCEL_PATIENCE = timedelta(seconds=120)
 Step, StepStatus = SagaStep.Name, SagaStep.Status
 _SAGA = CompiledRead(lambda pk: Saga.objects.select_related("order").filter(pk=pk), of=UUID)
 _OF_DECISION = CompiledRead(
-    lambda pk: Saga.objects.open().select_related("order").filter(decision_id=pk), of=UUID
+    lambda pk: settings.with_all(Saga.objects.open().select_related("order").filter(decision_id=pk)), of=UUID
 )
 
 
@@ -87,8 +88,14 @@ def read_saga(saga_id: UUID) -> Saga:
 
 
 def saga_under_way(decision_id: UUID) -> Saga | None:
-    """Return the open saga of a decision with its order; None where there is none: it is not judged yet, or over."""
-    return _OF_DECISION.first(decision_id)
+    """Return the open saga of a decision with its order; None where there is none: it is not judged yet, or over.
+
+    The settings are read with it, for the block of ``read_once`` that is open, where one is.
+    """
+    saga = _OF_DECISION.first(decision_id)
+    if saga is not None:
+        settings.keep_read_with(saga)
+    return saga
 
 
 def _postpone(saga: Saga, until: datetime | None = None) -> None:
@@ -107,15 +114,20 @@ def _advance(saga: Saga) -> bool:
     if not was_unsent:
         _postpone(saga, next_poll_at)
     else:
-        saga_steps.begin_visit(saga, Step.SUBMIT_ORDER, next_poll_at=next_poll_at)
-        with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
-            order = submit_order(order.pk, read=order)
+        order = _submit(saga, next_poll_at)
         if order.status in UNSENT:
             _postpone(saga, order.next_try_at)
     is_at_broker = order.status in confirmation.AT_THE_BROKER
+    heard_at = None
     if order.acknowledged_at is not None:
-        saga_steps.note_submitted(saga, order.broker_order_id, confirms=is_at_broker)
-    asks = is_at_broker and not (was_unsent and confirmation.is_word_due(order))
+        heard_at = saga_steps.note_submitted(
+            saga,
+            order.broker_order_id,
+            next_poll_at=next_poll_at,
+            began=order.submitted_at,
+            confirms=is_at_broker,
+        )
+    asks = is_at_broker and not (was_unsent and confirmation.is_word_due(order, heard_at=heard_at))
     if asks:
         with span(Step.CONFIRM_FILL.value, symbol=order.symbol):
             order = _confirm(saga, order)
@@ -125,6 +137,27 @@ def _advance(saga: Saga) -> bool:
     elif order.filled_quantity > 0:
         settlement.book_part(saga, order)
     return asks or not (is_at_broker and order.is_open)
+
+
+def _submit(saga: Saga, next_poll_at: datetime) -> Order:
+    """Bring the order to the broker; return it as it stands.
+
+    A first visit is noted once it is over, and by the note of its success alone, where it has any: the next visit comes
+    in time, too, should this one be cut off, for the gate has said when.
+    """
+    order = saga.order
+    is_first = order.status == OrderStatus.CREATED and saga.next_poll_at >= next_poll_at
+    if not is_first:
+        saga_steps.begin_visit(saga, Step.SUBMIT_ORDER, next_poll_at=next_poll_at)
+    is_taken = False
+    try:
+        with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
+            order = submit_order(order.pk, read=order)
+        is_taken = order.acknowledged_at is not None
+    finally:
+        if is_first and not is_taken:
+            saga_steps.begin_visit(saga, Step.SUBMIT_ORDER, next_poll_at=next_poll_at)
+    return order
 
 
 def _confirm(saga: Saga, order: Order) -> Order:

@@ -12,12 +12,12 @@ Whoever is killed, or waited for in vain, is followed by the sweeper: every saga
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
@@ -89,15 +89,45 @@ def leave_to_others(saga: Saga) -> None:
     Saga.objects.filter(pk=saga.pk).update(next_poll_at=timezone.now() + FILLED_SOON)
 
 
+def leave_to_the_last(saga: Saga, order: Order) -> bool:
+    """Do so where other orders are about to end, so that this one, which has, is settled with the last of them.
+
+    Returns:
+        Whether there are any.
+    """
+    now = timezone.now()
+    if not is_fresh(order.ended_at, now, WAITS_AT_MOST):
+        return False
+    waits = Saga.objects.filter(_others_end_soon(order, now), pk=saga.pk)
+    return bool(waits.update(next_poll_at=now + FILLED_SOON))
+
+
 def is_waited_for(order: Order) -> bool:
     """Tell whether other orders are about to end, so that this one, which has, is settled with the last of them."""
     now = timezone.now()
     if not is_fresh(order.ended_at, now, WAITS_AT_MOST):
         return False
+    return Saga.objects.filter(_others_end_soon(order, now), order=order).exists()
+
+
+def _others_end_soon(order: Order, now: datetime) -> Q:
     filled_soon = Q(status=OrderStatus.ACCEPTED, submitted_at__gt=now - FILLED_SOON)
     soon = Order.objects.filter(filled_soon, saga__status=SagaStatus.RUNNING)
     soon = soon.exclude(is_to_come("submitted_at", now))  # by a clock that stepped back since
-    return any(rows.exclude(pk=order.pk).exists() for rows in (confirmation.sent_soon(now), soon))
+    sent, sent_soon = soon.exclude(pk=order.pk), confirmation.sent_soon(now).exclude(pk=order.pk)
+    return Q(Exists(sent_soon)) | Q(Exists(sent))
+
+
+def is_one_of_many(saga: Saga) -> bool:
+    """Tell whether whoever settles another saga settles this one, too: its order has filled, and it is in time.
+
+    Args:
+        saga: with its order.
+    """
+    order = saga.order
+    if saga.status != SagaStatus.RUNNING or order.is_open or order.filled_quantity == 0:
+        return False
+    return in_force(saga.deadline_at, timezone.now(), saga.deadline_at - saga.started_at)
 
 
 def is_booked(saga: Saga, order: Order) -> bool:

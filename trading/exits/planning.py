@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from risk.domain.numbers import ONE, ZERO
 from trading.domain.order_ids import Purpose
@@ -12,8 +13,8 @@ from trading.domain.protection.horizons import sell_by
 from trading.domain.protection.plans import DEFAULT_STOP_PERCENT, ExitRules, plan_exit, tick_at
 from trading.domain.symbols import is_coin
 from trading.models import AccountActivity, Order, Position, Thesis
-from trading.protection.theses import open_theses_of
 
+STORED_DIGITS = Decimal("1e-12")  # of a position's prices
 # Of what no strategy of ours bought: the stop that a new strategy begins with, and no target.
 DEFAULT_RULES = ExitRules(stop_percent=DEFAULT_STOP_PERCENT)
 
@@ -32,18 +33,22 @@ def settle_plan(position: Position, *, price: Decimal) -> Position:
         return position
     stop, target = _of_entries(position)
     coin = is_coin(position.symbol)
-    theses = open_theses_of([position.symbol]).get(position.symbol, [])
+    theses = list(Thesis.objects.open().filter(symbol=position.symbol).select_related("strategy"))
     if stop is None:
         basis = min(price, position.average_entry_price) if position.average_entry_price > 0 else price
         stop = plan_exit(DEFAULT_RULES, entry_price=basis, tick=tick_at(basis, is_coin=coin)).stop_price
-    Position.objects.filter(pk=position.pk, stop_price__isnull=True).update(
-        stop_price=stop,
-        target_price=target,
-        highest_price=max(price, position.average_entry_price),
-        trailing_percent=_widest_trail(theses),
-        sell_by=_last_date(theses, coin=coin),
-    )
-    position.refresh_from_db()
+    plan: dict[str, Any] = {
+        "stop_price": stop,
+        "target_price": target,
+        "highest_price": max(price, position.average_entry_price).quantize(STORED_DIGITS),
+        "trailing_percent": _widest_trail(theses),
+        "sell_by": _last_date(theses, coin=coin),
+    }
+    if not Position.objects.filter(pk=position.pk, stop_price__isnull=True).update(**plan):
+        position.refresh_from_db()
+        return position
+    for name, value in plan.items():
+        setattr(position, name, value)
     return position
 
 

@@ -5,7 +5,7 @@ any order, or not at all: what is recorded only ever advances, executions are kn
 word that does not come asks (``execution/confirmation.py``).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
@@ -39,10 +39,15 @@ def note_alive() -> None:
     heartbeats.beat(LISTENER, "connected to the broker's stream")
 
 
-def is_alive() -> bool:
-    """Tell whether the stream was there a moment ago, so that a word of the broker may be waited for."""
-    beat = _BEAT.first(LISTENER)
-    return beat is not None and is_fresh(beat.beaten_at, timezone.now(), SILENT_AFTER)
+def is_alive(heard_at: datetime | None = None) -> bool:
+    """Tell whether the stream was there a moment ago, so that a word of the broker may be waited for.
+
+    Args:
+        heard_at: the listener's last sign (wall time), as it was just read; None: it is read here.
+    """
+    if heard_at is None and (beat := _BEAT.first(LISTENER)) is not None:
+        heard_at = beat.beaten_at
+    return heard_at is not None and is_fresh(heard_at, timezone.now(), SILENT_AFTER)
 
 
 def record_update(update: TradeUpdate) -> Order | None:

@@ -15,13 +15,28 @@ from django.utils import timezone
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType
 from trading.core import transitions
-from trading.core.statements.written_rows import insert_rows
+from trading.core.statements.written_rows import insert_rows, insert_together
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.models import Event, Order
 
 LOOK_BACK = timedelta(days=3)
 ASK_AGAIN_AFTER = timedelta(seconds=30)
+
+
+def take_new_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, BrokerOrder]]:
+    """Do as ``take_legs`` of the answer to the parent's first request, in one statement where they just rest.
+
+    Raises:
+        IntegrityError: somebody has met one first; the transaction must be rolled back.
+    """
+    if not legs or not _all_rest(legs):
+        return take_legs(parent, legs, is_first=True)
+    told = _resting(parent, legs)
+    insert_together(
+        [row for row, _ in told], [event for row, leg in told for event in _first_events(parent, row, leg)]
+    )
+    return told
 
 
 def take_legs(
@@ -53,8 +68,19 @@ def _take_resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Orde
     The same rows and events as one by one, in two statements. Nothing is written, and nothing returned, where one is no
     such leg, or where somebody has met one first.
     """
-    if any(leg.quantity is None or _is_moved(leg) for leg in legs):
+    if not _all_rest(legs):
         return []
+    told = _resting(parent, legs)
+    rows = [row for row, _ in told]
+    if insert_rows(rows, ignore_conflicts=True) < len(rows):
+        Order.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        return []
+    insert_rows([event for row, leg in told for event in _first_events(parent, row, leg)])
+    return told
+
+
+def _resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, BrokerOrder]]:
+    """Return the row of each leg, not stored, as it rests."""
     now = timezone.now()
     rows = [
         Order(
@@ -65,12 +91,11 @@ def _take_resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Orde
         )
         for leg in legs
     ]
-    told = list(zip(rows, legs, strict=True))
-    if insert_rows(rows, ignore_conflicts=True) < len(rows):
-        Order.objects.filter(pk__in=[row.pk for row in rows]).delete()
-        return []
-    insert_rows([event for row, leg in told for event in _first_events(parent, row, leg)])
-    return told
+    return list(zip(rows, legs, strict=True))
+
+
+def _all_rest(legs: Sequence[BrokerOrder]) -> bool:
+    return not any(leg.quantity is None or _is_moved(leg) for leg in legs)
 
 
 def _is_moved(leg: BrokerOrder) -> bool:

@@ -62,7 +62,7 @@ from trading.orders.attempts import (
     SwitchReleasedError,
     require_door,
 )
-from trading.orders.execution_reports import record_broker_order
+from trading.orders.execution_reports import record_accepted, record_broker_order
 
 T = TypeVar("T")
 TIME_FOR_ATTEMPTS = timedelta(seconds=5)  # of one visit: no try begins later, others wait for their turn
@@ -148,6 +148,9 @@ def _attempt(order: Order, available: Decimal | None) -> Order | float | None:
         reported = found or _post_what_is_left(attempt, available, is_new)
         if reported is None:
             return None
+        if found is None and is_new and order.purpose == Purpose.ENTRY and not reported.filled_quantity:
+            order.posts += 1  # as it was counted before it left
+            return record_accepted(order, reported)
         return _read(lambda: record_broker_order(order, reported))
     except StaleAttemptError as reason:
         _log("attempt_stale", order, reason)

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import set_aside, transitions
+from trading.core.statements.keys_together import exist_together
 from trading.domain.performance.agreement import CENT, Booked, Difference, Held, difference, split_since
 from trading.domain.performance.broker_cash import told_before
 from trading.market.exchange_calendar import NEW_YORK
@@ -164,14 +165,15 @@ def is_under_way(since: int, sequence: int) -> bool:
         since: an earlier sync by whose comparison all that had ended before was in both.
         sequence: the sync that the account was stored by.
     """
-    if Saga.objects.open().exists():
-        return True
     filled = Order.objects.filter(filled_quantity__gt=0)
     unbooked = Q(trade__isnull=True) | Q(filled_quantity__gt=F("trade__quantity"))
     ended = filled.filter(ended_sequence__gt=since)
-    return (
-        ended.filter(Q(ended_sequence__gt=sequence) | unbooked).exists()
-        or filled.open().filter(unbooked).exists()
+    return any(
+        exist_together(
+            Saga.objects.open(),
+            ended.filter(Q(ended_sequence__gt=sequence) | unbooked),
+            filled.open().filter(unbooked),
+        )
     )
 
 

@@ -71,39 +71,45 @@ def execute(decision_id: str) -> UUID | None:
     return None
 
 
-def execute_batch(cycle_id: str) -> list[str]:
+def execute_batch(cycle_id: str) -> dict[str, str]:
     """Judge the decisions of a cycle that nobody has, all together; return those that go on, in order.
 
     They have a saga to advance. Where the batch as a whole fails, all are returned, and each is judged alone.
+
+    Returns:
+        The decisions' ids, each with its cycle's, "" where that was not read.
     """
     waiting = decision_execution.waiting_decisions(UUID(cycle_id))
     try:
-        return [str(pk) for pk in decision_execution.execute_batch(waiting)]
+        sagas = decision_execution.execute_batch(waiting)
+        return {str(saga.decision_id): str(saga.cycle_id or "") for saga in sagas}
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("batch_failed", cycle_id=cycle_id, decisions=len(waiting))
-    return [str(pk) for pk in waiting]
+    return {str(pk): "" for pk in waiting}
 
 
 def advance(saga_id: str) -> Saga | None:
     """Advance a saga; None when it has to wait. What the broker does not answer pauses the cycle."""
-    return _advance(sagas.read_saga(UUID(saga_id)))
+    with read_once():
+        return _advance(sagas.read_saga(UUID(saga_id)))
 
 
 def advance_decision(decision_id: str) -> bool:
     """Advance the saga of a decision that the gate has let pass; return whether it has one under way."""
-    saga = sagas.saga_under_way(UUID(decision_id))
-    if saga is None:
-        return False
-    _advance(saga)
+    with read_once():
+        saga = sagas.saga_under_way(UUID(decision_id))
+        if saga is None:
+            return False
+        _advance(saga)
     return True
 
 
 def _advance(saga: Saga) -> Saga | None:
     waits = False
     try:
-        with time_limit(VISIT_SECONDS), read_once():
+        with time_limit(VISIT_SECONDS):
             saga = sagas.advance(saga)
         waits = saga.order.status in UNSENT
     except (ConnectorError, TradingError) as error:

@@ -4,32 +4,40 @@ It reads only PostgreSQL, so that it works when Redis is gone or was emptied. Wh
 back as ``Work``; its caller enqueues it, or runs it here when the queue cannot be reached.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from trading.core import settings
+from trading.core.statements.keys_together import keys_together
 from trading.core.waits import is_over, is_past, is_to_come
 from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetch_parts, pausing
 from trading.domain.events.notices import CLOCK_STEPPED
 from trading.domain.order_ids import PROTECTIVE
 from trading.domain.statuses import OPEN_ORDER, OPEN_SAGA, CycleStage, CycleStatus, DecisionStatus
-from trading.execution import approval_requests, approvals, confirmation
+from trading.execution import approval_requests, approvals, confirmation, settlement
 from trading.execution.decision_execution import CLAIM_LEASE
 from trading.market import clock_watch
 from trading.models import AIDecision, Approval, Cycle, Order, Saga
 
+Queries = dict[str, QuerySet[Any]]
+Found = Mapping[str, list[UUID]]
 LOST_AFTER = timedelta(seconds=5)
+SETTLED_FOR_ALL = 3  # more than one, for a message may be lost
 EXPIRED_A_ROUND = 100  # 0.7 s measured on a quiet machine
 
 
 def find_work() -> list[Work]:
     """Return what lost its message, oldest first."""
-    return [*_cycle_work(), *_decision_work(), *_saga_work(), *_order_work()]
+    now = timezone.now()
+    looked_for = {**_cycle_queries(now), **_decision_queries(now), **_saga_queries(now), **_order_queries()}
+    found = dict(zip(looked_for, keys_together(*looked_for.values()), strict=True))
+    return [*_cycle_work(found, now), *_decision_work(found), *_saga_work(found), *_order_work(found)]
 
 
 def end_overdue() -> list[Cycle]:
@@ -40,12 +48,17 @@ def end_overdue() -> list[Cycle]:
     cannot be granted meanwhile.
     """
     now = timezone.now()
-    overdue = list(Cycle.objects.open().filter(Q(deadline_at__lte=now) | is_to_come("started_at", now)))
-    aborted = [cycle for cycle in overdue if cycles.abort_cycle(cycle, reason=_why_late(cycle, now))]
+    overdue = Cycle.objects.open().filter(Q(deadline_at__lte=now) | is_to_come("started_at", now))
     late = Approval.objects.overdue(now).select_related("decision").order_by("expires_at", "pk")
-    for approval in late[:EXPIRED_A_ROUND]:
+    cycles_late, approvals_late, asked = keys_together(
+        overdue, late[:EXPIRED_A_ROUND], Approval.objects.waiting(now)
+    )
+    ending = list(overdue) if cycles_late else []
+    aborted = [cycle for cycle in ending if cycles.abort_cycle(cycle, reason=_why_late(cycle, now))]
+    for approval in late[:EXPIRED_A_ROUND] if approvals_late else ():
         approvals.expire(approval)
-    approval_requests.withdraw_outdated(most=EXPIRED_A_ROUND)
+    if asked:
+        approval_requests.withdraw_outdated(most=EXPIRED_A_ROUND)
     return aborted
 
 
@@ -62,73 +75,111 @@ def _why_late(cycle: Cycle, now: datetime) -> str:
     return f"deadline, {cycle.reason}"[:500] if cycle.status == CycleStatus.PAUSED else "deadline"
 
 
-def _cycle_work() -> Iterator[Work]:
-    now = timezone.now()
+def _cycle_queries(now: datetime) -> Queries:
     fetch_time = timedelta(seconds=settings.seconds("fetch_timeout")) + fetch_parts.GRACE
     current = Cycle.objects.filter(status="running", deadline_at__gt=now)
     maintenance = Q(cycle_type=Cycle.Type.MAINTENANCE)
     begin = Q(is_past("stage_at", now, fetch_time), stage=CycleStage.FETCHING)
     longest = cycles.longest_lease()
     go_on = Q(is_over("lease_until", now, longest), stage=CycleStage.FINISHING)
-    for pk in current.filter(maintenance, begin | go_on).values_list("pk", flat=True):
-        yield Work(WorkKind.MAINTAIN, pk)
     is_due = is_over("lease_until", now, pausing.longest_wait())
-    waiting = Cycle.objects.filter(is_due, status=CycleStatus.PAUSED, deadline_at__gt=now)
-    for pk in waiting.values_list("pk", flat=True):
-        yield Work(WorkKind.RESUME, pk)
     running = current.exclude(maintenance)
     died = Q(is_over("lease_until", now, longest), stage=CycleStage.ANALYSING)
-    for pk in running.filter(died).values_list("pk", flat=True):
-        yield Work(WorkKind.ANALYSE, pk)
-    for cycle in running.filter(begin):
+    return {
+        "maintain": current.filter(maintenance, begin | go_on),
+        "resume": Cycle.objects.filter(is_due, status=CycleStatus.PAUSED, deadline_at__gt=now),
+        "analyse": running.filter(died),
+        "fetch": running.filter(begin),
+        "finish": running.filter(Q(stage=CycleStage.EXECUTING) | go_on),
+    }
+
+
+def _cycle_work(found: Found, now: datetime) -> Iterator[Work]:
+    for name, kind in (
+        ("maintain", WorkKind.MAINTAIN),
+        ("resume", WorkKind.RESUME),
+        ("analyse", WorkKind.ANALYSE),
+    ):
+        yield from (Work(kind, pk) for pk in found[name])
+    for cycle in Cycle.objects.filter(pk__in=found["fetch"]) if found["fetch"] else ():
         kind = WorkKind.FETCH if fetch_parts.is_awaited(cycle, now) else WorkKind.ANALYSE
         yield Work(kind, cycle.pk)
-    for pk in running.filter(Q(stage=CycleStage.EXECUTING) | go_on).values_list("pk", flat=True):
+    for pk in found["finish"]:
         if cycles.ready_to_finish(pk):
             yield Work(WorkKind.FINISH, pk)
 
 
-def _decision_work() -> Iterator[Work]:
-    """Decisions that nobody has; several of one cycle are judged together, so that the best of them go first."""
-    now = timezone.now()
+def _decision_queries(now: datetime) -> Queries:
     lost = Q(status=DecisionStatus.PENDING) & (
         Q(is_past("cycle__stage_at", now, LOST_AFTER), cycle__stage=CycleStage.EXECUTING) | Q(approved=True)
     )
     died = Q(is_over("lease_until", now, CLAIM_LEASE), status=DecisionStatus.CLAIMED)
     waits = Q(cycle__status=CycleStatus.PAUSED, approved=False)
-    found = AIDecision.objects.filter(lost | died).exclude(waits)
+    return {"decisions": AIDecision.objects.filter(lost | died).exclude(waits).order_by("pk")}
+
+
+def _decision_work(found: Found) -> Iterator[Work]:
+    """Decisions that nobody has; several of one cycle are judged together, so that the best of them go first."""
+    if not found["decisions"]:
+        return
+    rows = AIDecision.objects.filter(pk__in=found["decisions"]).order_by("pk")
     together: dict[UUID, list[UUID]] = {}
-    for pk, cycle_id, approved in found.order_by("pk").values_list("pk", "cycle_id", "approved"):
+    for pk, cycle_id, approved in rows.values_list("pk", "cycle_id", "approved"):
         together.setdefault(pk if approved else cycle_id, []).append(pk)
     for group, decisions in together.items():
         yield Work(WorkKind.JUDGE, group) if len(decisions) > 1 else Work(WorkKind.EXECUTE, decisions[0])
 
 
-def _saga_work() -> Iterator[Work]:
-    """Sagas that are due; of those that wait for the broker's word one alone, for it asks for all."""
-    due = Saga.objects.open().filter(is_over("next_poll_at", timezone.now(), CLAIM_LEASE))
-    one_asks = False
+def _saga_queries(now: datetime) -> Queries:
+    return {"sagas": Saga.objects.open().filter(is_over("next_poll_at", now, CLAIM_LEASE))}
+
+
+def _saga_work(found: Found) -> Iterator[Work]:
+    """Sagas that are due; of those that wait for the broker's word one alone, for it asks for all.
+
+    Of those that have filled and are in time the first few, for one sync books all; a visit puts its own saga behind
+    the others.
+    """
+    if not found["sagas"]:
+        return
+    due = Saga.objects.open().filter(pk__in=found["sagas"])
+    one_asks, settling = False, 0
     for saga in due.order_by("next_poll_at").select_related("order"):
         if confirmation.waits_for_word(saga):
             if one_asks:
                 continue
             one_asks = True
+        elif settlement.is_one_of_many(saga):
+            settling += 1
+            if settling > SETTLED_FOR_ALL:
+                continue
         yield Work(WorkKind.ADVANCE, saga.pk)
 
 
-def _order_work() -> Iterator[Work]:
-    """Orders whose saga has ended, but not rightly: open again, filled since, or never undone; and those without."""
-    ended = Order.objects.filter(saga__isnull=False).exclude(saga__status__in=OPEN_SAGA)
-    live = ended.filter(status__in=OPEN_ORDER, broker_order_id__isnull=False)
-    found = set(live.values_list("created_at", "pk"))
-    # By itself, so that it is read by its partial index alone: PostgreSQL takes a third of all orders to be unbooked,
-    # and would read all sagas to join them. Nearly always there is none.
-    if unbooked := list(Order.objects.unbooked().values_list("pk", flat=True)):
-        found.update(ended.filter(pk__in=unbooked).values_list("created_at", "pk"))
-    for _, pk in sorted(found):
-        yield Work(WorkKind.SETTLE, pk)
+def _order_queries() -> Queries:
+    live = _of_ended_sagas().filter(status__in=OPEN_ORDER, broker_order_id__isnull=False)
     # What rests to protect is asked about where it does not fit what is held (``exits/keeping.py``), not each second.
     resting = Order.objects.open().exclude(purpose__in=PROTECTIVE)
-    alone = (resting | Order.objects.filter(pk__in=unbooked)).filter(saga__isnull=True)
+    return {
+        "live": live,
+        # By itself, so that it is read by its partial index alone: PostgreSQL takes a third of all orders to be
+        # unbooked, and would read all sagas to join them. Nearly always there is none.
+        "unbooked": Order.objects.unbooked(),
+        "alone": resting.filter(saga__isnull=True),
+    }
+
+
+def _order_work(found: Found) -> Iterator[Work]:
+    """Orders whose saga has ended, but not rightly: open again, filled since, or never undone; and those without."""
+    if not any(found[name] for name in ("live", "unbooked", "alone")):
+        return
+    ended = _of_ended_sagas().filter(pk__in=[*found["live"], *found["unbooked"]])
+    for pk in ended.order_by("created_at", "pk").values_list("pk", flat=True):
+        yield Work(WorkKind.SETTLE, pk)
+    alone = Order.objects.filter(pk__in=[*found["alone"], *found["unbooked"]], saga__isnull=True)
     for pk in alone.order_by("created_at").values_list("pk", flat=True):
         yield Work(WorkKind.FOLLOW, pk)
+
+
+def _of_ended_sagas() -> QuerySet[Order]:
+    return Order.objects.filter(saga__isnull=False).exclude(saga__status__in=OPEN_SAGA)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django_celery_beat.models import PeriodicTask
 
-from tests.factories import make_agent
+from tests.factories import make_agent, make_order
 from trading.core import modes, settings
 from trading.errors import SettingError
-from trading.models import Event, RuntimeSetting
+from trading.models import Event, Order, RuntimeSetting
 
 pytestmark = pytest.mark.django_db
 
@@ -187,3 +187,27 @@ def test_settings_of_one_visit_are_read_once(django_assert_num_queries: Any) -> 
         RuntimeSetting.objects.filter(pk="order_attempts").update(value="3")
         assert settings.count("order_attempts") == 2
     assert settings.count("order_attempts") == 3
+
+
+@pytest.mark.django_db
+def test_settings_read_beside_a_row_are_those_of_the_block(django_assert_num_queries: Any) -> None:
+    settings.set_runtime_setting(name="order_attempts", value="2", actor="test")
+    make_order()
+    query = settings.with_all(Order.objects.all())
+
+    with settings.read_once(), django_assert_num_queries(1):
+        settings.keep_read_with(query.get())
+        assert settings.count("order_attempts") == 2
+        assert settings.seconds("order_timeout") == 10
+
+    settings.keep_read_with(query.get())  # no block is open: each is read when it is needed
+    settings.set_runtime_setting(name="order_attempts", value="3", actor="test")
+    assert settings.count("order_attempts") == 3
+
+
+@pytest.mark.django_db
+def test_where_nothing_is_stored_that_is_read_once_too(django_assert_num_queries: Any) -> None:
+    RuntimeSetting.objects.all().delete()
+
+    with settings.read_once(), django_assert_num_queries(1):
+        assert settings.count("order_attempts") == settings.count("order_attempts") == 3

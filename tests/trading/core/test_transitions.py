@@ -2,6 +2,7 @@
 
 import threading
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -186,6 +187,33 @@ def test_move_and_its_event_are_one_statement(django_assert_num_queries: Any) ->
         transitions.apply(order, "submit", changes={"attempts": F("attempts") + 1}, is_within=True)
 
     assert Order.objects.get().attempts == 1
+
+
+@pytest.mark.django_db
+def test_what_the_database_made_of_expressions_is_given_back() -> None:
+    order = make_order(attempts=4)
+    drawn: dict[str, Any] = {}
+
+    changes = {"attempts": F("attempts") + 1, "broker_message": "50 %"}
+    assert transitions.apply(order, "submit", changes=changes, drawn=drawn)
+
+    assert drawn == {"attempts": 5}
+    assert not transitions.apply(order, "submit", changes=changes, drawn=(nothing := {}))
+    assert nothing == {}
+
+
+@pytest.mark.django_db
+def test_cycle_is_told_of_in_one_message_and_must_be_there(django_assert_num_queries: Any) -> None:
+    cycle = make_cycle()
+
+    with django_assert_num_queries(1):
+        transitions.append_to_cycle(cycle.pk, "cycle.told", {"words": "50 % of 'it'"})
+    transitions.append_to_cycle(cycle.pk, "cycle.told", {})
+
+    told = Event.objects.order_by("sequence").values_list("sequence", "payload")
+    assert list(told) == [(1, {"words": "50 % of 'it'"}), (2, {})]
+    with pytest.raises(Cycle.DoesNotExist, match="there is no cycle"):
+        transitions.append_to_cycle(uuid4(), "cycle.told", {})
 
 
 @pytest.mark.django_db

@@ -83,7 +83,7 @@ def test_exits_go_first_then_the_surest_then_by_symbol(monkeypatch: pytest.Monke
     going_on = execute_batch(keys(decisions))
 
     expected = ["KO", "TSLA", "XOM", "AAPL", "ORCL"]
-    assert [symbol_of[pk] for pk in going_on] == expected
+    assert [symbol_of[saga.decision_id] for saga in going_on] == expected
     created = Event.objects.filter(type="order.created").order_by("position")
     assert [row.payload["symbol"] for row in created] == expected
     assert list(RiskCheck.objects.order_by("pk").values_list("symbol", flat=True)) == expected
@@ -269,7 +269,7 @@ def test_setting_that_entries_alone_need_holds_no_exit_back(account: Outside) ->
     entry, sale = wish(STOCK), wish(COIN, "sell")
     RuntimeSetting.objects.update_or_create(name="confidence_threshold", defaults={"value": "much"})
 
-    assert execute_batch([entry.pk, sale.pk]) == [sale.pk]
+    assert [saga.decision_id for saga in execute_batch([entry.pk, sale.pk])] == [sale.pk]
 
     entry.refresh_from_db()
     assert entry.status == "claimed"

@@ -10,7 +10,7 @@ from trading.orders import broker_stream
 from trading.work import steps
 
 # To claim, prove and post it, to record the answer with its legs, and for the saga; begin and commit are counted.
-MOST = 20
+MOST = 15
 
 
 @pytest.mark.usefixtures("account")

@@ -25,10 +25,10 @@ from tests.waiting import wait_until
 from trading.core import transitions
 from trading.core.settings import set_runtime_setting
 from trading.cycle.cycles import complete_cycle
-from trading.execution import sagas, settlement
+from trading.execution import confirmation, sagas, settlement
 from trading.execution.sagas import advance_saga
 from trading.models import AIDecision, Cycle, Order, Position, Saga, Trade
-from trading.orders import execution_reports
+from trading.orders import broker_stream, execution_reports
 from trading.orders.submission import submit_order
 
 
@@ -179,6 +179,30 @@ def test_order_whose_attempts_are_used_up_gives_its_room_back_when_the_broker_ne
     assert outcome(saga) == ("compensated", "failed", "failed", "order_never_taken")
     assert AIDecision.objects.get().reason_detail == "posted once, and the broker never had it"
     assert len(account.posts()) == 1
+
+
+def test_visit_that_brings_the_order_out_is_noted_once_it_has(account: Outside) -> None:
+    broker_stream.note_alive()
+    account.fill_never()
+    saga = passed()
+    assert saga.next_poll_at > ago() + confirmation.POLL_INTERVAL
+
+    advance_saga(saga.pk)
+
+    step, order = saga.steps.get(name="submit-order"), order_of(saga)
+    assert (step.status, step.attempts, step.started_at) == ("completed", 1, order.submitted_at)
+    saga.refresh_from_db()
+    assert ago() < saga.next_poll_at <= ago() + confirmation.POLL_INTERVAL
+
+
+def test_visit_that_fails_is_noted_as_one(account: Outside) -> None:
+    account.venue.fault(kind="error", status=503, route=ORDERS)
+    saga = passed()
+
+    advance_saga(saga.pk)
+
+    step = saga.steps.get(name="submit-order")
+    assert (step.status, step.attempts) == ("running", 1)
 
 
 def test_intent_too_old_expires_with_its_decision(account: Outside) -> None:

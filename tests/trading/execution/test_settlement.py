@@ -242,6 +242,20 @@ def test_sale_waits_for_no_order_that_is_to_come_by_a_stepped_clock(account: Out
     assert not settlement.is_waited_for(order_of(first))
 
 
+def test_what_is_left_to_the_last_is_looked_at_again_soon(account: Outside) -> None:
+    first, other = passed(STOCK), passed(OTHER_STOCK)
+    change(order_of(first), ended_at=ago())
+    change(first, next_poll_at=ago(seconds=-60))
+
+    assert settlement.leave_to_the_last(first, order_of(first))
+    assert Saga.objects.get(pk=first.pk).next_poll_at <= ago() + settlement.FILLED_SOON
+
+    change(first, next_poll_at=(later := ago(seconds=-60)))
+    change(order_of(other), created_at=ago(seconds=30))
+    assert not settlement.leave_to_the_last(first, order_of(first))
+    assert Saga.objects.get(pk=first.pk).next_poll_at == later
+
+
 def test_room_of_what_the_positions_do_not_hold_yet_stays_reserved(account: Outside) -> None:
     """The stream may be ahead of the broker's own positions: the room would be given out twice."""
     (saga,) = filled(account, STOCK)

@@ -186,7 +186,7 @@ def test_entries_of_one_batch_count_for_those_after_them(account: Outside) -> No
     best = wish(STOCK, cycle=cycle, confidence=Decimal("0.9"))
     other = wish(OTHER_STOCK, cycle=cycle, confidence=Decimal("0.8"))
 
-    assert execute_batch([other.pk, best.pk]) == [best.pk]
+    assert [saga.decision_id for saga in execute_batch([other.pk, best.pk])] == [best.pk]
 
     other.refresh_from_db()
     assert (other.status, other.reason) == ("denied", "entries_per_hour")

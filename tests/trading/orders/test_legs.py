@@ -13,7 +13,7 @@ from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType, Side
 from tests.factories import make_order
 from trading.models import Event, Order
 from trading.orders import legs as legs_of_orders
-from trading.orders.execution_reports import record_reported
+from trading.orders.execution_reports import record_accepted, record_reported
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -127,3 +127,51 @@ def test_leg_that_has_sold_already_goes_its_own_way() -> None:
         ("stop_loss", "accepted"),
         ("take_profit", "canceled"),
     ]
+
+
+def test_first_answer_leaves_the_same_rows_and_events_in_fewer_statements() -> None:
+    by_report, by_answer = sending(), sending()
+    record_reported(by_report, bracket(by_report, "a"), [])
+
+    with CaptureQueriesContext(connection) as asked:
+        row = record_accepted(by_answer, bracket(by_answer, "b"))
+
+    assert rows_and_events(by_answer) == rows_and_events(by_report) != []
+    assert (row.status, row.broker_order_id, row.lease_until) == ("accepted", "broker-b", None)
+    stored = Order.objects.get(pk=row.pk)
+    assert (row.acknowledged_at, row.posts) == (stored.acknowledged_at, stored.posts)
+    assert len([query for query in asked if "SAVEPOINT" not in query["sql"]]) == 2
+
+
+def test_first_answer_that_the_stream_was_faster_than_changes_nothing() -> None:
+    order = sending()
+    record_reported(order, bracket(order, "a"), [])
+    known = rows_and_events(order)
+
+    row = record_accepted(order, bracket(order, "a"))
+
+    assert (row.status, row.legs.count()) == ("accepted", 2)
+    assert rows_and_events(order) == known
+    assert Event.objects.filter(aggregate_id=str(order.pk), type="order.accept").count() == 1
+
+
+def test_first_answer_whose_leg_somebody_has_met_is_recorded_whole() -> None:
+    order = sending()
+    met = make_order(broker_order_id="broker-a-stop", purpose="external", decision=None)
+
+    row = record_accepted(order, bracket(order, "a"))
+
+    assert (row.status, row.legs.count()) == ("accepted", 2)
+    assert Order.objects.get(pk=met.pk).parent_order_id == order.pk
+
+
+def test_first_answer_that_says_more_than_that_it_rests_is_recorded_as_any_other() -> None:
+    order = sending()
+    filled = replace(
+        bracket(order, "a"),
+        status=BrokerOrderStatus.FILLED,
+        filled_quantity=Decimal(10),
+        average_price=Decimal(100),
+    )
+
+    assert record_accepted(order, filled).status == "filled"

@@ -157,6 +157,23 @@ def test_of_the_sagas_that_wait_for_the_brokers_word_one_asks_for_all() -> None:
     assert set(found) == {late.pk, *(saga.pk for saga in waiting.values())}
 
 
+def test_of_the_sagas_that_have_filled_a_few_settle_all() -> None:
+    """Each would be visited each second while the last orders leave."""
+
+    def filled(symbol: str, age: float, **overrides: Any) -> Saga:
+        order = make_order(
+            symbol=symbol, status="filled", filled_quantity=10, quantity=10, broker_order_id=symbol
+        )
+        return make_saga(order=order, next_poll_at=ago(seconds=age), **overrides)
+
+    waiting = [filled(symbol, age) for symbol, age in (("A", 5), ("B", 4.5), ("C", 4), ("D", 3.5), ("E", 3))]
+    late = filled("F", 1, deadline_at=ago(seconds=2))
+
+    found = [work.id for work in find_work() if work.kind is WorkKind.ADVANCE]
+
+    assert found == [*(saga.pk for saga in waiting[:3]), late.pk]
+
+
 def test_cycle_whose_finish_was_lost_is_found() -> None:
     cycle = running(stage="executing")
 

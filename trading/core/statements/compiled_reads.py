@@ -76,6 +76,7 @@ class _Compiled:
         columns = info["select_fields"]
         self._columns = slice(columns[0], columns[-1] + 1)
         self._names = [one[0].target.attname for one in compiler.select[self._columns]]
+        self._beside = compiler.annotation_col_map or {}
         populators = get_related_populators(info, compiler.select, query.db)  # type: ignore[call-arg]  # 6.1's stubs
         self._populators = populators
         self._converters = compiler.get_converters([one[0] for one in compiler.select])
@@ -94,5 +95,7 @@ class _Compiled:
             instance = self.model.from_db(self._database, self._names, row[self._columns])
             for populator in self._populators:
                 populator.populate(row, instance)
+            for name, place in self._beside.items():
+                setattr(instance, name, row[place])
             found.append(instance)
         return found

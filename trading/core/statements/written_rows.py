@@ -25,8 +25,37 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
     """
     if not rows:
         return 0
+    text, values = _insert_of(rows)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{text} ON CONFLICT DO NOTHING" if ignore_conflicts else text, values)
+        inserted = int(cursor.rowcount)
+    _note_stored(rows)
+    return inserted
+
+
+def insert_together(*tables: Sequence[models.Model]) -> None:
+    """Insert rows of several tables, in this order and in one message.
+
+    Args:
+        tables: of each the rows; at least one of each.
+
+    Raises:
+        IntegrityError, DataError: one cannot be stored; none is then.
+    """
+    written = [_insert_of(rows) for rows in tables]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "; ".join(text for text, _ in written), [value for _, values in written for value in values]
+        )
+    for rows in tables:
+        _note_stored(rows)
+
+
+def _insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
+    """Return the statement that inserts rows of one table, and its values."""
     columns, database = rows[0]._meta.concrete_fields, connections[DEFAULT_DB_ALIAS]
-    marks, values = [], []
+    marks: list[str] = []
+    values: list[Any] = []
     for row in rows:
         given = []
         for column in columns:
@@ -37,13 +66,12 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
                 given.append("%s")
                 values.append(column.get_db_prep_save(value, database))
         marks.append(f"({', '.join(given)})")
-    text = _insert_into(type(rows[0])) + ", ".join(marks)
-    with database.cursor() as cursor:
-        cursor.execute(f"{text} ON CONFLICT DO NOTHING" if ignore_conflicts else text, values)
-        inserted = int(cursor.rowcount)
+    return _insert_into(type(rows[0])) + ", ".join(marks), values
+
+
+def _note_stored(rows: Sequence[models.Model]) -> None:
     for row in rows:
-        row._state.adding, row._state.db = False, database.alias
-    return inserted
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 @cache

@@ -1,10 +1,12 @@
 """Reads whose SQL is made once bring what the same query brings."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import JSONField, QuerySet, Value
+from django.db.models.functions import Upper
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import make_order, make_saga
@@ -33,6 +35,24 @@ def test_row_and_what_it_refers_to_are_those_of_the_query_itself() -> None:
         assert read.order.saga is read
         assert not asked
         assert not read._state.adding
+
+
+@pytest.mark.django_db
+def test_what_a_query_reads_beside_its_rows_is_on_the_instance() -> None:
+    saga = make_saga()
+    beside = CompiledRead(
+        lambda pk: (
+            Saga.objects.select_related("order")
+            .annotate(said=Value({"n": [1]}, JSONField()), symbol=Upper("order__symbol"))
+            .filter(pk=pk)
+        ),
+        of=UUID,
+    )
+
+    read: Any = beside.get(saga.pk)
+
+    assert (read.said, read.symbol) == ({"n": [1]}, saga.order.symbol.upper())
+    assert columns_of(read.order) == columns_of(saga.order.__class__.objects.get(pk=saga.order_id))
 
 
 @pytest.mark.django_db
