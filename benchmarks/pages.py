@@ -75,7 +75,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
     parser.add_argument("--rows", type=_positive, default=ROWS, help="of each table (default %(default)s)")
     parser.add_argument("--decisions", type=_positive, default=ROWS, help="at least (default %(default)s)")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the database stays for another run")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="where the database stays for another run"
+    )
     parser.add_argument("--only", default="", metavar="WORD", help="pages with this in their name or address")
     parser.add_argument("--browser", action="store_true", help="first contentful paint, too")
     parser.add_argument("--json", action="store_true", help="instead of the table")

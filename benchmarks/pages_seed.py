@@ -29,11 +29,29 @@ $$;
 SMALL = {
     *("ai.modelcapability", "ai.modelcutoff", "ai.modelprice", "evaluation.dataset", "evaluation.jobmark"),
     *("evaluation.pursereservation", "evaluation.shadowbook", "evaluation.evaluationrecord"),
-    *("risk.killswitch", "risk.switchfollowup", "trading.agentstatus", "trading.apitoken", "trading.bookcheck"),
+    *(
+        "risk.killswitch",
+        "risk.switchfollowup",
+        "trading.agentstatus",
+        "trading.apitoken",
+        "trading.bookcheck",
+    ),
     *("trading.barhistory", "trading.consolepreference", "trading.consolevisit", "trading.heartbeat"),
     *("trading.metrictotals", "trading.noticetopic", "trading.position", "trading.runtimesetting"),
-    *("trading.setasiderow", "trading.stagechange", "trading.strategy", "trading.symbolbook", "trading.symbollook"),
-    *("trading.usedlink", "trading.requestkey", "trading.asset", "trading.universecandidate", "risk.risklimits"),
+    *(
+        "trading.setasiderow",
+        "trading.stagechange",
+        "trading.strategy",
+        "trading.symbolbook",
+        "trading.symbollook",
+    ),
+    *(
+        "trading.usedlink",
+        "trading.requestkey",
+        "trading.asset",
+        "trading.universecandidate",
+        "risk.risklimits",
+    ),
     *("trading.strategyversion", "risk.trustcurve"),
 }
 CYCLE_LIKE = {"trading.cycle", "trading.equitysnapshot", "evaluation.shadowpoint"}
@@ -78,7 +96,17 @@ SAID: Mapping[str, Mapping[str, str]] = {
     "ai.modelcall": {"prompt": "'[]'", "answer": "left(answer, 2000)"},
     "trading.decisionrecord": {"sha256": ANOTHER},
 }
-WHOSE = ("strategy", "strategy_id", "replayed_by", "answered_by", "user", "record", "gate_record", "scene", "book")
+WHOSE = (
+    "strategy",
+    "strategy_id",
+    "replayed_by",
+    "answered_by",
+    "user",
+    "record",
+    "gate_record",
+    "scene",
+    "book",
+)
 
 
 def fill(rows: int, decisions: int) -> float:

@@ -135,7 +135,7 @@ class AIDecisionAdmin(GrowingRecordAdmin):
             return context
         if story.approval is not None and not story.may_be_sent and story.preview is not None:
             story.approval.decision = story.decision
-            context["cards"] = cards_of([line_of(story.approval, story.preview)])
+            context["cards"] = cards_of([line_of(story.approval, story.preview, story.stands_on)])
         return context | {
             "story": story,
             "title": f"{story.decision.action.capitalize()} {story.decision.symbol}",

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import ceil
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
+from connectors.base import Quote
 from risk.domain.numbers import HUNDRED, ZERO
 from trading.execution.gate_passage import stated_order
 from trading.execution.repricing import fresh_quotes
-from trading.models import Approval, EquitySnapshot, Position
-from trading.queries.approval_surroundings import NOTHING, Surroundings, read_surroundings
-from trading.queries.gate_preview import GatePreview, Together, preview_all, preview_together
+from trading.models import Approval, EquitySnapshot
+from trading.queries.approval_surroundings import NOTHING, Surroundings, surrounding_selects, surroundings_of
+from trading.queries.gate_preview import GatePreview, Together, preview_beside, preview_together
+from trading.queries.reading.together import first as newest
 
 MOST_SIZED = 500  # requests that are judged to find the largest
 
@@ -104,18 +107,29 @@ def queue_lines(
     )
     if sort is Sort.SIZE:  # only the gate knows it: all are judged, to show some
         rows = list(found[:MOST_SIZED])
-        previews = preview_all([row.decision for row in rows])
+        previews, read = _previews(rows)
         rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
         rows = rows[first : first + most]
     else:
         rows = list(found[first : first + most])
-        previews = preview_all([row.decision for row in rows])
-    return _lines(rows, previews, now)
+        previews, read = _previews(rows)
+    return _lines(rows, previews, read, now)
 
 
-def line_of(approval: Approval, preview: GatePreview) -> QueueLine:
-    """Return an open request whose gate's answer is known already; read it with its decision."""
-    (line,) = _lines([approval], {approval.decision_id: preview}, timezone.now())
+def _previews(
+    rows: Sequence[Approval], quotes: Mapping[str, Quote] | None = None
+) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
+    decisions = [row.decision for row in rows]
+    return preview_beside(decisions, surrounding_selects(decisions), quotes=quotes)
+
+
+def line_of(approval: Approval, preview: GatePreview, read: Mapping[str, list[Any]]) -> QueueLine:
+    """Return an open request whose gate's answer is known already; read it with its decision.
+
+    Args:
+        read: what the answer stands on, with the decision's surroundings (``preview_beside``).
+    """
+    (line,) = _lines([approval], {approval.decision_id: preview}, read, timezone.now())
     return line
 
 
@@ -130,16 +144,19 @@ def priced_line(decision_id: UUID) -> QueueLine | None:
     if row is None:
         return None
     quotes = fresh_quotes([row.decision.symbol]).quotes
-    (line,) = _lines([row], preview_all([row.decision], quotes=quotes), now)
+    (line,) = _lines([row], *_previews([row], quotes), now)
     return line
 
 
 def _lines(
-    rows: Sequence[Approval], previews: Mapping[UUID, GatePreview], now: datetime
+    rows: Sequence[Approval],
+    previews: Mapping[UUID, GatePreview],
+    read: Mapping[str, list[Any]],
+    now: datetime,
 ) -> tuple[QueueLine, ...]:
-    positions = Position.objects.in_bulk([row.decision.symbol for row in rows])
-    money = EquitySnapshot.objects.newest()
-    known = read_surroundings([row.decision for row in rows], now)
+    positions = {position.symbol: position for position in read.get("positions", ())}
+    money: EquitySnapshot | None = newest(read.get("money", ()))
+    known = surroundings_of([row.decision for row in rows], read, now)
     return tuple(
         QueueLine(
             approval=row,

@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from trading.models import AIDecision, Approval, BarHistory, Cycle, Thesis
+from django.db.models import QuerySet
+
+from trading.models import AIDecision, Approval, Cycle, Thesis
 
 DAYS_SHOWN = 60
 HEADLINES_SHOWN = 3
@@ -35,19 +37,31 @@ class Surroundings:
 NOTHING = Surroundings()
 
 
-def read_surroundings(decisions: Sequence[AIDecision], now: datetime) -> dict[UUID, Surroundings]:
-    """Read what is known around decisions, by their id: four queries, however many there are."""
+def surrounding_selects(decisions: Sequence[AIDecision]) -> dict[str, QuerySet[Any]]:
+    """Return what ``surroundings_of`` is made of, beside the histories of bars."""
+    symbols = {decision.symbol for decision in decisions}
+    return {
+        "cycles": Cycle.objects.filter(pk__in={decision.cycle_id for decision in decisions}).only(
+            "headlines"
+        ),
+        "theses": Thesis.objects.open().filter(symbol__in=symbols),
+    }
+
+
+def surroundings_of(
+    decisions: Sequence[AIDecision], read: Mapping[str, Sequence[Any]], now: datetime
+) -> dict[UUID, Surroundings]:
+    """Return what is known around decisions, by their id; one query for the answers of people.
+
+    Args:
+        read: the rows of ``surrounding_selects``, and ``bars``, by name.
+    """
     if not decisions:
         return {}
-    symbols = {decision.symbol for decision in decisions}
-    headlines = dict(
-        Cycle.objects.filter(pk__in={decision.cycle_id for decision in decisions}).values_list(
-            "pk", "headlines"
-        )
-    )
-    bars = dict(BarHistory.objects.filter(pk__in=symbols).values_list("symbol", "bars"))
-    theses = {thesis.symbol: thesis for thesis in reversed(Thesis.objects.open().filter(symbol__in=symbols))}
-    answers = _answers(symbols, now)
+    headlines = {cycle.pk: cycle.headlines for cycle in read["cycles"]}
+    bars = {row.symbol: row.bars for row in read["bars"]}
+    theses = {thesis.symbol: thesis for thesis in reversed(read["theses"])}
+    answers = _answers({decision.symbol for decision in decisions}, now)
     return {
         decision.pk: Surroundings(
             closes=_closes(bars.get(decision.symbol, ())),

@@ -30,7 +30,8 @@ from trading.models import (
     Thesis,
     Trade,
 )
-from trading.queries.gate_preview import GatePreview, preview_all, rooms_of
+from trading.queries.approval_surroundings import surrounding_selects
+from trading.queries.gate_preview import GatePreview, preview_beside, rooms_of
 from trading.queries.timeline import approval_of, timeline_of
 
 EVENTS_SHOWN = 200
@@ -51,7 +52,10 @@ class SeenPrice:
 
 @dataclass(frozen=True, slots=True)
 class DecisionStory:
-    """One decision with all that is recorded about it; ``preview`` only while a person may send it on."""
+    """One decision with all that is recorded about it; ``preview`` only while a person may send it on.
+
+    ``stands_on`` is what the preview was made of, with the decision's surroundings, by name.
+    """
 
     decision: AIDecision
     stages: tuple[Stage, ...]
@@ -70,6 +74,7 @@ class DecisionStory:
     record: SeenRecord | None
     record_problem: str
     thesis: Thesis | None
+    stands_on: Mapping[str, list[Any]]
 
     @property
     def closest(self) -> Headroom | None:
@@ -117,6 +122,7 @@ def decision_story(decision_id: UUID) -> DecisionStory | None:
     check = decision.risk_check
     waits = decision.status in OPEN_TO_A_PERSON
     record, record_problem = _record(decision)
+    previews, stands_on = preview_beside([decision], surrounding_selects([decision])) if waits else ({}, {})
     return DecisionStory(
         decision=decision,
         stages=stages,
@@ -131,10 +137,11 @@ def decision_story(decision_id: UUID) -> DecisionStory | None:
         saga=saga,
         steps=tuple(SagaStep.objects.filter(saga=saga)) if saga else (),
         events=_events(decision, orders, saga, snapshot),
-        preview=preview_all([decision])[decision.pk] if waits else None,
+        preview=previews.get(decision.pk),
         record=record,
         record_problem=record_problem,
         thesis=_thesis(decision),
+        stands_on=stands_on,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
-from django.db.models import F
+from django.db.models import Exists, F
 from django.utils import timezone
 
 from ai.builtin import LABEL as BUILTIN_ANALYST
@@ -31,10 +31,11 @@ from trading.models import (
     EquitySnapshot,
     Event,
     Heartbeat,
+    Order,
     Position,
     SetAsideRow,
 )
-from trading.protection.coverage import unprotected_positions
+from trading.protection.coverage import coverage_of, unprotected_of
 from trading.queries.guard_report import GuardReport, guard_report
 from trading.queries.left_out import left_out
 from trading.queries.reading.together import Select, first, read_together
@@ -169,12 +170,16 @@ def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
 
 
 def agent_standing() -> AgentStanding:
-    """Return the agent's standing, read in one statement while nothing is halted; defaults before the first start."""
+    """Return the agent's standing, read in one statement; defaults before the first start."""
+    engaged = switch.engagements()
     waiting, values = Approval.objects.waiting(timezone.now()).query.sql_with_params()
     read = read_together(
         {
             "agent": AgentStatus.objects.filter(pk=1),
-            "engagement": switch.engagements()[:1],
+            "engagement": engaged[:1],
+            # An engaged switch lets this program sell nothing: only what rests at the broker protects.
+            "protecting": Order.objects.protecting().filter(Exists(engaged)).order_by("created_at"),
+            "held": Position.objects.filter(Exists(engaged)).order_by("symbol"),
             "waiting": Select(f"SELECT count(*) AS waiting FROM ({waiting}) AS approvals", values),  # noqa: S608 - our own query
         }
     )
@@ -191,7 +196,7 @@ def agent_standing() -> AgentStanding:
         analyst=", ".join(django_settings.ENVIRONMENT.ai_models) or BUILTIN_ANALYST,
         entries_pause=entries_pause(agent),
         approvals_open=first(read["waiting"])["waiting"],
-        unprotected=tuple(unprotected_positions()) if engagement else (),
+        unprotected=tuple(unprotected_of(read["held"], coverage_of(read["protecting"]), watches=False)),
     )
 
 
