@@ -16,9 +16,10 @@ from risk.domain.trust import Scope, TrustCurve, TrustMode
 from risk.domain.trusted_gate import AppliedTrust, TrustTerms
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
 from risk.models import RiskReservation
+from risk.models import TrustCurve as TrustCurveRow
 from risk.services import book as risk_book
 from risk.services import switch
-from risk.services.trust import curves
+from risk.services.trust import curves, curves_of
 from trading.core import set_aside, settings
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.guards import rules as guard_rules
@@ -223,14 +224,20 @@ def own_limits(strategy: Strategy) -> StrategyLimits:
     )
 
 
-def read_curves(values: settings.AsNeeded) -> tuple[TrustCurve, ...]:
-    """Read the trust curves in force; none where trust is off, for nobody asks then."""
+def read_curves(
+    values: settings.AsNeeded, rows: Sequence[TrustCurveRow] | None = None
+) -> tuple[TrustCurve, ...]:
+    """Read the trust curves in force; none where trust is off, for nobody asks then.
+
+    Args:
+        rows: those in force where the caller has just read them.
+    """
     try:
         if values.word("trust_sizing") == TrustMode.OFF:
             return ()
     except SettingError:  # it may be put right until it is needed, and says so there
         pass
-    return curves()
+    return curves() if rows is None else curves_of(rows)
 
 
 def trust_terms(standing: Standing, known: tuple[TrustCurve, ...]) -> TrustTerms:

@@ -135,7 +135,7 @@ def read_facts(
     lately = Trade.objects.filter(traded_at__gt=since, traded_at__lt=until)
     rows = list(lately.order_by().values_list(*TRADE_COLUMNS))
     known = SymbolLock.objects.in_force(market.now) if locks is None else locks
-    holding = [lock for lock in known if lock.until is None or lock.until > market.now]
+    holding = [lock for lock in known if lock.is_in_force(market.now)]
     return facts_of(rows, holding, market.now, fall)
 
 

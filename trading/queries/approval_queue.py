@@ -9,6 +9,7 @@ from math import ceil
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from connectors.base import Quote
@@ -120,7 +121,7 @@ def _previews(
     rows: Sequence[Approval], quotes: Mapping[str, Quote] | None = None
 ) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
     decisions = [row.decision for row in rows]
-    return preview_beside(decisions, surrounding_selects(decisions), quotes=quotes)
+    return preview_beside(decisions, surrounding_selects(decisions, timezone.now()), quotes=quotes)
 
 
 def line_of(approval: Approval, preview: GatePreview, read: Mapping[str, list[Any]]) -> QueueLine:
@@ -156,7 +157,7 @@ def _lines(
 ) -> tuple[QueueLine, ...]:
     positions = {position.symbol: position for position in read.get("positions", ())}
     money: EquitySnapshot | None = newest(read.get("money", ()))
-    known = surroundings_of([row.decision for row in rows], read, now)
+    known = surroundings_of([row.decision for row in rows], read)
     return tuple(
         QueueLine(
             approval=row,
@@ -183,23 +184,10 @@ def together(only: Sequence[UUID]) -> Together | None:
     return preview_together([row.decision for row in in_turn(rows)]) if rows else None
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How many requests wait, and the one that ends first."""
-
-    count: int
-    urgent: Approval
-
-
-def most_urgent(count: int) -> Waiting | None:
-    """Return what waits for a person; None: nothing does.
-
-    Args:
-        count: how many wait, which the caller has read.
-    """
-    waiting = Approval.objects.waiting(timezone.now()).select_related("decision")
-    urgent = waiting.order_by("expires_at", "pk").first() if count else None
-    return Waiting(count, urgent) if urgent else None
+def most_urgent(now: datetime) -> QuerySet[Approval]:
+    """Return the request that ends first, for who reads it with more, with what its decision wants; none: empty."""
+    wants = {name: F(f"decision__{name}") for name in ("action", "symbol", "confidence")}
+    return Approval.objects.waiting(now).annotate(**wants).order_by("expires_at", "pk")[:1]
 
 
 def waiting_keys() -> list[str]:

@@ -17,11 +17,20 @@ from risk.domain.trust_words import trust_words
 from risk.domain.types import LimitValues, RiskBook, Verdict
 from risk.models import RiskCheck, RiskLimits
 from risk.services.book import Wish, judge_in_order
+from risk.services.trust import rows_in_force
 from trading.core import settings
 from trading.domain.headroom import Headroom, closest, headrooms
 from trading.execution import gate_inputs
 from trading.execution.gate_passage import wish_of
-from trading.models import AIDecision, Asset, BarHistory, EquitySnapshot, MarketSnapshot, SymbolLock
+from trading.models import (
+    AIDecision,
+    Asset,
+    BarHistory,
+    EquitySnapshot,
+    MarketSnapshot,
+    RuntimeSetting,
+    SymbolLock,
+)
 from trading.queries.reading.together import first, read_together
 
 
@@ -150,16 +159,17 @@ def _read(
     decisions: Sequence[AIDecision], quotes: Mapping[str, Quote], beside: Mapping[str, QuerySet[Any]]
 ) -> _Scene:
     """Read what the gate reads of a batch, without its lock: the queries are as many, however many decisions."""
-    with settings.read_once():
-        return _read_once(decisions, quotes, beside)
+    symbols = {decision.symbol for decision in decisions}
+    read = read_together({**beside, **_selects(symbols), **gate_inputs.account_selects()})
+    read["money"] = read["synced"] or read["by_time"]
+    with settings.read_once(read["settings"]):
+        return _scene(decisions, quotes, read)
 
 
-def _read_once(
-    decisions: Sequence[AIDecision], quotes: Mapping[str, Quote], beside: Mapping[str, QuerySet[Any]]
+def _scene(
+    decisions: Sequence[AIDecision], quotes: Mapping[str, Quote], read: Mapping[str, list[Any]]
 ) -> _Scene:
     symbols = {decision.symbol for decision in decisions}
-    read = read_together({**gate_inputs.account_selects(), **_selects(symbols), **beside})
-    read["money"] = read["synced"] or read["by_time"]
     account = gate_inputs.account_of(read, first(read["money"]))
     standing = gate_inputs.read_standing(account.agent)
     guards = gate_inputs.guards_before_the_lock(standing, read["locks"])
@@ -167,7 +177,7 @@ def _read_once(
     priced = gate_inputs.read_priced(symbols, agent=account.agent, bars=bars)
     for symbol, quote in quotes.items():
         priced[symbol] = replace(priced[symbol], snapshot=_repriced(priced[symbol].snapshot, quote))
-    curves = gate_inputs.read_curves(standing.values)
+    curves = gate_inputs.read_curves(standing.values, read["curves"])
     stands_on = (standing, guards, account, {row.symbol: row for row in read["assets"]}, curves)
     limits: RiskLimits | None = first(read["limits"])
     return _Scene(
@@ -185,10 +195,12 @@ def _selects(symbols: Collection[str]) -> dict[str, QuerySet[Any]]:
     return {
         "synced": synced.order_by("-sync_sequence")[:1],
         "by_time": EquitySnapshot.objects.order_by("-created_at")[:1],
+        "settings": RuntimeSetting.objects.all(),
         "locks": SymbolLock.objects.in_force(None),
         "bars": BarHistory.objects.filter(pk__in=symbols),
         "assets": Asset.objects.filter(pk__in=symbols),
         "limits": RiskLimits.objects.all()[:1],
+        "curves": rows_in_force(),
     }
 
 
@@ -207,11 +219,14 @@ def _repriced(known: MarketSnapshot | None, quote: Quote) -> MarketSnapshot:
     return newer
 
 
-def rooms_of(check: RiskCheck) -> tuple[Headroom, ...]:
-    """Return what each limit had left when a stored check was made, with the limits it judged by."""
+def rooms_of(check: RiskCheck, limits: RiskLimits | None) -> tuple[Headroom, ...]:
+    """Return what each limit had left when a stored check was made.
+
+    Args:
+        limits: of the version it judged by; None: that is not known.
+    """
     if check.limits_version is None or check.reducing:
         return ()
-    limits = RiskLimits.objects.filter(pk=check.limits_version).first()
     return _rooms(check.figures, limits, check.notional if check.allowed else ZERO)
 
 
