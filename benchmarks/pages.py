@@ -78,7 +78,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="where the database stays for another run"
     )
-    parser.add_argument("--only", default="", metavar="WORD", help="pages with this in their name or address")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="WORDS",
+        help="pages with this in their name or address; several by commas",
+    )
     parser.add_argument("--browser", action="store_true", help="first contentful paint, too")
     parser.add_argument("--json", action="store_true", help="instead of the table")
     return parser.parse_args()
@@ -115,7 +120,8 @@ def _costs(only: str, *, browser: bool) -> Iterator[PageCost]:
     client = Client(SERVER_NAME="localhost")
     client.force_login(user)
     client.get(reverse("admin:index"))  # reads the addresses
-    wanted = [one for one in every_page() if only in one[0] or only in one[1]]
+    words = only.split(",")
+    wanted = [one for one in every_page() if any(word in " ".join(one) for word in words)]
     gc.collect()
     gc.freeze()
     paints = _paints(user.username, wanted) if browser else {}

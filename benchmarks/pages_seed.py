@@ -63,7 +63,7 @@ DECISIONS = (
 )
 COPIED = {
     "ai.modelcall": f"id IN (SELECT model_call_id FROM ai_decisions WHERE id IN ({DECISIONS}))",  # noqa: S608 - a constant
-    "trading.cycle": f"{ENDED} AND id IN (SELECT cycle_id FROM trades)",
+    "trading.cycle": f"{ENDED} AND id IN (SELECT cycle_id FROM trades)",  # noqa: S608 - a constant
     "trading.aidecision": f"id IN ({DECISIONS})",
     "risk.riskcheck": f"decision_id IN ({DECISIONS})",
     "trading.approval": "answered_at IS NOT NULL",
@@ -147,8 +147,10 @@ def prepared() -> None:
     make.make_notice(status="sent", ended_at=now)
     make.make_cash_line()
     for label, row in ROWS.items():
-        if not _model(label)._default_manager.extra(where=[COPIED.get(label, "true")]).exists():
+        if label != "risk.killswitch" and not _count(_model(label)):
             row()
+    _count.cache_clear()
+    make.make_engagement(released_at=now, released_by="ann", release_reason="a drill")
     live(SESSIONS, right=lambda stated: stated, symbols=SYMBOLS)
     _ask_a_person()
 
@@ -160,9 +162,8 @@ def _ask_a_person() -> None:
         cursor.execute("UPDATE approvals SET expires_at = now() + interval '1 day' WHERE answered_at IS NULL")
         cursor.execute(
             "UPDATE ai_decisions SET action = 'buy', status = 'awaiting_approval', settled_at = NULL, reason = '',"
-            " confidence = 0.6 + random() / 3 WHERE cycle_id = (SELECT cycle_id FROM ai_decisions WHERE record_id IS NOT NULL ORDER BY created_at DESC"
-            " LIMIT 1)"
-            " AND status <> 'awaiting_approval'"
+            " confidence = 0.6 + random() / 3 WHERE status <> 'awaiting_approval' AND cycle_id = ("
+            "SELECT cycle_id FROM ai_decisions WHERE record_id IS NOT NULL ORDER BY created_at DESC LIMIT 1)"
         )
         cursor.execute(
             "INSERT INTO approvals (id, decision_id, cycle_id, status, requested_at, expires_at, reason) SELECT"

@@ -174,11 +174,11 @@ def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
     return not is_fresh(moment, now or timezone.now(), STALE_AFTER)
 
 
-def agent_standing(user_id: int | None = None) -> AgentStanding:
+def agent_standing(user_id: int = 0) -> AgentStanding:
     """Return the agent's standing, read in one statement; defaults before the first start.
 
     Args:
-        user_id: of who looks; None: nobody does.
+        user_id: of who looks; 0: nobody does.
     """
     engaged = switch.engagements()
     waiting, values = Approval.objects.waiting(timezone.now()).query.sql_with_params()
@@ -188,7 +188,7 @@ def agent_standing(user_id: int | None = None) -> AgentStanding:
             "engagement": engaged[:1],
             # An engaged switch lets this program sell nothing: only what rests at the broker protects.
             "protecting": Order.objects.protecting().filter(Exists(engaged)).order_by("created_at"),
-            "preference": ConsolePreference.objects.filter(user_id=user_id or 0),
+            "preference": ConsolePreference.objects.filter(user_id=user_id),
             "held": Position.objects.filter(Exists(engaged)).order_by("symbol"),
             "waiting": Select(f"SELECT count(*) AS waiting FROM ({waiting}) AS approvals", values),  # noqa: S608 - our own query
         }
