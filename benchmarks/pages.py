@@ -1,6 +1,6 @@
 """``python -m benchmarks.pages``: what each page of the console costs once its tables are large.
 
-Fills a database of its own (100,000 rows in each table that grows; ``--decisions 1_000_000`` for more of those) and asks
+Fills a database of its own (100,000 rows in each table that grows; ``--decisions 1_000_000``: more of those) and asks
 for every page of the URL conf as a superuser: the list of each table, whole and searched, the page of a row, and each
 page of its own. Queries, the median of five answers in this process, and the bytes of the document before they are
 compressed; with ``--browser`` the first contentful paint in a headless Chromium, style and scripts included.
@@ -78,12 +78,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="where the database stays for another run"
     )
-    parser.add_argument(
-        "--only",
-        default="",
-        metavar="WORDS",
-        help="pages with this in their name or address; several by commas",
-    )
+    some = "pages with one of these, by commas, in their name or address"
+    parser.add_argument("--only", default="", metavar="WORDS", help=some)
     parser.add_argument("--browser", action="store_true", help="first contentful paint, too")
     parser.add_argument("--json", action="store_true", help="instead of the table")
     return parser.parse_args()

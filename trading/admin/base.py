@@ -60,6 +60,19 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
         """Return what a row's page shows beside its fields; ``object_id`` is quoted, "" of a row to be added."""
         return {}
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row of a page; of one that is only shown what has been read for its story already."""
+        known: Any = getattr(request, "console_row", None)
+        if (
+            request.method == "GET"
+            and known is not None
+            and (type(known), str(known.pk)) == (self.model, object_id)
+        ):
+            return known
+        row = super().get_object(request, object_id, from_field)
+        request.console_row = row  # type: ignore[attr-defined]  # Django's way to keep per-request facts
+        return row
+
     def changeform_view(
         self,
         request: HttpRequest,

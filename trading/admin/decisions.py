@@ -120,16 +120,6 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         said = " ".join(filter(None, [words_of(decision.reason), deciding_of(decision)]))
         return Truncator(": ".join(filter(None, [said, decision.reason_detail]))).chars(90)
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> AIDecision | None:
-        """Return the decision that the page's story has read, with what it names."""
-        known: AIDecision | None = getattr(request, "console_decision", None)
-        if known is not None and str(known.pk) == object_id:
-            return known
-        found: AIDecision | None = super().get_object(request, object_id, from_field)
-        return found
-
     def get_urls(self) -> list[URLPattern]:
         """Add the way of a stored decision to execution, and the way back of an approved one."""
         wrap = self.admin_site.admin_view
@@ -146,7 +136,7 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         story = decision_story(wanted) if wanted is not None and self.has_view_permission(request) else None
         if story is None:
             return context
-        request.console_decision = story.decision  # type: ignore[attr-defined]  # Django's way to keep per-request facts
+        request.console_row = story.decision  # type: ignore[attr-defined]  # Django's way to keep per-request facts
         if story.approval is not None and not story.may_be_sent and story.preview is not None:
             story.approval.decision = story.decision
             context["cards"] = cards_of([line_of(story.approval, story.preview, story.stands_on)])
