@@ -43,7 +43,7 @@ class ApprovalAdmin(GrowingRecordAdmin):
     ]
     list_filter = ["status", ("requested_at", RangeDateTimeFilter)]
     list_select_related = ["decision", "answered_by"]
-    search_fields = ["=decision__symbol", "reason"]
+    search_fields = ["decision__symbol__exact", "reason"]
     search_help_text = "A symbol, words of the reason, or an id of an approval, a decision or a cycle"
     uuid_search = ("pk", "decision_id", "cycle_id")
     ordering = ["-requested_at"]
