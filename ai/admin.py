@@ -36,7 +36,7 @@ class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hi
     ]
     list_filter = ["status", ("created_at", RangeDateTimeFilter)]
     list_filter_submit = True
-    list_per_page = 50
+    list_per_page = 30
     search_fields = ["model__startswith", "error_type__startswith"]
     search_help_text = "The beginning of a model's name or of an error's type"
     show_full_result_count = False
@@ -124,7 +124,7 @@ class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hi
 class SetByPersonAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
     """Rows that a person enters, each under its name for good; who did it last is noted, and nothing is deleted."""
 
-    list_per_page = 50
+    list_per_page = 30
     actions = None
     readonly_fields = ["updated_at", "updated_by"]
 
@@ -185,7 +185,7 @@ class ModelCapabilityAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no t
         "learnt_at",
     ]
     search_fields = ["model"]
-    list_per_page = 50
+    list_per_page = 30
     actions = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -37,7 +37,7 @@ def _options() -> argparse.Namespace:
             '  make bench ARGS="--cases plain,orders15,history --cycles 7"'
             f'\n  make bench ARGS="--cases workers1,workers2,workers4,workers8"\n  make bench ARGS="--cases {GATE}"\n\n'
             "others, each with a text of its own: python -m benchmarks.analysis, .trace, .observability, .rate_limit,\n"
-            ".enriched, .half_sent, .scrape, .churn, .sessions, .replays, .shadows"
+            ".enriched, .half_sent, .scrape, .churn, .sessions, .replays, .shadows, .pages"
         ),
     )
     parser.add_argument(

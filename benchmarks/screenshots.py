@@ -108,7 +108,7 @@ def _taken(into: Path, *, everything: bool) -> int:
         page.fill("[name=password]", PASSWORD)
         page.press("[name=password]", "Enter")
         page.wait_for_selector("#dashboard")
-        pages = dict(_every_page()) if everything else dict(_chosen())
+        pages = dict(every_page()) if everything else dict(_chosen())
         for title, address in pages.items():
             answer = page.goto(server.url + address)
             failed |= answer is None or answer.status >= 400
@@ -147,7 +147,7 @@ def _shown_row(model: Any) -> Any:
     return traded.first() or rows.first()
 
 
-def _every_page() -> Iterator[tuple[str, str]]:
+def every_page() -> Iterator[tuple[str, str]]:
     """Yield each page's name and address: those of the menu and its like, each list, a row of each table."""
     from django.urls import reverse
 

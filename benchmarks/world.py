@@ -13,17 +13,20 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def measured_world(venue_options: Mapping[str, object] | None = None) -> Iterator["VenueProcess"]:
+def measured_world(
+    venue_options: Mapping[str, object] | None = None, *, folder: Path | None = None
+) -> Iterator["VenueProcess"]:
     """Start engines in a temporary folder, migrate and seed a database there, and run a venue; yield the venue.
 
     Django is set up inside: import models only after this was entered.
 
     Args:
         venue_options: of ``tests.venue_process.VenueProcess``; None: a venue without latency.
+        folder: where the database stays once this is left; None: it does not.
     """
     options = {"fill_latency": 0} if venue_options is None else venue_options
     with contextlib.ExitStack() as ending:
-        home = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp")))
+        home = folder or Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp")))
         os.environ |= {
             "ORCHESTRATOR_HOME": str(home),
             "DJANGO_SETTINGS_MODULE": "orchestrator_project.settings",

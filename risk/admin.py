@@ -93,7 +93,7 @@ def link_to(page: str, name: str) -> Callable[[Any], str]:
 class RiskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
     """A table of the risk room; nothing in it is ever changed or deleted by hand."""
 
-    list_per_page = 50
+    list_per_page = 30
     show_full_result_count = False
     list_filter_submit = True
     actions = None
@@ -368,6 +368,8 @@ class TrustCurveAdmin(RiskAdmin):
 class RiskReservationAdmin(RiskAdmin):
     """Room in the risk book, and when it was given back."""
 
+    paginator = InfinitePaginator
+
     list_display = [
         "created_at",
         symbol,
@@ -389,9 +391,12 @@ class RiskReservationAdmin(RiskAdmin):
         "released_at",
         "release_reason",
     ]
-    list_filter = ["side", ("released_at", admin.EmptyFieldListFilter)]
+    list_filter = [
+        "side",
+        ("released_at", admin.EmptyFieldListFilter),
+        ("created_at", RangeDateTimeFilter),
+    ]
     search_fields = ["=symbol"]
-    date_hierarchy = "created_at"
     ordering = ["-created_at"]
 
     @display(description="state", label={"counts": "warning", "released": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints

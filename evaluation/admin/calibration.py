@@ -12,13 +12,14 @@ from django.urls import URLPattern, path, reverse
 
 from evaluation.admin.calibration_charts import coverage_chart, reliability_chart
 from evaluation.domain.figures import Figure
+from evaluation.domain.outcomes import LabelSpec
 from evaluation.domain.verdict import Standing
 from evaluation.errors import NotPublishedError
 from evaluation.models import CalibrationReport
 from evaluation.services.calibration.publishing import PUBLISH, VALID_SESSIONS, publish_newest
 from evaluation.services.calibration.reading import newest, strategy_names
 from evaluation.services.calibration.rendering import SHOWN, report_json, title
-from trading.admin.base import RecordAdmin, labelled
+from trading.admin.base import GrowingRecordAdmin, known_values, labelled
 from trading.admin.pages import ConfirmForm, FormPage, form_page, posted, require
 from trading.core import settings
 
@@ -54,7 +55,7 @@ MORE = {
 
 
 @admin.register(CalibrationReport)
-class CalibrationReportAdmin(RecordAdmin):
+class CalibrationReportAdmin(GrowingRecordAdmin):
     """Whether what models state is true, and worth anything."""
 
     list_before_template = "evaluation/calibration_intro.html"
@@ -63,7 +64,7 @@ class CalibrationReportAdmin(RecordAdmin):
         "model", "strategy", "label", "window_label", "decisions", "last_session", "verdict", "confidence",
         "stated_less_right", "gain", "coefficient",
     ]  # fmt: skip
-    list_filter = ["label_spec", "window", "model"]
+    list_filter = [known_values("label_spec", LabelSpec), known_values("window", WINDOWS), "model"]
     search_fields = ["model__startswith"]
     search_help_text = "The beginning of a model's name, or an id"
     uuid_search = ("pk", "strategy_id")

@@ -182,7 +182,17 @@ class CalibrationReport(models.Model):
         # Read by page and REST: the newest of each scope.
         indexes = [
             models.Index(
-                fields=["label_spec", "model", "window", "-created_at"], name="calibration_reports_newest"
+                fields=[
+                    "label_spec",
+                    "model",
+                    "answered_model",
+                    "window",
+                    "strategy_id",
+                    "prompt_version",
+                    "-created_at",
+                ],
+                include=["id"],
+                name="calibration_newest_of_scope",
             )
         ]
 

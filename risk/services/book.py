@@ -47,7 +47,11 @@ class Reserved:
 
 def read_reserved() -> Reserved:
     """Read the counting reservations at one moment; call while holding ``locks.lock_book``."""
-    counting = list(RiskReservation.objects.counting())
+    return reserved_of(list(RiskReservation.objects.counting()))
+
+
+def reserved_of(counting: Sequence[RiskReservation]) -> Reserved:
+    """Return what these take: all that count, as the caller has read them."""
     entries = [row for row in counting if row.side == RiskReservation.Side.BUY]
     return Reserved(
         by_symbol={row.symbol: row.counting_notional for row in entries},

@@ -1,6 +1,6 @@
 """Published trust curves: every change is a new version, the old ones never change."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,12 @@ _LONGEST_AUTHOR = 150
 
 def curves() -> tuple[TrustCurve, ...]:
     """Return the curves in force, one of each scope: its highest version. One query."""
-    return tuple(row.to_curve() for row in rows_in_force())
+    return curves_of(rows_in_force())
+
+
+def curves_of(rows: Iterable[TrustCurveRow]) -> tuple[TrustCurve, ...]:
+    """Return the curves of the rows in force that the caller has read."""
+    return tuple(row.to_curve() for row in rows)
 
 
 def rows_in_force() -> QuerySet[TrustCurveRow]:

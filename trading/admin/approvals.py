@@ -10,10 +10,11 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
+from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from risk.domain.types import Verdict
 from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm, answer_and_tell
-from trading.admin.base import RecordAdmin, cycle_link, status_label
+from trading.admin.base import GrowingRecordAdmin, cycle_link, status_label
 from trading.admin.hands.cards import cards_of, place_url
 from trading.admin.pages import came_from, console_page, nothing_sent, require
 from trading.admin.stories.universe_page import uuid_of
@@ -26,7 +27,7 @@ CARDS_A_PAGE = 25
 
 
 @admin.register(Approval)
-class ApprovalAdmin(RecordAdmin):
+class ApprovalAdmin(GrowingRecordAdmin):
     """The history; open requests are answered in the queue."""
 
     list_display = [
@@ -40,12 +41,11 @@ class ApprovalAdmin(RecordAdmin):
         "reason",
         cycle_link,
     ]
-    list_filter = ["status"]
+    list_filter = ["status", ("requested_at", RangeDateTimeFilter)]
     list_select_related = ["decision", "answered_by"]
-    search_fields = ["=decision__symbol", "reason"]
+    search_fields = ["decision__symbol__exact", "reason"]
     search_help_text = "A symbol, words of the reason, or an id of an approval, a decision or a cycle"
     uuid_search = ("pk", "decision_id", "cycle_id")
-    date_hierarchy = "requested_at"
     ordering = ["-requested_at"]
 
     @admin.display(description="symbol", ordering="decision__symbol")

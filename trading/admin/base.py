@@ -1,7 +1,7 @@
 """What every page of the console has in common: read-first, quick on large tables, UUIDs searchable."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, cast
@@ -29,7 +29,7 @@ from trading.labels import COLOURS, colour_of, symbol_link, words_of
 from trading.queries.changes import changes_of
 from trading.queries.finding import ids_ending, typed
 
-ROWS_PER_PAGE = 50
+ROWS_PER_PAGE = 30  # a row has up to 7 KB: a page stays below 300
 REASON = "reason"
 COLUMN = re.compile(r"^=|__exact$")  # what a search field has beside its column's name
 
@@ -59,6 +59,19 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
     def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Return what a row's page shows beside its fields; ``object_id`` is quoted, "" of a row to be added."""
         return {}
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row of a page; of one that is only shown what has been read for its story already."""
+        known: Any = getattr(request, "console_row", None)
+        if (
+            request.method == "GET"
+            and known is not None
+            and (type(known), str(known.pk)) == (self.model, object_id)
+        ):
+            return known
+        row = super().get_object(request, object_id, from_field)
+        request.console_row = row  # type: ignore[attr-defined]  # Django's way to keep per-request facts
+        return row
 
     def changeform_view(
         self,
@@ -170,6 +183,30 @@ class GrowingRecordAdmin(RecordAdmin):
     """Facts that every cycle adds many of: their pages never count the table."""
 
     paginator = InfinitePaginator
+
+
+class KnownValuesFilter(admin.SimpleListFilter):
+    """A filter by a column of few words: those of an enumeration are offered, the table is not asked which it has."""
+
+    words: tuple[str, ...] = ()
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return each value with its words."""
+        return [(word, words_of(word)) for word in self.words]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the rows with the value."""
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+def known_values(column: str, words: Iterable[str]) -> type[KnownValuesFilter]:
+    """Return the filter by a column that has these words."""
+    named = {
+        "title": column.replace("_", " "),
+        "parameter_name": f"{column}__exact",
+        "words": tuple(map(str, words)),
+    }
+    return type("KnownValuesFilter", (KnownValuesFilter,), named)
 
 
 Method = TypeVar("Method", bound=Callable[..., object])

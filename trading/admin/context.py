@@ -14,8 +14,8 @@ from trading.admin.extras import DASHBOARD_TILES
 from trading.admin.hands.deeds import agent_deeds
 from trading.admin.kill_switch import ENGAGE, RELEASE
 from trading.admin.standing import VIEW, standing_of
+from trading.core import settings
 from trading.core.provider_health import provider_health
-from trading.queries.approval_queue import most_urgent
 from trading.queries.news import news_since
 from trading.queries.overview import Exposure, overview
 
@@ -33,10 +33,11 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     user = request.user
     if not user.is_staff:
         return {}
-    frame = {"may_find": True, "time_zone": time_zone_of(int(user.pk or 0))}
     if not user.has_perm(VIEW):
-        return frame
-    return frame | {
+        return {"may_find": True, "time_zone": time_zone_of(int(user.pk or 0))}
+    return {
+        "may_find": True,
+        "time_zone": standing_of(request).time_zone,
         "standing": standing_of(request),
         "may_engage": user.has_perm(ENGAGE),
         "may_release": user.has_perm(RELEASE),
@@ -49,12 +50,16 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["title"] = "Dashboard"
     if not request.user.has_perm(VIEW):
         return context
+    with settings.read_once():
+        return context | _dashboard(request)
+
+
+def _dashboard(request: HttpRequest) -> dict[str, Any]:
     seen = overview(standing_of(request).agent)
     looked = last_look(int(request.user.pk or 0), now=seen.now, is_use="HX-Request" not in request.headers)
     news = news_since(looked, seen.now)
-    context |= {
+    return {
         "overview": seen,
-        "waiting": most_urgent(standing_of(request).approvals_open),
         "news": news,
         "happenings": [(one, link_of(one.kind, one.pk)) for one in news.happenings],
         "chart": line_chart(seen.curve),
@@ -63,7 +68,6 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "deeds": agent_deeds(request, is_paused=standing_of(request).entries_pause.is_paused),
         "tiles": DASHBOARD_TILES.shown(request, None),
     }
-    return context
 
 
 def link_of(kind: str, pk: str) -> str:

@@ -14,9 +14,9 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from trading.admin.base import (
     GrowingRecordAdmin,
-    RecordAdmin,
     cycle_link,
     figure,
+    known_values,
     linked,
     list_url,
     moment,
@@ -30,7 +30,7 @@ from trading.admin.shown.read_only import facts_block
 from trading.admin.stories.universe_page import universe_of, uuid_of
 from trading.domain.words import in_words
 from trading.labels import symbol_link, words_of
-from trading.models import Cycle, Event, MarketSnapshot
+from trading.models import Cycle, Event, MarketSnapshot, Mode
 from trading.queries.pages.cycle_advice import advice_on_end
 from trading.queries.pages.cycle_story import Outcome, cycle_story
 
@@ -56,7 +56,7 @@ AGGREGATES = (
 
 
 @admin.register(Cycle)
-class CycleAdmin(RecordAdmin):
+class CycleAdmin(GrowingRecordAdmin):
     """The history of cycles; a cycle's page leads to everything that happened in it."""
 
     list_display = [
@@ -70,11 +70,15 @@ class CycleAdmin(RecordAdmin):
         "counts",
         "reason",
     ]
-    list_filter = ["status", "cycle_type", "mode"]
+    list_filter = [
+        "status",
+        "cycle_type",
+        known_values("mode", Mode.values),
+        ("started_at", RangeDateTimeFilter),
+    ]
     search_fields = ["reason", "started_by"]
     search_help_text = "Words of the reason, who started it, or a cycle's id"
     uuid_search = ("pk",)
-    date_hierarchy = "started_at"
     change_form_outer_before_template = "console/cycle/story.html"
     list_before_template = "console/deeds.html"
     change_form_after_template = "console/universe.html"

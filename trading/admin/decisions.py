@@ -25,17 +25,20 @@ from trading.admin.base import (
 )
 from trading.admin.extras import DECISION_DEEDS, DECISION_SECTIONS
 from trading.admin.hands.cards import cards_of
-from trading.admin.hands.deeds import Deed, symbol_deeds_now
+from trading.admin.hands.deeds import Deed, symbol_deeds
 from trading.admin.hands.withdrawing import withdraw_view
 from trading.admin.pages import nothing_sent, require
+from trading.admin.standing import standing_of
 from trading.admin.stories.universe_page import uuid_of
 from trading.execution.approvals import send_to_execution
 from trading.execution.by_hand.withdrawing import may_be_withdrawn
 from trading.labels import words_of
+from trading.market.market_time import market_now
 from trading.models import AIDecision
 from trading.queries.approval_queue import line_of
-from trading.queries.decision_story import deciding_of, decision_story
+from trading.queries.decision_story import DecisionStory, deciding_of, decision_story
 from trading.queries.news import reasons_of_late
+from trading.queries.pages.symbol_standing import symbol_standing
 
 PAGE = "admin:trading_aidecision_change"
 
@@ -133,14 +136,15 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         story = decision_story(wanted) if wanted is not None and self.has_view_permission(request) else None
         if story is None:
             return context
+        request.console_row = story.decision  # type: ignore[attr-defined]  # Django's way to keep per-request facts
         if story.approval is not None and not story.may_be_sent and story.preview is not None:
             story.approval.decision = story.decision
-            context["cards"] = cards_of([line_of(story.approval, story.preview)])
+            context["cards"] = cards_of([line_of(story.approval, story.preview, story.stands_on)])
         return context | {
             "story": story,
             "title": f"{story.decision.action.capitalize()} {story.decision.symbol}",
             "here": request.path,
-            "deeds": _deeds(request, story.decision),
+            "deeds": _deeds(request, story),
             "pieces": DECISION_DEEDS.shown(request, story.decision),
             "sections": DECISION_SECTIONS.shown(request, story.decision),
         }
@@ -163,9 +167,18 @@ class AIDecisionAdmin(GrowingRecordAdmin):
         return redirect(PAGE, pk)
 
 
-def _deeds(request: HttpRequest, decision: AIDecision) -> list[Deed]:
+def _deeds(request: HttpRequest, story: DecisionStory) -> list[Deed]:
     """Return what the user may do with the decision's symbol, and with an approval that has not left yet."""
-    found = symbol_deeds_now(request, decision.symbol)
+    decision, read, agent = story.decision, story.stands_on, standing_of(request).agent
+    if read:
+        is_held = any(position.symbol == decision.symbol for position in read["positions"])
+        is_locked = any(
+            lock.symbol == decision.symbol and lock.is_in_force(market_now(agent)) for lock in read["locks"]
+        )
+    else:
+        now = symbol_standing(decision.symbol, agent)
+        is_held, is_locked = now.position is not None, now.lock is not None
+    found = symbol_deeds(request, decision.symbol, is_held=is_held, is_locked=is_locked)
     if request.user.has_perm(ANSWER) and may_be_withdrawn(decision):
         url = reverse("admin:trading_aidecision_withdraw", args=[decision.pk])
         found.insert(0, Deed("Withdraw the approval …", url))

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
@@ -57,8 +57,8 @@ class Place(Generic[Subject]):
 
     def _rendered(self, piece: Piece[Subject], request: HttpRequest, subject: Subject) -> SafeString | None:
         try:
-            # A failed query leaves the page's own transaction as it was.
-            with transaction.atomic() if piece.asks else nullcontext():
+            # A failed query leaves the page's own transaction, where it has one, as it was.
+            with transaction.atomic() if piece.asks and connection.in_atomic_block else nullcontext():
                 context = piece.context(request, subject)
                 if context is None:
                     return None

@@ -4,11 +4,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from trading.admin.base import (
-    RecordAdmin,
+    GrowingRecordAdmin,
     cycle_link,
     figure,
+    known_values,
     labelled,
     linked,
     moment,
@@ -16,6 +18,7 @@ from trading.admin.base import (
     status_badge,
     status_label,
 )
+from trading.domain.performance.exit_reasons import ExitReason
 from trading.models import Fill, Order, Trade
 
 SIDES = {"buy": "info", "sell": "default"}
@@ -29,7 +32,7 @@ def side_label(row: Order | Fill | Trade) -> str:
 
 
 @admin.register(Order)
-class OrderAdmin(RecordAdmin):
+class OrderAdmin(GrowingRecordAdmin):
     """Orders of ours; only decisions that passed the gate have one."""
 
     list_display = [
@@ -44,11 +47,10 @@ class OrderAdmin(RecordAdmin):
         "broker_message",
         cycle_link,
     ]
-    list_filter = ["status", "purpose", "side"]
+    list_filter = ["status", "purpose", "side", ("created_at", RangeDateTimeFilter)]
     search_fields = ["=symbol", "client_order_id__startswith", "broker_order_id__exact"]
     search_help_text = ID_HELP
     uuid_search = ("pk", "cycle_id", "decision_id")
-    date_hierarchy = "created_at"
     ordering = ["-created_at"]
     readonly_fields = [status_badge]
     fieldsets = [
@@ -109,7 +111,7 @@ class OrderAdmin(RecordAdmin):
 
 
 @admin.register(Fill)
-class FillAdmin(RecordAdmin):
+class FillAdmin(GrowingRecordAdmin):
     """Executions as the broker reported them."""
 
     list_display = [
@@ -122,11 +124,10 @@ class FillAdmin(RecordAdmin):
         "order_link",
         cycle_link,
     ]
-    list_filter = ["side"]
+    list_filter = ["side", ("executed_at", RangeDateTimeFilter)]
     search_fields = ["=symbol", "execution_id__exact"]
     search_help_text = "A symbol, the broker's execution id, or an id of an order or a cycle"
     uuid_search = ("pk", "order_id", "cycle_id")
-    date_hierarchy = "executed_at"
     ordering = ["-executed_at"]
 
     @admin.display(description="order")
@@ -136,7 +137,7 @@ class FillAdmin(RecordAdmin):
 
 
 @admin.register(Trade)
-class TradeAdmin(RecordAdmin):
+class TradeAdmin(GrowingRecordAdmin):
     """One row per filled order, with what it realised."""
 
     list_before_template = change_form_before_template = "console/drawn_days.html"
@@ -152,12 +153,16 @@ class TradeAdmin(RecordAdmin):
         "order_link",
         cycle_link,
     ]
-    list_filter = ["side", "exit_reason", "strategy"]
+    list_filter = [
+        "side",
+        known_values("exit_reason", ExitReason),
+        "strategy",
+        ("traded_at", RangeDateTimeFilter),
+    ]
     list_select_related = ["strategy"]
     search_fields = ["=symbol"]
     search_help_text = "A symbol, or an id of a trade, an order, a decision or a cycle"
     uuid_search = ("pk", "order_id", "decision_id", "cycle_id")
-    date_hierarchy = "traded_at"
     ordering = ["-traded_at"]
 
     @admin.display(description="order")

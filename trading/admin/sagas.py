@@ -5,8 +5,9 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from trading.admin.base import RecordAdmin, cycle_link, linked, of_symbol, status_badge, status_label
+from trading.admin.base import GrowingRecordAdmin, cycle_link, linked, of_symbol, status_badge, status_label
 from trading.admin.shown.read_only import facts_lines
 from trading.models import Saga, SagaStep
 
@@ -42,7 +43,7 @@ class SagaStepInline(TabularInline):  # type: ignore[misc]  # unfold has no type
 
 
 @admin.register(Saga)
-class SagaAdmin(RecordAdmin):
+class SagaAdmin(GrowingRecordAdmin):
     """An order's way from the gate to the position."""
 
     list_display = [
@@ -55,12 +56,11 @@ class SagaAdmin(RecordAdmin):
         "ended_at",
         cycle_link,
     ]
-    list_filter = ["status"]
+    list_filter = ["status", ("started_at", RangeDateTimeFilter)]
     list_select_related = ["order"]
     search_fields = ["=order__symbol", "error"]
     search_help_text = "A symbol, words of the error, or an id of a saga, an order, a decision or a cycle"
     uuid_search = ("pk", "order_id", "decision_id", "cycle_id")
-    date_hierarchy = "started_at"
     ordering = ["-started_at"]
     inlines = [SagaStepInline]
     fields = [

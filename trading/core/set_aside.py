@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from connectors.rows import UnreadableRow
 from trading.models import SetAsideRow
@@ -55,5 +56,9 @@ def noted_since(moment: datetime) -> dict[str, list[UnreadableRow]]:
 
 def unclear_symbols() -> frozenset[str]:
     """Return the symbols of positions that could not be understood in full; those of other kinds are none of ours."""
-    rows = SetAsideRow.objects.filter(listing=Listing.POSITIONS, other_kind="").exclude(symbol="")
-    return frozenset(rows.values_list("symbol", flat=True))
+    return frozenset(unclear_rows().values_list("symbol", flat=True))
+
+
+def unclear_rows() -> "QuerySet[SetAsideRow]":
+    """Return their rows, for who reads them together with more."""
+    return SetAsideRow.objects.filter(listing=Listing.POSITIONS, other_kind="").exclude(symbol="")

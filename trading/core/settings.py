@@ -1,6 +1,6 @@
 """Read and change the runtime settings: what an operator may set while the system runs."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -37,12 +37,15 @@ class _Kept:
 
 
 @contextmanager
-def read_once() -> Iterator[None]:
+def read_once(rows: Iterable[RuntimeSetting] = ()) -> Iterator[None]:
     """Read the settings once, when one is first needed, for the whole block: what is changed meanwhile counts after it.
 
     For work of some seconds that needs many of them, in this thread; not where what was set meanwhile must be obeyed.
+
+    Args:
+        rows: all that are stored, where the caller has just read them with something else.
     """
-    token = _kept.set(_Kept())
+    token = _kept.set(_Kept({row.name: row.value for row in rows} or None))
     try:
         yield
     finally:

@@ -1,11 +1,13 @@
 """Our rows as the gate's input; what is missing or too old stays missing, and the gate denies."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import structlog
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from risk.domain.limits import StrategyLimits
@@ -13,9 +15,11 @@ from risk.domain.numbers import ZERO
 from risk.domain.trust import Scope, TrustCurve, TrustMode
 from risk.domain.trusted_gate import AppliedTrust, TrustTerms
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
+from risk.models import RiskReservation
+from risk.models import TrustCurve as TrustCurveRow
 from risk.services import book as risk_book
 from risk.services import switch
-from risk.services.trust import curves
+from risk.services.trust import curves, curves_of
 from trading.core import set_aside, settings
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.guards import rules as guard_rules
@@ -30,14 +34,16 @@ from trading.models import (
     AgentStatus,
     AIDecision,
     Asset,
+    BarHistory,
     EquitySnapshot,
     MarketSnapshot,
     Mode,
     Order,
     Position,
     Strategy,
+    SymbolLock,
 )
-from trading.protection.coverage import read_coverage
+from trading.protection.coverage import coverage_of
 from trading.protection.risk_at_stops import risk_at_stop, stop_share
 
 log = structlog.get_logger(__name__)
@@ -127,10 +133,20 @@ def _exits_wait() -> bool:
         return True
 
 
-def read_priced(symbols: Collection[str]) -> dict[str, Priced]:
-    """Read the latest price of each symbol and what it is held against; before the book's lock, for it takes long."""
-    snapshots = latest_snapshots(symbols)
-    known = read_known(list(snapshots.values()))
+def read_priced(
+    symbols: Collection[str],
+    *,
+    agent: AgentStatus | None = None,
+    bars: Mapping[str, BarHistory] | None = None,
+) -> dict[str, Priced]:
+    """Read the latest price of each symbol and what it is held against; before the book's lock, for it takes long.
+
+    Args:
+        agent: its row where the caller has just read it.
+        bars: the histories of the symbols where the caller has read them.
+    """
+    snapshots = latest_snapshots(symbols, agent)
+    known = read_known(list(snapshots.values()), bars)
     return {symbol: Priced(snapshots.get(symbol), known.get(symbol)) for symbol in symbols}
 
 
@@ -208,14 +224,20 @@ def own_limits(strategy: Strategy) -> StrategyLimits:
     )
 
 
-def read_curves(values: settings.AsNeeded) -> tuple[TrustCurve, ...]:
-    """Read the trust curves in force; none where trust is off, for nobody asks then."""
+def read_curves(
+    values: settings.AsNeeded, rows: Sequence[TrustCurveRow] | None = None
+) -> tuple[TrustCurve, ...]:
+    """Read the trust curves in force; none where trust is off, for nobody asks then.
+
+    Args:
+        rows: those in force where the caller has just read them.
+    """
     try:
         if values.word("trust_sizing") == TrustMode.OFF:
             return ()
     except SettingError:  # it may be put right until it is needed, and says so there
         pass
-    return curves()
+    return curves() if rows is None else curves_of(rows)
 
 
 def trust_terms(standing: Standing, known: tuple[TrustCurve, ...]) -> TrustTerms:
@@ -292,16 +314,38 @@ def read_account() -> AccountBook:
     in exactly one of both. Reservations are read first all the same: should a reservation end without the
     lock, its fill was synced before.
     """
-    reserved = risk_book.read_reserved()
-    agent = AgentStatus.objects.get(pk=1)
-    money = EquitySnapshot.objects.newest()
+    read = {name: list(rows) for name, rows in account_selects().items()}
+    return account_of(read, EquitySnapshot.objects.newest())
+
+
+def account_selects() -> dict[str, QuerySet[Any]]:
+    """Return what ``account_of`` is made of, in the order in which it is to be read."""
+    return {
+        "reserved": RiskReservation.objects.counting(),
+        "agent": AgentStatus.objects.filter(pk=1),
+        "positions": Position.objects.all(),
+        "orders": Order.objects.open().order_by("created_at"),
+        "engagement": switch.engagements(),
+        "unclear": set_aside.unclear_rows(),
+    }
+
+
+def account_of(read: Mapping[str, Sequence[Any]], money: EquitySnapshot | None) -> AccountBook:
+    """Return the account by what was read at one moment.
+
+    Args:
+        read: the rows of ``account_selects`` by name.
+        money: as last synced; what is too old counts as not known.
+    """
+    reserved, positions = risk_book.reserved_of(read["reserved"]), read["positions"]
+    (agent,) = read["agent"]
     if money is not None and not is_fresh(money.created_at, timezone.now(), EQUITY_MAX_AGE):
         money = None
-    positions = list(Position.objects.all())
-    purposes = set(Order.objects.open().exclude(purpose__in=PROTECTIVE).values_list("symbol", "purpose"))
+    protecting = [order for order in read["orders"] if order.purpose in PROTECTIVE]
+    purposes = {(order.symbol, order.purpose) for order in read["orders"] if order.purpose not in PROTECTIVE}
     own = frozenset(name for name, purpose in purposes if purpose != Purpose.EXTERNAL)
     book = RiskBook(
-        switch_engaged=switch.is_engaged(),
+        switch_engaged=bool(read["engagement"]),
         trading_state=TradingState(agent.trading_state),
         equity=money.equity if money else None,
         session_start_equity=money.session_start_equity if money else None,
@@ -312,11 +356,11 @@ def read_account() -> AccountBook:
         not_in_buying_power=reserved.not_in_buying_power,
         pending_symbols=own | reserved.symbols,
         foreign_pending_symbols=frozenset(name for name, purpose in purposes if purpose == Purpose.EXTERNAL),
-        unclear_symbols=set_aside.unclear_symbols()
+        unclear_symbols=frozenset(row.symbol for row in read["unclear"])
         | frozenset(position.symbol for position in positions if position.market_value is None),
         entries_paused=pause_words(agent),
     )
-    stopped = {symbol: coverage.stopped() for symbol, coverage in read_coverage().items()}
+    stopped = {symbol: coverage.stopped() for symbol, coverage in coverage_of(protecting).items()}
     return AccountBook(agent, book, {position.symbol: position for position in positions}, stopped)
 
 
@@ -329,10 +373,14 @@ def _open_risk(positions: Collection[Position], reserved: Mapping[str, Decimal])
     }
 
 
-def guards_before_the_lock(standing: Standing) -> Guards:
-    """Return what the guards block, for who asks before the gate does: under its lock the gate reads it again."""
+def guards_before_the_lock(standing: Standing, locks: Sequence[SymbolLock] | None = None) -> Guards:
+    """Return what the guards block, for who asks before the gate does: under its lock the gate reads it again.
+
+    Args:
+        locks: those on symbols that nobody has ended, where the caller has just read them.
+    """
     values, market = standing.values, standing.market
-    return read_guards(values, market, read_fall(values, market))
+    return read_guards(values, market, read_fall(values, market), locks)
 
 
 def pause_words(agent: AgentStatus) -> str | None:

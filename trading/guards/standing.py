@@ -83,7 +83,12 @@ def read_fall(values: Mapping[str, Decimal], market: Reading | None) -> Fall | N
     return Fall(*row) if row else None
 
 
-def read_guards(values: Mapping[str, Decimal], market: Reading | None, fall: Fall | None) -> Guards:
+def read_guards(
+    values: Mapping[str, Decimal],
+    market: Reading | None,
+    fall: Fall | None,
+    locks: Iterable[SymbolLock] | None = None,
+) -> Guards:
     """Read what the guards block: two statements, whatever the tables hold.
 
     Call while holding the book's lock, after the reservations were read: an entry then counts as under way, as
@@ -93,6 +98,7 @@ def read_guards(values: Mapping[str, Decimal], market: Reading | None, fall: Fal
     Args:
         values: the settings ``rules.SETTINGS`` by name.
         fall: as ``read_fall`` has returned it.
+        locks: as ``read_facts`` takes them.
     """
     if market is None:
         return NO_GUARDS
@@ -100,7 +106,7 @@ def read_guards(values: Mapping[str, Decimal], market: Reading | None, fall: Fal
         limits = read_rules(values)
     except SettingError as error:
         return Guards(entries={None: _unreadable(error, market.now)})
-    facts = read_facts(limits, market, fall)
+    facts = read_facts(limits, market, fall, locks)
     return Guards(
         entries=_first(rules.entry_blocks(limits, facts)),
         holds={block.symbol or "": block for block in rules.hold_blocks(limits, facts)},
@@ -117,12 +123,20 @@ def read_rules(values: Mapping[str, Decimal]) -> Rules:
     return Rules({name: values[name] for name in rules.SETTINGS})
 
 
-def read_facts(limits: Rules, market: Reading, fall: Fall | None) -> Facts:
-    """Read what the rules judge by."""
+def read_facts(
+    limits: Rules, market: Reading, fall: Fall | None, locks: Iterable[SymbolLock] | None = None
+) -> Facts:
+    """Read what the rules judge by.
+
+    Args:
+        locks: those that nobody has ended, where the caller has just read them.
+    """
     since, until = market.now - limits.look_back, market.now + limits.look_back
     lately = Trade.objects.filter(traded_at__gt=since, traded_at__lt=until)
     rows = list(lately.order_by().values_list(*TRADE_COLUMNS))
-    return facts_of(rows, SymbolLock.objects.in_force(market.now), market.now, fall)
+    known = SymbolLock.objects.in_force(market.now) if locks is None else locks
+    holding = [lock for lock in known if lock.is_in_force(market.now)]
+    return facts_of(rows, holding, market.now, fall)
 
 
 def facts_of(

@@ -15,7 +15,7 @@ from trading.core import settings
 from trading.domain.prices import age_problem, daily_volatility, is_opening
 from trading.domain.symbols import is_coin
 from trading.market.market_time import market_now
-from trading.models import BarHistory, MarketSnapshot
+from trading.models import AgentStatus, BarHistory, MarketSnapshot
 
 RECENT = timedelta(hours=2)
 RECENT_PRICES = 5
@@ -79,9 +79,13 @@ def latest_snapshot(symbol: str) -> MarketSnapshot | None:
     return _of_now(seen).first() or seen.first()
 
 
-def latest_snapshots(symbols: Collection[str]) -> dict[str, MarketSnapshot]:
-    """Return the latest price of each symbol, as ``latest_snapshot`` does; one look into the index for each."""
-    now = market_now()
+def latest_snapshots(symbols: Collection[str], agent: AgentStatus | None = None) -> dict[str, MarketSnapshot]:
+    """Return the latest price of each symbol, as ``latest_snapshot`` does; one look into the index for each.
+
+    Args:
+        agent: its row where the caller has just read it.
+    """
+    now = market_now(agent)
     ahead = timedelta(seconds=settings.seconds("price_max_age"))
     found = _latest(symbols, until=None if now is None else now + ahead)
     missing = set(symbols) - found.keys()
@@ -114,9 +118,16 @@ class Known(NamedTuple):
     recent: tuple[Reference, ...]
 
 
-def read_known(snapshots: Collection[MarketSnapshot]) -> dict[str, Known]:
-    """Return what was stored before each of these prices, by symbol; two queries for all."""
-    bars = BarHistory.objects.in_bulk([row.symbol for row in snapshots])
+def read_known(
+    snapshots: Collection[MarketSnapshot], bars: Mapping[str, BarHistory] | None = None
+) -> dict[str, Known]:
+    """Return what was stored before each of these prices, by symbol; two queries for all.
+
+    Args:
+        bars: the histories of the symbols where the caller has read them.
+    """
+    if bars is None:
+        bars = BarHistory.objects.in_bulk([row.symbol for row in snapshots])
     recent = _recent(snapshots)
     return {
         row.symbol: Known(_history(row, bars.get(row.symbol)), recent.get(row.symbol, ()))

@@ -49,6 +49,11 @@ class SymbolLock(models.Model):
     def __str__(self) -> str:
         return self.symbol
 
+    def is_in_force(self, market_time: datetime | None) -> bool:
+        """Return the same of one as ``in_force`` of many."""
+        is_over = market_time is not None and self.until is not None and self.until <= market_time
+        return self.ended_at is None and not is_over
+
     @property
     def as_fact(self) -> Lock:
         """The lock as the rules take it."""

@@ -1,6 +1,6 @@
 """Which orders protect a position, how much of it, and what is unprotected: one definition for all who say so."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -48,8 +48,13 @@ def left_of(order: Order) -> Decimal:
 
 def read_coverage() -> Mapping[str, Coverage]:
     """Return what protects each symbol that has such orders, by our own record: needs nothing but the database."""
+    return coverage_of(Order.objects.protecting().order_by("created_at"))
+
+
+def coverage_of(orders: Iterable[Order]) -> Mapping[str, Coverage]:
+    """Return the same of the protecting orders that the caller has read, the oldest first."""
     found: dict[str, list[Order]] = {}
-    for order in Order.objects.protecting().order_by("created_at"):
+    for order in orders:
         found.setdefault(order.symbol, []).append(order)
     return {symbol: Coverage(tuple(theirs)) for symbol, theirs in found.items()}
 
@@ -84,9 +89,20 @@ def unprotected_positions() -> list[str]:
     lately seen a fresh price of it, and while the kill switch lets it sell.
     """
     coverage, watches = read_coverage(), not switch.is_engaged() and _is_watch_alive()
+    return unprotected_of(Position.objects.order_by("symbol"), coverage, watches=watches)
+
+
+def unprotected_of(
+    positions: Iterable[Position], coverage: Mapping[str, Coverage], *, watches: bool
+) -> list[str]:
+    """Return the same of what the caller has read.
+
+    Args:
+        watches: whether this program's own watch would sell.
+    """
     return [
         position.symbol
-        for position in Position.objects.order_by("symbol")
+        for position in positions
         if not is_covered(position, coverage.get(position.symbol))
         and not (watches and position.protected_by == Position.ProtectedBy.SOFTWARE)
     ]

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import ceil
+from typing import Any
 from uuid import UUID
 
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from connectors.base import Quote
 from risk.domain.numbers import HUNDRED, ZERO
 from trading.execution.gate_passage import stated_order
 from trading.execution.repricing import fresh_quotes
-from trading.models import Approval, EquitySnapshot, Position
-from trading.queries.approval_surroundings import NOTHING, Surroundings, read_surroundings
-from trading.queries.gate_preview import GatePreview, Together, preview_all, preview_together
+from trading.models import Approval, EquitySnapshot
+from trading.queries.approval_surroundings import NOTHING, Surroundings, surrounding_selects, surroundings_of
+from trading.queries.gate_preview import GatePreview, Together, preview_beside, preview_together
+from trading.queries.reading.together import first as newest
 
 MOST_SIZED = 500  # requests that are judged to find the largest
 
@@ -104,18 +108,29 @@ def queue_lines(
     )
     if sort is Sort.SIZE:  # only the gate knows it: all are judged, to show some
         rows = list(found[:MOST_SIZED])
-        previews = preview_all([row.decision for row in rows])
+        previews, read = _previews(rows)
         rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
         rows = rows[first : first + most]
     else:
         rows = list(found[first : first + most])
-        previews = preview_all([row.decision for row in rows])
-    return _lines(rows, previews, now)
+        previews, read = _previews(rows)
+    return _lines(rows, previews, read, now)
 
 
-def line_of(approval: Approval, preview: GatePreview) -> QueueLine:
-    """Return an open request whose gate's answer is known already; read it with its decision."""
-    (line,) = _lines([approval], {approval.decision_id: preview}, timezone.now())
+def _previews(
+    rows: Sequence[Approval], quotes: Mapping[str, Quote] | None = None
+) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
+    decisions = [row.decision for row in rows]
+    return preview_beside(decisions, surrounding_selects(decisions, timezone.now()), quotes=quotes)
+
+
+def line_of(approval: Approval, preview: GatePreview, read: Mapping[str, list[Any]]) -> QueueLine:
+    """Return an open request whose gate's answer is known already; read it with its decision.
+
+    Args:
+        read: what the answer stands on, with the decision's surroundings (``preview_beside``).
+    """
+    (line,) = _lines([approval], {approval.decision_id: preview}, read, timezone.now())
     return line
 
 
@@ -130,16 +145,19 @@ def priced_line(decision_id: UUID) -> QueueLine | None:
     if row is None:
         return None
     quotes = fresh_quotes([row.decision.symbol]).quotes
-    (line,) = _lines([row], preview_all([row.decision], quotes=quotes), now)
+    (line,) = _lines([row], *_previews([row], quotes), now)
     return line
 
 
 def _lines(
-    rows: Sequence[Approval], previews: Mapping[UUID, GatePreview], now: datetime
+    rows: Sequence[Approval],
+    previews: Mapping[UUID, GatePreview],
+    read: Mapping[str, list[Any]],
+    now: datetime,
 ) -> tuple[QueueLine, ...]:
-    positions = Position.objects.in_bulk([row.decision.symbol for row in rows])
-    money = EquitySnapshot.objects.newest()
-    known = read_surroundings([row.decision for row in rows], now)
+    positions = {position.symbol: position for position in read.get("positions", ())}
+    money: EquitySnapshot | None = newest(read.get("money", ()))
+    known = surroundings_of([row.decision for row in rows], read)
     return tuple(
         QueueLine(
             approval=row,
@@ -166,23 +184,10 @@ def together(only: Sequence[UUID]) -> Together | None:
     return preview_together([row.decision for row in in_turn(rows)]) if rows else None
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How many requests wait, and the one that ends first."""
-
-    count: int
-    urgent: Approval
-
-
-def most_urgent(count: int) -> Waiting | None:
-    """Return what waits for a person; None: nothing does.
-
-    Args:
-        count: how many wait, which the caller has read.
-    """
-    waiting = Approval.objects.waiting(timezone.now()).select_related("decision")
-    urgent = waiting.order_by("expires_at", "pk").first() if count else None
-    return Waiting(count, urgent) if urgent else None
+def most_urgent(now: datetime) -> QuerySet[Approval]:
+    """Return the request that ends first, for who reads it with more, with what its decision wants; none: empty."""
+    wants = {name: F(f"decision__{name}") for name in ("action", "symbol", "confidence")}
+    return Approval.objects.waiting(now).annotate(**wants).order_by("expires_at", "pk")[:1]
 
 
 def waiting_keys() -> list[str]:

@@ -7,12 +7,15 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from trading.models import AIDecision, Approval, BarHistory, Cycle, Thesis
+from django.db.models import F, QuerySet
+
+from trading.models import AIDecision, Approval, Cycle, Thesis
 
 DAYS_SHOWN = 60
 HEADLINES_SHOWN = 3
 ANSWERS_SHOWN = 3
 LOOKED_BACK = timedelta(days=14)
+MOST_ANSWERS = 500  # of all symbols together
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Surroundings:
         closes: the last daily closes with their market time, oldest first, USD.
         headlines: of its cycle, about its symbol.
         thesis: of what is held of the symbol; the newest.
-        answers: earlier ones about the symbol, of the last fortnight, the newest first.
+        answers: earlier ones about the symbol, of the last fortnight, the newest first; with ``action`` and ``person``.
     """
 
     closes: tuple[tuple[datetime, Decimal], ...] = ()
@@ -35,19 +38,38 @@ class Surroundings:
 NOTHING = Surroundings()
 
 
-def read_surroundings(decisions: Sequence[AIDecision], now: datetime) -> dict[UUID, Surroundings]:
-    """Read what is known around decisions, by their id: four queries, however many there are."""
+def surrounding_selects(decisions: Sequence[AIDecision], now: datetime) -> dict[str, QuerySet[Any]]:
+    """Return what ``surroundings_of`` is made of, beside the histories of bars."""
+    symbols = {decision.symbol for decision in decisions}
+    return {
+        "cycles": Cycle.objects.filter(pk__in={decision.cycle_id for decision in decisions}).only(
+            "headlines"
+        ),
+        "theses": Thesis.objects.open().filter(symbol__in=symbols),
+        "answers": Approval.objects.filter(
+            requested_at__gt=now - LOOKED_BACK, answered_by__isnull=False, decision__symbol__in=symbols
+        )
+        .annotate(
+            symbol=F("decision__symbol"), action=F("decision__action"), person=F("answered_by__username")
+        )
+        .order_by("-answered_at")[:MOST_ANSWERS],
+    }
+
+
+def surroundings_of(
+    decisions: Sequence[AIDecision], read: Mapping[str, Sequence[Any]]
+) -> dict[UUID, Surroundings]:
+    """Return what is known around decisions, by their id; no query.
+
+    Args:
+        read: the rows of ``surrounding_selects``, and ``bars``, by name.
+    """
     if not decisions:
         return {}
-    symbols = {decision.symbol for decision in decisions}
-    headlines = dict(
-        Cycle.objects.filter(pk__in={decision.cycle_id for decision in decisions}).values_list(
-            "pk", "headlines"
-        )
-    )
-    bars = dict(BarHistory.objects.filter(pk__in=symbols).values_list("symbol", "bars"))
-    theses = {thesis.symbol: thesis for thesis in reversed(Thesis.objects.open().filter(symbol__in=symbols))}
-    answers = _answers(symbols, now)
+    headlines = {cycle.pk: cycle.headlines for cycle in read["cycles"]}
+    bars = {row.symbol: row.bars for row in read["bars"]}
+    theses = {thesis.symbol: thesis for thesis in reversed(read["theses"])}
+    answers = _answers(read["answers"])
     return {
         decision.pk: Surroundings(
             closes=_closes(bars.get(decision.symbol, ())),
@@ -59,14 +81,11 @@ def read_surroundings(decisions: Sequence[AIDecision], now: datetime) -> dict[UU
     }
 
 
-def _answers(symbols: set[str], now: datetime) -> dict[str, list[Approval]]:
+def _answers(lately: Sequence[Any]) -> dict[str, list[Approval]]:
     """Return the newest answers of people about each symbol."""
-    lately = Approval.objects.filter(
-        requested_at__gt=now - LOOKED_BACK, answered_by__isnull=False, decision__symbol__in=symbols
-    )
     found: dict[str, list[Approval]] = {}
-    for row in lately.select_related("decision", "answered_by").order_by("-answered_at"):
-        of_symbol = found.setdefault(row.decision.symbol, [])
+    for row in lately:
+        of_symbol = found.setdefault(row.symbol, [])
         if len(of_symbol) < ANSWERS_SHOWN:
             of_symbol.append(row)
     return found

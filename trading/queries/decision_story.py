@@ -8,11 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Q
+from django.db.models import CharField, Q, QuerySet, Subquery
+from django.db.models.functions import Cast
+from django.utils import timezone
 
 from risk.domain.deciding_words import deciding_words
 from risk.domain.trust_words import trust_words
-from risk.models import RiskCheck
+from risk.models import RiskCheck, RiskLimits
 from trading.analysis.decision_records import SeenRecord, read_record
 from trading.domain.headroom import Headroom, closest
 from trading.domain.statuses import DecisionStatus
@@ -30,7 +32,9 @@ from trading.models import (
     Thesis,
     Trade,
 )
-from trading.queries.gate_preview import GatePreview, preview_all, rooms_of
+from trading.queries.approval_surroundings import surrounding_selects
+from trading.queries.gate_preview import GatePreview, preview_beside, rooms_of
+from trading.queries.reading.together import first, read_together
 from trading.queries.timeline import approval_of, timeline_of
 
 EVENTS_SHOWN = 200
@@ -51,7 +55,10 @@ class SeenPrice:
 
 @dataclass(frozen=True, slots=True)
 class DecisionStory:
-    """One decision with all that is recorded about it; ``preview`` only while a person may send it on."""
+    """One decision with all that is recorded about it; ``preview`` only while a person may send it on.
+
+    ``stands_on`` is what the preview was made of, with the decision's surroundings, by name.
+    """
 
     decision: AIDecision
     stages: tuple[Stage, ...]
@@ -70,6 +77,7 @@ class DecisionStory:
     record: SeenRecord | None
     record_problem: str
     thesis: Thesis | None
+    stands_on: Mapping[str, list[Any]]
 
     @property
     def closest(self) -> Headroom | None:
@@ -111,31 +119,58 @@ def decision_story(decision_id: UUID) -> DecisionStory | None:
     stages = timeline_of(decision_id)
     if decision is None or stages is None:
         return None
-    snapshot = MarketSnapshot.objects.filter(cycle_id=decision.cycle_id, symbol=decision.symbol).first()
-    orders = tuple(Order.objects.filter(decision=decision).order_by("created_at"))
-    saga = Saga.objects.filter(decision=decision).first()
-    check = decision.risk_check
     waits = decision.status in OPEN_TO_A_PERSON
+    previews, read = _read(decision) if waits else ({}, read_together(_selects(decision)))
+    snapshot: MarketSnapshot | None = first(read["snapshot"])
+    saga: Saga | None = first(read["saga"])
+    orders: tuple[Order, ...] = tuple(read["ordered"])
+    check = decision.risk_check
     record, record_problem = _record(decision)
     return DecisionStory(
         decision=decision,
         stages=stages,
         approval=approval_of(decision),
-        seen=_seen(decision, snapshot),
+        seen=_seen(decision, snapshot, first(read["repriced"])),
         headlines=tuple(row for row in decision.cycle.headlines if decision.symbol in row.get("symbols", ())),
         check=check,
-        rooms=rooms_of(check) if check else (),
+        rooms=rooms_of(check, first(read["judged_by"])) if check else (),
         orders=orders,
-        fills=tuple(Fill.objects.filter(order__in=orders).order_by("recorded_at", "id")),
-        trades=tuple(Trade.objects.filter(order__in=orders).order_by("traded_at")),
+        fills=tuple(read["fills"]),
+        trades=tuple(read["trades"]),
         saga=saga,
-        steps=tuple(SagaStep.objects.filter(saga=saga)) if saga else (),
+        steps=tuple(read["steps"]),
         events=_events(decision, orders, saga, snapshot),
-        preview=preview_all([decision])[decision.pk] if waits else None,
+        preview=previews.get(decision.pk),
         record=record,
         record_problem=record_problem,
         thesis=_thesis(decision),
+        stands_on=read if waits else {},
     )
+
+
+def _read(decision: AIDecision) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
+    """Read it with what the gate would stand on now."""
+    around = surrounding_selects([decision], timezone.now())
+    return preview_beside([decision], {**_selects(decision), **around})
+
+
+def _selects(decision: AIDecision) -> dict[str, QuerySet[Any]]:
+    seen = MarketSnapshot.objects.filter(cycle_id=decision.cycle_id, symbol=decision.symbol)
+    saga = Saga.objects.filter(decision=decision)
+    version = decision.risk_check.limits_version if decision.risk_check else None
+    repriced = Event.objects.filter(
+        aggregate_type="market_snapshot", aggregate_id=Subquery(seen.values(text=Cast("pk", CharField()))[:1])
+    )
+    return {
+        "snapshot": seen[:1],
+        "repriced": repriced.order_by("sequence")[:1],
+        "ordered": Order.objects.filter(decision=decision).order_by("created_at"),
+        "saga": saga[:1],
+        "steps": SagaStep.objects.filter(saga__in=saga),
+        "fills": Fill.objects.filter(order__decision=decision).order_by("recorded_at", "id"),
+        "trades": Trade.objects.filter(order__decision=decision).order_by("traded_at"),
+        "judged_by": RiskLimits.objects.filter(pk=version or 0),
+    }
 
 
 def _thesis(decision: AIDecision) -> Thesis | None:
@@ -155,17 +190,15 @@ def _record(decision: AIDecision) -> tuple[SeenRecord | None, str]:
         return None, str(error)
 
 
-def _seen(decision: AIDecision, snapshot: MarketSnapshot | None) -> SeenPrice | None:
-    """Return what the snapshot showed at the decision, not what a later click made of it."""
+def _seen(decision: AIDecision, snapshot: MarketSnapshot | None, repriced: Event | None) -> SeenPrice | None:
+    """Return what the snapshot showed at the decision, not what a later click made of it: ``repriced``, the first."""
     if snapshot is None or decision.price is None:
         return None
-    kept = Event.objects.filter(aggregate_type="market_snapshot", aggregate_id=str(snapshot.pk))
-    first = kept.order_by("sequence").first()
     source, quoted_at, fetched_at = snapshot.source, snapshot.quoted_at, snapshot.fetched_at
-    if first is not None:
-        source = first.payload["source"]
-        quoted_at = datetime.fromisoformat(first.payload["quoted_at"])
-        fetched_at = datetime.fromisoformat(first.payload["fetched_at"])
+    if repriced is not None:
+        source = repriced.payload["source"]
+        quoted_at = datetime.fromisoformat(repriced.payload["quoted_at"])
+        fetched_at = datetime.fromisoformat(repriced.payload["fetched_at"])
     return SeenPrice(
         price=decision.price,
         source=source,

@@ -1,12 +1,13 @@
 """What the gate would answer now: the pure gate on the current book, nothing reserved, nothing stored."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors.base import Quote
@@ -16,10 +17,21 @@ from risk.domain.trust_words import trust_words
 from risk.domain.types import LimitValues, RiskBook, Verdict
 from risk.models import RiskCheck, RiskLimits
 from risk.services.book import Wish, judge_in_order
+from risk.services.trust import rows_in_force
+from trading.core import settings
 from trading.domain.headroom import Headroom, closest, headrooms
 from trading.execution import gate_inputs
 from trading.execution.gate_passage import wish_of
-from trading.models import AIDecision, Asset, MarketSnapshot
+from trading.models import (
+    AIDecision,
+    Asset,
+    BarHistory,
+    EquitySnapshot,
+    MarketSnapshot,
+    RuntimeSetting,
+    SymbolLock,
+)
+from trading.queries.reading.together import first, read_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +68,29 @@ def preview_all(
     Args:
         quotes: prices that are newer than the stored ones, by symbol.
     """
+    return preview_beside(decisions, {}, quotes=quotes)[0]
+
+
+def preview_beside(
+    decisions: Sequence[AIDecision],
+    beside: Mapping[str, QuerySet[Any]],
+    *,
+    quotes: Mapping[str, Quote] | None = None,
+) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
+    """Do the same, and return the rows that it stands on, and those of ``beside``, by name: read with the account.
+
+    ``positions``, ``money`` and ``bars`` are among them.
+    """
     if not decisions:
-        return {}
-    scene = _read(decisions, quotes or {})
+        return {}, {}
+    scene = _read(decisions, quotes or {}, beside)
     found = {}
     for decision, wish in zip(decisions, scene.wishes, strict=True):
         ((verdict, _),) = judge_in_order([wish], book=scene.book, limits=scene.values)
         rooms = () if wish.intent.reducing else _rooms(verdict.figures, scene.limits, verdict.notional)
         words = trust_words(decision.confidence, verdict.figures)
         found[decision.pk] = GatePreview(verdict, scene.snapshots.get(decision.symbol), rooms, words)
-    return found
+    return found, scene.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +126,7 @@ def preview_together(decisions: Sequence[AIDecision]) -> Together:
 
     Read them with strategy and ``model_call``; one at least.
     """
-    scene = _read(decisions, {})
+    scene = _read(decisions, {}, {})
     answers = judge_in_order(scene.wishes, book=scene.book, limits=scene.values)
     verdicts, moved = {}, {True: ZERO, False: ZERO}
     for decision, wish, (verdict, _) in zip(decisions, scene.wishes, answers, strict=True):
@@ -127,27 +152,56 @@ class _Scene:
     limits: RiskLimits | None
     values: LimitValues | None
     snapshots: Mapping[str, MarketSnapshot]
+    read: Mapping[str, list[Any]]
 
 
-def _read(decisions: Sequence[AIDecision], quotes: Mapping[str, Quote]) -> _Scene:
+def _read(
+    decisions: Sequence[AIDecision], quotes: Mapping[str, Quote], beside: Mapping[str, QuerySet[Any]]
+) -> _Scene:
     """Read what the gate reads of a batch, without its lock: the queries are as many, however many decisions."""
     symbols = {decision.symbol for decision in decisions}
-    account = gate_inputs.read_account()
+    read = read_together({**beside, **_selects(symbols), **gate_inputs.account_selects()})
+    read["money"] = read["synced"] or read["by_time"]
+    with settings.read_once(read["settings"]):
+        return _scene(decisions, quotes, read)
+
+
+def _scene(
+    decisions: Sequence[AIDecision], quotes: Mapping[str, Quote], read: Mapping[str, list[Any]]
+) -> _Scene:
+    symbols = {decision.symbol for decision in decisions}
+    account = gate_inputs.account_of(read, first(read["money"]))
     standing = gate_inputs.read_standing(account.agent)
-    guards = gate_inputs.guards_before_the_lock(standing)
-    priced = gate_inputs.read_priced(symbols)
+    guards = gate_inputs.guards_before_the_lock(standing, read["locks"])
+    bars = {row.symbol: row for row in read["bars"]}
+    priced = gate_inputs.read_priced(symbols, agent=account.agent, bars=bars)
     for symbol, quote in quotes.items():
         priced[symbol] = replace(priced[symbol], snapshot=_repriced(priced[symbol].snapshot, quote))
-    curves = gate_inputs.read_curves(standing.values)
-    read = (standing, guards, account, Asset.objects.in_bulk(symbols), curves)
-    limits = RiskLimits.objects.first()
+    curves = gate_inputs.read_curves(standing.values, read["curves"])
+    stands_on = (standing, guards, account, {row.symbol: row for row in read["assets"]}, curves)
+    limits: RiskLimits | None = first(read["limits"])
     return _Scene(
-        wishes=tuple(wish_of(_approved(each), priced[each.symbol], *read) for each in decisions),
+        wishes=tuple(wish_of(_approved(each), priced[each.symbol], *stands_on) for each in decisions),
         book=replace(account.book, entry_rates=guards.rates),
         limits=limits,
         values=limits.to_limits() if limits else None,
         snapshots={symbol: each.snapshot for symbol, each in priced.items() if each.snapshot is not None},
+        read=read,
     )
+
+
+def _selects(symbols: Collection[str]) -> dict[str, QuerySet[Any]]:
+    synced = EquitySnapshot.objects.filter(sync_sequence__isnull=False)
+    return {
+        "synced": synced.order_by("-sync_sequence")[:1],
+        "by_time": EquitySnapshot.objects.order_by("-created_at")[:1],
+        "settings": RuntimeSetting.objects.all(),
+        "locks": SymbolLock.objects.in_force(None),
+        "bars": BarHistory.objects.filter(pk__in=symbols),
+        "assets": Asset.objects.filter(pk__in=symbols),
+        "limits": RiskLimits.objects.all()[:1],
+        "curves": rows_in_force(),
+    }
 
 
 def _approved(decision: AIDecision) -> AIDecision:
@@ -165,11 +219,14 @@ def _repriced(known: MarketSnapshot | None, quote: Quote) -> MarketSnapshot:
     return newer
 
 
-def rooms_of(check: RiskCheck) -> tuple[Headroom, ...]:
-    """Return what each limit had left when a stored check was made, with the limits it judged by."""
+def rooms_of(check: RiskCheck, limits: RiskLimits | None) -> tuple[Headroom, ...]:
+    """Return what each limit had left when a stored check was made.
+
+    Args:
+        limits: of the version it judged by; None: that is not known.
+    """
     if check.limits_version is None or check.reducing:
         return ()
-    limits = RiskLimits.objects.filter(pk=check.limits_version).first()
     return _rooms(check.figures, limits, check.notional if check.allowed else ZERO)
 
 

@@ -48,11 +48,16 @@ class GuardReport:
     values: dict[str, str]
 
 
-def guard_report(agent: AgentStatus | None = None) -> GuardReport:
+def guard_report(
+    agent: AgentStatus | None = None,
+    *,
+    locks: Sequence[SymbolLock] | None = None,
+    reserved: book.Reserved | None = None,
+) -> GuardReport:
     """Read it, by market time as last read: a few statements, whatever the tables hold.
 
     Args:
-        agent: its row where the caller has just read it.
+        agent: its row where the caller has just read it; ``locks``, those that nobody has ended, and ``reserved`` too.
     """
     agent = agent or AgentStatus.objects.filter(pk=1).first() or AgentStatus()
     reading = latest_reading(agent)
@@ -66,9 +71,10 @@ def guard_report(agent: AgentStatus | None = None) -> GuardReport:
     numbers = {name: f"{limits.values[name]:f}" for name in rules.SETTINGS}
     if reading is None:
         return GuardReport(stands, now, tuple(_locks(now)), numbers)
-    facts = read_facts(limits, reading, read_fall(values, reading))
+    facts = read_facts(limits, reading, read_fall(values, reading), locks)
     blocks = (*rules.entry_blocks(limits, facts), *rules.hold_blocks(limits, facts))
-    used_up = _used_up(rules.entry_rates(limits, facts), len(book.reserved_by_symbol()))
+    under_way = book.reserved_by_symbol() if reserved is None else reserved.by_symbol
+    used_up = _used_up(rules.entry_rates(limits, facts), len(under_way))
     return GuardReport(stands, now, (*map(_line, blocks), *used_up), numbers)
 
 

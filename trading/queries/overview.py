@@ -12,12 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
-from django.db.models import F
+from django.db.models import Exists, F, QuerySet
 from django.utils import timezone
 
 from ai.builtin import LABEL as BUILTIN_ANALYST
 from risk.domain.numbers import HUNDRED, ZERO
-from risk.models import KillSwitch, RiskLimits
+from risk.models import KillSwitch, RiskLimits, RiskReservation
 from risk.services import book, switch
 from trading.domain.ages import is_fresh
 from trading.domain.statuses import DecisionStatus
@@ -27,16 +27,19 @@ from trading.models import (
     AgentStatus,
     AIDecision,
     Approval,
+    ConsolePreference,
     Cycle,
     EquitySnapshot,
     Event,
     Heartbeat,
+    Order,
     Position,
     SetAsideRow,
+    SymbolLock,
 )
-from trading.protection.coverage import unprotected_positions
+from trading.protection.coverage import coverage_of, unprotected_of
+from trading.queries.approval_queue import most_urgent
 from trading.queries.guard_report import GuardReport, guard_report
-from trading.queries.left_out import left_out
 from trading.queries.reading.together import Select, first, read_together
 
 STALE_AFTER = timedelta(minutes=5)
@@ -63,6 +66,7 @@ class AgentStanding:
 
     ``state_reason`` says why trading is halted or reducing, "" while it is active. ``unprotected`` are the
     symbols held without a stop resting at the broker for all of it, read only while the switch is engaged.
+    ``time_zone`` is what who looks chose, "" for the browser's own.
     """
 
     mode: str
@@ -76,6 +80,7 @@ class AgentStanding:
     approvals_open: int
     entries_pause: EntriesPause
     unprotected: tuple[str, ...] = ()
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,7 @@ class Overview:
     problems: tuple[Problem, ...]
     heartbeats: tuple[Heartbeat, ...]
     left_out: tuple[SetAsideRow, ...] = ()
+    urgent: Approval | None = None
     guards: GuardReport | None = None
 
 
@@ -168,17 +174,27 @@ def is_stale(moment: datetime | None, now: datetime | None = None) -> bool:
     return not is_fresh(moment, now or timezone.now(), STALE_AFTER)
 
 
-def agent_standing() -> AgentStanding:
-    """Return the agent's standing, read in one statement while nothing is halted; defaults before the first start."""
+def agent_standing(user_id: int = 0) -> AgentStanding:
+    """Return the agent's standing, read in one statement; defaults before the first start.
+
+    Args:
+        user_id: of who looks; 0: nobody does.
+    """
+    engaged = switch.engagements()
     waiting, values = Approval.objects.waiting(timezone.now()).query.sql_with_params()
     read = read_together(
         {
             "agent": AgentStatus.objects.filter(pk=1),
-            "engagement": switch.engagements()[:1],
+            "engagement": engaged[:1],
+            # An engaged switch lets this program sell nothing: only what rests at the broker protects.
+            "protecting": Order.objects.protecting().filter(Exists(engaged)).order_by("created_at"),
+            "preference": ConsolePreference.objects.filter(user_id=user_id),
+            "held": Position.objects.filter(Exists(engaged)).order_by("symbol"),
             "waiting": Select(f"SELECT count(*) AS waiting FROM ({waiting}) AS approvals", values),  # noqa: S608 - our own query
         }
     )
     agent, engagement = first(read["agent"]) or AgentStatus(), first(read["engagement"])
+    preference: ConsolePreference | None = first(read["preference"])
     simulated = django_settings.ENVIRONMENT.venue_enabled
     return AgentStanding(
         mode=agent.mode,
@@ -191,7 +207,8 @@ def agent_standing() -> AgentStanding:
         analyst=", ".join(django_settings.ENVIRONMENT.ai_models) or BUILTIN_ANALYST,
         entries_pause=entries_pause(agent),
         approvals_open=first(read["waiting"])["waiting"],
-        unprotected=tuple(unprotected_positions()) if engagement else (),
+        time_zone=preference.time_zone if preference else "",
+        unprotected=tuple(unprotected_of(read["held"], coverage_of(read["protecting"]), watches=False)),
     )
 
 
@@ -227,9 +244,9 @@ def overview(agent: AgentStatus | None = None) -> Overview:
     """
     now = timezone.now()
     agent = agent or AgentStatus.objects.filter(pk=1).first() or AgentStatus()
-    account = money()
-    positions = tuple(Position.objects.order_by(F("market_value").desc(nulls_last=True), "symbol"))
-    recent = list(Cycle.objects.with_errors().order_by("-started_at", "-id")[:CYCLES_SEARCHED])
+    read = read_together(_selects(now))
+    account = money_of(first(read["synced"] or read["curve"]))
+    positions, recent, reserved = tuple(read["positions"]), read["cycles"], book.reserved_of(read["reserved"])
     lines = [_line(cycle, now) for cycle in recent]
     trading = [line for line in lines if line.cycle.cycle_type != Cycle.Type.MAINTENANCE]
     return Overview(
@@ -238,22 +255,46 @@ def overview(agent: AgentStatus | None = None) -> Overview:
             market_now(agent), agent.market_time, agent.market_time_read_at, agent.market_open
         ),
         money=account,
-        curve=_curve(),
-        exposure=exposure(positions, account),
+        curve=tuple((row.created_at, row.equity) for row in reversed(read["curve"])),
+        exposure=exposure_of(positions, account, first(read["limits"]), reserved),
         positions=positions,
         cycles=tuple(lines[:CYCLES_SHOWN]),
         last_analysis=next((line for line in trading if line.decisions), None),
-        decisions=_latest_decisions(),
+        decisions=tuple(read["decisions"]),
         problems=tuple(_problems(recent[:CYCLES_SHOWN]))[:PROBLEMS_SHOWN],
-        heartbeats=tuple(Heartbeat.objects.order_by("process")),
-        left_out=left_out()[:LEFT_OUT_SHOWN],
-        guards=guard_report(agent),
+        heartbeats=tuple(read["heartbeats"]),
+        left_out=tuple(read["left_out"]),
+        guards=guard_report(agent, locks=read["locks"], reserved=reserved),
+        urgent=first(read["urgent"]),
     )
+
+
+def _selects(now: datetime) -> dict[str, QuerySet[Any]]:
+    snapshots = EquitySnapshot.objects.all()
+    return {
+        "synced": snapshots.filter(sync_sequence__isnull=False).order_by("-sync_sequence")[:1],
+        "curve": snapshots.order_by("-created_at")[:CURVE_POINTS],
+        "positions": Position.objects.order_by(F("market_value").desc(nulls_last=True), "symbol"),
+        "cycles": Cycle.objects.with_errors()
+        .defer("symbols", "universe", "headlines")
+        .order_by("-started_at", "-id")[:CYCLES_SEARCHED],
+        "limits": RiskLimits.objects.all()[:1],
+        "reserved": RiskReservation.objects.counting(),
+        "locks": SymbolLock.objects.in_force(None),
+        "decisions": _latest_decisions(),
+        "heartbeats": Heartbeat.objects.order_by("process"),
+        "left_out": SetAsideRow.objects.all()[:LEFT_OUT_SHOWN],
+        "urgent": most_urgent(now),
+    }
 
 
 def money() -> Money | None:
     """Return the account as last read, None before the first reading."""
-    snapshot = EquitySnapshot.objects.newest()
+    return money_of(EquitySnapshot.objects.newest())
+
+
+def money_of(snapshot: EquitySnapshot | None) -> Money | None:
+    """Return the account by its newest reading."""
     if snapshot is None:
         return None
     start = snapshot.session_start_equity
@@ -269,17 +310,17 @@ def money() -> Money | None:
     )
 
 
-def _curve() -> tuple[tuple[datetime, Decimal], ...]:
-    """Return the newest equity readings, oldest first."""
-    rows = EquitySnapshot.objects.order_by("-created_at").values_list("created_at", "equity")[:CURVE_POINTS]
-    return tuple(reversed(rows))
-
-
 def exposure(positions: tuple[Position, ...], account: Money | None) -> Exposure:
     """Return what is held and reserved against the limits in force."""
-    limits = RiskLimits.objects.first()
+    return exposure_of(positions, account, RiskLimits.objects.first(), book.read_reserved())
+
+
+def exposure_of(
+    positions: tuple[Position, ...], account: Money | None, limits: RiskLimits | None, counting: book.Reserved
+) -> Exposure:
+    """Return the same of what the caller has read."""
     held = sum((p.exposure for p in positions), ZERO)
-    reserved = sum(book.reserved_by_symbol().values(), ZERO)
+    reserved = sum(counting.by_symbol.values(), ZERO)
     equity = account.equity if account and account.equity > 0 else None
     return Exposure(
         held=held,
@@ -307,15 +348,14 @@ def _line(cycle: Cycle, now: datetime) -> CycleLine:
     )
 
 
-def _latest_decisions() -> tuple[AIDecision, ...]:
+def _latest_decisions() -> QuerySet[AIDecision]:
     """Return the newest decisions that came past the gate or before a person; denials are counted elsewhere."""
     newest = [  # of each status by its own index: among a million denials there may be no other
         AIDecision.objects.filter(status=status).order_by("-created_at", "-id").values("pk")[:DECISIONS_SHOWN]
         for status in FURTHER
     ]
     found = AIDecision.objects.filter(pk__in=newest[0].union(*newest[1:], all=True))
-    rows = found.select_related("strategy").order_by("-created_at", "-id")
-    return tuple(rows[:DECISIONS_SHOWN])
+    return found.order_by("-created_at", "-id")[:DECISIONS_SHOWN]
 
 
 def _problems(cycles: list[Cycle]) -> list[Problem]:

@@ -1,6 +1,7 @@
 """The newest reports, for pages, REST and the dashboard."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery, Value
@@ -15,9 +16,14 @@ SCOPE = ("label_spec", "model", "answered_model", "window", "strategy_id", "prom
 NOTHING_YET = "Too early to say: no decision has an outcome yet."
 
 
-def newest() -> QuerySet[CalibrationReport]:
-    """Return the newest report of each scope, each with its strategy's name as ``strategy_name``; "" of any."""
-    latest = CalibrationReport.objects.order_by(*SCOPE, "-created_at").distinct(*SCOPE)
+def newest(**scope: Any) -> QuerySet[CalibrationReport]:
+    """Return the newest report of each scope, each with its strategy's name as ``strategy_name``; "" of any.
+
+    Args:
+        scope: what of it is given, by the names of ``SCOPE``; None: there is none.
+    """
+    wanted = CalibrationReport.objects.filter(**scope)
+    latest = wanted.order_by(*SCOPE, "-created_at").distinct(*SCOPE)
     name = Strategy.objects.filter(pk=OuterRef("strategy_id")).values("name")
     found = CalibrationReport.objects.filter(pk__in=latest.values("pk"))
     return found.annotate(strategy_name=Coalesce(Subquery(name), Value("")))
@@ -31,7 +37,7 @@ def newest_of(report: CalibrationReport) -> CalibrationReport:
 
 def leading() -> CalibrationReport | None:
     """Return the report that speaks for the agent: of who decided last, with most decisions, whole."""
-    whole = newest().filter(label_spec=DEFAULT_LABEL, strategy_id=None, prompt_version=ANY)
+    whole = newest(label_spec=DEFAULT_LABEL, strategy_id=None, prompt_version=ANY)
     return whole.order_by("-last_session", "-decisions").first()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from evaluation.models import JobMark, Outcome
 from evaluation.services.outcomes.job import NAME
 from trading.models import AIDecision
+from trading.queries.reading.together import first, read_together
 
 NOT_NOTED = "It is noted within an hour of market time, by the process evaluator."
 NO_OPINION = "No model has given an opinion here, so there is nothing to be right or wrong."
@@ -25,10 +26,16 @@ class OutcomeStory:
 
 def story_of(decision: AIDecision) -> OutcomeStory:
     """Return what came of a decision."""
-    rows = list(Outcome.objects.filter(decision_id=decision.pk).order_by("horizon"))
-    if rows:
-        return OutcomeStory(rows)
+    read = read_together(
+        {
+            "rows": Outcome.objects.filter(decision_id=decision.pk).order_by("horizon"),
+            "mark": JobMark.objects.filter(job=NAME),
+        }
+    )
+    if read["rows"]:
+        return OutcomeStory(read["rows"])
     if decision.model_call_id is None or (decision.action == "hold" and decision.reason != "hold"):
         return OutcomeStory((), NO_OPINION)
-    noted_to = JobMark.objects.filter(job=NAME).values_list("cycle_number", flat=True).first() or 0
+    mark: JobMark | None = first(read["mark"])
+    noted_to = mark.cycle_number if mark else 0
     return OutcomeStory((), SPOKEN_FOR if noted_to >= decision.cycle.number else NOT_NOTED)

@@ -2,14 +2,15 @@
 
 from django.contrib import admin
 
-from trading.admin.base import RecordAdmin, figure, labelled, moment, of_symbol
+from trading.admin.base import GrowingRecordAdmin, figure, known_values, labelled, moment, of_symbol
+from trading.domain.performance.exit_reasons import ExitReason
 from trading.models import Thesis
 
 STATES = {"held": "info", "ended": "default", "against it": "warning"}
 
 
 @admin.register(Thesis)
-class ThesisAdmin(RecordAdmin):
+class ThesisAdmin(GrowingRecordAdmin):
     """What each entry was for, frozen; the end is written once."""
 
     list_display = [
@@ -23,7 +24,7 @@ class ThesisAdmin(RecordAdmin):
         "horizon_sessions",
         "strategy",
     ]
-    list_filter = ["against_thesis", "exit_reason", "strategy"]
+    list_filter = ["against_thesis", known_values("exit_reason", ExitReason), "strategy"]
     list_select_related = ["strategy"]
     search_fields = ["symbol__exact"]
     ordering = ["-opened_at", "-id"]

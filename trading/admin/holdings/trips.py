@@ -12,9 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter
 
-from trading.admin.base import GrowingRecordAdmin, change_url, figure, moment, of_symbol
+from trading.admin.base import GrowingRecordAdmin, change_url, figure, known_values, moment, of_symbol
 from trading.domain.performance.exit_reasons import ExitReason
-from trading.labels import words_of
 from trading.models import EquitySnapshot, RoundTrip
 from trading.queries.pages.round_trips import totals_of, with_outcome
 from trading.templatetags.console import held
@@ -22,21 +21,6 @@ from trading.templatetags.console import held
 PERIODS = {"1": "the last day", "7": "7 days", "30": "30 days", "91": "a quarter", "365": "a year"}
 NOT_FILTERS = {ORDER_VAR, PAGE_VAR, ALL_VAR}
 RESULTS = {"won": "won", "lost": "lost"}
-
-
-class ExitReasonFilter(admin.SimpleListFilter):
-    """Why they ended, by the words there are: the table is not asked which it holds."""
-
-    title = "exit reason"
-    parameter_name = "exit_reason__exact"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return each reason with its words."""
-        return [(reason.value, words_of(reason)) for reason in ExitReason]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[RoundTrip]) -> QuerySet[RoundTrip]:
-        """Keep those that ended so."""
-        return queryset.filter(exit_reason=self.value()) if self.value() else queryset
 
 
 class ResultFilter(admin.SimpleListFilter):
@@ -100,7 +84,7 @@ class RoundTripAdmin(GrowingRecordAdmin):
     list_filter = [
         ("symbol", FieldTextFilter),
         "strategy",
-        ExitReasonFilter,
+        known_values("exit_reason", ExitReason),
         ResultFilter,
         PeriodFilter,
         ("closed_at", RangeDateTimeFilter),
