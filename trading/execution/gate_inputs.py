@@ -134,16 +134,11 @@ def _exits_wait() -> bool:
 
 
 def read_priced(
-    symbols: Collection[str],
-    *,
-    agent: AgentStatus | None = None,
-    bars: Mapping[str, BarHistory] | None = None,
+    symbols: Collection[str], agent: AgentStatus | None = None, bars: Mapping[str, BarHistory] | None = None
 ) -> dict[str, Priced]:
     """Read the latest price of each symbol and what it is held against; before the book's lock, for it takes long.
 
-    Args:
-        agent: its row where the caller has just read it.
-        bars: the histories of the symbols where the caller has read them.
+    ``agent`` and ``bars``: where the caller has just read them.
     """
     snapshots = latest_snapshots(symbols, agent)
     known = read_known(list(snapshots.values()), bars)
@@ -227,11 +222,7 @@ def own_limits(strategy: Strategy) -> StrategyLimits:
 def read_curves(
     values: settings.AsNeeded, rows: Sequence[TrustCurveRow] | None = None
 ) -> tuple[TrustCurve, ...]:
-    """Read the trust curves in force; none where trust is off, for nobody asks then.
-
-    Args:
-        rows: those in force where the caller has just read them.
-    """
+    """Read the trust curves in force (``rows``: already read); none where trust is off, for nobody asks then."""
     try:
         if values.word("trust_sizing") == TrustMode.OFF:
             return ()
@@ -331,12 +322,7 @@ def account_selects() -> dict[str, QuerySet[Any]]:
 
 
 def account_of(read: Mapping[str, Sequence[Any]], money: EquitySnapshot | None) -> AccountBook:
-    """Return the account by what was read at one moment.
-
-    Args:
-        read: the rows of ``account_selects`` by name.
-        money: as last synced; what is too old counts as not known.
-    """
+    """Return the account by the rows of ``account_selects``, and ``money`` as last synced: too old is not known."""
     reserved, positions = risk_book.reserved_of(read["reserved"]), read["positions"]
     (agent,) = read["agent"]
     if money is not None and not is_fresh(money.created_at, timezone.now(), EQUITY_MAX_AGE):
@@ -376,8 +362,7 @@ def _open_risk(positions: Collection[Position], reserved: Mapping[str, Decimal])
 def guards_before_the_lock(standing: Standing, locks: Sequence[SymbolLock] | None = None) -> Guards:
     """Return what the guards block, for who asks before the gate does: under its lock the gate reads it again.
 
-    Args:
-        locks: those on symbols that nobody has ended, where the caller has just read them.
+    ``locks``: those on symbols that nobody has ended, where the caller has just read them.
     """
     values, market = standing.values, standing.market
     return read_guards(values, market, read_fall(values, market), locks)
