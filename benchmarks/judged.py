@@ -299,6 +299,7 @@ def keep_pages(folder: Path) -> None:
 
     from evaluation.domain.outcomes import LabelSpec
     from evaluation.models import CalibrationReport
+    from tests.trading.admin.browser.conftest import chromium
 
     folder.mkdir(parents=True, exist_ok=True)
     client = Client()
@@ -322,7 +323,7 @@ def keep_pages(folder: Path) -> None:
         for report in newest
     }
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for width in (1440, 390):
             page = browser.new_page(viewport={"width": width, "height": 900})
             origin = f"http://localhost:{server.port}"

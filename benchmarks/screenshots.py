@@ -95,14 +95,14 @@ def seeded(venue: "VenueProcess") -> None:
 def _taken(into: Path, *, everything: bool) -> int:
     from playwright.sync_api import sync_playwright
 
-    from tests.trading.admin.browser.conftest import ARGUMENTS, CHROMIUM, running_live_server
+    from tests.trading.admin.browser.conftest import ARGUMENTS, chromium, running_live_server
 
     into.mkdir(parents=True, exist_ok=True)
     name = _operator()
     failed = False
     with running_live_server() as server, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = chromium.new_page(viewport=DESK, reduced_motion="reduce")
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        page = browser.new_page(viewport=DESK, reduced_motion="reduce")
         page.goto(f"{server.url}/admin/")
         page.fill("[name=username]", name)
         page.fill("[name=password]", PASSWORD)
@@ -113,7 +113,7 @@ def _taken(into: Path, *, everything: bool) -> int:
             answer = page.goto(server.url + address)
             failed |= answer is None or answer.status >= 400
             failed |= _shots(page, into, title, everything=everything)
-        chromium.close()
+        browser.close()
     return int(failed)
 
 

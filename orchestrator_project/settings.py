@@ -50,7 +50,7 @@ if PUBLIC_URL:
     CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
-    "unfold",
+    "orchestrator_project.web.console_site.ConsoleTheme",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py loads the console: no other process needs it

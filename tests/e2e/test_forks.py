@@ -36,8 +36,9 @@ PROCESSES = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
+    """One system for these tests: it lives through what is done to it."""
     with (
         tempfile.TemporaryDirectory(prefix="up-", dir="/tmp") as folder,
         closing(Up(Path(folder) / "home", "--workers", "2")) as started,

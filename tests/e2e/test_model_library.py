@@ -60,7 +60,10 @@ def names_of(processes: list[psutil.Process]) -> list[str]:
     return [f"{each!r}" for each in processes if has_library(each)]
 
 
-def test_no_process_loads_the_model_library_where_no_language_model_is_named(whole_system: System) -> None:
+def test_the_analysts_child_alone_loads_the_library_and_only_for_a_model_that_a_strategy_names(
+    whole_system: System,
+) -> None:
+    """First no language model is named; then one is, and a child that starts loads it before a cycle waits for it."""
     report = run_cycle_json()
 
     assert report["status"] == "completed"
@@ -69,11 +72,6 @@ def test_no_process_loads_the_model_library_where_no_language_model_is_named(who
     children = wait_until(lambda: whole_system.processes("analyst")[1:], what="the analyst's child")
     assert max(map(resident_bytes, children)) <= MOST_BYTES
 
-
-def test_only_the_analysts_child_loads_the_library_for_a_model_that_a_strategy_names(
-    seeded: None, whole_system: System
-) -> None:
-    """Before a cycle waits for it: a child that starts now finds the strategy's model."""
     Strategy.objects.filter(is_active=True).update(model_names=["openai/gpt-4o-mini"])
     whole_system.kill_child("analyst")
 

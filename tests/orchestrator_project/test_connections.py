@@ -17,8 +17,8 @@ import pytest
 
 from orchestrator_project.runtime import connection_count
 from orchestrator_project.runtime.engines import joined_engines, postgres, roles, valkey
-from orchestrator_project.runtime.ports import port_is_free
-from tests.paths import ROOT
+from tests import forked
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
@@ -110,14 +110,8 @@ class Crowded:
 
     def manage(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a management command on it."""
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        return forked.run(
+            [sys.executable, "manage.py", *arguments], env=self.environment | variables, seconds=300
         )
 
     @contextmanager
@@ -238,10 +232,9 @@ class Web:
 def web(crowded: Crowded, tmp_path: Path) -> Iterator[Web]:
     """A web process that has no connection of its own yet."""
     token = crowded.manage("api_token", "admin").stdout.strip()
-    port = next(port for port in range(8700, 8800) if port_is_free("127.0.0.1", port))
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "orchestrator_project.asgi:application", "--port", str(port)]
-    with (tmp_path / "web.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=crowded.environment, stdout=log, stderr=log)
+    process = forked.Process(command, env=crowded.environment, log=tmp_path / "web.log")
     web = Web(port, token)
     try:
         wait_until(web.answers, seconds=180, what="the web process")

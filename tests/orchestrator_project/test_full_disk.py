@@ -14,9 +14,9 @@ import psycopg2
 import pytest
 
 from orchestrator_project.runtime.engines import disk, postgres, valkey
+from tests import forked
 from tests.orchestrator_project.conftest import EngineUser
 from tests.orchestrator_project.runtime.supervisor.test_run import Up
-from tests.paths import ROOT
 
 pytestmark = pytest.mark.system
 
@@ -62,14 +62,8 @@ def fill(folder: Path) -> Path:
 
 def manage(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL", "EVENTS_URL")}
-    return subprocess.run(
-        [sys.executable, "manage.py", *words],
-        cwd=ROOT,
-        env=keep | {"ORCHESTRATOR_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    return forked.run(
+        [sys.executable, "manage.py", *words], env=keep | {"ORCHESTRATOR_HOME": str(home)}, seconds=300
     )
 
 

@@ -14,6 +14,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Model
+from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, reverse
 
@@ -176,6 +177,22 @@ def nothing_changes(what: str) -> Iterator[None]:
 def rows(prepared: None) -> dict[str, Model]:
     """A row of every registered model; the decisions and orders that some need are beside them."""
     return {label: make() for label, make in ROWS.items()}
+
+
+@pytest.fixture(autouse=True)
+def one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What surrounds a page once for each person, without its menu: half the CPU of the thousands tried here.
+
+    Its own tests are test_menu.py, test_permissions.py and browser/test_walk.py.
+    """
+    reckoned, known = admin.site.each_context, {}
+
+    def each_context(request: HttpRequest) -> dict[str, Any]:
+        if request.user.pk not in known:
+            known[request.user.pk] = reckoned(request) | {"sidebar_navigation": [], "available_apps": []}
+        return dict(known[request.user.pk])
+
+    monkeypatch.setattr(admin.site, "each_context", each_context)
 
 
 def all_actions(page: admin.ModelAdmin[Any]) -> set[str]:

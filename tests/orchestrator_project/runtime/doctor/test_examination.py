@@ -71,7 +71,7 @@ def doctor(**environment: str) -> tuple[int, dict[str, Any], str]:
         env=keep | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return done.returncode, dict(json.loads(done.stdout)), done.stdout + done.stderr
 
