@@ -15,6 +15,7 @@ from risk.domain.types import Verdict
 from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm, answer_and_tell
 from trading.admin.base import RecordAdmin, cycle_link, status_label
 from trading.admin.hands.cards import cards_of, place_url
+from trading.admin.hands.picking import CARDS_A_PAGE, NOTHING_PICKED, picked_of
 from trading.admin.pages import came_from, console_page, nothing_sent, require
 from trading.admin.stories.universe_page import uuid_of
 from trading.models import Approval
@@ -22,7 +23,6 @@ from trading.queries.approval_queue import QueueLine, Sort, in_turn, queue_lines
 from trading.queries.gate_preview import Together
 
 QUEUE = "admin:trading_approval_queue"
-CARDS_A_PAGE = 25
 
 
 @admin.register(Approval)
@@ -74,9 +74,11 @@ class ApprovalAdmin(RecordAdmin):
         require(request, "trading.view_approval")
         waiting = waiting_keys()
         sort = _sort(request)
+        picked = picked_of(request, sort) if request.user.has_perm(ANSWER) else NOTHING_PICKED
         pages = Paginator(range(len(waiting)), CARDS_A_PAGE)
         page = pages.get_page(request.GET.get("page"))  # one that is gone, or no number: the nearest there is
-        lines = queue_lines(most=CARDS_A_PAGE, first=(page.number - 1) * CARDS_A_PAGE, sort=sort)
+        first = (page.number - 1) * CARDS_A_PAGE
+        lines = queue_lines(most=CARDS_A_PAGE, first=first, sort=sort, ahead=picked.approvals)
         return console_page(
             request,
             "console/approval_queue.html",
@@ -88,7 +90,9 @@ class ApprovalAdmin(RecordAdmin):
                 "newest": max(waiting, default=""),
                 "sort": sort.value,
                 "sorts": [each.value for each in Sort],
-                "here": request.get_full_path(),
+                "here": request.get_full_path() if not picked.was_asked else f"{request.path}?sort={sort}",
+                "picked": picked,
+                "sum": together(picked.approvals) if picked.approvals else None,
                 "may_answer": request.user.has_perm(ANSWER),
             },
         )

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import ceil
+from typing import Any
 from uuid import UUID
 
+from django.db.models import Case, QuerySet, When
 from django.utils import timezone
 
 from risk.domain.numbers import HUNDRED, ZERO
@@ -17,7 +19,7 @@ from trading.models import Approval, EquitySnapshot, Position
 from trading.queries.approval_surroundings import NOTHING, Surroundings, read_surroundings
 from trading.queries.gate_preview import GatePreview, Together, preview_all, preview_together
 
-MOST_SIZED = 500  # requests that are judged to find the largest
+MOST_SIZED = 500  # requests that are judged to find the largest, or the best that fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +92,61 @@ ORDERS = {
 
 
 def queue_lines(
-    *, most: int, only: Sequence[UUID] | None = None, first: int = 0, sort: Sort = Sort.URGENCY
+    *,
+    most: int,
+    only: Sequence[UUID] | None = None,
+    first: int = 0,
+    sort: Sort = Sort.URGENCY,
+    ahead: Sequence[UUID] = (),
 ) -> tuple[QueueLine, ...]:
-    """Return the open requests in an order, at most ``most`` from the ``first``; with ``only``, those among them."""
+    """Return the open requests in an order, at most ``most`` from the ``first``; with ``only``, those among them.
+
+    Args:
+        ahead: what stands before all others, in this order.
+    """
     now = timezone.now()
     waiting = Approval.objects.waiting(now)
     if only is not None:
         waiting = waiting.filter(pk__in=only)
-    found = (
-        waiting.select_related("decision__strategy", "decision__model_call")
-        .defer("decision__model_call__prompt", "decision__model_call__answer")
-        .order_by(*ORDERS.get(sort, ORDERS[Sort.URGENCY]))
-    )
-    if sort is Sort.SIZE:  # only the gate knows it: all are judged, to show some
-        rows = list(found[:MOST_SIZED])
-        previews = preview_all([row.decision for row in rows])
-        rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
+    if sort is Sort.SIZE:
+        rows = _in_order(waiting, sort)
+        rows.sort(key=lambda row: _place(row.pk, ahead))
         rows = rows[first : first + most]
     else:
-        rows = list(found[first : first + most])
+        places = [When(pk=pk, then=place) for place, pk in enumerate(ahead)]
+        placed = Case(*places, default=len(ahead)) if places else None
+        rows = list(_read(waiting, *([placed] if placed else []), *ORDERS[sort])[first : first + most])
+    return _lines(rows, preview_all([row.decision for row in rows]), now)
+
+
+def best_that_fit(count: int, *, sort: Sort) -> list[UUID]:
+    """Return the first open requests of an order that the gate would let pass together, at most so many.
+
+    Each is judged after those before it have taken their room; what would be denied takes none.
+    """
+    rows = _in_order(Approval.objects.waiting(timezone.now()), sort)
+    if not rows:
+        return []
+    verdicts = preview_together([row.decision for row in rows]).verdicts
+    return [row.pk for row in rows if verdicts[row.decision_id].allowed][:count]
+
+
+def _read(waiting: QuerySet[Approval], *order: Any) -> QuerySet[Approval]:
+    with_calls = waiting.select_related("decision__strategy", "decision__model_call")
+    return with_calls.defer("decision__model_call__prompt", "decision__model_call__answer").order_by(*order)
+
+
+def _in_order(waiting: QuerySet[Approval], sort: Sort) -> list[Approval]:
+    """Return the first ``MOST_SIZED`` of all that wait, in their order; the largest only the gate knows."""
+    rows = list(_read(waiting, *ORDERS.get(sort, ORDERS[Sort.URGENCY]))[:MOST_SIZED])
+    if sort is Sort.SIZE:
         previews = preview_all([row.decision for row in rows])
-    return _lines(rows, previews, now)
+        rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
+    return rows
+
+
+def _place(pk: UUID, ahead: Sequence[UUID]) -> int:
+    return ahead.index(pk) if pk in ahead else len(ahead)
 
 
 def line_of(approval: Approval, preview: GatePreview) -> QueueLine:
