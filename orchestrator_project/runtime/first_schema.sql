@@ -159,7 +159,8 @@ CREATE TABLE public.approvals (
     reason character varying(500) NOT NULL,
     answered_by_id integer,
     decision_id uuid NOT NULL,
-    answered_market_time timestamp with time zone
+    answered_market_time timestamp with time zone,
+    held_until timestamp with time zone
 );
 CREATE TABLE public.assets (
     symbol character varying(32) NOT NULL,
@@ -2002,7 +2003,8 @@ INSERT INTO public.django_migrations VALUES
 	(100, 'trading', '0042_used_links', now()),
 	(101, 'trading', '0043_names', now()),
 	(102, 'trading', '0044_id_ends', now()),
-	(103, 'trading', '0045_console_preferences', now());
+	(103, 'trading', '0045_console_preferences', now()),
+	(104, 'trading', '0047_held_until', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
@@ -2023,7 +2025,7 @@ SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1,
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_content_type_id_seq', 81, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 103, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 104, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);

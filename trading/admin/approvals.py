@@ -38,6 +38,7 @@ class ApprovalAdmin(RecordAdmin):
         "answered_at",
         "answered_by",
         "reason",
+        "held_until",
         cycle_link,
     ]
     list_filter = ["status"]
