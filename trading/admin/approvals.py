@@ -10,10 +10,11 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
 
 from risk.domain.types import Verdict
 from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm, answer_and_tell
-from trading.admin.base import RecordAdmin, cycle_link, status_label
+from trading.admin.base import RecordAdmin, cycle_link, linked, of_symbol, status_label
 from trading.admin.hands.cards import cards_of, place_url
 from trading.admin.hands.picking import CARDS_A_PAGE, NOTHING_PICKED, picked_of
 from trading.admin.pages import came_from, console_page, nothing_sent, require
@@ -31,8 +32,9 @@ class ApprovalAdmin(RecordAdmin):
 
     list_display = [
         "requested_at",
-        "symbol",
+        of_symbol("decision__symbol"),
         "action",
+        "decision_link",
         status_label,
         "expires_at",
         "answered_at",
@@ -49,10 +51,10 @@ class ApprovalAdmin(RecordAdmin):
     date_hierarchy = "requested_at"
     ordering = ["-requested_at"]
 
-    @admin.display(description="symbol", ordering="decision__symbol")
-    def symbol(self, approval: Approval) -> str:
-        """Show the decision's symbol."""
-        return approval.decision.symbol
+    @admin.display(description="decision")
+    def decision_link(self, approval: Approval) -> SafeString:
+        """Lead to the decision, whose page tells all of it."""
+        return linked("aidecision", approval.decision_id)
 
     @admin.display(description="action")
     def action(self, approval: Approval) -> str:
