@@ -50,7 +50,7 @@ class OrderAdmin(RecordAdmin):
     uuid_search = ("pk", "cycle_id", "decision_id")
     date_hierarchy = "created_at"
     ordering = ["-created_at"]
-    readonly_fields = [status_badge]
+    readonly_fields = [status_badge, "booked_as"]
     fieldsets = [
         (
             None,
@@ -68,7 +68,10 @@ class OrderAdmin(RecordAdmin):
                 ]
             },
         ),
-        ("At the broker", {"fields": [status_badge, "filled_quantity", "average_price", "broker_message"]}),
+        (
+            "At the broker",
+            {"fields": [status_badge, "filled_quantity", "average_price", "booked_as", "broker_message"]},
+        ),
         (
             "Identity",
             {
@@ -98,6 +101,12 @@ class OrderAdmin(RecordAdmin):
             },
         ),
     ]
+
+    @admin.display(description="trade")
+    def booked_as(self, order: Order) -> SafeString | str:
+        """Lead to the trade that it was booked as."""
+        trade = Trade.objects.filter(order=order).only("pk").first()
+        return linked("trade", trade.pk) if trade else "-"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str

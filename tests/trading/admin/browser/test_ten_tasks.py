@@ -18,6 +18,7 @@ from risk.services.limits import limits_in_force
 from tests.factories import (
     make_agent,
     make_approval,
+    make_asset,
     make_cycle,
     make_decision,
     make_equity,
@@ -70,7 +71,7 @@ class Person:
     def find(self, word: str) -> None:
         """Type into the search that every page has, and press Enter; on a phone it is a page behind a link."""
         if not self.page.locator("#finder").is_visible():
-            self.link("Find")
+            self.click(self.page.locator("a.tc-icon-button[aria-label=Find]"))
         self.fill(self.page.locator("[name=q]").filter(visible=True).first, word)
         self.press("Enter")
 
@@ -84,6 +85,7 @@ def scene(enter: Callable[[str], Page], outside: Outside) -> Page:
     sync_portfolio(None)
     _days(market_now())
     sync_portfolio(None)
+    make_asset("AAPL", name="Apple Inc.")
     make_decision(symbol="AAPL", status="denied", reason="low_confidence", reason_detail="0.61 is below 0.70")
     make_trade(order=make_order(symbol="MSFT", status="filled"))
     _bad_night()
@@ -164,7 +166,8 @@ def pause_entries(person: Person) -> None:
     person.link("Pause entries")
     person.fill(person.page.locator("[name=reason]"), "the minutes of the Fed")
     person.button("Pause entries")
-    expect(person.page.locator("#entries-pill").first).to_be_visible()
+    paused = person.page.locator("a.tc-pill").filter(has_text="Entries paused", visible=True)
+    expect(paused).to_have_count(1)
     assert entries_pause().is_paused
 
 
