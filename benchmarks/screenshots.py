@@ -1,8 +1,8 @@
 """``python -m benchmarks.screenshots``: what the console looks like, page by page, from a seeded demo.
 
 Runs some cycles on the local venue, opens each page as an operator does, at 1440 and at 390 px, light and dark, and
-writes WebP. Without ``--all`` a chosen dozen, as docs/console/ has them: the desk in the light theme, the phone in the
-dark one.
+writes WebP. Without ``--all`` some chosen ones, as docs/console/ has them: the desk in the light theme, the phone in
+the dark one.
 """
 
 import argparse
@@ -39,16 +39,25 @@ SETTINGS = {"confidence_threshold": "0.55", "exit_confidence_threshold": "0.55",
 CHOSEN = {
     "dashboard": "admin:index",
     "approvals": "admin:trading_approval_queue",
+    "approvals-ticked": "admin:trading_approval_queue?sort=confidence&best=3",
     "positions": "admin:trading_position_changelist",
     "decisions": "admin:trading_aidecision_changelist",
     "decision": "trading.aidecision",
     "performance": "admin:trading_equitysnapshot_performance",
     "cycle": "trading.cycle",
     "orders": "admin:trading_order_changelist",
+    "round-trips": "admin:trading_roundtrip_changelist",
+    "propose": "admin:trading_tradeproposal_propose",
+    "pause-entries": "admin:trading_agentstatus_entries",
     "settings": "admin:trading_runtimesetting_changelist",
     "limits": "admin:risk_risklimits_changelist",
     "kill-switch": "admin:risk_killswitch_changelist",
-    "health": "console_health",
+    "health": "console_health?checks=1",
+}
+OF_A_POSITION = {
+    "symbol": "admin:trading_symbol",
+    "position": "admin:trading_position_change",
+    "close": "admin:trading_position_close",
 }
 
 
@@ -78,7 +87,7 @@ def seeded(venue: "VenueProcess") -> None:
 
     for name, value in SETTINGS.items():
         set_runtime_setting(name=name, value=value, actor="ann", reason="to see more trades")
-    make_limits(author="ann", note="room for the demo", max_positions=20)
+    make_limits(author="ann", note="room for the demo", max_positions=40, max_exposure_percent=90)
     venue.clock(paused=True)
     venue.clock(to="open")
     stocks = Asset.objects.filter(asset_class="stock", fractionable=True).order_by("-dollar_volume", "symbol")
@@ -87,9 +96,30 @@ def seeded(venue: "VenueProcess") -> None:
         mode = "semi_auto" if number == CYCLES else "autonomous"
         AgentStatus.objects.update(mode=mode)
         venue.clock(advance=60)
-        run_cycle(symbols)
+        run_cycle(symbols if number == CYCLES else symbols[: SYMBOLS // 2])
+    _closed_and_protected()
     for process in ("sweeper", "protection", "listener", "relay", "consume_events", "evaluator"):
         make_heartbeat(process)
+
+
+def _closed_and_protected() -> None:
+    """Sell two positions, and have stops rest at the broker for the others."""
+    from tests.waiting import wait_until
+    from trading.execution import unattended_orders
+    from trading.execution.portfolio import sync_portfolio
+    from trading.exits.closing import close_position
+    from trading.exits.keeping import Keeper
+    from trading.exits.standing import note_all
+    from trading.models import Position
+    from trading.protection.coverage import read_coverage
+
+    for position in Position.objects.order_by("-unrealised_pnl")[:2]:
+        order = close_position(position.pk, quantity=None, reason="operator", actor="ann")
+        wait_until(lambda pk=order.pk: not unattended_orders.follow_order(pk).is_open, what="it is sold")  # type: ignore[misc]  # bound now
+    held = set(Position.objects.values_list("symbol", flat=True))
+    wait_until(lambda: Keeper().keep() or held <= set(read_coverage()), what="stops rest")
+    sync_portfolio(None)
+    note_all(lambda _: False)
 
 
 def _taken(into: Path, *, everything: bool) -> int:
@@ -132,12 +162,17 @@ def _chosen() -> Iterator[tuple[str, str]]:
 
     for title, what in CHOSEN.items():
         if ":" in what or what.startswith("console_"):
-            yield title, reverse(what)
+            name, mark, query = what.partition("?")
+            yield title, reverse(name) + mark + query
             continue
         model = apps.get_model(what)
         row = _shown_row(model)
         if row is not None:
             yield title, reverse(f"admin:{what.replace('.', '_')}_change", args=[row.pk])
+    position = apps.get_model("trading.position")
+    held = position._default_manager.filter(asset_class="stock").order_by("-market_value").first()
+    if held is not None:
+        yield from ((title, reverse(name, args=[held.pk])) for title, name in OF_A_POSITION.items())
 
 
 def _shown_row(model: Any) -> Any:

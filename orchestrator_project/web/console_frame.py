@@ -37,7 +37,8 @@ def _is_replay(request: HttpRequest) -> bool:
 
 
 # What is looked at every day stands first; what only explains how the system came to something is folded. A title
-# is the page's own name: the plural of its table (tests/trading/admin/test_menu.py), or what the page calls itself.
+# is the page's own name: the plural of its table (tests/trading/admin/test_menu.py), or what the page calls itself;
+# `also` is what else the search finds it by.
 NAVIGATION = [
     {
         "items": [
@@ -90,7 +91,7 @@ NAVIGATION = [
             _table("Calibration reports", "target", "evaluation_calibrationreport"),
             _table("Outcomes", "rule", "evaluation_outcome"),
             _item("Models", "leaderboard", "evaluation_run_models", permission=_may_view("evaluation_run")),
-            _table("Replays", "difference", "evaluation_run", active=_is_replay),
+            _table("Replays", "difference", "evaluation_run", active=_is_replay, also=["Compare", "Runs"]),
             _table("Shadow strategies", "visibility", "evaluation_shadowbook"),
         ],
     },

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from trading import tasks
-from trading.execution.approvals import AnswerOutcome, AnswerReport, answer_all
+from trading.execution.approvals import LONGEST_HOLD_HOURS, AnswerOutcome, AnswerReport, answer_all
 from trading.labels import with_thousands, words_of
 from trading.models import Approval
 
@@ -42,6 +42,15 @@ class AnswerForm(forms.Form):
         },
     )
     reason = forms.CharField(required=False, max_length=500)
+    hold_hours = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=LONGEST_HOLD_HOURS,
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"),
+            f"hold_hours: expected a whole number from 0 to {LONGEST_HOLD_HOURS}, or nothing",
+        ),
+    )
 
     def clean(self) -> dict[str, object]:
         """Require why something is rejected."""
@@ -49,6 +58,12 @@ class AnswerForm(forms.Form):
         if given.get("answer") == "reject" and not given.get("reason"):
             raise ValidationError("reason: was empty, expected why the decision is rejected")
         return given
+
+    @property
+    def hold(self) -> int | None:
+        """For how many hours a rejection holds; None: as the setting says. Of an approval it says nothing."""
+        hours: int | None = self.cleaned_data["hold_hours"]
+        return hours if self.cleaned_data["answer"] == "reject" else None
 
 
 class AnswersForm(AnswerForm):
@@ -82,8 +97,8 @@ class AnswersForm(AnswerForm):
 
 def answer_and_tell(request: HttpRequest, user: User, chosen: list[Approval], form: AnswerForm) -> None:
     """Give the answer to each, enqueue what follows and say what came of it."""
-    given = form.cleaned_data
-    for said in answer_all(chosen, granted=given["answer"] == "approve", user=user, reason=given["reason"]):
+    given, granted = form.cleaned_data, form.cleaned_data["answer"] == "approve"
+    for said in answer_all(chosen, granted=granted, user=user, reason=given["reason"], hold_hours=form.hold):
         follow(request, said)
         tell(request, said)
 

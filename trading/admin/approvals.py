@@ -10,12 +10,14 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from risk.domain.types import Verdict
 from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm, answer_and_tell
-from trading.admin.base import GrowingRecordAdmin, cycle_link, status_label
+from trading.admin.base import GrowingRecordAdmin, cycle_link, linked, of_symbol, status_label
 from trading.admin.hands.cards import cards_of, place_url
+from trading.admin.hands.picking import CARDS_A_PAGE, NOTHING_PICKED, picked_of
 from trading.admin.pages import came_from, console_page, nothing_sent, require
 from trading.admin.stories.universe_page import uuid_of
 from trading.models import Approval
@@ -23,7 +25,6 @@ from trading.queries.approval_queue import QueueLine, Sort, in_turn, queue_lines
 from trading.queries.gate_preview import Together
 
 QUEUE = "admin:trading_approval_queue"
-CARDS_A_PAGE = 25
 
 
 @admin.register(Approval)
@@ -32,13 +33,15 @@ class ApprovalAdmin(GrowingRecordAdmin):
 
     list_display = [
         "requested_at",
-        "symbol",
+        of_symbol("decision__symbol"),
         "action",
+        "decision_link",
         status_label,
         "expires_at",
         "answered_at",
         "answered_by",
         "reason",
+        "held_until",
         cycle_link,
     ]
     list_filter = ["status", ("requested_at", RangeDateTimeFilter)]
@@ -48,10 +51,10 @@ class ApprovalAdmin(GrowingRecordAdmin):
     uuid_search = ("pk", "decision_id", "cycle_id")
     ordering = ["-requested_at"]
 
-    @admin.display(description="symbol", ordering="decision__symbol")
-    def symbol(self, approval: Approval) -> str:
-        """Show the decision's symbol."""
-        return approval.decision.symbol
+    @admin.display(description="decision")
+    def decision_link(self, approval: Approval) -> SafeString:
+        """Lead to the decision, whose page tells all of it."""
+        return linked("aidecision", approval.decision_id)
 
     @admin.display(description="action")
     def action(self, approval: Approval) -> str:
@@ -74,9 +77,11 @@ class ApprovalAdmin(GrowingRecordAdmin):
         require(request, "trading.view_approval")
         waiting = waiting_keys()
         sort = _sort(request)
+        picked = picked_of(request, sort) if request.user.has_perm(ANSWER) else NOTHING_PICKED
         pages = Paginator(range(len(waiting)), CARDS_A_PAGE)
         page = pages.get_page(request.GET.get("page"))  # one that is gone, or no number: the nearest there is
-        lines = queue_lines(most=CARDS_A_PAGE, first=(page.number - 1) * CARDS_A_PAGE, sort=sort)
+        first = (page.number - 1) * CARDS_A_PAGE
+        lines = queue_lines(most=CARDS_A_PAGE, first=first, sort=sort, ahead=picked.approvals)
         return console_page(
             request,
             "console/approval_queue.html",
@@ -88,7 +93,9 @@ class ApprovalAdmin(GrowingRecordAdmin):
                 "newest": max(waiting, default=""),
                 "sort": sort.value,
                 "sorts": [each.value for each in Sort],
-                "here": request.get_full_path(),
+                "here": request.get_full_path() if not picked.was_asked else f"{request.path}?sort={sort}",
+                "picked": picked,
+                "sum": together(picked.approvals) if picked.approvals else None,
                 "may_answer": request.user.has_perm(ANSWER),
             },
         )

@@ -52,7 +52,7 @@ class OrderAdmin(GrowingRecordAdmin):
     search_help_text = ID_HELP
     uuid_search = ("pk", "cycle_id", "decision_id")
     ordering = ["-created_at"]
-    readonly_fields = [status_badge]
+    readonly_fields = [status_badge, "booked_as"]
     fieldsets = [
         (
             None,
@@ -70,7 +70,10 @@ class OrderAdmin(GrowingRecordAdmin):
                 ]
             },
         ),
-        ("At the broker", {"fields": [status_badge, "filled_quantity", "average_price", "broker_message"]}),
+        (
+            "At the broker",
+            {"fields": [status_badge, "filled_quantity", "average_price", "booked_as", "broker_message"]},
+        ),
         (
             "Identity",
             {
@@ -100,6 +103,12 @@ class OrderAdmin(GrowingRecordAdmin):
             },
         ),
     ]
+
+    @admin.display(description="trade")
+    def booked_as(self, order: Order) -> SafeString | str:
+        """Lead to the trade that it was booked as."""
+        trade = Trade.objects.filter(order=order).only("pk").first()
+        return linked("trade", trade.pk) if trade else "-"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str

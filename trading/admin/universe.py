@@ -15,7 +15,14 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from trading.admin.base import ConsoleAdmin, change_url, labelled, status_badge, status_label
+from trading.admin.base import (
+    ConsoleAdmin,
+    change_url,
+    labelled,
+    of_symbol,
+    status_badge,
+    status_label,
+)
 from trading.admin.pages import FormPage, ReasonForm, form_page, nothing_sent, posted, require
 from trading.admin.stories.universe_page import SEATS, uuid_of
 from trading.analysis import candidates
@@ -74,7 +81,7 @@ class UniverseCandidateAdmin(ConsoleAdmin):
 
     form = CandidateForm
     list_display = [
-        "symbol",
+        of_symbol(),
         status_label,
         "watched",
         "score",
@@ -83,6 +90,7 @@ class UniverseCandidateAdmin(ConsoleAdmin):
         "proposed",
         "answered",
     ]
+    list_display_links = ["proposed"]
     list_filter = ["status", "on_watchlist"]
     search_fields = ["symbol", "source"]
     search_help_text = "A symbol, or who proposed it"

@@ -84,7 +84,8 @@ def _question(decision: AIDecision) -> Question:
 class _Earlier:
     """Earlier requests by what they ask: those that wait, and the newest that were rejected or left unanswered lately.
 
-    ``rejected`` comes with how long the same is not asked again, in words, ``unanswered`` in seconds.
+    ``rejected`` comes with how long the same is not asked again, in words, where its author did not say until when;
+    ``unanswered`` in seconds.
     """
 
     waiting: dict[Question, Approval]
@@ -101,6 +102,8 @@ class _Earlier:
         if (answer := rejected.get(question)) is not None:
             who = answer.answered_by.get_username() if answer.answered_by else "a person"
             said = f"{who} rejected the same at {answer.answered_at:%H:%M:%S} UTC"
+            held = answer.held_until
+            how_long = f"before {held:%Y-%m-%d %H:%M} UTC, as they said" if held else how_long
             return REJECTED_EARLIER, f"{said}; it is not asked again {how_long}"
         answers, seconds = self.unanswered
         if (answer := answers.get(question)) is not None:
@@ -124,17 +127,24 @@ def _read_earlier(decisions: Sequence[AIDecision], now: datetime) -> _Earlier:
 
 
 def _rejected(same: QuerySet[Approval], now: datetime) -> tuple[dict[Question, Approval], str]:
-    """Return the newest rejection of each question that still holds, and how long one does, in words."""
+    """Return the newest rejection of each question that still holds, and how long one does, in words.
+
+    What its author said of how long stands before the setting.
+    """
     word = settings.word("rejection_holds")
-    rejected = same.filter(status=Approval.Status.REJECTED)
+    rejected, said = same.filter(status=Approval.Status.REJECTED), Q(held_until__gt=now)
     pause = REJECTION_HOLDS[word]
     if word != SESSION:
-        held = rejected.filter(answered_at__gt=now - pause)
+        held = rejected.filter(said | Q(held_until=None, answered_at__gt=now - pause))
         return _newest(held), f"for {pause.total_seconds():.0f} s"
     market = latest_market_time()
     told = Q(answered_market_time__gt=market - LONGEST_TRADING_DAY) if market else Q(pk__isnull=True)
-    lately = rejected.filter(told | Q(answered_at__gt=now - pause)).order_by("answered_at")
-    holding = {_question(row.decision): row for row in lately if _holds(row, now, market, pause)}
+    lately = rejected.filter(said | Q(told | Q(answered_at__gt=now - pause), held_until=None))
+    holding = {
+        _question(row.decision): row
+        for row in lately.order_by("answered_at")
+        if row.held_until or _holds(row, now, market, pause)
+    }
     return holding, "in this session (of a coin: for 6.5 hours)"
 
 

@@ -7,6 +7,7 @@ Nothing here posts an order. What passes the gate is committed with its saga, an
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -67,29 +68,49 @@ class AnswerReport:
         )
 
 
-def answer(approval: Approval, *, granted: bool, user: User, reason: str = "") -> AnswerReport:
+LONGEST_HOLD_HOURS = 720  # a month
+
+
+def answer(
+    approval: Approval, *, granted: bool, user: User, reason: str = "", hold_hours: int | None = None
+) -> AnswerReport:
     """Grant or reject an open request; of two people at once one counts, the other is told who.
 
     A grant asks for the price of now, and the gate judges at that price before this returns.
 
+    Args:
+        hold_hours: for so long a rejected question is not asked again, 0 to ``LONGEST_HOLD_HOURS`` of wall time;
+            None: as the setting ``rejection_holds`` says.
+
     Raises:
-        ValueError: a rejection without a reason.
+        ValueError: a rejection without a reason, hours out of bounds or beside a grant.
     """
-    return answer_all([approval], granted=granted, user=user, reason=reason)[0]
+    return answer_all([approval], granted=granted, user=user, reason=reason, hold_hours=hold_hours)[0]
 
 
 def answer_all(
-    approvals: Sequence[Approval], *, granted: bool, user: User, reason: str = ""
+    approvals: Sequence[Approval],
+    *,
+    granted: bool,
+    user: User,
+    reason: str = "",
+    hold_hours: int | None = None,
 ) -> list[AnswerReport]:
     """Answer several requests in their order, the prices asked for together; one report for each.
 
+    Args:
+        hold_hours: as of ``answer``.
+
     Raises:
-        ValueError: a rejection without a reason.
+        ValueError: a rejection without a reason, hours out of bounds or beside a grant.
     """
+    if hold_hours is not None and (granted or not 0 <= hold_hours <= LONGEST_HOLD_HOURS):
+        expected = "none beside an approval" if granted else f"a whole number from 0 to {LONGEST_HOLD_HOURS}"
+        raise ValueError(f"hold_hours: was {hold_hours}, expected {expected}")
     if not granted and not reason.strip():
         raise ValueError("reason: was empty, expected why the decision is rejected")
     if not granted:
-        return [_reject(approval, user, reason) for approval in approvals]
+        return [_reject(approval, user, reason, hold_hours) for approval in approvals]
     waiting = [approval for approval in approvals if _is_open(approval)]
     fresh = fresh_quotes([approval.decision.symbol for approval in waiting]) if waiting else NO_QUOTES
     return [_grant(approval, user, reason, fresh) for approval in approvals]
@@ -142,10 +163,10 @@ def _grant(approval: Approval, user: User, reason: str, fresh: FreshQuotes) -> A
     return _judged(decision.pk, quote)
 
 
-def _reject(approval: Approval, user: User, reason: str) -> AnswerReport:
+def _reject(approval: Approval, user: User, reason: str, hold_hours: int | None) -> AnswerReport:
     decision = AIDecision.objects.get(pk=approval.decision_id)
     with transaction.atomic():
-        if not _close(approval, Approval.Status.REJECTED, user, reason):
+        if not _close(approval, Approval.Status.REJECTED, user, reason, hold_hours):
             return _lost(approval)
         changes = {
             "reason": "approval_rejected",
@@ -157,12 +178,13 @@ def _reject(approval: Approval, user: User, reason: str) -> AnswerReport:
     return AnswerReport(decision, AnswerOutcome.REJECTED, price_then=decision.price)
 
 
-def _close(approval: Approval, status: str, user: User, reason: str) -> bool:
+def _close(approval: Approval, status: str, user: User, reason: str, hold_hours: int | None = None) -> bool:
     """Write the answer, if nobody and no time was first."""
     now = timezone.now()
+    held_until = None if hold_hours is None else now + timedelta(hours=hold_hours)
     waiting = Approval.objects.waiting(now).filter(pk=approval.pk)
     changes = {"status": status, "answered_at": now, "answered_by": user, "reason": reason[:500]}
-    return bool(waiting.update(answered_market_time=latest_market_time(), **changes))
+    return bool(waiting.update(answered_market_time=latest_market_time(), held_until=held_until, **changes))
 
 
 def _record_sent(decision: AIDecision, user: User, reason: str) -> bool:

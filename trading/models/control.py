@@ -120,7 +120,8 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
 class Approval(models.Model):
     """A decision put before a person; answered at most once.
 
-    ``answered_at`` is wall time; ``answered_market_time`` market time, null where that was not known.
+    ``answered_at`` is wall time; ``answered_market_time`` market time, null where that was not known. ``held_until`` is
+    wall time: who rejected it wants the same not asked again before; null: for as long as the setting says.
     """
 
     class Status(models.TextChoices):
@@ -137,6 +138,7 @@ class Approval(models.Model):
     expires_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
     answered_market_time = models.DateTimeField(null=True, editable=False)
+    held_until = models.DateTimeField(null=True, editable=False)
     answered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import Case, F, QuerySet, When
 from django.utils import timezone
 
 from connectors.base import Quote
@@ -21,7 +21,7 @@ from trading.queries.approval_surroundings import NOTHING, Surroundings, surroun
 from trading.queries.gate_preview import GatePreview, Together, preview_beside, preview_together
 from trading.queries.reading.together import first as newest
 
-MOST_SIZED = 500  # requests that are judged to find the largest
+MOST_SIZED = 500  # requests that are judged to find the largest, or the best that fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +94,62 @@ ORDERS = {
 
 
 def queue_lines(
-    *, most: int, only: Sequence[UUID] | None = None, first: int = 0, sort: Sort = Sort.URGENCY
+    *,
+    most: int,
+    only: Sequence[UUID] | None = None,
+    first: int = 0,
+    sort: Sort = Sort.URGENCY,
+    ahead: Sequence[UUID] = (),
 ) -> tuple[QueueLine, ...]:
-    """Return the open requests in an order, at most ``most`` from the ``first``; with ``only``, those among them."""
+    """Return the open requests in an order, at most ``most`` from the ``first``; with ``only``, those among them.
+
+    Args:
+        ahead: what stands before all others, in this order.
+    """
     now = timezone.now()
     waiting = Approval.objects.waiting(now)
     if only is not None:
         waiting = waiting.filter(pk__in=only)
-    found = (
-        waiting.select_related("decision__strategy", "decision__model_call")
-        .defer("decision__model_call__prompt", "decision__model_call__answer")
-        .order_by(*ORDERS.get(sort, ORDERS[Sort.URGENCY]))
-    )
-    if sort is Sort.SIZE:  # only the gate knows it: all are judged, to show some
-        rows = list(found[:MOST_SIZED])
-        previews, read = _previews(rows)
-        rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
+    if sort is Sort.SIZE:
+        rows = _in_order(waiting, sort)
+        rows.sort(key=lambda row: _place(row.pk, ahead))
         rows = rows[first : first + most]
     else:
-        rows = list(found[first : first + most])
-        previews, read = _previews(rows)
+        places = [When(pk=pk, then=place) for place, pk in enumerate(ahead)]
+        placed = Case(*places, default=len(ahead)) if places else None
+        rows = list(_read(waiting, *([placed] if placed else []), *ORDERS[sort])[first : first + most])
+    previews, read = _previews(rows)
     return _lines(rows, previews, read, now)
+
+
+def best_that_fit(count: int, *, sort: Sort) -> list[UUID]:
+    """Return the first open requests of an order that the gate would let pass together, at most so many.
+
+    Each is judged after those before it have taken their room; what would be denied takes none.
+    """
+    rows = _in_order(Approval.objects.waiting(timezone.now()), sort)
+    if not rows:
+        return []
+    verdicts = preview_together([row.decision for row in rows]).verdicts
+    return [row.pk for row in rows if verdicts[row.decision_id].allowed][:count]
+
+
+def _read(waiting: QuerySet[Approval], *order: Any) -> QuerySet[Approval]:
+    with_calls = waiting.select_related("decision__strategy", "decision__model_call")
+    return with_calls.defer("decision__model_call__prompt", "decision__model_call__answer").order_by(*order)
+
+
+def _in_order(waiting: QuerySet[Approval], sort: Sort) -> list[Approval]:
+    """Return the first ``MOST_SIZED`` of all that wait, in their order; the largest only the gate knows."""
+    rows = list(_read(waiting, *ORDERS.get(sort, ORDERS[Sort.URGENCY]))[:MOST_SIZED])
+    if sort is Sort.SIZE:
+        previews, _ = _previews(rows)
+        rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
+    return rows
+
+
+def _place(pk: UUID, ahead: Sequence[UUID]) -> int:
+    return ahead.index(pk) if pk in ahead else len(ahead)
 
 
 def _previews(

@@ -4,9 +4,8 @@ Every look is by an index, or at a small table, whatever the others hold.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -34,8 +33,8 @@ from trading.models.shared.id_ends import SHOWN, end_of_id
 
 MOST_OF_A_KIND = 10
 SHORTEST = 2  # of what is looked for inside a name
-WITH_ENDS: tuple[type[Model], ...] = (Order, AIDecision, Cycle, Trade, RoundTrip, Fill, Saga, Approval)
-WITH_IDS: tuple[type[Model], ...] = (*WITH_ENDS, RiskCheck, ModelCall, TradeProposal, Event)
+WITH_ENDS: list[type[Model]] = [Order, AIDecision, Cycle, Trade, RoundTrip, Fill, Saga, Approval]
+ONLY_WHOLE: list[type[Model]] = [RiskCheck, ModelCall, TradeProposal, Event]
 AN_END = re.compile(rf"[0-9a-f]{{{SHOWN}}}")
 
 
@@ -56,7 +55,28 @@ class Found:
     rows: tuple[Row, ...]
 
 
-TABLES: Mapping[str, type[Model]] = MappingProxyType({kind._meta.label_lower: kind for kind in WITH_IDS})
+_OWN = frozenset((*WITH_ENDS, *ONLY_WHOLE))
+
+
+def also_find(*, by_end: Sequence[type[Model]] = (), whole: Sequence[type[Model]] = ()) -> None:
+    """Have the search look at tables of a room above trading, whose pages it has registered.
+
+    Args:
+        by_end: whose ids are found by their ends, too: small ones, or with ``index_of_ends``.
+        whole: whose ids are found by all of their characters alone.
+    """
+    WITH_ENDS.extend(kind for kind in by_end if kind not in WITH_ENDS)
+    ONLY_WHOLE.extend(kind for kind in whole if kind not in ONLY_WHOLE)
+
+
+def tables() -> Mapping[str, type[Model]]:
+    """Return all whose rows an id may be found of, by their labels."""
+    return {kind._meta.label_lower: kind for kind in (*WITH_ENDS, *ONLY_WHOLE)}
+
+
+def tables_from_above() -> list[type[Model]]:
+    """Return those that rooms above trading have added."""
+    return [kind for kind in (*WITH_ENDS, *ONLY_WHOLE) if kind not in _OWN]
 
 
 def typed(text: str) -> str:
@@ -64,21 +84,21 @@ def typed(text: str) -> str:
     return text.replace("\x00", "").strip().strip("….").strip()[:128]
 
 
-def find(text: str, tables: Collection[str]) -> Found:
+def find(text: str, seen: Collection[str]) -> Found:
     """Look a word up.
 
     Args:
-        tables: labels of the tables that the asker may look at.
+        seen: labels of the tables that the asker may look at.
     """
     word = typed(text)
     if not word:
         return Found((), (), ())
     if _is_id(word):
-        return Found((), (), tuple(row for row in _by_id(word.lower()) if row.table in tables))
-    assets = _assets(word) if Asset._meta.label_lower in tables else ()
-    strategies = _strategies(word) if Strategy._meta.label_lower in tables else ()
+        return Found((), (), tuple(row for row in _by_id(word.lower()) if row.table in seen))
+    assets = _assets(word) if Asset._meta.label_lower in seen else ()
+    strategies = _strategies(word) if Strategy._meta.label_lower in seen else ()
     rows = _of_orders(word) if len(word) >= SHOWN else []
-    return Found(assets, strategies, tuple(row for row in rows if row.table in tables))
+    return Found(assets, strategies, tuple(row for row in rows if row.table in seen))
 
 
 def ids_ending(text: str) -> list[UUID]:
@@ -124,7 +144,7 @@ def _by_id(word: str) -> list[Row]:
     if AN_END.fullmatch(word):
         return _union(WITH_ENDS, lambda rows: rows.alias(end=end_of_id()).filter(end=word)) + _of_orders(word)
     wanted = UUID(word)
-    return _union(WITH_IDS, lambda rows: rows.filter(pk=wanted)) + _of_orders(str(wanted))
+    return _union((*WITH_ENDS, *ONLY_WHOLE), lambda rows: rows.filter(pk=wanted)) + _of_orders(str(wanted))
 
 
 def _of_orders(word: str) -> list[Row]:
@@ -135,12 +155,12 @@ def _of_orders(word: str) -> list[Row]:
     )
 
 
-def _union(tables: tuple[type[Model], ...], narrowed: Any) -> list[Row]:
+def _union(kinds: Sequence[type[Model]], narrowed: Any) -> list[Row]:
     """Return the rows of all tables in one query."""
     parts = [
         narrowed(kind._default_manager.order_by())
         .annotate(found_in=Value(kind._meta.label_lower, CharField()), found_key=Cast("pk", CharField()))
         .values_list("found_in", "found_key")[:MOST_OF_A_KIND]
-        for kind in tables
+        for kind in kinds
     ]
     return [Row(table, key) for table, key in parts[0].union(*parts[1:], all=True)]

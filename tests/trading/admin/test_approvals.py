@@ -1,6 +1,7 @@
 """The approval queue and the way of a stored decision to execution: what is shown, asked and said."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from unittest.mock import Mock
@@ -258,6 +259,44 @@ def test_decisions_page_takes_the_answer(login: Callable[..., Client], market: O
 
     assert answered["Location"] == page
     assert said(client, page) == [f"buy {STOCK}: rejected."]
+
+
+def test_rejection_says_for_how_many_hours_and_the_decisions_page_tells(login: Callable[..., Client]) -> None:
+    approval = make_approval()
+    client, page = login("operator"), page_url(approval.decision)
+    rejects = {"answer": "reject", "reason": "no"}
+
+    client.post(answer_url(approval), rejects | {"hold_hours": "two"})
+    assert said(client) == ["AAPL: hold_hours: expected a whole number from 0 to 720, or nothing"]
+    client.post(answer_url(approval), rejects | {"hold_hours": "48"})
+
+    approval.refresh_from_db()
+    assert approval.status == "rejected"
+    assert approval.held_until == approval.answered_at + timedelta(hours=48)
+    assert "The same is not asked again before" in client.get(page).content.decode()
+
+
+def test_address_of_an_answer_that_a_login_leads_to_says_that_nothing_was_done(
+    login: Callable[..., Client],
+) -> None:
+    """The session ended, then the answer: the login leads by GET to what only takes answers, no dead end."""
+    client, approval = login("operator"), make_approval()
+
+    for url in (answer_url(approval), ANSWERS):
+        assert client.get(url)["Location"] == QUEUE
+        assert said(client) == ["Nothing was done: the answer did not arrive. Give it again here."]
+
+    approval.refresh_from_db()
+    assert approval.status == "requested"
+
+
+def test_hours_beside_an_approval_say_nothing(login: Callable[..., Client]) -> None:
+    """A person who typed them and then approves is not refused; there is no price here."""
+    client, approval = login("operator"), make_approval()
+
+    client.post(answer_url(approval), {"answer": "approve", "hold_hours": "5"})
+
+    assert "nothing was done, there is no price of now" in said(client)[0]
 
 
 @pytest.mark.django_db(transaction=True)

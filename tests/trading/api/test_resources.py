@@ -1,6 +1,7 @@
 """Each resource as each group: who may see, who may act; and what is shown."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -330,6 +331,20 @@ def test_rejection_needs_a_reason_and_counts_once(api: Api) -> None:
     assert {entry["field"] for entry in problem(without, 400)["errors"]} == {"reason"}
     assert (first.status_code, first.json()["outcome"]) == (200, "rejected")
     assert problem(second, 409)["type"].endswith("approval-answered")
+
+
+def test_rejection_may_say_for_how_many_hours(api: Api) -> None:
+    approval = make_approval(decision=make_decision(status="awaiting_approval"))
+    client, path = api("operator"), f"/approvals/{approval.pk}/reject"
+
+    too_long = client.post(path, {"reason": "no", "holdHours": 721}, format="json")
+    said = client.post(path, {"reason": "no", "holdHours": 48}, format="json")
+    (shown,) = client.get("/approvals").json()["results"]
+
+    assert {entry["field"] for entry in problem(too_long, 400)["errors"]} == {"holdHours"}
+    assert said.status_code == 200
+    until, since = (datetime.fromisoformat(shown[name]) for name in ("heldUntil", "answeredAt"))
+    assert until - since == timedelta(hours=48)
 
 
 @pytest.mark.parametrize(

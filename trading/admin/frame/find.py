@@ -14,11 +14,11 @@ from django.utils.text import capfirst
 from trading.admin.base import change_url, list_url
 from trading.admin.pages import console_page
 from trading.models import Asset, Strategy
-from trading.queries.finding import TABLES, Found, Row, find, typed
+from trading.queries.finding import Found, Row, find, tables, tables_from_above, typed
 
 LOOKED_AT = (
     "the menu, symbols and companies' names, strategies, and the ids of orders (ours and the broker's), fills, trades,"
-    " round trips, decisions, cycles, sagas, approvals, checks, model calls, proposals and events"
+    " round trips, decisions, cycles, sagas, approvals, checks, model calls, proposals, events"
 )
 ABOUT_A_SYMBOL = (
     ("Decisions", "aidecision"),
@@ -59,7 +59,7 @@ def find_view(request: HttpRequest) -> HttpResponse:
     context = {
         "title": "Find",
         "asked": asked,
-        "looked_at": LOOKED_AT,
+        "looked_at": _looked_at(),
         "groups": [one for one in groups if one[1]],
     }
     if "HX-Request" in request.headers:
@@ -70,8 +70,13 @@ def find_view(request: HttpRequest) -> HttpResponse:
 def _tables(request: HttpRequest) -> set[str]:
     """Return the labels of the tables that the user may look at."""
     pages = {kind._meta.label_lower: page for kind, page in admin.site._registry.items()}
-    wanted = (*TABLES, Asset._meta.label_lower, Strategy._meta.label_lower)
+    wanted = (*tables(), Asset._meta.label_lower, Strategy._meta.label_lower)
     return {name for name in wanted if name in pages and pages[name].has_view_permission(request)}
+
+
+def _looked_at() -> str:
+    """Say what was looked at, what rooms above trading added among it."""
+    return ", ".join([LOOKED_AT, *(str(kind._meta.verbose_name_plural) for kind in tables_from_above())])
 
 
 def _pages(request: HttpRequest, asked: str) -> list[Hit]:
@@ -82,7 +87,8 @@ def _pages(request: HttpRequest, asked: str) -> list[Hit]:
     for group in settings.UNFOLD["SIDEBAR"]["navigation"]:
         for item in group["items"]:
             allowed: Any = item.get("permission", lambda _: True)
-            if asked.lower() in item["title"].lower() and allowed(request):
+            names = (item["title"], *item.get("also", ()))
+            if any(asked.lower() in name.lower() for name in names) and allowed(request):
                 found.append(Hit(item["title"], group.get("title", ""), str(item["link"])))
     return found
 
@@ -98,7 +104,7 @@ def _strategy(strategy: Strategy) -> Hit:
 
 
 def _row(row: Row) -> Hit:
-    return Hit(capfirst(str(TABLES[row.table]._meta.verbose_name)), row.pk, _address(row))
+    return Hit(capfirst(str(tables()[row.table]._meta.verbose_name)), row.pk, _address(row))
 
 
 def _address(row: Row) -> str:

@@ -67,7 +67,7 @@ def _answered(request: HttpRequest, link: ApprovalLink) -> HttpResponse:
     try:
         with used(link, user):
             granted = given["answer"] == "approve"
-            said = answer(approval, granted=granted, user=user, reason=given["reason"])
+            said = answer(approval, granted=granted, user=user, reason=given["reason"], hold_hours=form.hold)
             if said.outcome is AnswerOutcome.NO_PRICE:
                 raise NothingDoneError(sentence(said))
     except NothingDoneError as error:

@@ -31,7 +31,7 @@ from trading.api.views.orders import FillSerializer, OrderSerializer, TradeSeria
 from trading.api.views.sagas import SagaStepSerializer
 from trading.domain.timeline import Stage, StageName, StageStatus, sentence
 from trading.execution import approvals
-from trading.execution.approvals import AnswerOutcome, AnswerReport
+from trading.execution.approvals import LONGEST_HOLD_HOURS, AnswerOutcome, AnswerReport
 from trading.models import AIDecision, Approval, Saga, Thesis
 from trading.queries.decision_story import DecisionStory, decision_story
 from trading.queries.reading import listings
@@ -179,9 +179,12 @@ class GrantSerializer(StrictSerializer):
 
 
 class RejectSerializer(StrictSerializer):
-    """The reason for the rejection; required."""
+    """The reason for the rejection; required. For how many hours the same is not asked again; else the setting says."""
 
     reason = StrictCharField(max_length=500)
+    hold_hours = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=0, max_value=LONGEST_HOLD_HOURS
+    )
 
 
 class AnswerSerializer(ApiSerializer):
@@ -255,16 +258,23 @@ class RejectView(ApiView):
     @extend_schema(summary="Reject a decision", request=RejectSerializer, responses={200: AnswerSerializer})
     @idempotent
     def post(self, request: Request, pk: UUID) -> Response:
-        """The decision ends rejected and nothing is ordered. 409 where it was answered before or has expired."""
+        """The decision ends rejected and nothing is ordered. 409 where it was answered before or has expired.
+
+        `holdHours`: for so long the same symbol, side and strategy is not asked again; the approval's `heldUntil`.
+        """
         asked = self.read_body(RejectSerializer, request)
-        return _answer(request, pk, granted=False, reason=asked["reason"])
+        hold = asked["hold_hours"]
+        return _answer(request, pk, granted=False, reason=asked["reason"], hold_hours=hold)
 
 
-def _answer(request: Request, pk: UUID, *, granted: bool, reason: str) -> Response:
+def _answer(
+    request: Request, pk: UUID, *, granted: bool, reason: str, hold_hours: int | None = None
+) -> Response:
     approval = listings.approval(pk)
     if approval is None:
         raise Http404(f"There is no approval {pk}.")
-    said = approvals.answer(approval, granted=granted, user=cast("User", request.user), reason=reason)
+    user = cast("User", request.user)
+    said = approvals.answer(approval, granted=granted, user=user, reason=reason, hold_hours=hold_hours)
     if not said.counted:
         raise _not_counted(said)
     if said.saga_id is not None or said.outcome is AnswerOutcome.UNDER_WAY:

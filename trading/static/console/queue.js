@@ -106,7 +106,10 @@
       typed.focus();
       return;
     }
-    if (typed) form.querySelector("[name=reason]").value = typed.value;
+    if (typed) {
+      form.querySelector("[name=reason]").value = typed.value;
+      form.querySelector("[name=hold_hours]").value = dialog.querySelector("[name=hold_hours]").value;
+    }
     dialog.close();
     form.requestSubmit(form.querySelector(`[value=${button.dataset.do}]`));
   });
