@@ -1994,17 +1994,18 @@ INSERT INTO public.django_migrations VALUES
 	(91, 'evaluation', '0004_purse_and_background', now()),
 	(92, 'evaluation', '0005_names', now()),
 	(93, 'evaluation', '0006_publish_trust', now()),
-	(94, 'risk', '0006_trust_curves', now()),
-	(95, 'risk', '0007_names', now()),
-	(96, 'sessions', '0001_initial', now()),
-	(97, 'trading', '0039_console_visits', now()),
-	(98, 'trading', '0040_news', now()),
-	(99, 'trading', '0041_propose_trade', now()),
-	(100, 'trading', '0042_used_links', now()),
-	(101, 'trading', '0043_names', now()),
-	(102, 'trading', '0044_id_ends', now()),
-	(103, 'trading', '0045_console_preferences', now()),
-	(104, 'trading', '0047_held_until', now());
+	(94, 'evaluation', '0007_calibration_newest_of_scope', now()),
+	(95, 'risk', '0006_trust_curves', now()),
+	(96, 'risk', '0007_names', now()),
+	(97, 'sessions', '0001_initial', now()),
+	(98, 'trading', '0039_console_visits', now()),
+	(99, 'trading', '0040_news', now()),
+	(100, 'trading', '0041_propose_trade', now()),
+	(101, 'trading', '0042_used_links', now()),
+	(102, 'trading', '0043_names', now()),
+	(103, 'trading', '0044_id_ends', now()),
+	(104, 'trading', '0045_console_preferences', now()),
+	(105, 'trading', '0046_held_until', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
@@ -2025,7 +2026,7 @@ SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1,
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_content_type_id_seq', 81, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 104, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 105, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);
@@ -2331,7 +2332,7 @@ CREATE INDEX auth_user_user_permissions_permission_id_1fbb5f2c ON public.auth_us
 CREATE INDEX auth_user_user_permissions_user_id_a95ead1b ON public.auth_user_user_permissions USING btree (user_id);
 CREATE INDEX auth_user_username_6821ab7c_like ON public.auth_user USING btree (username varchar_pattern_ops);
 CREATE INDEX bar_histories_symbol_1166c78f_like ON public.bar_histories USING btree (symbol varchar_pattern_ops);
-CREATE INDEX calibration_reports_newest ON public.calibration_reports USING btree (label_spec, model, "window", created_at DESC);
+CREATE INDEX calibration_newest_of_scope ON public.calibration_reports USING btree (label_spec, model, answered_model, "window", strategy_id, prompt_version, created_at DESC) INCLUDE (id);
 CREATE INDEX cash_lines_activity_id_18a3c959 ON public.cash_lines USING btree (activity_id);
 CREATE INDEX cash_lines_decision_id_e4cddf76 ON public.cash_lines USING btree (decision_id);
 CREATE INDEX cash_lines_happened_at_0f1ce5a9 ON public.cash_lines USING btree (happened_at);

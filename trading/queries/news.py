@@ -16,7 +16,8 @@ LONGEST = timedelta(days=14)  # further back is for the lists
 CYCLES_SEARCHED = 200
 _COUNTS = """
 WITH traded AS (SELECT COUNT(*) FILTER (WHERE exit_reason = '') AS entries,
-                       COUNT(*) FILTER (WHERE exit_reason <> '') AS exits, COALESCE(SUM(realised_pnl), 0) AS earned FROM trades WHERE booked_at > %(since)s),
+                       COUNT(*) FILTER (WHERE exit_reason <> '') AS exits,
+                       COALESCE(SUM(realised_pnl), 0) AS earned FROM trades WHERE booked_at > %(since)s),
      ended AS (SELECT status, metrics FROM cycles WHERE started_at > %(since)s AND ended_at IS NOT NULL),
      denied AS (SELECT why, SUM(times::int) AS times
                 FROM ended, jsonb_each_text(metrics -> 'skipped') AS said (why, times) WHERE why <> 'hold' GROUP BY why)
