@@ -175,12 +175,12 @@ def _paints(username: str, wanted: list[tuple[str, str]]) -> dict[str, float]:
     """Return the first contentful paint of each page, the second time that it is opened, in milliseconds."""
     from playwright.sync_api import sync_playwright
 
-    from tests.trading.admin.browser.conftest import ARGUMENTS, CHROMIUM, running_live_server
+    from tests.trading.admin.browser.conftest import ARGUMENTS, chromium, running_live_server
 
     found: dict[str, float] = {}
     with running_live_server() as server, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
+        started = playwright.chromium.launch(executable_path=str(chromium()), args=ARGUMENTS)
+        page = started.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{server.url}/admin/")
         page.fill("[name=username]", username)
         page.fill("[name=password]", "pages only")
@@ -192,7 +192,7 @@ def _paints(username: str, wanted: list[tuple[str, str]]) -> dict[str, float]:
             if not page.locator("body").inner_text().strip():
                 continue  # a piece of a page with nothing to paint
             found[url] = float(page.wait_for_function(PAINTED).json_value())  # the entry comes after the load
-        chromium.close()
+        started.close()
     return found
 
 
