@@ -56,6 +56,7 @@
       return { one, series, marks, levels };
     });
     chart.timeScale().fitContent();
+    chart.timeScale().subscribeSizeChange(() => chart.timeScale().fitContent()); // its first size is not yet the box's
     const [below] = chart.panes().slice(1);
     if (below) below.setStretchFactor(0.45);
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests import factories as make
 from tests.trading.performance.booked import traded
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -71,6 +72,25 @@ def test_pages_are_drawn_and_read_by_keys_at_both_widths_in_both_themes(enter: E
         expect(legend).to_contain_text("stop 104.50 USD")
 
     assert complaints == []
+
+
+def test_chart_fills_its_box_whatever_its_width_becomes(enter: Enter) -> None:
+    address = a_story()[0]
+    page = enter("viewer")
+    page.goto(page.url.split("/admin")[0] + address)
+    plot, legend = page.locator(".tc-plot"), page.locator(".tc-legend")
+    expect(plot).to_have_attribute("data-drawn", "true")
+
+    def left_end_is_the_first() -> bool:
+        for height in (60, 80):  # a mouse that stands still says nothing
+            plot.hover(position={"x": 12, "y": height})
+        return "2026-11-02 15:00" in legend.inner_text()
+
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        plot.press("End")
+        expect(legend).to_contain_text("close 109.00")
+        wait_until(left_end_is_the_first, what="the chart is drawn anew")
 
 
 def test_long_text_is_folded_and_copied(enter: Enter) -> None:
