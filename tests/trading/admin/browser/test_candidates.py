@@ -29,7 +29,7 @@ def test_risk_officer_proposes_approves_and_rejects(enter: Enter) -> None:
     ).to_be_visible()
     page.fill("[name=symbol]", "AAPL")
     page.click("[name=_save]")
-    page.locator("#result_list").get_by_role("link", name="AAPL", exact=True).click()
+    page.locator("#result_list .field-proposed").get_by_role("link").click()
     page.locator("#candidate-answer").get_by_role("button", name="Approve").click()
     expect(page.locator("#candidate-answer")).to_contain_text("Cycles look at it, with priority high")
     approved = UniverseCandidate.objects.get().status
