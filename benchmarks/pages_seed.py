@@ -138,7 +138,10 @@ def prepared() -> None:
     from tests.trading.admin.rows import ROWS
 
     now = timezone.now()
-    for trade in _model("trading.trade")._default_manager.select_related("order__decision"):
+    decided = _model("trading.trade")._default_manager.filter(
+        order__decision__isnull=False
+    )  # not by a person
+    for trade in decided.select_related("order__decision"):
         order, decision = trade.order, trade.order.decision
         make.make_approval(decision=decision, status="approved", answered_at=now, reason="it looks right")
         of_order = {"symbol": trade.symbol, "entry_order": order, "entry_decision": decision}

@@ -2005,7 +2005,8 @@ INSERT INTO public.django_migrations VALUES
 	(102, 'trading', '0043_names', now()),
 	(103, 'trading', '0044_id_ends', now()),
 	(104, 'trading', '0045_console_preferences', now()),
-	(105, 'trading', '0046_held_until', now());
+	(105, 'trading', '0046_held_until', now()),
+	(106, 'trading', '0047_decisions_of_call', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
@@ -2026,7 +2027,7 @@ SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1,
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_content_type_id_seq', 81, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 105, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 106, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);
@@ -2310,7 +2311,6 @@ CREATE INDEX account_activities_key_cf07510d_like ON public.account_activities U
 CREATE INDEX account_activities_symbol_4f2c95ca ON public.account_activities USING btree (symbol);
 CREATE INDEX account_activities_symbol_4f2c95ca_like ON public.account_activities USING btree (symbol varchar_pattern_ops);
 CREATE INDEX ai_decisions_cycle_id_8bcc9069 ON public.ai_decisions USING btree (cycle_id);
-CREATE INDEX ai_decisions_model_call_id_42088f3d ON public.ai_decisions USING btree (model_call_id);
 CREATE INDEX ai_decisions_record_id_1b454a7b ON public.ai_decisions USING btree (record_id);
 CREATE INDEX ai_decisions_record_id_1b454a7b_like ON public.ai_decisions USING btree (record_id varchar_pattern_ops);
 CREATE INDEX ai_decisions_risk_check_id_d5f2f128 ON public.ai_decisions USING btree (risk_check_id);
@@ -2358,6 +2358,7 @@ CREATE INDEX decisions_by_symbol ON public.ai_decisions USING btree (symbol, cre
 CREATE INDEX decisions_confident ON public.ai_decisions USING btree (cycle_id, symbol) WHERE (((action)::text = ANY ((ARRAY['buy'::character varying, 'sell'::character varying])::text[])) AND (confidence > 0.7));
 CREATE INDEX decisions_exit_open ON public.ai_decisions USING btree (symbol) WHERE ((stages)::text = ANY ((ARRAY['cccccp'::character varying, 'cccccc?'::character varying])::text[]));
 CREATE INDEX decisions_id_ends ON public.ai_decisions USING btree ("right"((id)::text, 8));
+CREATE INDEX decisions_of_call ON public.ai_decisions USING btree (model_call_id, strategy_id) INCLUDE (id, price);
 CREATE INDEX decisions_recent ON public.ai_decisions USING btree (created_at DESC, id DESC);
 CREATE INDEX decisions_unsettled ON public.ai_decisions USING btree (cycle_id) WHERE ((status)::text = ANY ((ARRAY['pending'::character varying, 'claimed'::character varying, 'executing'::character varying])::text[]));
 CREATE INDEX django_admin_log_content_type_id_c4bce8eb ON public.django_admin_log USING btree (content_type_id);

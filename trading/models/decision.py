@@ -60,7 +60,9 @@ class AIDecision(models.Model):
     confidence = models.DecimalField(max_digits=5, decimal_places=4)
     reasoning = models.TextField(blank=True)
     model = models.CharField(max_length=LONGEST_MODEL_NAME, blank=True)
-    model_call = models.ForeignKey(ModelCall, null=True, on_delete=models.PROTECT, related_name="+")
+    model_call = models.ForeignKey(
+        ModelCall, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     risk_check = models.ForeignKey(RiskCheck, null=True, on_delete=models.PROTECT, related_name="+")
     price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
     price_warning = models.CharField(max_length=200, blank=True)
@@ -129,6 +131,11 @@ class AIDecision(models.Model):
             models.Index(fields=["stages", "-created_at", "-id"], name="decisions_by_stages"),
             models.Index(
                 fields=["reason", "-created_at", "-id"], name="decisions_by_reason", condition=~Q(reason="")
+            ),
+            # Read by the report of performance: what each strategy's calls cost, and what price a decision saw;
+            # and by the key's check where a call is deleted.
+            models.Index(
+                fields=["model_call", "strategy"], include=["id", "price"], name="decisions_of_call"
             ),
             # Read by the console, filtered by status.
             models.Index(fields=["status", "-created_at", "-id"], name="decisions_by_status"),

@@ -159,7 +159,7 @@ class EquitySnapshot(models.Model):
         verbose_name = "equity reading"
         db_table = "equity_snapshots"
         ordering = ["-created_at"]
-        # Read by the drawdown guard: the equity of some days of market time.
+        # Read by the drawdown guard: the equity of some days of market time; by the report: each session's last.
         indexes = [models.Index(fields=["market_time", "equity"], name="equity_by_market_time")]
 
     def __str__(self) -> str:

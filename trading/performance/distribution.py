@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from django.db import connection
-
-from trading.performance.sums import Limits, closed_in
-
-EDGES = (-10, -5, -2, -1, 0, 1, 2, 5, 10)  # percent
+from trading.performance.sums import EDGES, Limits, total_of
+from trading.performance.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +24,13 @@ class Bin:
         return f"{self.low} % and more" if self.high is None else f"{self.low} to {self.high} %"
 
 
-def distribution(limits: Limits) -> list[Bin]:
-    """Return the trades closed in the time by what they earned, lowest first; none where nothing was closed."""
-    statement = (
-        "WITH closed AS (SELECT SUM(realised_pnl) AS pnl,"  # noqa: S608 - our own words
-        " SUM(CASE side WHEN 'long' THEN cost ELSE proceeds END) AS paid"
-        f" FROM round_trips WHERE {closed_in()})"
-        " SELECT width_bucket(pnl / paid * 100, %(edges)s::numeric[]), COUNT(*) FROM closed WHERE paid > 0 GROUP BY 1"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {**limits.values, "edges": list(EDGES)})
-        counts = dict(cursor.fetchall())
+def distribution(limits: Limits, *, by: str | None = None, together: Together | None = None) -> list[Bin]:
+    """Return the trades closed in the time by what they earned, lowest first; none where nothing was closed.
+
+    Args:
+        by: the groups that a report reads in the same statement.
+    """
+    counts = (together or Together()).of(total_of(by, limits)).bins
     most = max(counts.values(), default=0)
     bounds = pairwise((None, *EDGES, None))
     return [

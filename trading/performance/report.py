@@ -3,21 +3,21 @@
 Each figure says on how many observations it rests; what nobody can know is None with the reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-
-from django.db.models import Sum
+from typing import Any
 
 from risk.domain.numbers import ZERO
 from trading.domain.performance import figures
 from trading.domain.performance.figures import Drawdown, Figure
-from trading.models import BookCheck, EquitySnapshot, SymbolBook
+from trading.models import BookCheck, EquitySnapshot
 from trading.performance import sums
 from trading.performance.benchmark import Benchmark, benchmark_over
 from trading.performance.comparison import is_under_way
-from trading.performance.rows import Money, Row, known, rows_by, rows_by_day
+from trading.performance.distribution import Bin, distribution
+from trading.performance.rows import Money, Row, known, rows_by, rows_by_day, sums_by, sums_by_day
 from trading.performance.spans import (
     SAME_MOMENT,
     DayPoint,
@@ -28,6 +28,7 @@ from trading.performance.spans import (
     span_of,
 )
 from trading.performance.sums import Limits, ModelCost, TradeSums
+from trading.performance.together import Sum, Together
 
 GROUPS = tuple(sums.BY)
 NOT_SYNCED = "the account was not synced in this time"
@@ -68,6 +69,7 @@ class Report:
     """What happened from the session ``first`` to the session ``last``; None: as far as there is a record.
 
     ``curve``: equity in USD at each session's close, oldest first, what was paid in or out left out.
+    ``bins``: the trades by what they earned of their cost.
     """
 
     first: date | None
@@ -82,6 +84,7 @@ class Report:
     limits: Limits
     curve: Sequence[tuple[date, float]] = field(default_factory=list)
     rows: Sequence[Row] = field(default_factory=list)
+    bins: Sequence[Bin] = field(default_factory=list)
 
 
 def performance(*, first: date | None = None, last: date | None = None, by: str = "strategy") -> Report:
@@ -97,91 +100,136 @@ def performance(*, first: date | None = None, last: date | None = None, by: str 
         raise ValueError(f"by: was {by}, expected one of {', '.join(GROUPS)}")
     if first and last and last < first:
         raise ValueError(f"to: was {last}, expected no day before {first}")
-    span = span_of(first, last)
-    limits = Limits(span.start, span.end, span.bounds)
-    points = points_of(span)
-    equity = _whole(limits) if first is None and last is None else _part(span, limits, points)
-    total = sums.trade_sums(None, limits).get("", TradeSums())
-    cost = (sums.model_costs(None, limits) or {}).get("", ModelCost())
-    curve = _curve(span, points)
+    asked = _Asked(by, span_of(first, last), is_whole=first is None and last is None)
+    points, limits, together = asked.points, asked.limits, asked.together
+    equity = _whole(asked) if asked.is_whole else _part(asked)
+    total = together.of(sums.total_of(by, limits)).total
+    curve = _curve(asked)
     days = [day for day, _ in curve]
-    benchmark = benchmark_over(days, coins=span.periods == figures.COIN_PERIODS)
+    benchmark = benchmark_over(days, coins=asked.span.periods == figures.COIN_PERIODS)
     return Report(
         first=first,
         last=last,
         by=by,
         equity=equity,
-        model_cost=cost,
+        model_cost=together.of(sums.model_costs(by, limits)).total,
         trades=total,
-        figures=_figures(curve, span, benchmark) | _of_trades(total, limits, points, equity),
+        figures=_figures(curve, asked.span, benchmark)
+        | _of_trades(total, together.of(sums.traded(limits)), points, equity),
         drawdown=figures.drawdown(curve),
         benchmark=benchmark,
         limits=limits,
         curve=curve,
-        rows=rows_by_day(span, limits, points)
+        rows=rows_by_day(together, asked.span, limits, asked.opening, points)
         if by == "day"
-        else rows_by(by, limits, is_whole=not (first or last)),
+        else rows_by(together, by, limits, is_whole=asked.is_whole),
+        bins=distribution(limits, by=by, together=together),
     )
 
 
-def _whole(limits: Limits) -> EquityChange:
+class _Asked:
+    """What a report is of, and its sums, which one statement has read."""
+
+    def __init__(self, by: str, span: Span, *, is_whole: bool) -> None:
+        self.by, self.span, self.is_whole = by, span, is_whole
+        self.limits = Limits(span.start, span.end, span.bounds)
+        self.points = points_of(span)
+        needs_opening = by == "day" or not is_whole
+        self.opening = opening_of(span) if needs_opening else None
+        self.check = BookCheck.objects.first() if is_whole else None
+        self.together = Together()
+        self.together.read(*self._sums())
+
+    @property
+    def closes(self) -> list[DayPoint]:
+        """The account at the close of each session that has ended, and at the one before them where that is known."""
+        whole = [point for point in self.points if point.is_whole]
+        opening, start = self.opening, self.span.start
+        # else what it earned before its first close was no whole day
+        return (
+            [opening, *whole] if opening is not None and start is not None and opening.at <= start else whole
+        )
+
+    @property
+    def bounds(self) -> list[datetime]:
+        """The moments between which the account changed; none where it was not synced."""
+        if self.opening is None or not self.points:
+            return []
+        return [opening_bound(self.span, self.opening), self.points[-1].at + SAME_MOMENT]
+
+    def _sums(self) -> Iterator[Sum[Any]]:
+        yield from (sums.total_of(self.by, self.limits), sums.model_costs(self.by, self.limits))
+        yield from (sums.traded(self.limits), sums.cash_between(_after(self.closes)))
+        if self.check is not None:
+            since = self.check.opened_at
+            yield from (sums.book_totals(), sums.brought_in(None, Limits(since, None, [])))
+            yield sums.cash_between([since])
+        if not self.is_whole and self.bounds:
+            yield from (sums.cost_changes(self.bounds), sums.brought_in_between(self.bounds))
+            yield sums.cash_between(self.bounds)
+        if self.by == "day":
+            yield from sums_by_day(self.span, self.limits, self.opening, self.points)
+        else:
+            yield from sums_by(self.by, self.limits, is_whole=self.is_whole)
+
+
+def _after(points: Sequence[DayPoint]) -> list[datetime]:
+    return [point.at + SAME_MOMENT for point in points]
+
+
+def _whole(asked: _Asked) -> EquityChange:
     """Return the change since the first comparison, by the running totals: exact whatever times events have."""
-    check, newest = BookCheck.objects.first(), EquitySnapshot.objects.newest()
+    check, newest = asked.check, EquitySnapshot.objects.newest()
     if check is None or newest is None:
         return _nothing(NOT_SYNCED)
-    totals = SymbolBook.objects.aggregate(
-        flow=Sum("cash_flow"), cost=Sum("cost"), realised=Sum("realised_pnl"), moved=Sum("moved")
-    )
-    flow, cost, realised, moved = (totals[name] or ZERO for name in ("flow", "cost", "realised", "moved"))
-    opened = Limits(check.opened_at, None, [])
-    before = sum(sums.brought_in(None, opened).values(), ZERO)
-    unrealised = newest.equity - newest.cash - cost - check.opening_unrealised - before
-    income, transferred = _cash([check.opened_at])
+    books = asked.together.of(sums.book_totals())
+    before = sum(asked.together.of(sums.brought_in(None, Limits(check.opened_at, None, []))).values(), ZERO)
+    unrealised = newest.equity - newest.cash - books.cost - check.opening_unrealised - before
+    income, transferred = _cash(asked.together, [check.opened_at])
     settled = newest.sync_sequence is not None and not is_under_way(
         check.checked_sequence, newest.sync_sequence
     )
     return _change(
         (check.opened_at, check.opening_equity),
         (newest.market_time, newest.equity),
-        realised=realised - check.opening_realised,
+        realised=books.realised - check.opening_realised,
         unrealised=unrealised,
         income=income,
-        brought_in=moved - check.opening_moved + before,
+        brought_in=books.moved - check.opening_moved + before,
         transferred=transferred,
-        unexplained=newest.cash - check.opening_cash - flow - income - transferred if settled else None,
-        fees=sums.trade_sums(None, limits).get("", TradeSums()).fees,
+        unexplained=newest.cash - check.opening_cash - books.flow - income - transferred if settled else None,
+        fees=asked.together.of(sums.total_of(asked.by, asked.limits)).total.fees,
     )
 
 
-def _part(span: Span, limits: Limits, points: Sequence[DayPoint]) -> EquityChange:
+def _part(asked: _Asked) -> EquityChange:
     """Return the change over some sessions, by the market time of what happened."""
-    opening = opening_of(span)
-    if opening is None or not points:
+    start, bounds, together = asked.opening, asked.bounds, asked.together
+    if start is None or not bounds:
         return _nothing(NOT_SYNCED)
-    start, end = opening, points[-1]
-    realised = sums.trade_sums(None, limits).get("", TradeSums())
-    bounds = [opening_bound(span, start), end.at + SAME_MOMENT]
-    change, moved = sums.cost_changes(bounds).get(1, (ZERO, ZERO))
-    before = sums.brought_in_between(bounds).get(1, ZERO)
+    end = asked.points[-1]
+    closed = together.of(sums.total_of(asked.by, asked.limits)).total
+    change, moved = together.of(sums.cost_changes(bounds)).get(1, (ZERO, ZERO))
+    before = together.of(sums.brought_in_between(bounds)).get(1, ZERO)
     value = (end.equity - end.cash) - (start.equity - start.cash)
-    flow = realised.realised + moved - change
-    income, transferred = _cash(bounds)
+    flow = closed.realised + moved - change
+    income, transferred = _cash(together, bounds)
     return _change(
         (start.at, start.equity),
         (end.at, end.equity),
-        realised=realised.realised,
+        realised=closed.realised,
         unrealised=value - change - before,
         income=income,
         brought_in=moved + before,
         transferred=transferred,
         unexplained=end.cash - start.cash - flow - income - transferred,
-        fees=realised.fees,
+        fees=closed.fees,
     )
 
 
-def _cash(bounds: Sequence[datetime]) -> tuple[Decimal, Decimal]:
+def _cash(together: Together, bounds: Sequence[datetime]) -> tuple[Decimal, Decimal]:
     """Return income and transfers after the first bound, up to the second where there is one, USD."""
-    return sums.cash_between(bounds).get(1, (ZERO, ZERO))
+    return together.of(sums.cash_between(bounds)).get(1, (ZERO, ZERO))
 
 
 def _change(
@@ -230,18 +278,15 @@ def _nothing(reason: str) -> EquityChange:
     )
 
 
-def _curve(span: Span, points: Sequence[DayPoint]) -> list[tuple[date, float]]:
-    """Return equity at the close of each session that has ended, and at the one before them where that is known.
+def _curve(asked: _Asked) -> list[tuple[date, float]]:
+    """Return equity at the closes.
 
     What was paid in or out meanwhile is no return: from then on the curve goes on as if it had come at the close.
     """
-    whole = [point for point in points if point.is_whole]
-    opening = opening_of(span) if span.start is not None else None
-    if opening is not None and span.start is not None and opening.at <= span.start:
-        whole = [opening, *whole]  # else what it earned before its first close was no whole day
+    whole = asked.closes
     if not whole:
         return []
-    moved = sums.cash_between([point.at + SAME_MOMENT for point in whole])
+    moved = asked.together.of(sums.cash_between(_after(whole)))
     curve, factor = [(whole[0].day, float(whole[0].equity))], 1.0
     for place, point in enumerate(whole[1:], start=1):
         _, transferred = moved.get(place, (ZERO, ZERO))
@@ -262,10 +307,10 @@ def _figures(curve: Sequence[tuple[date, float]], span: Span, benchmark: Benchma
 
 
 def _of_trades(
-    total: TradeSums, limits: Limits, points: Sequence[DayPoint], equity: EquityChange
+    total: TradeSums, traded: sums.Traded, points: Sequence[DayPoint], equity: EquityChange
 ) -> dict[str, Figure]:
-    slipped, filled = sums.slippage(limits)
-    value, n = sums.traded_value(limits)
+    slipped, filled = traded.slippage_bps, traded.decided
+    value, n = traded.value, traded.trades
     levels = [float(point.equity) for point in points if point.equity > 0]
     invested = [float((point.equity - point.cash) / point.equity) for point in points if point.equity > 0]
     level = figures.mean(levels)

@@ -1,16 +1,20 @@
 """The rows of a report: what each strategy, model, symbol or day came to. Their sums are the change of equity."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from risk.domain.numbers import ZERO
-from trading.models import AIDecision, Position, Strategy
+from trading.models import AIDecision
 from trading.performance import sums
-from trading.performance.spans import SAME_MOMENT, DayPoint, Span, opening_bound, opening_of
+from trading.performance.spans import SAME_MOMENT, DayPoint, Span, opening_bound
 from trading.performance.sums import Limits, ModelCost, TradeSums
+from trading.performance.together import Sum, Together
 
+EVER = Limits(None, None, [])
 UNKNOWN, STILL_OPEN = "unknown origin", "still open"
 TENTH = Decimal("0.1")
 AT_START = "what each was worth at the start or the end of the time is not on record"
@@ -47,16 +51,25 @@ def known(value: Decimal | None, reason: str = "") -> Money:
     return Money(value, reason if value is None else "")
 
 
-def rows_by(by: str, limits: Limits, *, is_whole: bool) -> list[Row]:
+def sums_by(by: str, limits: Limits, *, is_whole: bool) -> Iterator[Sum[Any]]:
+    """Yield what ``rows_by`` needs, to be read ahead."""
+    yield from (sums.trade_sums(by, limits), sums.model_costs(by, limits), sums.income(by, limits))
+    if is_whole:
+        yield from (sums.open_lots(by), sums.brought_in(by, EVER))
+    if by == "strategy":
+        yield sums.strategy_names()
+
+
+def rows_by(together: Together, by: str, limits: Limits, *, is_whole: bool) -> list[Row]:
     """Return a row for each group that closed or holds anything, or was paid for.
 
     Args:
         is_whole: the time is all that is on record, so that what is held now belongs to it.
     """
-    closed = sums.trade_sums(by, limits)
-    held, lots = _held(by) if is_whole else ({}, {})
-    costs, income = sums.model_costs(by, limits), sums.income(by, limits)
-    labels = _labels(by, [*closed, *held, *income])
+    closed = together.of(sums.trade_sums(by, limits)).groups
+    held, lots = _held(together, by) if is_whole else ({}, {})
+    costs, income = together.of(sums.model_costs(by, limits)).groups, together.of(sums.income(by, limits))
+    labels = _labels(together, by, [*closed, *held, *income])
     rows = []
     for key in sorted({*closed, *held, *income, *(costs or {})}):
         trades, paid = closed.get(key, TradeSums()), income.get(key, ZERO)
@@ -77,31 +90,26 @@ def rows_by(by: str, limits: Limits, *, is_whole: bool) -> list[Row]:
     return rows
 
 
-def _held(by: str) -> tuple[dict[str, Money], dict[str, int]]:
+def _held(together: Together, by: str) -> tuple[dict[str, Money], dict[str, int]]:
     """Return what is not realised yet by group, less what it was worth more than its cost when it was taken in."""
-    marks = {
-        row.symbol: row.market_value / row.quantity if row.market_value is not None else None
-        for row in Position.objects.all()
-    }
     values: dict[str, Decimal] = {
-        key: -before for key, before in sums.brought_in(by, Limits(None, None, [])).items()
+        key: -before for key, before in together.of(sums.brought_in(by, EVER)).items()
     }
     counts: dict[str, int] = {}
     unknown: dict[str, str] = {}
-    for lot in sums.open_lots(by):
+    for lot in together.of(sums.open_lots(by)):
         counts[lot.key] = counts.get(lot.key, 0) + lot.lots
-        mark = marks.get(lot.symbol)
-        if mark is None:
+        if lot.mark is None:
             unknown[lot.key] = f"the broker says no value of {lot.symbol}"
-        values[lot.key] = values.get(lot.key, ZERO) + (lot.quantity * (mark or ZERO) - lot.cost)
+        values[lot.key] = values.get(lot.key, ZERO) + (lot.quantity * (lot.mark or ZERO) - lot.cost)
     return {
         key: Money(None, unknown[key]) if key in unknown else Money(value) for key, value in values.items()
     }, counts
 
 
-def _labels(by: str, keys: Sequence[str]) -> dict[str, str]:
+def _labels(together: Together, by: str, keys: Sequence[str]) -> dict[str, str]:
     if by == "strategy":
-        return {str(pk): name for pk, name in Strategy.objects.values_list("pk", "name")}
+        return together.of(sums.strategy_names())
     if by == "holding":
         return {key: key[2:] for key in keys if key}
     if by == "confidence":
@@ -112,17 +120,36 @@ def _labels(by: str, keys: Sequence[str]) -> dict[str, str]:
     return {}
 
 
-def rows_by_day(span: Span, limits: Limits, points: Sequence[DayPoint]) -> list[Row]:
-    """Return a row for each session with a sync; all of them together are the change of equity."""
-    closed = sums.trade_sums("day", limits)
-    costs = sums.model_costs("day", limits) or {}
+def sums_by_day(
+    span: Span, limits: Limits, opening: DayPoint | None, points: Sequence[DayPoint]
+) -> Iterator[Sum[Any]]:
+    """Yield what ``rows_by_day`` needs, to be read ahead."""
+    if opening is not None and points:
+        bounds = _bounds(span, opening, points)
+        yield from (sums.trade_sums("day", limits), sums.model_costs("day", limits))
+        yield from (sums.cost_changes(bounds), sums.brought_in_between(bounds), sums.cash_between(bounds))
+
+
+def _bounds(span: Span, opening: DayPoint, points: Sequence[DayPoint]) -> list[datetime]:
+    return [opening_bound(span, opening), *(point.at + SAME_MOMENT for point in points)]
+
+
+def rows_by_day(
+    together: Together, span: Span, limits: Limits, opening: DayPoint | None, points: Sequence[DayPoint]
+) -> list[Row]:
+    """Return a row for each session with a sync; all of them together are the change of equity.
+
+    Args:
+        opening: the account at the start of the time.
+    """
     places = {day: str(place) for place, (day, _) in enumerate(span.days)}
-    opening = opening_of(span)
     if opening is None or not points:
         return []
-    bounds = [opening_bound(span, opening), *(point.at + SAME_MOMENT for point in points)]
-    changes, brought = sums.cost_changes(bounds), sums.brought_in_between(bounds)
-    cash = sums.cash_between(bounds)
+    bounds = _bounds(span, opening, points)
+    closed = together.of(sums.trade_sums("day", limits)).groups
+    costs = together.of(sums.model_costs("day", limits)).groups or {}
+    changes = together.of(sums.cost_changes(bounds))
+    brought, cash = together.of(sums.brought_in_between(bounds)), together.of(sums.cash_between(bounds))
     rows: list[Row] = []
     for number, (before, point) in enumerate(itertools.pairwise((opening, *points)), start=1):
         trades = closed.get(places[point.day], TradeSums())

@@ -9,11 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import Max, Min
 
 from trading.domain.performance.figures import COIN_PERIODS, STOCK_PERIODS
 from trading.market.exchange_calendar import NEW_YORK, session_closes
-from trading.models import EquitySnapshot, SymbolBook
+from trading.models import EquitySnapshot
 
 DAY = timedelta(days=1)
 JUST_AFTER = timedelta(microseconds=1)  # a sync in the moment of the close belongs to that session
@@ -27,13 +26,14 @@ class Span:
     """The sessions of a report, oldest first, each with the moment it ends.
 
     ``start`` is the close before the first; None where the time begins with the account's first sync. ``end``: the
-    last one's close, None where it goes on until now.
+    last one's close, None where it goes on until now. ``newest``: market time of the newest sync.
     """
 
     days: Sequence[tuple[date, datetime]]
     start: datetime | None
     end: datetime | None
     periods: int
+    newest: datetime | None = None
 
     @property
     def bounds(self) -> list[datetime]:
@@ -54,38 +54,40 @@ class DayPoint:
 
 def span_of(first: date | None, last: date | None) -> Span:
     """Return the sessions from ``first`` to ``last``, inclusive; None: as far as the account is on record."""
-    known = EquitySnapshot.objects.aggregate(first=Min("market_time"), last=Max("market_time"))
-    begins, ends = _day_of(known["first"]), _day_of(known["last"])
-    coins_alone = _coins_alone()
+    oldest, newest, coins_alone = _on_record()
+    begins, ends = _day_of(oldest), _day_of(newest)
     periods = COIN_PERIODS if coins_alone else STOCK_PERIODS
-    if begins is None or ends is None:
-        return Span((), None, None, periods)
+    if begins is None or ends is None or newest is None:
+        return Span((), None, None, periods, newest)
     begins = max(first or begins, begins)  # what lies beyond the record has nothing to tell
     ends = min(last or ends, ends + DAY)
     if begins > ends:
-        return Span((), known["last"], known["last"], periods)  # nothing lies between
+        return Span((), newest, newest, periods, newest)  # nothing lies between
     # One more at either end: the close before the first, and the session that is under way.
     days = _closes(begins - 6 * DAY, ends + 6 * DAY, coins_alone=coins_alone)
     before = [close for day, close in days if day < begins]
     wanted = [(day, close) for day, close in days if begins <= day and (last is None or day <= last)]
     if last is None:
-        wanted = [each for n, each in enumerate(wanted) if n == 0 or wanted[n - 1][1] < known["last"]]
+        wanted = [each for n, each in enumerate(wanted) if n == 0 or wanted[n - 1][1] < newest]
     end = wanted[-1][1] if last is not None and wanted else None
-    return Span(wanted, before[-1] if first is not None and before else None, end, periods)
+    return Span(wanted, before[-1] if first is not None and before else None, end, periods, newest)
 
 
 def points_of(span: Span) -> list[DayPoint]:
     """Return the account at the end of each session in which it was synced, the one under way included."""
-    if not span.days:
+    newest = span.newest
+    if not span.days or newest is None:
         return []
-    newest = EquitySnapshot.objects.aggregate(last=Max("market_time"))["last"]
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT ON (place) width_bucket(market_time, %s::timestamptz[]) AS place,"
-            " market_time, equity, cash FROM equity_snapshots"
-            " WHERE (%s::timestamptz IS NULL OR market_time > %s) AND market_time < %s"
-            " ORDER BY place, market_time DESC, sync_sequence DESC NULLS LAST",
-            [span.bounds, span.start, span.start, span.bounds[-1]],
+            "SELECT place - 1, last.* FROM (SELECT until, place,"
+            " LAG(until, 1, '-infinity') OVER (ORDER BY place) AS since"
+            " FROM unnest(%s::timestamptz[]) WITH ORDINALITY AS bound (until, place)) AS day"
+            " CROSS JOIN LATERAL (SELECT market_time, equity, cash FROM equity_snapshots"
+            " WHERE market_time >= day.since AND market_time < day.until"
+            " AND market_time > COALESCE(%s::timestamptz, '-infinity')"
+            " ORDER BY market_time DESC, sync_sequence DESC NULLS LAST, id DESC LIMIT 1) AS last ORDER BY place",
+            [span.bounds, span.start],
         )
         rows = cursor.fetchall()
     return [
@@ -108,7 +110,7 @@ def opening_of(span: Span) -> DayPoint | None:
 def last_close_before(moment: datetime) -> datetime:
     """Return the close that a moment's session began with; of coins alone, the start of its day in UTC."""
     day = moment.astimezone(NEW_YORK).date()
-    closes = _closes(day - 6 * DAY, day + 6 * DAY, coins_alone=_coins_alone())
+    closes = _closes(day - 6 * DAY, day + 6 * DAY, coins_alone=_on_record()[2])
     return max(close for _, close in closes if close < moment)
 
 
@@ -127,9 +129,15 @@ def _account_at(moment: datetime) -> EquitySnapshot | None:
     return until.order_by("-market_time", "-sync_sequence").first()
 
 
-def _coins_alone() -> bool:
-    symbols = SymbolBook.objects.all()
-    return symbols.exists() and not symbols.exclude(symbol__contains="/").exists()
+def _on_record() -> tuple[datetime | None, datetime | None, bool]:
+    """Return market time of the first and of the newest sync, and whether coins alone were ever traded."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT MIN(market_time) FROM equity_snapshots), (SELECT MAX(market_time) FROM equity_snapshots),"
+            " (SELECT COALESCE(bool_and(symbol LIKE '%/%'), false) FROM symbol_books)"
+        )
+        oldest, newest, coins_alone = cursor.fetchone()
+    return oldest, newest, coins_alone
 
 
 def _closes(first: date, last: date, *, coins_alone: bool) -> list[tuple[date, datetime]]:

@@ -1,18 +1,19 @@
 """Sums over round trips, lots, trades and model calls, made by the database: no row is read as an object.
 
+Each function says what is to be summed; ``together.Together`` reads what several of them ask for.
+
 A *trade* of the statistics is what one entry order opened and one exit order closed, however many executions both had.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from django.db import connection
-
 from risk.domain.numbers import ZERO
+from trading.performance.together import Line, Sum
 
 BY: Mapping[str, str] = MappingProxyType(
     {
@@ -37,6 +38,9 @@ BY: Mapping[str, str] = MappingProxyType(
     }
 )
 CLOSED_ALONE = frozenset({"exit", "day", "holding"})  # what is still held has none of these
+# Read apart from the whole: the executions of one trade may be in several groups, or there is a group for each trade.
+PARTED = frozenset({"day", "holding", "decision"})
+EDGES = (-10, -5, -2, -1, 0, 1, 2, 5, 10)  # of what trades earned, percent
 ALL = "''"
 _TRADE = "entry_order_id, exit_order_id, symbol, CASE WHEN entry_order_id IS NULL THEN lot_number END"
 _TIME = (
@@ -75,14 +79,56 @@ class TradeSums:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """The trades closed in a time: all of them, by group, and how many earned what.
+
+    Args:
+        bins: trades by place between ``EDGES``: 0 is below the first.
+    """
+
+    total: TradeSums = TradeSums()
+    groups: Mapping[str, TradeSums] = field(default_factory=dict)
+    bins: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenLots:
-    """What a group still holds of a symbol: base units, and their cost in USD; negative: short."""
+    """What a group still holds of a symbol: base units, and their cost in USD; negative: short.
+
+    ``mark`` is what the broker says a unit is worth, USD; None where it does not say.
+    """
 
     key: str
     symbol: str
     lots: int
     quantity: Decimal
     cost: Decimal
+    mark: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookTotals:
+    """What the books of all symbols came to, USD."""
+
+    flow: Decimal
+    cost: Decimal
+    realised: Decimal
+    moved: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """What was bought and sold in a time.
+
+    Args:
+        value: of both together, USD, in ``trades``.
+        slippage_bps: how much worse than what the decision saw orders were filled, by value; of ``decided`` trades.
+    """
+
+    value: Decimal
+    trades: int
+    slippage_bps: float | None
+    decided: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,44 +140,83 @@ class ModelCost:
     unpriced: int = 0
 
 
-def _rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
+@dataclass(frozen=True, slots=True)
+class ModelCosts:
+    """What models cost in a time: all of it, and by group; None where a call belongs to no one group."""
+
+    total: ModelCost
+    groups: Mapping[str, ModelCost] | None
 
 
-def closed_in() -> str:
-    """Return condition and grouping by which rows of ``round_trips`` are the trades closed in the time."""
-    return f"{_CLOSED} GROUP BY {_TRADE}"
+def trade_sums(by: str | None, limits: Limits) -> Sum[Closed]:
+    """Sum up the trades closed in the time; no groups where ``by`` is None.
 
-
-def trade_sums(by: str | None, limits: Limits) -> dict[str, TradeSums]:
-    """Return the sums of trades closed in the time, by group; the whole under "" where ``by`` is None."""
-    key = BY[by] if by else ALL
-    rows = _rows(
-        f"WITH closed AS (SELECT COALESCE({key}, '') AS key, SUM(realised_pnl) AS pnl, SUM(fees) AS fees,"  # noqa: S608 - our own words
-        " SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held"
-        f" FROM round_trips WHERE {_CLOSED}"
-        f" GROUP BY 1, {_TRADE})"
-        " SELECT key, COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
+    By one of ``PARTED`` only groups are known: the whole is that of None (``total_of``).
+    """
+    key = f"COALESCE({BY[by]}, '')" if by else ALL
+    is_parted = by in PARTED
+    return Sum(
+        f"WITH closed AS (SELECT {key if is_parted else f'MIN({key})'} AS key, SUM(realised_pnl) AS pnl,"  # noqa: S608 - our own words
+        " SUM(fees) AS fees, SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held,"
+        " SUM(CASE side WHEN 'long' THEN cost ELSE proceeds END) AS paid"
+        f" FROM round_trips WHERE {_CLOSED} GROUP BY {f'{key}, ' if is_parted else ''}{_TRADE})"
+        " SELECT key, CASE WHEN paid > 0 THEN width_bucket(pnl / paid * 100, %(edges)s::numeric[]) END,"
+        " COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
         " COALESCE(SUM(pnl) FILTER (WHERE pnl > 0), 0), COUNT(*) FILTER (WHERE pnl < 0),"
-        " COALESCE(SUM(pnl) FILTER (WHERE pnl < 0), 0), AVG(held)::float8 FROM closed GROUP BY key ORDER BY key",
-        limits.values,
+        " COALESCE(SUM(pnl) FILTER (WHERE pnl < 0), 0), SUM(held) FROM closed GROUP BY 1, 2",
+        8,
+        {**limits.values, "edges": list(EDGES)},
+        (lambda lines: Closed(groups=_groups(lines))) if is_parted else _closed,
     )
-    return {row[0]: TradeSums(*row[1:]) for row in rows}
 
 
-def open_lots(by: str | None) -> list[OpenLots]:
-    """Return what is held now, by group and symbol; by how it will be closed there is no group yet: ""."""
+def total_of(by: str | None, limits: Limits) -> Sum[Closed]:
+    """Sum up all trades closed in the time; in the statement that has them by group, where one can have both."""
+    return trade_sums(None if by in PARTED else by, limits)
+
+
+def _closed(lines: Sequence[Line]) -> Closed:
+    bins: dict[int, int] = {}
+    for line in lines:
+        if line[1] is not None:
+            bins[int(line[1])] = bins.get(int(line[1]), 0) + int(line[2])
+    return Closed(_trades(lines), _groups(lines), bins)
+
+
+def _groups(lines: Sequence[Line]) -> dict[str, TradeSums]:
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        found.setdefault(line[0], []).append(line)
+    return {key: _trades(of) for key, of in sorted(found.items())}
+
+
+def _trades(lines: Sequence[Line]) -> TradeSums:
+    if not lines:
+        return TradeSums()
+    if len(lines) == 1:  # as most are by decision
+        n, realised, fees, wins, won, losses, lost, held = lines[0][2:]
+    else:
+        columns = zip(*(line[2:] for line in lines), strict=True)
+        n, realised, fees, wins, won, losses, lost, held = (sum(column, ZERO) for column in columns)
+    return TradeSums(int(n), realised, fees, int(wins), won, int(losses), lost, float(held / n))
+
+
+def open_lots(by: str | None) -> Sum[list[OpenLots]]:
+    """Sum up what is held now, by group and symbol; by how it will be closed there is no group yet: ""."""
     key = _of_lots(by) if by and by not in CLOSED_ALONE else ALL
-    rows = _rows(
-        f"SELECT COALESCE({key}, ''), symbol, COUNT(*),"  # noqa: S608 - our own words
+    return Sum(
+        "SELECT held.*, positions.market_value, positions.quantity FROM ("  # noqa: S608 - our own words
+        f"SELECT COALESCE({key}, '') AS key, symbol, COUNT(*),"
         " SUM(CASE side WHEN 'long' THEN remaining ELSE -remaining END),"
-        " SUM(CASE side WHEN 'long' THEN cost ELSE -cost END)"
-        " FROM lots WHERE remaining > 0 GROUP BY 1, 2 ORDER BY 1, 2",
+        " SUM(CASE side WHEN 'long' THEN cost ELSE -cost END) FROM lots WHERE remaining > 0 GROUP BY 1, 2) AS held"
+        " LEFT JOIN positions ON positions.symbol = held.symbol ORDER BY 1, 2",
+        5,
         {},
+        lambda lines: [
+            OpenLots(key, symbol, int(lots), quantity, cost, value / units if value is not None else None)
+            for key, symbol, lots, quantity, cost, value, units, *_ in lines
+        ],
     )
-    return [OpenLots(*row) for row in rows]
 
 
 def _of_lots(by: str) -> str:
@@ -139,60 +224,88 @@ def _of_lots(by: str) -> str:
     return BY[by].replace("entry_decision_id", "decision_id")
 
 
-def brought_in(by: str | None, limits: Limits) -> dict[str, Decimal]:
-    """Return what was already earned by what was taken in without a trade, USD, by group as ``open_lots`` has them."""
+def strategy_names() -> Sum[dict[str, str]]:
+    """Look up what each strategy is called, by its id."""
+    return Sum(
+        "SELECT id::text, name FROM strategies", 0, {}, lambda lines: {key: name for key, name, *_ in lines}
+    )
+
+
+def book_totals() -> Sum[BookTotals]:
+    """Sum up the books of all symbols."""
+    return Sum(
+        "SELECT '', '', SUM(cash_flow), SUM(cost), SUM(realised_pnl), SUM(moved) FROM symbol_books",
+        4,
+        {},
+        lambda lines: BookTotals(*(number or ZERO for number in lines[0][2:6])),
+    )
+
+
+def brought_in(by: str | None, limits: Limits) -> Sum[dict[str, Decimal]]:
+    """Sum up what was already earned by what was taken in without a trade, USD, by group as ``open_lots`` has them."""
     key = "symbol" if by == "symbol" else ALL
-    rows = _rows(
-        f"SELECT {key}, SUM(unrealised_before) FROM account_activities"  # noqa: S608 - our own words
+    return Sum(
+        f"SELECT {key}, '', SUM(unrealised_before) FROM account_activities"  # noqa: S608 - our own words
         f" WHERE kind = 'adopted' AND {_TIME.format(column='happened_at')} GROUP BY 1",
+        1,
         limits.values,
+        _by_key,
     )
-    return dict(rows)
 
 
-def brought_in_between(bounds: Sequence[datetime]) -> dict[int, Decimal]:
-    """Return the same by the place of the moment between ``bounds``: 0 is before the first."""
-    rows = _rows(
-        "SELECT width_bucket(happened_at, %(bounds)s::timestamptz[]), SUM(unrealised_before)"
+def _by_key(lines: Sequence[Line]) -> dict[str, Decimal]:
+    return {line[0]: line[2] for line in lines}
+
+
+def brought_in_between(bounds: Sequence[datetime]) -> Sum[dict[int, Decimal]]:
+    """Sum up the same by the place of the moment between ``bounds``: 0 is before the first."""
+    return Sum(
+        "SELECT width_bucket(happened_at, %(bounds)s::timestamptz[]), '', SUM(unrealised_before)"
         " FROM account_activities WHERE kind = 'adopted' GROUP BY 1",
+        1,
         {"bounds": list(bounds)},
+        lambda lines: {int(line[0]): line[2] for line in lines},
     )
-    return dict(rows)
 
 
-def income(by: str | None, limits: Limits) -> dict[str, Decimal]:
-    """Return what the broker paid or took by itself (dividends, interest, fees), USD, by group; "": for no lot of ours.
+def income(by: str | None, limits: Limits) -> Sum[dict[str, Decimal]]:
+    """Sum up what the broker paid or took by itself (dividends, interest, fees), USD, by group; "": for no lot of ours.
 
     By exit the group is the kind of it.
     """
     of_lines = {"exit": "kind", "day": BY["day"].replace("closed_at", "happened_at"), "holding": ALL}
     key = (of_lines.get(by) or _of_lots(by)) if by else ALL
-    rows = _rows(
-        f"SELECT COALESCE({key}, ''), SUM(amount) FROM cash_lines"  # noqa: S608 - our own words
+    return Sum(
+        f"SELECT COALESCE({key}, ''), '', SUM(amount) FROM cash_lines"  # noqa: S608 - our own words
         f" WHERE {_TIME.format(column='happened_at')} GROUP BY 1",
+        1,
         limits.values,
+        _by_key,
     )
-    return dict(rows)
 
 
-def cash_between(bounds: Sequence[datetime]) -> dict[int, tuple[Decimal, Decimal]]:
-    """Return (income, transferred) by the place of the moment between ``bounds``, USD: 0 is before the first."""
-    rows = _rows(
-        "SELECT width_bucket(happened_at, %(bounds)s::timestamptz[]),"
+def cash_between(bounds: Sequence[datetime]) -> Sum[dict[int, tuple[Decimal, Decimal]]]:
+    """Sum up (income, transferred) by the place of the moment between ``bounds``, USD: 0 is before the first."""
+    return Sum(
+        "SELECT width_bucket(happened_at, %(bounds)s::timestamptz[]), '',"
         " COALESCE(SUM(amount) FILTER (WHERE kind IN ('dividend', 'interest', 'fee')), 0),"
         " COALESCE(SUM(amount) FILTER (WHERE kind = 'transfer'), 0) FROM account_activities GROUP BY 1",
+        2,
         {"bounds": list(bounds)},
+        _pairs,
     )
-    return {place: (earned, moved) for place, earned, moved in rows}
 
 
-def cost_changes(bounds: Sequence[datetime]) -> dict[int, tuple[Decimal, Decimal]]:
-    """Return by how much the cost of what is held changed between moments, and by how much of that without a trade.
+def _pairs(lines: Sequence[Line]) -> dict[int, tuple[Decimal, Decimal]]:
+    return {int(line[0]): (line[2], line[3]) for line in lines}
 
-    Returns:
-        (change, moved) by the place of the moment between ``bounds``: 0 is before the first.
+
+def cost_changes(bounds: Sequence[datetime]) -> Sum[dict[int, tuple[Decimal, Decimal]]]:
+    """Sum up by how much the cost of what is held changed between moments, and by how much of that without a trade.
+
+    The answer is (change, moved) by the place of the moment between ``bounds``: 0 is before the first.
     """
-    rows = _rows(
+    return Sum(
         "WITH parts AS ("
         " SELECT opened_at AS at, CASE side WHEN 'long' THEN cost ELSE -cost END AS change,"
         " order_id IS NULL AS is_moved FROM lots"
@@ -200,45 +313,46 @@ def cost_changes(bounds: Sequence[datetime]) -> dict[int, tuple[Decimal, Decimal
         " FROM round_trips"
         " UNION ALL SELECT closed_at, CASE side WHEN 'long' THEN -cost ELSE proceeds END, exit_order_id IS NULL"
         " FROM round_trips)"
-        " SELECT width_bucket(at, %(bounds)s::timestamptz[]), SUM(change),"
-        " COALESCE(SUM(change) FILTER (WHERE is_moved), 0) FROM parts GROUP BY 1 ORDER BY 1",
+        " SELECT width_bucket(at, %(bounds)s::timestamptz[]), '', SUM(change),"
+        " COALESCE(SUM(change) FILTER (WHERE is_moved), 0) FROM parts GROUP BY 1",
+        2,
         {"bounds": list(bounds)},
+        _pairs,
     )
-    return {place: (change, moved) for place, change, moved in rows}
 
 
-def slippage(limits: Limits) -> tuple[float | None, int]:
-    """Return how much worse than what the decision saw orders were filled, in bps by value, and of how many trades."""
-    ((worse, value, n),) = _rows(
-        "SELECT SUM(trades.quantity * (trades.price - ai_decisions.price)"  # noqa: S608 - our own words
+def traded(limits: Limits) -> Sum[Traded]:
+    """Sum up what was traded, and how much worse than what the decision saw."""
+    return Sum(
+        "SELECT '', '', SUM(trades.quantity * (trades.price - ai_decisions.price)"  # noqa: S608 - our own words
         " * CASE trades.side WHEN 'buy' THEN 1 ELSE -1 END),"
-        " SUM(trades.quantity * ai_decisions.price), COUNT(*) FROM trades"
-        " JOIN ai_decisions ON ai_decisions.id = trades.decision_id"
-        f" WHERE ai_decisions.price IS NOT NULL AND {_TIME.format(column='trades.traded_at')}",
+        " SUM(trades.quantity * ai_decisions.price), COUNT(ai_decisions.price),"
+        " COALESCE(SUM(trades.quantity * trades.price), 0), COUNT(*) FROM trades"
+        " LEFT JOIN ai_decisions ON ai_decisions.id = trades.decision_id"
+        f" WHERE {_TIME.format(column='trades.traded_at')}",
+        5,
         limits.values,
+        _traded,
     )
-    return (float(worse / value * 10_000) if value else None), n
 
 
-def traded_value(limits: Limits) -> tuple[Decimal, int]:
-    """Return what was bought and sold together, USD, and in how many trades."""
-    ((value, n),) = _rows(
-        f"SELECT COALESCE(SUM(quantity * price), 0), COUNT(*) FROM trades WHERE {_TIME.format(column='traded_at')}",  # noqa: S608 - our own words
-        limits.values,
-    )
-    return value, n
+def _traded(lines: Sequence[Line]) -> Traded:
+    worse, seen, decided, value, n = lines[0][2:7]
+    return Traded(value, int(n), float(worse / seen * 10_000) if seen else None, int(decided))
 
 
-# A call belongs to the market time of its cycle's first sync: by wall time a replayed week would be one day.
 _CALLS = (
-    "WITH placed AS (SELECT calls.id, calls.model, calls.prompt_version,"
-    " COALESCE(calls.cost_usd, calls.charged_usd) AS usd,"
+    "SELECT calls.id, calls.model, calls.prompt_version, COALESCE(calls.cost_usd, calls.charged_usd) AS usd,"
     " calls.cost_usd IS NULL AND calls.charged_usd = 0 AND calls.model NOT LIKE 'builtin/%%' AS is_unpriced,"
-    " COALESCE(synced.at, calls.created_at) AS at"
-    " FROM (SELECT * FROM model_calls WHERE purpose = 'trade') AS calls LEFT JOIN (SELECT cycle_id,"
-    " MIN(market_time) AS at FROM equity_snapshots WHERE cycle_id IS NOT NULL GROUP BY cycle_id) AS synced"
-    " ON synced.cycle_id = calls.cycle_id)"
+    " {at} AS at FROM model_calls AS calls{joined} WHERE calls.purpose = 'trade'"
 )
+# A call belongs to the market time of its cycle's first sync: by wall time a replayed week would be one day.
+_PLACED = _CALLS.format(
+    at="COALESCE(synced.at, calls.created_at)",
+    joined=" LEFT JOIN (SELECT cycle_id, MIN(market_time) AS at FROM equity_snapshots WHERE cycle_id IS NOT NULL"
+    " GROUP BY cycle_id) AS synced ON synced.cycle_id = calls.cycle_id",
+)
+_OF_ANY_TIME = _CALLS.format(at="calls.created_at", joined="")
 _COST_KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "model": ("placed.model", "placed"),
@@ -251,17 +365,26 @@ _COST_KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
+_COST = "COALESCE(SUM(placed.usd), 0), COUNT(*), COUNT(*) FILTER (WHERE placed.is_unpriced)"
 
 
-def model_costs(by: str | None, limits: Limits) -> dict[str, ModelCost] | None:
-    """Return what models cost in the time, by group; None where a call belongs to no one group (symbol, exit)."""
-    if by is not None and by not in _COST_KEYS:
-        return None
-    key, source = _COST_KEYS[by] if by else (ALL, "placed")
-    rows = _rows(
-        f"{_CALLS} SELECT COALESCE({key}, ''), COALESCE(SUM(placed.usd), 0), COUNT(*),"  # noqa: S608 - our own words
-        f" COUNT(*) FILTER (WHERE placed.is_unpriced) FROM {source}"
-        f" WHERE {_TIME.format(column='placed.at')} GROUP BY 1",
+def model_costs(by: str | None, limits: Limits) -> Sum[ModelCosts]:
+    """Sum up what models cost in the time; no groups where a call belongs to no one of them (symbol, exit)."""
+    has_groups = by in _COST_KEYS
+    calls = _OF_ANY_TIME if (limits.start, limits.end) == (None, None) and by != "day" else _PLACED
+    key, source = _COST_KEYS[by or ""] if has_groups else (ALL, "placed")
+    groups = f" UNION ALL SELECT 'group', COALESCE({key}, ''), {_COST} FROM {source} GROUP BY 2"  # noqa: S608 - our own words
+    return Sum(
+        f"WITH placed AS (SELECT * FROM ({calls}) AS calls WHERE {_TIME.format(column='calls.at')})"  # noqa: S608 - our own words
+        f" SELECT '', '', {_COST} FROM placed{groups if has_groups else ''}",
+        3,
         limits.values,
+        lambda lines: _costs(lines, has_groups=has_groups),
     )
-    return {row[0]: ModelCost(*row[1:]) for row in rows}
+
+
+def _costs(lines: Sequence[Line], *, has_groups: bool) -> ModelCosts:
+    found = [(kind, key, ModelCost(usd, int(calls), int(free))) for kind, key, usd, calls, free, *_ in lines]
+    total = next(cost for kind, _, cost in found if not kind)
+    groups = {key: cost for kind, key, cost in found if kind}
+    return ModelCosts(total, groups if has_groups else None)

@@ -15,7 +15,6 @@ from trading.domain.performance.figures import Figure
 from trading.market.exchange_calendar import NEW_YORK
 from trading.models import EquitySnapshot
 from trading.performance.curves import CurvePoint, curve_points, equity_of_the_session, returns_by_year
-from trading.performance.distribution import distribution
 from trading.performance.rendering import after_cost, as_csv
 from trading.performance.report import GROUPS, performance
 from trading.performance.rows import Row
@@ -97,7 +96,7 @@ def performance_view(request: HttpRequest) -> HttpResponse:
         "chart": _chart(points, period),
         "years": returns_by_year(report.curve),
         "months": [date(2000, month, 1) for month in range(1, 13)],
-        "bins": distribution(report.limits),
+        "bins": report.bins,
         "rows": [(row, _width(row, rows)) for row in rows[:MOST_ROWS]],
         "more_rows": max(0, len(rows) - MOST_ROWS),
         "figures": [
@@ -119,7 +118,7 @@ def performance_view(request: HttpRequest) -> HttpResponse:
 def _first_day(period: str) -> date | None:
     """Return the first session of the time, counted back from the newest; None: all that is on record."""
     days = PERIODS[period][1]
-    newest = EquitySnapshot.objects.newest()
+    newest = EquitySnapshot.objects.newest() if days is not None else None
     if days is None or newest is None or newest.market_time is None:
         return None
     return newest.market_time.astimezone(NEW_YORK).date() - timedelta(days=days)
