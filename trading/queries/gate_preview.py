@@ -58,28 +58,22 @@ class GatePreview:
         return closest(self.rooms)
 
 
-def preview_all(
-    decisions: Sequence[AIDecision], *, quotes: Mapping[str, Quote] | None = None
-) -> dict[UUID, GatePreview]:
-    """Judge each decision as if a person approved it now, alone and before the others.
-
-    Read them with strategy and ``model_call``.
-
-    Args:
-        quotes: prices that are newer than the stored ones, by symbol.
-    """
-    return preview_beside(decisions, {}, quotes=quotes)[0]
-
-
 def preview_beside(
     decisions: Sequence[AIDecision],
     beside: Mapping[str, QuerySet[Any]],
     *,
     quotes: Mapping[str, Quote] | None = None,
 ) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
-    """Do the same, and return the rows that it stands on, and those of ``beside``, by name: read with the account.
+    """Judge each decision as if a person approved it now, alone and before the others.
 
-    ``positions``, ``money`` and ``bars`` are among them.
+    Args:
+        decisions: read with strategy and ``model_call``.
+        beside: what else is to be read in the same statement, by name.
+        quotes: prices that are newer than the stored ones, by symbol.
+
+    Returns:
+        The gate's answers by decision; and the rows that they stand on, ``positions``, ``money`` and ``bars`` among
+        them, with those of ``beside``, by name.
     """
     if not decisions:
         return {}, {}

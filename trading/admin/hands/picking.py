@@ -10,6 +10,7 @@ from trading.queries.approval_queue import Sort, best_that_fit
 CARDS_A_PAGE = 25
 BEST = "best"
 USUAL = 3
+LONGEST = 4  # digits: Python refuses to read some thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ def picked_of(request: HttpRequest, sort: Sort) -> Picked:
     asked = request.GET.get(BEST)
     if asked is None:
         return NOTHING_PICKED
-    if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:4]) <= CARDS_A_PAGE):
+    is_number = len(asked) <= LONGEST and asked.isascii() and asked.isdigit()
+    if not is_number or not 1 <= int(asked) <= CARDS_A_PAGE:
         problem = f"{BEST}: was '{asked[:20]}', expected a whole number from 1 to {CARDS_A_PAGE}"
         return Picked(asked[:20], problem=problem, was_asked=True)
     return Picked(asked, tuple(best_that_fit(int(asked), sort=sort)), was_asked=True)

@@ -90,7 +90,7 @@ def test_fewer_fit_than_were_asked_for_is_said(login: Login) -> None:
 
 
 @pytest.mark.usefixtures("requests")
-@pytest.mark.parametrize("asked", ["0", "-1", "x", "", "2.5", str(CARDS_A_PAGE + 1), "٣", "9" * 30])
+@pytest.mark.parametrize("asked", ["0", "-1", "x", "", "2.5", str(CARDS_A_PAGE + 1), "٣", "9" * 30, "00030"])
 def test_what_is_no_number_of_requests_is_said(login: Login, asked: str) -> None:
     answer = login("operator").get(QUEUE, {"best": asked})
 
