@@ -14,6 +14,7 @@ COLUMNS = """
     SELECT column_name, data_type = 'timestamp with time zone' FROM information_schema.columns
      WHERE table_schema = current_schema() AND table_name = %s AND is_generated = 'NEVER'
 """
+LAID = frozenset({"metric_totals"})  # one row by a migration, gone after a test in real transactions
 _statements: dict[str, str] = {}  # by table
 _rows: dict[str, str] = {}  # by table, as JSON
 
@@ -22,7 +23,7 @@ def seed_again() -> None:
     """Leave what ``seed`` leaves; where rows of its tables are there already, ``seed`` itself decides."""
     with transaction.atomic():
         if not _rows:
-            is_first = not emptying.written_tables(connection)
+            is_first = not _written()
             seed()
             if is_first:
                 _keep()
@@ -34,9 +35,13 @@ def seed_again() -> None:
                 cursor.execute(";".join(_statements.values()), {"now": timezone.now(), **texts})
 
 
+def _written() -> list[str]:
+    return [table for table in emptying.written_tables(connection) if table not in LAID]
+
+
 def _keep() -> None:
     with connection.cursor() as cursor:
-        for table in emptying.written_tables(connection):
+        for table in _written():
             name = connection.ops.quote_name(table)
             cursor.execute(COLUMNS, [table])
             columns = cursor.fetchall()

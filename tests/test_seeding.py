@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from orchestrator_project.runtime.prepare import is_seeded, seed
@@ -80,3 +81,22 @@ def test_rows_that_are_there_stay() -> None:
 def test_a_first_start_asks_few_questions(django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(100):
         seed()
+
+
+def test_rows_are_kept_from_a_database_that_has_only_what_migrations_lay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(seeding, "_rows", {})
+    monkeypatch.setattr(seeding, "_statements", {})
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO metric_totals VALUES (1, now(), '{}', 0) ON CONFLICT DO NOTHING")
+    with transaction.atomic():
+        seeding.seed_again()
+        transaction.set_rollback(True)
+
+    with CaptureQueriesContext(connection) as asked:
+        seeding.seed_again()
+
+    assert "runtime_settings" in seeding._rows
+    assert "metric_totals" not in seeding._rows
+    assert len(asked) <= 4, "it asks whether the tables are empty, and writes them all at once"
