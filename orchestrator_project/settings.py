@@ -132,6 +132,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+LANGUAGES = [(LANGUAGE_CODE, "English")]  # the theme goes through them all on each page, a hundred by default
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect, nothing to forget
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -1,6 +1,7 @@
 """What the console's lists say of themselves: their name in the menu, and which filters are set."""
 
 import re
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -20,9 +21,14 @@ BOUNDS = {"_from": "from", "_to": "until", "__gte": "from", "__lt": "until"}
 @register.simple_tag
 def menu_name(link: object, name: object) -> str:
     """Return what the menu calls the page at an address; its own name where the menu has no such page."""
+    return str(_menu().get(str(link)) or capfirst(str(name)))
+
+
+@cache
+def _menu() -> dict[str, str]:
+    """Return the menu's words by address; a process reckons its addresses once, some fifty."""
     groups = settings.UNFOLD["SIDEBAR"]["navigation"]
-    items = {str(item["link"]): item["title"] for group in groups for item in group["items"]}
-    return str(items.get(str(link)) or capfirst(str(name)))
+    return {str(item["link"]): item["title"] for group in groups for item in group["items"]}
 
 
 @register.filter
