@@ -25,6 +25,9 @@ from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.market import clock_watch
 
+# A look at all that a process has loaded since takes a tenth of a second, and came every ten tests.
+SELDOM = (3_000, 20, 100)
+
 # How long an example takes says how busy the machine is.
 hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("patient")
@@ -44,6 +47,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*SELDOM)
         gc.enable()
 
 
