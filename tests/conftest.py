@@ -1,6 +1,7 @@
 """Fixtures for tests that talk to the venue with the real adapters, in the test's own process."""
 
 import gc
+import importlib
 import json
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -15,11 +16,12 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
+from ai import gateway
 from connectors import departure
 from connectors.text import storable
 from connectors.throttle.shared import PREFIX
 from orchestrator_project.runtime import first_schema
-from tests import emptying, measured
+from tests import again, emptying, forked, measured
 from tests.seeding import seed_again
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -27,6 +29,7 @@ from trading.market import clock_watch
 
 # A look at all that a process has loaded since takes a tenth of a second, and came every ten tests.
 SELDOM = (3_000, 20, 100)
+LOAD_MODELS = {"libraries", "libraries_loaded", "loaded_libraries"}  # fixtures
 
 # How long an example takes says how busy the machine is.
 hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,6 +52,26 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
         gc.set_threshold(*SELDOM)
         gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_before_forks(session: pytest.Session) -> None:
+    """Let the processes of the run share what each would start or load: the server of systems, the model library."""
+    if any(item.get_closest_marker(again.MARK) for item in session.items):
+        forked.share()
+    if any(LOAD_MODELS & set(getattr(item, "fixturenames", ())) for item in session.items):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in gateway._ENVIRONMENT.items():
+                patch.setenv(name, value)
+            for library in ("litellm", "talib"):
+                importlib.import_module(library)
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_own_process() -> None:
+    """Use the server that they share."""
+    forked.join()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,14 +15,14 @@ import pytest
 
 from orchestrator_project.environment import PREFIXES
 from orchestrator_project.runtime.engines import joined_engines
+from tests.spread.door import NOBODY
 
 REDIS_DATABASES = 16
-PROCESS_NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-PROCESS_COUNT = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _ending = contextlib.ExitStack()
 
 
-def _start() -> None:
+def start() -> None:
+    """Start or join the engines, and name them in the environment, with what is this process's own."""
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         del os.environ[name]
     home = Path(tempfile.mkdtemp(prefix="orch-", dir="/tmp"))
@@ -48,7 +48,9 @@ def _empty_database(url: str) -> str:
     import redis
 
     base = url.rsplit("/", 1)[0] if url.count("/") > 2 else url
-    for number in range(REDIS_DATABASES - 1 - PROCESS_NUMBER, -1, -PROCESS_COUNT):
+    own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    for number in range(REDIS_DATABASES - 1 - own, -1, -count):
         candidate = f"{base}/{number}"
         with redis.Redis.from_url(candidate) as client, contextlib.suppress(redis.ResponseError):
             if client.dbsize() == 0:
@@ -56,7 +58,17 @@ def _empty_database(url: str) -> str:
     raise pytest.UsageError(f"REDIS_URL: every database of {base} has keys, the tests need an empty one")
 
 
-_start()
+if os.environ.get("PYTEST_XDIST_WORKER") != NOBODY:  # its engines are those of who started it
+    start()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_own_process() -> None:
+    """Have this fork's own folder and queue in the place of those of the process that collected."""
+    from tests import anew  # the project: not before its settings can be read
+
+    start()
+    anew.read_settings(at_once=True)
 
 
 def pytest_unconfigure() -> None:

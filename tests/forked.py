@@ -1,6 +1,6 @@
 """Processes of a system that start in a moment: forked from a server that has loaded the libraries and the project.
 
-Loading them takes longer than most tests. Each process reads the settings in its own environment (tests/image.py).
+Loading them takes longer than most tests. Each process reads the settings in its own environment (tests/anew.py).
 Signals, sessions, children and memory are those of any other process; tests of the start itself (``up``,
 ``tests/orchestrator_project``) run the command lines as they are.
 """
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
@@ -86,6 +87,19 @@ def run(
         return subprocess.CompletedProcess(argv, process.exitcode, stdout.read_text(), stderr.read_text())
 
 
+def share() -> None:
+    """Start the server now, for this process and for all its forks: they are to ``join``."""
+    _context()
+    forkserver.ensure_running()
+
+
+def join() -> None:
+    """Use the server that the process this one is a fork of has started, if it has."""
+    server = forkserver._forkserver  # type: ignore[attr-defined]
+    if server._forkserver_pid is not None:
+        server.ensure_running = lambda: None  # it asks how its own child is
+
+
 def _start(
     argv: Sequence[str], env: Mapping[str, str], outputs: tuple[Path, Path], is_loaded: bool
 ) -> ForkServerProcess:
@@ -114,14 +128,14 @@ def _become(argv: tuple[str, ...], env: dict[str, str], outputs: tuple[Path, Pat
         os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
         stream.reconfigure(line_buffering=True)
-    from tests import image  # loaded by the server, and by nobody else
+    from tests import anew  # loads the project, as the server has
 
     if not is_loaded:
         os.execve(argv[0], argv, env)  # noqa: S606 - our own program
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # it may have children
     is_module = argv[1] == "-m"
     sys.argv = list(argv[2:] if is_module else argv[1:])
-    image.become_another()
+    anew.read_settings()
     try:
         if is_module:
             runpy.run_module(argv[2], run_name="__main__", alter_sys=True)

@@ -8,12 +8,28 @@ from pathlib import Path
 import pytest
 
 from tests import forked
+from tests.paths import ROOT
 
 PROGRAM = """
 import os, sys
 print("said", sys.argv[1:], os.environ["ONLY"])
 print("complained", file=sys.stderr)
 sys.exit(int(sys.argv[1]))
+"""
+SHARED = """
+import os, sys
+from tests import forked
+
+if __name__ == "__main__":
+    forked.share()
+    for number in range(2):
+        if os.fork() == 0:
+            forked.join()
+            done = forked.run([sys.executable, sys.argv[1]], env=dict(os.environ), seconds=120)
+            os.write(1, done.stdout.encode())
+            os._exit(done.returncode)
+    codes = [os.waitstatus_to_exitcode(os.wait()[1]) for number in range(2)]
+    sys.exit(any(codes))
 """
 
 
@@ -41,3 +57,21 @@ def test_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
 
     with pytest.raises(subprocess.TimeoutExpired, match="endless"):
         forked.run([sys.executable, str(endless)], env=dict(os.environ), seconds=1)
+
+
+def test_forks_of_who_shares_it_use_one_server(tmp_path: Path) -> None:
+    shared, child = tmp_path / "shared.py", tmp_path / "child.py"
+    shared.write_text(SHARED)
+    child.write_text("import os; print(os.getppid())")
+
+    done = subprocess.run(
+        [sys.executable, str(shared), str(child)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split()
+    assert first == second
