@@ -14,6 +14,7 @@ from trading.labels import words_of
 
 register = template.Library()
 LOOKUP = re.compile(r"(__exact|__id|_id|__pk|__isempty|__isnull|_0|_1)+$")
+SENTENCE = re.compile(r"[a-z]+:? ")
 BOUNDS = {"_from": "from", "_to": "until", "__gte": "from", "__lt": "until"}
 
 
@@ -23,6 +24,13 @@ def menu_name(link: object, name: object) -> str:
     groups = settings.UNFOLD["SIDEBAR"]["navigation"]
     items = {str(item["link"]): item["title"] for group in groups for item in group["items"]}
     return str(items.get(str(link)) or capfirst(str(name)))
+
+
+@register.simple_tag
+def row_name(name: object) -> str:
+    """Return a row's name as a heading: a sentence begins with a capital, a name or an id stays as it is."""
+    text = str(name)
+    return capfirst(text) if SENTENCE.match(text) else text
 
 
 @register.filter
