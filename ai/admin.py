@@ -1,6 +1,8 @@
 """The console's page of the ai room: the record of every model call."""
 
-from typing import Any
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Model
@@ -18,6 +20,21 @@ from ai.models import ModelCall, ModelCapability, ModelCutoff, ModelPrice
 STATUSES = {"succeeded": "success", "failed": "danger", "invalid": "danger", "timeout": "danger"}
 
 
+def usd(name: str) -> Callable[[Any], str]:
+    """Return a column that shows an amount in USD without the zeros nobody reads."""
+
+    def shown(row: Any) -> str:
+        value: Decimal | None = getattr(row, name)
+        text = "-" if value is None else f"{value:,f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    column: Any = display(description=f"{name.replace('_usd', '').replace('_', ' ')}, USD", ordering=name)(
+        shown
+    )
+    column.__name__, column.taken_from = f"num_{name}", name
+    return cast("Callable[[Any], str]", column)
+
+
 @admin.register(ModelCall)
 class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
     """What was asked, what came back, how long it took and what it cost; nobody edits it."""
@@ -31,7 +48,7 @@ class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hi
         "latency_ms",
         "prompt_tokens",
         "completion_tokens",
-        "cost_usd",
+        usd("cost_usd"),
         "error_type",
     ]
     list_filter = ["status", ("created_at", RangeDateTimeFilter)]
@@ -48,8 +65,8 @@ class ModelCallAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hi
             "Cost and time",
             {
                 "fields": [
-                    "cost_usd",
-                    "charged_usd",
+                    usd("cost_usd"),
+                    usd("charged_usd"),
                     "prompt_tokens",
                     "completion_tokens",
                     "latency_ms",
@@ -157,7 +174,13 @@ class SetByPersonAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type 
 class ModelPriceAdmin(SetByPersonAdmin):
     """Prices that a person sets; they go before litellm's. The next analysis reckons with them."""
 
-    list_display = ["model", "input_usd_per_million", "output_usd_per_million", "updated_at", "updated_by"]
+    list_display = [
+        "model",
+        usd("input_usd_per_million"),
+        usd("output_usd_per_million"),
+        "updated_at",
+        "updated_by",
+    ]
     search_fields = ["model"]
 
 
@@ -176,7 +199,7 @@ class ModelCapabilityAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no t
     list_display = [
         "model",
         "address",
-        "answer_form",
+        "form_words",
         "takes_temperature",
         "most_symbols",
         "milliseconds_per_symbol",
@@ -184,9 +207,16 @@ class ModelCapabilityAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no t
         "calls_at_once",
         "learnt_at",
     ]
+    fields = list_display
+    readonly_fields = ["form_words"]
     search_fields = ["model"]
     list_per_page = 30
     actions = None
+
+    @display(description="answer form", ordering="answer_form")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def form_words(self, row: ModelCapability) -> str:
+        """Show how its answers are asked for."""
+        return row.answer_form.replace("_", " ")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """It is learnt, never set."""

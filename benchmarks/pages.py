@@ -56,10 +56,11 @@ def main() -> int:
     with measured_world({"fill_latency": 0}, folder=folder) as venue:
         logging.disable(logging.WARNING)
         if not is_filled:
-            from benchmarks import pages_seed, screenshots
+            from benchmarks import pages_seed
+            from benchmarks.screenshots import seed
 
             _say("Trading some cycles, then copying them ...")
-            screenshots.seeded(venue)
+            seed.seeded(venue)
             _say(f"filled in {pages_seed.fill(options.rows, options.decisions):.0f} s")
             if folder is not None:
                 (folder / "filled").touch()
@@ -131,11 +132,11 @@ def _costs(only: str, *, browser: bool) -> Iterator[PageCost]:
 
 def every_page() -> Iterator[tuple[str, str]]:
     """Yield the name and address of each page."""
-    from benchmarks.screenshots import every_page as shown
+    from benchmarks.screenshots.pages import every_page as shown
     from tests.trading.admin.doors import label_of, pages, url_of
     from trading.models import AIDecision
 
-    yield from shown()
+    yield from ((shot.name, shot.url) for shot in shown())
     for page in pages():
         label = label_of(page).replace(".", "-")
         if page.search_fields:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.db.models import Exists, Model, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,8 +23,10 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from risk.decimal_widget import PlainDecimalWidget
 from risk.domain.deciding_words import deciding_words
 from risk.domain.numbers import plain_decimal
+from risk.domain.trust import ANY
 from risk.errors import LimitsError
 from risk.models import RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from risk.services.limits import (
@@ -62,13 +65,24 @@ def number(name: str, unit: str = "") -> Callable[[Any], str]:
     return cast("Callable[[Any], str]", column)
 
 
+def money(name: str) -> Callable[[Any], str]:
+    """Return a column that shows an amount in USD, with two decimals."""
+
+    def text(row: Any) -> str:
+        return f"{getattr(row, name):,.2f}"
+
+    column: Any = display(description=f"{name.replace('_', ' ')}, USD", ordering=name)(text)
+    column.__name__, column.taken_from = f"num_{name}", name
+    return cast("Callable[[Any], str]", column)
+
+
 def facts(name: str) -> Callable[[Any], str]:
     """Return a field that shows stored JSON in words, what is nested folded."""
 
     def text(row: Any) -> str:
         return render_to_string("console/facts.html", {"flat": getattr(row, name), "nested": {}})
 
-    text.short_description, text.__name__ = name, f"{name}_in_words"  # type: ignore[attr-defined]  # Django's way
+    text.short_description, text.__name__ = name.replace("_", " "), f"{name}_in_words"  # type: ignore[attr-defined]  # Django's way
     return text
 
 
@@ -97,6 +111,7 @@ class RiskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
     show_full_result_count = False
     list_filter_submit = True
     actions = None
+    formfield_overrides = {models.DecimalField: {"widget": PlainDecimalWidget}}
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -303,7 +318,7 @@ class RiskCheckAdmin(RiskAdmin):
         "why",
         "kind",
         number("quantity"),
-        number("notional"),
+        money("notional"),
         "limits_version",
         "strategy_version",
     ]
@@ -317,7 +332,7 @@ class RiskCheckAdmin(RiskAdmin):
         "why",
         "kind",
         number("quantity"),
-        number("notional"),
+        money("notional"),
         link_to("aidecision", "decision_id"),
         link_to("cycle", "cycle_id"),
         "limits_version",
@@ -335,7 +350,9 @@ class RiskCheckAdmin(RiskAdmin):
     @display(description="reason", ordering="reason")  # type: ignore[untyped-decorator]  # unfold has no type hints
     def why(self, check: RiskCheck) -> str:
         """Show the reason, with the figures that decided."""
-        return f"{check.reason.replace('_', ' ')} {deciding_words(check.reason, check.figures)}".strip()
+        return (
+            f"{check.reason.replace('_', ' ')} {deciding_words(check.reason, check.figures)}".strip() or "-"
+        )
 
     @display(description="verdict", ordering="allowed", label={"allowed": "success", "denied": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints
     def verdict(self, check: RiskCheck) -> str:
@@ -351,17 +368,54 @@ class TrustCurveAdmin(RiskAdmin):
         "version",
         "model",
         "answered_model",
-        "prompt_version",
-        "strategy",
+        "of_prompt",
+        "of_strategy",
         "label_spec",
-        "break_even",
-        "reference",
-        "valid_until",
+        number("break_even"),
+        number("reference"),
+        "valid",
         "author",
         "created_at",
     ]
+    list_display_links = ["version"]
     search_fields = ["model", "author"]
     ordering = ["-version"]
+    fields = [
+        "version",
+        "model",
+        "answered_model",
+        "of_strategy",
+        "of_prompt",
+        "label_spec",
+        "worth",
+        number("break_even"),
+        number("reference"),
+        "valid",
+        facts("evidence"),
+        "author",
+        "created_at",
+    ]
+    readonly_fields = ["of_strategy", "of_prompt", "worth", "valid"]
+
+    @display(description="strategy", ordering="strategy")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def of_strategy(self, curve: TrustCurve) -> str:
+        """Show whose entries it sizes."""
+        return "any" if curve.strategy == ANY else curve.strategy
+
+    @display(description="prompt", ordering="prompt_version")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def of_prompt(self, curve: TrustCurve) -> str:
+        """Show for which prompt it is."""
+        return "any" if curve.prompt_version == ANY else curve.prompt_version
+
+    @display(description="valid until (market time)", ordering="valid_until")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def valid(self, curve: TrustCurve) -> str:
+        """Show until when it is in force."""
+        return f"{curve.valid_until:%Y-%m-%d %H:%M}"
+
+    @display(description="what a confidence is worth")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def worth(self, curve: TrustCurve) -> str:
+        """Show each knot: from which stated confidence on how many purchases were right, and at least how many are."""
+        return render_to_string("console/trust_knots.html", {"knots": curve.knots})
 
 
 @admin.register(RiskReservation)
@@ -375,29 +429,35 @@ class RiskReservationAdmin(RiskAdmin):
         symbol,
         "side",
         number("quantity"),
-        number("notional"),
+        money("notional"),
         "state",
         "released_at",
-        "release_reason",
+        "why_released",
     ]
     fields = [
         symbol,
         "side",
         number("quantity"),
-        number("notional"),
+        money("notional"),
         link_to("aidecision", "decision_id"),
         link_to("cycle", "cycle_id"),
         "created_at",
         "released_at",
-        "release_reason",
+        "why_released",
     ]
     list_filter = [
         "side",
         ("released_at", admin.EmptyFieldListFilter),
         ("created_at", RangeDateTimeFilter),
     ]
+    readonly_fields = ["why_released"]
     search_fields = ["=symbol"]
     ordering = ["-created_at"]
+
+    @display(description="release reason", ordering="release_reason")  # type: ignore[untyped-decorator]  # unfold has no type hints
+    def why_released(self, reservation: RiskReservation) -> str:
+        """Show why it was given back."""
+        return reservation.release_reason.replace("_", " ") or "-"
 
     @display(description="state", label={"counts": "warning", "released": "default"})  # type: ignore[untyped-decorator]  # unfold has no type hints
     def state(self, reservation: RiskReservation) -> str:

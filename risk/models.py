@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from uuid6 import uuid7
 
 from risk.domain import trust
+from risk.domain.numbers import plain_decimal
 from risk.domain.types import LimitValues
 
 LAST_DIGIT = Decimal("0.0001")
@@ -159,7 +160,7 @@ class RiskCheck(models.Model):
         indexes = [models.Index(fields=["-created_at"], name="risk_checks_recent")]
 
     def __str__(self) -> str:
-        return f"{self.symbol} {'allowed' if self.allowed else self.reason}"
+        return f"{self.symbol} {'allowed' if self.allowed else self.reason.replace('_', ' ')}"
 
 
 class ReservationQuerySet(models.QuerySet["RiskReservation"]):
@@ -214,7 +215,7 @@ class RiskReservation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol}"
+        return f"{self.side} {plain_decimal(self.quantity)} {self.symbol}"
 
     @property
     def counting_notional(self) -> Decimal:

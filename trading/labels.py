@@ -66,6 +66,20 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 )
 
 
+# Names of indicators as people say them, and what they count.
+INDICATORS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "rsi_14": ("RSI of 14 days", ""),
+        "z_score_20": ("z-score of 20 days", ""),
+        "atr_percent": ("ATR", " %"),
+        "trend_percent": ("trend", " %"),
+        "change_5d_percent": ("5 days", " %"),
+        "change_20d_percent": ("20 days", " %"),
+        "volatility_percent": ("volatility a year", " %"),
+    }
+)
+
+
 def colour_of(status: str) -> str:
     """Return the label's colour; grey for a word that is no status."""
     return COLOURS.get(status, DEFAULT)
@@ -74,6 +88,16 @@ def colour_of(status: str) -> str:
 def words_of(status: str) -> str:
     """Return the status as people read it: ``awaiting_approval`` becomes ``awaiting approval``."""
     return status.replace("_", " ")
+
+
+def indicators_of(stored: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return each indicator's name and figure as people read them: 5 days, +4.83 %."""
+    found = []
+    for name, value in stored.items():
+        said, unit = INDICATORS.get(name, (words_of(name), ""))
+        sign = "+" if name.startswith(("change", "trend", "z_")) else ""
+        found.append((said, f"{value:{sign}.2f}{unit}"))
+    return found
 
 
 def with_thousands(value: Decimal) -> str:

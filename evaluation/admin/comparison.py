@@ -96,7 +96,7 @@ def varied(variation: Mapping[str, Any]) -> list[tuple[str, str]]:
         if value in (None, "", [], {}) or (key == "samples" and value == 1):
             continue
         if isinstance(value, Mapping):
-            value = ", ".join(f"{part} {figure}" for part, figure in value.items())
+            value = ", ".join(f"{part.replace('_', ' ')} {figure}" for part, figure in value.items())
         said.append((name, ", ".join(value) if isinstance(value, list) else str(value)))
     return said
 

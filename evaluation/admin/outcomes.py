@@ -12,7 +12,7 @@ from evaluation.models import Outcome
 from evaluation.services.calibration.reading import NOTHING_YET, leading
 from evaluation.services.calibration.rendering import title
 from evaluation.services.outcomes.reading import OutcomeStory, story_of
-from trading.admin.base import GrowingRecordAdmin, change_url, figure, labelled, of_symbol
+from trading.admin.base import GrowingRecordAdmin, change_url, figure, labelled, moment, of_symbol
 from trading.admin.extras import DASHBOARD_TILES, DECISION_SECTIONS, Piece
 from trading.models import AIDecision
 
@@ -25,7 +25,7 @@ class OutcomeAdmin(GrowingRecordAdmin):
     """What came of each opinion, by each label."""
 
     list_display = [
-        "as_of", of_symbol(), "action", figure("confidence"), "label_spec", "percent", "came_of", "verdict",
+        moment("as_of"), of_symbol(), "action", figure("confidence"), "label_spec", "percent", "came_of", "verdict",
         "verdict_reason", "model", "window_label",
     ]  # fmt: skip
     list_filter = ["label_spec", "action", "window", "verdict"]
@@ -33,7 +33,13 @@ class OutcomeAdmin(GrowingRecordAdmin):
     search_help_text = "A symbol, or an id of a decision or a cycle"
     uuid_search = ("decision_id", "cycle_id")
     ordering = ["-id"]
-    exclude = ["scene"]
+    exclude = ["scene", "cost"]
+    readonly_fields = ["costs"]
+
+    @admin.display(description="costs")
+    def costs(self, row: Outcome) -> str:
+        """Show what a round trip would have cost, in percent of the price."""
+        return percent(float(row.cost))
 
     @admin.display(description="excess, %")
     def percent(self, row: Outcome) -> str:

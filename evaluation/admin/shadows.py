@@ -18,9 +18,9 @@ from evaluation.services.shadow.reading import (
     thinned,
 )
 from risk.domain.numbers import share_percent
-from trading.admin.base import GrowingRecordAdmin, RecordAdmin, figure, labelled, list_url, of_symbol
-from trading.labels import with_thousands
+from trading.admin.base import GrowingRecordAdmin, RecordAdmin, figure, labelled, list_url, moment, of_symbol
 from trading.models import Strategy
+from trading.templatetags.console import money
 
 SHOWN = 20
 TABLE_ROWS = 24
@@ -60,10 +60,10 @@ class ShadowBookAdmin(RecordAdmin):
         strategy: Strategy = book.strategy
         return "decides" if strategy.is_active and strategy.is_shadow else "at rest"
 
-    @admin.display(description="equity")
+    @admin.display(description="equity, USD")
     def equity(self, book: Any) -> str:
         """Show what it is worth, USD."""
-        return "-" if book.now_equity is None else with_thousands(book.now_equity)
+        return money(book.now_equity)
 
     @admin.display(description="earned")
     def earned(self, book: Any) -> str:
@@ -80,10 +80,10 @@ class ShadowBookAdmin(RecordAdmin):
         """Count the cycles it was not asked about."""
         return book.missed + book.passed_over
 
-    @admin.display(description="seen up to")
-    def last_seen(self, book: Any) -> Any:
+    @admin.display(description="seen up to (market time)")
+    def last_seen(self, book: Any) -> str:
         """Show market time of the last cycle it has seen."""
-        return book.now_at
+        return "-" if book.now_at is None else f"{book.now_at:%Y-%m-%d %H:%M}"
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -105,7 +105,8 @@ class ShadowDecisionAdmin(GrowingRecordAdmin):
     """What shadows wanted to trade, and what the gate said."""
 
     list_display = [
-        "as_of", "book", of_symbol(), "action", "state", "reason", figure("confidence"), figure("quantity"), "model",
+        moment("as_of"), "book", of_symbol(), "action", "state", "reason", figure("confidence"), figure("quantity"),
+        "model",
     ]  # fmt: skip
     list_filter = ["book", "status", "action"]
     list_select_related = ["book__strategy"]
@@ -124,8 +125,8 @@ class ShadowFillAdmin(GrowingRecordAdmin):
     """What shadows' orders became."""
 
     list_display = [
-        "at", "book", of_symbol(), "side", "cause", figure("quantity"), figure("price"), figure("snapshot_price"),
-        figure("fees"), figure("realised"),
+        moment("at"), "book", of_symbol(), "side", "cause", figure("quantity"), figure("price"),
+        figure("snapshot_price"), figure("fees"), figure("realised"),
     ]  # fmt: skip
     list_filter = ["book", "cause", "side"]
     list_select_related = ["book__strategy"]

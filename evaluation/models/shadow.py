@@ -6,6 +6,7 @@ from django.utils import timezone
 from uuid6 import uuid7
 
 from ai.domain.text import LONGEST_MODEL_NAME
+from risk.domain.numbers import plain_decimal
 from trading.models import Strategy
 
 
@@ -200,4 +201,4 @@ class ShadowFill(models.Model):
         indexes = [models.Index(fields=["book", "-created_at", "-id"], name="shadow_fills_recent")]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol}"
+        return f"{self.side} {plain_decimal(self.quantity)} {self.symbol}"

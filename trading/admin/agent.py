@@ -22,7 +22,8 @@ MODE_WORDS = [
     (Mode.AUTONOMOUS.value, "Autonomous: what passes the risk gate is ordered at once."),
     (
         Mode.SEMI_AUTO.value,
-        "Semi-automatic: what is confident enough waits for a person; semi_auto_exits = send spares sales the wait.",
+        "Semi-automatic: what is confident enough waits for a person; sales do not, where the setting semi_auto_exits"
+        " says send.",
     ),
     (Mode.MANUAL.value, "Manual: decisions are stored for review, nothing is ordered."),
 ]
@@ -149,7 +150,7 @@ class HeartbeatAdmin(RecordAdmin):
 
     list_display = ["process", "beaten_at", "freshness", "detail"]
 
-    @labelled(description="signs of life", colours=FRESHNESS)
+    @labelled(description="state", colours=FRESHNESS)
     def freshness(self, beat: Heartbeat) -> str:
         """Say whether the last sign is recent."""
         return "stale" if is_stale(beat.beaten_at) else "live"

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.db import models
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -19,12 +20,13 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from risk.decimal_widget import PlainDecimalWidget
 from trading.admin.shown.figures import figure_text
 from trading.admin.shown.links import change_url as change_url
 from trading.admin.shown.links import linked as linked
-from trading.admin.shown.read_only import shown_field
+from trading.admin.shown.read_only import MARKET_TIMES, WORDS, shown_field, shown_value
 from trading.domain.symbols import meant_by
-from trading.domain.words import in_words
+from trading.domain.words import in_words, without_lines
 from trading.labels import COLOURS, colour_of, symbol_link, words_of
 from trading.queries.changes import changes_of
 from trading.queries.finding import ids_ending, typed
@@ -55,10 +57,15 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
     uuid_search: tuple[str, ...] = ()
     actions: list[str] | None = None
     list_filter_submit = True
+    formfield_overrides = {models.DecimalField: {"widget": PlainDecimalWidget}}
 
     def row_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Return what a row's page shows beside its fields; ``object_id`` is quoted, "" of a row to be added."""
         return {}
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Show a list's plain columns as the page of a row shows them: figures, moments, words."""
+        return [listed(self.model, name) for name in super().get_list_display(request)]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Return the row of a page; of one that is only shown what has been read for its story already."""
@@ -246,7 +253,8 @@ def figure(name: str, *, unknown: str = "-", description: str = "") -> Callable[
         value: Decimal | None = getattr(row, name)
         return unknown if value is None else figure_text(name, value)
 
-    return _column(f"num_{name}", text, description or name.replace("_", " "), ordering=name, taken_from=name)
+    words = description or name.replace("_", " ").replace("pnl", "P&L")
+    return _column(f"num_{name}", text, words, ordering=name, taken_from=name)
 
 
 def moment(name: str) -> Callable[[Any], str]:
@@ -257,7 +265,8 @@ def moment(name: str) -> Callable[[Any], str]:
         return "-" if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
 
     words = name.removesuffix("_at").replace("_", " ")
-    return _column(name, text, f"{words} (market time)", ordering=name, taken_from=name)
+    title = words if words == "market time" else f"{words} (market time)"
+    return _column(name, text, title, ordering=name, taken_from=name)
 
 
 def yes_no(name: str) -> Callable[[Any], str]:
@@ -268,6 +277,26 @@ def yes_no(name: str) -> Callable[[Any], str]:
         name.removeprefix("is_").replace("_", " "),
         ordering=name,
     )
+
+
+def listed(model: type[Model], name: Any) -> Any:
+    """Return what a list shows for a column: of a figure, a moment of market time or a stable word its reading."""
+    if not isinstance(name, str) or name not in {field.name for field in model._meta.concrete_fields}:
+        return name
+    field: Any = model._meta.get_field(name)
+    if isinstance(field, models.DecimalField):
+        return figure(name, description=str(field.verbose_name))
+    if isinstance(field, models.DateTimeField) and name in MARKET_TIMES:
+        return moment(name)
+    if name in WORDS:
+        return _column(
+            name,
+            lambda row: without_lines(str(shown_value(row, field) or "")) or "-",
+            str(field.verbose_name),
+            ordering=name,
+            taken_from=name,
+        )
+    return name
 
 
 def of_symbol(path: str = "symbol") -> Callable[[Any], SafeString]:

@@ -33,6 +33,7 @@ from trading.labels import symbol_link, words_of
 from trading.models import Cycle, Event, MarketSnapshot, Mode
 from trading.queries.pages.cycle_advice import advice_on_end
 from trading.queries.pages.cycle_story import Outcome, cycle_story
+from trading.templatetags.console import fact
 
 PAGE_OF = {
     "cycle": "cycle",
@@ -192,10 +193,13 @@ class CycleAdmin(GrowingRecordAdmin):
 
 
 def _in_line(value: Any) -> str:
-    """Write a fact of an event in a line: counts by name, lists with commas, yes and no."""
+    """Write a fact of an event in a line: counts by name, lists with commas, yes and no, ids by their ends."""
     if isinstance(value, dict):
         return ", ".join(f"{words_of(name)} {_in_line(each)}" for name, each in value.items()) or "-"
-    return in_words(value)
+    if isinstance(value, list | tuple):
+        return in_words([_in_line(each) for each in value])
+    text = str(value)
+    return f"…{text[-8:]}" if uuid_of(text) else str(fact(value))
 
 
 def _decisions_url(cycle_id: str | None, outcome: Outcome) -> str:
@@ -277,7 +281,7 @@ class EventAdmin(GrowingRecordAdmin):
     def what(self, event: Event) -> str:
         """Show the change of status and the facts beside it in one line."""
         facts = dict(event.payload)
-        change = " → ".join(str(facts.pop(key)) for key in ("from", "to") if key in facts)
+        change = " → ".join(_in_line(facts.pop(key)) for key in ("from", "to") if key in facts)
         rest = ", ".join(f"{words_of(name)} {_in_line(value)}" for name, value in facts.items())
         return Truncator(" · ".join(filter(None, [change, rest]))).chars(140)
 

@@ -18,6 +18,7 @@ from trading.admin.base import (
     status_badge,
     status_label,
 )
+from trading.domain.order_ids import Purpose
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.models import Fill, Order, Trade
 
@@ -47,7 +48,7 @@ class OrderAdmin(GrowingRecordAdmin):
         "broker_message",
         cycle_link,
     ]
-    list_filter = ["status", "purpose", "side", ("created_at", RangeDateTimeFilter)]
+    list_filter = ["status", known_values("purpose", Purpose), "side", ("created_at", RangeDateTimeFilter)]
     search_fields = ["=symbol", "client_order_id__startswith", "broker_order_id__exact"]
     search_help_text = ID_HELP
     uuid_search = ("pk", "cycle_id", "decision_id")

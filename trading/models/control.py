@@ -68,7 +68,7 @@ class AgentStatus(models.Model):
         permissions = [("set_mode", "Can set the trading mode")]
 
     def __str__(self) -> str:
-        return f"{self.mode}, {self.trading_state}"
+        return f"{self.mode}, {self.trading_state}".replace("_", " ")
 
 
 class RuntimeSetting(models.Model):
@@ -156,4 +156,4 @@ class Approval(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.decision_id}: {self.status}"
+        return f"{self.decision.action} {self.decision.symbol}: {self.status}"

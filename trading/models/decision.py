@@ -150,7 +150,7 @@ class AIDecision(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} {self.symbol} ({self.status})"
+        return f"{self.action} {self.symbol} ({self.status})".replace("_", " ")
 
 
 class StageChange(models.Model):

@@ -113,8 +113,8 @@ class RoundTrip(OpenedBy):
         ]
 
     def __str__(self) -> str:
-        earned = f"{self.realised_pnl:+.2f} USD"
-        return f"{self.side} {plain_decimal(self.quantity)} {self.symbol}: {earned} ({self.exit_reason})"
+        earned, why = f"{self.realised_pnl:+.2f} USD", self.exit_reason.replace("_", " ")
+        return f"{self.side} {plain_decimal(self.quantity)} {self.symbol}: {earned} ({why})"
 
 
 class SymbolBook(models.Model):
@@ -187,8 +187,8 @@ class AccountActivity(models.Model):
 
     def __str__(self) -> str:
         if self.amount:
-            return f"{self.kind} {self.symbol} {self.amount:+f} USD"
-        return f"{self.kind} {self.symbol} {self.quantity}"
+            return f"{self.kind} {self.symbol} {self.amount:+.2f} USD"
+        return f"{self.kind} {self.symbol} {plain_decimal(self.quantity)}"
 
 
 class CashLine(OpenedBy):
@@ -210,7 +210,7 @@ class CashLine(OpenedBy):
         ordering = ["-happened_at", "-id"]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.symbol} {self.amount:+f} USD"
+        return f"{self.kind} {self.symbol} {self.amount:+.2f} USD"
 
 
 class BookCheck(models.Model):

@@ -149,7 +149,7 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         quantity = "" if self.quantity is None else f"{plain_decimal(self.quantity)} "
-        return f"{self.side} {quantity}{self.symbol} ({self.status})"
+        return f"{self.side} {quantity}{self.symbol} ({self.status})".replace("_", " ")
 
     @property
     def is_open(self) -> bool:

@@ -163,4 +163,4 @@ class EquitySnapshot(models.Model):
         indexes = [models.Index(fields=["market_time", "equity"], name="equity_by_market_time")]
 
     def __str__(self) -> str:
-        return f"{self.equity} USD at {self.market_time:%Y-%m-%d %H:%M}"
+        return f"{self.equity:,.2f} USD at {self.market_time:%Y-%m-%d %H:%M}"

@@ -51,7 +51,7 @@ class Saga(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"saga of {self.order_id} ({self.status})"
+        return f"{self.order}: {self.status}"
 
 
 class SagaStep(models.Model):

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from trading.analysis.strategies import CONTENT, content_of
-from trading.domain.words import in_words
+from trading.domain.words import in_words, without_lines
 from trading.models import Event, StrategyVersion
 
 MOST_SHOWN = 50
@@ -88,7 +88,7 @@ def changed_names(
 
 def _between(was: Mapping[str, Any], version: StrategyVersion) -> list[Difference]:
     return [
-        Difference(name.replace("_", " "), in_words(was.get(name)), in_words(value))
+        Difference(name.replace("_", " "), _said(was.get(name)), _said(value))
         for name, value in _in_order(version.content)
         if was.get(name) != value
     ]
@@ -97,8 +97,12 @@ def _between(was: Mapping[str, Any], version: StrategyVersion) -> list[Differenc
 def all_of(version: StrategyVersion) -> list[Difference]:
     """Return every field of a version of a strategy, in words."""
     return [
-        Difference(name.replace("_", " "), "", in_words(value)) for name, value in _in_order(version.content)
+        Difference(name.replace("_", " "), "", _said(value)) for name, value in _in_order(version.content)
     ]
+
+
+def _said(value: object) -> str:
+    return without_lines(in_words(value))
 
 
 def _in_order(fields: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from risk.domain.numbers import plain_decimal
 from trading.domain.statuses import DecisionStatus
+from trading.domain.words import to_the_minute
 from trading.models import Event
 
 QUIET = frozenset(
@@ -86,7 +87,7 @@ def _account(p: Payload) -> str:
     state = "open" if p["market_open"] else "closed"
     return (
         f"  account: equity {Decimal(p['equity']):,.2f} USD, {p['positions']} positions,"
-        f" market {state} at {p['market_time'][:19]}Z"
+        f" market {state} at {to_the_minute(p['market_time'])}"
     )
 
 
@@ -132,6 +133,10 @@ def _strategy_changed(p: Payload) -> str:
     what = f" ({fields})" if fields else ""
     reason = p["reason"] or "no reason given"
     return f"strategy {p['name']} changed by {p['actor']}, version {p['version']}{what}{started}: {reason}"
+
+
+def _end_of_lock(p: Payload) -> str:
+    return f"{to_the_minute(p['until'])} market time" if p["until"] else "it is unlocked"
 
 
 def _why(p: Payload) -> str:
@@ -256,7 +261,7 @@ WORDS: Mapping[str, Callable[[Payload], str]] = {
     "agent.entries_paused": lambda p: f"ENTRIES PAUSED by {p['actor']}, exits go on: {p['reason']}",
     "agent.entries_resumed": lambda p: f"entries resumed by {p['actor']}{_why(p)}",
     "symbol_lock.locked": lambda p: (
-        f"{p['symbol']} locked by {p['actor']} until {p['until'] or 'it is unlocked'}: {p['reason']}"
+        f"{p['symbol']} locked by {p['actor']} until {_end_of_lock(p)}: {p['reason']}"
     ),
     "symbol_lock.unlocked": lambda p: f"{p['symbol']} unlocked by {p['actor']}{_why(p)}",
     "agent.mode_set": lambda p: f"mode {p['from']} -> {p['to']} by {p['actor']}",

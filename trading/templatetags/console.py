@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from risk.domain.deciding_words import deciding_words
 from trading.domain.ages import TOLERANCE
-from trading.domain.words import in_words
-from trading.labels import colour_of, with_thousands, words_of
+from trading.domain.words import in_words, to_the_minute
+from trading.labels import colour_of, indicators_of, with_thousands, words_of
 from trading.labels import symbol_link as linked_symbol
 from trading.models import Cycle, Heartbeat
 from trading.queries.overview import is_stale
@@ -23,6 +23,7 @@ register = template.Library()
 UNKNOWN = "-"
 NEVER_READ = SafeString('<span class="tc-stale">never read</span>')
 STALE = SafeString(' <span class="tc-stale">stale</span>')
+LARGE = 1000  # from here on two decimals say enough
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 MOMENTS = {"whole": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S", "minute": "%H:%M", "day": "%a %H:%M"}
 
@@ -64,6 +65,12 @@ def quantity(value: Decimal | None) -> str:
 
 
 @register.filter
+def units(value: Decimal | None) -> str:
+    """Write a quantity where a glance is enough, with four decimals at most: 395.2569, 20."""
+    return UNKNOWN if value is None else with_thousands(round(value, 4))
+
+
+@register.filter
 def price(value: Decimal | None) -> str:
     """Write a price with two decimals, small ones with up to eight."""
     if value is None:
@@ -98,15 +105,29 @@ def detail(value: object) -> str:
     except InvalidOperation:
         pass
     else:
-        return (
-            with_thousands(number if number == number.to_integral_value() else round(number, 6))
-            if number.is_finite()
-            else text
-        )
+        return _number(number) if number.is_finite() else text
     try:
         return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC" if "T" in text else words_of(text)
     except ValueError:
         return text
+
+
+def _number(number: Decimal) -> str:
+    if number == number.to_integral_value():
+        return with_thousands(number)
+    return f"{number:,.2f}" if abs(number) >= LARGE else with_thousands(round(number, 6))
+
+
+@register.filter
+def minute_of(stored: str) -> str:
+    """Write a stored moment (ISO 8601) to the minute."""
+    return to_the_minute(stored)
+
+
+@register.filter
+def indicators(stored: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return stored indicators as names and figures for people."""
+    return indicators_of(stored)
 
 
 @register.filter

@@ -15,6 +15,7 @@ from trading.labels import words_of
 
 register = template.Library()
 LOOKUP = re.compile(r"(__exact|__id|_id|__pk|__isempty|__isnull|_0|_1)+$")
+SENTENCE = re.compile(r"[a-z]+:? ")
 BOUNDS = {"_from": "from", "_to": "until", "__gte": "from", "__lt": "until"}
 
 
@@ -29,6 +30,13 @@ def _menu() -> dict[str, str]:
     """Return the menu's words by address; a process reckons its addresses once, some fifty."""
     groups = settings.UNFOLD["SIDEBAR"]["navigation"]
     return {str(item["link"]): item["title"] for group in groups for item in group["items"]}
+
+
+@register.simple_tag
+def row_name(name: object) -> str:
+    """Return a row's name as a heading: a sentence begins with a capital, a name or an id stays as it is."""
+    text = str(name)
+    return capfirst(text) if SENTENCE.match(text) else text
 
 
 @register.filter

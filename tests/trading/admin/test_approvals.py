@@ -178,7 +178,7 @@ def test_card_shows_what_one_wants_to_know(login: Callable[..., Client]) -> None
     (line,) = page.context["queue"]
     assert len(line.surroundings.closes) == 14
     assert "Daily closes of NVDA from 2020-10-01 to 2020-10-14, 1.00 to 14.00 USD" in shown
-    assert "rsi 14 61.25" in shown
+    assert "RSI of 14 days 61.25" in shown
     assert "Chips are up" in shown
     assert "Phones" not in shown
     assert "buy rejected by ann 2 h ago (“Too thin.”)" in shown

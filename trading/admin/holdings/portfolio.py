@@ -98,13 +98,13 @@ class PositionAdmin(RecordAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Offer to close and to move the stop to those who may."""
         if not request.user.has_perm(CLOSE):
-            return [*self.list_display]
+            return super().get_list_display(request)
 
         @admin.display(description="to do")
         def deeds(position: Position) -> str:
             return render_to_string("console/row_deeds.html", {"deeds": position_deeds(request, position.pk)})
 
-        symbol, *rest = self.list_display
+        symbol, *rest = super().get_list_display(request)
         return [symbol, deeds, *rest]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

@@ -23,6 +23,8 @@ AMOUNTS = frozenset(
         "notional",
         "proceeds",
         "session_start_equity",
+        "start_account_equity",
+        "start_equity",
     }
 )
 
@@ -34,15 +36,20 @@ RATIOS = frozenset({"r_multiple", "slippage_bps"})
 
 def figure_text(name: str, value: Decimal) -> SafeString | str:
     """Write a column's decimal: what was earned signed and coloured, prices and amounts in USD, shares in percent."""
+    if name == "confidence":
+        return f"{value:.2f}"
     if name.endswith(EARNED):
         return format_html('<span class="{}">{}</span>', sign_class(value), signed(value))
     if name in SHARES | RATIOS:
         colour = "" if name == "slippage_bps" else sign_class(value)
         unit = " %" if name in SHARES else ""
         return format_html('<span class="{}">{}{}</span>', colour, signed(value), unit)
+    if name.endswith("_return"):
+        return format_html('<span class="{}">{} %</span>', sign_class(value), signed(100 * value))
     if name.endswith(PRICES):
         return price(value)
     if name in AMOUNTS:
         return money(value)
-    text = with_thousands(value)
-    return f"{text} %" if name.endswith("percent") else text
+    is_share = name.endswith("percent")
+    text = with_thousands(round(value, 3) if is_share else value)
+    return f"{text} %" if is_share else text

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from trading.admin.shown.figures import figure_text
 from trading.admin.shown.links import linked
-from trading.domain.words import in_words
+from trading.domain.words import in_words, without_lines
 from trading.labels import symbol_link
 from trading.templatetags.console import market_time, moment
 
@@ -18,6 +18,7 @@ from trading.templatetags.console import market_time, moment
 MARKET_TIMES = frozenset(
     {
         "as_of",
+        "at",
         "answered_market_time",
         "closed_at",
         "executed_at",
@@ -34,7 +35,32 @@ MARKET_TIMES = frozenset(
 )
 # Plain ids of rows that have a page.
 PAGES: Mapping[str, str] = MappingProxyType(
-    {"cycle_id": "cycle", "current_cycle_id": "cycle", "decision_id": "aidecision", "order_id": "order"}
+    {
+        "cycle_id": "cycle",
+        "current_cycle_id": "cycle",
+        "decision_id": "aidecision",
+        "order_id": "order",
+        "strategy_id": "strategy",
+    }
+)
+# Columns of stable words: nobody's name is among them.
+WORDS = frozenset(
+    {
+        "answer_form",
+        "cause",
+        "exit_reason",
+        "mode",
+        "order_type",
+        "purpose",
+        "reason",
+        "release_reason",
+        "severity",
+        "sizing",
+        "source",
+        "topic",
+        "trigger",
+        "verdict_reason",
+    }
 )
 MOST_LINES = 6
 Shown = Callable[[Any], Any]
@@ -71,12 +97,20 @@ def shown_field(model: type[models.Model], name: Any) -> Any:
         return name
 
     def shown(row: Any) -> Any:
-        value = getattr(row, name)
+        value = shown_value(row, field)
         return "-" if value is None or value == "" else show(value)
 
     shown.__name__ = name
-    shown.short_description = field.verbose_name  # type: ignore[attr-defined]  # Django's way
+    shown.short_description = str(field.verbose_name).replace("pnl", "P&L")  # type: ignore[attr-defined]  # Django's way
     return shown
+
+
+def shown_value(row: Any, field: Any) -> Any:
+    """Return a column's value, of one with choices its words; a stable word stays one, for ``_way`` to write it."""
+    value = getattr(row, field.name)
+    if field.choices and value is not None and str(value) == without_lines(str(value)):
+        return getattr(row, f"get_{field.name}_display")()
+    return value
 
 
 def _way(field: Any) -> Shown | None:
@@ -95,4 +129,6 @@ def _way(field: Any) -> Shown | None:
         return lambda value: linked(PAGES[field.name], value)
     if field.name == "symbol":
         return symbol_link
+    if field.name in WORDS:
+        return lambda value: without_lines(str(value))
     return None

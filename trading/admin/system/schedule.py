@@ -31,6 +31,7 @@ from trading.admin.shown.read_only import shown_field
 from trading.core.settings import CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE
 from trading.domain.words import in_words
 from trading.models import Cycle
+from trading.templatetags.console import moment
 from trading.work import schedule_changes
 from trading.work.schedule import stops_by
 
@@ -44,6 +45,21 @@ CRON_FIELDS: Mapping[str, str] = {
 NO_CYCLES = (
     "No trading cycle starts any more: nothing is looked at, decided or sold until it is enabled again."
 )
+# What the library's form asks, in our words.
+ASKED: Mapping[str, tuple[str, str]] = {
+    "name": ("Name", ""),
+    "regtask": ("Task", "One of the tasks that the workers know."),
+    "task": ("Task by name", "Where it is not in the list above."),
+    "enabled": ("Enabled", "Beat starts it."),
+    "description": ("Description", "What it is for."),
+    "interval": ("Interval", "Either this or a crontab."),
+    "crontab": ("Crontab", "Either this or an interval."),
+    "start_time": ("Starts at", "Not before; empty: at once."),
+    "expires": ("Ends at", "Not after; empty: never."),
+    "expire_seconds": ("Message lives, seconds", "A worker that gets it later leaves it."),
+    "one_off": ("Once only", "Disabled after it ran once."),
+}
+KEPT_NAMES = (CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE)
 EMPTY: Mapping[str, str] = {"args": "[]", "kwargs": "{}"}
 STEERED = "interval: follows the setting cycle_interval, expected to be changed there"
 
@@ -70,6 +86,9 @@ class StyledPeriodicTaskForm(PeriodicTaskForm):  # type: ignore[misc]  # untyped
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
+        for name, (label, help_text) in ASKED.items():
+            if name in self.fields:
+                self.fields[name].label, self.fields[name].help_text = label, help_text
         if "task" in self.fields:
             self.fields["task"].widget = UnfoldAdminTextInputWidget()
             self.fields["regtask"].widget = StyledTaskSelect()
@@ -257,7 +276,8 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[m
     """
 
     form = StyledPeriodicTaskForm
-    list_display = ("name", "enabled_label", "scheduler", "arguments", "last_run_at")
+    change_form_template = None  # the library's has a script in the page, which the policy does not run
+    list_display = ("name", "enabled_label", "scheduler", "arguments", "last_run")
     list_filter = ("enabled", "task")
     date_hierarchy = None
     actions = ["enable_chosen", "disable_chosen", "run_chosen"]
@@ -274,6 +294,16 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[m
         named = [f"{name.replace('_', ' ')}: {in_words(value)}" for name, value in dict(given[1]).items()]
         return ", ".join([*map(in_words, given[0]), *named]) or "-"
 
+    @admin.display(description="last started", ordering="last_run_at")
+    def last_run(self, row: PeriodicTask) -> Any:
+        """Show when beat sent it last."""
+        return moment(row.last_run_at)
+
+    @admin.display(description="name")
+    def called(self, row: PeriodicTask) -> str:
+        """Show the name of a row that the system finds by it."""
+        return str(row.name)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave Celery's own rows out."""
         return super().get_queryset(request).exclude(task__startswith="celery.")  # type: ignore[no-any-return]  # untyped library
@@ -281,18 +311,24 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[m
     def get_fieldsets(self, request: HttpRequest, obj: PeriodicTask | None = None) -> list[Any]:
         """Ask for little; for the trading cycle ask whether it may stop."""
         is_cycle = _starts_cycles(obj) and self.has_change_permission(request, obj)
-        named = ["name", "regtask", "task", "enabled", *(["confirmed"] if is_cycle else []), "description"]
+        named = [
+            "called" if obj and obj.name in KEPT_NAMES else "name",
+            "regtask",
+            "task",
+            "enabled",
+            *(["confirmed"] if is_cycle else []),
+            "description",
+        ]
         when: list[Any] = [
             "interval",
             "crontab",
-            "crontab_translation",
             "start_time",
             "expires",
             "expire_seconds",
         ]
         shown = [
             (None, {"fields": named}),
-            ("Schedule", {"fields": [*when, "last_run_at", self._one_off(request, obj)]}),
+            ("Schedule", {"fields": [*when, "last_run", self._one_off(request, obj)]}),
         ]
         if not _is_superuser(request):
             named[1:2] = []
@@ -311,8 +347,8 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, RecordedAdmin):  # type: ignore[m
 
     def get_readonly_fields(self, request: HttpRequest, obj: PeriodicTask | None = None) -> list[str]:
         """Keep the names of the rows that the system finds by them: another name would be another row."""
-        kept = ["name"] if obj and obj.name in (CYCLE_SCHEDULE, MAINTENANCE_SCHEDULE) else []
-        return [*kept, *super().get_readonly_fields(request, obj), "arguments"]
+        kept = ["name", "called"] if obj and obj.name in KEPT_NAMES else []
+        return [*kept, *super().get_readonly_fields(request, obj), "arguments", "last_run"]
 
     @admin.action(description="Enable", permissions=["change"])
     def enable_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:

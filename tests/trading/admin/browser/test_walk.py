@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.test import RequestFactory
 from django.urls import reverse
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import ConsoleMessage, Page, Response, expect
 
 from orchestrator_project import urls
 from tests.factories import make_agent, make_asset, make_heartbeat, make_order
@@ -40,6 +40,11 @@ SIDEWAYS = """async () => {
   await new Promise((settled) => requestAnimationFrame(() => requestAnimationFrame(settled)));
   return document.documentElement.scrollWidth - document.documentElement.clientWidth;
 }"""
+# What the theme gives one line and no room for more: the values of a list as cards, and the page's heading.
+CUT = """() => [...document.querySelectorAll("#result_list :is(td, th)[data-label], header h1")]
+  .filter((one) => one.offsetParent)
+  .filter((one) => one.scrollHeight > one.clientHeight + 2 || one.scrollWidth > one.clientWidth + 2)
+  .slice(0, 3).map((one) => one.textContent.trim().slice(0, 80))"""
 LOGIN = "/admin/login/"
 PARTS = {"trading_approval_sum"}  # what a page asks for to put into itself
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -73,6 +78,7 @@ def test_pages_have_no_violation_and_fit_a_phone(enter: Enter) -> None:
     complaints: dict[str, list[str]] = {}
     here: list[str] = []
     page.on("pageerror", lambda error: here.append(f"script: {error}"))
+    page.on("console", lambda said: here.extend(complained(said)))
     page.on("response", lambda answer: here.extend(missing(answer)))
     root = page.url.split("/admin/")[0]
     may = RequestFactory().get("/")
@@ -96,6 +102,12 @@ def missing(answer: Response) -> list[str]:
     return [f"{answer.status} {answer.url}"] if answer.status >= 400 and "/static/" in answer.url else []
 
 
+def complained(said: ConsoleMessage) -> list[str]:
+    """Return an error in the browser's console; what an address answers is ``missing``'s, and the walk's own."""
+    of_an_answer = said.text.startswith("Failed to load resource")
+    return [f"console: {said.text}"] if said.type == "error" and not of_an_answer else []
+
+
 def look_at(page: Page, *, judged: bool) -> list[str]:
     """Return what is wrong with the page that is open; Swagger UI's own page is not ours to judge."""
     found: list[str] = []
@@ -105,6 +117,8 @@ def look_at(page: Page, *, judged: bool) -> list[str]:
     page.set_viewport_size(PHONE)
     if (over := page.evaluate(SIDEWAYS)) > 0:
         found.append(f"scrolls sideways by {over} px")
+    if judged and (cut := page.evaluate(CUT)):
+        found.append(f"cut on a phone: {cut}")
     page.set_viewport_size(DESK)
     return found
 
