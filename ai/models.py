@@ -118,6 +118,13 @@ class ModelCall(models.Model):
             models.Index(fields=["created_at"], name="model_calls_created"),
             # Read by the purse of evaluations (evaluation_cost_since) and by the page of models.
             models.Index(fields=["created_at"], name="model_calls_evaluating", condition=~Q(purpose="trade")),
+            # Read by the report of performance: what calls cost, without the rows, which hold prompts and answers.
+            models.Index(
+                fields=["id"],
+                name="model_calls_costs",
+                include=["model", "prompt_version", "cost_usd", "charged_usd", "cycle_id", "created_at"],
+                condition=Q(purpose="trade"),
+            ),
             # Read by the breaker of a model: its last calls.
             models.Index(fields=["model", "-created_at"], name="model_calls_of_model"),
         ]

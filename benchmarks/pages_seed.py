@@ -144,8 +144,14 @@ def prepared() -> None:
     for trade in decided.select_related("order__decision"):
         order, decision = trade.order, trade.order.decision
         make.make_approval(decision=decision, status="approved", answered_at=now, reason="it looks right")
-        of_order = {"symbol": trade.symbol, "entry_order": order, "entry_decision": decision}
-        make.make_round_trip(**of_order, strategy=decision.strategy)
+        of_order = {
+            "symbol": trade.symbol,
+            "entry_order": order,
+            "exit_order": order,
+            "entry_decision": decision,
+        }
+        said = {"strategy": decision.strategy, "model": decision.model, "confidence": decision.confidence}
+        make.make_round_trip(**of_order, **said, is_alone=True)
     make.make_symbol_lock(ended_at=now)
     make.make_notice(status="sent", ended_at=now)
     make.make_cash_line()

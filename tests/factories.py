@@ -280,6 +280,8 @@ def make_trade(**overrides: Any) -> Trade:
         "quantity": order.quantity or Decimal(1),
         "price": order.reference_price or Decimal(100),
     }
+    decision = values.get("decision", order.decision)
+    values.setdefault("decision_price", decision.price if decision else None)
     return Trade.objects.create(**(of_order | values))
 
 

@@ -1104,6 +1104,7 @@ CREATE TABLE public.round_trips (
     exit_decision_id uuid,
     exit_order_id uuid,
     strategy_id uuid,
+    is_alone boolean DEFAULT false NOT NULL,
     CONSTRAINT round_trips_lot_number_check CHECK ((lot_number >= 0)),
     CONSTRAINT round_trips_number_check CHECK ((number >= 0)),
     CONSTRAINT round_trips_strategy_version_check CHECK ((strategy_version >= 0))
@@ -1432,7 +1433,8 @@ CREATE TABLE public.trades (
     strategy_id uuid,
     booked_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
     exit_reason character varying(20) DEFAULT ''::character varying NOT NULL,
-    lots_quantity numeric(28,9) DEFAULT 0 NOT NULL
+    lots_quantity numeric(28,9) DEFAULT 0 NOT NULL,
+    decision_price numeric(24,12)
 );
 CREATE TABLE public.trust_curves (
     version integer NOT NULL,
@@ -1914,99 +1916,101 @@ INSERT INTO public.django_migrations VALUES
 	(11, 'ai', '0006_answers', now()),
 	(12, 'ai', '0007_evaluating_calls', now()),
 	(13, 'ai', '0008_cutoffs', now()),
-	(14, 'contenttypes', '0002_remove_content_type_name', now()),
-	(15, 'auth', '0002_alter_permission_name_max_length', now()),
-	(16, 'auth', '0003_alter_user_email_max_length', now()),
-	(17, 'auth', '0004_alter_user_username_opts', now()),
-	(18, 'auth', '0005_alter_user_last_login_null', now()),
-	(19, 'auth', '0006_require_contenttypes_0002', now()),
-	(20, 'auth', '0007_alter_validators_add_error_messages', now()),
-	(21, 'auth', '0008_alter_user_username_max_length', now()),
-	(22, 'auth', '0009_alter_user_last_name_max_length', now()),
-	(23, 'auth', '0010_alter_group_name_max_length', now()),
-	(24, 'auth', '0011_update_proxy_permissions', now()),
-	(25, 'auth', '0012_alter_user_first_name_max_length', now()),
-	(26, 'django_celery_beat', '0001_initial', now()),
-	(27, 'django_celery_beat', '0002_auto_20161118_0346', now()),
-	(28, 'django_celery_beat', '0003_auto_20161209_0049', now()),
-	(29, 'django_celery_beat', '0004_auto_20170221_0000', now()),
-	(30, 'django_celery_beat', '0005_add_solarschedule_events_choices', now()),
-	(31, 'django_celery_beat', '0006_auto_20180322_0932', now()),
-	(32, 'django_celery_beat', '0007_auto_20180521_0826', now()),
-	(33, 'django_celery_beat', '0008_auto_20180914_1922', now()),
-	(34, 'django_celery_beat', '0006_auto_20180210_1226', now()),
-	(35, 'django_celery_beat', '0006_periodictask_priority', now()),
-	(36, 'django_celery_beat', '0009_periodictask_headers', now()),
-	(37, 'django_celery_beat', '0010_auto_20190429_0326', now()),
-	(38, 'django_celery_beat', '0011_auto_20190508_0153', now()),
-	(39, 'django_celery_beat', '0012_periodictask_expire_seconds', now()),
-	(40, 'django_celery_beat', '0013_auto_20200609_0727', now()),
-	(41, 'django_celery_beat', '0014_remove_clockedschedule_enabled', now()),
-	(42, 'django_celery_beat', '0015_edit_solarschedule_events_choices', now()),
-	(43, 'django_celery_beat', '0016_alter_crontabschedule_timezone', now()),
-	(44, 'django_celery_beat', '0017_alter_crontabschedule_month_of_year', now()),
-	(45, 'django_celery_beat', '0018_improve_crontab_helptext', now()),
-	(46, 'django_celery_beat', '0019_alter_periodictasks_options', now()),
-	(47, 'risk', '0001_initial', now()),
-	(48, 'trading', '0001_initial', now()),
-	(49, 'trading', '0002_strategy_sizing', now()),
-	(50, 'trading', '0003_market_data', now()),
-	(51, 'risk', '0002_reservation_hand_over', now()),
-	(52, 'trading', '0004_universe', now()),
-	(53, 'trading', '0005_strategies_and_records', now()),
-	(54, 'risk', '0003_strategy_version', now()),
-	(55, 'trading', '0006_enriched_decisions', now()),
-	(56, 'trading', '0007_events', now()),
-	(57, 'trading', '0008_request_keys', now()),
-	(58, 'trading', '0009_metric_totals', now()),
-	(59, 'trading', '0010_notices', now()),
-	(60, 'trading', '0011_decision_time', now()),
-	(61, 'risk', '0004_flatten_by', now()),
-	(62, 'trading', '0012_switch_follow_up', now()),
-	(63, 'trading', '0013_order_by_sequence', now()),
-	(64, 'trading', '0015_api_tokens', now()),
-	(65, 'trading', '0016_no_ordered_consumption', now()),
-	(66, 'trading', '0017_event_transaction_ids', now()),
-	(67, 'trading', '0018_stage_changes', now()),
-	(68, 'trading', '0019_long_model_names', now()),
-	(69, 'trading', '0020_set_aside_rows', now()),
-	(70, 'trading', '0021_order_posts', now()),
-	(71, 'trading', '0022_strategies_start_inactive', now()),
-	(72, 'trading', '0023_execution_ids', now()),
-	(73, 'trading', '0024_determinism', now()),
-	(74, 'trading', '0025_market_time_of_trades', now()),
-	(75, 'trading', '0026_booked_quantity', now()),
-	(76, 'trading', '0027_performance', now()),
-	(77, 'trading', '0028_protection', now()),
-	(78, 'trading', '0029_guards', now()),
-	(79, 'risk', '0005_risk_at_stops', now()),
-	(80, 'trading', '0031_theses', now()),
-	(81, 'trading', '0032_orders_with_legs', now()),
-	(82, 'trading', '0033_broker_cash', now()),
-	(83, 'trading', '0034_position_split_at', now()),
-	(84, 'trading', '0035_moved_stops', now()),
-	(85, 'trading', '0036_gate_record', now()),
-	(86, 'trading', '0037_samples', now()),
-	(87, 'trading', '0038_shadow_strategies', now()),
-	(88, 'evaluation', '0001_initial', now()),
-	(89, 'evaluation', '0002_outcomes', now()),
-	(90, 'evaluation', '0003_shadow_books', now()),
-	(91, 'evaluation', '0004_purse_and_background', now()),
-	(92, 'evaluation', '0005_names', now()),
-	(93, 'evaluation', '0006_publish_trust', now()),
-	(94, 'evaluation', '0007_calibration_newest_of_scope', now()),
-	(95, 'risk', '0006_trust_curves', now()),
-	(96, 'risk', '0007_names', now()),
-	(97, 'sessions', '0001_initial', now()),
-	(98, 'trading', '0039_console_visits', now()),
-	(99, 'trading', '0040_news', now()),
-	(100, 'trading', '0041_propose_trade', now()),
-	(101, 'trading', '0042_used_links', now()),
-	(102, 'trading', '0043_names', now()),
-	(103, 'trading', '0044_id_ends', now()),
-	(104, 'trading', '0045_console_preferences', now()),
-	(105, 'trading', '0046_held_until', now()),
-	(106, 'trading', '0047_decisions_of_call', now());
+	(14, 'ai', '0009_costs_of_calls', now()),
+	(15, 'contenttypes', '0002_remove_content_type_name', now()),
+	(16, 'auth', '0002_alter_permission_name_max_length', now()),
+	(17, 'auth', '0003_alter_user_email_max_length', now()),
+	(18, 'auth', '0004_alter_user_username_opts', now()),
+	(19, 'auth', '0005_alter_user_last_login_null', now()),
+	(20, 'auth', '0006_require_contenttypes_0002', now()),
+	(21, 'auth', '0007_alter_validators_add_error_messages', now()),
+	(22, 'auth', '0008_alter_user_username_max_length', now()),
+	(23, 'auth', '0009_alter_user_last_name_max_length', now()),
+	(24, 'auth', '0010_alter_group_name_max_length', now()),
+	(25, 'auth', '0011_update_proxy_permissions', now()),
+	(26, 'auth', '0012_alter_user_first_name_max_length', now()),
+	(27, 'django_celery_beat', '0001_initial', now()),
+	(28, 'django_celery_beat', '0002_auto_20161118_0346', now()),
+	(29, 'django_celery_beat', '0003_auto_20161209_0049', now()),
+	(30, 'django_celery_beat', '0004_auto_20170221_0000', now()),
+	(31, 'django_celery_beat', '0005_add_solarschedule_events_choices', now()),
+	(32, 'django_celery_beat', '0006_auto_20180322_0932', now()),
+	(33, 'django_celery_beat', '0007_auto_20180521_0826', now()),
+	(34, 'django_celery_beat', '0008_auto_20180914_1922', now()),
+	(35, 'django_celery_beat', '0006_auto_20180210_1226', now()),
+	(36, 'django_celery_beat', '0006_periodictask_priority', now()),
+	(37, 'django_celery_beat', '0009_periodictask_headers', now()),
+	(38, 'django_celery_beat', '0010_auto_20190429_0326', now()),
+	(39, 'django_celery_beat', '0011_auto_20190508_0153', now()),
+	(40, 'django_celery_beat', '0012_periodictask_expire_seconds', now()),
+	(41, 'django_celery_beat', '0013_auto_20200609_0727', now()),
+	(42, 'django_celery_beat', '0014_remove_clockedschedule_enabled', now()),
+	(43, 'django_celery_beat', '0015_edit_solarschedule_events_choices', now()),
+	(44, 'django_celery_beat', '0016_alter_crontabschedule_timezone', now()),
+	(45, 'django_celery_beat', '0017_alter_crontabschedule_month_of_year', now()),
+	(46, 'django_celery_beat', '0018_improve_crontab_helptext', now()),
+	(47, 'django_celery_beat', '0019_alter_periodictasks_options', now()),
+	(48, 'risk', '0001_initial', now()),
+	(49, 'trading', '0001_initial', now()),
+	(50, 'trading', '0002_strategy_sizing', now()),
+	(51, 'trading', '0003_market_data', now()),
+	(52, 'risk', '0002_reservation_hand_over', now()),
+	(53, 'trading', '0004_universe', now()),
+	(54, 'trading', '0005_strategies_and_records', now()),
+	(55, 'risk', '0003_strategy_version', now()),
+	(56, 'trading', '0006_enriched_decisions', now()),
+	(57, 'trading', '0007_events', now()),
+	(58, 'trading', '0008_request_keys', now()),
+	(59, 'trading', '0009_metric_totals', now()),
+	(60, 'trading', '0010_notices', now()),
+	(61, 'trading', '0011_decision_time', now()),
+	(62, 'risk', '0004_flatten_by', now()),
+	(63, 'trading', '0012_switch_follow_up', now()),
+	(64, 'trading', '0013_order_by_sequence', now()),
+	(65, 'trading', '0015_api_tokens', now()),
+	(66, 'trading', '0016_no_ordered_consumption', now()),
+	(67, 'trading', '0017_event_transaction_ids', now()),
+	(68, 'trading', '0018_stage_changes', now()),
+	(69, 'trading', '0019_long_model_names', now()),
+	(70, 'trading', '0020_set_aside_rows', now()),
+	(71, 'trading', '0021_order_posts', now()),
+	(72, 'trading', '0022_strategies_start_inactive', now()),
+	(73, 'trading', '0023_execution_ids', now()),
+	(74, 'trading', '0024_determinism', now()),
+	(75, 'trading', '0025_market_time_of_trades', now()),
+	(76, 'trading', '0026_booked_quantity', now()),
+	(77, 'trading', '0027_performance', now()),
+	(78, 'trading', '0028_protection', now()),
+	(79, 'trading', '0029_guards', now()),
+	(80, 'risk', '0005_risk_at_stops', now()),
+	(81, 'trading', '0031_theses', now()),
+	(82, 'trading', '0032_orders_with_legs', now()),
+	(83, 'trading', '0033_broker_cash', now()),
+	(84, 'trading', '0034_position_split_at', now()),
+	(85, 'trading', '0035_moved_stops', now()),
+	(86, 'trading', '0036_gate_record', now()),
+	(87, 'trading', '0037_samples', now()),
+	(88, 'trading', '0038_shadow_strategies', now()),
+	(89, 'evaluation', '0001_initial', now()),
+	(90, 'evaluation', '0002_outcomes', now()),
+	(91, 'evaluation', '0003_shadow_books', now()),
+	(92, 'evaluation', '0004_purse_and_background', now()),
+	(93, 'evaluation', '0005_names', now()),
+	(94, 'evaluation', '0006_publish_trust', now()),
+	(95, 'evaluation', '0007_calibration_newest_of_scope', now()),
+	(96, 'risk', '0006_trust_curves', now()),
+	(97, 'risk', '0007_names', now()),
+	(98, 'sessions', '0001_initial', now()),
+	(99, 'trading', '0039_console_visits', now()),
+	(100, 'trading', '0040_news', now()),
+	(101, 'trading', '0041_propose_trade', now()),
+	(102, 'trading', '0042_used_links', now()),
+	(103, 'trading', '0043_names', now()),
+	(104, 'trading', '0044_id_ends', now()),
+	(105, 'trading', '0045_console_preferences', now()),
+	(106, 'trading', '0046_held_until', now()),
+	(107, 'trading', '0047_decisions_of_call', now()),
+	(108, 'trading', '0048_summed_up', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
@@ -2027,7 +2031,7 @@ SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1,
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_content_type_id_seq', 81, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 106, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 108, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);
@@ -2343,6 +2347,7 @@ CREATE INDEX cycles_gate_record_id_a17c0de6_like ON public.cycles USING btree (g
 CREATE INDEX cycles_id_ends ON public.cycles USING btree ("right"((id)::text, 8));
 CREATE INDEX cycles_in_market_time ON public.cycles USING btree (market_time);
 CREATE INDEX cycles_recent ON public.cycles USING btree (started_at DESC, id DESC);
+CREATE INDEX cycles_with_words ON public.cycles USING btree (started_at DESC, id DESC) WHERE (NOT (((reason)::text = ''::text) AND ((started_by)::text = ''::text)));
 CREATE INDEX dataset_items_dataset_id_ffa01951 ON public.dataset_items USING btree (dataset_id);
 CREATE INDEX dataset_items_record_id_952a65ea ON public.dataset_items USING btree (record_id);
 CREATE INDEX dataset_items_record_id_952a65ea_like ON public.dataset_items USING btree (record_id varchar_pattern_ops);
@@ -2350,6 +2355,7 @@ CREATE INDEX datasets_name_f3ff6ba7_like ON public.datasets USING btree (name va
 CREATE INDEX decision_records_recent ON public.decision_records USING btree (created_at DESC);
 CREATE INDEX decision_records_sha256_09c184aa_like ON public.decision_records USING btree (sha256 varchar_pattern_ops);
 CREATE INDEX decisions_by_action ON public.ai_decisions USING btree (action, created_at DESC, id DESC);
+CREATE INDEX decisions_by_call ON public.ai_decisions USING btree (model_call_id, strategy_id);
 CREATE INDEX decisions_by_reason ON public.ai_decisions USING btree (reason, created_at DESC, id DESC) WHERE (NOT ((reason)::text = ''::text));
 CREATE INDEX decisions_by_stages ON public.ai_decisions USING btree (stages, created_at DESC, id DESC);
 CREATE INDEX decisions_by_status ON public.ai_decisions USING btree (status, created_at DESC, id DESC);
@@ -2358,7 +2364,6 @@ CREATE INDEX decisions_by_symbol ON public.ai_decisions USING btree (symbol, cre
 CREATE INDEX decisions_confident ON public.ai_decisions USING btree (cycle_id, symbol) WHERE (((action)::text = ANY ((ARRAY['buy'::character varying, 'sell'::character varying])::text[])) AND (confidence > 0.7));
 CREATE INDEX decisions_exit_open ON public.ai_decisions USING btree (symbol) WHERE ((stages)::text = ANY ((ARRAY['cccccp'::character varying, 'cccccc?'::character varying])::text[]));
 CREATE INDEX decisions_id_ends ON public.ai_decisions USING btree ("right"((id)::text, 8));
-CREATE INDEX decisions_of_call ON public.ai_decisions USING btree (model_call_id, strategy_id) INCLUDE (id, price);
 CREATE INDEX decisions_recent ON public.ai_decisions USING btree (created_at DESC, id DESC);
 CREATE INDEX decisions_unsettled ON public.ai_decisions USING btree (cycle_id) WHERE ((status)::text = ANY ((ARRAY['pending'::character varying, 'claimed'::character varying, 'executing'::character varying])::text[]));
 CREATE INDEX django_admin_log_content_type_id_c4bce8eb ON public.django_admin_log USING btree (content_type_id);
@@ -2396,6 +2401,7 @@ CREATE INDEX lots_order_id_54c5533e ON public.lots USING btree (order_id);
 CREATE INDEX lots_strategy_id_b8816839 ON public.lots USING btree (strategy_id);
 CREATE INDEX market_snapshots_cycle_id_cd66ff82 ON public.market_snapshots USING btree (cycle_id);
 CREATE INDEX model_answers_request_hash_df43c145_like ON public.model_answers USING btree (request_hash varchar_pattern_ops);
+CREATE INDEX model_calls_costs ON public.model_calls USING btree (id) INCLUDE (model, prompt_version, cost_usd, charged_usd, cycle_id, created_at) WHERE ((purpose)::text = 'trade'::text);
 CREATE INDEX model_calls_created ON public.model_calls USING btree (created_at);
 CREATE INDEX model_calls_cycle ON public.model_calls USING btree (cycle_id);
 CREATE INDEX model_calls_evaluating ON public.model_calls USING btree (created_at) WHERE (NOT ((purpose)::text = 'trade'::text));
@@ -2445,6 +2451,7 @@ CREATE INDEX round_trips_entry_decision_id_f9467801 ON public.round_trips USING 
 CREATE INDEX round_trips_entry_order_id_48f76734 ON public.round_trips USING btree (entry_order_id);
 CREATE INDEX round_trips_exit_decision_id_4235efe5 ON public.round_trips USING btree (exit_decision_id);
 CREATE INDEX round_trips_exit_order_id_7ff6faaf ON public.round_trips USING btree (exit_order_id);
+CREATE INDEX round_trips_grouped ON public.round_trips USING btree (closed_at) WHERE ((exit_order_id IS NOT NULL) AND (NOT is_alone));
 CREATE INDEX round_trips_id_ends ON public.round_trips USING btree ("right"((id)::text, 8));
 CREATE INDEX round_trips_recent ON public.round_trips USING btree (closed_at DESC, id DESC);
 CREATE INDEX round_trips_strategy_id_7f482c5c ON public.round_trips USING btree (strategy_id);

@@ -31,6 +31,7 @@ from trading.admin.stories.universe_page import universe_of, uuid_of
 from trading.domain.words import in_words
 from trading.labels import symbol_link, words_of
 from trading.models import Cycle, Event, MarketSnapshot, Mode
+from trading.models.cycle import SAYS_WHY_OR_WHO
 from trading.queries.pages.cycle_advice import advice_on_end
 from trading.queries.pages.cycle_story import Outcome, cycle_story
 from trading.templatetags.console import fact
@@ -125,6 +126,10 @@ class CycleAdmin(GrowingRecordAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cycle]:
         """Return the cycles with their errors, which the list counts."""
         return Cycle.objects.with_errors().order_by(*(self.get_ordering(request) or ()))
+
+    def searched_by_words(self, queryset: QuerySet[Cycle]) -> QuerySet[Cycle]:
+        """Look among those alone that have words, by the index of those."""
+        return queryset.filter(SAYS_WHY_OR_WHO)
 
     @admin.display(description="duration")
     def seconds(self, cycle: Cycle) -> str:

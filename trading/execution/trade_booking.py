@@ -30,6 +30,7 @@ BOOKED_FIELDS = [
     "realised_pnl",
     "exit_reason",
     "reasoning",
+    "decision_price",
     "traded_at",
     "booked_at",
 ]
@@ -94,6 +95,7 @@ def _trade_of(order: Order, unit_cost: Decimal | None, last_fill_at: datetime | 
         realised_pnl=pnl,
         exit_reason=exit_reason(side=order.side, purpose=order.purpose, said=order.exit_reason),
         reasoning=decision.reasoning if decision else "",
+        decision_price=decision.price if decision else None,
         traded_at=last_fill_at or booked_at,
         booked_at=booked_at,
     )

@@ -14,6 +14,9 @@ from trading.models.event import Event
 from trading.models.shared.id_ends import index_of_ends
 
 NUMBERS = "cycles_number"
+SAYS_WHY_OR_WHO = ~Q(
+    reason="", started_by=""
+)  # what few cycles do: those of the schedule that ended well do not
 ERROR = "cycle.error"
 WARNING = "cycle.warning"
 
@@ -120,6 +123,12 @@ class Cycle(models.Model):
             models.Index(fields=["-started_at", "-id"], name="cycles_recent"),
             # Read by the universe: the cycles of the last 24 hours of market time.
             models.Index(fields=["market_time"], name="cycles_in_market_time"),
+            # Read by the console's search: the few that have words.
+            models.Index(
+                fields=["-started_at", "-id"],
+                name="cycles_with_words",
+                condition=SAYS_WHY_OR_WHO,
+            ),
             # Read by each start, by doctor and by the metrics: the newest, whatever clocks say.
             models.Index(fields=["-number"], name="cycles_by_number"),
         ]

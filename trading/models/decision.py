@@ -132,11 +132,9 @@ class AIDecision(models.Model):
             models.Index(
                 fields=["reason", "-created_at", "-id"], name="decisions_by_reason", condition=~Q(reason="")
             ),
-            # Read by the report of performance: what each strategy's calls cost, and what price a decision saw;
-            # and by the key's check where a call is deleted.
-            models.Index(
-                fields=["model_call", "strategy"], include=["id", "price"], name="decisions_of_call"
-            ),
+            # Read by the report of performance: what each strategy's calls cost; and by the key's check where a call
+            # is deleted. Without more columns: a call's decisions are one entry.
+            models.Index(fields=["model_call", "strategy"], name="decisions_by_call"),
             # Read by the console, filtered by status.
             models.Index(fields=["status", "-created_at", "-id"], name="decisions_by_status"),
             # Read by queries/stage_words.py: whose exit a sale or a sync may settle.

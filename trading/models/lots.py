@@ -76,7 +76,8 @@ class RoundTrip(OpenedBy):
     """A part of a lot and the execution that closed it, booked to what opened it; money in USD.
 
     ``cost`` is what the part was bought for and ``proceeds`` what it was sold for, both with the fees, of a short as
-    well; ``exit_order`` is null where it left the account without a trade.
+    well; ``exit_order`` is null where it left the account without a trade. ``is_alone``: no other is of the same entry
+    and exit, so it is a trade of the statistics as it stands; false is never wrong, it is only slower to sum up.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -101,6 +102,7 @@ class RoundTrip(OpenedBy):
     proceeds = models.DecimalField(max_digits=40, decimal_places=6)
     fees = models.DecimalField(max_digits=40, decimal_places=6)
     realised_pnl = models.DecimalField(max_digits=40, decimal_places=6)
+    is_alone = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         db_table = "round_trips"
@@ -110,6 +112,12 @@ class RoundTrip(OpenedBy):
         indexes = [
             index_of_ends("round_trips_id_ends"),
             models.Index(fields=["-closed_at", "-id"], name="round_trips_recent"),
+            # Read by the report: the few that are no trade alone, and have to be grouped.
+            models.Index(
+                fields=["closed_at"],
+                name="round_trips_grouped",
+                condition=Q(is_alone=False, exit_order__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

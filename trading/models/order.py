@@ -186,7 +186,8 @@ class Trade(models.Model):
     ``traded_at`` is the market time of its last fill, by which profit belongs to a day; ``booked_at`` the wall time at
     which the order ended, or was looked at while it had not, by which it stands beside what else happened here.
     ``realised_pnl`` is by the average cost of what was held; by lots it is in ``round_trips``. ``exit_reason`` says why
-    a reducing one was made; ``lots_quantity`` how much of it is in the lots.
+    a reducing one was made; ``lots_quantity`` how much of it is in the lots. ``decision_price`` is what its decision
+    saw, which never changes: here, slippage is summed up without the decisions.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -201,6 +202,7 @@ class Trade(models.Model):
     realised_pnl = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     exit_reason = models.CharField(max_length=20, blank=True, db_default="", default="")
     reasoning = models.TextField(blank=True)
+    decision_price = models.DecimalField(max_digits=24, decimal_places=12, null=True, editable=False)
     lots_quantity = models.DecimalField(
         max_digits=28, decimal_places=9, db_default=0, default=0, editable=False
     )

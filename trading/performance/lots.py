@@ -4,6 +4,7 @@ One process at a time counts a symbol (its ``symbol_books`` row is locked). What
 lots; what comes late, or stood in by an estimate, has its symbol counted anew. Both give the same rows.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ def book_lots(order_ids: Collection[UUID]) -> None:
     books = _locked_books(symbols)
     trades = trades_of(fresh.filter(symbol__in=symbols))  # as they stand now that nobody else counts them
     news = new_entries(trades)
-    _count(books, news)
+    _count(books, news, grown=[trade.order_id for trade in trades if trade.counted])
     Trade.objects.filter(order__in=[trade.order_id for trade in trades]).update(lots_quantity=F("quantity"))
 
 
@@ -133,7 +134,9 @@ def _locked_books(symbols: Collection[str]) -> dict[str, SymbolBook]:
     return {row.symbol: row for row in rows}
 
 
-def _count(books: Mapping[str, SymbolBook], news: Mapping[str, SymbolEntries]) -> None:
+def _count(
+    books: Mapping[str, SymbolBook], news: Mapping[str, SymbolEntries], grown: Collection[UUID] = ()
+) -> None:
     late = [symbol for symbol, fresh in news.items() if not _is_next(books[symbol], fresh)]
     anew = all_entries(late) if late else {}
     held = _open_lots([symbol for symbol in news if symbol not in anew])
@@ -143,7 +146,7 @@ def _count(books: Mapping[str, SymbolBook], news: Mapping[str, SymbolEntries]) -
         else _added(books[symbol], fresh, held.get(symbol, []))
         for symbol, fresh in news.items()
     ]
-    _write(changes)
+    _write(changes, grown)
 
 
 def _is_next(book: SymbolBook, fresh: SymbolEntries) -> bool:
@@ -232,7 +235,7 @@ def _apply(change: _Change, entries: SymbolEntries) -> None:
         book.last_at, book.last_noted_at, book.last_key = ledger.last
 
 
-def _write(changes: Sequence[_Change]) -> None:
+def _write(changes: Sequence[_Change], grown: Collection[UUID] = ()) -> None:
     replaced = [change.book.symbol for change in changes if change.replaces_rows]
     if replaced:
         RoundTrip.objects.filter(symbol__in=replaced).delete()
@@ -252,11 +255,33 @@ def _write(changes: Sequence[_Change]) -> None:
     for start in range(0, len(moved), BATCH):
         update_from_values(Lot, moved[start : start + BATCH])
     reasons = _reasons_of({close.order_id for change in changes for close in change.closes if close.order_id})
-    RoundTrip.objects.bulk_create(
-        [_trip_row(change, close, decisions, reasons) for change in changes for close in change.closes],
-        batch_size=BATCH,
-    )
+    trips = [_trip_row(change, close, decisions, reasons) for change in changes for close in change.closes]
+    _mark_alone(trips, grown)
+    RoundTrip.objects.bulk_create(trips, batch_size=BATCH)
     SymbolBook.objects.bulk_update([change.book for change in changes], TOTALS, batch_size=BATCH)
+
+
+def _mark_alone(trips: Iterable[RoundTrip], grown: Collection[UUID]) -> None:
+    """Say of round trips to be written which is a trade alone.
+
+    Args:
+        grown: the orders whose earlier executions have round trips already.
+    """
+    closed = [trip for trip in trips if trip.exit_order_id]
+    counts = Counter(_trade_of(trip) for trip in closed)
+    if grown:
+        earlier = list(RoundTrip.objects.filter(exit_order__in=grown))
+        counts.update(_trade_of(trip) for trip in earlier)
+        joined = [trip.pk for trip in earlier if trip.is_alone and counts[_trade_of(trip)] > 1]
+        RoundTrip.objects.filter(pk__in=joined).update(is_alone=False)
+    for trip in closed:
+        trip.is_alone = counts[_trade_of(trip)] == 1
+
+
+def _trade_of(trip: RoundTrip) -> tuple[Any, ...]:
+    """Return which trade of the statistics it is a part of; the same as in sums.py."""
+    lot = trip.lot_number if trip.entry_order_id is None else None
+    return trip.entry_order_id, trip.exit_order_id, trip.symbol, lot
 
 
 def _decisions_of(order_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, dict[str, Any]]]:

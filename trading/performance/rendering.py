@@ -11,9 +11,10 @@ from typing import Any
 from risk.domain.numbers import plain_decimal
 from trading.domain.performance.agreement import CENT
 from trading.domain.performance.figures import Drawdown, Figure
+from trading.performance.model_costs import ModelCost
 from trading.performance.report import EquityChange, Report, trade_figures
 from trading.performance.rows import Money, Row
-from trading.performance.sums import ModelCost, TradeSums
+from trading.performance.sums import TradeSums
 
 MONEY_OF_EQUITY = (
     "start",

@@ -17,6 +17,7 @@ from trading.performance import sums
 from trading.performance.benchmark import Benchmark, benchmark_over
 from trading.performance.comparison import is_under_way
 from trading.performance.distribution import Bin, distribution
+from trading.performance.model_costs import ModelCost, model_costs
 from trading.performance.rows import Money, Row, known, rows_by, rows_by_day, sums_by, sums_by_day
 from trading.performance.spans import (
     SAME_MOMENT,
@@ -27,7 +28,7 @@ from trading.performance.spans import (
     points_of,
     span_of,
 )
-from trading.performance.sums import Limits, ModelCost, TradeSums
+from trading.performance.sums import Limits, TradeSums
 from trading.performance.together import Sum, Together
 
 GROUPS = tuple(sums.BY)
@@ -112,7 +113,7 @@ def performance(*, first: date | None = None, last: date | None = None, by: str 
         last=last,
         by=by,
         equity=equity,
-        model_cost=together.of(sums.model_costs(by, limits)).total,
+        model_cost=together.of(model_costs(by, limits)).total,
         trades=total,
         figures=_figures(curve, asked.span, benchmark)
         | _of_trades(total, together.of(sums.traded(limits)), points, equity),
@@ -158,7 +159,7 @@ class _Asked:
         return [opening_bound(self.span, self.opening), self.points[-1].at + SAME_MOMENT]
 
     def _sums(self) -> Iterator[Sum[Any]]:
-        yield from (sums.total_of(self.by, self.limits), sums.model_costs(self.by, self.limits))
+        yield from (sums.total_of(self.by, self.limits), model_costs(self.by, self.limits))
         yield from (sums.traded(self.limits), sums.cash_between(_after(self.closes)))
         if self.check is not None:
             since = self.check.opened_at

@@ -10,8 +10,9 @@ from typing import Any
 from risk.domain.numbers import ZERO
 from trading.models import AIDecision
 from trading.performance import sums
+from trading.performance.model_costs import ModelCost, model_costs
 from trading.performance.spans import SAME_MOMENT, DayPoint, Span, opening_bound
-from trading.performance.sums import Limits, ModelCost, TradeSums
+from trading.performance.sums import Limits, TradeSums
 from trading.performance.together import Sum, Together
 
 EVER = Limits(None, None, [])
@@ -53,7 +54,7 @@ def known(value: Decimal | None, reason: str = "") -> Money:
 
 def sums_by(by: str, limits: Limits, *, is_whole: bool) -> Iterator[Sum[Any]]:
     """Yield what ``rows_by`` needs, to be read ahead."""
-    yield from (sums.trade_sums(by, limits), sums.model_costs(by, limits), sums.income(by, limits))
+    yield from (sums.trade_sums(by, limits), model_costs(by, limits), sums.income(by, limits))
     if is_whole:
         yield from (sums.open_lots(by), sums.brought_in(by, EVER))
     if by == "strategy":
@@ -68,7 +69,7 @@ def rows_by(together: Together, by: str, limits: Limits, *, is_whole: bool) -> l
     """
     closed = together.of(sums.trade_sums(by, limits)).groups
     held, lots = _held(together, by) if is_whole else ({}, {})
-    costs, income = together.of(sums.model_costs(by, limits)).groups, together.of(sums.income(by, limits))
+    costs, income = together.of(model_costs(by, limits)).groups, together.of(sums.income(by, limits))
     labels = _labels(together, by, [*closed, *held, *income])
     rows = []
     for key in sorted({*closed, *held, *income, *(costs or {})}):
@@ -115,8 +116,11 @@ def _labels(together: Together, by: str, keys: Sequence[str]) -> dict[str, str]:
     if by == "confidence":
         return {key: f"{key} to {Decimal(key) + TENTH}" for key in keys if key}
     if by == "decision":
-        found = AIDecision.objects.filter(pk__in=[key for key in keys if key])
-        return {str(row.pk): f"{row.action} {row.symbol}" for row in found.only("action", "symbol")}
+        found = AIDecision.objects.filter(pk__in=[key for key in keys if key]).order_by()
+        return {
+            str(pk): f"{action} {symbol}"
+            for pk, action, symbol in found.values_list("pk", "action", "symbol")
+        }
     return {}
 
 
@@ -126,7 +130,7 @@ def sums_by_day(
     """Yield what ``rows_by_day`` needs, to be read ahead."""
     if opening is not None and points:
         bounds = _bounds(span, opening, points)
-        yield from (sums.trade_sums("day", limits), sums.model_costs("day", limits))
+        yield from (sums.trade_sums("day", limits), model_costs("day", limits))
         yield from (sums.cost_changes(bounds), sums.brought_in_between(bounds), sums.cash_between(bounds))
 
 
@@ -147,7 +151,7 @@ def rows_by_day(
         return []
     bounds = _bounds(span, opening, points)
     closed = together.of(sums.trade_sums("day", limits)).groups
-    costs = together.of(sums.model_costs("day", limits)).groups or {}
+    costs = together.of(model_costs("day", limits)).groups or {}
     changes = together.of(sums.cost_changes(bounds))
     brought, cash = together.of(sums.brought_in_between(bounds)), together.of(sums.cash_between(bounds))
     rows: list[Row] = []

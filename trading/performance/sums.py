@@ -17,13 +17,13 @@ from trading.performance.together import Line, Sum
 
 BY: Mapping[str, str] = MappingProxyType(
     {
-        "strategy": "strategy_id::text",
+        "strategy": "strategy_id",
         "model": "model",
         "prompt": "prompt_version",
         "symbol": "symbol",
         "exit": "exit_reason",
-        "decision": "entry_decision_id::text",
-        "day": "width_bucket(closed_at, %(bounds)s::timestamptz[])::text",
+        "decision": "entry_decision_id",
+        "day": "width_bucket(closed_at, %(bounds)s::timestamptz[])",
         "holding": (
             "CASE WHEN closed_at - opened_at < interval '1 hour' THEN '1 below an hour'"
             " WHEN closed_at - opened_at < interval '1 day' THEN '2 below a day'"
@@ -31,10 +31,7 @@ BY: Mapping[str, str] = MappingProxyType(
             " WHEN closed_at - opened_at < interval '20 days' THEN '4 below twenty days'"
             " ELSE '5 twenty days and more' END"
         ),
-        "confidence": (
-            "(SELECT TRUNC(decided.confidence, 1)::text FROM ai_decisions AS decided"
-            " WHERE decided.id = entry_decision_id)"
-        ),
+        "confidence": "TRUNC(confidence, 1)",
     }
 )
 CLOSED_ALONE = frozenset({"exit", "day", "holding"})  # what is still held has none of these
@@ -43,11 +40,15 @@ PARTED = frozenset({"day", "holding", "decision"})
 EDGES = (-10, -5, -2, -1, 0, 1, 2, 5, 10)  # of what trades earned, percent
 ALL = "''"
 _TRADE = "entry_order_id, exit_order_id, symbol, CASE WHEN entry_order_id IS NULL THEN lot_number END"
-_TIME = (
-    "(%(start)s::timestamptz IS NULL OR {column} > %(start)s)"
-    " AND (%(end)s::timestamptz IS NULL OR {column} <= %(end)s)"
-)
-_CLOSED = f"exit_order_id IS NOT NULL AND {_TIME.format(column='closed_at')}"
+_PAID = "CASE side WHEN 'long' THEN cost ELSE proceeds END"
+
+
+def in_time(column: str) -> str:
+    """Return the condition that a moment is within the ``Limits``."""
+    return (
+        f"(%(start)s::timestamptz IS NULL OR {column} > %(start)s)"
+        f" AND (%(end)s::timestamptz IS NULL OR {column} <= %(end)s)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,42 +132,40 @@ class Traded:
     decided: int
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCost:
-    """What models were paid, USD; ``unpriced``: calls of which nobody knows the price."""
-
-    usd: Decimal = ZERO
-    calls: int = 0
-    unpriced: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCosts:
-    """What models cost in a time: all of it, and by group; None where a call belongs to no one group."""
-
-    total: ModelCost
-    groups: Mapping[str, ModelCost] | None
-
-
 def trade_sums(by: str | None, limits: Limits) -> Sum[Closed]:
     """Sum up the trades closed in the time; no groups where ``by`` is None.
 
     By one of ``PARTED`` only groups are known: the whole is that of None (``total_of``).
     """
-    key = f"COALESCE({BY[by]}, '')" if by else ALL
+    key = BY[by] if by else ALL
     is_parted = by in PARTED
+    closed = f"FROM round_trips WHERE exit_order_id IS NOT NULL AND {in_time('closed_at')}"
+    # What is a trade alone needs no grouping, which costs thrice as much as all sums.
+    alone = (
+        f"SELECT {key} AS key, realised_pnl AS pnl, fees, closed_at - opened_at AS held, {_PAID} AS paid"
+        f" {closed} AND is_alone"
+    )
+    together = (
+        f"SELECT {key if is_parted else f'MIN(({key})::text)'} AS key, SUM(realised_pnl) AS pnl, SUM(fees) AS fees,"  # noqa: S608 - our own words
+        " SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held,"
+        f" SUM({_PAID}) AS paid {closed} AND NOT is_alone GROUP BY {f'{key}, ' if is_parted else ''}{_TRADE}"
+    )
     return Sum(
-        f"WITH closed AS (SELECT {key if is_parted else f'MIN({key})'} AS key, SUM(realised_pnl) AS pnl,"  # noqa: S608 - our own words
-        " SUM(fees) AS fees, SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held,"
-        " SUM(CASE side WHEN 'long' THEN cost ELSE proceeds END) AS paid"
-        f" FROM round_trips WHERE {_CLOSED} GROUP BY {f'{key}, ' if is_parted else ''}{_TRADE})"
-        " SELECT key, CASE WHEN paid > 0 THEN width_bucket(pnl / paid * 100, %(edges)s::numeric[]) END,"
-        " COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
-        " COALESCE(SUM(pnl) FILTER (WHERE pnl > 0), 0), COUNT(*) FILTER (WHERE pnl < 0),"
-        " COALESCE(SUM(pnl) FILTER (WHERE pnl < 0), 0), SUM(held) FROM closed GROUP BY 1, 2",
+        f"{_summed(alone, 'EXTRACT(EPOCH FROM SUM(held))')} UNION ALL {_summed(together, 'SUM(held)')}",
         8,
         {**limits.values, "edges": list(EDGES)},
         (lambda lines: Closed(groups=_groups(lines))) if is_parted else _closed,
+    )
+
+
+def _summed(trades: str, held: str) -> str:
+    """Return the select that sums trades up by group and by what they earned."""
+    return (
+        "SELECT COALESCE(key::text, ''),"  # noqa: S608 - our own words
+        " CASE WHEN paid > 0 THEN width_bucket(pnl / paid * 100, %(edges)s::numeric[]) END,"
+        " COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
+        " COALESCE(SUM(pnl) FILTER (WHERE pnl > 0), 0), COUNT(*) FILTER (WHERE pnl < 0),"
+        f" COALESCE(SUM(pnl) FILTER (WHERE pnl < 0), 0), {held} FROM ({trades}) AS trades GROUP BY key, 2"
     )
 
 
@@ -206,7 +205,7 @@ def open_lots(by: str | None) -> Sum[list[OpenLots]]:
     key = _of_lots(by) if by and by not in CLOSED_ALONE else ALL
     return Sum(
         "SELECT held.*, positions.market_value, positions.quantity FROM ("  # noqa: S608 - our own words
-        f"SELECT COALESCE({key}, '') AS key, symbol, COUNT(*),"
+        f"SELECT COALESCE(({key})::text, '') AS key, symbol, COUNT(*),"
         " SUM(CASE side WHEN 'long' THEN remaining ELSE -remaining END),"
         " SUM(CASE side WHEN 'long' THEN cost ELSE -cost END) FROM lots WHERE remaining > 0 GROUP BY 1, 2) AS held"
         " LEFT JOIN positions ON positions.symbol = held.symbol ORDER BY 1, 2",
@@ -246,7 +245,7 @@ def brought_in(by: str | None, limits: Limits) -> Sum[dict[str, Decimal]]:
     key = "symbol" if by == "symbol" else ALL
     return Sum(
         f"SELECT {key}, '', SUM(unrealised_before) FROM account_activities"  # noqa: S608 - our own words
-        f" WHERE kind = 'adopted' AND {_TIME.format(column='happened_at')} GROUP BY 1",
+        f" WHERE kind = 'adopted' AND {in_time('happened_at')} GROUP BY 1",
         1,
         limits.values,
         _by_key,
@@ -276,8 +275,8 @@ def income(by: str | None, limits: Limits) -> Sum[dict[str, Decimal]]:
     of_lines = {"exit": "kind", "day": BY["day"].replace("closed_at", "happened_at"), "holding": ALL}
     key = (of_lines.get(by) or _of_lots(by)) if by else ALL
     return Sum(
-        f"SELECT COALESCE({key}, ''), '', SUM(amount) FROM cash_lines"  # noqa: S608 - our own words
-        f" WHERE {_TIME.format(column='happened_at')} GROUP BY 1",
+        f"SELECT COALESCE(({key})::text, ''), '', SUM(amount) FROM cash_lines"  # noqa: S608 - our own words
+        f" WHERE {in_time('happened_at')} GROUP BY 1",
         1,
         limits.values,
         _by_key,
@@ -321,70 +320,32 @@ def cost_changes(bounds: Sequence[datetime]) -> Sum[dict[int, tuple[Decimal, Dec
     )
 
 
+# What an older version booked has no price of its own while the new one is started.
+_SEEN = (
+    "COALESCE(trades.decision_price, CASE WHEN trades.decision_id IS NOT NULL THEN"
+    " (SELECT ai_decisions.price FROM ai_decisions WHERE ai_decisions.id = trades.decision_id) END)"
+)
+
+
 def traded(limits: Limits) -> Sum[Traded]:
     """Sum up what was traded, and how much worse than what the decision saw."""
     return Sum(
-        "SELECT '', '', SUM(trades.quantity * (trades.price - ai_decisions.price)"  # noqa: S608 - our own words
-        " * CASE trades.side WHEN 'buy' THEN 1 ELSE -1 END),"
-        " SUM(trades.quantity * ai_decisions.price), COUNT(ai_decisions.price),"
-        " COALESCE(SUM(trades.quantity * trades.price), 0), COUNT(*) FROM trades"
-        " LEFT JOIN ai_decisions ON ai_decisions.id = trades.decision_id"
-        f" WHERE {_TIME.format(column='trades.traded_at')}",
-        5,
+        "SELECT side, (seen IS NULL)::text, SUM(quantity * price), SUM(quantity * seen), COUNT(*)"  # noqa: S608 - our own words
+        f" FROM (SELECT side, quantity, price, {_SEEN} AS seen FROM trades WHERE {in_time('traded_at')} OFFSET 0)"
+        " AS trades GROUP BY 1, 2",  # by OFFSET 0 what was seen is looked up once
+        3,
         limits.values,
         _traded,
     )
 
 
 def _traded(lines: Sequence[Line]) -> Traded:
-    worse, seen, decided, value, n = lines[0][2:7]
-    return Traded(value, int(n), float(worse / seen * 10_000) if seen else None, int(decided))
-
-
-_CALLS = (
-    "SELECT calls.id, calls.model, calls.prompt_version, COALESCE(calls.cost_usd, calls.charged_usd) AS usd,"
-    " calls.cost_usd IS NULL AND calls.charged_usd = 0 AND calls.model NOT LIKE 'builtin/%%' AS is_unpriced,"
-    " {at} AS at FROM model_calls AS calls{joined} WHERE calls.purpose = 'trade'"
-)
-# A call belongs to the market time of its cycle's first sync: by wall time a replayed week would be one day.
-_PLACED = _CALLS.format(
-    at="COALESCE(synced.at, calls.created_at)",
-    joined=" LEFT JOIN (SELECT cycle_id, MIN(market_time) AS at FROM equity_snapshots WHERE cycle_id IS NOT NULL"
-    " GROUP BY cycle_id) AS synced ON synced.cycle_id = calls.cycle_id",
-)
-_OF_ANY_TIME = _CALLS.format(at="calls.created_at", joined="")
-_COST_KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "model": ("placed.model", "placed"),
-        "prompt": ("placed.prompt_version", "placed"),
-        "day": ("width_bucket(placed.at, %(bounds)s::timestamptz[])::text", "placed"),
-        "strategy": (
-            "asked.strategy_id::text",
-            "(SELECT DISTINCT model_call_id, strategy_id FROM ai_decisions) AS asked"
-            " JOIN placed ON placed.id = asked.model_call_id",
-        ),
-    }
-)
-_COST = "COALESCE(SUM(placed.usd), 0), COUNT(*), COUNT(*) FILTER (WHERE placed.is_unpriced)"
-
-
-def model_costs(by: str | None, limits: Limits) -> Sum[ModelCosts]:
-    """Sum up what models cost in the time; no groups where a call belongs to no one of them (symbol, exit)."""
-    has_groups = by in _COST_KEYS
-    calls = _OF_ANY_TIME if (limits.start, limits.end) == (None, None) and by != "day" else _PLACED
-    key, source = _COST_KEYS[by or ""] if has_groups else (ALL, "placed")
-    groups = f" UNION ALL SELECT 'group', COALESCE({key}, ''), {_COST} FROM {source} GROUP BY 2"  # noqa: S608 - our own words
-    return Sum(
-        f"WITH placed AS (SELECT * FROM ({calls}) AS calls WHERE {_TIME.format(column='calls.at')})"  # noqa: S608 - our own words
-        f" SELECT '', '', {_COST} FROM placed{groups if has_groups else ''}",
-        3,
-        limits.values,
-        lambda lines: _costs(lines, has_groups=has_groups),
+    decided = [line for line in lines if line[3] is not None]
+    seen = sum((line[3] for line in decided), ZERO)
+    worse = sum((line[2] - line[3] if line[0] == "buy" else line[3] - line[2] for line in decided), ZERO)
+    return Traded(
+        value=sum((line[2] for line in lines), ZERO),
+        trades=sum(int(line[4]) for line in lines),
+        slippage_bps=float(worse / seen * 10_000) if seen else None,
+        decided=sum(int(line[4]) for line in decided),
     )
-
-
-def _costs(lines: Sequence[Line], *, has_groups: bool) -> ModelCosts:
-    found = [(kind, key, ModelCost(usd, int(calls), int(free))) for kind, key, usd, calls, free, *_ in lines]
-    total = next(cost for kind, _, cost in found if not kind)
-    groups = {key: cost for kind, key, cost in found if kind}
-    return ModelCosts(total, groups if has_groups else None)

@@ -126,3 +126,26 @@ def test_queries_are_few_and_do_not_grow(login: Login) -> None:
         client.get(url_of(cycle))
 
     assert len(few) == len(many) <= MOST_QUERIES, [query["sql"][:120] for query in many]
+
+
+def test_search_finds_why_a_cycle_ended_and_who_started_it(login: Login) -> None:
+    make.make_cycle(started_at=timezone.now() - timedelta(hours=1), ended_at=timezone.now(), mode="manual")
+    make.make_cycle(status="aborted", reason="the broker was away", ended_at=timezone.now())
+    make.make_cycle(started_by="berta", ended_at=timezone.now())
+    client = login("viewer")
+    url = reverse("admin:trading_cycle_changelist")
+
+    shown = {
+        words: [
+            cycle.reason or cycle.started_by
+            for cycle in client.get(url, {"q": words}).context["cl"].result_list
+        ]
+        for words in ("WAS away", "berta", "manual", "")
+    }
+
+    assert shown == {
+        "WAS away": ["the broker was away"],
+        "berta": ["berta"],
+        "manual": [],
+        "": ["berta", "the broker was away", ""],
+    }

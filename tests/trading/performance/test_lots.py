@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -12,7 +14,7 @@ from hypothesis.extra.django import TestCase
 from tests.factories import make_decision, make_fill, make_model_call, make_strategy
 from tests.trading.performance.booked import OPENED, booked, filled, traded
 from trading.execution.trade_booking import date_trade
-from trading.models import AccountActivity, Fill, Lot, Order, RoundTrip, SymbolBook, Trade
+from trading.models import AccountActivity, Fill, Lot, Order, RoundTrip, StageChange, SymbolBook, Trade
 from trading.performance import lots
 
 D = Decimal
@@ -151,7 +153,7 @@ def test_trades_from_before_there_were_lots_are_caught_up() -> None:
 
 def test_a_trade_is_not_booked_where_its_lots_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     order = filled("buy", "10", "100")
-    monkeypatch.setattr(lots, "_write", lambda changes: (_ for _ in ()).throw(RuntimeError("killed")))
+    monkeypatch.setattr(lots, "_write", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
 
     with pytest.raises(RuntimeError, match="killed"), transaction.atomic():
         booked(order)
@@ -218,3 +220,70 @@ class TestCountedOn(TestCase):
             booked(order)
 
         assert lots.rebuild() == []
+
+
+def alone() -> list[bool]:
+    return list(RoundTrip.objects.order_by("number").values_list("is_alone", flat=True))
+
+
+def test_executions_of_one_entry_and_exit_are_no_trade_alone_also_where_the_second_comes_later() -> None:
+    traded("buy", "2", "100")
+    traded("sell", "2", "103")
+    traded("buy", "4", "100")
+    order = filled("sell", "4", "110", at=OPENED + timedelta(hours=4))
+    Order.objects.filter(pk=order.pk).update(filled_quantity=D(1), status="partially_filled")
+    Fill.objects.filter(order=order).update(quantity=D(1))
+    order.refresh_from_db()
+    booked(order)
+    assert alone() == [True, True]
+
+    make_fill(order=order, side="sell", quantity=D(3), price=D(110), executed_at=OPENED + timedelta(hours=5))
+    Order.objects.filter(pk=order.pk).update(filled_quantity=D(4))
+    order.refresh_from_db()
+    booked(order)
+
+    assert alone() == [True, False, False]
+    assert lots.rebuild() == []
+
+
+def test_one_exit_of_two_entries_is_two_trades_alone() -> None:
+    traded("buy", "2", "100")
+    traded("buy", "2", "101")
+
+    traded("sell", "4", "103")
+
+    assert alone() == [True, True]
+
+
+def test_what_left_without_a_trade_is_none() -> None:
+    traded("buy", "2", "100")
+    gone = {"key": "gone", "kind": "adopted", "symbol": "AAPL", "quantity": D(-2), "price": D(100)}
+    later = OPENED + timedelta(days=300)
+
+    lots.book_activities([AccountActivity(**gone, happened_at=later, noted_at=later)])
+
+    assert alone() == [False]
+
+
+def test_migration_says_of_old_rows_what_booking_says_of_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = make_decision(action="buy", price=D("99.5"))
+    traded("buy", "6", "100", pieces=2, decision=seen)
+    traded("sell", "2", "103")
+    traded("sell", "4", "103", pieces=2)
+    written = (alone(), list(Trade.objects.order_by("pk").values_list("decision_price", flat=True)))
+    assert written == ([True, False, False, False], [D("99.5"), D(100), D(100)])
+    migration = import_module("trading.migrations.0048_summed_up")
+    monkeypatch.setattr(migration, "ROWS_A_CHUNK", 2)
+    RoundTrip.objects.update(is_alone=False)
+    Trade.objects.update(decision_price=None)
+    StageChange.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE"
+        )  # of this test's own rows: none is under way in a migration
+
+    for fill in (migration.fill_prices, migration.fill_alone):
+        fill(None, SimpleNamespace(connection=connection))
+
+    assert (alone(), list(Trade.objects.order_by("pk").values_list("decision_price", flat=True))) == written
+    assert not StageChange.objects.exists()

@@ -1,0 +1,56 @@
+"""Sums over trades, some of which are a round trip alone, and some several that have to be grouped."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.factories import make_decision, make_strategy
+from tests.trading.performance.booked import OPENED, traded
+from trading.models import RoundTrip, Trade
+from trading.performance.report import GROUPS
+from trading.performance.sums import Limits, total_of, trade_sums
+from trading.performance.sums import traded as sum_of_traded
+from trading.performance.together import Together
+
+D = Decimal
+pytestmark = pytest.mark.django_db
+EVER, FROM_NOON = Limits(None, None, []), Limits(OPENED + timedelta(hours=3), None, [OPENED])
+
+
+@pytest.fixture
+def trades() -> None:
+    """Two strategies; executions of one exit also a day apart, gains and losses, a short one and long ones."""
+    for number, name in enumerate(("first", "second")):
+        decision = make_decision(strategy=make_strategy(name=name), action="buy", price=D("99.37"))
+        symbol = f"AA{number}"
+        traded("buy", "9", "100", symbol=symbol, pieces=3, at=OPENED, decision=decision)
+        traded("sell", "2", "101.13", symbol=symbol, at=OPENED + timedelta(hours=2, seconds=7))
+        traded(
+            "sell", "4", "93.7", symbol=symbol, pieces=2, at=OPENED + timedelta(hours=5), decision=decision
+        )
+        traded("sell", "3", "112", symbol=symbol, at=OPENED + timedelta(days=6))
+
+
+@pytest.mark.usefixtures("trades")
+@pytest.mark.parametrize("by", [None, *GROUPS])
+@pytest.mark.parametrize("limits", [EVER, FROM_NOON], ids=["ever", "from noon"])
+def test_trades_alone_come_to_the_same_as_if_they_were_grouped(by: str | None, limits: Limits) -> None:
+    """To the last digit: that a round trip is a trade alone saves time, and changes no figure."""
+    assert set(RoundTrip.objects.values_list("is_alone", flat=True)) == {True, False}
+    found = [Together().of(one) for one in (trade_sums(by, limits), total_of(by, limits))]
+    RoundTrip.objects.update(is_alone=False)
+
+    assert [Together().of(one) for one in (trade_sums(by, limits), total_of(by, limits))] == found
+    assert found[1].total.trades > 0
+
+
+@pytest.mark.usefixtures("trades")
+def test_slippage_is_what_orders_were_filled_worse_than_their_decisions_saw() -> None:
+    """Worked by hand: two strategies buy 9 at 100 instead of 99.37, and sell 4 at 93.7 instead of 99.37."""
+    found = Together().of(sum_of_traded(EVER))
+    Trade.objects.update(decision_price=None)
+
+    assert Together().of(sum_of_traded(EVER)) == found
+    worse, seen = 2 * (9 * D("0.63") + 4 * D("5.67")), 2 * 13 * D("99.37")
+    assert (found.trades, found.decided, found.slippage_bps) == (8, 4, float(worse / seen * 10_000))
