@@ -256,7 +256,11 @@ def _write(changes: Sequence[_Change]) -> None:
         [_trip_row(change, close, decisions, reasons) for change in changes for close in change.closes],
         batch_size=BATCH,
     )
-    SymbolBook.objects.bulk_update([change.book for change in changes], TOTALS, batch_size=BATCH)
+    books = [
+        (change.book.symbol, {name: getattr(change.book, name) for name in TOTALS}) for change in changes
+    ]
+    for start in range(0, len(books), BATCH):
+        update_from_values(SymbolBook, books[start : start + BATCH])
 
 
 def _decisions_of(order_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, dict[str, Any]]]:
