@@ -119,7 +119,7 @@ class BoundedSession(requests.Session):
 
     Every request goes through its throttle first, and may wait there for half of its total time.
 
-    Safe for the 8 threads of a worker: no state changes after construction but the connection pool.
+    Safe for the threads of a worker: no state changes after construction but the connection pool, which keeps 16.
 
     Args:
         base_url: the only origin it talks to; anything else has no adapter and is refused.

@@ -10,7 +10,7 @@ from orchestrator_project.observability.process_name import is_service, process_
 from orchestrator_project.observability.traced import trace_process
 
 # celery.py starts tracing in the workers' children; a thread that sends would keep the evaluator from forking.
-FORKS = frozenset({"worker", "analyst", "celery", "evaluator"})
+FORKS = frozenset({"worker", "io_worker", "analyst", "celery", "evaluator"})
 # Not kill_switch: it waits for nothing. `up` itself forks, and has no thread that would send.
 TRACED_COMMANDS = frozenset({"run_cycle", "reconcile"})
 

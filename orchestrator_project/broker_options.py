@@ -2,7 +2,7 @@
 
 from typing import Any
 
-CONSUMERS = frozenset({"worker", "analyst", "celery"})
+CONSUMERS = frozenset({"worker", "io_worker", "analyst", "celery"})
 
 
 def broker_options(process: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from threading import Thread
 from typing import Any
 
 import structlog
-from celery import Celery
+from celery import Celery, concurrency
 from celery.signals import (
     after_task_publish,
     beat_init,
@@ -18,9 +18,12 @@ from celery.signals import (
 
 from orchestrator_project.observability.process_name import process_name
 from orchestrator_project.observability.traced import is_traced, trace_process
+from orchestrator_project.thread_pool import TaskPool
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
+# What `-P threads` means here.
+concurrency.ALIASES["threads"] = "orchestrator_project.thread_pool:TaskPool"  # type: ignore[attr-defined]
 app = Celery("orchestrator_project", amqp="orchestrator_project.queues:AMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -51,6 +54,13 @@ def _import_before_the_fork(**_: Any) -> None:
     """Load the tracing library once, for all children to share; nothing of it starts here."""
     if is_traced():
         import orchestrator_project.observability.tracing  # noqa: F401 - for the children's sake
+
+
+@worker_init.connect
+def _trace_threads(sender: Any, **_: Any) -> None:
+    """Start tracing where threads of this very process do the tasks."""
+    if issubclass(sender.pool_cls, TaskPool):
+        trace_process(process_name(sys.argv))
 
 
 @worker_process_init.connect

@@ -39,7 +39,7 @@ DOES = {
 }
 # Processes that give no sign themselves: the doctor's check that finds them out, and what they do.
 FOUND_OUT = {
-    "workers": ("worker, analyst", "fetch, judge and order; ask the models"),
+    "workers": ("worker, io_worker, analyst", "judge; fetch and order; ask the models"),
     "beat": ("beat", "starts the cycles by the clock"),
     "broker": ("broker", "the account and its orders, at the venue or at Alpaca"),
     "database": ("PostgreSQL", "the record"),

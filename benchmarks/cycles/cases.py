@@ -8,7 +8,7 @@ CHAT_SECONDS, DATA_SECONDS, POST_SECONDS, FILL_SECONDS = 0.5, 0.1, 0.05, 0.05
 MODEL_CALLS = 16  # at once, in every case: the limit is one call's time, not the default's turns of four
 BROKER_LIMIT = 200  # requests in a minute, the broker's own
 UNLIMITED = 0
-WORKERS = 4
+WORKERS = 2  # as `manage.py up` on two cores
 # Of equity for each of 140 orders: all together below all of it, and enough for a whole share of every stock, as an
 # entry with a bracket must be; the dearest costs 565 USD of 100,000.
 SIZE_OF_140 = "0.7"

@@ -9,7 +9,18 @@ COMMANDS = {
     "consume_events": "consumer",
 }
 SERVICES = frozenset(
-    {"web", "worker", "analyst", "beat", "sweeper", "listener", "relay", "consumer", "evaluator"}
+    {
+        "web",
+        "worker",
+        "io_worker",
+        "analyst",
+        "beat",
+        "sweeper",
+        "listener",
+        "relay",
+        "consumer",
+        "evaluator",
+    }
 )
 
 

@@ -11,18 +11,19 @@ OF_WEB = THREADS + sum(KEPT.values()) + STREAM_THREADS
 # Beat, sweeper, listener, relay, consumer and notifier, the analyst, the terminal: two each; the evaluator, nine.
 OF_OTHERS = 16 + 9
 OF_COMMANDS = 12  # what a person runs beside it
-FEWEST_WORKERS, MOST_WORKERS = 4, 64  # by default; the embedded server has room for them
+IO_THREADS = 16  # orders and fetches under way at once, each with a connection
+FEWEST_WORKERS, MOST_WORKERS = 2, 64  # by default; the embedded server has room for them
 
 
 def needed(workers: int) -> int:
     """Return the most connections that ``manage.py up`` with so many workers, and commands beside it, may have."""
-    return OF_WEB + OF_OTHERS + OF_COMMANDS + workers + 1  # the worker's parent, too
+    return OF_WEB + OF_OTHERS + OF_COMMANDS + IO_THREADS + workers + 2  # the workers' parents, too
 
 
 def default_workers() -> int:
     """Return how many worker processes there are where nobody says: the cores, as far as connections reach.
 
-    Four on fewer cores, too: a fetch and a post mostly wait, and two of them took turns (ADR 0037).
+    What mostly waits is done by threads beside them (ADR 0056).
     """
     return min(max(os.cpu_count() or 1, FEWEST_WORKERS), MOST_WORKERS)
 

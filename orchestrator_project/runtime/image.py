@@ -27,6 +27,7 @@ LIBRARIES = (
     "celery.apps.worker",
     "celery.bin.celery",
     "celery.concurrency.prefork",
+    "celery.concurrency.thread",
     "celery.fixups.django",
     "django.core.management",
     "django.db.backends.postgresql.base",

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator_project.runtime import image
+from orchestrator_project.runtime.connection_count import IO_THREADS
 from orchestrator_project.runtime.supervisor import ProcessSpec
 
 PROJECT = "orchestrator_project"
@@ -20,9 +21,9 @@ def process_specs(*, home: Path, port: int, workers: int, venue: tuple[str, ...]
     """Return the processes in the order they are started.
 
     Args:
-        workers: child processes of the worker that fetches, judges and orders; the analysis has a worker of
-            its own with one child, so that one process only carries the model library. The orders' queue has no
-            worker of its own: a visit to an order is short, and a worker more would cost some 250 MB.
+        workers: child processes of the worker that judges, and orders beside the threads of ``io_worker``, which do
+            what mostly waits: orders and fetches. The analysis has a worker of its own with one child, so that one
+            process only carries the model library.
         venue: arguments of the venue, None to leave it out.
     """
     manage = (sys.executable, str(BASE_DIR / "manage.py"))
@@ -88,8 +89,23 @@ def _workers(children: int) -> dict[str, tuple[str, ...]]:
             "worker@%h",
             "-Q",
             "default,orders",
+            "-X",
+            "fetch",
             "-c",
             str(children),
+            *common,
+        ),
+        "io_worker": (
+            *celery,
+            "worker",
+            "-n",
+            "io_worker@%h",
+            "-Q",
+            "orders,fetch",
+            "-P",
+            "threads",
+            "-c",
+            str(IO_THREADS),
             *common,
         ),
         "analyst": (*celery, "worker", "-n", "analyst@%h", "-Q", "analysis", "-c", "1", *common),

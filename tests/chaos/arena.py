@@ -128,7 +128,7 @@ class Arena:
         for name in self._specs:
             self._start_one(name)
         self._watcher.start()
-        for name in ("worker", "analyst"):
+        for name in ("worker", "io_worker", "analyst"):
             wait_until(lambda name=name: "ready." in self.log(name), seconds=180, what=f"{name} ready")  # type: ignore[misc]  # a default binds the loop's name
 
     def stop(self) -> None:

@@ -17,8 +17,9 @@ from tests.chaos.stopping import Stops
 LOOK_SECONDS = 0.2
 # Who is stopped, and how often of all: one child of the worker stands for any of them.
 FROZEN = {
-    "child": 50,
+    "child": 30,
     "worker": 8,
+    "io_worker": 20,
     "sweeper": 12,
     "listener": 8,
     "analyst": 6,

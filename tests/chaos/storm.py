@@ -34,8 +34,9 @@ NEVER_MIND = (
 
 # What may be killed at random, and how often of all: a child is back at once, an analyst takes seconds.
 VICTIMS = {
-    "child": 64,
+    "child": 40,
     "worker": 3,
+    "io_worker": 24,
     "sweeper": 9,
     "listener": 9,
     "relay": 4,
@@ -150,6 +151,7 @@ class Storm:
             for number in range(1 if whole else 2):
                 done = self.arena.kill("worker") if whole else self.arena.kill_child("worker", number)
                 self.kills[name] += done
+            self.kills[name] += self.arena.kill("io_worker")
 
     @contextmanager
     def _held(self, step: str) -> Iterator[Callable[[], bool]]:

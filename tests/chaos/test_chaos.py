@@ -17,7 +17,7 @@ from tests.chaos.storm import Storm
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(4_500)]
-WORKING = ("worker", "analyst", "sweeper", "listener", "relay", "consumer")
+WORKING = ("worker", "io_worker", "analyst", "sweeper", "listener", "relay", "consumer")
 # Stops of up to 60 s, three at once; the clocks of database and processes step each two minutes.
 FREEZING = {True: Pace(60.0, 3, 120.0), False: Pace(4.0, 2)}
 REST = (

@@ -165,15 +165,15 @@ def _engage(floor: Floor, trial: Trial, engager: Engager, standing: Stops, own: 
 
 
 def _stop(floor: Floor, trial: Trial, standing: Stops) -> None:
-    """Stop the processes that the trial names, and so many of the worker's children."""
+    """Stop the processes that the trial names, and so many of those that send."""
     for name in trial.victims:
         standing.stop(name, floor.trees(name))
-    busy = _by_work(floor.trees("worker")[1:])
-    standing.stop("a child of worker", busy[: trial.children])
+    busy = _by_work([*floor.trees("worker")[1:], *floor.trees("io_worker")])
+    standing.stop("a sender", busy[: trial.children])
 
 
-def _by_work(children: list[psutil.Process]) -> list[psutil.Process]:
-    """Return the worker's children, those with the most connections first: they are in a request."""
+def _by_work(senders: list[psutil.Process]) -> list[psutil.Process]:
+    """Return the senders, those with the most connections first: they are in a request."""
 
     def connections(process: psutil.Process) -> int:
         try:
@@ -181,7 +181,7 @@ def _by_work(children: list[psutil.Process]) -> list[psutil.Process]:
         except psutil.Error:
             return 0
 
-    return sorted(children, key=connections, reverse=True)
+    return sorted(senders, key=connections, reverse=True)
 
 
 def judged(engagement: Engagement, bound: float, standing: Stops) -> list[str]:

@@ -57,7 +57,7 @@ class System:
         """Start all processes and wait until both workers take tasks."""
         for name in self._specs.keys() - self._also:
             self.start_one(name)
-        for name in ("worker", "analyst"):
+        for name in ("worker", "io_worker", "analyst"):
             wait_until(
                 lambda name=name: "ready." in self.log(name),
                 seconds=180,

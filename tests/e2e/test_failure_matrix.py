@@ -336,7 +336,7 @@ def test_analysis_waits_for_fetches_that_wait_behind_other_work(
 ) -> None:
     set_runtime_setting(name="fetch_timeout", value="2", actor="test")
     system = start_system()
-    workers = system.processes("worker")
+    workers = [*system.processes("worker"), *system.processes("io_worker")]
     for process in workers:
         process.suspend()
     try:

@@ -24,6 +24,7 @@ MOST_MEGABYTES = 700
 PROCESSES = {
     "venue",
     "worker",
+    "io_worker",
     "analyst",
     "beat",
     "sweeper",

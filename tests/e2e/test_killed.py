@@ -42,6 +42,10 @@ def start(system: System) -> Callable[[], Cycle]:
 
 
 def kill(system: System, name: str, victim: str) -> None:
+    """Kill who does this work: of the workers' both, for either may have taken it."""
+    if name == "worker":
+        system.kill("io_worker")
+        system.start_one("io_worker")
     if victim == CHILD:
         system.kill_child(name)
         return

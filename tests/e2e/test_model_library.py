@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 from trading.models import Strategy
 
 TRACE = "_tiktoken"  # a compiled library that litellm brings and nobody else loads
-OURS = ("worker", "analyst", "sweeper", "listener", "relay", "consumer", "web")
+OURS = ("worker", "io_worker", "analyst", "sweeper", "listener", "relay", "consumer", "web")
 MOST_BYTES = 160 * 2**20
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]

@@ -160,7 +160,7 @@ def _the_spans_are_one_trace(told: Told) -> None:
     assert [(root.name, root.process, root.parent_id) for root in roots] == [
         ("apply_async/trading.start_cycle", "beat", "")
     ]
-    assert {span.process for span in told.spans} >= {"beat", "worker", "analyst"}
+    assert {span.process for span in told.spans} >= {"beat", "worker", "io_worker", "analyst"}
     stages = {"start_cycle", "fan_out", "fetch_coins", "fetch_news", "sync_account", "analyse"}
     stages |= {"model call", "risk_and_execute", "gate", "submit-order", "submit", "finish_cycle"}
     assert {span.name for span in told.spans} >= stages
@@ -195,9 +195,9 @@ def _from_beat_to_the_order_and_back(told: Told) -> None:
 def _the_lines_carry_cycle_and_trace(told: Told) -> None:
     trace_id = told.spans[0].trace_id
     assert told.lines
-    in_line = [line for line in told.lines if line["process"] in ("worker", "analyst")]
+    in_line = [line for line in told.lines if line["process"] in ("worker", "io_worker", "analyst")]
     assert {line.get("trace_id") for line in in_line} == {trace_id}
-    assert {line["process"] for line in told.lines} >= {"worker", "analyst"}
+    assert {line["process"] for line in told.lines} >= {"worker", "io_worker", "analyst"}
     done = [
         line for line in told.lines if line["event"] == "task_done" and line["task"] == "risk_and_execute"
     ]
@@ -206,7 +206,7 @@ def _the_lines_carry_cycle_and_trace(told: Told) -> None:
 
 
 def _no_key_and_no_prompt_is_told(told: Told) -> None:
-    assert {span.process for span in told.everything} >= {"web", "worker", "analyst", "beat"}
+    assert {span.process for span in told.everything} >= {"web", "worker", "io_worker", "analyst", "beat"}
     spans = str(told.everything)
     assert "url" in spans
     for secret in (KEY, "Look for liquid symbols"):

@@ -39,8 +39,8 @@ def filled(value: str) -> str:
 
 def test_the_services_are_the_ones_of_the_design() -> None:
     assert set(SERVICES) == {
-        "postgres", "redis", "prepare", "web", "worker", "beat", "sweeper", "listener", "relay", "consumer",
-        "evaluator",
+        "postgres", "redis", "prepare", "web", "worker", "io_worker", "beat", "sweeper", "listener", "relay",
+        "consumer", "evaluator",
     }  # fmt: skip
 
 

@@ -14,10 +14,11 @@ Whoever is killed, or waited for in vain, is followed by the sweeper: every saga
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import Exists, Q
+from django.db.models import Exists, Q, QuerySet
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
@@ -27,6 +28,7 @@ from trading.core.failures import log_order_failure
 from trading.core.process_lock import only_one
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order, locked_orders
+from trading.core.statements.compiled_updates import CompiledUpdate
 from trading.core.transitions import Move
 from trading.core.waits import is_to_come
 from trading.domain.ages import in_force, is_fresh
@@ -77,11 +79,16 @@ def settle(saga: Saga, order: Order) -> None:
         holds, words = False, str(error)
     if holds:
         saga.order = order
-        _complete([saga])
+        if _stands_as_read(saga):  # else it was booked with the others
+            _complete([saga])
     elif holds is False and _is_overdue(saga):
         _end_without_position(saga, order, words)
     else:
         leave_to_others(saga)
+
+
+def _stands_as_read(saga: Saga) -> bool:
+    return Saga.objects.filter(pk=saga.pk, status=saga.status).exists()
 
 
 def leave_to_others(saga: Saga) -> None:
@@ -98,8 +105,7 @@ def leave_to_the_last(saga: Saga, order: Order) -> bool:
     now = timezone.now()
     if not is_fresh(order.ended_at, now, WAITS_AT_MOST):
         return False
-    waits = Saga.objects.filter(_others_end_soon(order, now), pk=saga.pk)
-    return bool(waits.update(next_poll_at=now + FILLED_SOON))
+    return bool(_LEFT_TO_THE_LAST.run(saga.pk, order.pk, now=now))
 
 
 def is_waited_for(order: Order) -> bool:
@@ -107,15 +113,28 @@ def is_waited_for(order: Order) -> bool:
     now = timezone.now()
     if not is_fresh(order.ended_at, now, WAITS_AT_MOST):
         return False
-    return Saga.objects.filter(_others_end_soon(order, now), order=order).exists()
+    return _are_others_about_to_end(order)
 
 
-def _others_end_soon(order: Order, now: datetime) -> Q:
+def _are_others_about_to_end(order: Order) -> bool:
+    return Saga.objects.filter(_others_end_soon(order.pk, timezone.now()), order=order).exists()
+
+
+def _others_end_soon(order_id: UUID, now: datetime) -> Q:
     filled_soon = Q(status=OrderStatus.ACCEPTED, submitted_at__gt=now - FILLED_SOON)
     soon = Order.objects.filter(filled_soon, saga__status=SagaStatus.RUNNING)
     soon = soon.exclude(is_to_come("submitted_at", now))  # by a clock that stepped back since
-    sent, sent_soon = soon.exclude(pk=order.pk), confirmation.sent_soon(now).exclude(pk=order.pk)
+    sent, sent_soon = soon.exclude(pk=order_id), confirmation.sent_soon(now).exclude(pk=order_id)
     return Q(Exists(sent_soon)) | Q(Exists(sent))
+
+
+def _left_to_the_last(keys: Sequence[UUID], now: datetime) -> tuple[QuerySet[Saga], Mapping[str, Any]]:
+    saga_id, order_id = keys
+    waits = Saga.objects.filter(_others_end_soon(order_id, now), pk=saga_id)
+    return waits, {"next_poll_at": now + FILLED_SOON}
+
+
+_LEFT_TO_THE_LAST = CompiledUpdate(_left_to_the_last, keys=2)  # each order that fills is left so
 
 
 def is_one_of_many(saga: Saga) -> bool:
@@ -167,23 +186,23 @@ def _positions_hold(order: Order) -> bool | None:
             if not is_one:
                 return includes(order) or None
             sync_portfolio(order.cycle_id, looks=1)
-        if includes(order) and not _complete_all(but=order):
-            break
+        if includes(order) and (not _complete_all() or _are_others_about_to_end(order)):
+            break  # those who end after them find a sync of their own
     if includes(order):
         return True
     log.warning("fill_not_in_positions", symbol=order.symbol, client_order_id=order.client_order_id)
     return False
 
 
-def _complete_all(*, but: Order) -> bool:
-    """Book the other sagas whose orders the stored positions hold; return whether one has ended since they were asked
-    for, which takes another sync.
+def _complete_all() -> bool:
+    """Book all sagas whose orders the stored positions hold; return whether one has ended since they were asked for,
+    which takes another sync.
     """
     filled = Q(order__filled_quantity__gt=0, order__ended_sequence__isnull=False)
     ended = Saga.objects.filter(filled, status__in=OPEN_SAGA).exclude(order__status__in=OPEN_ORDER)
-    others = list(ended.exclude(order=but).select_related("order").order_by("order__ended_sequence"))
+    sagas = list(ended.select_related("order").order_by("order__ended_sequence"))
     stored = stored_sequence()
-    held = [saga for saga in others if (saga.order.ended_sequence or stored) < stored]
+    held = [saga for saga in sagas if (saga.order.ended_sequence or stored) < stored]
     try:
         _complete(held)
     except NOT_STORABLE:
@@ -192,7 +211,7 @@ def _complete_all(*, but: Order) -> bool:
                 _complete([saga])
             except NOT_STORABLE as error:  # its own visit meets it again, and says so
                 log.warning("settlement_left_one", symbol=saga.order.symbol, error=str(error).strip())
-    return len(held) < len(others)
+    return len(held) < len(sagas)
 
 
 def _complete(sagas: Sequence[Saga]) -> None:

@@ -21,6 +21,7 @@ from django.utils import timezone
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import set_aside, transitions
 from trading.core.statements.keys_together import exist_together
+from trading.core.statements.written_rows import update_from_values
 from trading.domain.performance.agreement import CENT, Booked, Difference, Held, difference, split_since
 from trading.domain.performance.broker_cash import told_before
 from trading.market.exchange_calendar import NEW_YORK
@@ -332,7 +333,7 @@ def _note_broker(account: _Account) -> None:
     for row in rows:
         held = account.held[row.symbol]
         if (row.broker_quantity, row.broker_unit_cost) != (held.quantity, held.unit_cost):
-            row.broker_quantity, row.broker_unit_cost = held.quantity, held.unit_cost
-            changed.append(row)
+            said = {"broker_quantity": held.quantity, "broker_unit_cost": held.unit_cost}
+            changed.append((row.symbol, said))
     if changed:
-        SymbolBook.objects.bulk_update(changed, ["broker_quantity", "broker_unit_cost"])
+        update_from_values(SymbolBook, changed)

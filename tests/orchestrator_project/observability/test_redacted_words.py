@@ -249,6 +249,7 @@ def test_what_nobody_catches_is_a_redacted_line(tmp_path: Path) -> None:
     [
         ("/x/celery/__main__.py --quiet -A orchestrator_project worker -n worker@%h -Q default", "worker"),
         ("/x/celery/__main__.py -A orchestrator_project worker -n analyst@%h -Q analysis", "analyst"),
+        ("/x/celery/__main__.py -A orchestrator_project worker -n io_worker@%h -P threads", "io_worker"),
         ("/usr/bin/celery -A orchestrator_project worker -Q default,analysis", "worker"),
         ("/usr/bin/celery -A orchestrator_project beat", "beat"),
         ("/x/uvicorn/__main__.py orchestrator_project.asgi:application", "web"),

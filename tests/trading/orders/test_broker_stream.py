@@ -13,6 +13,7 @@ from connectors.base import BrokerFill, BrokerOrder, BrokerOrderStatus, Side, Tr
 from tests.factories import make_order
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change, events_of, order_of, passed
+from trading.core.statements.compiled_updates import CompiledUpdate
 from trading.core.work import WorkKind
 from trading.events.order_hints import take_update
 from trading.execution import settlement
@@ -175,6 +176,7 @@ def test_fill_waits_for_others_that_are_about_to_end(
     account: Outside, sent: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settlement, "FILLED_SOON", timedelta(minutes=10))
+    monkeypatch.setattr(settlement, "_LEFT_TO_THE_LAST", CompiledUpdate(settlement._left_to_the_last, keys=2))
     other = with_saga(OTHER_STOCK, status="accepted", acknowledged_at=ago(), submitted_at=ago())
 
     assert take_update(story(sent)[2]) == []
