@@ -255,22 +255,14 @@ def _write(changes: Sequence[_Change], grown: Collection[UUID] = ()) -> None:
     for start in range(0, len(moved), BATCH):
         update_from_values(Lot, moved[start : start + BATCH])
     reasons = _reasons_of({close.order_id for change in changes for close in change.closes if close.order_id})
-<<<<<<< HEAD
     trips = [_trip_row(change, close, decisions, reasons) for change in changes for close in change.closes]
     _mark_alone(trips, grown)
     RoundTrip.objects.bulk_create(trips, batch_size=BATCH)
-    SymbolBook.objects.bulk_update([change.book for change in changes], TOTALS, batch_size=BATCH)
-=======
-    RoundTrip.objects.bulk_create(
-        [_trip_row(change, close, decisions, reasons) for change in changes for close in change.closes],
-        batch_size=BATCH,
-    )
     books = [
         (change.book.symbol, {name: getattr(change.book, name) for name in TOTALS}) for change in changes
     ]
     for start in range(0, len(books), BATCH):
         update_from_values(SymbolBook, books[start : start + BATCH])
->>>>>>> speed
 
 
 def _mark_alone(trips: Iterable[RoundTrip], grown: Collection[UUID]) -> None:
