@@ -47,7 +47,7 @@ def test_trades_alone_come_to_the_same_as_if_they_were_grouped(by: str | None, l
 
 @pytest.mark.usefixtures("trades")
 def test_slippage_is_what_orders_were_filled_worse_than_their_decisions_saw() -> None:
-    """Worked by hand: two strategies buy 9 at 100 and sell 4 at 93.7, 99.37 seen; 2 at 101.13 and 3 at 112, 100 seen."""
+    """Worked by hand, for each strategy: 9 bought and 4 sold where 99.37 was seen, 2 and 3 sold where 100 was."""
     found = Together().of(sum_of_traded(EVER))
     Trade.objects.update(decision_price=None)
 
