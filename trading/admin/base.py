@@ -100,7 +100,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hint
         except ValueError:
             wanted = ids_ending(search_term) if self.uuid_search else []
             if not wanted:
-                return self._by_words(request, self.searched_by_words(queryset), search_term)
+                is_asked = bool(search_term.strip())
+                among = self.searched_by_words(queryset) if is_asked else queryset
+                return self._by_words(request, among, search_term)
         if not self.uuid_search:
             return queryset.none(), False
         columns: list[Any] = [(f"{column}__in", wanted) for column in self.uuid_search]

@@ -47,10 +47,11 @@ def test_trades_alone_come_to_the_same_as_if_they_were_grouped(by: str | None, l
 
 @pytest.mark.usefixtures("trades")
 def test_slippage_is_what_orders_were_filled_worse_than_their_decisions_saw() -> None:
-    """Worked by hand: two strategies buy 9 at 100 instead of 99.37, and sell 4 at 93.7 instead of 99.37."""
+    """Worked by hand, for each strategy: 9 bought and 4 sold where 99.37 was seen, 2 and 3 sold where 100 was."""
     found = Together().of(sum_of_traded(EVER))
     Trade.objects.update(decision_price=None)
 
     assert Together().of(sum_of_traded(EVER)) == found
-    worse, seen = 2 * (9 * D("0.63") + 4 * D("5.67")), 2 * 13 * D("99.37")
-    assert (found.trades, found.decided, found.slippage_bps) == (8, 4, float(worse / seen * 10_000))
+    worse = 2 * (9 * D("0.63") + 4 * D("5.67") - 2 * D("1.13") - 3 * 12)
+    seen = 2 * (13 * D("99.37") + 5 * 100)
+    assert (found.trades, found.decided, found.slippage_bps) == (8, 8, float(worse / seen * 10_000))

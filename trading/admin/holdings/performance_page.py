@@ -88,6 +88,7 @@ def performance_view(request: HttpRequest) -> HttpResponse:
             f"performance-{period}-{wanted}.csv", as_csv(report) if wanted == "rows" else _curve_csv(points)
         )
     rows = sorted(report.rows, key=_profit, reverse=by != "day")
+    most = max((abs(_profit(row)) for row in rows), default=0)
     context = {
         "title": "Performance",
         "report": report,
@@ -97,7 +98,7 @@ def performance_view(request: HttpRequest) -> HttpResponse:
         "years": returns_by_year(report.curve),
         "months": [date(2000, month, 1) for month in range(1, 13)],
         "bins": report.bins,
-        "rows": [(row, _width(row, rows)) for row in rows[:MOST_ROWS]],
+        "rows": [(row, _width(row, most)) for row in rows[:MOST_ROWS]],
         "more_rows": max(0, len(rows) - MOST_ROWS),
         "figures": [
             (_title(name), each, name in IN_PERCENT)
@@ -168,9 +169,8 @@ def _profit(row: Row) -> Any:
     return row.profit.value if row.profit.value is not None else row.trades.realised
 
 
-def _width(row: Row, rows: list[Row]) -> float:
-    """Return the length of the row's bar in percent of the longest."""
-    most = max((abs(_profit(each)) for each in rows), default=0)
+def _width(row: Row, most: Any) -> float:
+    """Return the length of the row's bar in percent of the longest, which earned or lost ``most``."""
     return float(abs(_profit(row)) / most * 100) if most else 0.0
 
 
