@@ -3,11 +3,9 @@
 The kill switch's page is in the trading room, because engaging it is a procedure of that room.
 """
 
-from collections.abc import Callable, Iterable
-from decimal import Decimal
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -15,25 +13,23 @@ from django.db.models import Exists, Model, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminTextareaWidget
 
+from risk.admin_columns import facts, link_to, money, number, symbol
 from risk.decimal_widget import PlainDecimalWidget
 from risk.domain.deciding_words import deciding_words
-from risk.domain.numbers import plain_decimal
 from risk.domain.trust import ANY
 from risk.errors import LimitsError
+from risk.limits_form import RiskLimitsForm
 from risk.models import RiskCheck, RiskLimits, RiskReservation, TrustCurve
 from risk.services.limits import (
     LIMIT_FIELDS,
     add_version,
     changed,
-    check_limits,
     limits_in_force,
     restore_version,
 )
@@ -51,57 +47,6 @@ ADD_PAGE = {
     "show_save_and_add_another": False,
     "show_save_and_continue": False,
 }
-
-
-def number(name: str, unit: str = "") -> Callable[[Any], str]:
-    """Return a column that shows a decimal without the zeros nobody reads; ``num_`` is put to the right."""
-
-    def text(row: Any) -> str:
-        value: Decimal | None = getattr(row, name)
-        return "-" if value is None else f"{Decimal(plain_decimal(value)):,f}{unit}"
-
-    column: Any = display(description=name.removesuffix("_percent").replace("_", " "), ordering=name)(text)
-    column.__name__, column.taken_from = f"num_{name}", name
-    return cast("Callable[[Any], str]", column)
-
-
-def money(name: str) -> Callable[[Any], str]:
-    """Return a column that shows an amount in USD, with two decimals."""
-
-    def text(row: Any) -> str:
-        return f"{getattr(row, name):,.2f}"
-
-    column: Any = display(description=f"{name.replace('_', ' ')}, USD", ordering=name)(text)
-    column.__name__, column.taken_from = f"num_{name}", name
-    return cast("Callable[[Any], str]", column)
-
-
-def facts(name: str) -> Callable[[Any], str]:
-    """Return a field that shows stored JSON in words, what is nested folded."""
-
-    def text(row: Any) -> str:
-        return render_to_string("console/facts.html", {"flat": getattr(row, name), "nested": {}})
-
-    text.short_description, text.__name__ = name.replace("_", " "), f"{name}_in_words"  # type: ignore[attr-defined]  # Django's way
-    return text
-
-
-@display(description="symbol", ordering="symbol")  # type: ignore[untyped-decorator]  # unfold has no type hints
-def symbol(row: Any) -> str:
-    """Show the symbol, leading to its page."""
-    url = reverse("admin:trading_symbol", args=[row.symbol])
-    return format_html('<a class="tc-link" href="{}">{}</a>', url, row.symbol)
-
-
-def link_to(page: str, name: str) -> Callable[[Any], str]:
-    """Return a field that leads to the row of the trading room whose plain id this one has."""
-
-    def text(row: Any) -> str:
-        url = reverse(f"admin:trading_{page}_change", args=[getattr(row, name)])
-        return format_html('<a class="tc-link" href="{}">…{}</a>', url, str(getattr(row, name))[-8:])
-
-    text.short_description, text.__name__ = name.removesuffix("_id"), name  # type: ignore[attr-defined]  # Django's way
-    return text
 
 
 class RiskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
@@ -131,48 +76,6 @@ class RiskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no type hints
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Facts stay."""
         return False
-
-
-class RiskLimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """The next version: it starts from the one in force and says why it differs."""
-
-    based_on = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    class Meta:
-        model = RiskLimits
-        fields = [*LIMIT_FIELDS, "note"]
-        widgets = {"note": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
-        labels = {
-            "max_position_percent": "Largest position (% of equity)",
-            "max_exposure_percent": "Largest exposure (% of equity)",
-            "max_positions": "Most positions",
-            "max_daily_loss_percent": "Largest daily loss (% of the previous close's equity)",
-            "max_position_risk_percent": "Largest loss of a position at its stop (% of equity)",
-            "max_open_risk_percent": "Largest loss at all stops together (% of equity)",
-            "note": "Why",
-        }
-        help_texts = {
-            "max_daily_loss_percent": "The day lasts from one session's close to the next: a weekend is part of"
-            " Monday's. Reaching it engages the kill switch; after a release it engages again at a quarter of the"
-            " limit more, under other limits, or on another day."
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "note" in self.fields:
-            self.fields["note"].required = True
-            self.fields["note"].error_messages["required"] = "note: was empty, expected why the limits change"
-
-    def clean(self) -> dict[str, Any]:
-        """Name each value that cannot be taken, and what was expected."""
-        values: dict[str, Any] = super().clean() or self.cleaned_data
-        given = {name: values[name] for name in LIMIT_FIELDS if values.get(name) is not None}
-        for name, problem in check_limits(given).items():
-            self.add_error(name, problem)
-        return values
-
-    def validate_constraints(self) -> None:
-        """Leave the bounds to ``check_limits``, which says them in words; the database holds them too."""
 
 
 @admin.register(RiskLimits)
