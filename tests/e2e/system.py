@@ -73,6 +73,12 @@ class System:
         env = environment() | self._variables
         self._processes[name] = forked.start(spec.argv, env=env, log=spec.log, is_loaded=self._is_loaded)
 
+    def revive(self) -> None:
+        """Start again what has ended by itself, as ``up`` does."""
+        for name, process in list(self._processes.items()):
+            if not process.is_alive():
+                self.start_one(name)
+
     def stop(self) -> None:
         """End everything, children included."""
         for name in list(self._processes):
