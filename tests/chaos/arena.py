@@ -186,7 +186,7 @@ class Arena:
 
     def execute(self, statement: str, *values: Any) -> None:
         """Run one statement in a transaction of its own."""
-        session = psycopg2.connect(self.database_url, connect_timeout=30)
+        session = psycopg2.connect(self.database_url, connect_timeout=120)
         try:
             with session, session.cursor() as cursor:
                 cursor.execute(statement, values or None)
@@ -195,7 +195,7 @@ class Arena:
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return what a query finds."""
-        session = psycopg2.connect(self.database_url, connect_timeout=30)
+        session = psycopg2.connect(self.database_url, connect_timeout=120)
         try:
             with session, session.cursor() as cursor:
                 cursor.execute(statement, values or None)

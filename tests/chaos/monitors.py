@@ -245,7 +245,7 @@ class Monitors:
         return {_symbol(p): Decimal(p["qty"]) for p in self.venue.get("/v2/positions")}
 
     def _rows(self, statement: str, *values: Any) -> Rows:
-        session = psycopg2.connect(self.database_url, connect_timeout=30)
+        session = psycopg2.connect(self.database_url, connect_timeout=120)
         try:
             with session, session.cursor() as cursor:
                 cursor.execute(statement, values or None)

@@ -160,7 +160,7 @@ class Storm:
             yield lambda: any(rule["id"] == fault and rule["hits"] for rule in self.arena.venue.faults())
             self.arena.venue.request("DELETE", f"/venue/faults/{fault}")
             return
-        session = psycopg2.connect(self.arena.database_url, connect_timeout=30)
+        session = psycopg2.connect(self.arena.database_url, connect_timeout=120)
         try:
             with session.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '3s'")

@@ -10,10 +10,10 @@ import pytest
 import redis
 from django.conf import settings
 
-from orchestrator_project.runtime.prepare import seed
 from tests.e2e import report
 from tests.e2e.system import System
 from tests.factories import switch_guards_off
+from tests.seeding import seed_again
 from tests.trading.conftest import published_events_fit_their_schemas  # noqa: F401 - a fixture
 from tests.venue_process import VenueProcess
 from trading.core.settings import set_runtime_setting
@@ -53,7 +53,7 @@ def market(rate_limit: int) -> Iterator[VenueProcess]:
 @pytest.fixture
 def seeded(transactional_db: None, market: VenueProcess) -> None:
     """What a start leaves behind: seeds, assets, the first sync; autonomous, and eager to trade."""
-    seed()
+    seed_again()
     AgentStatus.objects.update(mode=Mode.AUTONOMOUS)
     for name in ("confidence_threshold", "exit_confidence_threshold"):
         set_runtime_setting(name=name, value="0.3", actor="test")

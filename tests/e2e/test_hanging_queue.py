@@ -91,7 +91,7 @@ def console(system: System, hose: Hose) -> Iterator[str]:
 
 def _is_up(url: str) -> bool:
     try:
-        return requests.get(f"{url}/health/live", timeout=20).ok
+        return requests.get(f"{url}/health/live", timeout=120).ok
     except requests.ConnectionError:
         return False
 

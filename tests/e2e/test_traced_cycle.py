@@ -113,7 +113,7 @@ def _page(port: int) -> bool:
     """Ask the web process for a page, with a key in the address."""
     try:
         return (
-            requests.get(f"http://127.0.0.1:{port}/admin/login/?token={KEY}", timeout=20).status_code == 200
+            requests.get(f"http://127.0.0.1:{port}/admin/login/?token={KEY}", timeout=120).status_code == 200
         )
     except requests.ConnectionError:
         return False

@@ -21,7 +21,7 @@ def answered(url: str, headers: Mapping[str, str], body: object = None) -> tuple
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers=dict(headers))  # noqa: S310 - loopback
     try:
-        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=120) as reply:  # noqa: S310 - loopback
             return reply.status, json.loads(reply.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())

@@ -24,9 +24,11 @@ class Outside:
     def sell_everything(self) -> None:
         """Cancel every order and sell every position, as a stranger."""
         self.venue.request("DELETE", "/v2/orders")
-        for symbol, quantity in self.positions().items():
+        held = self.positions()
+        for symbol, quantity in held.items():
             self.place(symbol, quantity, side="sell")
-        wait_until(lambda: not self.positions(), what="the venue's positions are sold")
+        if held:
+            wait_until(lambda: not self.positions(), what="the venue's positions are sold")
 
     def positions(self) -> dict[str, Decimal]:
         """Return what the venue holds, base units by symbol."""

@@ -102,7 +102,7 @@ def test_thread_of_a_client_that_left_is_lent_again_when_it_has_ended() -> None:
     def view() -> None:
         ran_on.append(threading.current_thread().name)
         is_at_work.set()
-        release.wait(30)
+        release.wait(120)
 
     async def slow(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()

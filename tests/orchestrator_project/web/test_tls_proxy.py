@@ -34,7 +34,7 @@ def test_operator_logs_in_through_a_proxy_that_speaks_tls(tmp_path: Path) -> Non
         with running_server(**names) as server, requests.Session() as session:
             session.trust_env, session.verify = False, str(certificate)  # not the machine's bundle
             handler.target = ("127.0.0.1", int(server.url.rpartition(":")[2]))
-            page = session.get(f"{public}/admin/login/", timeout=30)
+            page = session.get(f"{public}/admin/login/", timeout=120)
             token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
             assert token, page.text
             form = {"username": user.username, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
@@ -42,12 +42,12 @@ def test_operator_logs_in_through_a_proxy_that_speaks_tls(tmp_path: Path) -> Non
                 f"{public}/admin/login/",
                 {**form, "next": "/admin/risk/killswitch/"},
                 headers={"Origin": public},
-                timeout=30,
+                timeout=120,
             )
             from_elsewhere = session.post(
-                f"{public}/admin/login/", form, headers={"Origin": "https://evil.example"}, timeout=30
+                f"{public}/admin/login/", form, headers={"Origin": "https://evil.example"}, timeout=120
             )
-            direct = requests.get(f"{server.url}/metrics", timeout=30, headers={"Host": "evil.example"})
+            direct = requests.get(f"{server.url}/metrics", timeout=120, headers={"Host": "evil.example"})
 
     assert (answer.status_code, answer.url) == (200, f"{public}/admin/risk/killswitch/")
     assert {cookie.name: cookie.secure for cookie in session.cookies} == {

@@ -24,7 +24,7 @@ class Forward(http.server.BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        inner = http.client.HTTPConnection(*self.target, timeout=30, source_address=(OWN_ADDRESS, 0))
+        inner = http.client.HTTPConnection(*self.target, timeout=120, source_address=(OWN_ADDRESS, 0))
         headers = {**dict(self.headers), "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.55"}
         inner.request(self.command, self.path, body, headers)
         answer = inner.getresponse()

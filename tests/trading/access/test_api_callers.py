@@ -5,8 +5,8 @@ from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import Permission, User
 from pytest_django import Settings
 
-from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_user
+from tests.seeding import seed_again
 from trading.access.api_callers import ANSWERED_HERE, may, user_of_token
 from trading.access.api_tokens import issue_token
 
@@ -17,7 +17,7 @@ GRANTED = "set_mode"
 @pytest.fixture
 def groups(db: None) -> None:
     """The groups and what a first start adds."""
-    seed()
+    seed_again()
 
 
 def granted() -> User:

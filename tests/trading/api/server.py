@@ -26,7 +26,7 @@ class Server:
         """Ask, as the user of a token."""
         headers = {"Authorization": f"Token {token}"} if token else {}
         headers |= more.pop("headers", {})  # type: ignore[arg-type,assignment]
-        return requests.get(f"{self.url}{path}", headers=headers, timeout=30, **more)  # type: ignore[arg-type]
+        return requests.get(f"{self.url}{path}", headers=headers, timeout=120, **more)  # type: ignore[arg-type]
 
 
 @contextmanager

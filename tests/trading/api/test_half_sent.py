@@ -10,13 +10,13 @@ import requests
 from django.contrib.auth.models import User
 from django.db import connection
 
-from orchestrator_project.runtime.prepare import seed
 from orchestrator_project.web.bodies import LARGEST
 from orchestrator_project.web.connections import LARGEST_HEADER, OF_THEM_HALF_SENT, connection_limit
 from orchestrator_project.web.lanes import THREADS
 from risk.services import switch
 from tests.e2e.system import held
 from tests.factories import make_user
+from tests.seeding import seed_again
 from tests.trading.api.half_sent import (
     HALF_BODY,
     HALF_HEADER,
@@ -40,7 +40,7 @@ PASSWORD = "a long pass phrase"
 @pytest.fixture
 def token(transactional_db: None) -> str:
     """The token of somebody who may do everything, and who may log in."""
-    seed()
+    seed_again()
     user = make_user(is_superuser=True)
     user.set_password(PASSWORD)
     user.save()

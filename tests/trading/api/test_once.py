@@ -9,9 +9,9 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_agent, make_asset, make_cycle, make_user
 from tests.risk.threads import at_once
+from tests.seeding import seed_again
 from tests.trading.api.test_skeleton import problem
 from trading.access import idempotency_keys
 from trading.access.api_tokens import issue_token
@@ -25,7 +25,7 @@ KEY = "HTTP_IDEMPOTENCY_KEY"
 @pytest.fixture
 def operator(transactional_db: None) -> Callable[[], APIClient]:
     """Return a function that gives a client of the same operator, for a thread each."""
-    seed()
+    seed_again()
     make_asset("AAPL")
     token = issue_token(user=make_user(group="operator"))
 

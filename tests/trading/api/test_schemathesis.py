@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_project.runtime.prepare import seed
 from orchestrator_project.web.openapi import FILE
 from tests.factories import make_approval, make_asset, make_decision, make_saga, make_user
+from tests.seeding import seed_again
 from tests.trading.api.server import Server
 from tests.trading.api.test_resources import LISTS
 from tests.trading.outside import STOCK
@@ -39,7 +39,7 @@ READY = "/health/ready"
 @pytest.fixture
 def world(transactional_db: None, venue: VenueProcess) -> dict[str, str]:
     """Something of everything, and which ids the document's paths may be asked with."""
-    seed()
+    seed_again()
     set_runtime_setting(name="limit_api", value="1000000", actor="test")
     for make in LISTS.values():
         make()

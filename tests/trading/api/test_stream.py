@@ -16,11 +16,11 @@ import psycopg2
 import pytest
 from django.db import transaction
 
-from orchestrator_project.runtime.prepare import seed
 from orchestrator_project.web.lanes import THREADS
 from tests.e2e.system import environment
 from tests.factories import make_event, make_user
 from tests.risk.threads import beside
+from tests.seeding import seed_again
 from tests.trading.api.server import Server
 from tests.trading.scenes import ago
 from tests.waiting import wait_until
@@ -39,7 +39,7 @@ NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 @pytest.fixture
 def token(transactional_db: None) -> str:
     """The token of a viewer."""
-    seed()
+    seed_again()
     return issue_token(user=make_user(group="viewer")).text
 
 
@@ -192,10 +192,10 @@ def open_transaction(write: Callable[[], object]) -> Iterator[Callable[[], None]
         with transaction.atomic():
             write()
             written.set()
-            assert over.wait(30)
+            assert over.wait(120)
 
     with beside(work) as ended:
-        assert written.wait(30)
+        assert written.wait(120)
 
         def commit() -> None:
             over.set()
@@ -246,11 +246,11 @@ def test_aggregates_events_are_told_in_their_order_whatever_transaction_was_firs
         with transaction.atomic():
             make_event()
             first_begins.set()
-            assert may_write.wait(30)
+            assert may_write.wait(120)
             pks["second"] = append()
 
     with beside(first_writer) as ended:
-        assert first_begins.wait(30)
+        assert first_begins.wait(120)
         with open_transaction(make_event) as commit_third:
             pks["first"] = append()
             may_write.set()

@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from orchestrator_project.runtime.prepare import seed
 from tests.factories import make_user
+from tests.seeding import seed_again
 
 PROGRAMS = ("chromium-headless-shell", "chromium")
 ARGUMENTS = [
@@ -55,7 +55,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def seeded(transactional_db: None) -> None:
     """The database as after the first start."""
-    seed()
+    seed_again()
 
 
 @contextmanager
