@@ -156,8 +156,8 @@ class Account:
             "type": body["type"],
             "side": body["side"],
             "time_in_force": body["time_in_force"],
-            "limit_price": None,
-            "stop_price": None,
+            "limit_price": body.get("limit_price"),
+            "stop_price": body.get("stop_price"),
             "status": "pending_new",
             "extended_hours": False,
             "legs": None,
@@ -167,6 +167,11 @@ class Account:
         }
         self.orders[order["id"]] = order
         return dict(order)
+
+    def rest(self, order_id: str) -> dict[str, Any]:
+        """Let an order wait for its price; return it as it is answered."""
+        self.orders[order_id]["status"] = "new"
+        return dict(self.orders[order_id])
 
     def fill(self, order_id: str) -> dict[str, Any] | None:
         """Fill an order that is open; return the update of the stream."""

@@ -236,6 +236,8 @@ class ProviderStub:
         if self.account.by_client_order_id(body.get("client_order_id", "")):
             return 422, {"code": 40010001, "message": "client_order_id must be unique"}
         taken = self.account.take(body)
+        if body["type"] != "market":  # a stop or a target waits for its price, which does not move here
+            return 200, self.account.rest(taken["id"])
         task = self._loop.create_task(self._fill_soon(taken["id"]))
         self._soon.add(task)
         task.add_done_callback(self._soon.discard)
