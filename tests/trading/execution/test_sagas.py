@@ -163,9 +163,7 @@ def test_order_that_was_not_taken_goes_back_to_the_queue_for_the_length_of_its_p
     assert (order.status, order.posts) == ("unknown", 1)
     assert waiting.next_poll_at == order.next_try_at
     assert order.next_try_at >= order.submitted_at + timedelta(seconds=5)
-    change(
-        order, next_try_at=ago(seconds=-600)
-    )  # a busy machine may take longer than five seconds to come here
+    change(order, next_try_at=ago(seconds=-50))  # a busy machine may be here after five seconds
     advance_saga(saga.pk)
     assert len(account.posts()) == 1, "posted before its pause was over"
 
