@@ -5,6 +5,7 @@ Each function says what is to be summed; ``together.Together`` reads what severa
 A *trade* of the statistics is what one entry order opened and one exit order closed, however many executions both had.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -48,6 +49,13 @@ def in_time(column: str) -> str:
     return (
         f"(%(start)s::timestamptz IS NULL OR {column} > %(start)s)"
         f" AND (%(end)s::timestamptz IS NULL OR {column} <= %(end)s)"
+    )
+
+
+def _among(column: str, decisions: Sequence[str] | None) -> str:
+    """Return the condition that these decisions opened it, or none did; None: whatever opened it."""
+    return (
+        f" AND ({column} = ANY(%(decisions)s::uuid[]) OR {column} IS NULL)" if decisions is not None else ""
     )
 
 
@@ -132,14 +140,18 @@ class Traded:
     decided: int
 
 
-def trade_sums(by: str | None, limits: Limits) -> Sum[Closed]:
+def trade_sums(by: str | None, limits: Limits, decisions: Sequence[str] | None = None) -> Sum[Closed]:
     """Sum up the trades closed in the time; no groups where ``by`` is None.
 
     By one of ``PARTED`` only groups are known: the whole is that of None (``total_of``).
+
+    Args:
+        decisions: ids of those by which only is summed up what they opened, and what none did; None: all.
     """
     key = BY[by] if by else ALL
     is_parted = by in PARTED
     closed = f"FROM round_trips WHERE exit_order_id IS NOT NULL AND {in_time('closed_at')}"
+    closed += _among("entry_decision_id", decisions)
     # What is a trade alone needs no grouping, which costs thrice as much as all sums.
     alone = (
         f"SELECT {key} AS key, realised_pnl AS pnl, fees, closed_at - opened_at AS held, {_PAID} AS paid"
@@ -153,7 +165,7 @@ def trade_sums(by: str | None, limits: Limits) -> Sum[Closed]:
     return Sum(
         f"{_summed(alone, 'EXTRACT(EPOCH FROM SUM(held))')} UNION ALL {_summed(together, 'SUM(held)')}",
         8,
-        {**limits.values, "edges": list(EDGES)},
+        {**limits.values, "edges": list(EDGES), "decisions": decisions},
         (lambda lines: Closed(groups=_groups(lines))) if is_parted else _closed,
     )
 
@@ -200,17 +212,18 @@ def _trades(lines: Sequence[Line]) -> TradeSums:
     return TradeSums(int(n), realised, fees, int(wins), won, int(losses), lost, float(held / n))
 
 
-def open_lots(by: str | None) -> Sum[list[OpenLots]]:
+def open_lots(by: str | None, decisions: Sequence[str] | None = None) -> Sum[list[OpenLots]]:
     """Sum up what is held now, by group and symbol; by how it will be closed there is no group yet: ""."""
     key = _of_lots(by) if by and by not in CLOSED_ALONE else ALL
     return Sum(
         "SELECT held.*, positions.market_value, positions.quantity FROM ("  # noqa: S608 - our own words
         f"SELECT COALESCE(({key})::text, '') AS key, symbol, COUNT(*),"
         " SUM(CASE side WHEN 'long' THEN remaining ELSE -remaining END),"
-        " SUM(CASE side WHEN 'long' THEN cost ELSE -cost END) FROM lots WHERE remaining > 0 GROUP BY 1, 2) AS held"
+        " SUM(CASE side WHEN 'long' THEN cost ELSE -cost END) FROM lots WHERE remaining > 0"
+        f"{_among('decision_id', decisions)} GROUP BY 1, 2) AS held"
         " LEFT JOIN positions ON positions.symbol = held.symbol ORDER BY 1, 2",
         5,
-        {},
+        {"decisions": decisions},
         lambda lines: [
             OpenLots(key, symbol, int(lots), quantity, cost, value / units if value is not None else None)
             for key, symbol, lots, quantity, cost, value, units, *_ in lines
@@ -267,7 +280,7 @@ def brought_in_between(bounds: Sequence[datetime]) -> Sum[dict[int, Decimal]]:
     )
 
 
-def income(by: str | None, limits: Limits) -> Sum[dict[str, Decimal]]:
+def income(by: str | None, limits: Limits, decisions: Sequence[str] | None = None) -> Sum[dict[str, Decimal]]:
     """Sum up what the broker paid or took by itself (dividends, interest, fees), USD, by group; "": for no lot of ours.
 
     By exit the group is the kind of it.
@@ -276,23 +289,43 @@ def income(by: str | None, limits: Limits) -> Sum[dict[str, Decimal]]:
     key = (of_lines.get(by) or _of_lots(by)) if by else ALL
     return Sum(
         f"SELECT COALESCE(({key})::text, ''), '', SUM(amount) FROM cash_lines"  # noqa: S608 - our own words
-        f" WHERE {in_time('happened_at')} GROUP BY 1",
+        f" WHERE {in_time('happened_at')}{_among('decision_id', decisions)} GROUP BY 1",
         1,
-        limits.values,
+        {**limits.values, "decisions": decisions},
         _by_key,
     )
 
 
-def cash_between(bounds: Sequence[datetime]) -> Sum[dict[int, tuple[Decimal, Decimal]]]:
-    """Sum up (income, transferred) by the place of the moment between ``bounds``, USD: 0 is before the first."""
+def cash_between(
+    bounds: Sequence[datetime], among: Sequence[datetime] | None = None
+) -> Sum[dict[int, tuple[Decimal, Decimal]]]:
+    """Sum up (income, transferred) by the place of the moment between ``bounds``, USD: 0 is before the first.
+
+    Args:
+        bounds: ascending.
+        among: ascending, the moments of all who ask, ``bounds`` among them: by the same moments it is read once.
+    """
+    moments = list(bounds if among is None else among)
     return Sum(
-        "SELECT width_bucket(happened_at, %(bounds)s::timestamptz[]), '',"
+        "SELECT width_bucket(happened_at, %(moments)s::timestamptz[]), '',"
         " COALESCE(SUM(amount) FILTER (WHERE kind IN ('dividend', 'interest', 'fee')), 0),"
         " COALESCE(SUM(amount) FILTER (WHERE kind = 'transfer'), 0) FROM account_activities GROUP BY 1",
         2,
-        {"bounds": list(bounds)},
-        _pairs,
+        {"moments": moments},
+        lambda lines: _between(bounds, moments, _pairs(lines)),
     )
+
+
+def _between(
+    bounds: Sequence[datetime], moments: Sequence[datetime], found: Mapping[int, tuple[Decimal, Decimal]]
+) -> dict[int, tuple[Decimal, Decimal]]:
+    """Return by the place between ``bounds`` what was found by the place between all ``moments``."""
+    summed: dict[int, tuple[Decimal, Decimal]] = {}
+    for place, (income_there, transferred) in found.items():
+        wide = bisect_right(bounds, moments[place - 1]) if place else 0
+        before = summed.get(wide, (ZERO, ZERO))
+        summed[wide] = (before[0] + income_there, before[1] + transferred)
+    return summed
 
 
 def _pairs(lines: Sequence[Line]) -> dict[int, tuple[Decimal, Decimal]]:
