@@ -36,8 +36,9 @@ BY: Mapping[str, str] = MappingProxyType(
     }
 )
 CLOSED_ALONE = frozenset({"exit", "day", "holding"})  # what is still held has none of these
-# Read apart from the whole: the executions of one trade may be in several groups, or there is a group for each trade.
-PARTED = frozenset({"day", "holding", "decision"})
+PARTED = frozenset({"day", "holding", "decision"})  # the executions of one trade may be in several groups
+APART = "decision"  # as many groups as trades: the whole costs less when it is read by itself
+IN_BOTH, IN_GROUPS, IN_TOTAL = range(3)  # what a line of trades counts for
 EDGES = (-10, -5, -2, -1, 0, 1, 2, 5, 10)  # of what trades earned, percent
 ALL = "''"
 _TRADE = "entry_order_id, exit_order_id, symbol, CASE WHEN entry_order_id IS NULL THEN lot_number END"
@@ -143,13 +144,12 @@ class Traded:
 def trade_sums(by: str | None, limits: Limits, decisions: Sequence[str] | None = None) -> Sum[Closed]:
     """Sum up the trades closed in the time; no groups where ``by`` is None.
 
-    By one of ``PARTED`` only groups are known: the whole is that of None (``total_of``).
+    By ``APART`` only groups are known: the whole is that of None (``total_of``).
 
     Args:
         decisions: ids of those by which only is summed up what they opened, and what none did; None: all.
     """
     key = BY[by] if by else ALL
-    is_parted = by in PARTED
     closed = f"FROM round_trips WHERE exit_order_id IS NOT NULL AND {in_time('closed_at')}"
     closed += _among("entry_decision_id", decisions)
     # What is a trade alone needs no grouping, which costs thrice as much as all sums.
@@ -157,25 +157,35 @@ def trade_sums(by: str | None, limits: Limits, decisions: Sequence[str] | None =
         f"SELECT {key} AS key, realised_pnl AS pnl, fees, closed_at - opened_at AS held, {_PAID} AS paid"
         f" {closed} AND is_alone"
     )
-    together = (
-        f"SELECT {key if is_parted else f'MIN(({key})::text)'} AS key, SUM(realised_pnl) AS pnl, SUM(fees) AS fees,"  # noqa: S608 - our own words
-        " SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held,"
-        f" SUM({_PAID}) AS paid {closed} AND NOT is_alone GROUP BY {f'{key}, ' if is_parted else ''}{_TRADE}"
-    )
+    parts = [_summed(alone, IN_BOTH, "EXTRACT(EPOCH FROM SUM(held))")]
+    if by in PARTED:
+        parts.append(_summed(_grouped(key, f"{key}, ", closed), IN_GROUPS))
+    if by != APART:
+        whole = _grouped(f"MIN(({key if by not in PARTED else ALL})::text)", "", closed)
+        parts.append(_summed(whole, IN_TOTAL if by in PARTED else IN_BOTH))
     return Sum(
-        f"{_summed(alone, 'EXTRACT(EPOCH FROM SUM(held))')} UNION ALL {_summed(together, 'SUM(held)')}",
-        8,
+        " UNION ALL ".join(parts),
+        9,
         {**limits.values, "edges": list(EDGES), "decisions": decisions},
-        (lambda lines: Closed(groups=_groups(lines))) if is_parted else _closed,
+        (lambda lines: Closed(groups=_groups(lines))) if by == APART else _closed,
     )
 
 
-def _summed(trades: str, held: str) -> str:
+def _grouped(key: str, also_by: str, closed: str) -> str:
+    """Return the select of the trades that are several round trips."""
+    return (
+        f"SELECT {key} AS key, SUM(realised_pnl) AS pnl, SUM(fees) AS fees,"  # noqa: S608 - our own words
+        " SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held,"
+        f" SUM({_PAID}) AS paid {closed} AND NOT is_alone GROUP BY {also_by}{_TRADE}"
+    )
+
+
+def _summed(trades: str, counts_for: int, held: str = "SUM(held)") -> str:
     """Return the select that sums trades up by group and by what they earned."""
     return (
         "SELECT COALESCE(key::text, ''),"  # noqa: S608 - our own words
         " CASE WHEN paid > 0 THEN width_bucket(pnl / paid * 100, %(edges)s::numeric[]) END,"
-        " COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
+        f" {counts_for}, COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
         " COALESCE(SUM(pnl) FILTER (WHERE pnl > 0), 0), COUNT(*) FILTER (WHERE pnl < 0),"
         f" COALESCE(SUM(pnl) FILTER (WHERE pnl < 0), 0), {held} FROM ({trades}) AS trades GROUP BY key, 2"
     )
@@ -183,15 +193,16 @@ def _summed(trades: str, held: str) -> str:
 
 def total_of(by: str | None, limits: Limits) -> Sum[Closed]:
     """Sum up all trades closed in the time; in the statement that has them by group, where one can have both."""
-    return trade_sums(None if by in PARTED else by, limits)
+    return trade_sums(None if by == APART else by, limits)
 
 
 def _closed(lines: Sequence[Line]) -> Closed:
+    whole = [line for line in lines if line[2] != IN_GROUPS]
     bins: dict[int, int] = {}
-    for line in lines:
+    for line in whole:
         if line[1] is not None:
-            bins[int(line[1])] = bins.get(int(line[1]), 0) + int(line[2])
-    return Closed(_trades(lines), _groups(lines), bins)
+            bins[int(line[1])] = bins.get(int(line[1]), 0) + int(line[3])
+    return Closed(_trades(whole), _groups([line for line in lines if line[2] != IN_TOTAL]), bins)
 
 
 def _groups(lines: Sequence[Line]) -> dict[str, TradeSums]:
@@ -205,9 +216,9 @@ def _trades(lines: Sequence[Line]) -> TradeSums:
     if not lines:
         return TradeSums()
     if len(lines) == 1:  # as most are by decision
-        n, realised, fees, wins, won, losses, lost, held = lines[0][2:]
+        n, realised, fees, wins, won, losses, lost, held = lines[0][3:]
     else:
-        columns = zip(*(line[2:] for line in lines), strict=True)
+        columns = zip(*(line[3:] for line in lines), strict=True)
         n, realised, fees, wins, won, losses, lost, held = (sum(column, ZERO) for column in columns)
     return TradeSums(int(n), realised, fees, int(wins), won, int(losses), lost, float(held / n))
 

@@ -18,7 +18,8 @@ from trading.performance.together import Together
 
 D = Decimal
 pytestmark = pytest.mark.django_db
-EVER, FROM_NOON = Limits(None, None, []), Limits(OPENED + timedelta(hours=3), None, [OPENED])
+NOON = OPENED + timedelta(hours=3)
+EVER, FROM_NOON = Limits(None, None, []), Limits(NOON, None, [OPENED])
 
 
 @pytest.fixture
@@ -46,6 +47,22 @@ def test_trades_alone_come_to_the_same_as_if_they_were_grouped(by: str | None, l
 
     assert [Together().of(one) for one in (trade_sums(by, limits), total_of(by, limits))] == found
     assert found[1].total.trades > 0
+
+
+@pytest.mark.usefixtures("trades")
+@pytest.mark.parametrize("limits", [EVER, FROM_NOON], ids=["ever", "from noon"])
+def test_the_whole_is_the_same_by_whatever_it_is_grouped(limits: Limits) -> None:
+    """By holding time the two executions of an exit are in two groups: a trade in each, and one of the whole."""
+    traded("buy", "2", "100", symbol="APART", at=NOON)
+    traded("sell", "2", "103", symbol="APART", pieces=2, at=NOON + timedelta(minutes=59, seconds=59.999))
+    whole = Together().of(total_of(None, limits))
+
+    for by in GROUPS:
+        found = Together().of(total_of(by, limits))
+        assert (found.total, found.bins) == (whole.total, whole.bins), by
+    by_holding = Together().of(trade_sums("holding", limits)).groups.values()
+    assert sum(group.trades for group in by_holding) == whole.total.trades + 1
+    assert sum(group.realised for group in by_holding) == whole.total.realised
 
 
 @pytest.mark.usefixtures("trades")
