@@ -132,11 +132,15 @@ def _costs(only: str, *, browser: bool) -> Iterator[PageCost]:
 
 def every_page() -> Iterator[tuple[str, str]]:
     """Yield the name and address of each page."""
+    from django.urls import reverse
+
     from benchmarks.screenshots.pages import every_page as shown
     from tests.trading.admin.doors import label_of, pages, url_of
     from trading.models import AIDecision
 
     yield from ((shot.name, shot.url) for shot in shown())
+    for by in ("decision", "day"):  # those with the most groups, and with the most to sum up
+        yield f"performance by={by}", f"{reverse('admin:trading_equitysnapshot_performance')}?by={by}"
     for page in pages():
         label = label_of(page).replace(".", "-")
         if page.search_fields:

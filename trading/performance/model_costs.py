@@ -58,13 +58,16 @@ def model_costs(by: str | None, limits: Limits) -> Sum[ModelCosts]:
     """Sum up what models cost in the time; no groups where a call belongs to no one of them (symbol, exit)."""
     has_groups = by in _COST_KEYS
     is_whole = (limits.start, limits.end) == (None, None) and by != "day"
+    calls = _OF_ANY_TIME if is_whole else _PLACED
     # Of all calls two looks into the index cost less than a copy of them; of a time the few found are kept.
-    calls, kept = (_OF_ANY_TIME, "NOT MATERIALIZED") if is_whole else (_PLACED, "MATERIALIZED")
+    kept = "NOT MATERIALIZED" if is_whole or by != "strategy" else "MATERIALIZED"
     key, source = _COST_KEYS[by or ""] if has_groups else (ALL, "placed")
-    groups = f" UNION ALL SELECT 'group', COALESCE({key}, ''), {_COST} FROM {source} GROUP BY 2"  # noqa: S608 - our own words
+    kind = "'group'" if has_groups else "''"
+    select = f"SELECT {kind}, COALESCE({key}, ''), {_COST} FROM {source} GROUP BY 2"  # noqa: S608 - our own words
+    if by == "strategy":  # a call may be of several, so that the groups do not add up to the whole
+        select = f"SELECT '', '', {_COST} FROM placed UNION ALL {select}"  # noqa: S608 - our own words
     return Sum(
-        f"WITH placed AS {kept} (SELECT * FROM ({calls}) AS calls WHERE {in_time('calls.at')})"  # noqa: S608 - our own words
-        f" SELECT '', '', {_COST} FROM placed{groups if has_groups else ''}",
+        f"WITH placed AS {kept} (SELECT * FROM ({calls}) AS calls WHERE {in_time('calls.at')}) {select}",  # noqa: S608 - our own words
         3,
         limits.values,
         lambda lines: _costs(lines, has_groups=has_groups),
@@ -73,6 +76,11 @@ def model_costs(by: str | None, limits: Limits) -> Sum[ModelCosts]:
 
 def _costs(lines: Sequence[Line], *, has_groups: bool) -> ModelCosts:
     found = [(kind, key, ModelCost(usd, int(calls), int(free))) for kind, key, usd, calls, free, *_ in lines]
-    total = next(cost for kind, _, cost in found if not kind)
+    whole = [cost for kind, _, cost in found if not kind] or [cost for _, _, cost in found]
+    total = ModelCost(
+        sum((cost.usd for cost in whole), ZERO),
+        sum(cost.calls for cost in whole),
+        sum(cost.unpriced for cost in whole),
+    )
     groups = {key: cost for kind, key, cost in found if kind}
     return ModelCosts(total, groups if has_groups else None)

@@ -15,10 +15,11 @@ from trading.domain.performance.figures import Drawdown, Figure
 from trading.models import BookCheck, EquitySnapshot
 from trading.performance import sums
 from trading.performance.benchmark import Benchmark, benchmark_over
+from trading.performance.best import best_decisions
 from trading.performance.comparison import is_under_way
 from trading.performance.distribution import Bin, distribution
 from trading.performance.model_costs import ModelCost, model_costs
-from trading.performance.rows import Money, Row, known, rows_by, rows_by_day, sums_by, sums_by_day
+from trading.performance.rows import Money, Row, day_bounds, known, rows_by, rows_by_day, sums_by, sums_by_day
 from trading.performance.spans import (
     SAME_MOMENT,
     DayPoint,
@@ -70,7 +71,8 @@ class Report:
     """What happened from the session ``first`` to the session ``last``; None: as far as there is a record.
 
     ``curve``: equity in USD at each session's close, oldest first, what was paid in or out left out.
-    ``bins``: the trades by what they earned of their cost.
+    ``bins``: the trades by what they earned of their cost. ``groups``: how many there are, of which ``rows`` may be
+    some; ``widest``: the most that one of all of them earned or lost, USD.
     """
 
     first: date | None
@@ -86,13 +88,19 @@ class Report:
     curve: Sequence[tuple[date, float]] = field(default_factory=list)
     rows: Sequence[Row] = field(default_factory=list)
     bins: Sequence[Bin] = field(default_factory=list)
+    groups: int = 0
+    widest: Decimal = ZERO
 
 
-def performance(*, first: date | None = None, last: date | None = None, by: str = "strategy") -> Report:
+def performance(
+    *, first: date | None = None, last: date | None = None, by: str = "strategy", most: int | None = None
+) -> Report:
     """Return the report of the sessions from ``first`` to ``last``, inclusive, in groups.
 
     Args:
         by: one of ``GROUPS``.
+        most: of groups by decision, of which there may be one for each trade, only so many that earned most are read,
+            and what no decision opened; None: all.
 
     Raises:
         ValueError: ``by`` is none of them, or the time ends before it begins.
@@ -101,13 +109,14 @@ def performance(*, first: date | None = None, last: date | None = None, by: str 
         raise ValueError(f"by: was {by}, expected one of {', '.join(GROUPS)}")
     if first and last and last < first:
         raise ValueError(f"to: was {last}, expected no day before {first}")
-    asked = _Asked(by, span_of(first, last), is_whole=first is None and last is None)
+    asked = _Asked(by, span_of(first, last), is_whole=first is None and last is None, most=most)
     points, limits, together = asked.points, asked.limits, asked.together
     equity = _whole(asked) if asked.is_whole else _part(asked)
     total = together.of(sums.total_of(by, limits)).total
     curve = _curve(asked)
     days = [day for day, _ in curve]
     benchmark = benchmark_over(days, coins=asked.span.periods == figures.COIN_PERIODS)
+    rows, best = _rows(asked), asked.best
     return Report(
         first=first,
         last=last,
@@ -121,17 +130,17 @@ def performance(*, first: date | None = None, last: date | None = None, by: str 
         benchmark=benchmark,
         limits=limits,
         curve=curve,
-        rows=rows_by_day(together, asked.span, limits, asked.opening, points)
-        if by == "day"
-        else rows_by(together, by, limits, is_whole=asked.is_whole),
+        rows=rows,
         bins=distribution(limits, by=by, together=together),
+        groups=len(rows) if best is None else best.groups + sum(not row.key for row in rows),
+        widest=max([best.widest if best is not None else ZERO, *(abs(row.earned) for row in rows)]),
     )
 
 
 class _Asked:
     """What a report is of, and its sums, which one statement has read."""
 
-    def __init__(self, by: str, span: Span, *, is_whole: bool) -> None:
+    def __init__(self, by: str, span: Span, *, is_whole: bool, most: int | None = None) -> None:
         self.by, self.span, self.is_whole = by, span, is_whole
         self.limits = Limits(span.start, span.end, span.bounds)
         self.points = points_of(span)
@@ -139,6 +148,11 @@ class _Asked:
         self.opening = opening_of(span) if needs_opening else None
         self.check = BookCheck.objects.first() if is_whole else None
         self.together = Together()
+        self.best = (
+            self.together.of(best_decisions(self.limits, most, is_whole=is_whole))
+            if by == "decision" and most is not None
+            else None
+        )
         self.together.read(*self._sums())
 
     @property
@@ -158,20 +172,36 @@ class _Asked:
             return []
         return [opening_bound(self.span, self.opening), self.points[-1].at + SAME_MOMENT]
 
+    @property
+    def moments(self) -> list[datetime]:
+        """All moments between which cash is summed up, ascending."""
+        since = [self.check.opened_at] if self.check is not None else []
+        days = day_bounds(self.span, self.opening, self.points) if self.by == "day" else ()
+        return sorted({*_after(self.closes), *since, *self.bounds, *days})
+
+    def cash(self, bounds: Sequence[datetime]) -> Sum[dict[int, tuple[Decimal, Decimal]]]:
+        """Sum up income and transfers between ``bounds``, in the one sum for all who ask."""
+        return sums.cash_between(bounds, self.moments)
+
     def _sums(self) -> Iterator[Sum[Any]]:
         yield from (sums.total_of(self.by, self.limits), model_costs(self.by, self.limits))
-        yield from (sums.traded(self.limits), sums.cash_between(_after(self.closes)))
+        yield from (sums.traded(self.limits), self.cash(_after(self.closes)))
         if self.check is not None:
-            since = self.check.opened_at
-            yield from (sums.book_totals(), sums.brought_in(None, Limits(since, None, [])))
-            yield sums.cash_between([since])
+            since = Limits(self.check.opened_at, None, [])
+            yield from (sums.book_totals(), sums.brought_in(None, since))
         if not self.is_whole and self.bounds:
             yield from (sums.cost_changes(self.bounds), sums.brought_in_between(self.bounds))
-            yield sums.cash_between(self.bounds)
         if self.by == "day":
             yield from sums_by_day(self.span, self.limits, self.opening, self.points)
         else:
-            yield from sums_by(self.by, self.limits, is_whole=self.is_whole)
+            yield from sums_by(self.by, self.limits, is_whole=self.is_whole, best=self.best)
+
+
+def _rows(asked: _Asked) -> list[Row]:
+    together, limits = asked.together, asked.limits
+    if asked.by == "day":
+        return rows_by_day(together, asked.span, limits, asked.opening, asked.points, asked.moments)
+    return rows_by(together, asked.by, limits, is_whole=asked.is_whole, best=asked.best)
 
 
 def _after(points: Sequence[DayPoint]) -> list[datetime]:
@@ -186,7 +216,7 @@ def _whole(asked: _Asked) -> EquityChange:
     books = asked.together.of(sums.book_totals())
     before = sum(asked.together.of(sums.brought_in(None, Limits(check.opened_at, None, []))).values(), ZERO)
     unrealised = newest.equity - newest.cash - books.cost - check.opening_unrealised - before
-    income, transferred = _cash(asked.together, [check.opened_at])
+    income, transferred = _cash(asked, [check.opened_at])
     settled = newest.sync_sequence is not None and not is_under_way(
         check.checked_sequence, newest.sync_sequence
     )
@@ -214,7 +244,7 @@ def _part(asked: _Asked) -> EquityChange:
     before = together.of(sums.brought_in_between(bounds)).get(1, ZERO)
     value = (end.equity - end.cash) - (start.equity - start.cash)
     flow = closed.realised + moved - change
-    income, transferred = _cash(together, bounds)
+    income, transferred = _cash(asked, bounds)
     return _change(
         (start.at, start.equity),
         (end.at, end.equity),
@@ -228,9 +258,9 @@ def _part(asked: _Asked) -> EquityChange:
     )
 
 
-def _cash(together: Together, bounds: Sequence[datetime]) -> tuple[Decimal, Decimal]:
+def _cash(asked: _Asked, bounds: Sequence[datetime]) -> tuple[Decimal, Decimal]:
     """Return income and transfers after the first bound, up to the second where there is one, USD."""
-    return together.of(sums.cash_between(bounds)).get(1, (ZERO, ZERO))
+    return asked.together.of(asked.cash(bounds)).get(1, (ZERO, ZERO))
 
 
 def _change(
@@ -287,7 +317,7 @@ def _curve(asked: _Asked) -> list[tuple[date, float]]:
     whole = asked.closes
     if not whole:
         return []
-    moved = asked.together.of(sums.cash_between(_after(whole)))
+    moved = asked.together.of(asked.cash(_after(whole)))
     curve, factor = [(whole[0].day, float(whole[0].equity))], 1.0
     for place, point in enumerate(whole[1:], start=1):
         _, transferred = moved.get(place, (ZERO, ZERO))

@@ -1,7 +1,7 @@
 """The rows of a report: what each strategy, model, symbol or day came to. Their sums are the change of equity."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +10,7 @@ from typing import Any
 from risk.domain.numbers import ZERO
 from trading.models import AIDecision
 from trading.performance import sums
+from trading.performance.best import Best
 from trading.performance.model_costs import ModelCost, model_costs
 from trading.performance.spans import SAME_MOMENT, DayPoint, Span, opening_bound
 from trading.performance.sums import Limits, TradeSums
@@ -46,31 +47,41 @@ class Row:
     equity_change: Money | None = None
     income: Decimal = ZERO
 
+    @property
+    def earned(self) -> Decimal:
+        """What it is ordered by: the profit, or what was realised where that is not known, USD."""
+        return self.profit.value if self.profit.value is not None else self.trades.realised
+
 
 def known(value: Decimal | None, reason: str = "") -> Money:
     """Return an amount, with the reason where it is None."""
     return Money(value, reason if value is None else "")
 
 
-def sums_by(by: str, limits: Limits, *, is_whole: bool) -> Iterator[Sum[Any]]:
+def sums_by(by: str, limits: Limits, *, is_whole: bool, best: Best | None = None) -> Iterator[Sum[Any]]:
     """Yield what ``rows_by`` needs, to be read ahead."""
-    yield from (sums.trade_sums(by, limits), model_costs(by, limits), sums.income(by, limits))
+    wanted = list(best.labels) if best is not None else None
+    yield from (sums.trade_sums(by, limits, wanted), sums.income(by, limits, wanted), model_costs(by, limits))
     if is_whole:
-        yield from (sums.open_lots(by), sums.brought_in(by, EVER))
+        yield from (sums.open_lots(by, wanted), sums.brought_in(by, EVER))
     if by == "strategy":
         yield sums.strategy_names()
 
 
-def rows_by(together: Together, by: str, limits: Limits, *, is_whole: bool) -> list[Row]:
+def rows_by(
+    together: Together, by: str, limits: Limits, *, is_whole: bool, best: Best | None = None
+) -> list[Row]:
     """Return a row for each group that closed or holds anything, or was paid for.
 
     Args:
         is_whole: the time is all that is on record, so that what is held now belongs to it.
+        best: the decisions of which alone rows are wanted, and of what none opened; None: of all.
     """
-    closed = together.of(sums.trade_sums(by, limits)).groups
-    held, lots = _held(together, by) if is_whole else ({}, {})
-    costs, income = together.of(model_costs(by, limits)).groups, together.of(sums.income(by, limits))
-    labels = _labels(together, by, [*closed, *held, *income])
+    wanted = list(best.labels) if best is not None else None
+    closed = together.of(sums.trade_sums(by, limits, wanted)).groups
+    held, lots = _held(together, by, wanted) if is_whole else ({}, {})
+    costs, income = together.of(model_costs(by, limits)).groups, together.of(sums.income(by, limits, wanted))
+    labels = best.labels if best is not None else _labels(together, by, [*closed, *held, *income])
     rows = []
     for key in sorted({*closed, *held, *income, *(costs or {})}):
         trades, paid = closed.get(key, TradeSums()), income.get(key, ZERO)
@@ -91,14 +102,16 @@ def rows_by(together: Together, by: str, limits: Limits, *, is_whole: bool) -> l
     return rows
 
 
-def _held(together: Together, by: str) -> tuple[dict[str, Money], dict[str, int]]:
+def _held(
+    together: Together, by: str, wanted: Sequence[str] | None
+) -> tuple[dict[str, Money], dict[str, int]]:
     """Return what is not realised yet by group, less what it was worth more than its cost when it was taken in."""
     values: dict[str, Decimal] = {
         key: -before for key, before in together.of(sums.brought_in(by, EVER)).items()
     }
     counts: dict[str, int] = {}
     unknown: dict[str, str] = {}
-    for lot in together.of(sums.open_lots(by)):
+    for lot in together.of(sums.open_lots(by, wanted)):
         counts[lot.key] = counts.get(lot.key, 0) + lot.lots
         if lot.mark is None:
             unknown[lot.key] = f"the broker says no value of {lot.symbol}"
@@ -108,7 +121,7 @@ def _held(together: Together, by: str) -> tuple[dict[str, Money], dict[str, int]
     }, counts
 
 
-def _labels(together: Together, by: str, keys: Sequence[str]) -> dict[str, str]:
+def _labels(together: Together, by: str, keys: Sequence[str]) -> Mapping[str, str]:
     if by == "strategy":
         return together.of(sums.strategy_names())
     if by == "holding":
@@ -127,33 +140,42 @@ def _labels(together: Together, by: str, keys: Sequence[str]) -> dict[str, str]:
 def sums_by_day(
     span: Span, limits: Limits, opening: DayPoint | None, points: Sequence[DayPoint]
 ) -> Iterator[Sum[Any]]:
-    """Yield what ``rows_by_day`` needs, to be read ahead."""
-    if opening is not None and points:
-        bounds = _bounds(span, opening, points)
+    """Yield what ``rows_by_day`` needs beside cash, to be read ahead."""
+    if bounds := day_bounds(span, opening, points):
         yield from (sums.trade_sums("day", limits), model_costs("day", limits))
-        yield from (sums.cost_changes(bounds), sums.brought_in_between(bounds), sums.cash_between(bounds))
+        yield from (sums.cost_changes(bounds), sums.brought_in_between(bounds))
 
 
-def _bounds(span: Span, opening: DayPoint, points: Sequence[DayPoint]) -> list[datetime]:
+def day_bounds(span: Span, opening: DayPoint | None, points: Sequence[DayPoint]) -> list[datetime]:
+    """Return the moments between which the days of ``rows_by_day`` are; none where it has no rows."""
+    if opening is None or not points:
+        return []
     return [opening_bound(span, opening), *(point.at + SAME_MOMENT for point in points)]
 
 
 def rows_by_day(
-    together: Together, span: Span, limits: Limits, opening: DayPoint | None, points: Sequence[DayPoint]
+    together: Together,
+    span: Span,
+    limits: Limits,
+    opening: DayPoint | None,
+    points: Sequence[DayPoint],
+    moments: Sequence[datetime],
 ) -> list[Row]:
     """Return a row for each session with a sync; all of them together are the change of equity.
 
     Args:
         opening: the account at the start of the time.
+        moments: those between which the report sums up cash, ``day_bounds`` among them.
     """
     places = {day: str(place) for place, (day, _) in enumerate(span.days)}
     if opening is None or not points:
         return []
-    bounds = _bounds(span, opening, points)
+    bounds = day_bounds(span, opening, points)
     closed = together.of(sums.trade_sums("day", limits)).groups
     costs = together.of(model_costs("day", limits)).groups or {}
     changes = together.of(sums.cost_changes(bounds))
-    brought, cash = together.of(sums.brought_in_between(bounds)), together.of(sums.cash_between(bounds))
+    brought = together.of(sums.brought_in_between(bounds))
+    cash = together.of(sums.cash_between(bounds, moments))
     rows: list[Row] = []
     for number, (before, point) in enumerate(itertools.pairwise((opening, *points)), start=1):
         trades = closed.get(places[point.day], TradeSums())

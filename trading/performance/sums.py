@@ -5,6 +5,7 @@ Each function says what is to be summed; ``together.Together`` reads what severa
 A *trade* of the statistics is what one entry order opened and one exit order closed, however many executions both had.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,8 +36,9 @@ BY: Mapping[str, str] = MappingProxyType(
     }
 )
 CLOSED_ALONE = frozenset({"exit", "day", "holding"})  # what is still held has none of these
-# Read apart from the whole: the executions of one trade may be in several groups, or there is a group for each trade.
-PARTED = frozenset({"day", "holding", "decision"})
+PARTED = frozenset({"day", "holding", "decision"})  # the executions of one trade may be in several groups
+APART = "decision"  # as many groups as trades: the whole costs less when it is read by itself
+IN_BOTH, IN_GROUPS, IN_TOTAL = range(3)  # what a line of trades counts for
 EDGES = (-10, -5, -2, -1, 0, 1, 2, 5, 10)  # of what trades earned, percent
 ALL = "''"
 _TRADE = "entry_order_id, exit_order_id, symbol, CASE WHEN entry_order_id IS NULL THEN lot_number END"
@@ -48,6 +50,13 @@ def in_time(column: str) -> str:
     return (
         f"(%(start)s::timestamptz IS NULL OR {column} > %(start)s)"
         f" AND (%(end)s::timestamptz IS NULL OR {column} <= %(end)s)"
+    )
+
+
+def _among(column: str, decisions: Sequence[str] | None) -> str:
+    """Return the condition that these decisions opened it, or none did; None: whatever opened it."""
+    return (
+        f" AND ({column} = ANY(%(decisions)s::uuid[]) OR {column} IS NULL)" if decisions is not None else ""
     )
 
 
@@ -132,38 +141,51 @@ class Traded:
     decided: int
 
 
-def trade_sums(by: str | None, limits: Limits) -> Sum[Closed]:
+def trade_sums(by: str | None, limits: Limits, decisions: Sequence[str] | None = None) -> Sum[Closed]:
     """Sum up the trades closed in the time; no groups where ``by`` is None.
 
-    By one of ``PARTED`` only groups are known: the whole is that of None (``total_of``).
+    By ``APART`` only groups are known: the whole is that of None (``total_of``).
+
+    Args:
+        decisions: ids of those by which only is summed up what they opened, and what none did; None: all.
     """
     key = BY[by] if by else ALL
-    is_parted = by in PARTED
     closed = f"FROM round_trips WHERE exit_order_id IS NOT NULL AND {in_time('closed_at')}"
+    closed += _among("entry_decision_id", decisions)
     # What is a trade alone needs no grouping, which costs thrice as much as all sums.
     alone = (
         f"SELECT {key} AS key, realised_pnl AS pnl, fees, closed_at - opened_at AS held, {_PAID} AS paid"
         f" {closed} AND is_alone"
     )
-    together = (
-        f"SELECT {key if is_parted else f'MIN(({key})::text)'} AS key, SUM(realised_pnl) AS pnl, SUM(fees) AS fees,"  # noqa: S608 - our own words
-        " SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held,"
-        f" SUM({_PAID}) AS paid {closed} AND NOT is_alone GROUP BY {f'{key}, ' if is_parted else ''}{_TRADE}"
-    )
+    parts = [_summed(alone, IN_BOTH, "EXTRACT(EPOCH FROM SUM(held))")]
+    if by in PARTED:
+        parts.append(_summed(_grouped(key, f"{key}, ", closed), IN_GROUPS))
+    if by != APART:
+        whole = _grouped(f"MIN(({key if by not in PARTED else ALL})::text)", "", closed)
+        parts.append(_summed(whole, IN_TOTAL if by in PARTED else IN_BOTH))
     return Sum(
-        f"{_summed(alone, 'EXTRACT(EPOCH FROM SUM(held))')} UNION ALL {_summed(together, 'SUM(held)')}",
-        8,
-        {**limits.values, "edges": list(EDGES)},
-        (lambda lines: Closed(groups=_groups(lines))) if is_parted else _closed,
+        " UNION ALL ".join(parts),
+        9,
+        {**limits.values, "edges": list(EDGES), "decisions": decisions},
+        (lambda lines: Closed(groups=_groups(lines))) if by == APART else _closed,
     )
 
 
-def _summed(trades: str, held: str) -> str:
+def _grouped(key: str, also_by: str, closed: str) -> str:
+    """Return the select of the trades that are several round trips."""
+    return (
+        f"SELECT {key} AS key, SUM(realised_pnl) AS pnl, SUM(fees) AS fees,"  # noqa: S608 - our own words
+        " SUM(quantity * EXTRACT(EPOCH FROM closed_at - opened_at)) / SUM(quantity) AS held,"
+        f" SUM({_PAID}) AS paid {closed} AND NOT is_alone GROUP BY {also_by}{_TRADE}"
+    )
+
+
+def _summed(trades: str, counts_for: int, held: str = "SUM(held)") -> str:
     """Return the select that sums trades up by group and by what they earned."""
     return (
         "SELECT COALESCE(key::text, ''),"  # noqa: S608 - our own words
         " CASE WHEN paid > 0 THEN width_bucket(pnl / paid * 100, %(edges)s::numeric[]) END,"
-        " COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
+        f" {counts_for}, COUNT(*), SUM(pnl), SUM(fees), COUNT(*) FILTER (WHERE pnl > 0),"
         " COALESCE(SUM(pnl) FILTER (WHERE pnl > 0), 0), COUNT(*) FILTER (WHERE pnl < 0),"
         f" COALESCE(SUM(pnl) FILTER (WHERE pnl < 0), 0), {held} FROM ({trades}) AS trades GROUP BY key, 2"
     )
@@ -171,15 +193,16 @@ def _summed(trades: str, held: str) -> str:
 
 def total_of(by: str | None, limits: Limits) -> Sum[Closed]:
     """Sum up all trades closed in the time; in the statement that has them by group, where one can have both."""
-    return trade_sums(None if by in PARTED else by, limits)
+    return trade_sums(None if by == APART else by, limits)
 
 
 def _closed(lines: Sequence[Line]) -> Closed:
+    whole = [line for line in lines if line[2] != IN_GROUPS]
     bins: dict[int, int] = {}
-    for line in lines:
+    for line in whole:
         if line[1] is not None:
-            bins[int(line[1])] = bins.get(int(line[1]), 0) + int(line[2])
-    return Closed(_trades(lines), _groups(lines), bins)
+            bins[int(line[1])] = bins.get(int(line[1]), 0) + int(line[3])
+    return Closed(_trades(whole), _groups([line for line in lines if line[2] != IN_TOTAL]), bins)
 
 
 def _groups(lines: Sequence[Line]) -> dict[str, TradeSums]:
@@ -193,24 +216,25 @@ def _trades(lines: Sequence[Line]) -> TradeSums:
     if not lines:
         return TradeSums()
     if len(lines) == 1:  # as most are by decision
-        n, realised, fees, wins, won, losses, lost, held = lines[0][2:]
+        n, realised, fees, wins, won, losses, lost, held = lines[0][3:]
     else:
-        columns = zip(*(line[2:] for line in lines), strict=True)
+        columns = zip(*(line[3:] for line in lines), strict=True)
         n, realised, fees, wins, won, losses, lost, held = (sum(column, ZERO) for column in columns)
     return TradeSums(int(n), realised, fees, int(wins), won, int(losses), lost, float(held / n))
 
 
-def open_lots(by: str | None) -> Sum[list[OpenLots]]:
+def open_lots(by: str | None, decisions: Sequence[str] | None = None) -> Sum[list[OpenLots]]:
     """Sum up what is held now, by group and symbol; by how it will be closed there is no group yet: ""."""
     key = _of_lots(by) if by and by not in CLOSED_ALONE else ALL
     return Sum(
         "SELECT held.*, positions.market_value, positions.quantity FROM ("  # noqa: S608 - our own words
         f"SELECT COALESCE(({key})::text, '') AS key, symbol, COUNT(*),"
         " SUM(CASE side WHEN 'long' THEN remaining ELSE -remaining END),"
-        " SUM(CASE side WHEN 'long' THEN cost ELSE -cost END) FROM lots WHERE remaining > 0 GROUP BY 1, 2) AS held"
+        " SUM(CASE side WHEN 'long' THEN cost ELSE -cost END) FROM lots WHERE remaining > 0"
+        f"{_among('decision_id', decisions)} GROUP BY 1, 2) AS held"
         " LEFT JOIN positions ON positions.symbol = held.symbol ORDER BY 1, 2",
         5,
-        {},
+        {"decisions": decisions},
         lambda lines: [
             OpenLots(key, symbol, int(lots), quantity, cost, value / units if value is not None else None)
             for key, symbol, lots, quantity, cost, value, units, *_ in lines
@@ -267,7 +291,7 @@ def brought_in_between(bounds: Sequence[datetime]) -> Sum[dict[int, Decimal]]:
     )
 
 
-def income(by: str | None, limits: Limits) -> Sum[dict[str, Decimal]]:
+def income(by: str | None, limits: Limits, decisions: Sequence[str] | None = None) -> Sum[dict[str, Decimal]]:
     """Sum up what the broker paid or took by itself (dividends, interest, fees), USD, by group; "": for no lot of ours.
 
     By exit the group is the kind of it.
@@ -276,23 +300,43 @@ def income(by: str | None, limits: Limits) -> Sum[dict[str, Decimal]]:
     key = (of_lines.get(by) or _of_lots(by)) if by else ALL
     return Sum(
         f"SELECT COALESCE(({key})::text, ''), '', SUM(amount) FROM cash_lines"  # noqa: S608 - our own words
-        f" WHERE {in_time('happened_at')} GROUP BY 1",
+        f" WHERE {in_time('happened_at')}{_among('decision_id', decisions)} GROUP BY 1",
         1,
-        limits.values,
+        {**limits.values, "decisions": decisions},
         _by_key,
     )
 
 
-def cash_between(bounds: Sequence[datetime]) -> Sum[dict[int, tuple[Decimal, Decimal]]]:
-    """Sum up (income, transferred) by the place of the moment between ``bounds``, USD: 0 is before the first."""
+def cash_between(
+    bounds: Sequence[datetime], among: Sequence[datetime] | None = None
+) -> Sum[dict[int, tuple[Decimal, Decimal]]]:
+    """Sum up (income, transferred) by the place of the moment between ``bounds``, USD: 0 is before the first.
+
+    Args:
+        bounds: ascending.
+        among: ascending, the moments of all who ask, ``bounds`` among them: by the same moments it is read once.
+    """
+    moments = list(bounds if among is None else among)
     return Sum(
-        "SELECT width_bucket(happened_at, %(bounds)s::timestamptz[]), '',"
+        "SELECT width_bucket(happened_at, %(moments)s::timestamptz[]), '',"
         " COALESCE(SUM(amount) FILTER (WHERE kind IN ('dividend', 'interest', 'fee')), 0),"
         " COALESCE(SUM(amount) FILTER (WHERE kind = 'transfer'), 0) FROM account_activities GROUP BY 1",
         2,
-        {"bounds": list(bounds)},
-        _pairs,
+        {"moments": moments},
+        lambda lines: _between(bounds, moments, _pairs(lines)),
     )
+
+
+def _between(
+    bounds: Sequence[datetime], moments: Sequence[datetime], found: Mapping[int, tuple[Decimal, Decimal]]
+) -> dict[int, tuple[Decimal, Decimal]]:
+    """Return by the place between ``bounds`` what was found by the place between all ``moments``."""
+    summed: dict[int, tuple[Decimal, Decimal]] = {}
+    for place, (income_there, transferred) in found.items():
+        wide = bisect_right(bounds, moments[place - 1]) if place else 0
+        before = summed.get(wide, (ZERO, ZERO))
+        summed[wide] = (before[0] + income_there, before[1] + transferred)
+    return summed
 
 
 def _pairs(lines: Sequence[Line]) -> dict[int, tuple[Decimal, Decimal]]:

@@ -9,7 +9,7 @@ from django.db import connection
 
 Answer = TypeVar("Answer")
 Line = Sequence[Any]
-MOST_NUMBERS = 8
+MOST_NUMBERS = 9
 _NAMED = re.compile(r"%\((\w+)\)s")
 
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from tests.factories import make_equity
 from tests.trading.performance.booked import traded
+from trading.admin.holdings import performance_page
 from trading.performance.comparison import begin_comparison
 
 PAGE = reverse("admin:trading_equitysnapshot_performance")
@@ -62,6 +63,26 @@ def test_curve_and_rows_are_taken_away_as_files(login: Login) -> None:
     assert [(row["day"], row["equity_usd"]) for row in read][2] == ("2026-11-04", "99000.00")
     assert read[2]["below_peak"] == f"{99 / 101 - 1:.6f}"
     assert next(csv.DictReader(io.StringIO(rows.content.decode())))["key"] == "AAPL"
+
+
+@pytest.mark.usefixtures("sessions")
+def test_page_shows_the_best_decisions_and_says_how_many_there_are(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traded("buy", "1", "100", symbol="MSFT")
+    traded("sell", "1", "101.25", symbol="MSFT")
+    client = login("viewer")
+    whole = client.get(PAGE, {"by": "decision"}).content.decode()
+    monkeypatch.setattr(performance_page, "MOST_ROWS", 1)
+
+    page = client.get(PAGE, {"by": "decision"}).content.decode()
+    rows = client.get(PAGE, {"csv": "rows", "by": "decision"}).content.decode()
+
+    assert ("buy AAPL" in page, "buy MSFT" in page) == (True, False)
+    assert "1 of 2 are shown" in page
+    assert "are shown" not in whole
+    assert whole.index("buy AAPL") < whole.index("buy MSFT")
+    assert [row["label"] for row in csv.DictReader(io.StringIO(rows))].count("buy MSFT") == 1
 
 
 @pytest.mark.parametrize("asked", [{}, {"period": "day"}, {"period": "nonsense", "by": "-", "csv": "x"}])

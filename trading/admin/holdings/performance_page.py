@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -80,15 +81,14 @@ def performance_view(request: HttpRequest) -> HttpResponse:
     form = Chosen(request.GET)
     form.is_valid()
     period, by = form.cleaned_data.get("period") or "all", form.cleaned_data.get("by") or "strategy"
-    report = performance(first=_first_day(period), by=by)
-    points = curve_points(report.curve, report.benchmark)
     wanted = form.cleaned_data.get("csv")
+    report = performance(first=_first_day(period), by=by, most=None if wanted == "rows" else MOST_ROWS)
+    points = curve_points(report.curve, report.benchmark)
     if wanted:
         return _file(
             f"performance-{period}-{wanted}.csv", as_csv(report) if wanted == "rows" else _curve_csv(points)
         )
-    rows = sorted(report.rows, key=_profit, reverse=by != "day")
-    most = max((abs(_profit(row)) for row in rows), default=0)
+    rows = sorted(report.rows, key=lambda row: row.earned, reverse=by != "day")[:MOST_ROWS]
     context = {
         "title": "Performance",
         "report": report,
@@ -98,8 +98,8 @@ def performance_view(request: HttpRequest) -> HttpResponse:
         "years": returns_by_year(report.curve),
         "months": [date(2000, month, 1) for month in range(1, 13)],
         "bins": report.bins,
-        "rows": [(row, _width(row, most)) for row in rows[:MOST_ROWS]],
-        "more_rows": max(0, len(rows) - MOST_ROWS),
+        "rows": [(row, _width(row, report.widest)) for row in rows],
+        "has_more_rows": report.groups > len(rows),
         "figures": [
             (_title(name), each, name in IN_PERCENT)
             for name, each in report.figures.items()
@@ -165,13 +165,9 @@ def _unknown(figures: Mapping[str, Figure]) -> list[tuple[str, str]]:
     return [(reason, ", ".join(names)) for reason, names in found.items()]
 
 
-def _profit(row: Row) -> Any:
-    return row.profit.value if row.profit.value is not None else row.trades.realised
-
-
-def _width(row: Row, most: Any) -> float:
-    """Return the length of the row's bar in percent of the longest, which earned or lost ``most``."""
-    return float(abs(_profit(row)) / most * 100) if most else 0.0
+def _width(row: Row, widest: Decimal) -> float:
+    """Return the length of the row's bar in percent of the longest, which earned or lost ``widest``."""
+    return float(abs(row.earned) / widest * 100) if widest else 0.0
 
 
 def _link(request: HttpRequest, **changes: str) -> str:
