@@ -107,7 +107,7 @@ def _beside_the_menu() -> Iterator[Shot]:
 
 
 def _of_tables() -> Iterator[Shot]:
-    from tests.trading.admin.doors import address, own_pages, pages, url_of
+    from tests.trading.admin.doors import own_pages, pages, url_of
 
     groups = {shot.url.partition("?")[0]: shot.group for shot in of_the_menu()}
     for page in pages():
@@ -122,22 +122,26 @@ def _of_tables() -> Iterator[Shot]:
         for own in own_pages(page):
             if own.name in PIECES:
                 continue
+            where_it_is = _address(own.name or "", row)
+            if not where_it_is:
+                continue
             deed = re.sub(r"^[a-z]+_[a-z]+_", "", own.name or "").replace("_", " ")
             name = "symbol" if own.name == "trading_symbol" else f"{single} {deed}"
-            yield Shot(
-                slug(name), _about(own.name or "") or address(own.name or "", row), group, name.capitalize()
-            )
+            yield Shot(slug(name), where_it_is, group, name.capitalize())
 
 
-def _about(name: str) -> str:
-    """Return the address of a page about another table's row, "" of any other page."""
+def _address(name: str, row: Any) -> str:
+    """Return the address of a page beside the usual ones; "" where the table that it is about has no row."""
     from django.apps import apps
     from django.urls import reverse
 
+    from tests.trading.admin.doors import address
+
     if name not in ABOUT:
-        return ""
+        return address(name, row)
     label, column = ABOUT[name]
-    return reverse(f"admin:{name}", args=[getattr(shown_row(apps.get_model(label)), column)])
+    about = shown_row(apps.get_model(label))
+    return "" if about is None else reverse(f"admin:{name}", args=[getattr(about, column)])
 
 
 def shown_row(model: Any) -> Any:
