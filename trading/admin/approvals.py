@@ -17,11 +17,19 @@ from risk.domain.types import Verdict
 from trading.admin.answers import ANSWER, MOST_AT_ONCE, AnswerForm, AnswersForm, answer_and_tell
 from trading.admin.base import GrowingRecordAdmin, cycle_link, linked, of_symbol, status_label
 from trading.admin.hands.cards import cards_of, place_url
-from trading.admin.hands.picking import CARDS_A_PAGE, NOTHING_PICKED, picked_of
+from trading.admin.hands.picking import CARDS_A_PAGE, NOTHING_ASKED, Picked, asked_of
 from trading.admin.pages import came_from, console_page, nothing_sent, require
 from trading.admin.stories.universe_page import uuid_of
 from trading.models import Approval
-from trading.queries.approval_queue import QueueLine, Sort, in_turn, queue_lines, together, waiting_keys
+from trading.queries.approval_queue import (
+    QueueLine,
+    Sort,
+    in_turn,
+    lines_among,
+    queue_page,
+    together,
+    waiting_keys,
+)
 from trading.queries.gate_preview import Together
 
 QUEUE = "admin:trading_approval_queue"
@@ -77,25 +85,25 @@ class ApprovalAdmin(GrowingRecordAdmin):
         require(request, "trading.view_approval")
         waiting = waiting_keys()
         sort = _sort(request)
-        picked = picked_of(request, sort) if request.user.has_perm(ANSWER) else NOTHING_PICKED
+        asked = asked_of(request) if request.user.has_perm(ANSWER) else NOTHING_ASKED
         pages = Paginator(range(len(waiting)), CARDS_A_PAGE)
         page = pages.get_page(request.GET.get("page"))  # one that is gone, or no number: the nearest there is
         first = (page.number - 1) * CARDS_A_PAGE
-        lines = queue_lines(most=CARDS_A_PAGE, first=first, sort=sort, ahead=picked.approvals)
+        found = queue_page(most=CARDS_A_PAGE, first=first, sort=sort, best=asked.number)
         return console_page(
             request,
             "console/approval_queue.html",
             {
                 "title": "Approvals",
-                "cards": cards_of(lines),
-                "queue": lines,
+                "cards": cards_of(found.lines),
+                "queue": found.lines,
                 "page": page,
                 "newest": max(waiting, default=""),
                 "sort": sort.value,
                 "sorts": [each.value for each in Sort],
-                "here": request.get_full_path() if not picked.was_asked else f"{request.path}?sort={sort}",
-                "picked": picked,
-                "sum": together(picked.approvals) if picked.approvals else None,
+                "here": request.get_full_path() if not asked.was_asked else f"{request.path}?sort={sort}",
+                "picked": Picked(asked, found.picked),
+                "sum": found.sum,
                 "may_answer": request.user.has_perm(ANSWER),
             },
         )
@@ -148,7 +156,7 @@ def _sort(request: HttpRequest) -> Sort:
 def _confirmation(request: HttpRequest, chosen: list[Approval], *, reason: str, back: str) -> HttpResponse:
     """Show several requests in the order in which they are approved, each with what the gate would say in its turn."""
     wanted = [approval.pk for approval in chosen]
-    lines = {line.approval.pk: line for line in queue_lines(most=MOST_AT_ONCE, only=wanted)}
+    lines = {line.approval.pk: line for line in lines_among(wanted)}
     found = together(wanted)
     context = {
         "title": f"Approve {len(lines)} decisions",

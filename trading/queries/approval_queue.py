@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, F, QuerySet, When
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from connectors.base import Quote
@@ -18,7 +18,7 @@ from trading.execution.gate_passage import stated_order
 from trading.execution.repricing import fresh_quotes
 from trading.models import Approval, EquitySnapshot
 from trading.queries.approval_surroundings import NOTHING, Surroundings, surrounding_selects, surroundings_of
-from trading.queries.gate_preview import GatePreview, Together, preview_beside, preview_together
+from trading.queries.gate_preview import GatePreview, Scene, Together, read_scene
 from trading.queries.reading.together import first as newest
 
 MOST_SIZED = 500  # requests that are judged to find the largest, or the best that fit
@@ -93,45 +93,62 @@ ORDERS = {
 }
 
 
-def queue_lines(
-    *,
-    most: int,
-    only: Sequence[UUID] | None = None,
-    first: int = 0,
-    sort: Sort = Sort.URGENCY,
-    ahead: Sequence[UUID] = (),
-) -> tuple[QueueLine, ...]:
-    """Return the open requests in an order, at most ``most`` from the ``first``; with ``only``, those among them.
+@dataclass(frozen=True, slots=True)
+class QueuePage:
+    """A part of the queue.
 
     Args:
-        ahead: what stands before all others, in this order.
+        picked: the first requests of the order that the gate would let pass together, as many as were asked for.
+        sum: what it would say to those in the turn in which they are approved; None where there are none.
+    """
+
+    lines: tuple[QueueLine, ...]
+    picked: tuple[UUID, ...] = ()
+    sum: Together | None = None
+
+
+def queue_page(*, most: int, first: int = 0, sort: Sort = Sort.URGENCY, best: int | None = None) -> QueuePage:
+    """Return the open requests in an order, at most ``most`` from the ``first``.
+
+    Args:
+        best: so many of the first that fit together stand before all others; None: nobody asks for them.
     """
     now = timezone.now()
-    waiting = Approval.objects.waiting(now)
-    if only is not None:
-        waiting = waiting.filter(pk__in=only)
-    if sort is Sort.SIZE:
-        rows = _in_order(waiting, sort)
-        rows.sort(key=lambda row: _place(row.pk, ahead))
-        rows = rows[first : first + most]
-    else:
-        places = [When(pk=pk, then=place) for place, pk in enumerate(ahead)]
-        placed = Case(*places, default=len(ahead)) if places else None
-        rows = list(_read(waiting, *([placed] if placed else []), *ORDERS[sort])[first : first + most])
-    previews, read = _previews(rows)
-    return _lines(rows, previews, read, now)
-
-
-def best_that_fit(count: int, *, sort: Sort) -> list[UUID]:
-    """Return the first open requests of an order that the gate would let pass together, at most so many.
-
-    Each is judged after those before it have taken their room; what would be denied takes none.
-    """
-    rows = _in_order(Approval.objects.waiting(timezone.now()), sort)
+    in_order = _read(Approval.objects.waiting(now), *ORDERS.get(sort, ORDERS[Sort.URGENCY]))
+    if sort is not Sort.SIZE and best is None:
+        return QueuePage(_lines_of(list(in_order[first : first + most]), now))
+    rows = list(in_order[:MOST_SIZED])
     if not rows:
-        return []
-    verdicts = preview_together([row.decision for row in rows]).verdicts
-    return [row.pk for row in rows if verdicts[row.decision_id].allowed][:count]
+        return QueuePage(())
+    scene = _scene_of(rows, now)
+    previews = scene.alone()
+    if sort is Sort.SIZE:
+        rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
+    picked = _first_that_fit(rows, best, scene) if best else []
+    ahead = {row.pk for row in picked}
+    rows = [*picked, *(row for row in rows if row.pk not in ahead)]
+    sum_of_picked = scene.together([row.decision_id for row in in_turn(picked)]) if picked else None
+    shown = rows[first : first + most]
+    if len(shown) < most and len(rows) == MOST_SIZED:  # those that were not judged come after them
+        shown += in_order[max(first, MOST_SIZED) : first + most]
+        lines = _lines_of(shown, now)
+    else:
+        lines = _lines(shown, previews, scene.read, now)
+    return QueuePage(lines, tuple(row.pk for row in picked), sum_of_picked)
+
+
+def _first_that_fit(rows: Sequence[Approval], most: int, scene: Scene) -> list[Approval]:
+    """Return the first requests that pass, each after those before it; what would be denied takes no room."""
+    verdicts = scene.together([row.decision_id for row in rows]).verdicts
+    return [row for row in rows if verdicts[row.decision_id].allowed][:most]
+
+
+def lines_among(only: Sequence[UUID]) -> tuple[QueueLine, ...]:
+    """Return those of these requests that are open, what ends first before the others."""
+    now = timezone.now()
+    return _lines_of(
+        list(_read(Approval.objects.waiting(now).filter(pk__in=only), *ORDERS[Sort.URGENCY])), now
+    )
 
 
 def _read(waiting: QuerySet[Approval], *order: Any) -> QuerySet[Approval]:
@@ -139,31 +156,25 @@ def _read(waiting: QuerySet[Approval], *order: Any) -> QuerySet[Approval]:
     return with_calls.defer("decision__model_call__prompt", "decision__model_call__answer").order_by(*order)
 
 
-def _in_order(waiting: QuerySet[Approval], sort: Sort) -> list[Approval]:
-    """Return the first ``MOST_SIZED`` of all that wait, in their order; the largest only the gate knows."""
-    rows = list(_read(waiting, *ORDERS.get(sort, ORDERS[Sort.URGENCY]))[:MOST_SIZED])
-    if sort is Sort.SIZE:
-        previews, _ = _previews(rows)
-        rows.sort(key=lambda row: previews[row.decision_id].verdict.notional, reverse=True)
-    return rows
-
-
-def _place(pk: UUID, ahead: Sequence[UUID]) -> int:
-    return ahead.index(pk) if pk in ahead else len(ahead)
-
-
-def _previews(
-    rows: Sequence[Approval], quotes: Mapping[str, Quote] | None = None
-) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
+def _scene_of(rows: Sequence[Approval], now: datetime, quotes: Mapping[str, Quote] | None = None) -> Scene:
     decisions = [row.decision for row in rows]
-    return preview_beside(decisions, surrounding_selects(decisions, timezone.now()), quotes=quotes)
+    return read_scene(decisions, surrounding_selects(decisions, now), quotes=quotes)
+
+
+def _lines_of(
+    rows: Sequence[Approval], now: datetime, quotes: Mapping[str, Quote] | None = None
+) -> tuple[QueueLine, ...]:
+    if not rows:
+        return ()
+    scene = _scene_of(rows, now, quotes)
+    return _lines(rows, scene.alone(), scene.read, now)
 
 
 def line_of(approval: Approval, preview: GatePreview, read: Mapping[str, list[Any]]) -> QueueLine:
     """Return an open request whose gate's answer is known already; read it with its decision.
 
     Args:
-        read: what the answer stands on, with the decision's surroundings (``preview_beside``).
+        read: what the answer stands on, with the decision's surroundings (``gate_preview.Scene``).
     """
     (line,) = _lines([approval], {approval.decision_id: preview}, read, timezone.now())
     return line
@@ -180,7 +191,7 @@ def priced_line(decision_id: UUID) -> QueueLine | None:
     if row is None:
         return None
     quotes = fresh_quotes([row.decision.symbol]).quotes
-    (line,) = _lines([row], *_previews([row], quotes), now)
+    (line,) = _lines_of([row], now, quotes)
     return line
 
 
@@ -216,7 +227,9 @@ def together(only: Sequence[UUID]) -> Together | None:
     """Return what the gate would say to these open requests in turn; None where none of them waits."""
     waiting = Approval.objects.waiting(timezone.now()).filter(pk__in=only)
     rows = list(waiting.select_related("decision__strategy", "decision__model_call"))
-    return preview_together([row.decision for row in in_turn(rows)]) if rows else None
+    if not rows:
+        return None
+    return read_scene([row.decision for row in rows]).together([row.decision_id for row in in_turn(rows)])
 
 
 def most_urgent(now: datetime) -> QuerySet[Approval]:

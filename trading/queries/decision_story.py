@@ -33,7 +33,7 @@ from trading.models import (
     Trade,
 )
 from trading.queries.approval_surroundings import surrounding_selects
-from trading.queries.gate_preview import GatePreview, preview_beside, rooms_of
+from trading.queries.gate_preview import GatePreview, read_scene, rooms_of
 from trading.queries.reading.together import first, read_together
 from trading.queries.timeline import approval_of, timeline_of
 
@@ -151,7 +151,8 @@ def decision_story(decision_id: UUID) -> DecisionStory | None:
 def _read(decision: AIDecision) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
     """Read it with what the gate would stand on now."""
     around = surrounding_selects([decision], timezone.now())
-    return preview_beside([decision], {**_selects(decision), **around})
+    scene = read_scene([decision], {**_selects(decision), **around})
+    return scene.alone(), scene.read
 
 
 def _selects(decision: AIDecision) -> dict[str, QuerySet[Any]]:

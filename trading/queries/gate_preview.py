@@ -4,6 +4,7 @@ import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -58,35 +59,6 @@ class GatePreview:
         return closest(self.rooms)
 
 
-def preview_beside(
-    decisions: Sequence[AIDecision],
-    beside: Mapping[str, QuerySet[Any]],
-    *,
-    quotes: Mapping[str, Quote] | None = None,
-) -> tuple[dict[UUID, GatePreview], Mapping[str, list[Any]]]:
-    """Judge each decision as if a person approved it now, alone and before the others.
-
-    Args:
-        decisions: read with strategy and ``model_call``.
-        beside: what else is to be read in the same statement, by name.
-        quotes: prices that are newer than the stored ones, by symbol.
-
-    Returns:
-        The gate's answers by decision; and the rows that they stand on, ``positions``, ``money`` and ``bars`` among
-        them, with those of ``beside``, by name.
-    """
-    if not decisions:
-        return {}, {}
-    scene = _read(decisions, quotes or {}, beside)
-    found = {}
-    for decision, wish in zip(decisions, scene.wishes, strict=True):
-        ((verdict, _),) = judge_in_order([wish], book=scene.book, limits=scene.values)
-        rooms = () if wish.intent.reducing else _rooms(verdict.figures, scene.limits, verdict.notional)
-        words = trust_words(decision.confidence, verdict.figures)
-        found[decision.pk] = GatePreview(verdict, scene.snapshots.get(decision.symbol), rooms, words)
-    return found, scene.read
-
-
 @dataclass(frozen=True, slots=True)
 class Together:
     """What the gate would say to several decisions, each after those before it have taken their room.
@@ -115,54 +87,75 @@ class Together:
         return after / self.equity * HUNDRED if self.equity else None
 
 
-def preview_together(decisions: Sequence[AIDecision]) -> Together:
-    """Judge decisions in their order as if a person approved them all now; nothing is reserved, nothing stored.
-
-    Read them with strategy and ``model_call``; one at least.
-    """
-    scene = _read(decisions, {}, {})
-    answers = judge_in_order(scene.wishes, book=scene.book, limits=scene.values)
-    verdicts, moved = {}, {True: ZERO, False: ZERO}
-    for decision, wish, (verdict, _) in zip(decisions, scene.wishes, answers, strict=True):
-        verdicts[decision.pk] = verdict
-        moved[wish.intent.reducing] += verdict.notional
-    book = scene.book
-    return Together(
-        verdicts=verdicts,
-        bought=moved[False],
-        sold=moved[True],
-        exposure=sum(book.exposures.values(), ZERO) + sum(book.reserved.values(), ZERO),
-        equity=book.equity,
-        limit_percent=scene.values.max_exposure_percent if scene.values else None,
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """What the gate is asked about and on what it stands, read once."""
+class Scene:
+    """What the gate is asked about, by decision in their order, and on what it stands, read once.
 
-    wishes: tuple[Wish, ...]
+    ``read`` are the rows that it stands on, ``positions``, ``money`` and ``bars`` among them, and what was read beside.
+    """
+
+    decisions: Mapping[UUID, AIDecision]
+    wishes: Mapping[UUID, Wish]
     book: RiskBook
     limits: RiskLimits | None
     values: LimitValues | None
     snapshots: Mapping[str, MarketSnapshot]
     read: Mapping[str, list[Any]]
 
+    def alone(self) -> dict[UUID, GatePreview]:
+        """Judge each decision as if a person approved it now, alone and before the others."""
+        found = {}
+        for pk, wish in self.wishes.items():
+            decision = self.decisions[pk]
+            ((verdict, _),) = judge_in_order([wish], book=self.book, limits=self.values)
+            rooms = () if wish.intent.reducing else _rooms(verdict.figures, self.limits, verdict.notional)
+            words = trust_words(decision.confidence, verdict.figures)
+            found[pk] = GatePreview(verdict, self.snapshots.get(decision.symbol), rooms, words)
+        return found
 
-def _read(
-    decisions: Sequence[AIDecision], quotes: Mapping[str, Quote], beside: Mapping[str, QuerySet[Any]]
-) -> _Scene:
-    """Read what the gate reads of a batch, without its lock: the queries are as many, however many decisions."""
+    def together(self, pks: Sequence[UUID]) -> Together:
+        """Judge these decisions in their order as if a person approved them all now."""
+        wishes = [self.wishes[pk] for pk in pks]
+        answers = judge_in_order(wishes, book=self.book, limits=self.values)
+        verdicts, moved = {}, {True: ZERO, False: ZERO}
+        for pk, wish, (verdict, _) in zip(pks, wishes, answers, strict=True):
+            verdicts[pk] = verdict
+            moved[wish.intent.reducing] += verdict.notional
+        return Together(
+            verdicts=verdicts,
+            bought=moved[False],
+            sold=moved[True],
+            exposure=sum(self.book.exposures.values(), ZERO) + sum(self.book.reserved.values(), ZERO),
+            equity=self.book.equity,
+            limit_percent=self.values.max_exposure_percent if self.values else None,
+        )
+
+
+def read_scene(
+    decisions: Sequence[AIDecision],
+    beside: Mapping[str, QuerySet[Any]] = MappingProxyType({}),
+    *,
+    quotes: Mapping[str, Quote] | None = None,
+) -> Scene:
+    """Read what the gate reads of a batch, without its lock: the queries are as many, however many decisions.
+
+    Nothing is reserved, nothing stored, whatever is judged on it.
+
+    Args:
+        decisions: read with strategy and ``model_call``.
+        beside: what else is to be read in the same statement, by name.
+        quotes: prices that are newer than the stored ones, by symbol.
+    """
     symbols = {decision.symbol for decision in decisions}
     read = read_together({**beside, **_selects(symbols), **gate_inputs.account_selects()})
     read["money"] = read["synced"] or read["by_time"]
     with settings.read_once(read["settings"]):
-        return _scene(decisions, quotes, read)
+        return _scene(decisions, quotes or {}, read)
 
 
 def _scene(
     decisions: Sequence[AIDecision], quotes: Mapping[str, Quote], read: Mapping[str, list[Any]]
-) -> _Scene:
+) -> Scene:
     symbols = {decision.symbol for decision in decisions}
     account = gate_inputs.account_of(read, first(read["money"]))
     standing = gate_inputs.read_standing(account.agent)
@@ -174,8 +167,9 @@ def _scene(
     curves = gate_inputs.read_curves(standing.values, read["curves"])
     stands_on = (standing, guards, account, {row.symbol: row for row in read["assets"]}, curves)
     limits: RiskLimits | None = first(read["limits"])
-    return _Scene(
-        wishes=tuple(wish_of(_approved(each), priced[each.symbol], *stands_on) for each in decisions),
+    return Scene(
+        decisions={each.pk: each for each in decisions},
+        wishes={each.pk: wish_of(_approved(each), priced[each.symbol], *stands_on) for each in decisions},
         book=replace(account.book, entry_rates=guards.rates),
         limits=limits,
         values=limits.to_limits() if limits else None,

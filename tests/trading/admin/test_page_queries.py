@@ -60,6 +60,7 @@ def test_queue_with_many_that_wait_asks_no_more(
 
     for url in (
         reverse("admin:trading_approval_queue") + f"?sort={sort}",
+        reverse("admin:trading_approval_queue") + f"?sort={sort}&best=3",
         reverse("admin:trading_aidecision_change", args=[decisions[0].pk]),
         reverse("admin:index"),
     ):

@@ -22,7 +22,7 @@ from trading.execution.decision_execution import execute_batch, execute_decision
 from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AIDecision, Order, RuntimeSetting, Strategy
-from trading.queries.gate_preview import preview_beside
+from trading.queries.gate_preview import read_scene
 from trading.queries.timeline import timeline_of
 
 MODEL, PROMPT, ANSWERED = "openai/gpt-4o-mini", "decisions-v3", "gpt-4o-mini-2024-07-18"
@@ -176,7 +176,7 @@ def test_approved_by_a_person_it_is_judged_by_the_same_trust(account: Outside) -
     person = User.objects.create_user("ada")
     decision = stated(status="stored", reason="mode_manual")
     sync_portfolio(decision.cycle_id)
-    previewed = preview_beside([decision], {})[0][decision.pk]
+    previewed = read_scene([decision]).alone()[decision.pk]
 
     report = send_to_execution(decision, user=person)
 

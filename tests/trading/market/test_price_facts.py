@@ -19,7 +19,7 @@ from trading.execution.decision_execution import execute_decision
 from trading.market.market_time import market_now
 from trading.market.price_facts import day_changes, latest_snapshot, latest_snapshots, price_facts
 from trading.models import AIDecision, BarHistory, MarketSnapshot, Order
-from trading.queries.gate_preview import preview_beside
+from trading.queries.gate_preview import read_scene
 
 NOON = datetime(2020, 10, 15, 16, tzinfo=UTC)  # a Thursday, and a session
 THURSDAY = NOON.date()
@@ -312,7 +312,7 @@ def test_preview_says_it_before_the_click(account: Outside) -> None:
     MarketSnapshot.objects.update(price=price_of(STOCK) / 10)
 
     row = AIDecision.objects.select_related("strategy").get(pk=decision.pk)
-    verdict = preview_beside([row], {})[0][row.pk].verdict
+    verdict = read_scene([row]).alone()[row.pk].verdict
 
     assert verdict.reason == "implausible_price"
 

@@ -5,8 +5,6 @@ from uuid import UUID
 
 from django.http import HttpRequest
 
-from trading.queries.approval_queue import Sort, best_that_fit
-
 CARDS_A_PAGE = 25
 BEST = "best"
 USUAL = 3
@@ -14,16 +12,24 @@ LONGEST = 4  # digits: Python refuses to read some thousands
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
-    """What is ticked, in the queue's order, of the ``count`` that were asked for; ``problem`` where it was no number.
+class Asked:
+    """How many of the first are to be ticked: ``number``, None where nobody asks, or asked what is no number.
 
-    ``count`` is what the field shows, as it was typed.
+    ``count`` is what the field shows, as it was typed; ``problem`` says what was expected.
     """
 
     count: str = str(USUAL)
-    approvals: tuple[UUID, ...] = ()
+    number: int | None = None
     problem: str = ""
     was_asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """What is ticked, in the queue's order, and what was asked for."""
+
+    asked: Asked
+    approvals: tuple[UUID, ...]
 
     @property
     def most(self) -> int:
@@ -33,19 +39,19 @@ class Picked:
     @property
     def falls_short(self) -> bool:
         """Whether fewer fit than were asked for."""
-        return self.was_asked and not self.problem and len(self.approvals) < int(self.count)
+        return self.asked.number is not None and len(self.approvals) < self.asked.number
 
 
-NOTHING_PICKED = Picked()
+NOTHING_ASKED = Asked()
 
 
-def picked_of(request: HttpRequest, sort: Sort) -> Picked:
+def asked_of(request: HttpRequest) -> Asked:
     """Return what the address asks to be ticked; nothing where it does not."""
     asked = request.GET.get(BEST)
     if asked is None:
-        return NOTHING_PICKED
+        return NOTHING_ASKED
     is_number = len(asked) <= LONGEST and asked.isascii() and asked.isdigit()
     if not is_number or not 1 <= int(asked) <= CARDS_A_PAGE:
         problem = f"{BEST}: was '{asked[:20]}', expected a whole number from 1 to {CARDS_A_PAGE}"
-        return Picked(asked[:20], problem=problem, was_asked=True)
-    return Picked(asked, tuple(best_that_fit(int(asked), sort=sort)), was_asked=True)
+        return Asked(asked[:20], problem=problem, was_asked=True)
+    return Asked(asked, int(asked), was_asked=True)
