@@ -10,7 +10,7 @@ from django.urls import reverse
 from risk.models import KillSwitch
 from risk.services import switch
 from tests.factories import make_agent, make_engagement, make_order, make_position
-from tests.venue_process import VenueProcess
+from tests.trading.outside import Outside
 from trading.models import AgentStatus, Event
 
 PAGE = reverse("admin:risk_killswitch_changelist")
@@ -24,7 +24,7 @@ def said(client: Client) -> list[str]:
 
 
 def test_engage_commits_with_the_operators_name_and_reason(
-    login: Callable[..., Client], venue: VenueProcess
+    login: Callable[..., Client], market: Outside
 ) -> None:
     client = login("operator")
 
@@ -103,7 +103,7 @@ def test_flatten_is_offered_only_while_engaged(login: Callable[..., Client]) -> 
     assert not Event.objects.filter(aggregate_type="order").exists()
 
 
-def test_flatten_needs_the_tick_and_reports(login: Callable[..., Client], venue: VenueProcess) -> None:
+def test_flatten_needs_the_tick_and_reports(login: Callable[..., Client], market: Outside) -> None:
     client = login("operator")
     make_engagement()
 
