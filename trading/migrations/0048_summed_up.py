@@ -32,26 +32,29 @@ SELECT max(id::text) FROM chunk
 
 
 def fill_prices(apps: Any, schema_editor: Any) -> None:
-    """Fill the rows that are there, each chunk a transaction of its own: no row is locked for longer than that."""
-    after: str | None = "00000000-0000-0000-0000-000000000000"
-    with schema_editor.connection.cursor() as cursor:
-        while after is not None:
-            with transaction.atomic(using=schema_editor.connection.alias):
-                cursor.execute("ALTER TABLE trades DISABLE TRIGGER USER")
-                cursor.execute(FILL_PRICES, {"after": after, "rows": ROWS_A_CHUNK})
-                (after,) = cursor.fetchone()
-                cursor.execute("ALTER TABLE trades ENABLE TRIGGER USER")
+    """Fill the rows that are there."""
+    triggers = "ALTER TABLE trades {} TRIGGER USER"
+    _by_chunks(
+        schema_editor, FILL_PRICES, before=triggers.format("DISABLE"), then=triggers.format("ENABLE")
+    )
 
 
 def fill_alone(apps: Any, schema_editor: Any) -> None:
     """Do the same for what is a trade alone, each chunk while nobody books: who does may add to one of its trades."""
+    _by_chunks(schema_editor, FILL_ALONE, before="LOCK TABLE round_trips IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _by_chunks(schema_editor: Any, fill: str, *, before: str, then: str = "") -> None:
+    """Fill each chunk in a transaction of its own: no row is locked for longer than that."""
     after: str | None = "00000000-0000-0000-0000-000000000000"
     with schema_editor.connection.cursor() as cursor:
         while after is not None:
             with transaction.atomic(using=schema_editor.connection.alias):
-                cursor.execute("LOCK TABLE round_trips IN SHARE ROW EXCLUSIVE MODE")
-                cursor.execute(FILL_ALONE, {"after": after, "rows": ROWS_A_CHUNK})
+                cursor.execute(before)
+                cursor.execute(fill, {"after": after, "rows": ROWS_A_CHUNK})
                 (after,) = cursor.fetchone()
+                if then:
+                    cursor.execute(then)
 
 
 class Migration(migrations.Migration):

@@ -21,7 +21,11 @@ class Asked:
     count: str = str(USUAL)
     number: int | None = None
     problem: str = ""
-    was_asked: bool = False
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether the address says anything of it."""
+        return self.number is not None or bool(self.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +57,5 @@ def asked_of(request: HttpRequest) -> Asked:
     is_number = len(asked) <= LONGEST and asked.isascii() and asked.isdigit()
     if not is_number or not 1 <= int(asked) <= CARDS_A_PAGE:
         problem = f"{BEST}: was '{asked[:20]}', expected a whole number from 1 to {CARDS_A_PAGE}"
-        return Asked(asked[:20], problem=problem, was_asked=True)
-    return Asked(asked, int(asked), was_asked=True)
+        return Asked(asked[:20], problem=problem)
+    return Asked(asked, int(asked))

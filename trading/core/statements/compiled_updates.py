@@ -40,7 +40,7 @@ class CompiledUpdate:
         query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
         query.add_update_values(dict(changes))
         text, parameters = query.get_compiler(rows.db).as_sql()
-        if missing := set(self._marks) - set(map(_hashable, parameters)):
+        if missing := [mark for mark in self._marks if mark not in parameters]:
             raise ValueError(f"{len(missing)} keys are not in the statement as they were given: {text}")
         return text, tuple(parameters)
 
@@ -59,7 +59,3 @@ def _value(parameter: Any, given: Mapping[UUID, UUID], now: datetime) -> Any:
     if isinstance(parameter, datetime) and abs((parameter - _NOW).total_seconds()) < _FURTHEST:
         return now + (parameter - _NOW)
     return parameter
-
-
-def _hashable(parameter: Any) -> Any:
-    return parameter if isinstance(parameter, UUID) else None
