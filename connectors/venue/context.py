@@ -45,6 +45,14 @@ class Venue:
             self.fail()
             raise
 
+    def reset(self) -> None:
+        """Begin a new account, as a paper account's owner may: cash alone, and nothing of before; time goes on."""
+        self.exchange.save_clock()
+        with self.store.transaction():
+            self.store.forget_account()
+        self.exchange = self.exchange.begun_anew()
+        self.requests.clear()
+
     def fail(self) -> None:
         """End the process, inside the handler of an exception.
 

@@ -154,6 +154,12 @@ class Store:
             ledger.holdings[symbol] = Holding(Decimal(quantity), Decimal(cost))
         return ledger
 
+    def forget_account(self) -> None:
+        """Delete orders, holdings, activities and cash; the market, its time and what was booked of it stay."""
+        for table in ("orders", "holdings", "activities"):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+        self._db.execute("DELETE FROM facts WHERE name IN ('cash', 'last_equity')")
+
     def add_activity(self, activity: dict[str, object]) -> None:
         """Append an activity; its ids sort by time."""
         row = (activity["id"], activity["activity_type"], json.dumps(activity))

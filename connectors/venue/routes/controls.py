@@ -1,4 +1,4 @@
-"""The venue's own controls under ``/venue``: health, state, faults, clock, the log of requests."""
+"""The venue's own controls under ``/venue``: health, state, reset, faults, clock, the log of requests."""
 
 import os
 from collections import Counter
@@ -172,6 +172,13 @@ async def post_clock(request: web.Request) -> web.Response:
     venue.tick()
     venue.exchange.save_clock()
     return web.json_response(_clock(venue))
+
+
+@routes.post("/venue/reset")
+async def post_reset(request: web.Request) -> web.Response:
+    """Begin a new account, as a paper account is reset: its cash alone, no order, position, activity or request."""
+    venue_of(request).reset()
+    return web.Response(status=204)
 
 
 @routes.post("/venue/corporate_actions")

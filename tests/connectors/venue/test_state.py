@@ -118,6 +118,26 @@ def test_orderly_stop_removes_the_address_and_keeps_the_state(tmp_path: Path) ->
         assert venue.state_report()["fills"] == 1
 
 
+def test_reset_begins_an_account_of_which_nothing_has_happened(tmp_path: Path) -> None:
+    """What was about to fill does not; a restart finds the new account."""
+    with VenueProcess(state=tmp_path, fill_latency=0.2) as venue:
+        client = Client(venue.url)
+        client.filled(STOCK)
+        under_way = client.order(STOCK)["client_order_id"]
+        time_before = market_time(venue)
+
+        venue.request("POST", "/venue/reset")
+
+        state = venue.state_report()
+        assert (state["orders"], state["positions"], state["fills"], state["requests"]) == (0, {}, 0, 0)
+        assert (state["cash"], client.get("/v2/account")["equity"]) == ("100000", "100000")
+        assert market_time(venue) >= time_before
+        again = client.filled(STOCK, client_order_id=under_way)
+        venue.restart()
+        assert [one["id"] for one in client.get("/v2/orders", status="all")] == [again["id"]]
+        assert venue.state_report()["fills"] == 1
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "connectors.venue", *arguments]
     root = ROOT

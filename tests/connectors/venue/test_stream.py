@@ -63,6 +63,16 @@ def test_sdk_stream_hears_every_step_of_an_orders_life(venue: VenueProcess) -> N
     assert execution.endswith(str(fill.execution_id))
 
 
+def test_who_listens_hears_the_account_that_begins_anew(venue: VenueProcess) -> None:
+    client = Client(venue.url)
+    with listening(venue) as received:
+        venue.request("POST", "/venue/reset")
+        order = client.filled(STOCK)
+        wait_until(lambda: len(received) >= 2)
+
+    assert {str(one.order.id) for one in received} == {order["id"]}
+
+
 def test_sdk_stream_comes_back_after_a_disconnect(venue: VenueProcess) -> None:
     client = Client(venue.url)
     with listening(venue) as received:
