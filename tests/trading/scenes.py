@@ -119,6 +119,17 @@ def advanced_to_its_end(saga_id: UUID) -> Saga:
     return Saga.objects.select_related("order", "decision").get(pk=saga.pk)
 
 
+def all_advanced_to_their_end() -> None:
+    """Advance what is open in turn until nothing is: who is done first waits for those who are about to be."""
+
+    def ended() -> bool:
+        for saga in Saga.objects.open():
+            sagas.advance_saga(saga.pk)
+        return not Saga.objects.open().exists()
+
+    wait_until(ended, what="all sagas end")
+
+
 def order_of(saga: Saga) -> Order:
     """Return the saga's order as it stands."""
     return Order.objects.get(pk=saga.order_id)

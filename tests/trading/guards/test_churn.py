@@ -5,9 +5,9 @@ from collections import Counter
 from tests.factories import make_strategy, switch_guards_off
 from tests.trading.guards.scenes import market_ago
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
-from tests.trading.scenes import advanced_to_its_end, ago, open_cycle, wish
+from tests.trading.scenes import ago, all_advanced_to_their_end, open_cycle, wish
 from trading.execution.decision_execution import execute_batch
-from trading.models import AIDecision, Cycle, Order, Position, Saga, Strategy, Trade
+from trading.models import AIDecision, Cycle, Order, Position, Strategy, Trade
 
 SYMBOLS = (STOCK, OTHER_STOCK)
 MINUTES = 20
@@ -23,8 +23,7 @@ def flipped(account: Outside, strategy: Strategy) -> int:
             wish(symbol, action, cycle=cycle, strategy=strategy) for symbol, action in wanted.items()
         ]
         execute_batch([decision.pk for decision in decisions])
-        for saga in Saga.objects.open():
-            advanced_to_its_end(saga.pk)
+        all_advanced_to_their_end()
         Cycle.objects.open().update(status="completed", stage="ended", ended_at=ago(seconds=0))
         account.venue.clock(advance=60)
     return Order.objects.exclude(purpose="external").count()
