@@ -14,11 +14,11 @@ LOOK_UP = "GET /v2/orders:by_client_order_id"
 
 
 class Outside:
-    """A venue that was cleaned: no open order, no position, no fault."""
+    """A venue whose account begins anew: cash, and nothing of the tests before."""
 
     def __init__(self, venue: VenueProcess) -> None:
         self.venue = venue
-        self.sell_everything()
+        venue.request("POST", "/venue/reset")
         self._seen = venue.state_report()["requests"]
 
     def sell_everything(self) -> None:

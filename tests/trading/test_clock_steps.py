@@ -542,7 +542,7 @@ def test_loss_limit_lives_over_a_step_back(account: Outside) -> None:
     sync_portfolio(None)
     move(7200)
     make_limits(max_daily_loss_percent=Decimal("0.001"))
-    account.hold(STOCK, "20")
+    account.hold(STOCK, "400")
     account.sell_everything()
 
     sync_portfolio(None)

@@ -10,7 +10,6 @@ from django.urls import reverse
 from connectors.errors import UnavailableError
 from tests.e2e.system import held
 from tests.trading.outside import STOCK, Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
 from tests.trading.scenes import ago
 from trading.admin import portfolio
 from trading.execution.reconciliation import reconcile

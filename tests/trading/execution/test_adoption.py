@@ -2,7 +2,6 @@
 
 from tests.risk.threads import at_once
 from tests.trading.outside import STOCK, Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
 from tests.trading.scenes import ago
 from tests.waiting import wait_until
 from trading.execution.reconciliation import reconcile

@@ -37,7 +37,6 @@ from tests.factories import (
     make_snapshot,
     make_strategy,
 )
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture
 from tests.trading.scenes import wrong_stages
 from trading.core import transitions
 from trading.domain.statuses import OPEN_ORDER

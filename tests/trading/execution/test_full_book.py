@@ -14,7 +14,6 @@ from risk.models import RiskCheck, RiskLimits, RiskReservation
 from tests.factories import make_limits
 from tests.trading.execution.crowd import crowd, execute_at_once, reasons, running_cycle, settle
 from tests.trading.outside import Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture
 from tests.waiting import wait_until
 from trading.domain.order_ids import PROTECTIVE
 from trading.execution import gate_inputs

@@ -19,7 +19,6 @@ from tests.factories import (
     make_strategy,
 )
 from tests.trading.outside import STOCK, Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture
 from tests.trading.scenes import ago, claimed_and_posted, open_cycle, order_of, passed
 from trading.execution import gate_inputs
 from trading.execution.portfolio import sync_portfolio

@@ -6,7 +6,6 @@ import pytest
 
 from tests.factories import make_engagement
 from tests.trading.outside import COIN, STOCK, Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
 from tests.trading.scenes import (
     advanced_to_its_end,
     ago,

@@ -8,7 +8,6 @@ from django.db import connection
 from connectors.errors import UnavailableError
 from tests.factories import make_order, make_position
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
 from tests.trading.scenes import ago, change, events_of
 from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
@@ -26,10 +25,8 @@ def agreed() -> bool:
 
 
 @pytest.fixture(autouse=True)
-def known_orders(account: Outside) -> None:
-    """Adopt what earlier tests left at the venue, so that each test sees its own differences."""
+def one_attempt(account: Outside) -> None:
     set_runtime_setting(name="order_attempts", value="1", actor="test")
-    reconcile()
 
 
 def test_nothing_different_is_nothing_told(account: Outside) -> None:

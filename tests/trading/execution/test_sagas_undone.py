@@ -7,7 +7,6 @@ from connectors.errors import ConnectorError, UnavailableError
 from risk.models import KillSwitch, RiskReservation
 from risk.services import switch
 from tests.trading.outside import STOCK, Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
 from tests.trading.scenes import (
     advanced_to_its_end,
     ago,

@@ -7,7 +7,6 @@ import pytest
 from connectors.errors import UnavailableError
 from tests.factories import make_order
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture; what others ordered is no difference here
 from tests.trading.safety.test_left_alone import SPREAD, list_orders
 from tests.trading.scenes import ago, open_cycle, order_of, passed
 from tests.waiting import wait_until
@@ -21,10 +20,8 @@ LOOK_UP = "^GET /v2/orders/[^:]"
 
 
 @pytest.fixture(autouse=True)
-def known_orders(account: Outside) -> None:
-    """Adopt what earlier tests left at the venue, so that each test sees its own differences."""
+def one_attempt(account: Outside) -> None:
     set_runtime_setting(name="order_attempts", value="1", actor="test")
-    reconcile()
 
 
 def list_all_orders(account: Outside, spoilt: str, **change: object) -> None:

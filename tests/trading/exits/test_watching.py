@@ -24,8 +24,6 @@ pytestmark = pytest.mark.usefixtures("account")
 def held(account: Outside, symbol: str, quantity: str) -> Position:
     account.hold(symbol, quantity)
     sync_portfolio(None)
-    # The venue remembers the ids of earlier tests, at this very moment of its market time: an id of those is adopted as
-    # it ended, and the next round takes the next.
     wait_until(lambda: Keeper().keep() or _rests(symbol), what="its whole shares are protected")
     return Position.objects.get(pk=symbol)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.factories import make_equity, make_order, make_position, make_saga
 from tests.trading.outside import COIN, STOCK, Outside
 from tests.trading.performance.booked import traded
-from tests.trading.scenes import advanced_to_its_end, forget_prices, passed
+from tests.trading.scenes import advanced_to_its_end, passed
 from trading.cycle.cycles import complete_cycle
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.reconciliation import reconcile
@@ -176,10 +176,6 @@ def test_a_purchase_of_three_times_as_much_at_the_same_price_is_no_split() -> No
 
 def test_books_agree_with_the_venue_over_entries_an_exit_and_a_sale_by_hand(account: Outside) -> None:
     """Stock and coin, with the coin's fee; what a person sells at the broker is booked to the entry's decision."""
-    # Reconciliation looks three days back: what earlier tests have traded at this venue is not this account's.
-    account.venue.clock(advance=4 * 86_400)
-    account.venue.clock(to="open")
-    forget_prices()
     sync_portfolio(None)
     bought = [advanced_to_its_end(passed(symbol).pk) for symbol in (STOCK, COIN)]
     complete_cycle(Cycle.objects.get())

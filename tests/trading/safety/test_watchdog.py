@@ -12,7 +12,6 @@ from risk.models import KillSwitch
 from risk.services import switch
 from tests.factories import make_agent, make_engagement, make_equity, make_event, make_limits, make_order
 from tests.trading.outside import COIN, STOCK, Outside
-from tests.trading.own_venue import venue_process  # noqa: F401 - a fixture
 from tests.trading.scenes import ago, open_cycle, order_of, passed
 from trading.core.settings import set_runtime_setting
 from trading.execution import sagas
