@@ -27,6 +27,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--js-flags=--no-opt --no-maglev",  # no page lives for as long as it takes to earn back its optimised code
 ]
 PASSWORD = "correct horse"
 DESK: ViewportSize = {"width": 1500, "height": 950}
