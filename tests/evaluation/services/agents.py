@@ -65,7 +65,7 @@ def live(
     days = session_closes(first, first + timedelta(days=2 * sessions + 10))[:sessions]
     ahead = sessions_around(days[0][0], days[-1][0])
     place = {each.day: n for n, each in enumerate(ahead)}
-    rows = []
+    rows, record = [], scene()
     for day, closes_at in days:
         for number in range(symbols):
             confidence = round(stated(random), 2)
@@ -73,7 +73,9 @@ def live(
             is_right = bool(random.random() < right(confidence))
             due = ahead[place[day] + label.horizon]
             rows.append(
-                _row(f"S{number}", day, closes_at, due.closes_at, action, confidence, is_right, random)
+                _row(
+                    f"S{number}", day, closes_at, due.closes_at, action, confidence, is_right, random, record
+                )
             )
             values = {"model": model, "answered_model": answered_model, "window": window, "label_spec": label}
             for name, value in values.items():
@@ -100,6 +102,7 @@ def _row(
     confidence: float,
     is_right: bool,
     random: np.random.Generator,
+    record: EvaluationRecord,
 ) -> Outcome:
     cost = round_trip_cost(symbol)
     size = Decimal(f"{abs(random.normal(0, SPREAD)) + 1e-4:.8f}")
@@ -117,7 +120,7 @@ def _row(
         confidence=Decimal(f"{confidence:.2f}"),
         price=Decimal(100),
         is_first=True,
-        scene=scene(),
+        scene=record,
         cost=cost,
         due_at=due_at,
         resolved_at=due_at + timedelta(hours=6),
@@ -136,7 +139,7 @@ def make_outcome(**overrides: Any) -> Outcome:
     """Write one resolved outcome, of a symbol of its own."""
     day, closes_at = session_closes(FIRST, FIRST + timedelta(days=3))[0]
     random = np.random.default_rng(1)
-    row = _row(f"X{next(_numbers)}", day, closes_at, closes_at, "buy", 0.8, True, random)
+    row = _row(f"X{next(_numbers)}", day, closes_at, closes_at, "buy", 0.8, True, random, scene())
     row.model, row.window, row.label_spec, row.horizon = BUILTIN, "untrained", LabelSpec.FIVE_SESSIONS, 5
     row.strategy_id = STRATEGY
     for name, value in overrides.items():

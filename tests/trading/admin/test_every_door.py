@@ -14,7 +14,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, reverse
 
@@ -22,6 +22,7 @@ from orchestrator_project import queues
 from tests.trading.admin.conftest import GROUPS
 from tests.trading.admin.doors import address, label_of, own_pages, pages, url_of
 from tests.trading.admin.rows import ROWS
+from trading.admin.frame import refused
 
 Login = Callable[..., Client]
 EVERYBODY = ("nobody", *GROUPS)
@@ -183,7 +184,8 @@ def rows(prepared: None) -> dict[str, Model]:
 def one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     """What surrounds a page once for each person, without its menu: half the CPU of the thousands tried here.
 
-    Its own tests are test_menu.py, test_permissions.py and browser/test_walk.py.
+    Its own tests are test_menu.py, test_permissions.py and browser/test_walk.py. The page that refuses is written
+    once for each person, too: what it says is for frame/test_refused.py.
     """
     reckoned, known = admin.site.each_context, {}
 
@@ -193,6 +195,15 @@ def one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
         return dict(known[request.user.pk])
 
     monkeypatch.setattr(admin.site, "each_context", each_context)
+    refuse, told = refused._refused, set()
+
+    def refused_before(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
+        if (who := (request.user.pk, status)) in told:
+            return HttpResponse(words, status=status)
+        told.add(who)
+        return refuse(request, status, title, words)
+
+    monkeypatch.setattr(refused, "_refused", refused_before)
 
 
 def all_actions(page: admin.ModelAdmin[Any]) -> set[str]:

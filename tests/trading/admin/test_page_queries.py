@@ -35,7 +35,6 @@ def addresses(rows: dict[str, Model]) -> Iterator[tuple[str, str]]:
 
 def asked(client: Client, url: str) -> list[str]:
     """Return the statements of a page; a savepoint of a test's transaction is none."""
-    client.get(url)  # what is read once in a process
     with CaptureQueriesContext(connection) as captured:
         client.get(url)
     said = (str(query["sql"]) for query in captured.captured_queries)
@@ -46,7 +45,9 @@ def test_no_page_asks_for_more_than_it_may(login: Callable[..., Client]) -> None
     client = login("superuser")
     rows = {label: make() for label, make in ROWS.items()}
 
-    counts = {name: len(asked(client, url)) for name, url in addresses(rows)}
+    first = {(name, url): len(asked(client, url)) for name, url in addresses(rows)}
+    # The first look has what is read once in a process, too: whoever asks for more is looked at again.
+    counts = {name: len(asked(client, url)) for (name, url), count in first.items() if count > MOST}
 
     assert {name: count for name, count in counts.items() if count > MOST} == {}
 
@@ -64,7 +65,7 @@ def test_queue_with_many_that_wait_asks_no_more(
         reverse("admin:trading_aidecision_change", args=[decisions[0].pk]),
         reverse("admin:index"),
     ):
-        assert client.get(url).status_code == 200
+        assert client.get(url).status_code == 200  # and reads what is read once in a process
         assert len(asked(client, url)) <= MOST, url
 
 

@@ -1,5 +1,5 @@
 """A browser that is logged in, as the console's other pages have it."""
 
-from tests.trading.admin.browser.conftest import browser, enter, live_server, seeded
+from tests.trading.admin.browser.conftest import address, browser, enter, live_server, seeded, tab
 
-__all__ = ["browser", "enter", "live_server", "seeded"]
+__all__ = ["address", "browser", "enter", "live_server", "seeded", "tab"]

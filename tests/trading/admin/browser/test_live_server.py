@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from tests.trading.admin.browser.conftest import running_live_server
+from tests.trading.admin.browser.serving import listening, served
 
 pytestmark = pytest.mark.system
 
@@ -23,7 +23,7 @@ def test_server_answers_before_it_ends_what_nobody_waits_for() -> None:
         start_response("204 No Content", [])
         return []
 
-    with running_live_server() as server:
+    with listening() as listener, served(listener) as server:
         server.thread.httpd.set_app(slow)
         with pytest.raises(requests.ReadTimeout):
             requests.get(f"{server.url}/left", timeout=(60, 0.5))
