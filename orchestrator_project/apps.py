@@ -4,6 +4,7 @@ from django.apps import AppConfig
 
 from ai import gateway
 from connectors import proxies
+from orchestrator_project import celery  # noqa: F401 - whoever has Django sends its tasks by our Celery application
 from orchestrator_project.observability.connection_names import name_connections
 from orchestrator_project.observability.log import log_what_nobody_catches
 from orchestrator_project.observability.process_name import is_service, process_name

@@ -1,5 +1,6 @@
 """What every request handler of the venue works with."""
 
+import asyncio
 import logging
 import signal
 from collections import deque
@@ -24,7 +25,10 @@ log = logging.getLogger("connectors.venue")
 
 @dataclass(slots=True)
 class Venue:
-    """The venue's parts; one per process."""
+    """The venue's parts; one per process.
+
+    ``woken``: something was asked that may leave the exchange work to do.
+    """
 
     world: World
     clock: ReplayClock
@@ -36,6 +40,7 @@ class Venue:
     stream: UpdateStream
     requests: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=_LOGGED_REQUESTS))
     has_failed: bool = False
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tick(self) -> None:
         """Bring the exchange up to the clock; what goes wrong there ends the venue."""

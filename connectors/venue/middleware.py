@@ -18,7 +18,18 @@ from connectors.venue.wire import stamp
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _SECRET_PARAMETERS = ("token", "x_cg_demo_api_key", "x_cg_pro_api_key")
+_ONLY_READ = ("GET", "HEAD", "OPTIONS")
 _OPEN_TO_ALL = ("/v1beta3/crypto/",)
+
+
+@web.middleware
+async def wake_exchange(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let the exchange look at once at what a request, answered or not, has left it to do."""
+    try:
+        return await handler(request)
+    finally:
+        if request.method not in _ONLY_READ:
+            request.app[VENUE].woken.set()
 
 
 @web.middleware

@@ -10,6 +10,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 
 from orchestrator_project.broker_options import broker_options
 from orchestrator_project.observability.process_name import process_name
@@ -23,12 +24,19 @@ LIBRARIES = (
     "alpaca.data.historical.stock",
     "alpaca.trading.client",
     "alpaca.trading.stream",
+    "celery.app.control",
+    "celery.app.log",
     "celery.apps.beat",
     "celery.apps.worker",
+    "celery.backends.redis",
     "celery.bin.celery",
     "celery.concurrency.prefork",
     "celery.concurrency.thread",
+    "celery.events.dispatcher",
+    "celery.events.receiver",
     "celery.fixups.django",
+    "celery.worker.autoscale",
+    "celery.worker.consumer",
     "django.core.management",
     "django.db.backends.postgresql.base",
     "django.forms",
@@ -42,8 +50,13 @@ LIBRARIES = (
     "uvicorn.main",
 )
 OURS = (
+    "connectors.alpaca.broker",
+    "connectors.alpaca.market_data",
+    "connectors.coingecko.client",
+    "connectors.finnhub.client",
     "connectors.venue.cli",
     "orchestrator_project.beat",
+    "orchestrator_project.queues",
     "trading.tasks",
     *(
         f"orchestrator_project.management.commands.{name}"
@@ -73,6 +86,7 @@ def load_libraries() -> None:
         os.environ.setdefault(name, "1")
     for name in LIBRARIES:
         import_module(name)
+    version("redis")  # each of its connections asks; where packages lie is remembered
 
 
 def seal() -> None:

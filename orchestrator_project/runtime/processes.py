@@ -61,7 +61,7 @@ def terminal_specs(*, home: Path, since: datetime, keep_engines: bool) -> list[P
     manage = (sys.executable, str(BASE_DIR / "manage.py"))
     follow = (*manage, "follow", UNCHECKED, "--since", since.isoformat())
     commands = {
-        FIRST_CYCLE: (*manage, "run_cycle", UNCHECKED, "--first"),
+        FIRST_CYCLE: (*manage, "run_cycle", "--first"),
         "follow": (*follow, "--keep-engines") if keep_engines else follow,
     }
     return [

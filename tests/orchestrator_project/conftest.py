@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from orchestrator_project.runtime.engines import postgres, valkey
 from orchestrator_project.runtime.engines.processes import engine_processes
 from orchestrator_project.runtime.engines.state import EngineState, read_state
 from tests.paths import ROOT
+
+DISK, MEMORY = "/tmp", "/dev/shm"  # noqa: S108 - mkdtemp makes private folders there
 
 
 @dataclass
@@ -39,11 +42,8 @@ class EngineUser:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A short state folder; whatever a test left running in it is stopped."""
-    folder = Path(tempfile.mkdtemp(prefix="home-", dir="/tmp")).resolve()
-    yield folder
-    valkey.stop(folder)
-    postgres.stop(folder)
-    shutil.rmtree(folder)
+    with state_folder(DISK) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -63,6 +63,16 @@ def join() -> Iterator[Callable[[Path], EngineUser]]:
     yield start
     for user in users:
         user.kill()
+
+
+@contextmanager
+def state_folder(place: str) -> Iterator[Path]:
+    """Make a short state folder there; whatever was left running in it is stopped at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="home-", dir=place)).resolve()
+    yield folder
+    valkey.stop(folder)
+    postgres.stop(folder)
+    shutil.rmtree(folder)
 
 
 def running_engines(home: Path) -> tuple[int, int]:

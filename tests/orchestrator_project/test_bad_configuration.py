@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.connectors.venue.tiny import COIN_HEADER, STOCK_HEADER, write_csv
 from tests.paths import ROOT
 
@@ -15,13 +16,9 @@ COIN = "BTC/USD,2020-10-15,1,2,1,2,5"
 
 def manage(command: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a command as a user would."""
-    return run(["manage.py", command, *arguments], **environment)
-
-
-def run(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
     keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
     return subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "manage.py", command, *arguments],
         cwd=ROOT,
         env=keep | environment,
         capture_output=True,
@@ -29,6 +26,12 @@ def run(arguments: list[str], **environment: str) -> "subprocess.CompletedProces
         timeout=120,
         check=False,
     )
+
+
+def venue(data: Path, state: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the venue's own command line."""
+    command = [sys.executable, "-m", "connectors.venue", "--data", str(data), "--state", str(state)]
+    return forked.run(command, env=os.environ, seconds=120)
 
 
 @pytest.mark.parametrize("command", ["up", "doctor", "run_cycle"])
@@ -123,7 +126,7 @@ def test_venue_refuses_broken_prices_by_file_line_and_field(
     data, state = tmp_path / "data", tmp_path / "state"
     write_csv(data, name, header, rows)
 
-    done = run(["-m", "connectors.venue", "--data", str(data), "--state", str(state)])
+    done = venue(data, state)
 
     assert done.returncode == 2
     assert said in done.stderr
@@ -145,6 +148,6 @@ def test_venue_refuses_files_that_are_not_what_they_are_called(
     data.mkdir()
     (data / name).write_bytes(content)
 
-    done = run(["-m", "connectors.venue", "--data", str(data), "--state", str(tmp_path / "state")])
+    done = venue(data, tmp_path / "state")
 
     assert (done.returncode, said in done.stderr) == (2, True)

@@ -17,6 +17,8 @@ COMMANDS = sorted(
 SETUP = "import django; django.setup(); "
 CONSOLE = "trading.admin"
 WATCHED = ("litellm", "apprise", CONSOLE)
+LOADED = "loaded:"
+LOOK = f"import sys; print({LOADED!r}, *(name for name in {WATCHED} if name in sys.modules))"
 ENTRIES = {
     "web": ("import orchestrator_project.asgi, orchestrator_project.urls", {CONSOLE}),
     "worker, analyst and beat": (
@@ -46,18 +48,41 @@ ENTRIES = {
 }
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+NEEDS_NOTHING = [entry for entry, (_, expected) in ENTRIES.items() if not expected]
+
+
+@pytest.fixture(scope="module")
+def found_one_after_the_other() -> dict[str, set[str]]:
+    """What is loaded after each entry that needs nothing of it, in one process: none may have loaded any."""
+    looks = (f"{ENTRIES[entry][0]}; {LOOK}" for entry in NEEDS_NOTHING)
+    return dict(zip(NEEDS_NOTHING, looked("; ".join(looks)), strict=True))
+
+
+@pytest.mark.parametrize("entry", NEEDS_NOTHING)
+def test_entry_loads_none_of_it(entry: str, found_one_after_the_other: dict[str, set[str]]) -> None:
+    assert found_one_after_the_other[entry] == set()
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry not in NEEDS_NOTHING])
 def test_entry_loads_what_it_needs_alone(entry: str) -> None:
     code, expected = ENTRIES[entry]
-    look = f"{code}; import sys; print(*(name for name in {WATCHED} if name in sys.modules))"
 
+    (found,) = looked(f"{code}; {LOOK}")
+
+    assert found == expected
+
+
+def looked(code: str) -> list[set[str]]:
+    """Run it in a process of its own and return what each look has found."""
     done = subprocess.run(
-        [sys.executable, "-c", look],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         env=os.environ | {"DJANGO_SETTINGS_MODULE": "orchestrator_project.settings"},
         capture_output=True,
         text=True,
         check=True,
     )
-
-    assert set(done.stdout.splitlines()[-1].split()) == expected
+    found = [
+        line.removeprefix(LOADED).split() for line in done.stdout.splitlines() if line.startswith(LOADED)
+    ]
+    return [set(names) for names in found]

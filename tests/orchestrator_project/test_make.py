@@ -16,11 +16,22 @@ LOCK = "six==1.16.0 --hash=sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b0111
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with the Makefile, the installer and an empty lock."""
-    (tmp_path / "requirements").mkdir()
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copy(ROOT / "requirements" / "install.sh", tmp_path / "requirements")
-    (tmp_path / "requirements" / "runtime.txt").touch()
-    return tmp_path
+    return made_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Such a folder with an environment, and how that was made: it takes seconds."""
+    project = made_project(tmp_path_factory.mktemp("installed"))
+    return project, make(project, "install")
+
+
+def made_project(folder: Path) -> Path:
+    (folder / "requirements").mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    shutil.copy(ROOT / "requirements" / "install.sh", folder / "requirements")
+    (folder / "requirements" / "runtime.txt").touch()
+    return folder
 
 
 def make(project: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -62,8 +73,11 @@ def test_what_does_not_exist_yet_is_said(project: Path, command: str) -> None:
     assert "There are no" in done.stdout
 
 
-def test_install_makes_the_environment_once(project: Path) -> None:
-    first = make(project, "install")
+def test_install_makes_the_environment_once(
+    installed: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    project, first = installed
+
     second = make(project, "install")
 
     assert first.returncode == 0, first.stderr
@@ -102,7 +116,10 @@ def test_a_python_without_venv_is_one_clear_sentence(project: Path) -> None:
     assert "its venv module is missing): install it, e.g. with: apt-get install python3-venv" in done.stderr
 
 
-def test_no_network_is_one_clear_sentence(project: Path) -> None:
+def test_no_network_is_one_clear_sentence(
+    installed: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    project, _ = installed
     (project / "requirements" / "runtime.txt").write_text(LOCK)
     nowhere = {
         "PIP_CONFIG_FILE": os.devnull,

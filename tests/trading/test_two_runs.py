@@ -55,7 +55,9 @@ def fresh_world(number: int) -> Iterator[VenueProcess]:
     forget_throttles()
     clock_watch.forget()
     # What a stop sells when the clock is moved fills at once: by wall time it would be before the next look, or after.
-    with VenueProcess(seed=number, partial_rate=0.3, slippage_bps=10, fill_latency=0) as venue:
+    with VenueProcess(
+        is_forked=True, seed=number, partial_rate=0.3, slippage_bps=10, fill_latency=0
+    ) as venue:
         venue.clock(paused=True, to="2020-10-15T14:00:00Z")
         address.write_text(json.dumps({"url": venue.url, "pid": venue.pid, "world": "synthetic"}))
         seed()

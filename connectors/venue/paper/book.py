@@ -49,6 +49,11 @@ class OrderBook:
         """Return the order with this client_order_id."""
         return self._by_client_order_id.get(client_order_id)
 
+    @property
+    def has_open(self) -> bool:
+        """Whether any order may still fill."""
+        return bool(self._open)
+
     def open_orders(self) -> list[Order]:
         """Return the orders that may still fill, oldest first."""
         return list(self._open.values())

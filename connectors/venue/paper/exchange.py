@@ -154,6 +154,11 @@ class Exchange:
         if real - self._saved_at >= CLOCK_SAVE_SECONDS:
             self.save_clock()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Tell whether no order is open, and market time moves no faster than real time: a tick may be a bit late."""
+        return not (self._plans or self.book.has_open) and self.market.clock.rate <= 1.0
+
     def announce(self, symbol: str, kind: str, value: Decimal) -> Action:
         """Let a stock split, or pay a dividend, from the next session on."""
         opening = self.market.timeline.next_open(self.market.clock.now())

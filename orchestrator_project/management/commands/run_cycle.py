@@ -30,6 +30,7 @@ POLL_SECONDS = 0.25
 
 class Command(BaseCommand):
     help = "Run one cycle now, after the running one, and report how it ended."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -91,7 +91,7 @@ def test_waiting_for_a_slot_counts_in_an_orders_own_time(venue: VenueProcess, cl
 
 def test_what_another_program_used_of_the_key_is_not_used_again(client: "redis.Redis") -> None:
     """The provider's Remaining is believed, so that nobody is answered 429."""
-    with VenueProcess(rate_limit=10, rate_window=3600) as venue:
+    with VenueProcess(is_forked=True, rate_limit=10, rate_window=3600) as venue:
         theirs = AlpacaStockData(KEY, KEY, venue.url, throttle=throttle(client, 0))
         for _ in range(7):
             theirs.quotes([STOCK])

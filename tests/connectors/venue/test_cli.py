@@ -1,12 +1,15 @@
 """What the command line refuses: one sentence, exit code 2."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.connectors.venue.test_state import run
 from tests.connectors.venue.tiny import COIN_HEADER, write_csv
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,8 @@ def test_port_in_use_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
 
 
 def test_help_names_every_argument() -> None:
-    result = run("--help")
+    command = [sys.executable, "-m", "connectors.venue", "--help"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert result.returncode == 0
     for name in ("host", "port", "data", "state", "start", "speed", "seed", "address-file"):

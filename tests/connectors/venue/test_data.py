@@ -73,7 +73,7 @@ def test_daily_bars_end_with_today_so_far(client: Client) -> None:
 def test_nothing_from_after_market_time_is_ever_shown() -> None:
     """docs/lessons.md#lesson-40."""
     params = {"timeframe": "1Min", "start": "2020-10-15T13:30:00Z", "end": "2022-01-01", "symbols": "ALSQ"}
-    with VenueProcess() as venue:
+    with VenueProcess(is_forked=True) as venue:
         client = Client(venue.url)
         venue.clock(to="2020-10-15T14:00:30Z", paused=True)
         early = bars(client, **params)["ALSQ"]
@@ -134,7 +134,7 @@ def test_newest_first_pages_hold_the_same_bars(client: Client) -> None:
 
 
 def test_coin_minutes_are_those_of_the_file_and_leave_gaps(tmp_path: Path) -> None:
-    with VenueProcess(tiny_world(tmp_path / "d")) as venue:
+    with VenueProcess(tiny_world(tmp_path / "d"), is_forked=True) as venue:
         client = Client(venue.url)
         venue.clock(to="2020-10-16T16:30:00Z", paused=True)
         found = bars(

@@ -310,7 +310,7 @@ def test_the_log_begins_after_as_many_as_one_has_seen(venue: VenueProcess, clien
 
 
 def test_real_rate_limit_counts_trading_and_data_apart() -> None:
-    with VenueProcess(rate_limit=5) as venue:
+    with VenueProcess(is_forked=True, rate_limit=5) as venue:
         client = Client(venue.url)
         wait_until(lambda: time.time() % 60 < 40, what="a minute with room for the requests")
 

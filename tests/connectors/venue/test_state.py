@@ -1,5 +1,6 @@
 """The account survives restarts and kill -9, and belongs to one world."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors.venue.paper.exchange import CLOCK_SAVE_SECONDS
+from tests import forked
 from tests.connectors.venue.client import COIN, STOCK, Client
-from tests.paths import ROOT
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 
@@ -32,7 +33,7 @@ def market_time(venue: VenueProcess) -> datetime:
 
 def test_everything_survives_kill_9_and_time_goes_on() -> None:
     """It goes on from where it was stored last, a moment before the kill; nothing had been stamped since."""
-    with VenueProcess() as venue:
+    with VenueProcess(is_forked=True) as venue:
         client = Client(venue.url)
         client.filled(STOCK, qty="3")
         client.filled(COIN, qty="0.1")
@@ -48,7 +49,7 @@ def test_everything_survives_kill_9_and_time_goes_on() -> None:
 
 
 def test_accepted_order_is_durable_before_its_reply() -> None:
-    with VenueProcess(fill_latency=0.2) as venue:
+    with VenueProcess(is_forked=True, fill_latency=0.2) as venue:
         client = Client(venue.url)
         for number in range(3):
             order = client.order(STOCK, client_order_id=f"durable-{number}")
@@ -62,7 +63,7 @@ def test_accepted_order_is_durable_before_its_reply() -> None:
 
 
 def test_partly_filled_order_goes_on_after_a_restart() -> None:
-    with VenueProcess() as venue:
+    with VenueProcess(is_forked=True) as venue:
         client = Client(venue.url)
         venue.fault(kind="partial_fill", fraction=0.5)
         order = client.wait_for(client.order(STOCK, qty="10"), "partially_filled")
@@ -75,7 +76,7 @@ def test_partly_filled_order_goes_on_after_a_restart() -> None:
 
 
 def test_time_stamps_go_on_rising_after_a_kill_at_high_speed() -> None:
-    with VenueProcess(speed=2_000) as venue:
+    with VenueProcess(is_forked=True, speed=2_000) as venue:
         client = Client(venue.url)
         last = client.filled(COIN, qty="0.01")["filled_at"]
         for _ in range(3):
@@ -89,7 +90,7 @@ def test_time_stamps_go_on_rising_after_a_kill_at_high_speed() -> None:
 
 
 def test_close_that_was_missed_is_made_up_for_after_a_restart() -> None:
-    with VenueProcess(start="2020-10-15T15:59:58", fill_latency=60) as venue:
+    with VenueProcess(is_forked=True, start="2020-10-15T15:59:58", fill_latency=60) as venue:
         client = Client(venue.url)
         order = client.order(STOCK)
         venue.kill()
@@ -101,7 +102,7 @@ def test_close_that_was_missed_is_made_up_for_after_a_restart() -> None:
 
 
 def test_orderly_stop_removes_the_address_and_keeps_the_state(tmp_path: Path) -> None:
-    with VenueProcess(state=tmp_path) as venue:
+    with VenueProcess(is_forked=True, state=tmp_path) as venue:
         Client(venue.url).filled(STOCK)
         venue.fault(kind="hang", route="/v2/clock")
         held = subprocess.Popen(
@@ -114,7 +115,7 @@ def test_orderly_stop_removes_the_address_and_keeps_the_state(tmp_path: Path) ->
 
         assert code == 0
         assert not (tmp_path / "address.json").exists()
-    with VenueProcess(state=tmp_path) as venue:
+    with VenueProcess(is_forked=True, state=tmp_path) as venue:
         assert venue.state_report()["fills"] == 1
 
 
@@ -139,9 +140,7 @@ def test_reset_begins_an_account_of_which_nothing_has_happened(tmp_path: Path) -
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "connectors.venue", *arguments]
-    root = ROOT
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=180, check=False)
+    return forked.run([sys.executable, "-m", "connectors.venue", *arguments], env=os.environ, seconds=180)
 
 
 def test_venue_that_cannot_write_stops_and_keeps_what_it_acknowledged(tmp_path: Path) -> None:
@@ -157,7 +156,7 @@ def test_venue_that_cannot_write_stops_and_keeps_what_it_acknowledged(tmp_path: 
             acknowledged.append(reply.json()["client_order_id"])
         code = wait_until(lambda: venue.exit_code)
         log = venue.log
-    with VenueProcess(state=tmp_path) as venue:
+    with VenueProcess(is_forked=True, state=tmp_path) as venue:
         client = Client(venue.url)
         kept = {one["client_order_id"] for one in client.get("/v2/orders", status="all", limit="500")}
 
@@ -168,7 +167,7 @@ def test_venue_that_cannot_write_stops_and_keeps_what_it_acknowledged(tmp_path: 
 
 
 def test_state_of_another_world_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with VenueProcess(state=tmp_path, seed=7):
+    with VenueProcess(is_forked=True, state=tmp_path, seed=7):
         pass
 
     result = run("--state", str(tmp_path), "--seed", "8")
@@ -180,7 +179,7 @@ def test_state_of_another_world_is_refused_with_the_remedy(tmp_path: Path) -> No
 
 
 def test_state_in_use_is_refused(tmp_path: Path) -> None:
-    with VenueProcess(state=tmp_path):
+    with VenueProcess(is_forked=True, state=tmp_path):
         result = run("--state", str(tmp_path))
 
     assert result.returncode == 2

@@ -16,7 +16,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture
 def own_venue() -> Iterator[VenueProcess]:
     """A venue that nobody has asked anything yet."""
-    with VenueProcess() as venue:
+    with VenueProcess(is_forked=True) as venue:
         yield venue
 
 

@@ -197,5 +197,5 @@ def test_disconnect_without_listeners_strikes_the_next_one(venue: VenueProcess) 
 
 
 def test_listeners_do_not_hold_up_the_end() -> None:
-    with VenueProcess() as venue, listening(venue):
+    with VenueProcess(is_forked=True) as venue, listening(venue):
         assert venue.stop() == 0

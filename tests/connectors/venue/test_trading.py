@@ -8,7 +8,7 @@ from tests.waiting import wait_until
 
 
 def test_account_begins_with_its_cash_as_strings() -> None:
-    with VenueProcess() as venue:
+    with VenueProcess(is_forked=True) as venue:
         account = Client(venue.url).get("/v2/account")
 
     assert (account["cash"], account["equity"], account["last_equity"]) == ("100000",) * 3

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from pytest_django import Settings
 from orchestrator_project.observability import metric_totals, metrics
 from orchestrator_project.observability.metric_kinds import METRICS, MOST_LABEL_SETS, Totals
 from orchestrator_project.observability.metric_totals import count_new
+from tests import forked
 from tests.factories import (
     make_agent,
     make_cycle,
@@ -40,7 +40,6 @@ from tests.factories import (
     make_saga,
     make_user,
 )
-from tests.paths import ROOT
 from trading.access.api_tokens import issue_token
 from trading.core import transitions
 from trading.models import Event, MetricTotals
@@ -310,7 +309,8 @@ def _silent_port() -> Iterator[int]:
 
 @pytest.mark.parametrize("is_silent", [False, True], ids=["gone", "silent"])
 def test_a_scrape_answers_while_database_and_redis_are_away(is_silent: bool, tmp_path: Path) -> None:
-    program = (
+    program = tmp_path / "scrape.py"
+    program.write_text(
         "import django; django.setup(); from django.test import Client;"
         "reply = Client().get('/metrics'); assert reply.status_code == 200; print(reply.content.decode())"
     )
@@ -324,10 +324,7 @@ def test_a_scrape_answers_while_database_and_redis_are_away(is_silent: bool, tmp
             "DJANGO_SETTINGS_MODULE": "orchestrator_project.settings",
             "DJANGO_ALLOWED_HOSTS": "testserver",
         }
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-            timeout=90,
-        )  # fmt: skip
+        done = forked.run([sys.executable, str(program)], env=environment, seconds=90)
     assert done.returncode == 0, done.stderr
     found = samples(done.stdout)
 

@@ -2,7 +2,7 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from connectors.errors import ConnectorError
 from risk.domain.numbers import plain_decimal
@@ -10,9 +10,10 @@ from trading.access.people import operator_name
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.errors import TradingError
 from trading.exits.closing import as_listed, close_position
+from trading.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Sell what is held of a symbol at the market, all of it or a part. What rests at the broker to protect it is"
         " cancelled first; what is left of it is protected anew."

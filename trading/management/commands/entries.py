@@ -1,14 +1,15 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from trading.access.people import operator_name
 from trading.errors import GuardError
 from trading.guards import pause
+from trading.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Pause entries (exits go on), resume them, or say how they stand."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,13 +2,14 @@ import dataclasses
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
+from trading.management.operator_command import OperatorCommand
 from trading.queries.guard_report import GuardReport, guard_report
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Say what is blocked now: by which guard, in which symbol, until when (market time)."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,18 +4,19 @@ import sys
 from decimal import Decimal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from risk.domain.numbers import plain_decimal
 from risk.errors import SwitchStateError
 from risk.services import switch
 from trading.access.people import operator_name
 from trading.execution.operator_stop import stop_trading
+from trading.management.operator_command import OperatorCommand
 from trading.management.words import lines_of
 from trading.safety import flatten, kill_switch, switch_follow_up
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Stop all trading (engage), let it go on (release), or say how the switch stands (status)."
 
     def add_arguments(self, parser: CommandParser) -> None:

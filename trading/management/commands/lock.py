@@ -2,15 +2,16 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
 from trading.access.people import operator_name
 from trading.errors import GuardError
 from trading.guards.symbol_locks import lock_symbol
+from trading.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Lock a symbol against entries (exits go on); unlock SYMBOL takes it back."
 
     def add_arguments(self, parser: CommandParser) -> None:

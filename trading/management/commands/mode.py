@@ -1,14 +1,15 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from trading.access.people import operator_name
 from trading.core import modes
+from trading.management.operator_command import OperatorCommand
 from trading.models import Mode
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Show the trading mode, or set it."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,13 +2,14 @@ import json
 from datetime import date
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from trading.management.operator_command import OperatorCommand
 from trading.performance.rendering import as_csv, as_json, as_lines
 from trading.performance.report import GROUPS, performance
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "What trading earned, from what, and how good that was (docs/metrics.md)."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,17 +2,18 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from trading.access.people import operator_name
 from trading.analysis.own_proposals import propose_for
 from trading.analysis.proposals import start_waiting
 from trading.errors import ProposalError
+from trading.management.operator_command import OperatorCommand
 from trading.models import Strategy
 from trading.tasks import launch
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Propose a trade. It becomes a decision of the next execution cycle and goes the way of every decision: mode,"
         " approval, risk gate. Its size, stop and target are the strategy's."

@@ -2,15 +2,16 @@ import dataclasses
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from connectors.errors import ConnectorError
 from trading.errors import TradingError
 from trading.execution.reconciliation import reconcile
+from trading.management.operator_command import OperatorCommand
 from trading.management.words import lines_of
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Compare orders, fills and positions with the broker and heal differences toward the broker."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,7 +2,7 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from connectors.errors import ConnectorError
 from risk.domain.numbers import plain_decimal
@@ -10,9 +10,10 @@ from trading.access.people import operator_name
 from trading.errors import TradingError
 from trading.exits.closing import as_listed
 from trading.exits.moving import move_stop
+from trading.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Move the price at which a position's stop sells, up or down; down no further than the account's limits allow."
         " The orders at the broker follow within a second or two. To stop trading: kill_switch engage."

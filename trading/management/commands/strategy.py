@@ -1,16 +1,17 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from trading.access.people import operator_name
 from trading.analysis.strategy_versions import roll_back
 from trading.errors import StrategyError
+from trading.management.operator_command import OperatorCommand
 from trading.models import Strategy, StrategyVersion
 from trading.queries.changes import differences_of
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "List a strategy's versions with what each changed, or put one of them into force again."
 
     def add_arguments(self, parser: CommandParser) -> None:

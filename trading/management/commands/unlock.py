@@ -1,13 +1,14 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from trading.access.people import operator_name
 from trading.guards.symbol_locks import unlock_symbol
+from trading.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Take back a symbol's lock."
 
     def add_arguments(self, parser: CommandParser) -> None:

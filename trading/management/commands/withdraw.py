@@ -2,14 +2,15 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from trading.access.people import operator_name
 from trading.errors import WithdrawalError
 from trading.execution.by_hand.withdrawing import withdraw
+from trading.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Withdraw a person's approval before its order has left: it is never sent, and the decision expires."
     )

@@ -270,3 +270,22 @@ def _check_group(one: Bench, order: Order) -> None:
     assert len(working) <= 1
     if any(o.role == ENTRY and o.is_open for o in members):
         assert not working
+
+
+def test_exchange_is_at_rest_while_nobody_trades_and_time_is_not_faster(tmp_path: Path) -> None:
+    with bench(tmp_path) as one:
+        assert one.exchange.is_at_rest
+        one.submit()
+        assert not one.exchange.is_at_rest
+        one.wait()
+        assert one.exchange.is_at_rest
+        resting = one.submit(type="limit", limit_price="90")
+        one.wait()
+        assert not one.exchange.is_at_rest
+        one.exchange.cancel(resting.order_id)
+        assert one.exchange.is_at_rest
+
+        one.venue.clock.set_speed(60)
+        assert one.exchange.is_at_rest  # the clock stands
+        one.venue.clock.resume()
+        assert not one.exchange.is_at_rest

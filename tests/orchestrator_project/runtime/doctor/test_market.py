@@ -156,7 +156,7 @@ def test_a_held_clock_and_the_end_of_the_data(world: VenueProcess) -> None:
     world.clock(paused=True)
     assert_says(market.market_time(), "warning", "the venue's clock is held", "manage.py up")
 
-    with VenueProcess() as other:
+    with VenueProcess(is_forked=True) as other:
         other.clock(to="end")
         address = market.venue_file()
         before = address.read_text()

@@ -1,12 +1,13 @@
 """The embedded engines with real processes: joined, left, killed."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -25,13 +26,49 @@ from orchestrator_project.runtime.engines import (
 from orchestrator_project.runtime.engines.processes import is_alive
 from orchestrator_project.runtime.engines.state import read_state
 from orchestrator_project.runtime.ports import port_is_free
-from tests.orchestrator_project.conftest import EngineUser, running_engines, state_pids
+from tests.orchestrator_project.conftest import (
+    DISK,
+    MEMORY,
+    EngineUser,
+    running_engines,
+    state_folder,
+    state_pids,
+)
 from tests.paths import ROOT
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
 
 Join = Callable[[Path], EngineUser]
+
+
+def place() -> str:
+    """Return where state folders are made: in memory where there is room, for files cost several times less there."""
+    is_roomy = os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > 2**30
+    return MEMORY if is_roomy else DISK
+
+
+@pytest.fixture
+def new_home() -> Iterator[Path]:
+    """A state folder in which nothing was ever started."""
+    with state_folder(place()) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def made_data() -> Iterator[Path]:
+    """PostgreSQL's data as a first start leaves them."""
+    with state_folder(place()) as folder:
+        with joined_engines(folder, need_redis=False):
+            pass
+        yield folder / "postgres"
+
+
+@pytest.fixture
+def home(new_home: Path, made_data: Path) -> Path:
+    """A state folder whose PostgreSQL has run before: making its data takes longer than most tests."""
+    subprocess.run(["cp", "-a", made_data, new_home], check=True)
+    return new_home
 
 
 def query(url: str | None, text: str) -> list[tuple[object, ...]]:
@@ -57,15 +94,15 @@ def kill(pid: int) -> None:
     wait_until(lambda: not is_alive(pid), what=f"process {pid} is gone")
 
 
-def test_the_last_user_stops_the_engines_and_data_and_addresses_stay(home: Path) -> None:
+def test_the_last_user_stops_the_engines_and_data_and_addresses_stay(new_home: Path) -> None:
     """docs/lessons.md#lesson-22."""
-    with joined_engines(home) as first:
+    with joined_engines(new_home) as first:
         query(first.database_url, "CREATE TABLE kept AS SELECT 42 AS answer")
         with valkey_client(first.redis_url) as client:
             client.set("kept", "yes")
-    assert running_engines(home) == (0, 0)
+    assert running_engines(new_home) == (0, 0)
 
-    with joined_engines(home) as second:
+    with joined_engines(new_home) as second:
         assert second == first
         assert query(second.database_url, "SELECT answer FROM kept") == [(42,)]
         with valkey_client(second.redis_url) as client:
@@ -119,19 +156,19 @@ def test_engines_are_out_of_reach_of_the_terminal(home: Path) -> None:
             assert os.getpgid(pid) != os.getpgid(0)
 
 
-def test_eight_commands_at_once_start_one_pair(home: Path, join: Join) -> None:
-    users = [join(home) for _ in range(8)]
+def test_eight_commands_at_once_start_one_pair(new_home: Path, join: Join) -> None:
+    users = [join(new_home) for _ in range(8)]
 
     urls = [user.urls() for user in users]
-    pids = state_pids(home)
+    pids = state_pids(new_home)
     for user in users[:-1]:
         user.leave()
 
     assert all(each == urls[0] for each in urls)
-    assert state_pids(home) == pids
-    assert running_engines(home)[1] == 1
+    assert state_pids(new_home) == pids
+    assert running_engines(new_home)[1] == 1
     users[-1].leave()
-    assert running_engines(home) == (0, 0)
+    assert running_engines(new_home) == (0, 0)
 
 
 def test_a_killed_user_does_not_keep_the_engines_alive(home: Path, join: Join) -> None:
@@ -258,15 +295,15 @@ def test_a_lost_record_leads_to_fresh_engines_on_the_same_data(home: Path, join:
     assert running_engines(home) == (0, 0)
 
 
-def test_a_half_made_database_is_made_again(home: Path) -> None:
-    (home / "postgres.new" / "base").mkdir(parents=True)
+def test_a_half_made_database_is_made_again(new_home: Path) -> None:
+    (new_home / "postgres.new" / "base").mkdir(parents=True)
 
-    with joined_engines(home, need_redis=False) as urls:
+    with joined_engines(new_home, need_redis=False) as urls:
         assert query(urls.database_url, "SELECT current_database()") == [("orchestrator",)]
 
 
-def test_a_path_too_long_for_a_socket_gets_a_private_folder(home: Path) -> None:
-    deep = home / ("long-" * 20) / "it's here"
+def test_a_path_too_long_for_a_socket_gets_a_private_folder(new_home: Path) -> None:
+    deep = new_home / ("long-" * 20) / "it's here"
     with joined_engines(deep) as urls:
         pid = state_pids(deep)[0]
         folder = Path(read_state(deep).postgres.socket_folder)  # type: ignore[union-attr]  # just joined
@@ -281,14 +318,14 @@ def test_a_path_too_long_for_a_socket_gets_a_private_folder(home: Path) -> None:
         assert again == urls
         assert query(urls.database_url, "SELECT 1") == [(1,)]
     folder.rmdir()
-    folder.symlink_to(home)
+    folder.symlink_to(new_home)
     with pytest.raises(EngineError, match="belongs to somebody else"), joined_engines(deep):
         pass
     folder.unlink()
 
 
-def test_two_homes_at_once_do_not_meet(home: Path) -> None:
-    with joined_engines(home / "a") as first, joined_engines(home / "b") as second:
+def test_two_homes_at_once_do_not_meet(new_home: Path) -> None:
+    with joined_engines(new_home / "a") as first, joined_engines(new_home / "b") as second:
         query(first.database_url, "CREATE TABLE mine AS SELECT 1 AS n")
 
         assert query(second.database_url, "SELECT to_regclass('mine')") == [(None,)]

@@ -11,14 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-from orchestrator_project.runtime.supervisor import (
-    AlreadyRunningError,
-    ProcessSpec,
-    Supervisor,
-    Timing,
-    only_one,
-)
-
 PATIENT = 3600.0
 
 
@@ -68,6 +60,14 @@ def child(home: Path, name: str, kind: str) -> None:
 
 def up(home: Path, grace: float, wanted: list[str]) -> None:
     """Supervise ``NAME=KIND`` children, saying each line on stdout."""
+    # Not above: the children, need nothing of it.
+    from orchestrator_project.runtime.supervisor import (
+        AlreadyRunningError,
+        ProcessSpec,
+        Supervisor,
+        Timing,
+        only_one,
+    )
 
     def say(line: str) -> None:
         sys.stdout.write(line + "\n")
