@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DatabaseError
 
 from orchestrator_project.celery import app
@@ -15,6 +15,7 @@ from trading.cycle.cycles import CycleReport, report, start_cycle
 from trading.domain.statuses import CycleStatus
 from trading.domain.symbols import EXPECTED, parse_symbols
 from trading.errors import CycleRunningError, SymbolsError
+from trading.management.operator_command import OperatorCommand
 from trading.market.universe import checked_symbols
 from trading.models import Asset, Cycle
 from trading.tasks import launch
@@ -28,9 +29,8 @@ WORKER_PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.25
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Run one cycle now, after the running one, and report how it ended."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -31,9 +31,10 @@ def test_every_command_of_the_room_is_an_operators(name: str) -> None:
     assert isinstance(load_command_class("trading", name), OperatorCommand)
 
 
-def test_project_is_not_looked_at_first(prepared: None, looks: list[object]) -> None:
+@pytest.mark.parametrize("more", [[], ["--skip-checks"]], ids=["as it is", "said"])
+def test_project_is_not_looked_at_first(prepared: None, looks: list[object], more: list[str]) -> None:
     command = load_command_class("trading", "mode")
-    options = vars(command.create_parser("manage.py", "mode").parse_args(["--json"]))
+    options = vars(command.create_parser("manage.py", "mode").parse_args([*more, "--json"]))
 
     command.execute(**options)
 
