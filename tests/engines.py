@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator_project.environment import PREFIXES
 from orchestrator_project.runtime.engines import joined_engines
+from tests.paths import quick_place
 from tests.spread.door import NOBODY
 
 REDIS_DATABASES = 16
@@ -25,7 +26,7 @@ def start() -> None:
     """Start or join the engines, and name them in the environment, with what is this process's own."""
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         del os.environ[name]
-    home = Path(tempfile.mkdtemp(prefix="orch-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="orch-", dir=quick_place()))
     _ending.callback(shutil.rmtree, home, ignore_errors=True)
     os.environ["ORCHESTRATOR_HOME"] = str(home)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")

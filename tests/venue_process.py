@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import forked, measured
-from tests.paths import ROOT
+from tests.paths import ROOT, quick_place
 
 _START_SECONDS = 120.0  # a measured one on a busy machine takes more than 30
 
@@ -50,7 +50,7 @@ class VenueProcess:
         self._own_state = state is None
         self._before_start, self._is_forked = before_start, is_forked
         self._python = measured.python("connectors.venue", is_measured=is_measured)
-        self.state = Path(tempfile.mkdtemp(prefix="venue-")) if state is None else state
+        self.state = Path(tempfile.mkdtemp(prefix="venue-", dir=quick_place())) if state is None else state
         defaults: dict[str, object] = {"rate_limit": 0, "fill_latency": 0.02, "partial_rate": 0}
         chosen = {**defaults, "seed": seed, **options}
         if data is not None:

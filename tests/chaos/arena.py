@@ -27,6 +27,7 @@ from orchestrator_project.runtime.processes import process_specs
 from orchestrator_project.runtime.supervisor import ProcessSpec
 from tests import forked
 from tests.chaos.stepping import BROKER, DATABASE, MACHINE, SteppedClock, clocks
+from tests.paths import quick_place
 from tests.ports import free_port
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -272,7 +273,7 @@ def opened_arena(*, workers: int, is_stepped: bool, chat: str | None = None, **v
         chat: the address of the language model; None: the venue's own.
         venue: further options of the venue.
     """
-    home = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="chaos-", dir=quick_place()))
     home.chmod(0o755)  # the database's user reads its clock
     wall = clocks(home) if is_stepped else {}
     environments = {name: clock.environment() for name, clock in wall.items()}

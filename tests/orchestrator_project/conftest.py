@@ -15,9 +15,7 @@ import pytest
 from orchestrator_project.runtime.engines import postgres, valkey
 from orchestrator_project.runtime.engines.processes import engine_processes
 from orchestrator_project.runtime.engines.state import EngineState, read_state
-from tests.paths import ROOT
-
-DISK, MEMORY = "/tmp", "/dev/shm"  # noqa: S108 - mkdtemp makes private folders there
+from tests.paths import DISK, ROOT
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """The embedded engines with real processes: joined, left, killed."""
 
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -27,14 +26,12 @@ from orchestrator_project.runtime.engines.processes import is_alive
 from orchestrator_project.runtime.engines.state import read_state
 from orchestrator_project.runtime.ports import port_is_free
 from tests.orchestrator_project.conftest import (
-    DISK,
-    MEMORY,
     EngineUser,
     running_engines,
     state_folder,
     state_pids,
 )
-from tests.paths import ROOT
+from tests.paths import ROOT, quick_place
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
@@ -42,23 +39,17 @@ pytestmark = pytest.mark.system
 Join = Callable[[Path], EngineUser]
 
 
-def place() -> str:
-    """Return where state folders are made: in memory where there is room, for files cost several times less there."""
-    is_roomy = os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > 2**30
-    return MEMORY if is_roomy else DISK
-
-
 @pytest.fixture
 def new_home() -> Iterator[Path]:
     """A state folder in which nothing was ever started."""
-    with state_folder(place()) as folder:
+    with state_folder(quick_place()) as folder:
         yield folder
 
 
 @pytest.fixture(scope="module")
 def made_data() -> Iterator[Path]:
     """PostgreSQL's data as a first start leaves them."""
-    with state_folder(place()) as folder:
+    with state_folder(quick_place()) as folder:
         with joined_engines(folder, need_redis=False):
             pass
         yield folder / "postgres"
