@@ -1,5 +1,6 @@
 """What protects a position over a split: the venue leaves the parts of brackets as they are, as the provider does."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ import pytest
 from tests.trading.exits.test_brackets import bought, protectors
 from tests.trading.outside import STOCK, Outside
 from tests.trading.scenes import forget_prices
+from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.reconciliation import reconcile
@@ -20,6 +22,13 @@ from trading.protection.theses import open_theses_of
 
 D = Decimal
 pytestmark = pytest.mark.usefixtures("account")
+
+
+@pytest.fixture(scope="module")
+def venue_process() -> Iterator[VenueProcess]:
+    """Stand in for the run's venue: what splits here would have another price in other tests."""
+    with VenueProcess(is_forked=True) as venue:
+        yield venue
 
 
 def announce(account: Outside, kind: str, value: str) -> datetime:
