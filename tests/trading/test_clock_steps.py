@@ -28,6 +28,7 @@ from tests.factories import (
     make_event,
     make_heartbeat,
     make_limits,
+    make_order,
     make_saga,
     make_snapshot,
     make_user,
@@ -83,6 +84,7 @@ from trading.models import (
     Saga,
     Trade,
 )
+from trading.orders import legs
 from trading.orders.submission import submit_order
 from trading.safety import kill_switch, watchdog
 from trading.work import maintenance
@@ -413,6 +415,19 @@ def test_claim_takes_over_a_lease_of_before_a_step_back() -> None:
 def make_cycle_stage(cycle: Cycle, stage: str, lease_until: Any) -> Cycle:
     change(cycle, stage=stage, lease_until=lease_until, deadline_at=ago(seconds=-100))
     return cycle
+
+
+@pytest.mark.django_db
+def test_legs_of_a_lost_reply_are_asked_for_after_a_step_back() -> None:
+    """An order without its legs waited for the hour that the clock had been ahead; what the legs are was not known."""
+    facts = {"order_class": "bracket", "status": "accepted", "acknowledged_at": ago(seconds=60)}
+    ahead, asked = (make_order(**facts, next_try_at=ago(seconds=-seconds)) for seconds in (7200, 20))
+
+    assert legs.claim_parents_without_legs() == [ahead]
+
+    assert legs.claim_parents_without_legs() == []
+    change(asked, next_try_at=ago(seconds=1))
+    assert legs.claim_parents_without_legs() == [asked]
 
 
 @pytest.mark.django_db

@@ -16,6 +16,7 @@ from django.utils import timezone
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType
 from trading.core import transitions
 from trading.core.statements.written_rows import insert_rows, insert_together
+from trading.core.waits import is_over
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.models import Event, Order
@@ -118,7 +119,7 @@ def claim_parents_without_legs() -> list[Order]:
     """
     now = timezone.now()
     parents = Order.objects.exclude(order_class="").filter(
-        Q(next_try_at__isnull=True) | Q(next_try_at__lt=now),
+        Q(next_try_at__isnull=True) | is_over("next_try_at", now, ASK_AGAIN_AFTER),
         created_at__gt=now - LOOK_BACK,
         acknowledged_at__isnull=False,
         legs__isnull=True,
