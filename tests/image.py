@@ -18,9 +18,8 @@ from orchestrator_project.runtime import image
 
 django.setup()
 image.seal()
-made_once = functools.cache(
-    synthetic_world
-)  # each venue is a process of its own, whose world the others cannot touch
+# Each venue is a process of its own, whose world the others cannot touch.
+made_once = functools.cache(synthetic_world)
 made_once(7)  # the usual seed
 vars(app)["synthetic_world"] = made_once
 gc.collect()

@@ -8,7 +8,6 @@ import pytest
 
 from tests.trading.exits.test_brackets import bought, protectors
 from tests.trading.outside import STOCK, Outside
-from tests.trading.scenes import forget_prices
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
 from trading.execution.portfolio import sync_portfolio
@@ -39,11 +38,8 @@ def announce(account: Outside, kind: str, value: str) -> datetime:
     return datetime.fromisoformat(account.venue.get("/v2/clock")["next_open"])
 
 
-def held_alone(account: Outside) -> Order:
-    """Buy, days after what other tests have traded at this venue; the stop is settled, and the books agree."""
-    account.venue.clock(advance=4 * 86_400)
-    account.venue.clock(to="open")
-    forget_prices()
+def held_alone() -> Order:
+    """Buy; the stop is settled, and the books agree."""
     sync_portfolio(None)
     entry = bought()
     Keeper().keep()
@@ -55,7 +51,7 @@ def held_alone(account: Outside) -> Order:
 def test_stops_are_moved_before_the_open_and_nothing_is_sold_by_the_old_ones(
     account: Outside, ratio: str
 ) -> None:
-    entry = held_alone(account)
+    entry = held_alone()
     held = entry.filled_quantity
     stop, paid = entry.stop_loss_price, Thesis.objects.get().entry_price
     assert stop is not None
@@ -93,7 +89,7 @@ def test_stops_are_moved_before_the_open_and_nothing_is_sold_by_the_old_ones(
 
 
 def test_a_dividend_leaves_stop_and_target_as_they_are(account: Outside) -> None:
-    held_alone(account)
+    held_alone()
     before = protectors()
     opening = announce(account, "dividend", "0.01")
 

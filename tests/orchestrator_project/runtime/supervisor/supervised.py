@@ -60,7 +60,7 @@ def child(home: Path, name: str, kind: str) -> None:
 
 def up(home: Path, grace: float, wanted: list[str]) -> None:
     """Supervise ``NAME=KIND`` children, saying each line on stdout."""
-    # Not above: the children, need nothing of it.
+    # Not at the top: the children need nothing of it.
     from orchestrator_project.runtime.supervisor import (
         AlreadyRunningError,
         ProcessSpec,
