@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core.providers import current_providers
+from trading.core.settings import read_once
 from trading.core.trace_spans import note_cycle
 from trading.cycle import cycles, fetch_parts, finishing, pausing
 from trading.cycle.fetch_parts import Part
@@ -125,7 +126,9 @@ def analyse(cycle_id: str, *, soft_limit: float | None = None) -> Follows:
     Args:
         soft_limit: of the task that does it, in seconds; None: there is none.
     """
-    if not fetch_parts.may_analyse(UUID(cycle_id)):
+    with read_once():
+        may_begin = fetch_parts.may_analyse(UUID(cycle_id))
+    if not may_begin:
         return None
     pending = analyse_cycle(UUID(cycle_id), soft_limit=soft_limit)
     if pending is None:

@@ -34,17 +34,17 @@ def fetch_part(cycle_id: UUID, part: fetch_parts.Part, *, batch_count: int = 1) 
         batch_count: into how many batches the cycle's stocks are divided.
     """
     operation = fetch_parts.FAILED_AS[part.kind]
-    if not fetch_parts.is_wanted(cycle_id, part):
-        log.info("fetch_not_wanted", cycle_id=str(cycle_id), operation=operation)
-        return
-    try:
-        with read_once():
+    with read_once():
+        if not fetch_parts.is_wanted(cycle_id, part):
+            log.info("fetch_not_wanted", cycle_id=str(cycle_id), operation=operation)
+            return
+        try:
             _fetch_part(cycle_id, part, batch_count)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        log.exception("fetch_failed", cycle_id=str(cycle_id), operation=operation)
-        cycle_log.record_error(cycle_id, operation=operation, error=error)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            log.exception("fetch_failed", cycle_id=str(cycle_id), operation=operation)
+            cycle_log.record_error(cycle_id, operation=operation, error=error)
 
 
 def _fetch_part(cycle_id: UUID, part: fetch_parts.Part, batch_count: int) -> None:
