@@ -44,10 +44,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Fan:
-    """Steps that may be done at the same time and in any order; ``then`` follows once all have ended."""
+    """Steps that may be done at the same time and in any order; ``then``, if any, follows once all have ended."""
 
     steps: tuple[Step, ...]
-    then: Step
+    then: Step | None
 
 
 Follows = Step | Fan | None
@@ -136,12 +136,20 @@ def analyse(cycle_id: str, *, soft_limit: float | None = None) -> Follows:
     return Step("execute_batch" if pending else "finish_cycle", (cycle_id,))
 
 
-def execute_batch(cycle_id: str) -> Follows:
-    """Judge the cycle's decisions in the stated order; the orders of those that passed leave side by side."""
+def execute_batch(cycle_id: str, *, soon: Callable[[Follows], None] | None = None) -> Follows:
+    """Judge the cycle's decisions in the stated order; the orders of those that passed leave side by side.
+
+    Args:
+        soon: is given orders that may leave while others are still judged; they are not among what follows then.
+    """
     finish = Step("finish_cycle", (cycle_id,))
-    going_on = steps.execute_batch(cycle_id)
-    orders = tuple(Step("risk_and_execute", (pk,), cycle_id=theirs) for pk, theirs in going_on.items())
+    leave = (lambda going_on: soon(Fan(_orders_of(going_on), None))) if soon else None
+    orders = _orders_of(steps.execute_batch(cycle_id, leave))
     return Fan(orders, finish) if orders else finish
+
+
+def _orders_of(going_on: Mapping[str, str]) -> tuple[Step, ...]:
+    return tuple(Step("risk_and_execute", (pk,), cycle_id=theirs) for pk, theirs in going_on.items())
 
 
 def risk_and_execute(decision_id: str) -> None:

@@ -226,15 +226,18 @@ def _claim_first(order: Order, alone: locks.Held, sends: locks.Held) -> bool:
     """
     now = timezone.now()
     lease_until = now + pacing.request_lease()
-    changes = {"lease_until": lease_until, "attempts": order.attempts + 1, "posts": 1, "submitted_at": now}
+    attempts = order.attempts + 1
+    changes = {"lease_until": lease_until, "attempts": attempts, "posts": 1, "submitted_at": now}
     send = Statement(f"SELECT {sends.take} FROM orders WHERE {_CLAIMED_NOW}")  # noqa: S608 - ours
     claimed = Beside(guard=alone.take, then=[send])
-    moves = {"changes": changes, "where": NEVER_CLAIMED, "beside": claimed}
     try:
-        if not transitions.apply(order, "submit", is_within=True, **moves):
-            return False
+        is_claimed = transitions.apply(
+            order, "submit", changes=changes, where=NEVER_CLAIMED, is_within=True, beside=claimed
+        )
     except IntegrityError as error:
         raise _ToldMeanwhileError(str(order.pk)) from error
+    if not is_claimed:
+        return False
     order.status = OrderStatus.SUBMITTING
     for name, value in changes.items():
         setattr(order, name, value)
