@@ -42,7 +42,7 @@ def test_one_function_posts_orders() -> None:
     """docs/lessons.md#lesson-33."""
     callers = {file for file in _callers_of("submit_order") if not file.startswith("connectors/venue/")}
 
-    assert callers == {"trading/orders/submission.py"}
+    assert callers == {"trading/orders/posting.py"}
 
 
 def test_modules_of_whole_systems_are_marked() -> None:

@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from trading.analysis.cycle_analysis import analyse_cycle
 from trading.core.providers import current_providers
+from trading.core.settings import read_once
 from trading.core.trace_spans import note_cycle
 from trading.cycle import cycles, fetch_parts, finishing, pausing
 from trading.cycle.fetch_parts import Part
@@ -43,10 +44,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Fan:
-    """Steps that may be done at the same time and in any order; ``then`` follows once all have ended."""
+    """Steps that may be done at the same time and in any order; ``then``, if any, follows once all have ended."""
 
     steps: tuple[Step, ...]
-    then: Step
+    then: Step | None
 
 
 Follows = Step | Fan | None
@@ -125,7 +126,9 @@ def analyse(cycle_id: str, *, soft_limit: float | None = None) -> Follows:
     Args:
         soft_limit: of the task that does it, in seconds; None: there is none.
     """
-    if not fetch_parts.may_analyse(UUID(cycle_id)):
+    with read_once():
+        may_begin = fetch_parts.may_analyse(UUID(cycle_id))
+    if not may_begin:
         return None
     pending = analyse_cycle(UUID(cycle_id), soft_limit=soft_limit)
     if pending is None:
@@ -133,12 +136,20 @@ def analyse(cycle_id: str, *, soft_limit: float | None = None) -> Follows:
     return Step("execute_batch" if pending else "finish_cycle", (cycle_id,))
 
 
-def execute_batch(cycle_id: str) -> Follows:
-    """Judge the cycle's decisions in the stated order; the orders of those that passed leave side by side."""
+def execute_batch(cycle_id: str, *, soon: Callable[[Follows], None] | None = None) -> Follows:
+    """Judge the cycle's decisions in the stated order; the orders of those that passed leave side by side.
+
+    Args:
+        soon: is given orders that may leave while others are still judged; they are not among what follows then.
+    """
     finish = Step("finish_cycle", (cycle_id,))
-    going_on = steps.execute_batch(cycle_id)
-    orders = tuple(Step("risk_and_execute", (pk,), cycle_id=theirs) for pk, theirs in going_on.items())
+    leave = (lambda going_on: soon(Fan(_orders_of(going_on), None))) if soon else None
+    orders = _orders_of(steps.execute_batch(cycle_id, leave))
     return Fan(orders, finish) if orders else finish
+
+
+def _orders_of(going_on: Mapping[str, str]) -> tuple[Step, ...]:
+    return tuple(Step("risk_and_execute", (pk,), cycle_id=theirs) for pk, theirs in going_on.items())
 
 
 def risk_and_execute(decision_id: str) -> None:

@@ -48,6 +48,11 @@ def _analyse(cycle_id: str) -> Follows:
     return flow.analyse(cycle_id, soft_limit=_soft_limit())
 
 
+@wraps(flow.execute_batch)
+def _execute_batch(cycle_id: str) -> Follows:
+    return flow.execute_batch(cycle_id, soon=publish)
+
+
 def _soft_limit() -> float | None:
     """Return the soft limit of the task that runs here, in seconds; None where it is called without a worker."""
     if not current_task or current_task.request.called_directly:
@@ -68,7 +73,7 @@ fetch_coins = _task(flow.fetch_coins, soft=20, hard=30)
 fetch_news = _task(flow.fetch_news, soft=20, hard=30)
 sync_account = _task(flow.sync_account, soft=20, hard=30)
 analyse = _task(_analyse, soft=35, hard=45)  # a message brings its own, see ``_message``
-execute_batch = _task(flow.execute_batch, soft=50, hard=55)
+execute_batch = _task(_execute_batch, soft=50, hard=55)
 risk_and_execute = _task(flow.risk_and_execute, soft=50, hard=55)
 advance_saga = _task(flow.advance_saga, soft=50, hard=55)
 follow_order = _task(flow.follow_order, soft=50, hard=55)
@@ -121,15 +126,22 @@ def publish(follows: Follows) -> None:
 
 
 def _enqueue(follows: Step | Fan) -> None:
-    """Enqueue a step, or a fan as a chord.
+    """Enqueue a step, or a fan: as a chord where something follows it.
 
     Raises:
         QueueError, RedisError: the queue cannot be reached.
     """
-    if isinstance(follows, Fan) and follows.steps:
-        chord([_message(step) for step in follows.steps])(_message(follows.then))
-        return
-    step = follows if isinstance(follows, Step) else follows.then
+    if isinstance(follows, Fan):
+        header = [_message(step) for step in follows.steps]
+        if follows.then is None:
+            for message in header:
+                message.apply_async()
+            return
+        if header:
+            chord(header)(_message(follows.then))
+            return
+        follows = follows.then
+    step = follows
     if step.name == WorkKind.ANALYSE:
         _message(step).delay()
     else:

@@ -21,8 +21,9 @@ that one transaction never takes together have no order among themselves.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -41,6 +42,17 @@ PURSE_LOCK = 0x4556_0001
 # The first of two numbers; the second says which one of them.
 ATTEMPT_LOCKS = 0x7261  # and a number made of the order's id
 PROCESS_LOCKS = 0x4556  # and hashtext of the process's name
+_TRIED = ("pg_try_advisory_lock", "pg_advisory_unlock")
+_SHARED = ("pg_advisory_lock_shared", "pg_advisory_unlock_shared")
+# The server would warn of one that is not held. A lock of one number has it in ``objid`` and 1 in ``objsubid``.
+_GIVE_WHAT_IS_HELD = """
+SELECT CASE objsubid WHEN 2 THEN pg_advisory_unlock(%(first)s, %(second)s)
+    ELSE pg_advisory_unlock_shared(%(switch)s) END
+FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid = %(first)s AND objid = %(unsigned)s AND objsubid = 2
+        OR classid = 0 AND objid = %(switch)s AND objsubid = 1 AND mode = 'ShareLock')
+"""
 NUMBERS = frozenset(
     {BOOK_LOCK, SWITCH_LOCK, FLATTEN_LOCK, ATTEMPT_LOCKS, PROCESS_LOCKS, STAGE_WORDS_LOCK, PURSE_LOCK}
 )
@@ -58,29 +70,92 @@ def lock_purse() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PURSE_LOCK])
 
 
+@dataclass(slots=True)
+class Held:
+    """A session's lock during its block; false where another has it.
+
+    Args:
+        take: the call by which it is taken, and ``give`` the one by which it is given back. Who makes the latter in a
+            message of his own says so by ``is_given``.
+    """
+
+    take: str
+    give: str
+    is_taken: bool = False
+    is_given: bool = False
+
+    def __bool__(self) -> bool:
+        """Tell whether it was taken."""
+        return self.is_taken
+
+
 @contextmanager
-def switch_shared() -> Iterator[None]:
+def switch_shared() -> Iterator[Held]:
     """Be seen as a sender: whoever engages the switch waits for us, or ends our session.
 
     Nobody takes this lock alone, so nothing ever waits for it here.
     """
-    with _session_lock("pg_advisory_lock_shared", "pg_advisory_unlock_shared", [SWITCH_LOCK]):
-        yield
+    with _session_lock(*_SHARED, [SWITCH_LOCK]) as held:
+        yield held
 
 
 @contextmanager
-def attempt_alone(order_id: UUID) -> Iterator[bool]:
-    """Be the only one at work on an order; False where somebody else is, and nothing is held then."""
-    keys = [ATTEMPT_LOCKS, attempt_key(order_id)]
-    with _session_lock("pg_try_advisory_lock", "pg_advisory_unlock", keys) as taken:
-        yield taken
+def attempt_alone(order_id: UUID) -> Iterator[Held]:
+    """Be the only one at work on an order; false where somebody else is, and nothing is held then."""
+    with _session_lock(*_TRIED, [ATTEMPT_LOCKS, attempt_key(order_id)]) as held:
+        yield held
 
 
 @contextmanager
-def flatten_alone() -> Iterator[bool]:
-    """Be the only one who sells everything; False where somebody else is at it."""
-    with _session_lock("pg_try_advisory_lock", "pg_advisory_unlock", [FLATTEN_LOCK]) as taken:
-        yield taken
+def attempt_begun(order_id: UUID, claim: Callable[[Held, Held], bool]) -> Iterator[tuple[Held, Held]]:
+    """Be the only one at work on an order, and be seen as a sender: both are taken by one message of the caller's.
+
+    Args:
+        claim: says a message that takes the first lock, claims the order where that was taken, and takes the switch's
+            where it was claimed; returns whether it was. What the session holds where it was not, or raised, is looked
+            up and given back.
+    """
+    alone = _unheld(*_TRIED, [ATTEMPT_LOCKS, attempt_key(order_id)])
+    sends = _unheld(*_SHARED, [SWITCH_LOCK])
+    with soft_limit_held_off():
+        is_certain = False
+        try:
+            alone.is_taken = sends.is_taken = is_certain = claim(alone, sends)
+        finally:
+            if not is_certain:
+                _give_back_what_is_held(order_id)
+        with given_back(alone), given_back(sends):
+            yield alone, sends
+
+
+@contextmanager
+def given_back(held: Held) -> Iterator[Held]:
+    """Give a lock that is held back at the end of the block, where it was not before."""
+    try:
+        yield held
+    finally:
+        if held.is_taken and not held.is_given:
+            held.is_given = True
+            _give_back(held.give)
+
+
+def _give_back_what_is_held(order_id: UUID) -> None:
+    """Give back what this session has of the lock on an attempt and the switch's; only its end is surer."""
+    key = attempt_key(order_id)
+    values = {"first": ATTEMPT_LOCKS, "second": key, "unsigned": key % (1 << 32), "switch": SWITCH_LOCK}
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_GIVE_WHAT_IS_HELD, values)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("session_ended_with_its_locks", error=str(error).strip())
+        connection.close()
+
+
+@contextmanager
+def flatten_alone() -> Iterator[Held]:
+    """Be the only one who sells everything; false where somebody else is at it."""
+    with _session_lock(*_TRIED, [FLATTEN_LOCK]) as held:
+        yield held
 
 
 @contextmanager
@@ -102,30 +177,37 @@ def attempt_key(order_id: UUID) -> int:
 
 
 @contextmanager
-def _session_lock(take: str, give: str, keys: Sequence[int]) -> Iterator[bool]:
-    """Hold a session's lock during the block; yield whether it was taken.
+def _session_lock(take: str, give: str, keys: Sequence[int]) -> Iterator[Held]:
+    """Hold a session's lock during the block; yield it, taken or not.
 
     It cannot leak: where taking it ended in an exception, it may have been granted all the same, and only the
     session's end is sure to give it back. A session that was ended meanwhile has given it back already.
     """
     with soft_limit_held_off():
-        is_certain = taken = False
+        is_certain = False
+        held = _unheld(take, give, keys)
         try:
-            taken = _call(take, keys) is not False  # void where it waits, a boolean where it tries
+            held.is_taken = _call(take, keys) is not False  # void where it waits, a boolean where it tries
             is_certain = True
-            yield taken
+            with given_back(held):
+                yield held
         finally:
             if not is_certain:
                 connection.close()
-            elif taken:
-                _give_back(give, keys)
 
 
-def _give_back(give: str, keys: Sequence[int]) -> None:
+def _unheld(take: str, give: str, keys: Sequence[int]) -> Held:
+    said = ", ".join(map(str, keys))
+    return Held(take=f"{take}({said})", give=f"{give}({said})")
+
+
+def _give_back(give: str) -> None:
     try:
-        _call(give, keys)
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {give}")
     except (DatabaseError, InterfaceError) as error:
-        log.warning("session_ended_with_its_lock", error=str(error).strip(), operation=give)
+        operation = give.partition("(")[0]
+        log.warning("session_ended_with_its_lock", error=str(error).strip(), operation=operation)
         connection.close()
 
 

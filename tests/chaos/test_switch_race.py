@@ -26,7 +26,7 @@ from trading.domain.order_ids import Purpose
 from trading.models import Order
 from trading.orders.attempts import Attempt, SwitchEngagedError
 from trading.orders.pacing import REQUEST_LEASE
-from trading.orders.submission import post_order
+from trading.orders.posting import post_order
 from trading.safety import kill_switch
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1_200)]

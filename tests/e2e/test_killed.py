@@ -129,8 +129,9 @@ def test_killed_before_an_order_request(
 ) -> None:
     with held(f"SELECT pg_advisory_lock({SWITCH_LOCK})"):
         cycle = start()
+        # The message that claims an entry takes the switch's lock, too: nothing of it is committed yet.
         wait_until(
-            lambda: Order.objects.filter(status=OrderStatus.SUBMITTING).exists() and waiting_for_a_lock(),
+            lambda: Order.objects.filter(status=OrderStatus.CREATED).exists() and waiting_for_a_lock(),
             what="an order about to leave",
         )
         kill(system, "worker", victim)

@@ -30,7 +30,7 @@ from trading.execution.portfolio import sync_portfolio
 from trading.market.market_time import market_now
 from trading.models import AIDecision, Cycle, Event, Order, Saga
 from trading.orders.attempts import Attempt
-from trading.orders.submission import post_order
+from trading.orders.posting import post_order
 from trading.queries import stage_words
 from trading.queries.decision_rows import facts_of, rows_of
 

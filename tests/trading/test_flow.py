@@ -1,6 +1,7 @@
 """What follows a step is a value: workers publish it, a driver does it; the same becomes of a cycle."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from trading import flow, tasks
 from trading.core.settings import set_runtime_setting
 from trading.core.work import WorkKind
 from trading.cycle import cycles
+from trading.execution import gate_passage
 from trading.execution.portfolio import sync_portfolio
 from trading.flow import FLOW, Fan, Follows, Step, drive
 from trading.models import AIDecision, Cycle, Order, Saga, Trade
@@ -77,6 +79,20 @@ def test_orders_of_a_batch_are_a_fan_with_the_finish_behind_it(account: Outside)
     )
     assert flow.execute_batch(cycle_id) == Step("finish_cycle", (cycle_id,))
     assert account.posts() == []
+
+
+def test_orders_that_may_leave_soon_are_a_fan_with_nothing_behind_it(
+    account: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_passage, "CHUNK", 1)
+    surest, other = wish(STOCK, confidence=Decimal("0.99")), wish(COIN, confidence=Decimal("0.9"))
+    cycle_id, soon = str(surest.cycle_id), list[Follows]()
+
+    last = flow.execute_batch(cycle_id, soon=soon.append)
+
+    assert soon == [Fan((Step("risk_and_execute", (str(surest.pk),)),), None)]
+    assert last == Fan((Step("risk_and_execute", (str(other.pk),)),), Step("finish_cycle", (cycle_id,)))
+    assert drive(Fan((), None)) == 0
 
 
 def test_a_batch_that_fails_as_a_whole_leaves_each_to_be_judged_alone(

@@ -170,6 +170,18 @@ def test_decision_is_judged_and_its_order_sent_in_one_task_of_the_orders_queue(
     assert (queue.llen("orders"), queue.llen("default")) == (0, 0)
 
 
+def test_orders_with_nothing_behind_them_are_enqueued_each_with_its_cycle(
+    account: Outside, queue: redis.Redis
+) -> None:
+    orders = [Step("risk_and_execute", (pk,), cycle_id="one") for pk in ("a", "b")]
+
+    tasks.publish(flow.Fan(tuple(orders), None))
+
+    headers = [json.loads(message)["headers"] for message in queue.lrange("orders", 0, -1)]
+    assert sorted(each["argsrepr"] for each in headers) == ["('a',)", "('b',)"]
+    assert {each["belongs_to_cycle"] for each in headers} == {"one"}
+
+
 def test_order_leaves_on_the_spot_when_the_queue_cannot_be_reached(
     account: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Max, Window
-from django.db.models.sql import UpdateQuery
 
 from trading.core.statements.event_rows import append_text, unplaced, values_of
+from trading.core.statements.moved_rows import Beside, move_row
 from trading.core.statements.written_rows import insert_rows, update_from_values
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
@@ -30,13 +30,6 @@ MACHINE_OF: Mapping[type[models.Model], str] = {
 
 _LOCK_CYCLE = "SELECT FROM cycles WHERE id = %(cycle_id)s FOR NO KEY UPDATE"
 _THE_CYCLE = "(SELECT FROM cycles WHERE id = %(cycle_id)s) AS one"
-# The row and its event are one statement, which is a transaction of its own where none is open.
-_MOVE = """
-WITH moved AS (
-    UPDATE {table} SET {assignments} WHERE {key} = %(row_key)s AND status = %(row_status)s{where} RETURNING {returned}
-), told AS ({told})
-SELECT * FROM moved
-"""
 
 
 def correlation_of(row: StatusRow) -> UUID | None:
@@ -72,6 +65,7 @@ def apply(
     where: models.Q | None = None,
     is_within: bool = False,
     drawn: dict[str, Any] | None = None,
+    beside: Beside | None = None,
     **facts: Any,
 ) -> bool:
     """Move the row along its machine in the database, if it still has the status that ``row`` was read with.
@@ -83,11 +77,13 @@ def apply(
         changes: further columns to set in the same update; values, or expressions such as ``F("attempts") + 1``.
         where: a further condition, e.g. an expired lease.
         is_within: the caller's own transaction is open, holds the row's lock, and ends with whatever this raises: no
-            savepoint is needed.
+            savepoint is needed. Or it is to be said once, and the caller goes another way where it raises.
         drawn: is given what the database made of expressions among the changes, by column.
+        beside: what else is said in the same message, and written where the row moves.
 
     Returns:
-        False when another process moved the row first; nothing was written then.
+        False when another process moved the row first; nothing was written then. With statements after it in the
+        message: whether the last of those has found anything.
 
     Raises:
         InvalidTransitionError: the machine has no such transition.
@@ -97,7 +93,7 @@ def apply(
     payload = {"from": row.status, "to": target, **identity_of(row), **facts}
     told = unplaced(machine, str(row.pk), f"{machine}.{event}", payload, correlation_of(row))
     values = {"status": target, **(changes or {})}
-    moved = move_and_tell(row, values, where, told, is_within=is_within, drawn=drawn)
+    moved = move_and_tell(row, values, where, told, is_within=is_within, drawn=drawn, beside=beside)
     if not moved:
         return False
     ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
@@ -113,78 +109,25 @@ def move_and_tell(
     *,
     is_within: bool,
     drawn: dict[str, Any] | None = None,
+    beside: Beside | None = None,
 ) -> bool:
     """Move the row, where nobody has moved it first, by one statement where that is sure to be right.
 
     A statement sees no event that was written while it waited for the row. Nearly always whoever held the row has moved
     it, and nothing is left to do; where it may stand as it stood, it is locked by a statement of its own before.
     """
+    said: dict[str, Any] = {"drawn": drawn, "beside": beside}
     if is_within:
-        return _move(row, values, where, told, drawn)
+        return move_row(row, row.status, values, where, told, **said)
     if values["status"] != row.status:
         try:
             with transaction.atomic() if connection.in_atomic_block else nullcontext():
-                return _move(row, values, where, told, drawn)
+                return move_row(row, row.status, values, where, told, **said)
         except IntegrityError as error:
             log.debug("moved_again", row=str(row.pk), error=str(error).strip())
     with transaction.atomic():
         list(type(row)._default_manager.filter(pk=row.pk).select_for_update(no_key=True).values_list("pk"))
-        return _move(row, values, where, told, drawn)
-
-
-def _move(
-    row: StatusRow,
-    values: Mapping[str, Any],
-    where: models.Q | None,
-    told: Event,
-    drawn: dict[str, Any] | None,
-) -> bool:
-    """Update the row where it is still as it was read, and append its event; return whether it was."""
-    model = type(row)
-    query = UpdateQuery(model)
-    assignments, parameters, expressions = [], values_of(told), []
-    for name, value in values.items():
-        column = cast("models.Field[Any, Any]", model._meta.get_field(name))
-        marks = f"%(set_{name})s"
-        if hasattr(value, "resolve_expression"):
-            resolved = value.resolve_expression(query, allow_joins=False, for_save=True)
-            marks = _compiled(query, resolved, f"set_{name}", parameters)
-            expressions.append(name)
-        else:
-            plain = value.pk if isinstance(value, models.Model) else value
-            parameters[f"set_{name}"] = column.get_db_prep_save(plain, connection)
-        assignments.append(f"{connection.ops.quote_name(str(column.column))} = {marks}")
-    further = f" AND ({_compiled(query, query.build_where(where), 'where', parameters)})" if where else ""
-    key = str(model._meta.pk.column)
-    parameters |= {"row_key": row.pk, "row_status": row.status}
-    text = _MOVE.format(
-        table=model._meta.db_table,
-        assignments=", ".join(assignments),
-        key=key,
-        where=further,
-        returned=", ".join(_column_of(model, name) for name in expressions) or "1",
-        told=append_text(told, moved="moved"),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(text, parameters)
-        found = cursor.fetchone()
-    if found is not None and drawn is not None:
-        drawn |= dict(zip(expressions, found, strict=False))
-    return found is not None
-
-
-def _column_of(model: type[models.Model], name: str) -> str:
-    return connection.ops.quote_name(str(cast("models.Field[Any, Any]", model._meta.get_field(name)).column))
-
-
-def _compiled(query: UpdateQuery, expression: Any, name: str, parameters: dict[str, Any]) -> str:
-    """Return an expression's SQL; what it is given goes among the parameters, under names that begin with this one."""
-    text, given = query.get_compiler(connection=connection).compile(expression)
-    names = [f"{name}_{number}" for number in range(len(given))]
-    parameters |= dict(zip(names, given, strict=True))
-    for one in names:
-        text = text.replace("%s", f"%({one})s", 1)
-    return str(text)
+        return move_row(row, row.status, values, where, told, **said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A cycle's life: start, steps and errors on the way, and its one end."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,11 +9,12 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 
 from risk.services import switch
 from trading.core import settings, transitions
+from trading.core.statements.keys_together import exist_together
 from trading.core.trace_spans import traceparent
 from trading.core.waits import is_over
 from trading.domain.ages import SLACK, in_force
@@ -241,9 +243,13 @@ def _log_end(cycle: Cycle, event: str, reason: str, metrics: dict[str, Any]) -> 
 def ready_to_finish(cycle_id: UUID) -> bool:
     """Return whether every decision is settled, or 5 s have passed since the broker's last word."""
     unsettled = AIDecision.objects.filter(cycle_id=cycle_id, approved=False).unsettled()
-    if unsettled.filter(status__in=[DecisionStatus.PENDING, DecisionStatus.CLAIMED]).exists():
-        return False
-    return not unsettled.exists() or _acknowledged_for(cycle_id, timezone.now())
+    unjudged = unsettled.filter(status__in=[DecisionStatus.PENDING, DecisionStatus.CLAIMED])
+    orders = Order.objects.filter(cycle_id=cycle_id)
+    unsent = orders.filter(status__in=[OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN])
+    is_unjudged, is_unsettled, is_unsent = exist_together(unjudged, unsettled, unsent)
+    if is_unjudged or not is_unsettled:
+        return not is_unjudged
+    return not is_unsent and _acknowledged_for(orders, timezone.now())
 
 
 def has_open_sagas(cycle_id: UUID) -> bool:
@@ -259,27 +265,27 @@ def claim_finish(cycle_id: UUID) -> Cycle | None:
     return Cycle.objects.get(pk=cycle_id) if token else None
 
 
-def _acknowledged_for(cycle_id: UUID, now: datetime) -> bool:
-    """Whether the broker has every order of the cycle, the last for 5 s at least."""
-    orders = Order.objects.filter(cycle_id=cycle_id)
-    unsent = [OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN]
-    if orders.filter(status__in=unsent).exists():
-        return False
+def _acknowledged_for(orders: "QuerySet[Order]", now: datetime) -> bool:
+    """Whether the broker has the last of these orders for 5 s at least."""
     last = orders.aggregate(last=Max("acknowledged_at"))["last"]  # a rejected order has none
     return last is None or not in_force(last + SETTLE_WAIT, now, SETTLE_WAIT)
 
 
 def cycle_metrics(cycle: Cycle, ended_at: datetime) -> dict[str, Any]:
     """Return the figures stored with a cycle at its end."""
-    decisions = AIDecision.objects.filter(cycle=cycle)
-    by_status = dict(decisions.values_list("status").annotate(n=Count("pk")).order_by())
-    reasons = decisions.exclude(reason="").values_list("reason").annotate(n=Count("pk")).order_by()
+    decisions = AIDecision.objects.filter(cycle=cycle).values_list("status", "reason").order_by()
+    by_status, skipped = Counter[str](), Counter[str]()
+    for status, reason, count in decisions.annotate(n=Count("pk")):
+        by_status[status] += count
+        if reason:
+            skipped[reason] += count
+    orders = Order.objects.filter(cycle_id=cycle.pk).aggregate(made=Count("pk"), traded=Count("trade"))
     return {
-        "decisions_count": sum(by_status.values()),
-        "decisions_by_status": by_status,
-        "skipped": dict(reasons),
-        "orders_count": Order.objects.filter(cycle_id=cycle.pk).count(),
-        "trades_count": Trade.objects.filter(cycle_id=cycle.pk).count(),
+        "decisions_count": by_status.total(),
+        "decisions_by_status": dict(by_status),
+        "skipped": dict(skipped),
+        "orders_count": orders["made"],
+        "trades_count": orders["traded"],
         "duration_seconds": round((ended_at - cycle.started_at).total_seconds(), 3),
     }
 

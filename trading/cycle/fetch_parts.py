@@ -159,12 +159,19 @@ def may_analyse(cycle_id: UUID) -> bool:
 
 
 def is_wanted(cycle_id: UUID, part: Part) -> bool:
-    """Return whether a part is still to be done: its cycle is being fetched, and no other delivery did it."""
+    """Return whether a part is still to be done: its cycle is being fetched, and no other delivery did it.
+
+    The settings are read with it, for the block of ``read_once`` that is open, where one is.
+    """
     fetching = Cycle.objects.filter(pk=cycle_id, status=CycleStatus.RUNNING, stage=CycleStage.FETCHING)
     kinds = [*STEP_OF.values(), ERROR, RESUMED]
     said = RawSQL(_SAID, [str(cycle_id), kinds])  # noqa: S611 - our own text; read with it, in one statement
-    found = list(fetching.values_list(Coalesce(Cast(said, JSONField()), Value([], JSONField()))))
-    return bool(found) and not _ended_by(found[0][0]).has(part)
+    told = Coalesce(Cast(said, JSONField()), Value([], JSONField()))
+    cycle = settings.with_all(fetching.only("pk").annotate(told=told)).first()
+    if cycle is None:
+        return False
+    settings.keep_read_with(cycle)
+    return not _ended_by(cycle.told).has(part)  # type: ignore[attr-defined]  # what was annotated
 
 
 def note_wait(cycle: Cycle) -> None:

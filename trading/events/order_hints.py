@@ -4,12 +4,16 @@ The broker's own stream is believed: its word is recorded, and what follows from
 a hint: it makes us ask the broker, and is not believed itself.
 """
 
+import time
+
 from connectors.base import TradeUpdate
 from trading.core.work import Work, WorkKind
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
 from trading.execution import saga_steps, settlement
 from trading.models import Order, Saga
-from trading.orders.broker_stream import record_update
+from trading.orders.broker_stream import record_update, says_only_that_it_rests, unheard_of
+
+KEPT_SECONDS = 0.5
 
 
 def work_on(client_order_id: str) -> list[Work]:
@@ -45,6 +49,38 @@ def take_update(update: TradeUpdate) -> list[Work]:
     if order.filled_quantity > 0 and settlement.leave_to_the_last(saga, order):
         return []
     return [Work(WorkKind.ADVANCE, saga.pk)]
+
+
+class Rests:
+    """Updates that say no more than that an order rests: kept for a moment, and looked at together.
+
+    The broker's answer to the request has nearly always said it before: one query finds the few of which it has not, a
+    lost answer's. Not safe for several threads.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[TradeUpdate] = []
+        self._since = 0.0
+
+    def keep(self, update: TradeUpdate) -> bool:
+        """Keep an update for later, where it says no more than that; return whether it was kept."""
+        if not says_only_that_it_rests(update):
+            return False
+        if not self._kept:
+            self._since = time.monotonic()
+        self._kept.append(update)
+        return True
+
+    def due(self) -> list[TradeUpdate]:
+        """Return those of the kept that are to be taken now, each as any other; nothing before the moment is over.
+
+        Raises:
+            DatabaseError, InterfaceError: the database is away; they are lost, as any other update is then.
+        """
+        if not self._kept or time.monotonic() - self._since < KEPT_SECONDS:
+            return []
+        kept, self._kept = self._kept, []
+        return unheard_of(kept)
 
 
 def _has_more(order: Order, saga: Saga) -> bool:

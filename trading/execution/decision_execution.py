@@ -1,6 +1,6 @@
 """A decision's way to an order: claim it, judge it, and commit order and saga before anything leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -56,16 +56,21 @@ def waiting_decisions(cycle_id: UUID) -> list[UUID]:
     return list(dict.fromkeys([*approved, *waiting]))
 
 
-def execute_batch(decision_ids: Sequence[UUID]) -> list[Saga]:
+def execute_batch(
+    decision_ids: Sequence[UUID], soon: Callable[[list[Saga]], None] | None = None
+) -> list[Saga]:
     """Do the same for many decisions together, in the stated order: exits, then the surest, then by symbol.
 
     The rows, events and reasons are those of as many calls of ``execute_decision`` one after the other. A decision
     that something unexpected happens to stays claimed, and is judged alone when its lease has run out.
 
+    Args:
+        soon: is given sagas that may advance while others are still judged; these are not returned.
+
     Returns:
         The sagas that now have to advance, in the order in which their decisions were judged.
     """
-    return _carry_out(_claim(decision_ids))
+    return _carry_out(_claim(decision_ids), soon)
 
 
 def _claim(decision_ids: Sequence[UUID]) -> list[AIDecision]:
@@ -91,7 +96,7 @@ def _claim(decision_ids: Sequence[UUID]) -> list[AIDecision]:
     return claimed
 
 
-def _carry_out(claimed: Sequence[AIDecision]) -> list[Saga]:
+def _carry_out(claimed: Sequence[AIDecision], soon: Callable[[list[Saga]], None] | None = None) -> list[Saga]:
     """Settle what is over or wants no order, ask for a person's word where it is needed, and judge the rest."""
     if not claimed:
         return []
@@ -104,7 +109,7 @@ def _carry_out(claimed: Sequence[AIDecision]) -> list[Saga]:
     elif asked:
         _ask(asked, standing)
     transitions.apply_all(ended)
-    return pass_gate(judged) if judged else []
+    return pass_gate(judged, soon) if judged else []
 
 
 def _ended(claimed: Sequence[AIDecision], now: datetime) -> tuple[list[Move], list[AIDecision]]:

@@ -3,7 +3,7 @@
 One decision is a batch of one: there are no other rules for it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -89,8 +89,12 @@ def turn_of(action: str, confidence: Decimal, symbol: str, pk: UUID) -> tuple[bo
     return action != AIDecision.Action.SELL, -confidence, symbol, pk
 
 
-def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:
+def pass_gate(
+    decisions: Sequence[AIDecision], soon: Callable[[list[Saga]], None] | None = None
+) -> list[Saga]:
     """Judge claimed decisions in the stated order; return the sagas of those that passed, in that order.
+
+    With ``soon`` those of one chunk are given to it before the next is judged, and what is returned is the last one's.
 
     What is unexpected of one decision takes no other with it: that one stays claimed, for the sweeper to find. Of a
     single decision it is raised, but for a setting that it needs and that cannot be read.
@@ -105,8 +109,13 @@ def pass_gate(decisions: Sequence[AIDecision]) -> list[Saga]:
         raise
     except Exception:
         log.exception("batch_judged_in_full", decisions=len(left))
-    chunks = (left[start : start + CHUNK] for start in range(0, len(left), CHUNK))
-    return [saga for chunk in chunks for saga in _judge_together(chunk, before)]
+    passed: list[Saga] = []
+    for start in range(0, len(left), CHUNK):
+        if soon is not None and passed:
+            soon(passed)
+            passed = []
+        passed += _judge_together(left[start : start + CHUNK], before)
+    return passed
 
 
 def _read_beforehand() -> _Beforehand:

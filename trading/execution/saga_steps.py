@@ -1,6 +1,5 @@
 """The rows of a saga's steps: attempts, times, input and result."""
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -12,9 +11,12 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from trading.core.statements.moved_rows import Statement
 from trading.core.statements.written_rows import update_from_values
 from trading.models import Saga, SagaStep, Trade
 from trading.orders.broker_stream import LISTENER
+from trading.orders.execution_reports import ACKNOWLEDGED_NOW
+from trading.orders.first_answer import NotedWith
 
 ORDER_OF_STEPS = tuple(SagaStep.Name)
 ENTRY_PRICE = "average_entry_price"
@@ -28,19 +30,33 @@ WHERE saga_id = %(saga)s AND name = %(name)s AND status <> %(completed)s
 """
 _SUBMITTED = """
 WITH visited AS (
-    UPDATE sagas SET next_poll_at = %(next_poll_at)s WHERE id = %(saga)s AND next_poll_at > %(next_poll_at)s
+    UPDATE sagas SET next_poll_at = %(next_poll_at)s
+    WHERE id = %(saga)s AND next_poll_at > %(next_poll_at)s{further}
 )
 UPDATE saga_steps SET
     status = CASE name WHEN %(submit)s THEN %(completed)s ELSE %(running)s END,
     attempts = CASE name WHEN %(submit)s THEN greatest(attempts, 1) ELSE attempts + 1 END,
-    started_at = coalesce(started_at, CASE name WHEN %(submit)s THEN %(began)s ELSE %(now)s END),
-    ended_at = CASE name WHEN %(submit)s THEN %(now)s ELSE ended_at END,
-    result = CASE name WHEN %(submit)s THEN %(result)s::jsonb ELSE result END
-WHERE saga_id = %(saga)s AND (
+    started_at = coalesce(started_at, CASE name WHEN %(submit)s THEN {began} ELSE {now} END),
+    ended_at = CASE name WHEN %(submit)s THEN {now} ELSE ended_at END,
+    result = CASE name WHEN %(submit)s THEN jsonb_build_object('broker_order_id', {broker_order_id}) ELSE result END
+WHERE saga_id = %(saga)s{further} AND (
     name = %(submit)s AND ended_at IS NULL OR %(confirms)s AND name = %(confirm)s AND status <> %(completed)s
 )
-RETURNING (SELECT beaten_at FROM heartbeats WHERE process = %(listener)s)
 """
+_LAST_SIGN = f"(SELECT beaten_at FROM heartbeats WHERE process = '{LISTENER}')"  # noqa: S608 - a name of ours
+_NOTED = (
+    _SUBMITTED.format(
+        further="", began="%(began)s", now="%(now)s", broker_order_id="%(broker_order_id)s::text"
+    )
+    + f"RETURNING {_LAST_SIGN}"
+)
+# The same in the message that records the answer: the time is the message's, the rest is the order's.
+_NOTED_WITH = _SUBMITTED.format(
+    further=f" AND EXISTS (SELECT FROM orders WHERE {ACKNOWLEDGED_NOW})",
+    began="(SELECT submitted_at FROM orders WHERE id = %(row_key)s)",
+    now="%(set_acknowledged_at)s",
+    broker_order_id="%(set_broker_order_id)s::text",
+)
 
 
 def steps_of(
@@ -156,23 +172,34 @@ def note_submitted(
     Returns:
         When the stream's listener gave its last sign (wall time); None where it has given none, or nothing was written.
     """
-    values: dict[str, Any] = {
+    values = _submitted(saga, next_poll_at, confirms=confirms)
+    now = timezone.now()
+    values |= {"began": began or now, "now": now, "broker_order_id": broker_order_id}
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTED, values)
+        found = cursor.fetchone()
+    return found[0] if found else None
+
+
+def noted_with_answer(saga: Saga, *, next_poll_at: datetime) -> NotedWith:
+    """Return the same note for the message that records the answer to the order's first request.
+
+    The fill is looked for now. It is told when the stream's listener gave its last sign (wall time), None where it has
+    given none.
+    """
+    return NotedWith(Statement(_NOTED_WITH, _submitted(saga, next_poll_at, confirms=True)), asks=_LAST_SIGN)
+
+
+def _submitted(saga: Saga, next_poll_at: datetime, *, confirms: bool) -> dict[str, Any]:
+    return {
         "saga": saga.pk,
         "submit": SagaStep.Name.SUBMIT_ORDER,
         "confirm": SagaStep.Name.CONFIRM_FILL,
         "confirms": confirms,
         "completed": SagaStep.Status.COMPLETED,
         "running": SagaStep.Status.RUNNING,
-        "listener": LISTENER,
         "next_poll_at": next_poll_at,
-        "began": began or timezone.now(),
-        "now": timezone.now(),
-        "result": json.dumps({"broker_order_id": broker_order_id}),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_SUBMITTED, values)
-        found = cursor.fetchone()
-    return found[0] if found else None
 
 
 def complete_all(results: Mapping[UUID, Mapping[str, Mapping[str, Any]]]) -> None:

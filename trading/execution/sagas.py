@@ -24,6 +24,7 @@ from trading.errors import TradingError
 from trading.execution import compensation, confirmation, saga_steps, settlement
 from trading.models import Order, Saga, SagaStep
 from trading.orders.execution_reports import record_broker_order
+from trading.orders.first_answer import NotedWith
 from trading.orders.submission import UNSENT, submit_order
 
 log = structlog.get_logger(__name__)
@@ -111,15 +112,16 @@ def _advance(saga: Saga) -> bool:
     order = saga.order
     was_unsent = order.status in UNSENT
     next_poll_at = timezone.now() + confirmation.POLL_INTERVAL
+    noted = saga_steps.noted_with_answer(saga, next_poll_at=next_poll_at)
     if not was_unsent:
         _postpone(saga, next_poll_at)
     else:
-        order = _submit(saga, next_poll_at)
+        order = _submit(saga, next_poll_at, noted)
         if order.status in UNSENT:
             _postpone(saga, order.next_try_at)
     is_at_broker = order.status in confirmation.AT_THE_BROKER
-    heard_at = None
-    if order.acknowledged_at is not None:
+    heard_at = noted.told
+    if order.acknowledged_at is not None and not noted.is_noted:
         heard_at = saga_steps.note_submitted(
             saga,
             order.broker_order_id,
@@ -139,7 +141,7 @@ def _advance(saga: Saga) -> bool:
     return asks or not (is_at_broker and order.is_open)
 
 
-def _submit(saga: Saga, next_poll_at: datetime) -> Order:
+def _submit(saga: Saga, next_poll_at: datetime, noted: NotedWith) -> Order:
     """Bring the order to the broker; return it as it stands.
 
     A first visit is noted once it is over, and by the note of its success alone, where it has any: the next visit comes
@@ -152,7 +154,7 @@ def _submit(saga: Saga, next_poll_at: datetime) -> Order:
     is_taken = False
     try:
         with span(Step.SUBMIT_ORDER.value, symbol=order.symbol):
-            order = submit_order(order.pk, read=order)
+            order = submit_order(order.pk, read=order, noted=noted)
         is_taken = order.acknowledged_at is not None
     finally:
         if is_first and not is_taken:

@@ -5,18 +5,20 @@ any order, or not at all: what is recorded only ever advances, executions are kn
 word that does not come asks (``execution/confirmation.py``).
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
-from connectors.base import TradeUpdate
+from connectors.base import BrokerOrderStatus, TradeUpdate
 from trading.core import heartbeats
 from trading.core.statements.compiled_reads import CompiledRead
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import PROTECTIVE
+from trading.domain.statuses import OrderStatus
 from trading.models import Heartbeat, Order
-from trading.orders.execution_reports import record_reported, says_nothing_new
+from trading.orders.execution_reports import record_first_fill, record_reported, says_nothing_new
 
 LISTENER = "listener"
 SILENT_AFTER = timedelta(seconds=10)  # the listener gives its sign every 2 s while it is connected
@@ -61,4 +63,28 @@ def record_update(update: TradeUpdate) -> Order | None:
         return None
     if says_nothing_new(order, reported):
         return order
-    return record_reported(order, reported, [update.execution] if update.execution else [])
+    if update.execution is None:
+        return record_reported(order, reported, [])
+    first = record_first_fill(order, reported, update.execution)
+    return first or record_reported(order, reported, [update.execution])
+
+
+def says_only_that_it_rests(update: TradeUpdate) -> bool:
+    """Tell whether an update says no more than that the broker has an order, of which nothing has filled."""
+    order = update.order
+    is_plain = order.status == BrokerOrderStatus.ACCEPTED and order.filled_quantity == 0
+    return is_plain and update.execution is None
+
+
+def unheard_of(updates: Sequence[TradeUpdate]) -> list[TradeUpdate]:
+    """Return those of such updates that may say something new, the others by one query: the broker's answer is known.
+
+    What was acknowledged once rests, or has gone further since: it learns nothing from hearing that it rested.
+    """
+    rows = Order.objects.filter(
+        client_order_id__in={update.order.client_order_id for update in updates},
+        acknowledged_at__isnull=False,
+    )
+    known = set(rows.exclude(status=OrderStatus.FAILED).values_list("client_order_id", "broker_order_id"))
+    named = [(update, (update.order.client_order_id, update.order.broker_order_id)) for update in updates]
+    return [update for update, names in named if names not in known]

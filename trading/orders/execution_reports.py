@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.db import DataError, IntegrityError, connection, transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from connectors.base import Broker, BrokerFill, BrokerOrder, BrokerOrderStatus
@@ -18,11 +18,12 @@ from trading.core import transitions
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order
+from trading.core.statements.moved_rows import Beside
 from trading.core.statements.written_rows import insert_rows
 from trading.domain.statuses import OPEN_ORDER, ORDER, OrderStatus
 from trading.models import Fill, Order
 from trading.models.portfolio import next_in_order
-from trading.orders.legs import claim_parents_without_legs, take_legs, take_new_legs
+from trading.orders.legs import claim_parents_without_legs, rows_of_resting, take_legs
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,8 @@ EVENT_OF = MappingProxyType(
 
 
 MISSING = object()
+# Of a statement that is said after ``record_accepted`` in its message: whether that has recorded the answer.
+ACKNOWLEDGED_NOW = "id = %(row_key)s AND acknowledged_at = %(set_acknowledged_at)s"
 _EXECUTIONS = "SELECT execution_id, quantity, price FROM fills WHERE order_id = %s"
 
 
@@ -150,25 +153,59 @@ def record_reported(order: Order, reported: BrokerOrder, fills: Sequence[BrokerF
     return row
 
 
-def record_accepted(order: Order, reported: BrokerOrder) -> Order:
-    """Record the answer to an order's first request: as ``record_reported``, in one statement where it says what it
-    nearly always does.
+def record_accepted(order: Order, reported: BrokerOrder, beside: Beside) -> Order | None:
+    """Record the answer to an order's first request in one statement, where it says what it nearly always does.
 
     The row moves only where it still is as it was claimed; else somebody has recorded it first, or another thing.
+
+    Args:
+        beside: what is said with it in one message. Where statements come after it, the last of them finds something
+            only if the row was acknowledged just now (``ACKNOWLEDGED_NOW``).
+
+    Returns:
+        The row as it stands; None where it was not recorded, and is to be by ``record_reported``.
     """
     is_plain = reported.status == BrokerOrderStatus.ACCEPTED and reported.filled_quantity == 0
     if not is_plain or order.status != OrderStatus.SUBMITTING or order.acknowledged_at is not None:
-        return record_reported(order, reported, [])
+        return None
     row = copy(order)
+    legs = rows_of_resting(row, reported.legs)
+    if legs is None:
+        return None
+    beside.rows = legs
     try:
-        with transaction.atomic():
-            if _apply(row, EVENT_OF[reported.status], _acknowledgement(row, reported), reported):
-                for leg, said in take_new_legs(row, reported.legs):
-                    _record_leg(leg, said)
-                return row
-    except IntegrityError as error:  # its event met one that was written while the row was waited for
+        changes = _acknowledgement(row, reported)
+        moved = _apply(row, EVENT_OF[reported.status], changes, reported, is_within=False, beside=beside)
+    except IntegrityError as error:  # somebody has met a leg first, or written of the order
         log.debug("accepted_again", order_id=str(order.pk), error=str(error).strip())
-    return record_reported(order, reported, [])
+        return None
+    return row if moved else None
+
+
+def record_first_fill(order: Order, reported: BrokerOrder, fill: BrokerFill) -> Order | None:
+    """Record the execution by which an order that rests begins to fill, in one statement with the order's move.
+
+    Args:
+        order: as it was just read, and without a lock: it moves only where it still is so.
+
+    Returns:
+        The row as it stands; None where it was not recorded, and is to be by ``record_reported``.
+    """
+    rests = order.status == OrderStatus.ACCEPTED and order.filled_quantity == 0
+    event = EVENT_OF[reported.status]
+    moves = ORDER.get((order.status, event), order.status) != order.status
+    adds_up = 0 < fill.quantity <= reported.filled_quantity
+    if not (rests and moves and adds_up) or order.acknowledged_at is None or reported.legs:
+        return None
+    row = copy(order)
+    changes, beside = _acknowledgement(row, reported), Beside(rows=[[_fill_of(order, fill)]])
+    try:
+        is_unfilled = Q(filled_quantity=0)
+        moved = _apply(row, event, changes, reported, is_within=False, where=is_unfilled, beside=beside)
+    except IntegrityError as error:  # the execution is recorded, or the order was written of
+        log.debug("filled_again", order_id=str(order.pk), error=str(error).strip())
+        return None
+    return row if moved else None
 
 
 def _record_leg(leg: Order, said: BrokerOrder) -> None:
@@ -232,21 +269,22 @@ def record_fills(order: Order, fills: Sequence[BrokerFill], *, is_first: bool = 
     fresh = [fill for fill in fills if fill.execution_id not in ids]
     if sum(fill.quantity for fill in fresh) > left:
         fresh = _without_alike(fresh, [(quantity, price) for _, quantity, price in known], left)
-    rows = [
-        Fill(
-            execution_id=fill.execution_id,
-            order=order,
-            cycle_id=order.cycle_id,
-            symbol=order.symbol,
-            side=fill.side,
-            quantity=fill.quantity,
-            price=fill.price,
-            executed_at=fill.executed_at,
-        )
-        for fill in fresh
-    ]
+    rows = [_fill_of(order, fill) for fill in fresh]
     insert_rows(rows, ignore_conflicts=True)
     return len(rows)
+
+
+def _fill_of(order: Order, fill: BrokerFill) -> Fill:
+    return Fill(
+        execution_id=fill.execution_id,
+        order=order,
+        cycle_id=order.cycle_id,
+        symbol=order.symbol,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        executed_at=fill.executed_at,
+    )
 
 
 def _without_alike(
@@ -278,7 +316,16 @@ def _acknowledgement(row: Order, reported: BrokerOrder) -> dict[str, Any]:
     }
 
 
-def _apply(row: Order, event: str, changes: dict[str, Any], reported: BrokerOrder) -> bool:
+def _apply(
+    row: Order,
+    event: str,
+    changes: dict[str, Any],
+    reported: BrokerOrder,
+    *,
+    is_within: bool = True,
+    where: Q | None = None,
+    beside: Beside | None = None,
+) -> bool:
     """Move the row, and have it say what was written; False where it is not as it was read."""
     drawn: dict[str, Any] = {}
     ends = ORDER[(row.status, event)] not in OPEN_ORDER
@@ -292,8 +339,10 @@ def _apply(row: Order, event: str, changes: dict[str, Any], reported: BrokerOrde
         row,
         event,
         changes=changes,
-        is_within=True,
+        where=where,
+        is_within=is_within,
         drawn=drawn,
+        beside=beside,
         symbol=row.symbol,
         side=row.side,
         filled_quantity=str(reported.filled_quantity),

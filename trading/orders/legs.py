@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.utils import timezone
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType
 from trading.core import transitions
-from trading.core.statements.written_rows import insert_rows, insert_together
+from trading.core.statements.written_rows import insert_rows
 from trading.core.waits import is_over
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
@@ -25,19 +25,18 @@ LOOK_BACK = timedelta(days=3)
 ASK_AGAIN_AFTER = timedelta(seconds=30)
 
 
-def take_new_legs(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, BrokerOrder]]:
-    """Do as ``take_legs`` of the answer to the parent's first request, in one statement where they just rest.
+def rows_of_resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[Sequence[Model]] | None:
+    """Return the rows, and their events, of the legs that came with the answer to the parent's first request.
 
-    Raises:
-        IntegrityError: somebody has met one first; the transaction must be rolled back.
+    They are to be inserted in this order with what records the parent. None: one does not just rest, or is no such leg.
     """
-    if not legs or not _all_rest(legs):
-        return take_legs(parent, legs, is_first=True)
+    if not _all_rest(legs):
+        return None
     told = _resting(parent, legs)
-    insert_together(
-        [row for row, _ in told], [event for row, leg in told for event in _first_events(parent, row, leg)]
-    )
-    return told
+    if not told:
+        return []
+    events = [event for row, leg in told for event in _first_events(parent, row, leg)]
+    return [[row for row, _ in told], events]
 
 
 def take_legs(

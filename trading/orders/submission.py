@@ -16,22 +16,16 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import connection
+from django.db import IntegrityError
 from django.db.models import F, Q
 from django.utils import timezone
 
 from connectors.base import (
-    AssetClass,
-    Broker,
     BrokerOrder,
-    OrderClass,
-    OrderRequest,
-    OrderType,
-    Side,
-    TimeInForce,
 )
 from connectors.errors import (
     ConnectorError,
@@ -44,16 +38,14 @@ from connectors.transport import time_limit
 from risk.services import locks, switch
 from trading.core import settings, transitions
 from trading.core.failures import log_order_failure
-from trading.core.providers import current_providers
 from trading.core.statements.compiled_reads import CompiledRead
-from trading.core.trace_spans import span
+from trading.core.statements.moved_rows import Beside, Statement
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import OrderStatus
-from trading.domain.symbols import is_coin
 from trading.models import Order, Position
 from trading.models.order import SideChoice
-from trading.orders import pacing, resting
+from trading.orders import counting, pacing, resting
 from trading.orders.attempts import (
     INTENT_MAX_AGE,
     Attempt,
@@ -62,17 +54,24 @@ from trading.orders.attempts import (
     SwitchReleasedError,
     require_door,
 )
-from trading.orders.execution_reports import record_accepted, record_broker_order
+from trading.orders.execution_reports import record_broker_order
+from trading.orders.first_answer import NotedWith, record_answer
+from trading.orders.posting import broker_for, post_order, read_broker
 
 T = TypeVar("T")
 TIME_FOR_ATTEMPTS = timedelta(seconds=5)  # of one visit: no try begins later, others wait for their turn
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
 UNPOSTED = Q(posts=0)  # nobody else has counted a request meanwhile
 _ORDER = CompiledRead(lambda pk: Order.objects.filter(pk=pk), of=UUID)
-_COUNT = (
-    "UPDATE orders SET posts = posts + 1, quantity = %s WHERE id = %s AND status = %s AND lease_until = %s"
+NEVER_CLAIMED = Q(lease_until__isnull=True)
+_CLAIMED_NOW = (
+    f"id = %(row_key)s AND status = '{OrderStatus.SUBMITTING}' AND lease_until = %(set_lease_until)s"
 )
 NOTHING_LEFT = "nothing of it is available to sell any more"
+
+
+class _ToldMeanwhileError(Exception):
+    """Somebody has written of a new order while its claim waited for the row: the event's place is taken."""
 
 
 def submit_order(
@@ -81,6 +80,7 @@ def submit_order(
     available: Decimal | None = None,
     attempts: int | None = None,
     read: Order | None = None,
+    noted: NotedWith | None = None,
 ) -> Order:
     """Bring an unsent order to the broker, at most once, or to the truth about it.
 
@@ -92,6 +92,7 @@ def submit_order(
         attempts: at most so many tries in this visit, where the setting allows more.
         read: the order, as it was just read. One that is new is not read again under its lock: nothing of such a one
             changes but its status, and its claim takes it only where that is still the same.
+        noted: what is noted with the answer to an entry's first request, where that is recorded in one message.
 
     Returns:
         The order as it stands; still unsent when the broker could not be reached (a later call goes on)
@@ -104,8 +105,14 @@ def submit_order(
     is_first = True
     while left and pause is not None and time.monotonic() + pause < give_up_at:
         time.sleep(pause)
-        with locks.attempt_alone(order_id) as is_alone:
-            if not is_alone:
+        if is_first and read is not None and _is_first_try_of_entry(read):
+            outcome, is_first = _begin(read, noted), False
+            if isinstance(outcome, Order):
+                return outcome
+            pause, left = outcome, left - 1
+            continue
+        with locks.attempt_alone(order_id) as alone:
+            if not alone:
                 break
             is_new = read is not None and read.status == OrderStatus.CREATED
             order = read if read is not None and is_new and is_first else _ORDER.get(order_id)
@@ -141,17 +148,46 @@ def _attempt(order: Order, available: Decimal | None) -> Order | float | None:
     if not _claim(order, may_post=may_post):
         return None
     attempt = Attempt(order, most_seconds=pacing.attempt_seconds())
-    try:
+
+    def conclude() -> Order | float | None:
         found = None if never_sent else _look_up(order)
         if found is None and not may_post:
             return _end(order) if is_quiet else _give_back(order, may_post=False)
         reported = found or _post_what_is_left(attempt, available, is_new)
         if reported is None:
             return None
-        if found is None and is_new and order.purpose == Purpose.ENTRY and not reported.filled_quantity:
-            order.posts += 1  # as it was counted before it left
-            return record_accepted(order, reported)
-        return _read(lambda: record_broker_order(order, reported))
+        return read_broker(lambda: record_broker_order(order, reported))
+
+    return _concluded(order, conclude, never_sent=never_sent)
+
+
+def _is_first_try_of_entry(order: Order) -> bool:
+    """Tell whether all that there is to do is to post it: nothing of it has left, and it is young."""
+    is_new = order.status == OrderStatus.CREATED and order.lease_until is None and not order.posts
+    is_due = order.next_try_at is None and is_fresh(order.created_at, timezone.now(), INTENT_MAX_AGE)
+    return is_new and is_due and order.purpose == Purpose.ENTRY
+
+
+def _begin(order: Order, noted: NotedWith | None) -> Order | float | None:
+    """Try an entry for the first time, as ``_attempt`` does: locks, claim and count are one message."""
+    broker_for(order)  # made before anything is held
+    try:
+        with locks.attempt_begun(order.pk, partial(_claim_first, order)) as (alone, sends):
+            if not alone:
+                return None
+            attempt = Attempt(order, most_seconds=pacing.attempt_seconds())
+            post = partial(_post_first, attempt, alone, sends, noted)
+            return _concluded(order, post, never_sent=True)
+    except _ToldMeanwhileError:
+        return 0.0  # the general way waits for the row first
+
+
+def _concluded(
+    order: Order, conclude: Callable[[], Order | float | None], *, never_sent: bool
+) -> Order | float | None:
+    """Do what concludes something about an order that was claimed; what it raises is noted on the order."""
+    try:
+        return conclude()
     except StaleAttemptError as reason:
         _log("attempt_stale", order, reason)
         return None
@@ -180,6 +216,32 @@ def _log(
 ) -> None:
     operation = error.operation if isinstance(error, ConnectorError) else "submit_order"
     log_order_failure(event, order=order, error=error, operation=operation, is_final=is_final)
+
+
+def _claim_first(order: Order, alone: locks.Held, sends: locks.Held) -> bool:
+    """Take the locks and the lease of an entry that is new, and count the request; False where somebody else has it.
+
+    The switch's lock is taken last: nothing is waited for then. Who is killed between this and the request has posted
+    once too often. Whether it is still ours is proved right before it leaves (``Attempt.prove``).
+    """
+    now = timezone.now()
+    lease_until = now + pacing.request_lease()
+    attempts = order.attempts + 1
+    changes = {"lease_until": lease_until, "attempts": attempts, "posts": 1, "submitted_at": now}
+    send = Statement(f"SELECT {sends.take} FROM orders WHERE {_CLAIMED_NOW}")  # noqa: S608 - ours
+    claimed = Beside(guard=alone.take, then=[send])
+    try:
+        is_claimed = transitions.apply(
+            order, "submit", changes=changes, where=NEVER_CLAIMED, is_within=True, beside=claimed
+        )
+    except IntegrityError as error:
+        raise _ToldMeanwhileError(str(order.pk)) from error
+    if not is_claimed:
+        return False
+    order.status = OrderStatus.SUBMITTING
+    for name, value in changes.items():
+        setattr(order, name, value)
+    return True
 
 
 def _claim(order: Order, *, may_post: bool) -> bool:
@@ -217,17 +279,9 @@ def _is_unsent_sale(order: Order) -> bool:
 
 
 def _look_up(order: Order) -> BrokerOrder | None:
-    broker = _broker_for(order)
+    broker = broker_for(order)
     with time_limit(pacing.look_up_seconds()):
-        return _read(lambda: broker.order_by_client_order_id(order.client_order_id))
-
-
-def _read(call: Callable[[], T]) -> T:
-    """Read from the broker; a refused read says as little about the order as one without an answer."""
-    try:
-        return call()
-    except RejectedError as error:
-        raise UnavailableError(error.provider, error.operation, error.detail) from error
+        return read_broker(lambda: broker.order_by_client_order_id(order.client_order_id))
 
 
 def _post_what_is_left(attempt: Attempt, available: Decimal | None, is_new: bool) -> BrokerOrder | None:
@@ -244,12 +298,19 @@ def _post_what_is_left(attempt: Attempt, available: Decimal | None, is_new: bool
             _nothing_left(order, is_new)
             return None
         order.quantity = min(left, order.quantity)
-    _count_post(order)
-    try:
+    counting.count_post(order)
+    with counting.counted(attempt):
         return post_order(attempt)
-    finally:
-        if not attempt.is_out:  # provably: not a byte has left
-            Order.objects.filter(pk=order.pk, posts__gt=0).update(posts=F("posts") - 1)
+
+
+def _post_first(attempt: Attempt, alone: locks.Held, sends: locks.Held, noted: NotedWith | None) -> Order:
+    """Post an entry of which no request has left, and record the answer; the claim has counted it."""
+    order = attempt.order
+    row: Order | None = None
+    with counting.counted(attempt), locks.given_back(sends):
+        reported = post_order(attempt, sends)
+        row = record_answer(order, reported, sends=sends, alone=alone, noted=noted)
+    return row or read_broker(lambda: record_broker_order(order, reported))
 
 
 def _take_away_what_rests(order: Order) -> None:
@@ -258,25 +319,17 @@ def _take_away_what_rests(order: Order) -> None:
     Raises:
         UnavailableError: the broker still has some: another try goes on with it.
     """
-    broker = _broker_for(order)
+    broker = broker_for(order)
     with time_limit(resting.WITHIN_SECONDS + pacing.look_up_seconds()):
-        left = _read(lambda: resting.take_away([order.symbol], broker=broker))
+        left = read_broker(lambda: resting.take_away([order.symbol], broker=broker))
     if left:
         words = f"{order.symbol}: {len(left)} orders that protect it are not cancelled yet"
         raise UnavailableError(broker.name, "cancel_order", words)
 
 
-def _count_post(order: Order) -> None:
-    """Count the request before it leaves: whoever is killed then has posted once too often, never once too seldom."""
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [order.quantity, order.pk, OrderStatus.SUBMITTING, order.lease_until])
-        if not cursor.rowcount:
-            raise StaleAttemptError(f"{order.client_order_id}: somebody else has it")
-
-
 def _available(order: Order) -> Decimal:
     with time_limit(pacing.look_up_seconds()):
-        position = _read(lambda: _broker_for(order).position(order.symbol))
+        position = read_broker(lambda: broker_for(order).position(order.symbol))
     return position.quantity_available if position else Decimal(0)
 
 
@@ -336,43 +389,3 @@ def _hold_back(order: Order, never_sent: bool, message: str, reason: str) -> flo
 
 def _ended(message: str) -> dict[str, object]:
     return {"ended_at": timezone.now(), "lease_until": None, "broker_message": message}
-
-
-def _broker_for(order: Order) -> Broker:
-    """Return the way to the broker; what the switch sells is held back by no limit of ours."""
-    providers = current_providers()
-    return providers.switch_broker if order.purpose == Purpose.FLATTEN else providers.broker
-
-
-def post_order(attempt: Attempt) -> BrokerOrder:
-    """Post the order: the only function that sends one, every path goes through it.
-
-    Holds the switch's shared lock around the request, so that whoever engages sees that one is on its way, and
-    proves right before the first byte that this attempt may send.
-
-    Raises:
-        SwitchEngagedError: the switch is engaged; nothing was sent.
-        SwitchReleasedError: it was to flatten, and the switch is released; nothing was sent.
-        StaleAttemptError: the attempt is not the one any more; nothing was sent.
-        ConnectorError: as the broker's ``submit_order``.
-    """
-    order = attempt.order
-    if order.quantity is None:
-        raise ValueError(f"order {order.pk} has no quantity: an external order is never posted")
-    request = OrderRequest(
-        client_order_id=order.client_order_id,
-        symbol=order.symbol,
-        asset_class=AssetClass.CRYPTO if is_coin(order.symbol) else AssetClass.STOCK,
-        side=Side(order.side),
-        quantity=order.quantity,
-        time_in_force=TimeInForce(order.time_in_force),
-        order_type=OrderType(order.order_type),
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        order_class=OrderClass(order.order_class),
-        take_profit=order.take_profit_price if order.order_class else None,
-        stop_loss=order.stop_loss_price if order.order_class else None,
-    )
-    broker = _broker_for(order)
-    with span("submit", symbol=order.symbol, client_order_id=order.client_order_id), locks.switch_shared():
-        return broker.submit_order(request, permit=attempt.prove)

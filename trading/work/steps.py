@@ -4,6 +4,7 @@ Nothing is enqueued: what follows a step is the caller's to publish, or the swee
 away passes through: a task then has its message delivered again, and the sweeper waits.
 """
 
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import structlog
@@ -34,17 +35,17 @@ def fetch_part(cycle_id: UUID, part: fetch_parts.Part, *, batch_count: int = 1) 
         batch_count: into how many batches the cycle's stocks are divided.
     """
     operation = fetch_parts.FAILED_AS[part.kind]
-    if not fetch_parts.is_wanted(cycle_id, part):
-        log.info("fetch_not_wanted", cycle_id=str(cycle_id), operation=operation)
-        return
-    try:
-        with read_once():
+    with read_once():
+        if not fetch_parts.is_wanted(cycle_id, part):
+            log.info("fetch_not_wanted", cycle_id=str(cycle_id), operation=operation)
+            return
+        try:
             _fetch_part(cycle_id, part, batch_count)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        log.exception("fetch_failed", cycle_id=str(cycle_id), operation=operation)
-        cycle_log.record_error(cycle_id, operation=operation, error=error)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            log.exception("fetch_failed", cycle_id=str(cycle_id), operation=operation)
+            cycle_log.record_error(cycle_id, operation=operation, error=error)
 
 
 def _fetch_part(cycle_id: UUID, part: fetch_parts.Part, batch_count: int) -> None:
@@ -71,23 +72,30 @@ def execute(decision_id: str) -> UUID | None:
     return None
 
 
-def execute_batch(cycle_id: str) -> dict[str, str]:
+def execute_batch(cycle_id: str, soon: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
     """Judge the decisions of a cycle that nobody has, all together; return those that go on, in order.
 
     They have a saga to advance. Where the batch as a whole fails, all are returned, and each is judged alone.
+
+    Args:
+        soon: is given those that may go on while others are still judged; they are not returned then.
 
     Returns:
         The decisions' ids, each with its cycle's, "" where that was not read.
     """
     waiting = decision_execution.waiting_decisions(UUID(cycle_id))
     try:
-        sagas = decision_execution.execute_batch(waiting)
-        return {str(saga.decision_id): str(saga.cycle_id or "") for saga in sagas}
+        leave = (lambda sagas: soon(_going_on(sagas))) if soon else None
+        return _going_on(decision_execution.execute_batch(waiting, leave))
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("batch_failed", cycle_id=cycle_id, decisions=len(waiting))
     return {str(pk): "" for pk in waiting}
+
+
+def _going_on(sagas: Sequence[Saga]) -> dict[str, str]:
+    return {str(saga.decision_id): str(saga.cycle_id or "") for saga in sagas}
 
 
 def advance(saga_id: str) -> Saga | None:

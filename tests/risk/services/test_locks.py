@@ -205,7 +205,7 @@ def test_one_at_a_time_is_at_an_order_and_others_are_at_others() -> None:
 
     def attempt(order_id: object) -> bool:
         with locks.attempt_alone(order_id) as is_alone:  # type: ignore[arg-type]
-            return is_alone
+            return bool(is_alone)
 
     with locks.attempt_alone(mine) as is_alone:
         assert is_alone

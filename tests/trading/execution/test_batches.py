@@ -90,6 +90,22 @@ def test_exits_go_first_then_the_surest_then_by_symbol(monkeypatch: pytest.Monke
 
 
 @pytest.mark.django_db
+def test_orders_of_one_chunk_may_leave_before_the_next_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_passage, "CHUNK", 2)
+    symbols = ("AAPL", "KO", "MSFT", "ORCL", "XOM")
+    decisions = write(ROOM, [plan(symbol) for symbol in symbols])
+    left: list[tuple[list[str], int]] = []
+
+    def leave(sagas: list[Saga]) -> None:
+        left.append(([saga.order.symbol for saga in sagas], Order.objects.count()))
+
+    last = execute_batch(keys(decisions), leave)
+
+    assert left == [(["AAPL", "KO"], 2), (["MSFT", "ORCL"], 4)]
+    assert [saga.order.symbol for saga in last] == ["XOM"]
+
+
+@pytest.mark.django_db
 def test_the_best_get_the_room() -> None:
     decisions = write(
         World(2, "50", "autonomous", is_engaged=False, has_equity=True, buying_power="60000"),

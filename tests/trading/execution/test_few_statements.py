@@ -10,7 +10,7 @@ from trading.orders import broker_stream
 from trading.work import steps
 
 # To claim, prove and post it, to record the answer with its legs, and for the saga; begin and commit are counted.
-MOST = 15
+MOST = 8
 
 
 @pytest.mark.usefixtures("account")

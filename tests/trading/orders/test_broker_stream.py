@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -20,7 +21,7 @@ from trading.execution import settlement
 from trading.execution.sagas import advance_saga
 from trading.models import Fill, Heartbeat, Order, Saga, Trade
 from trading.orders import broker_stream
-from trading.orders.execution_reports import record_reported
+from trading.orders.execution_reports import record_fills, record_reported
 
 S = BrokerOrderStatus
 
@@ -219,3 +220,43 @@ def test_sent_order_is_not_asked_about_while_the_stream_is_there(account: Outsid
     account.wait_filled(order_of(saga).client_order_id)
     assert advance_saga(saga.pk).status == "completed"
     assert Trade.objects.count() == 1
+
+
+def test_first_fill_of_an_order_that_rests_is_one_statement_with_its_execution(
+    account: Outside, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    order = with_saga(status="accepted", acknowledged_at=ago(), submitted_at=ago(), broker_order_id="b")
+
+    with django_assert_num_queries(4):  # one to read it; savepoint and release, for the test is a transaction
+        row = broker_stream.record_update(update_of(order, "fill", S.FILLED, 10, part=10))
+
+    order.refresh_from_db()
+    assert row is not None
+    assert (row.status, row.ended_sequence, row.ended_at) == ("filled", order.ended_sequence, order.ended_at)
+    assert (order.status, order.filled_quantity, order.average_price) == ("filled", 10, 100)
+    fill = Fill.objects.get()
+    assert (fill.order_id, fill.quantity, fill.cycle_id) == (order.pk, 10, order.cycle_id)
+    assert events_of(order).count("order.fill") == 1
+
+
+def test_execution_that_is_known_by_another_order_is_recorded_the_general_way(account: Outside) -> None:
+    order = with_saga(status="accepted", acknowledged_at=ago(), submitted_at=ago(), broker_order_id="b")
+    told = update_of(order, "fill", S.FILLED, 10, part=10)
+    assert told.execution is not None
+    other = with_saga(OTHER_STOCK, status="filled", filled_quantity=Decimal(10), average_price=Decimal(1))
+    record_fills(other, [told.execution])
+
+    broker_stream.record_update(told)
+
+    order.refresh_from_db()
+    assert (order.status, order.filled_quantity, order.fills.count()) == ("filled", 10, 0)
+    assert events_of(order).count("order.fill") == 1
+
+
+def test_execution_of_more_than_the_order_says_is_recorded_the_general_way(account: Outside) -> None:
+    order = with_saga(status="accepted", acknowledged_at=ago(), submitted_at=ago(), broker_order_id="b")
+
+    broker_stream.record_update(update_of(order, "partial_fill", S.PARTIALLY_FILLED, 4, part=5))
+
+    order.refresh_from_db()
+    assert (order.status, order.filled_quantity, order.fills.count()) == ("partially_filled", 4, 0)

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType, Side
 from tests.factories import make_order
+from trading.core.statements.moved_rows import Beside
 from trading.models import Event, Order
 from trading.orders import legs as legs_of_orders
 from trading.orders.execution_reports import record_accepted, record_reported
@@ -134,13 +135,14 @@ def test_first_answer_leaves_the_same_rows_and_events_in_fewer_statements() -> N
     record_reported(by_report, bracket(by_report, "a"), [])
 
     with CaptureQueriesContext(connection) as asked:
-        row = record_accepted(by_answer, bracket(by_answer, "b"))
+        row = record_accepted(by_answer, bracket(by_answer, "b"), Beside())
 
     assert rows_and_events(by_answer) == rows_and_events(by_report) != []
+    assert row is not None
     assert (row.status, row.broker_order_id, row.lease_until) == ("accepted", "broker-b", None)
     stored = Order.objects.get(pk=row.pk)
     assert (row.acknowledged_at, row.posts) == (stored.acknowledged_at, stored.posts)
-    assert len([query for query in asked if "SAVEPOINT" not in query["sql"]]) == 2
+    assert len([query for query in asked if "SAVEPOINT" not in query["sql"]]) == 1
 
 
 def test_first_answer_that_the_stream_was_faster_than_changes_nothing() -> None:
@@ -148,9 +150,8 @@ def test_first_answer_that_the_stream_was_faster_than_changes_nothing() -> None:
     record_reported(order, bracket(order, "a"), [])
     known = rows_and_events(order)
 
-    row = record_accepted(order, bracket(order, "a"))
+    assert record_accepted(order, bracket(order, "a"), Beside()) is None
 
-    assert (row.status, row.legs.count()) == ("accepted", 2)
     assert rows_and_events(order) == known
     assert Event.objects.filter(aggregate_id=str(order.pk), type="order.accept").count() == 1
 
@@ -159,13 +160,14 @@ def test_first_answer_whose_leg_somebody_has_met_is_recorded_whole() -> None:
     order = sending()
     met = make_order(broker_order_id="broker-a-stop", purpose="external", decision=None)
 
-    row = record_accepted(order, bracket(order, "a"))
+    assert record_accepted(order, bracket(order, "a"), Beside()) is None
+    row = record_reported(order, bracket(order, "a"), [])
 
     assert (row.status, row.legs.count()) == ("accepted", 2)
     assert Order.objects.get(pk=met.pk).parent_order_id == order.pk
 
 
-def test_first_answer_that_says_more_than_that_it_rests_is_recorded_as_any_other() -> None:
+def test_first_answer_that_says_more_than_that_it_rests_is_left_to_the_general_way() -> None:
     order = sending()
     filled = replace(
         bracket(order, "a"),
@@ -174,4 +176,5 @@ def test_first_answer_that_says_more_than_that_it_rests_is_recorded_as_any_other
         average_price=Decimal(100),
     )
 
-    assert record_accepted(order, filled).status == "filled"
+    assert record_accepted(order, filled, Beside()) is None
+    assert Order.objects.get(pk=order.pk).status == "submitting"

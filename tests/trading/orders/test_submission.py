@@ -18,9 +18,10 @@ from tests.trading.scenes import ago, change, events_of
 from trading.core.settings import set_runtime_setting
 from trading.domain.order_ids import Purpose, client_order_id, flatten_base
 from trading.models import Event, Order
-from trading.orders import attempts, pacing, submission
+from trading.orders import attempts, counting, pacing, posting, submission
 from trading.orders.attempts import Attempt, StaleAttemptError, SwitchEngagedError
-from trading.orders.submission import post_order, submit_order
+from trading.orders.posting import post_order
+from trading.orders.submission import submit_order
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -260,7 +261,7 @@ def test_what_provably_did_not_leave_is_no_attempt(
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     unreachable = AlpacaBroker("key", "secret", f"http://127.0.0.1:{port}")
-    monkeypatch.setattr(submission, "_broker_for", lambda order: unreachable)
+    monkeypatch.setattr(posting, "broker_for", lambda order: unreachable)
 
     waiting = submit_order(order.pk, attempts=1)
 
@@ -463,7 +464,7 @@ def test_sender_that_was_only_stopped_sends_nothing_once_it_was_taken_over(accou
     submit_order(order.pk)
 
     with pytest.raises(StaleAttemptError):
-        submission._count_post(stopped.order)
+        counting.count_post(stopped.order)
 
     assert len(account.posts(order.client_order_id)) == 1
 

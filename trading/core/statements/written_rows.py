@@ -29,26 +29,8 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
     with connection.cursor() as cursor:
         cursor.execute(f"{text} ON CONFLICT DO NOTHING" if ignore_conflicts else text, values)
         inserted = int(cursor.rowcount)
-    _note_stored(rows)
+    note_stored(rows)
     return inserted
-
-
-def insert_together(*tables: Sequence[models.Model]) -> None:
-    """Insert rows of several tables, in this order and in one message.
-
-    Args:
-        tables: of each the rows; at least one of each.
-
-    Raises:
-        IntegrityError, DataError: one cannot be stored; none is then.
-    """
-    written = [_insert_of(rows) for rows in tables]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "; ".join(text for text, _ in written), [value for _, values in written for value in values]
-        )
-    for rows in tables:
-        _note_stored(rows)
 
 
 def _insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
@@ -69,7 +51,51 @@ def _insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
     return _insert_into(type(rows[0])) + ", ".join(marks), values
 
 
-def _note_stored(rows: Sequence[models.Model]) -> None:
+def insert_from(rows: Sequence[models.Model], source: str, name: str, values: dict[str, Any]) -> str:
+    """Return the statement that inserts rows of one table once for each row of ``source``, as a part of another.
+
+    What the database draws by default is left to it. Who has it said calls ``note_stored``.
+
+    Args:
+        rows: at least one; the same columns are left to the database in each.
+        name: their values go into ``values`` under names that begin so.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    model, drawn = type(rows[0]), set()
+    columns = model._meta.concrete_fields
+    for number, row in enumerate(rows):
+        for place, column in enumerate(columns):
+            value = column.pre_save(row, add=True)
+            if isinstance(value, DatabaseDefault):
+                drawn.add(place)
+            else:
+                values[f"{name}_{number}_{place}"] = column.get_db_prep_save(value, database)
+    return _insert_from(model, source, name, len(rows), frozenset(drawn))
+
+
+@cache
+def _insert_from(model: type[models.Model], source: str, name: str, count: int, drawn: frozenset[int]) -> str:
+    quote = connection.ops.quote_name
+    written = [each for each in enumerate(model._meta.concrete_fields) if each[0] not in drawn]
+    names = ", ".join(quote(str(column.column)) for _, column in written)
+    given = ", ".join(f"given.{quote(str(column.column))}" for _, column in written)
+    rows = [
+        ", ".join(f"%({name}_{number}_{place})s::{_cast_of(column)}" for place, column in written)
+        for number in range(count)
+    ]
+    return (
+        f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {given} FROM {source}"  # noqa: S608 - ours
+        f" CROSS JOIN (VALUES {', '.join(f'({marks})' for marks in rows)}) AS given({names})"
+    )
+
+
+def _cast_of(column: "models.Field[Any, Any]") -> str:
+    """Return a column's type, without its length: a cast would cut what is too long, which the column refuses."""
+    return str(column.db_type(connection)).partition("(")[0]
+
+
+def note_stored(rows: Sequence[models.Model]) -> None:
+    """Note on rows that they are in the database."""
     for row in rows:
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from tests.factories import make_order
-from trading.core.statements.written_rows import insert_rows, insert_together, update_from_values
+from trading.core.statements.written_rows import insert_rows, update_from_values
 from trading.models import Event, Order
 
 
@@ -85,19 +85,3 @@ def test_rows_with_different_values_are_written_in_one_statement(django_assert_n
 
     stored = {order.pk: (order.posts, order.limit_price) for order in Order.objects.all()}
     assert stored == {first.pk: (1, None), second.pk: (2, Decimal("0.1"))}
-
-
-@pytest.mark.django_db
-def test_rows_of_two_tables_are_one_message_and_both_or_none(django_assert_num_queries: Any) -> None:
-    first = make_order()
-    new, again = copy_of(first, "50 % new"), copy_of(first, first.client_order_id)
-    told = [Event(aggregate_type="a", aggregate_id=key, sequence=1, type="a.b", payload={}) for key in "xy"]
-
-    with django_assert_num_queries(1):
-        insert_together([new], told[:1])
-    with pytest.raises(IntegrityError, match="client_order_id"), transaction.atomic():
-        insert_together([again], told[1:])
-
-    assert Order.objects.filter(client_order_id="50 % new").exists()
-    assert [event.aggregate_id for event in Event.objects.all()] == ["x"]
-    assert (new._state.adding, again._state.adding) == (False, True)

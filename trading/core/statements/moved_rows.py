@@ -1,0 +1,152 @@
+"""The statement that moves a row along its machine and tells of it, and what is said with it in one message.
+
+Row and event are one statement, which is a transaction of its own where none is open. Rows that are to be there once
+it has moved are inserted by the same statement; further statements may come before and after it in the message, which
+PostgreSQL makes one transaction where none is open.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from django.db import connection, models
+from django.db.models.sql import UpdateQuery
+
+from trading.core.statements.event_rows import append_text, values_of
+from trading.core.statements.written_rows import insert_from, note_stored
+from trading.models import Event
+
+_MOVE = """
+WITH {guard}moved AS (
+    UPDATE {table} SET {assignments}{source} WHERE {key} = %(row_key)s AND status = %(row_status)s{where}
+    RETURNING {returned}
+), told AS ({told}){inserted}
+SELECT * FROM moved
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement and its values by name.
+
+    Beside a move ``%(row_key)s`` and, of what it sets, ``%(set_<column>)s`` are there, too.
+    """
+
+    text: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Beside:
+    """What is said with a move in one message.
+
+    Args:
+        first: a statement before it, without values: what is done even where the move fails.
+        guard: a call that is made once and must be true; with the move or without, what it has done stays done.
+        rows: of each table the rows that are inserted where it moves, and not else.
+        then: statements after it; whether it has moved they find by themselves.
+        is_said: the message has been said; ``found`` is the row that the last of its statements returned.
+    """
+
+    first: str = ""
+    guard: str = ""
+    rows: Sequence[Sequence[models.Model]] = ()
+    then: Sequence[Statement] = ()
+    is_said: bool = False
+    found: tuple[Any, ...] | None = None
+
+
+def move_row(
+    row: models.Model,
+    status: str,
+    values: Mapping[str, Any],
+    where: models.Q | None,
+    told: Event,
+    *,
+    drawn: dict[str, Any] | None = None,
+    beside: Beside | None = None,
+) -> bool:
+    """Update the row where it still has that status, and append its event; return whether it was.
+
+    With statements after it in the message: whether the last of those has found anything.
+
+    Args:
+        values: by column; expressions, too.
+        drawn: is given what the database made of these, by column; nothing where statements come after it.
+
+    Raises:
+        IntegrityError: the event's place, or one of the rows beside, was taken meanwhile; nothing is written then.
+    """
+    beside = beside or Beside()
+    text, parameters, expressions = _text(row, status, values, where, told, beside)
+    message = [beside.first, text, *(statement.text for statement in beside.then)]
+    for statement in beside.then:
+        parameters |= statement.values
+    with connection.cursor() as cursor:
+        cursor.execute(";".join(part for part in message if part), parameters)
+        found = cursor.fetchone()
+    beside.is_said, beside.found = True, found
+    if found is not None and drawn is not None and not beside.then:
+        drawn |= dict(zip(expressions, found, strict=False))
+    if found is not None:
+        for rows in beside.rows:
+            note_stored(rows)
+    return found is not None
+
+
+def _text(
+    row: models.Model,
+    status: str,
+    values: Mapping[str, Any],
+    where: models.Q | None,
+    told: Event,
+    beside: Beside,
+) -> tuple[str, dict[str, Any], list[str]]:
+    """Return the statement, its parameters, and which of the values are expressions."""
+    model = type(row)
+    query = UpdateQuery(model)
+    assignments, parameters, expressions = [], values_of(told), []
+    for name, value in values.items():
+        column = cast("models.Field[Any, Any]", model._meta.get_field(name))
+        marks = f"%(set_{name})s"
+        if hasattr(value, "resolve_expression"):
+            resolved = value.resolve_expression(query, allow_joins=False, for_save=True)
+            marks = _compiled(query, resolved, f"set_{name}", parameters)
+            expressions.append(name)
+        else:
+            plain = value.pk if isinstance(value, models.Model) else value
+            parameters[f"set_{name}"] = column.get_db_prep_save(plain, connection)
+        assignments.append(f"{connection.ops.quote_name(str(column.column))} = {marks}")
+    further = f" AND ({_compiled(query, query.build_where(where), 'where', parameters)})" if where else ""
+    inserted = []
+    for number, rows in enumerate(beside.rows):
+        inserted.append(
+            f", beside_{number} AS ({insert_from(rows, 'moved', f'beside_{number}', parameters)})"
+        )
+    parameters |= {"row_key": row.pk, "row_status": status}
+    text = _MOVE.format(
+        table=model._meta.db_table,
+        assignments=", ".join(assignments),
+        key=str(model._meta.pk.column),
+        where=f"{further} AND guard.holds" if beside.guard else further,
+        guard=f"guard AS MATERIALIZED (SELECT {beside.guard} AS holds), " if beside.guard else "",
+        source=" FROM guard" if beside.guard else "",
+        returned=", ".join(_column_of(model, name) for name in expressions) or "1",
+        told=append_text(told, moved="moved"),
+        inserted="".join(inserted),
+    )
+    return text, parameters, expressions
+
+
+def _column_of(model: type[models.Model], name: str) -> str:
+    return connection.ops.quote_name(str(cast("models.Field[Any, Any]", model._meta.get_field(name)).column))
+
+
+def _compiled(query: UpdateQuery, expression: Any, name: str, parameters: dict[str, Any]) -> str:
+    """Return an expression's SQL; what it is given goes among the parameters, under names that begin with this one."""
+    text, given = query.get_compiler(connection=connection).compile(expression)
+    names = [f"{name}_{number}" for number in range(len(given))]
+    parameters |= dict(zip(names, given, strict=True))
+    for one in names:
+        text = text.replace("%s", f"%({one})s", 1)
+    return str(text)
