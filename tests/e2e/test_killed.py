@@ -5,11 +5,13 @@ venue's. Each stage is held still by a lock or a slow venue, so that the kill hi
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import psycopg2
 import pytest
 import redis
 from django.conf import settings
+from django.db.models import F
 
 from risk.services.locks import SWITCH_LOCK
 from tests.e2e.system import System, environment, held
@@ -19,7 +21,7 @@ from tests.waiting import wait_until
 from trading.core.settings import set_runtime_setting
 from trading.cycle.cycles import start_cycle
 from trading.domain.statuses import CycleStage, OrderStatus
-from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Order
+from trading.models import AgentStatus, AIDecision, Asset, Cycle, Mode, Order, Saga
 from trading.tasks import launch
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
@@ -70,6 +72,12 @@ def at_stage(cycle: Cycle, stage: CycleStage) -> Callable[[], bool]:
 def let_the_lease_run_out(cycle: Cycle) -> None:
     """Let nobody wait for the lease of the process that was killed."""
     Cycle.objects.filter(pk=cycle.pk).update(lease_until=cycle.started_at)
+
+
+def let_the_leases_of_orders_run_out() -> None:
+    """Let nobody wait for the answer to a request of the process that was killed."""
+    Order.objects.filter(lease_until__isnull=False).update(lease_until=F("created_at"))
+    Saga.objects.filter(ended_at__isnull=True).update(next_poll_at=F("started_at"))
 
 
 def give_lost_fetches_up_soon() -> None:
@@ -136,8 +144,40 @@ def test_killed_before_an_order_request(
         )
         kill(system, "worker", victim)
         assert market.requests(method="POST", path="/v2/orders") == []
+    # The server says the rest of a message whose sender is dead, and commits it.
+    wait_until(lambda: not waiting_for_a_lock(), what="the end of the claim")
+    let_the_leases_of_orders_run_out()
 
     assert_ended_well(cycle, market)
+
+
+@both
+def test_killed_between_the_claim_and_the_request(
+    system: System, market: VenueProcess, start: Callable[[], Cycle], victim: str
+) -> None:
+    """It was counted with the claim and has not left: it is looked up, and posted once."""
+    with ExitStack() as proofs:
+        with held(f"SELECT pg_advisory_lock({SWITCH_LOCK})"):
+            cycle = start()
+            wait_until(
+                lambda: Order.objects.filter(status=OrderStatus.CREATED).exists() and waiting_for_a_lock(),
+                what="an order about to be claimed",
+            )
+            proofs.enter_context(held("LOCK TABLE kill_switch IN ACCESS EXCLUSIVE MODE"))
+        wait_until(
+            lambda: Order.objects.filter(status=OrderStatus.SUBMITTING, posts=1).exists(),
+            what="an order that was claimed and not proved",
+        )
+        claimed = Order.objects.filter(status=OrderStatus.SUBMITTING, posts=1).values_list("pk", flat=True)[0]
+        kill(system, "worker", victim)
+        assert market.requests(method="POST", path="/v2/orders") == []
+
+    let_the_leases_of_orders_run_out()
+
+    assert_ended_well(cycle, market)
+    order = Order.objects.get(pk=claimed)
+    posts = market.requests(method="POST", path="/v2/orders", client_order_id=order.client_order_id)
+    assert (order.status, order.posts, len(posts)) == (OrderStatus.FILLED, 2, 1)
 
 
 @both
@@ -149,6 +189,7 @@ def test_killed_after_an_order_request(
     wait_until(lambda: market.get("/v2/orders?status=all"), what="an order at the venue")
 
     kill(system, "worker", victim)
+    let_the_leases_of_orders_run_out()
 
     assert_ended_well(cycle, market)
     assert Order.objects.filter(status=OrderStatus.FILLED).exists()
