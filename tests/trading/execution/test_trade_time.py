@@ -33,7 +33,8 @@ def equity() -> Decimal:
 
 @pytest.mark.django_db
 def test_profit_by_market_day_adds_up_to_what_the_equity_changed(account: Outside) -> None:
-    """Prices move between entry and exit; nothing is held before or after."""
+    """Prices move between entry and exit, both in one session; nothing is held before or after."""
+    account.venue.clock(to="open")
     switch_guards_off()
     before = equity()
 

@@ -14,7 +14,11 @@ MINUTES = 20
 
 
 def flipped(account: Outside, strategy: Strategy) -> int:
-    """Sell what is held, else buy it, a minute of market time apart; return how many orders were made of it."""
+    """Sell what is held, else buy it, a minute of market time apart; return how many orders were made of it.
+
+    From a session's begin: over a close the minutes between two cycles are a night.
+    """
+    account.venue.clock(to="open")
     for _ in range(MINUTES):
         cycle = open_cycle(symbols=list(SYMBOLS))
         held = set(Position.objects.values_list("symbol", flat=True))
