@@ -155,7 +155,7 @@ def quick_schema() -> None:
 @pytest.fixture(scope="session")
 def venue_process() -> Iterator[VenueProcess]:
     """One synthetic venue for the whole run, its clock held: market time moves when a test moves it."""
-    with VenueProcess(is_measured=True) as venue:
+    with VenueProcess(is_forked=forked.is_running()) as venue:  # its own tests measure what it runs
         yield venue
 
 

@@ -93,10 +93,15 @@ def share() -> None:
     forkserver.ensure_running()
 
 
+def is_running() -> bool:
+    """Return whether the server is there, and starts a process in a moment; else its own start takes seconds."""
+    return forkserver._forkserver._forkserver_pid is not None  # type: ignore[attr-defined]
+
+
 def join() -> None:
     """Use the server that the process this one is a fork of has started, if it has."""
-    server = forkserver._forkserver  # type: ignore[attr-defined]
-    if server._forkserver_pid is not None:
+    if is_running():
+        server = forkserver._forkserver  # type: ignore[attr-defined]
         server.ensure_running = lambda: None  # it asks how its own child is
 
 

@@ -5,7 +5,12 @@ import gc
 import os
 
 gc.disable()  # nothing here is garbage; tests/image.py sets it aside
-os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENBLAS_NUM_THREADS": "1"}
+os.environ |= {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_MODE": "PRODUCTION",
+    "LITELLM_LOG": "ERROR",  # it reads its level when it is loaded
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 import alpaca.data.historical.crypto
 import alpaca.data.historical.news

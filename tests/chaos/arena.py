@@ -286,7 +286,12 @@ def opened_arena(*, workers: int, is_stepped: bool, chat: str | None = None, **v
         assert urls.database_url
         assert urls.redis_url
         market = VenueProcess(
-            seed=11, speed=6, fill_latency=0.1, before_start=lambda: os.environ.update(broker), **venue
+            seed=11,
+            speed=6,
+            fill_latency=0.1,
+            is_forked=not is_stepped,  # a clock that steps is loaded with the process
+            before_start=lambda: os.environ.update(broker),
+            **venue,
         )
         ending.enter_context(market)
         addresses = (urls.database_url, urls.redis_url)

@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
+from django.db.models import F
 from kombu import Connection
 
 from orchestrator_project.runtime.engines import valkey
@@ -245,6 +247,9 @@ def test_broker_that_stays_down_ends_the_cycle_at_its_deadline(
     start_system()
     market.fault(kind="error", status=503, route=BROKER)
     cycle = begun(symbols)
+    assert cycle.deadline_at - cycle.started_at == timedelta(seconds=30)
+    wait_until(lambda: Cycle.objects.get().status == "paused", seconds=180, what="the cycle is paused")
+    Cycle.objects.update(deadline_at=F("started_at"))  # nobody waits for it
 
     wait_until(lambda: not Cycle.objects.get().is_open, seconds=180, what="the cycle ends")
 

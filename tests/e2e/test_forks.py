@@ -1,5 +1,6 @@
-"""The processes of a running system are forks: small together, each by itself, and back when one is killed."""
+"""The processes of a running system are forks: small, each by itself, back when killed, and gone with their parent."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -10,17 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.test_up import Up, run_cycle
+from tests.e2e.test_up import STOP_SECONDS, Up, run_cycle, started_cycle
 from tests.memory import KILOBYTE, proportional_kilobytes
 from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(sys.platform != "linux", reason="only there the kernel tells what is shared"),
 ]
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only there the kernel tells what is shared")
 ENGINES = ("postgres", "valkey-server", "sh")
 MOST_MEGABYTES = 700
+STARTED = re.compile("cycle started")
 PROCESSES = {
     "venue",
     "worker",
@@ -47,6 +49,7 @@ def up() -> Iterator[Up]:
         yield started
 
 
+@needs_linux
 def test_all_processes_but_the_engines_are_small_after_a_cycle(up: Up) -> None:
     up.wait_for(r"cycle completed in .*: 140 decisions", seconds=300)
 
@@ -58,6 +61,7 @@ def test_all_processes_but_the_engines_are_small_after_a_cycle(up: Up) -> None:
     assert sum(sizes.values()) <= MOST_MEGABYTES, {_comm(p): round(sizes[p.pid]) for p in ours}
 
 
+@needs_linux
 def test_every_process_that_is_killed_is_forked_again_and_trades_on(up: Up) -> None:
     up.wait_for(r"cycle completed", seconds=300)
     before = _children(up)
@@ -72,6 +76,23 @@ def test_every_process_that_is_killed_is_forked_again_and_trades_on(up: Up) -> N
     )
     assert wait_until(lambda: _completes(up), seconds=200, what="a cycle, once the workers answer")
     assert "Traceback" not in up.text
+
+
+def test_kill_9_of_up_leaves_no_process_and_the_next_start_works(up: Up) -> None:
+    """The last of these tests: it ends the system in the middle of a cycle."""
+    up.wait_for(r"cycle completed", seconds=300)
+    before = len(STARTED.findall(up.text))
+    with started_cycle(up.home):
+        wait_until(lambda: len(STARTED.findall(up.text)) > before, seconds=200, what="another cycle")
+        up.process.kill()
+    up.process.wait(STOP_SECONDS)
+    wait_until(lambda: up.processes() == [], seconds=STOP_SECONDS, what=f"the end of {up.processes()}")
+
+    again = Up(up.home)
+    try:
+        again.wait_for(r"cycle (completed|aborted)", seconds=200)
+    finally:
+        again.close()
 
 
 def _children(up: Up) -> dict[str, psutil.Process]:

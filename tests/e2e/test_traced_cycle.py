@@ -76,9 +76,7 @@ def told(seeded: None, market: VenueProcess) -> Iterator[Told]:
             "AI_API_KEY": KEY,
         }
         port = free_port()
-        system = System(
-            home, variables=variables, also=frozenset({"beat", "web"}), port=port, is_loaded=False
-        )
+        system = System(home, variables=variables, also=frozenset({"beat", "web"}), port=port)
         try:
             system.start()
             system.start_one("web")

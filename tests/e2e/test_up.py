@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -103,17 +103,27 @@ def _orders(home: Path) -> set[str]:
 
 
 def run_cycle(home: Path) -> dict[str, object]:
+    with started_cycle(home) as command:
+        said, _ = command.communicate(timeout=120)
+    return dict(json.loads(said))
+
+
+@contextmanager
+def started_cycle(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run the command that starts a cycle and waits for its end; it is killed where the block ends before."""
     keep = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "manage.py", "run_cycle", "--json"],
         cwd=ROOT,
         env={**keep, "ORCHESTRATOR_HOME": str(home)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
-    )
-    return dict(json.loads(done.stdout))
+    ) as command:
+        try:
+            yield command
+        finally:
+            command.kill()
 
 
 def _is_ready(port: int) -> bool:
@@ -152,23 +162,6 @@ def test_up_trades_stops_without_a_trace_and_continues(home: Path) -> None:
         assert second.processes() == []
     finally:
         second.close()
-
-
-def test_kill_9_of_up_leaves_no_process_and_the_next_start_works(home: Path) -> None:
-    up = Up(home)
-    try:
-        up.wait_for(r"cycle started")
-        up.process.kill()
-        up.process.wait(STOP_SECONDS)
-        wait_until(lambda: up.processes() == [], seconds=STOP_SECONDS, what=f"the end of {up.processes()}")
-    finally:
-        up.close()
-
-    again = Up(home)
-    try:
-        again.wait_for(r"cycle (completed|aborted)", seconds=200)
-    finally:
-        again.close()
 
 
 def test_a_taken_port_is_one_clear_sentence(home: Path) -> None:

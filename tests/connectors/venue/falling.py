@@ -104,11 +104,11 @@ def leg(order: Order, *types: str) -> Order:
 
 
 @contextmanager
-def falling(folder: Path, **options: Any) -> Iterator[Desk]:
-    """Start a venue on the falling stock, its clock standing at 2020-10-15 09:31 New York."""
+def falling(folder: Path, *, is_measured: bool = False, **options: Any) -> Iterator[Desk]:
+    """Start a venue on the falling stock, its clock standing at 2020-10-15 09:31 New York; see ``VenueProcess``."""
     folder.mkdir(exist_ok=True)
     data = falling_world(folder / "data")
     chosen = {"start": "2020-10-15T09:31", "slippage_bps": 0, "fill_latency": 0, "speed": 0.001, **options}
-    with VenueProcess(data, is_forked=True, **chosen) as venue:
+    with VenueProcess(data, is_forked=not is_measured, is_measured=is_measured, **chosen) as venue:
         venue.clock(paused=True)
         yield Desk(venue)

@@ -19,7 +19,7 @@ OCO = {"type": "limit", "order_class": "oco", "time_in_force": "gtc", **EXITS}
 
 @pytest.fixture(scope="module")
 def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with falling(tmp_path_factory.mktemp("holds")) as opened:
+    with falling(tmp_path_factory.mktemp("holds"), is_measured=True) as opened:
         yield opened
 
 

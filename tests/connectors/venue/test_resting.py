@@ -65,7 +65,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Order]]]:
     """All of PATHS in one market: each as it is after Friday, Monday and Tuesday."""
-    with falling(tmp_path_factory.mktemp("paths")) as desk:
+    with falling(tmp_path_factory.mktemp("paths"), is_measured=True) as desk:
         desk.filled("CCC", qty="30")
         orders = {
             name: desk.post(symbol, side, **fields) for name, (symbol, side, fields, _, _) in PATHS.items()

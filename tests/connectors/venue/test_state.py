@@ -121,7 +121,7 @@ def test_orderly_stop_removes_the_address_and_keeps_the_state(tmp_path: Path) ->
 
 def test_reset_begins_an_account_of_which_nothing_has_happened(tmp_path: Path) -> None:
     """What was about to fill does not; a restart finds the new account."""
-    with VenueProcess(state=tmp_path, fill_latency=0.2) as venue:
+    with VenueProcess(is_forked=True, state=tmp_path, fill_latency=0.2) as venue:
         client = Client(venue.url)
         client.filled(STOCK)
         under_way = client.order(STOCK)["client_order_id"]

@@ -113,25 +113,25 @@ def test_more_half_sent_requests_than_there_may_be_connections_close_the_oldest(
         assert len(server.process.net_connections("tcp")) <= connection_limit()
 
 
-def test_slow_body_is_told_so_and_its_connection_closed(server: Server, token: str) -> None:
-    with connect(server.url, HALF_BODY) as connection:
-        head, _, body = said(connection).partition(b"\r\n\r\n")
+def test_who_is_slow_is_told_so_and_its_connection_closed(server: Server, token: str) -> None:
+    """All of them at once: each is given the same seconds."""
+    with (
+        connect(server.url, HALF_BODY) as slow_body,
+        connect(server.url, HALF_HEADER) as half_a_line,
+        connect(server.url, b"\r\n\r\n") as blank_lines,
+        connect(
+            server.url, b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + HALF_HEADER
+        ) as after_one,
+    ):
+        head, _, body = said(slow_body).partition(b"\r\n\r\n")
+        assert said(half_a_line).startswith(b"HTTP/1.1 408")
+        assert said(blank_lines).startswith(b"HTTP/1.1 408")
+        assert said(after_one).startswith(b"HTTP/1.1 200")
 
     assert head.startswith(b"HTTP/1.1 408")
     assert b"connection: close" in head
     assert b"content-type: application/problem+json" in head
     assert json.loads(body)["type"] == "urn:orchestrator:problem:too-slow"
-
-
-@pytest.mark.parametrize("start", [HALF_HEADER, b"\r\n\r\n"], ids=["half a line", "blank lines"])
-def test_slow_header_is_told_so(server: Server, token: str, start: bytes) -> None:
-    with connect(server.url, start) as connection:
-        assert said(connection).startswith(b"HTTP/1.1 408")
-
-
-def test_slow_header_after_a_whole_request_ends_the_connection(server: Server, token: str) -> None:
-    with connect(server.url, b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + HALF_HEADER) as each:
-        assert said(each).startswith(b"HTTP/1.1 200")
 
 
 def test_header_without_end_is_refused(server: Server, token: str) -> None:

@@ -1,7 +1,5 @@
 """Exits under everything that may stand in their way: guards, resting legs, a broker's faults, a new process."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -9,7 +7,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from tests.e2e.system import environment
+from tests.e2e.system import manage
 from tests.trading.guards.scenes import bought as entered
 from tests.trading.guards.scenes import market_ago
 from tests.trading.guards.test_standing import BLOCKED
@@ -205,9 +203,7 @@ def test_a_new_process_sells_and_follows_as_the_one_before(threaded_account: Out
     (before,) = read_coverage()[WHOLE_STOCK].stops
     change(follows, trailing_percent=Decimal(2), highest_price=price_of(WHOLE_STOCK))
 
-    done = subprocess.run(
-        [sys.executable, "manage.py", "sweeper", "--once"], env=environment(), capture_output=True, text=True
-    )
+    done = manage("sweeper", "--once")
 
     assert done.returncode == 0, done.stderr
     wait_until(lambda: account.positions().keys() == {WHOLE_STOCK}, what="both are sold")

@@ -1,8 +1,6 @@
 """Guards at the gate: each denies an entry with its reason and lets go in time, and none stands before an exit."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.e2e.system import environment
+from tests.e2e.system import manage
 from tests.factories import make_agent, make_symbol_lock, switch_guards_off
 from tests.trading.guards.scenes import bought, fell, market_ago, sold
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
@@ -254,12 +252,7 @@ def test_a_new_process_finds_the_same_blocks(threaded_account: Outside) -> None:
     bought(market_ago(minutes=1))
     here = guard_report()
 
-    done = subprocess.run(
-        [sys.executable, "manage.py", "guards", "--json"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = manage("guards", "--json")
 
     assert done.returncode == 0, done.stderr
     there = json.loads(done.stdout)

@@ -25,6 +25,7 @@ from evaluation.services.replay.variation import Variation
 from tests import forked
 from tests.ai.chat_server import ChatServer
 from tests.e2e.system import environment
+from tests.evaluation.services import quick_evaluator
 from tests.evaluation.services.replay.scenes import ALL, LIVE, analysed, deciding, use_models
 from tests.factories import make_agent, make_asset, make_limits, make_strategy
 from tests.trading.outside import Outside
@@ -78,7 +79,7 @@ def test_child_that_is_killed_is_followed_by_one_that_asks_only_what_is_open(
     stored = ModelAnswer.objects.count()
     variables = environment() | {"AI_API_BASE": chat_server.api_base, "AI_API_KEY": "key"}
     process = forked.start(
-        [sys.executable, "manage.py", "evaluator"], env=variables, log=tmp_path / "evaluator.log"
+        [sys.executable, "-m", quick_evaluator.__name__], env=variables, log=tmp_path / "evaluator.log"
     )
     try:
         wait_until(lambda: ModelAnswer.objects.count() > stored, seconds=300, what="one is answered")
