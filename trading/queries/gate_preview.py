@@ -20,6 +20,7 @@ from risk.models import RiskCheck, RiskLimits
 from risk.services.book import Wish, judge_in_order
 from risk.services.trust import rows_in_force
 from trading.core import settings
+from trading.core.statements.together import first, read_together
 from trading.domain.headroom import Headroom, closest, headrooms
 from trading.execution import gate_inputs
 from trading.execution.gate_passage import wish_of
@@ -32,7 +33,6 @@ from trading.models import (
     RuntimeSetting,
     SymbolLock,
 )
-from trading.queries.reading.together import first, read_together
 
 
 @dataclass(frozen=True, slots=True)

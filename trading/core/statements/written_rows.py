@@ -25,7 +25,7 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
     """
     if not rows:
         return 0
-    text, values = _insert_of(rows)
+    text, values = insert_of(rows)
     with connection.cursor() as cursor:
         cursor.execute(f"{text} ON CONFLICT DO NOTHING" if ignore_conflicts else text, values)
         inserted = int(cursor.rowcount)
@@ -33,7 +33,7 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
     return inserted
 
 
-def _insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
+def insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
     """Return the statement that inserts rows of one table, and its values."""
     columns, database = rows[0]._meta.concrete_fields, connections[DEFAULT_DB_ALIAS]
     marks: list[str] = []
@@ -80,7 +80,7 @@ def _insert_from(model: type[models.Model], source: str, name: str, count: int, 
     names = ", ".join(quote(str(column.column)) for _, column in written)
     given = ", ".join(f"given.{quote(str(column.column))}" for _, column in written)
     rows = [
-        ", ".join(f"%({name}_{number}_{place})s::{_cast_of(column)}" for place, column in written)
+        ", ".join(f"%({name}_{number}_{place})s::{cast_of(column)}" for place, column in written)
         for number in range(count)
     ]
     return (
@@ -89,7 +89,7 @@ def _insert_from(model: type[models.Model], source: str, name: str, count: int, 
     )
 
 
-def _cast_of(column: "models.Field[Any, Any]") -> str:
+def cast_of(column: "models.Field[Any, Any]") -> str:
     """Return a column's type, without its length: a cast would cut what is too long, which the column refuses."""
     return str(column.db_type(connection)).partition("(")[0]
 

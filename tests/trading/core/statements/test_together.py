@@ -9,8 +9,8 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from tests import factories as make
+from trading.core.statements.together import Select, first, read_together
 from trading.models import AIDecision, Cycle, Event, MarketSnapshot, Position, Strategy
-from trading.queries.reading.together import Select, first, read_together
 
 pytestmark = pytest.mark.django_db
 
