@@ -3,9 +3,10 @@
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Least
 from django.utils import timezone
 
@@ -66,19 +67,29 @@ def reserved_by_symbol() -> Mapping[str, Decimal]:
     return read_reserved().by_symbol
 
 
-def forget_sync() -> None:
-    """Count every reservation in full again; the sync that is now stored says anew what it includes."""
-    RiskReservation.objects.counting().update(quantity_in_positions=0, in_buying_power=False)
+class Change(NamedTuple):
+    """What is to be written into which reservations, for who says it with more."""
+
+    rows: "QuerySet[RiskReservation]"
+    values: Mapping[str, Any]
 
 
-def include_in_sync(reservation_id: UUID, *, quantity: Decimal, in_buying_power: bool) -> None:
-    """Note what the account and the positions that are now stored include of a reservation.
+def forgetting_sync() -> Change:
+    """Return what counts every reservation in full again; the sync that is stored then says anew what it includes."""
+    return Change(RiskReservation.objects.counting(), {"quantity_in_positions": 0, "in_buying_power": False})
 
-    Call in the transaction that stores them, holding ``locks.lock_book``: whoever reads the book then finds
+
+def including_in_sync(reservation_id: UUID, *, quantity: Decimal, in_buying_power: bool) -> Change:
+    """Return what notes how much the account and the positions that are stored then include of a reservation.
+
+    Write it in the transaction that stores them, holding ``locks.lock_book``: whoever reads the book then finds
     each fill in exactly one of both.
     """
-    rows = RiskReservation.objects.counting().filter(pk=reservation_id)
-    rows.update(quantity_in_positions=Least(quantity, F("quantity")), in_buying_power=in_buying_power)
+    included = {
+        "quantity_in_positions": Least(quantity, F("quantity")),
+        "in_buying_power": in_buying_power,
+    }
+    return Change(RiskReservation.objects.counting().filter(pk=reservation_id), included)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +242,10 @@ def _risk(wish: Wish, verdict: Verdict) -> Decimal:
     return (verdict.notional * share).quantize(SMALLEST_NOTIONAL, ROUND_HALF_UP)
 
 
-def release_all(reservation_ids: Collection[UUID], *, reason: str) -> None:
-    """End many reservations, those that still count."""
+def releasing(reservation_ids: Collection[UUID], *, reason: str) -> Change:
+    """Return what ends many reservations, those that still count."""
     counting = RiskReservation.objects.counting().filter(pk__in=reservation_ids)
-    counting.update(released_at=timezone.now(), release_reason=reason)
+    return Change(counting, {"released_at": timezone.now(), "release_reason": reason})
 
 
 def release(reservation_id: UUID, *, reason: str) -> bool:

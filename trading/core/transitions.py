@@ -10,6 +10,7 @@ import structlog
 from django.db import IntegrityError, connection, models, transaction
 
 from trading.core.statements.event_rows import append_each_text, append_text, unplaced, values_of
+from trading.core.statements.message import Message
 from trading.core.statements.moved_rows import Beside, move_row
 from trading.core.statements.moved_together import Moving, move_rows
 from trading.domain.events.public_events import public_type
@@ -258,12 +259,17 @@ def append_to_cycle(cycle_id: UUID, event_type: str, payload: Mapping[str, Any])
 
 
 def append_events(
-    aggregate_type: str, events: Mapping[str, tuple[str, Mapping[str, Any]]], *, cycle_id: UUID | None
+    aggregate_type: str,
+    events: Mapping[str, tuple[str, Mapping[str, Any]]],
+    *,
+    cycle_id: UUID | None,
+    message: Message | None = None,
 ) -> None:
     """Append one event to each of many aggregates of one type, as ``append_event`` does each, in one statement.
 
     Args:
         events: type and payload, by the aggregate's id.
+        message: says it with more, later; None: it is said now.
     """
     if not events:
         return
@@ -273,5 +279,7 @@ def append_events(
             for aggregate_id, (event_type, payload) in events.items()
         ]
     )
-    with connection.cursor() as cursor:
-        cursor.execute(text, values)
+    said = message if message is not None else Message()
+    said.add(text, values)
+    if message is None:
+        said.say()

@@ -245,7 +245,8 @@ def _complete(sagas: Sequence[Saga]) -> None:
         held = [
             order.reservation_id for order in held_by_positions(orders) if order.reservation_id is not None
         ]
-        risk_book.release_all(held, reason=SYNCED)
+        released = risk_book.releasing(held, reason=SYNCED)
+        released.rows.update(**released.values)
         _settle_decisions(ended, late=late)
 
 

@@ -5,12 +5,13 @@ Each has a snapshot of its own, so a later one sees what an earlier one wrote, o
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, models
 from django.db.models.sql import DeleteQuery, Query, UpdateQuery
 
-from trading.core.statements.written_rows import insert_of, note_stored
+from trading.core.statements.written_rows import insert_of, note_stored, update_of
 
 
 class Message:
@@ -29,18 +30,41 @@ class Message:
         self._texts.append(text)
         self._values += values
 
-    def insert(self, rows: Sequence[models.Model], *, or_ignore: bool = False) -> None:
-        """Insert rows of one table, all columns of each; none: nothing. See ``insert_rows``."""
-        if rows:
-            text, values = insert_of(rows)
-            self.add(f"{text} ON CONFLICT DO NOTHING" if or_ignore else text, values)
-            self._rows += rows
+    def insert(
+        self, rows: Sequence[models.Model], *, or_ignore: bool = False, or_update: Sequence[str] = ()
+    ) -> None:
+        """Insert rows of one table, all columns of each; none: nothing.
+
+        Args:
+            or_ignore: one that is there already is left out.
+            or_update: one whose key is there has these columns written instead.
+        """
+        if not rows:
+            return
+        text, values = insert_of(rows)
+        if or_ignore:
+            text += " ON CONFLICT DO NOTHING"
+        if or_update:
+            meta, quote = rows[0]._meta, connection.ops.quote_name
+            named = [
+                quote(str(cast("models.Field[Any, Any]", meta.get_field(name)).column)) for name in or_update
+            ]
+            written = ", ".join(f"{name} = EXCLUDED.{name}" for name in named)
+            text += f" ON CONFLICT ({quote(str(meta.pk.column))}) DO UPDATE SET {written}"
+        self.add(text, values)
+        self._rows += rows
 
     def update(self, rows: "models.QuerySet[Any]", changes: Mapping[str, Any]) -> None:
         """Update the rows that a query finds then."""
         query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
         query.add_update_values(dict(changes))
         self._add(query)
+
+    def update_each(
+        self, model: type[models.Model], rows: Sequence[tuple[UUID | str, Mapping[str, Any]]]
+    ) -> None:
+        """Update rows whose values differ: see ``update_from_values``."""
+        self.add(*update_of(model, rows))
 
     def delete(self, rows: "models.QuerySet[Any]") -> None:
         """Delete the rows of one table that a query finds then; nothing may refer to them."""
