@@ -135,16 +135,28 @@ def check_and_reserve_all(wishes: Sequence[Wish], *, book: RiskBook) -> list[Jud
     Call inside a transaction that holds ``locks.lock_book`` and in which ``book`` was read. The answers and rows are
     those of as many calls of ``check_and_reserve``, the book read anew before each; three statements for all.
     """
-    current = RiskLimits.objects.first()
+    judgements = judge_all(wishes, book=book, current=RiskLimits.objects.first())
+    RiskCheck.objects.bulk_create(judgement.check for judgement in judgements)
+    RiskReservation.objects.bulk_create(reserved_by(judgements))
+    return judgements
+
+
+def judge_all(wishes: Sequence[Wish], *, book: RiskBook, current: RiskLimits | None) -> list[Judgement]:
+    """Return the same answers, and store nothing: who has read the limits stores the rows with what follows from them.
+
+    Args:
+        current: the account's newest limits, read where ``book`` was.
+    """
     answers = judge_in_order(wishes, book=book, limits=current.to_limits() if current else None)
-    judgements = [
+    return [
         Judgement(verdict, _check(wish, verdict, current), reservation)
         for wish, (verdict, reservation) in zip(wishes, answers, strict=True)
     ]
-    RiskCheck.objects.bulk_create(judgement.check for judgement in judgements)
-    reserved = [judgement.reservation for judgement in judgements if judgement.reservation is not None]
-    RiskReservation.objects.bulk_create(reserved)
-    return judgements
+
+
+def reserved_by(judgements: Sequence[Judgement]) -> list[RiskReservation]:
+    """Return what was reserved."""
+    return [judgement.reservation for judgement in judgements if judgement.reservation is not None]
 
 
 def judge_in_order(
@@ -165,19 +177,22 @@ def judge_in_order(
         yield verdict, reservation
 
 
-def deny_all(wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReason]) -> list[Judgement]:
-    """Store and return the answers that are denials for one of these reasons; of other intents nothing is stored.
+def denials_of(
+    wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReason], current: RiskLimits | None
+) -> list[Judgement]:
+    """Return the answers that are denials for one of these reasons, not stored; of other intents nothing is said.
 
     Nothing is reserved, so no lock is needed: a denial that hangs on the intent alone is the same at any moment.
+
+    Args:
+        current: the account's newest limits.
     """
-    current = RiskLimits.objects.first()
     limits = current.to_limits() if current else None
     denied = []
     for wish in wishes:
         verdict = _verdict(wish, book, limits)
         if verdict.reason is not None and verdict.reason in only:
             denied.append(Judgement(verdict, _check(wish, verdict, current), None))
-    RiskCheck.objects.bulk_create(judgement.check for judgement in denied)
     return denied
 
 

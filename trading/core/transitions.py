@@ -142,7 +142,9 @@ class Move:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UUID]:
+def apply_all(
+    moves: Sequence[Move], *, where: models.Q | None = None, after: Message | None = None
+) -> set[UUID]:
     """Move many rows of one table as ``apply`` does each, in one message; return the keys of those that moved.
 
     The rows are locked in the order of their keys, so two who move the same rows never wait for each other. Those
@@ -151,11 +153,15 @@ def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UU
     Args:
         where: a further condition that each row must meet; they are locked by a message before then.
 
+        after: is said before in the same message, and where nothing is moved, too.
+
     Raises:
         InvalidTransitionError: the machine has no such transition.
         ValueError: a row is named twice: its second event would have the sequence of the first.
     """
+    after = after if after is not None else Message()
     if not moves:
+        after.say()
         return set()
     model = type(moves[0].row)
     machine = MACHINE_OF[model]
@@ -170,13 +176,13 @@ def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UU
         for move, target in zip(moves, targets, strict=True)
     ]
     if where is None:
-        moved = move_rows(moving, are_locked=False)
+        moved = move_rows(moving, are_locked=False, after=after)
     else:
         with transaction.atomic(savepoint=False):
             rows = model._default_manager.filter(where, pk__in=keys).order_by("pk")
             found = set(rows.select_for_update(no_key=True).values_list("pk", flat=True))
             left = [one for one in moving if one.row.pk in found]
-            moved = move_rows(left, are_locked=True) if left else set()
+            moved = move_rows(left, are_locked=True, after=after) if left else set()
     for move, target in zip(moves, targets, strict=True):
         if move.row.pk in moved:
             ids = {f"{machine}_id": str(move.row.pk), "cycle_id": str(correlation_of(move.row) or "")}

@@ -16,6 +16,7 @@ from risk.services import book as risk_book
 from risk.services import locks
 from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
+from trading.core.row_locks import agent_to_lock
 from trading.core.statements.message import Message
 from trading.core.statements.together import read_together
 from trading.domain.performance.splits import split_price, split_ratio
@@ -131,8 +132,8 @@ def _read_locked() -> tuple[AgentStatus, dict[str, Position]]:
     """Wait for the book and for the rows that a sync writes; return them as they are then."""
     waiting = Message()
     waiting.add(*locks.WAIT_FOR_BOOK)
-    agent = AgentStatus.objects.select_for_update().filter(pk=1)
-    read = read_together({"agent": agent, "positions": Position.objects.select_for_update()}, after=waiting)
+    positions = Position.objects.select_for_update()
+    read = read_together({"agent": agent_to_lock(), "positions": positions}, after=waiting)
     return read["agent"][0], {position.symbol: position for position in read["positions"]}
 
 

@@ -9,11 +9,12 @@ from django.utils import timezone
 
 from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, MarketClock
 from connectors.rows import UnreadableRow
+from trading.core import unread_positions
 from trading.core.statements.together import read_together
 from trading.domain.ages import is_fresh
 from trading.domain.profit import FEE_IN_KIND
 from trading.domain.statuses import OPEN_ORDER
-from trading.execution import sync_sequence, unread_positions
+from trading.execution import sync_sequence
 from trading.models import Order
 from trading.orders.execution_reports import look_up
 

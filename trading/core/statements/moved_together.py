@@ -13,6 +13,7 @@ from django.db import connection, models
 from django.db.models.sql import UpdateQuery
 
 from trading.core.statements.event_rows import append_each_text
+from trading.core.statements.message import Message
 from trading.core.statements.written_rows import cast_of
 from trading.models import Event
 
@@ -37,7 +38,7 @@ class Moving:
     told: Event
 
 
-def move_rows(moving: Sequence[Moving], *, are_locked: bool) -> set[UUID]:
+def move_rows(moving: Sequence[Moving], *, are_locked: bool, after: Message) -> set[UUID]:
     """Move the rows that still have their status, and append their events; return the keys of those that moved.
 
     One message, which is a transaction by itself where none is open.
@@ -45,13 +46,14 @@ def move_rows(moving: Sequence[Moving], *, are_locked: bool) -> set[UUID]:
     Args:
         moving: at least one, all of one table, each once.
         are_locked: the caller's transaction has locked them.
+        after: what is said before it in the message.
     """
     model = type(moving[0].row)
     table, key = model._meta.db_table, str(model._meta.pk.column)
-    lock, values = "", list[Any]()
+    values = list[Any]()
     if not are_locked:
-        lock = _LOCK.format(table=table, key=key, keys=", ".join(["%s"] * len(moving))) + ";"
-        values += [one.row.pk for one in moving]
+        marks = ", ".join(["%s"] * len(moving))
+        after.add(_LOCK.format(table=table, key=key, keys=marks), [one.row.pk for one in moving])
     parts, names = [], []
     for number, group in enumerate(_by_columns(moving)):
         names.append(f"moved_{number}")
@@ -59,9 +61,8 @@ def move_rows(moving: Sequence[Moving], *, are_locked: bool) -> set[UUID]:
     keys = " UNION ALL ".join(f"SELECT row_key FROM {name}" for name in names)  # noqa: S608 - our own names
     moved = f"(SELECT row_key::text AS moved_id FROM ({keys}) AS each_moved) AS moved"  # noqa: S608 - ours
     told, given = append_each_text([one.told for one in moving], moved=moved)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{lock} WITH {', '.join(parts)}, told AS ({told}) {keys}", [*values, *given])
-        return {row[0] for row in cursor.fetchall()}
+    found = after.ask(f"WITH {', '.join(parts)}, told AS ({told}) {keys}", [*values, *given])
+    return {row[0] for row in found}
 
 
 def _by_columns(moving: Sequence[Moving]) -> list[list[Moving]]:
