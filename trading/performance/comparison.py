@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import set_aside, transitions
-from trading.core.statements.keys_together import exist_together
+from trading.core.statements.exist_together import exist_together
 from trading.core.statements.message import Message
 from trading.core.statements.together import Select, first, read_together
 from trading.domain.performance.agreement import CENT, Booked, Difference, Held, difference, split_since

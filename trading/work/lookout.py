@@ -6,12 +6,13 @@ that is set neither delays a look nor brings a storm of them. ADR 0027.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Thread
 
 import structlog
 from django.db import connection
+from django.db.models import QuerySet
 
 from connectors.errors import ConnectorError
 from trading.core import settings
@@ -52,11 +53,16 @@ class Lookout:
         self._under_way: Thread | None = None
         self._locks_free_since: float | None = None
 
-    def look(self) -> None:
-        """Do what is due; reads a few rows where nothing is."""
+    def look(self, agents: Sequence[AgentStatus] | None = None) -> None:
+        """Do what is due; reads a few rows where nothing is.
+
+        Args:
+            agents: the rows of ``agent_select``, where the caller has just read them.
+        """
         now = self._clock()
         interval = settings.seconds("cycle_interval")
-        silent = now - self._last_sync_seen_at(now)
+        found = agents if agents is not None else agent_select()
+        silent = now - self._last_sync_seen_at(now, next((row.positions_as_of for row in found), None))
         if silent >= SILENT_INTERVALS * interval and now >= self._look_at and not self._is_looking():
             self._look_at = now + interval
             log.info("lookout_syncs", silent_seconds=round(silent))
@@ -68,9 +74,8 @@ class Lookout:
             self._watch_locks(now)
             _watch_disk()
 
-    def _last_sync_seen_at(self, now: float) -> float:
+    def _last_sync_seen_at(self, now: float, stored: datetime | None) -> float:
         """Return when a sync was seen, or this process began to look; known by its mark, whatever time is in it."""
-        stored = AgentStatus.objects.filter(pk=1).values_list("positions_as_of", flat=True).first()
         if self._seen_at is None:
             self._stored, self._seen_at = stored, now
         elif stored != self._stored:
@@ -150,9 +155,14 @@ def _watch_disk() -> None:
 _lookout = Lookout()
 
 
-def look() -> None:
-    """Do one round of the sweeper's looks; whatever fails in it, the round goes on."""
+def agent_select() -> QuerySet[AgentStatus]:
+    """Return the query of the row that says when the account was read last, for who reads it with more."""
+    return AgentStatus.objects.filter(pk=1).only("pk", "positions_as_of")
+
+
+def look(agents: Sequence[AgentStatus] | None = None) -> None:
+    """Do one round of the sweeper's looks, as ``Lookout.look``; whatever fails in it, the round goes on."""
     try:
-        _lookout.look()
+        _lookout.look(agents)
     except Exception:
         log.exception("lookout_failed")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import JSONField, Model, QuerySet
 
@@ -38,7 +39,11 @@ def read_together(
     parts: list[str] = []
     values: list[Any] = []
     for asking in asked.values():
-        sql, given = (asking.sql, asking.values) if isinstance(asking, Select) else _compiled(asking)
+        try:
+            sql, given = (asking.sql, asking.values) if isinstance(asking, Select) else _compiled(asking)
+        except EmptyResultSet:  # ``pk__in=[]``, say
+            parts.append("'[]'::json")
+            continue
         parts.append(f"(SELECT COALESCE(json_agg(found), '[]') FROM ({sql}) AS found)")  # noqa: S608 - our own words
         values += given
     ((found,),) = (after or Message()).ask(f"SELECT json_build_array({', '.join(parts)})::text", values)
