@@ -25,7 +25,7 @@ from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence
 from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
 from trading.market import clock_watch
-from trading.models import AgentStatus, EquitySnapshot, Order, Position
+from trading.models import AgentStatus, BookCheck, EquitySnapshot, Order, Position
 from trading.performance import comparison
 from trading.protection import theses
 from trading.safety import watchdog
@@ -70,8 +70,9 @@ def sync_portfolio(
     if store_truth(truth, cycle_id, world=providers.world):
         truth = replace(truth, is_stored=True)
         clock_watch.note_market_clock(truth.clock.now, may_jump=providers.simulated)
-        watchdog.after_sync(truth.account)
-        comparison.begin_comparison()
+        beside = {"checks": BookCheck.objects.only("pk")[:1]}
+        if not watchdog.after_sync(truth.account, beside)["checks"]:
+            comparison.begin_comparison()
     return truth
 
 
@@ -81,9 +82,16 @@ def held_by_positions(orders: Collection[Order]) -> list[Order]:
     They do not where the row of its symbol could not be read: then they are as they were before. Nor while they are
     behind what was just bought.
     """
-    agent, now = AgentStatus.objects.get(pk=1), timezone.now()
-    unclear = set_aside.unclear_symbols()
-    stored = {row.symbol: row for row in Position.objects.filter(pk__in={order.symbol for order in orders})}
+    read = read_together(
+        {
+            "agent": AgentStatus.objects.filter(pk=1),
+            "unclear": set_aside.unclear_rows(),
+            "positions": Position.objects.filter(pk__in={order.symbol for order in orders}),
+        }
+    )
+    (agent,), now = read["agent"], timezone.now()
+    unclear = {row.symbol for row in read["unclear"]}
+    stored = {row.symbol: row for row in read["positions"]}
     found = []
     for order in orders:
         position = stored.get(order.symbol)

@@ -40,7 +40,7 @@ from trading.execution.portfolio_truth import submitted_after
 from trading.execution.sync_sequence import includes, note_end, stored_sequence
 from trading.execution.trade_booking import book_trade, book_trades, note_booked
 from trading.market.market_time import latest_reading
-from trading.models import AIDecision, Order, Saga, SagaStep
+from trading.models import Order, Saga, SagaStep
 from trading.orders.execution_reports import record_missing, without_executions
 
 log = structlog.get_logger(__name__)
@@ -247,7 +247,7 @@ def _complete(sagas: Sequence[Saga]) -> None:
         ]
         released = risk_book.releasing(held, reason=SYNCED)
         released.rows.update(**released.values)
-        _settle_decisions(ended, late=late)
+        _settle_decisions(orders, late=late)
 
 
 def _with_executions(sagas: Sequence[Saga]) -> list[Saga]:
@@ -299,12 +299,15 @@ def _step_results(order: Order) -> Mapping[str, Mapping[str, Any]]:
     return {Step.SUBMIT_ORDER: {"broker_order_id": order.broker_order_id}, Step.CONFIRM_FILL: _facts(order)}
 
 
-def _settle_decisions(sagas: Sequence[Saga], *, late: Sequence[Saga] = ()) -> None:
-    """End the decisions of sagas whose orders have filled; what another way has ended as executed stays so."""
-    decisions = AIDecision.objects.in_bulk([saga.decision_id for saga in sagas])
+def _settle_decisions(orders: Sequence[Order], *, late: Sequence[Saga] = ()) -> None:
+    """End the decisions whose orders have filled; what another way has ended as executed stays so.
+
+    Args:
+        orders: with their decisions.
+    """
     filled_late = {saga.decision_id for saga in late}
     moves = []
-    for decision in decisions.values():
+    for decision in {order.decision.pk: order.decision for order in orders if order.decision}.values():
         if decision.status == DecisionStatus.EXECUTED:
             continue
         is_late = decision.pk in filled_late and decision.status != DecisionStatus.EXECUTING
@@ -339,6 +342,6 @@ def _end_without_position(saga: Saga, order: Order, words: str) -> None:
             return
         saga_steps.fail_current(saga, reason=NOT_UPDATED, message=message)
         book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
-        _settle_decisions([saga])
+        _settle_decisions([current])
     error = PositionNotUpdatedError(message)
     log_order_failure(NOT_UPDATED, order=order, error=error, operation="update_position", is_final=True)

@@ -167,7 +167,7 @@ def database_clock() -> datetime:
     return found
 
 
-def _offsets(ask: Callable[[], datetime]) -> Offsets | None:
+def _offsets(ask: Callable[[], datetime] = database_clock) -> Offsets | None:
     """Read the clocks at one moment; None where they stepped, or time was lost, while they were read."""
     began, wall = seconds_passed(), time.time()
     database = ask()

@@ -60,12 +60,23 @@ class Critical(enum.StrEnum):
     ACCOUNT_SYNC = "account_sync"
 
 
-def after_sync(account: Account) -> None:
-    """Look at an account that was just stored, and at the errors of the last minutes."""
-    read = read_together({**_standing_select(), **_error_selects(), "limits": RiskLimits.objects.all()[:1]})
+def after_sync(
+    account: Account, beside: "Mapping[str, QuerySet[Any]] | None" = None
+) -> Mapping[str, Sequence[Any]]:
+    """Look at an account that was just stored, and at the errors of the last minutes.
+
+    Args:
+        beside: what the caller wants to be read with it, by name.
+
+    Returns:
+        All that was read.
+    """
+    limits = RiskLimits.objects.all()[:1]
+    read = read_together({**_standing_select(), **_error_selects(), "limits": limits, **(beside or {})})
     _watch_loss(account, first(read["limits"]))
     _watch_standing(account, first(read["standing"]))
     _watch_errors(read)
+    return read
 
 
 def sync_failed(error: ConnectorError) -> None:

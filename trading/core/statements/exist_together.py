@@ -6,9 +6,15 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
+from trading.core.statements.message import Message
 
-def exist_together(*queries: "QuerySet[Any]") -> list[bool]:
-    """Return of each query whether it finds anything, all as of one moment; each is planned as ``exists`` plans it."""
+
+def exist_together(*queries: "QuerySet[Any]", after: Message | None = None) -> list[bool]:
+    """Return of each query whether it finds anything, all as of one moment; each is planned as ``exists`` plans it.
+
+    Args:
+        after: is said before it in the same message.
+    """
     texts: list[str] = []
     values: list[Any] = []
     for query in queries:
@@ -18,6 +24,5 @@ def exist_together(*queries: "QuerySet[Any]") -> list[bool]:
             text, given = "SELECT NULL WHERE false", ()
         texts.append(f"EXISTS ({text})")
         values.extend(given)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(texts)}", values)
-        return list(cursor.fetchone())
+    (found,) = (after or Message()).ask(f"SELECT {', '.join(texts)}", values)
+    return list(found)
