@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors.errors import ConnectorError
@@ -118,7 +119,7 @@ class _Sign:
 
     def give(self) -> datetime:
         """Give it; return the database's clock."""
-        asked = {
+        asked: dict[str, QuerySet[Any] | Select] = {
             "clock": Select("SELECT clock_timestamp() AS now"),
             "settings": RuntimeSetting.objects.only("name", "value"),
         }
