@@ -319,7 +319,7 @@ def _measured(
     with statements.counted(measuring.home) as log:
         measuring.cycle(buys=case.orders)
     began, ended = measuring.span()
-    asked = log.between(began, ended)
+    asked = log.between(began, ended + statements.TOLD_WITHIN)
     listing.write_text(statements.listed(asked, began))
     middle = sorted(range(cycles), key=lambda number: seconds[number])[cycles // 2]
     return Result(

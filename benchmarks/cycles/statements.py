@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.cycles import superuser
@@ -23,6 +23,7 @@ _NOT_COUNTED = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
 _VALUE = re.compile(r"'(?:[^']|'')*'|(?<![\w\"])-?\d+(?:\.\d+)?\b")
 _VALUES = re.compile(r"\(\?[^()?]*(?:\?[^()?]*)+\)(?:, \(\?[^()?]*(?:\?[^()?]*)+\))*")
 OWN = "benchmark"
+TOLD_WITHIN = timedelta(milliseconds=50)  # a row says when it ended, and is written a moment later
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def asked_in(log: str) -> list[Asked]:
     return [
         Asked(_process(line["who"]), datetime.fromtimestamp(float(line["at"]), UTC), line["text"].strip())
         for line in _LINE.finditer(log)
-        if line["who"] != OWN and line["text"].split(maxsplit=1)[0].rstrip(";").upper() not in _NOT_COUNTED
+        if line["who"] != OWN and line["text"].strip().rstrip(";").upper() not in _NOT_COUNTED
     ]
 
 

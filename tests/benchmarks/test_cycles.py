@@ -107,10 +107,11 @@ def test_statements_are_counted_by_process_without_transactions_and_without_our_
         "<<benchmark|101.200>> LOG:  statement: SELECT 4\n"
         "<<orchestrator worker 12|102.000>> LOG:  statement: COMMIT\n"
         "<<orchestrator worker 12|102.100>> LOG:  statement: \n\tWITH moved AS (\n\t    UPDATE orders\n"
+        "<<orchestrator listener|102.200>> LOG:  statement: BEGIN;UPDATE orders;COMMIT;UPDATE sagas\n"
     )
     counted = Counted(asked).between(moment(100.3), moment(102.0))
 
-    assert by_process(asked) == {"worker": 3, "sweeper": 1}
+    assert by_process(asked) == {"worker": 3, "sweeper": 1, "listener": 1}
     assert by_process(counted) == {"worker": 2, "sweeper": 1}
 
 

@@ -29,6 +29,7 @@ from trading.core.process_lock import only_one
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order, locked_orders
 from trading.core.statements.compiled_updates import CompiledUpdate
+from trading.core.statements.moved_rows import Statement
 from trading.core.transitions import Move
 from trading.core.waits import is_to_come
 from trading.domain.ages import in_force, is_fresh
@@ -108,6 +109,15 @@ def leave_to_the_last(saga: Saga, order: Order) -> bool:
     return bool(_LEFT_TO_THE_LAST.run(saga.pk, order.pk, now=now))
 
 
+def leaving_to_the_last(saga: Saga, order: Order) -> Statement:
+    """Return the statement that does so for an order that has ended by the message's move, once that is committed.
+
+    It finds the order's place in the order of syncs, and whether it was left; nothing where it has not moved.
+    """
+    left = _LEFT_TO_THE_LAST.as_statement(saga.pk, order.pk, now=timezone.now(), name="left")
+    return Statement(_LEFT.format(update=left.text), left.values)
+
+
 def is_waited_for(order: Order) -> bool:
     """Tell whether other orders are about to end, so that this one, which has, is settled with the last of them."""
     now = timezone.now()
@@ -134,6 +144,11 @@ def _left_to_the_last(keys: Sequence[UUID], now: datetime) -> tuple[QuerySet[Sag
     return waits, {"next_poll_at": now + FILLED_SOON}
 
 
+_LEFT = """
+WITH those_left AS ({update} RETURNING 1)
+SELECT ended_sequence, EXISTS (SELECT FROM those_left) FROM orders
+WHERE id = %(row_key)s AND ended_at = %(set_ended_at)s
+"""
 _LEFT_TO_THE_LAST = CompiledUpdate(_left_to_the_last, keys=2)  # each order that fills is left so
 
 
