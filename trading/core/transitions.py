@@ -27,8 +27,8 @@ MACHINE_OF: Mapping[type[models.Model], str] = {
     UniverseCandidate: "candidate",
 }
 
-_LOCK_CYCLE = "SELECT FROM cycles WHERE id = %(cycle_id)s FOR NO KEY UPDATE"
-_THE_CYCLE = "(SELECT FROM cycles WHERE id = %(cycle_id)s) AS one"
+_LOCK_CYCLE = "SELECT FROM cycles WHERE id = %s FOR NO KEY UPDATE"
+_THE_CYCLE = "(SELECT id::text AS moved_id FROM cycles WHERE id = %s) AS one"
 
 
 def correlation_of(row: StatusRow) -> UUID | None:
@@ -248,20 +248,26 @@ def append_event(
     return event
 
 
-def append_to_cycle(cycle_id: UUID, event_type: str, payload: Mapping[str, Any]) -> None:
+def append_to_cycle(
+    cycle_id: UUID, event_type: str, payload: Mapping[str, Any], *, after: Message | None = None
+) -> None:
     """Append to a cycle's events under the cycle's row lock, in one message that is a transaction where none is open.
 
     Rows that refer to the cycle may be written meanwhile. The lock is a statement of its own: what appends then sees
     all that was appended while it was waited for.
 
+    Args:
+        after: what belongs to the event, and is said before it in the same message.
+
     Raises:
         Cycle.DoesNotExist: there is no such cycle.
     """
     event = unplaced("cycle", str(cycle_id), event_type, payload, cycle_id)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_LOCK_CYCLE}; {append_text(event, moved=_THE_CYCLE)}", values_of(event))
-        if not cursor.rowcount:
-            raise Cycle.DoesNotExist(f"there is no cycle {cycle_id}")
+    message = after if after is not None else Message()
+    message.add(_LOCK_CYCLE, [cycle_id])
+    text, values = append_each_text([event], moved=_THE_CYCLE)
+    if not message.ask(f"{text} RETURNING 1", [*values, cycle_id]):
+        raise Cycle.DoesNotExist(f"there is no cycle {cycle_id}")
 
 
 def append_events(

@@ -155,8 +155,7 @@ def is_awaited(cycle: Cycle, now: datetime) -> bool:
 
 def may_analyse(cycle_id: UUID) -> bool:
     """Return whether a message for the analysis may be followed; what it waits for is in the log."""
-    cycle = _with_what_was_said(Cycle.objects.filter(pk=cycle_id)).get()
-    settings.keep_read_with(cycle)
+    cycle = read_cycle(cycle_id)
     if cycle.stage != CycleStage.FETCHING or not is_awaited(cycle, timezone.now()):
         return True
     log.warning("analysis_waits", cycle_id=str(cycle_id), fetches=[str(part) for part in unfinished(cycle)])
@@ -168,6 +167,16 @@ def _with_what_was_said(rows: "QuerySet[Cycle]") -> "QuerySet[Cycle]":
     kinds = [*STEP_OF.values(), ERROR, RESUMED]
     said = RawSQL(_SAID, [kinds])  # noqa: S611 - our own text; read with it, in one statement
     return settings.with_all(rows.annotate(told=Coalesce(Cast(said, JSONField()), Value([], JSONField()))))
+
+
+def read_cycle(cycle_id: UUID) -> Cycle:
+    """Return a cycle with what its events say of its parts now.
+
+    The settings are read with it, for the block of ``read_once`` that is open, where one is.
+    """
+    cycle = _with_what_was_said(Cycle.objects.filter(pk=cycle_id)).get()
+    settings.keep_read_with(cycle)
+    return cycle
 
 
 def is_wanted(cycle_id: UUID, part: Part) -> bool:

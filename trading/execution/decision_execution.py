@@ -51,9 +51,16 @@ def waiting_decisions(cycle_id: UUID) -> list[UUID]:
     """
     died = is_over("lease_until", timezone.now(), CLAIM_LEASE)
     free = Q(status=DecisionStatus.PENDING) | Q(died, status=DecisionStatus.CLAIMED)
-    waiting = AIDecision.objects.filter(free, cycle_id=cycle_id).values_list("pk", flat=True)
-    if not Cycle.objects.filter(pk=cycle_id, cycle_type=Cycle.Type.EXECUTION).exists():
-        return list(waiting)
+    is_execution = Cycle.objects.filter(pk=cycle_id, cycle_type=Cycle.Type.EXECUTION)
+    read = read_together(
+        {
+            "waiting": AIDecision.objects.filter(free, cycle_id=cycle_id).only("pk"),
+            "is_execution": is_execution.only("pk"),
+        }
+    )
+    waiting = [decision.pk for decision in read["waiting"]]
+    if not read["is_execution"]:
+        return waiting
     approved = AIDecision.objects.approved_pending().values_list("pk", flat=True)
     return list(dict.fromkeys([*approved, *waiting]))
 

@@ -29,6 +29,7 @@ from trading.core.process_lock import only_one
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order, locked_orders
 from trading.core.statements.compiled_updates import CompiledUpdate
+from trading.core.statements.message import Message
 from trading.core.statements.moved_rows import Statement
 from trading.core.transitions import Move
 from trading.core.waits import is_to_come
@@ -69,8 +70,10 @@ def settle(saga: Saga, order: Order) -> None:
         ConnectorError: the broker did not answer; the saga stays where it is and is tried again.
     """
     facts = _facts(order)
-    saga_steps.end(saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, **facts)
-    saga_steps.begin(saga, Step.UPDATE_POSITION)
+    noted = Message()
+    saga_steps.end(saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, said_with=noted, **facts)
+    saga_steps.begin(saga, Step.UPDATE_POSITION, said_with=noted)
+    noted.say()
     note_end(order)
     try:
         holds, words = _positions_hold(order), "the broker's positions do not hold the fill"

@@ -31,13 +31,19 @@ class Message:
         self._values += values
 
     def insert(
-        self, rows: Sequence[models.Model], *, or_ignore: bool = False, or_update: Sequence[str] = ()
+        self,
+        rows: Sequence[models.Model],
+        *,
+        or_ignore: bool = False,
+        or_update: Sequence[str] = (),
+        same: Sequence[str] = (),
     ) -> None:
         """Insert rows of one table, all columns of each; none: nothing.
 
         Args:
             or_ignore: one that is there already is left out.
             or_update: one whose key is there has these columns written instead.
+            same: by which columns it is known to be there; its key where not said.
         """
         if not rows:
             return
@@ -45,12 +51,9 @@ class Message:
         if or_ignore:
             text += " ON CONFLICT DO NOTHING"
         if or_update:
-            meta, quote = rows[0]._meta, connection.ops.quote_name
-            named = [
-                quote(str(cast("models.Field[Any, Any]", meta.get_field(name)).column)) for name in or_update
-            ]
-            written = ", ".join(f"{name} = EXCLUDED.{name}" for name in named)
-            text += f" ON CONFLICT ({quote(str(meta.pk.column))}) DO UPDATE SET {written}"
+            written = ", ".join(f"{name} = EXCLUDED.{name}" for name in _quoted(rows[0], or_update))
+            known = ", ".join(_quoted(rows[0], same or [rows[0]._meta.pk.name]))
+            text += f" ON CONFLICT ({known}) DO UPDATE SET {written}"
         self.add(text, values)
         self._rows += rows
 
@@ -97,3 +100,9 @@ class Message:
             found: list[tuple[Any, ...]] = cursor.fetchall()
         note_stored(self._rows)
         return found
+
+
+def _quoted(row: models.Model, names: Sequence[str]) -> list[str]:
+    """Return the columns of these fields, quoted."""
+    fields = [cast("models.Field[Any, Any]", row._meta.get_field(name)) for name in names]
+    return [connection.ops.quote_name(str(field.column)) for field in fields]
