@@ -28,7 +28,8 @@ class Rounds:
                 if self._keeper.has_work(held):
                     self._keeper.keep()
                     held = read_held()
-                self._watch.look(held)
+                if self._watch.look(held):
+                    held = read_held()
                 standing.note_all(self._watch.sees, held)
         except (DatabaseError, InterfaceError) as error:
             log.warning("protection_waits", error_type=type(error).__name__, error=str(error).strip())

@@ -51,11 +51,14 @@ class Watch:
         self._asked_at = float("-inf")
         self._tried_at: dict[str, float] = {}
 
-    def look(self, held: Held | None = None) -> None:
+    def look(self, held: Held | None = None) -> bool:
         """Ask for prices where they are due, and sell what has reached its stop, its target or its date.
 
         Args:
             held: where the caller has just read it.
+
+        Returns:
+            Whether anything was watched, so that what was read may be old.
         """
         held = held if held is not None else read_held()
         coverage = held.coverage
@@ -66,16 +69,17 @@ class Watch:
             self._ask(watched)
         heartbeats.beat(WATCH, f"{len(watched)} positions watched")
         if not watched:
-            return
+            return False
         now = market_now()
         if now is None or switch.is_engaged():
-            return
+            return True
         for symbol, position in watched.items():
             self._follow(position, now)
             if is_coin(symbol) or stocks_trade_now() is True:
                 theirs = coverage.get(symbol)
                 is_stopped = is_covered(position, theirs) and not is_behind(position, theirs)
                 self._sell_if_due(position, now, is_stopped=is_stopped)
+        return True
 
     def sees(self, symbol: str) -> bool:
         """Return whether it would be sold in time: a fresh price of it was read a moment ago, or its market is closed.

@@ -56,8 +56,13 @@ class Guardian:
         read = read_together(
             {"unannounced": switch_follow_up.unannounced(), "engagement": switch.engagements()}
         )
+        if not read["unannounced"]:
+            self._do("engagement", lambda: self._go_on(first(read["engagement"])))
+            return
         self._do("announce", lambda: switch_follow_up.announce(read["unannounced"]))
-        self._do("engagement", lambda: self._go_on(first(read["engagement"])))
+        self._do(
+            "engagement", lambda: self._go_on(switch.current_engagement())
+        )  # that may have taken a while
 
     def _do(self, name: str, act: Callable[[], object]) -> None:
         try:
