@@ -18,7 +18,7 @@ from trading.models.cycle import ERROR, WARNING
 log = structlog.get_logger(__name__)
 
 
-def record_step(cycle_id: UUID, step: str, *, after: Message | None = None, **facts: Any) -> None:
+def record_step(cycle_id: UUID, step: str, after: Message | None = None, /, **facts: Any) -> None:
     """Append a step's outcome to the cycle's events, and to the log; ``after``: what it has made, in one message."""
     log.info("cycle_step", cycle_id=str(cycle_id), step=step, seconds=facts.get("seconds"))
     transitions.append_to_cycle(cycle_id, f"cycle.step.{step}", facts, after=after)

@@ -146,13 +146,13 @@ def _fetch(
     cycle_log.record_step(
         cycle_id,
         step,
+        stored,
         count=len(found),
         missing=list(missing),
         reasons={s: [gap.reason, gap.detail] for s, gap in missing.items()},
         sources=sorted({q.source for q in prices.usable.values()} | {row.source for row in cached}),
         seconds=cycle_log.seconds_since(began),
         first_symbol=symbols[0],  # says which batch has ended
-        after=stored,
     )
     return len(found)
 

@@ -48,7 +48,7 @@ def fetch_headlines(cycle_id: UUID, symbols: Sequence[str], keywords: Sequence[s
     stored = Message()
     stored.update(Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING), {"headlines": rows})
     seconds = cycle_log.seconds_since(began)
-    cycle_log.record_step(cycle_id, "news", count=len(rows), seconds=seconds, after=stored)
+    cycle_log.record_step(cycle_id, "news", stored, count=len(rows), seconds=seconds)
     return len(rows)
 
 
