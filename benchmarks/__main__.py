@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from benchmarks.cycles.cases import CASES, DEFAULT, GATE
 
@@ -12,7 +13,7 @@ def main() -> int:
     """Measure and print; return 1 when a bound was passed."""
     options = _options()
     names = [name for name in options.cases if name != GATE]
-    kept = _cycles(names, options.cycles) if names else True
+    kept = _cycles(names, options.cycles, options.statements) if names else True
     if GATE in options.cases:
         kept = _gate() and kept
     sys.stdout.write("" if kept else "\nA bound was passed.\n")
@@ -52,6 +53,12 @@ def _options() -> argparse.Namespace:
         default=DEFAULT_CYCLES,
         help="measured cycles a case (default %(default)s)",
     )
+    parser.add_argument(
+        "--statements",
+        type=Path,
+        metavar="FOLDER",
+        help="write there which statements were counted: CASE.statements, by kind and in their order",
+    )
     return parser.parse_args()
 
 
@@ -73,11 +80,11 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _cycles(names: list[str], cycles: int) -> bool:
+def _cycles(names: list[str], cycles: int, listings: Path | None) -> bool:
     from benchmarks.cycles import report
     from benchmarks.cycles.run import run
 
-    results = run(names, cycles=cycles)
+    results = run(names, cycles=cycles, listings=listings)
     text, kept = report.table(results)
     sys.stdout.write(f"{report.details(results)}\n\n{text}\n")
     return kept

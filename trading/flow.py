@@ -77,11 +77,12 @@ def start_cycle(cycle_type: str = Cycle.Type.ANALYSIS) -> Follows:
 
 def fan_out(cycle_id: str) -> Follows:
     """Claim the cycle's fetches, those that have not ended yet; the analysis follows them."""
-    cycle = Cycle.objects.get(pk=cycle_id)
-    if not fetch_parts.claim(cycle):
-        return None
-    fetch_parts.note_wait(cycle)
-    return Fan(fetches_of(cycle), Step("analyse", (str(cycle.pk),)))
+    with read_once():
+        cycle = fetch_parts.read_cycle(UUID(cycle_id))
+        if not fetch_parts.claim(cycle):
+            return None
+        fetch_parts.note_wait(cycle)
+        return Fan(fetches_of(cycle), Step("analyse", (str(cycle.pk),)))
 
 
 def fetches_of(cycle: Cycle) -> tuple[Step, ...]:

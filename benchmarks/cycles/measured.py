@@ -1,6 +1,7 @@
-"""One case in a process of its own: ``python -m benchmarks.cycles.measured NAME CYCLES FILE``.
+"""One case in a process of its own: ``python -m benchmarks.cycles.measured NAME CYCLES FILE STATEMENTS``.
 
-The engines, the venue and the system's processes are its own; what it brought is written to FILE as JSON.
+The engines, the venue and the system's processes are its own; what it brought is written to FILE as JSON, and which
+statements were counted to STATEMENTS.
 """
 
 import contextlib
@@ -83,6 +84,7 @@ class Measuring:
         self.symbols: list[str] = []
         self.problems: list[str] = []
         self.last: tuple[Any, datetime, list[dict[str, Any]]] | None = None
+        self._ended: datetime | None = None
 
     def start(self) -> None:
         """Start every process that `up` starts, but beat and web."""
@@ -144,11 +146,17 @@ class Measuring:
         began = timezone.now()
         cycle = start_cycle(trigger="benchmark")
         launch(cycle)
-        ended = _ended_at(cycle)
+        ended = self._ended = _ended_at(cycle)
         self.last = (cycle, began, self.venue.requests(after=str(before)))
         if cycle.status != "completed":
             self.problems.append(f"a cycle {cycle.status}: {cycle.reason}")
         return (ended - began).total_seconds()
+
+    def span(self) -> tuple[datetime, datetime]:
+        """Return when the last cycle began and ended."""
+        assert self.last is not None
+        assert self._ended is not None
+        return self.last[1], self._ended
 
     def orders(self) -> int:
         """Return how many orders of the last cycle were booked."""
@@ -245,8 +253,8 @@ def _kind(request: dict[str, Any]) -> str:
     return f"{request['method']} {'/'.join(parts)}{status}"
 
 
-def measure(case: Case, cycles: int) -> Result:
-    """Run the case; return what it brought."""
+def measure(case: Case, cycles: int, listing: Path) -> Result:
+    """Run the case; return what it brought, and write which statements were counted to ``listing``."""
     options: dict[str, Any] = {
         "fill_latency": cases.FILL_SECONDS,
         "rate_limit": case.broker_limit,
@@ -271,10 +279,12 @@ def measure(case: Case, cycles: int) -> Result:
         measuring = Measuring(case, venue, chat, server.api_base)
         ending.callback(measuring.system.stop)
         measuring.start()
-        return _measured(measuring, bare, server.api_base, cycles)
+        return _measured(measuring, bare, server.api_base, cycles, listing)
 
 
-def _measured(measuring: Measuring, bare: "VenueProcess", chat_url: str, cycles: int) -> Result:
+def _measured(
+    measuring: Measuring, bare: "VenueProcess", chat_url: str, cycles: int, listing: Path
+) -> Result:
     case = measuring.case
     measuring.warm_up()
     progress(f"{case.name}: warm, {len(measuring.symbols)} symbols")
@@ -306,8 +316,11 @@ def _measured(measuring: Measuring, bare: "VenueProcess", chat_url: str, cycles:
             f" {pauses[-1]} pauses, {sum(requests[-1].values())} requests to trading addresses"
         )
     measuring.prepare()
-    with statements.counted(measuring.home) as asked:
+    with statements.counted(measuring.home) as log:
         measuring.cycle(buys=case.orders)
+    began, ended = measuring.span()
+    asked = log.between(began, ended + statements.TOLD_WITHIN)
+    listing.write_text(statements.listed(asked, began))
     middle = sorted(range(cycles), key=lambda number: seconds[number])[cycles // 2]
     return Result(
         name=case.name,
@@ -316,7 +329,7 @@ def _measured(measuring: Measuring, bare: "VenueProcess", chat_url: str, cycles:
         orders=orders,
         pauses=pauses,
         requests=requests,
-        statements=dict(asked.most_common()),
+        statements=statements.by_process(asked),
         cpu_seconds=cpu[middle],
         stretches=rows[middle],
         baseline=baseline,
@@ -356,8 +369,8 @@ def configure(case: Case) -> None:
 def main() -> int:
     """Measure one case and write what it brought."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # engines, venue and processes are ended on the way
-    name, cycles, target = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    result = measure(CASES[name], cycles)
+    name, cycles, target, listing = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+    result = measure(CASES[name], cycles, listing)
     target.write_text(json.dumps(result.to_json()))
     return 0
 

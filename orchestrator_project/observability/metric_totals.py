@@ -5,7 +5,7 @@ over restarts and kill -9 of whoever worked or counted. Counting costs what is n
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
@@ -28,6 +28,8 @@ from trading.safety import senders
 # Longer than any transaction that writes events: what commits later than this after its time is not counted.
 SETTLED_AFTER = timedelta(seconds=20)
 LONGEST_WINDOW = timedelta(hours=1)
+SHORT_WINDOW = timedelta(minutes=1)
+COUNTED_KINDS = ("cycle", "decision", "order", "saga", senders.AGGREGATE)
 CATCH_UP_SECONDS = 1.0
 STATEMENT_MS = 2000
 UNACKNOWLEDGED = (OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
@@ -37,6 +39,10 @@ ENDED_CYCLE = (CycleStatus.COMPLETED, CycleStatus.FAILED, CycleStatus.ABORTED)
 BASIS_POINTS = 10_000
 
 
+_Told = tuple[str, UUID | None, dict[str, object], str, datetime]
+_TOLD = ("type", "cycle_id", "payload", "aggregate_id", "occurred_at")
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """From ``start`` (inclusive) to ``end`` (exclusive), wall time; of events only those ``after`` a position."""
@@ -44,19 +50,26 @@ class Window:
     start: datetime
     end: datetime
     after: int = 0
+    _read: dict[str, list[_Told]] = field(default_factory=dict, compare=False)
 
-    def events(
-        self, aggregate_type: str
-    ) -> "Iterator[tuple[str, UUID | None, dict[str, object], str, datetime]]":
-        """Yield type, cycle, payload, aggregate id and time of the events of one kind of aggregate."""
+    def events(self, aggregate_type: str) -> Iterator[_Told]:
+        """Yield type, cycle, payload, aggregate id and time of the events of one kind of aggregate.
+
+        Those of a short window, as nearly all are, are read once for all kinds; a long one's are not held in memory.
+        """
         found = Event.objects.filter(
-            occurred_at__gte=self.start,
-            occurred_at__lt=self.end,
-            aggregate_type=aggregate_type,
-            position__gt=self.after,
+            occurred_at__gte=self.start, occurred_at__lt=self.end, position__gt=self.after
         )
-        fields = ("type", "cycle_id", "payload", "aggregate_id", "occurred_at")
-        return found.values_list(*fields).iterator(chunk_size=2000)
+        if self.end - self.start > SHORT_WINDOW:
+            rows = found.filter(aggregate_type=aggregate_type).values_list(*_TOLD)
+            return rows.iterator(chunk_size=2000)
+        if not self._read:
+            for kind in COUNTED_KINDS:
+                self._read[kind] = []
+            told = found.filter(aggregate_type__in=COUNTED_KINDS).values_list("aggregate_type", *_TOLD)
+            for kind, *event in told:
+                self._read[kind].append(tuple(event))
+        return iter(self._read[aggregate_type])
 
 
 @dataclass(frozen=True, slots=True)

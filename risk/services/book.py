@@ -3,9 +3,10 @@
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Least
 from django.utils import timezone
 
@@ -66,19 +67,29 @@ def reserved_by_symbol() -> Mapping[str, Decimal]:
     return read_reserved().by_symbol
 
 
-def forget_sync() -> None:
-    """Count every reservation in full again; the sync that is now stored says anew what it includes."""
-    RiskReservation.objects.counting().update(quantity_in_positions=0, in_buying_power=False)
+class Change(NamedTuple):
+    """What is to be written into which reservations, for who says it with more."""
+
+    rows: "QuerySet[RiskReservation]"
+    values: Mapping[str, Any]
 
 
-def include_in_sync(reservation_id: UUID, *, quantity: Decimal, in_buying_power: bool) -> None:
-    """Note what the account and the positions that are now stored include of a reservation.
+def forgetting_sync() -> Change:
+    """Return what counts every reservation in full again; the sync that is stored then says anew what it includes."""
+    return Change(RiskReservation.objects.counting(), {"quantity_in_positions": 0, "in_buying_power": False})
 
-    Call in the transaction that stores them, holding ``locks.lock_book``: whoever reads the book then finds
+
+def including_in_sync(reservation_id: UUID, *, quantity: Decimal, in_buying_power: bool) -> Change:
+    """Return what notes how much the account and the positions that are stored then include of a reservation.
+
+    Write it in the transaction that stores them, holding ``locks.lock_book``: whoever reads the book then finds
     each fill in exactly one of both.
     """
-    rows = RiskReservation.objects.counting().filter(pk=reservation_id)
-    rows.update(quantity_in_positions=Least(quantity, F("quantity")), in_buying_power=in_buying_power)
+    included = {
+        "quantity_in_positions": Least(quantity, F("quantity")),
+        "in_buying_power": in_buying_power,
+    }
+    return Change(RiskReservation.objects.counting().filter(pk=reservation_id), included)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +135,28 @@ def check_and_reserve_all(wishes: Sequence[Wish], *, book: RiskBook) -> list[Jud
     Call inside a transaction that holds ``locks.lock_book`` and in which ``book`` was read. The answers and rows are
     those of as many calls of ``check_and_reserve``, the book read anew before each; three statements for all.
     """
-    current = RiskLimits.objects.first()
+    judgements = judge_all(wishes, book=book, current=RiskLimits.objects.first())
+    RiskCheck.objects.bulk_create(judgement.check for judgement in judgements)
+    RiskReservation.objects.bulk_create(reserved_by(judgements))
+    return judgements
+
+
+def judge_all(wishes: Sequence[Wish], *, book: RiskBook, current: RiskLimits | None) -> list[Judgement]:
+    """Return the same answers, and store nothing: who has read the limits stores the rows with what follows from them.
+
+    Args:
+        current: the account's newest limits, read where ``book`` was.
+    """
     answers = judge_in_order(wishes, book=book, limits=current.to_limits() if current else None)
-    judgements = [
+    return [
         Judgement(verdict, _check(wish, verdict, current), reservation)
         for wish, (verdict, reservation) in zip(wishes, answers, strict=True)
     ]
-    RiskCheck.objects.bulk_create(judgement.check for judgement in judgements)
-    reserved = [judgement.reservation for judgement in judgements if judgement.reservation is not None]
-    RiskReservation.objects.bulk_create(reserved)
-    return judgements
+
+
+def reserved_by(judgements: Sequence[Judgement]) -> list[RiskReservation]:
+    """Return what was reserved."""
+    return [judgement.reservation for judgement in judgements if judgement.reservation is not None]
 
 
 def judge_in_order(
@@ -154,19 +177,22 @@ def judge_in_order(
         yield verdict, reservation
 
 
-def deny_all(wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReason]) -> list[Judgement]:
-    """Store and return the answers that are denials for one of these reasons; of other intents nothing is stored.
+def denials_of(
+    wishes: Sequence[Wish], *, book: RiskBook, only: Container[DenyReason], current: RiskLimits | None
+) -> list[Judgement]:
+    """Return the answers that are denials for one of these reasons, not stored; of other intents nothing is said.
 
     Nothing is reserved, so no lock is needed: a denial that hangs on the intent alone is the same at any moment.
+
+    Args:
+        current: the account's newest limits.
     """
-    current = RiskLimits.objects.first()
     limits = current.to_limits() if current else None
     denied = []
     for wish in wishes:
         verdict = _verdict(wish, book, limits)
         if verdict.reason is not None and verdict.reason in only:
             denied.append(Judgement(verdict, _check(wish, verdict, current), None))
-    RiskCheck.objects.bulk_create(judgement.check for judgement in denied)
     return denied
 
 
@@ -231,10 +257,10 @@ def _risk(wish: Wish, verdict: Verdict) -> Decimal:
     return (verdict.notional * share).quantize(SMALLEST_NOTIONAL, ROUND_HALF_UP)
 
 
-def release_all(reservation_ids: Collection[UUID], *, reason: str) -> None:
-    """End many reservations, those that still count."""
+def releasing(reservation_ids: Collection[UUID], *, reason: str) -> Change:
+    """Return what ends many reservations, those that still count."""
     counting = RiskReservation.objects.counting().filter(pk__in=reservation_ids)
-    counting.update(released_at=timezone.now(), release_reason=reason)
+    return Change(counting, {"released_at": timezone.now(), "release_reason": reason})
 
 
 def release(reservation_id: UUID, *, reason: str) -> bool:

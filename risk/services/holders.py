@@ -14,7 +14,9 @@ from django.db import connection
 
 from risk.services.locks import ATTEMPT_LOCKS, FLATTEN_LOCK, SWITCH_LOCK
 
+# Within a transaction, and two in one message are one, activity is frozen otherwise.
 _HOLDERS = """
+SELECT pg_stat_clear_snapshot();
 SELECT l.classid::bigint, l.objid::bigint, l.pid, a.application_name, a.backend_start, a.query_start
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid()
@@ -63,7 +65,6 @@ class Silence:
 def holders() -> dict[Session, Holds]:
     """Return the other sessions that hold a sender's lock now."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction activity is frozen otherwise
         cursor.execute(_HOLDERS, [SWITCH_LOCK, FLATTEN_LOCK, ATTEMPT_LOCKS])
         rows = cursor.fetchall()
     held: dict[Session, list[tuple[int, int]]] = {}

@@ -58,10 +58,15 @@ NUMBERS = frozenset(
 )
 
 
+# The statement by which the account's risk book is waited for, and held until the surrounding transaction ends, for
+# who says it with what is read after it.
+WAIT_FOR_BOOK = ("SELECT pg_advisory_xact_lock(%s)", (BOOK_LOCK,))
+
+
 def lock_book() -> None:
     """Wait for the account's risk book and hold it until the surrounding transaction ends."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BOOK_LOCK])
+        cursor.execute(*WAIT_FOR_BOOK)
 
 
 def lock_purse() -> None:

@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from benchmarks.cycles import report, wide_market
 from benchmarks.cycles.cases import CASES, DEFAULT
 from benchmarks.cycles.measured import PAUSED
 from benchmarks.cycles.result import Result, Stretch
-from benchmarks.cycles.statements import counts_of
+from benchmarks.cycles.statements import Asked, Counted, asked_in, by_process, listed
 from benchmarks.cycles.stretches import drawn
 from connectors.venue.world.loader import load_world
 from tests.paths import ROOT
@@ -98,18 +98,44 @@ def test_the_waterfall_has_a_bar_for_each_stretch() -> None:
 
 
 def test_statements_are_counted_by_process_without_transactions_and_without_our_own() -> None:
-    log = (
-        "<<orchestrator worker 12>> LOG:  statement: BEGIN\n"
-        '<<orchestrator worker 12>> LOG:  statement: SELECT 1 FROM "cycles"\nWHERE id = 1\n'
-        "<<orchestrator worker 13>> LOG:  statement: UPDATE cycles SET stage = 'x'\n"
-        "<<orchestrator sweeper 14>> LOG:  execute a: SELECT 2\n"
-        "<<orchestrator sweeper 14>> ERROR:  statement: SELECT 3\n"
-        "<<benchmark>> LOG:  statement: SELECT 4\n"
-        "<<orchestrator worker 12>> LOG:  statement: COMMIT\n"
-        "<<orchestrator worker 12>> LOG:  statement: \n\tWITH moved AS (\n\t    UPDATE orders\n"
+    asked = asked_in(
+        "<<orchestrator worker 12|100.250>> LOG:  statement: BEGIN\n"
+        '<<orchestrator worker 12|100.300>> LOG:  statement: SELECT 1 FROM "cycles"\nWHERE id = 1\n'
+        "<<orchestrator worker 13|100.400>> LOG:  statement: UPDATE cycles SET stage = 'x'\n"
+        "<<orchestrator sweeper 14|101.000>> LOG:  execute a: SELECT 2\n"
+        "<<orchestrator sweeper 14|101.100>> ERROR:  statement: SELECT 3\n"
+        "<<benchmark|101.200>> LOG:  statement: SELECT 4\n"
+        "<<orchestrator worker 12|102.000>> LOG:  statement: COMMIT\n"
+        "<<orchestrator worker 12|102.100>> LOG:  statement: \n\tWITH moved AS (\n\t    UPDATE orders\n"
+        "<<orchestrator listener|102.200>> LOG:  statement: BEGIN;UPDATE orders;COMMIT;UPDATE sagas\n"
     )
+    counted = Counted(asked).between(moment(100.3), moment(102.0))
 
-    assert counts_of(log) == Counter({"worker": 3, "sweeper": 1})
+    assert by_process(asked) == {"worker": 3, "sweeper": 1, "listener": 1}
+    assert by_process(counted) == {"worker": 2, "sweeper": 1}
+
+
+def test_statements_that_differ_in_their_values_alone_are_of_one_kind() -> None:
+    asked = [
+        Asked("worker", moment(second), text)
+        for second, text in enumerate(
+            (
+                "SELECT name\n  FROM cycles WHERE id = 'it''s' AND number > -3",
+                "SELECT name FROM cycles WHERE id = 'b' AND number > 17",
+                "INSERT INTO events (a, b) VALUES ('x', 1), ('y', 2)",
+                "INSERT INTO events (a, b) VALUES ('x', 1)",
+            )
+        )
+    ]
+    lines = [" ".join(line.split()) for line in listed(asked, moment(0)).splitlines()]
+
+    assert "2 worker SELECT name FROM cycles WHERE id = ? AND number > ?" in lines
+    assert "2 worker INSERT INTO events (a, b) VALUES (…)" in lines
+    assert "1.000 worker SELECT name FROM cycles WHERE id = 'b' AND number > 17" in lines
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def test_pauses_are_counted_by_an_event_that_there_is() -> None:

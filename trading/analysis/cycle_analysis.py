@@ -24,7 +24,7 @@ from trading.analysis.gate_scene import read_gate_scene
 from trading.analysis.model_questions import Scene, Skip, question_for, read_scene
 from trading.core import cycle_log, settings
 from trading.core.causation import caused_by
-from trading.core.statements.written_rows import insert_rows
+from trading.core.statements.message import Message
 from trading.cycle import cycles, fetch_parts
 from trading.domain.statuses import CycleStage, DecisionStatus
 from trading.errors import SettingError
@@ -62,26 +62,26 @@ def analyse_cycle(cycle_id: UUID, *, soft_limit: float | None = None) -> list[UU
     Returns:
         The decisions that want to trade; None when another process has the analysis or the cycle is over.
     """
-    cycle = Cycle.objects.get(pk=cycle_id)
-    late = _unfinished_fetches(cycle)
-    token = cycles.move_stage(
-        cycle_id, to=CycleStage.ANALYSING, frm=[CycleStage.FETCHING], lease=cycles.analysis_lease()
-    )
-    if token is None:
-        return None
-    fetch_parts.note_missing(cycle, late)
-    cycle.refresh_from_db()
-    began = timezone.now()
+    with settings.read_once():  # until the models are asked: what is set while they answer counts after it
+        cycle = settings.with_all(Cycle.objects.filter(pk=cycle_id)).get()
+        settings.keep_read_with(cycle)
+        late = _unfinished_fetches(cycle)
+        token = cycles.move_stage(
+            cycle_id, to=CycleStage.ANALYSING, frm=[CycleStage.FETCHING], lease=cycles.analysis_lease()
+        )
+        if token is None:
+            return None
+        fetch_parts.note_missing(cycle, late)
+        cycle.refresh_from_db()
+        began = timezone.now()
+        if cycle.cycle_type == Cycle.Type.ANALYSIS:
+            give_up_at = time.monotonic() + seconds_for(cycle, began, soft_limit)
+            scene = _read_scene(cycle)
+            inquiries = _inquiries(scene)
+            terms = _analysis_settings(give_up_at, inquiries)
     if cycle.cycle_type != Cycle.Type.ANALYSIS:
         return _store_proposed(cycle, token)
-    give_up_at = time.monotonic() + seconds_for(cycle, began, soft_limit)
-    scene = read_scene(cycle)
-    for symbol, change in scene.changes.items():
-        if change.warning:
-            message = f"{symbol}: {change.warning}"
-            cycle_log.record_warning(cycle_id, operation="prices", message=message)
-    inquiries = _inquiries(scene)
-    results = _ask(scene, inquiries, give_up_at)
+    results = _ask(scene, inquiries, terms)
     rows = [row for inquiry in inquiries for row in _decide(scene, inquiry, results.get(inquiry.strategy.pk))]
     records = [inquiry.record for inquiry in inquiries if inquiry.record is not None]
     gate = None
@@ -89,6 +89,15 @@ def analyse_cycle(cycle_id: UUID, *, soft_limit: float | None = None) -> list[UU
         gate = _gate_scene(cycle)
         records += [*scene.bars.values(), *([gate] if gate else [])]
     return _store(cycle, token, rows, records, gate, began)
+
+
+def _read_scene(cycle: Cycle) -> Scene:
+    scene = read_scene(cycle)
+    for symbol, change in scene.changes.items():
+        if change.warning:
+            message = f"{symbol}: {change.warning}"
+            cycle_log.record_warning(cycle.pk, operation="prices", message=message)
+    return scene
 
 
 def _gate_scene(cycle: Cycle) -> DecisionRecord | None:
@@ -128,7 +137,9 @@ def _inquiry(scene: Scene, strategy: Strategy, symbols: Sequence[str]) -> Inquir
     return Inquiry(strategy, symbols, question, models, record)
 
 
-def _ask(scene: Scene, inquiries: Sequence[Inquiry], give_up_at: float) -> Mapping[UUID, AnalysisResult]:
+def _ask(
+    scene: Scene, inquiries: Sequence[Inquiry], terms: AnalysisSettings
+) -> Mapping[UUID, AnalysisResult]:
     """Put all questions together, and write down what the operator should know; results by strategy."""
     cycle = scene.cycle
     asking = [inquiry for inquiry in inquiries if inquiry.question is not None]
@@ -136,9 +147,7 @@ def _ask(scene: Scene, inquiries: Sequence[Inquiry], give_up_at: float) -> Mappi
         return {}
     results = analyse_together(
         assignments=_assignments(asking, scene.held),
-        settings=_analysis_settings(
-            give_up_at, is_sampled=any(sampling.is_sampled(inquiry.strategy) for inquiry in asking)
-        ),
+        settings=terms,
         cycle_id=cycle.pk,
     )
     for inquiry, result in zip(asking, results, strict=True):
@@ -161,8 +170,9 @@ def _assignments(asking: Sequence[Inquiry], held: frozenset[str]) -> list[Assign
     ]
 
 
-@settings.read_once()
-def _analysis_settings(give_up_at: float, *, is_sampled: bool) -> AnalysisSettings:
+def _analysis_settings(give_up_at: float, inquiries: Sequence[Inquiry]) -> AnalysisSettings:
+    asking = [inquiry for inquiry in inquiries if inquiry.question is not None]
+    is_sampled = any(sampling.is_sampled(inquiry.strategy) for inquiry in asking)
     environment = django_settings.ENVIRONMENT
     return AnalysisSettings(
         batch_size=settings.count("symbols_per_call"),
@@ -255,8 +265,10 @@ def _store(
         if not _move_on(cycle, token, gate_record=gate):
             return None
         decision_records.store_records(records)
-        insert_rows(rows)
-        insert_rows([created_event(row) for row in rows])
+        message = Message()
+        message.insert(rows)
+        message.insert([created_event(row) for row in rows])
+        message.say()
         cycle_log.record_step(cycle.pk, "analysis", **_summary(rows), seconds=cycle_log.seconds_since(began))
     return _pending(rows)
 

@@ -1,6 +1,6 @@
 """What the gate would have judged by at the moment of a question, for who asks again what it would have said."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 from risk.domain.book_json import book_to_json
 from risk.domain.numbers import ZERO
 from risk.domain.types import AssetRules, LimitValues
-from risk.services.limits import limits_in_force
 from trading.analysis.sealed_facts import sealed
 from trading.domain.guards.rules import GuardBlock
 from trading.execution import gate_inputs
+from trading.execution.gate_ground import read_ground
 from trading.execution.gate_inputs import Standing
 from trading.market.price_facts import PRICE_SETTINGS
 from trading.models import Asset, DecisionRecord
@@ -28,12 +28,12 @@ def read_gate_scene(symbols: Iterable[str]) -> DecisionRecord:
     ``held`` what of a symbol may be sold, base units; ``blocks`` what guards have against entries (``*``: in every
     symbol) and against a model's own exits; ``trust`` its mode, its floor, and the versions of the curves in force.
     """
-    account = gate_inputs.read_account()
-    standing = gate_inputs.read_standing(account.agent)
-    guards = gate_inputs.guards_before_the_lock(standing)
-    rules, rule_of = _rules(sorted(set(symbols)))
+    wanted = sorted(set(symbols))
+    ground = read_ground(wanted)
+    account, standing, limits = ground.account, ground.standing, ground.limits
+    guards = gate_inputs.guards_before_the_lock(standing, ground.locks)
+    rules, rule_of = _rules(wanted, ground.assets)
     held = {symbol: account.held(symbol) for symbol in sorted(account.positions)}
-    limits = limits_in_force()
     content = {
         "kind": KIND,
         "format": FORMAT,
@@ -59,9 +59,8 @@ def _trust(standing: Standing) -> dict[str, Any]:
     return {"mode": terms.mode.value, "floor": str(terms.floor), "curves": versions}
 
 
-def _rules(symbols: Sequence[str]) -> tuple[list[list[Any]], dict[str, int]]:
+def _rules(symbols: Sequence[str], assets: Mapping[str, Asset]) -> tuple[list[list[Any]], dict[str, int]]:
     """Return the different rules, and each symbol's place among them; a symbol that is no known asset has none."""
-    assets = Asset.objects.in_bulk(symbols)
     places: dict[AssetRules, int] = {}
     rule_of = {}
     for symbol in symbols:

@@ -22,6 +22,7 @@ from trading.analysis.holdings import holding_of, last_verdicts
 from trading.analysis.price_gaps import gaps_of
 from trading.analysis.sealed_facts import sealed
 from trading.core import settings
+from trading.core.statements.together import first, read_together
 from trading.domain.prices import Missing, NoPrice, age_problem
 from trading.domain.symbols import is_coin
 from trading.market.market_time import market_now, stocks_trade_now
@@ -79,8 +80,15 @@ class Scene:
 def read_scene(cycle: Cycle) -> Scene:
     """Read what the cycle fetched and what the account holds."""
     snapshots = {row.symbol: row for row in MarketSnapshot.objects.filter(cycle=cycle)}
-    agent = AgentStatus.objects.get(pk=1)
-    now = market_now()
+    read = read_together(
+        {
+            "agent": AgentStatus.objects.filter(pk=1),
+            "positions": Position.objects.all(),
+            "money": EquitySnapshot.objects.last_synced(),
+        }
+    )
+    (agent,) = read["agent"]
+    now = market_now(agent)
     stocks_trade = stocks_trade_now(agent)
     max_age = settings.seconds("price_max_age")
     skips = {}
@@ -91,14 +99,14 @@ def read_scene(cycle: Cycle) -> Scene:
         if skip is not None:
             skips[symbol] = skip
     histories = {row.symbol: row for row in BarHistory.objects.filter(symbol__in=snapshots)}
-    positions = {position.symbol: position for position in Position.objects.all()}
+    positions = {position.symbol: position for position in read["positions"]}
     return Scene(
         cycle=cycle,
         agent=agent,
         now=now,
         snapshots=snapshots,
         positions=positions,
-        money=EquitySnapshot.objects.newest(),
+        money=first(read["money"]) or EquitySnapshot.objects.newest(),
         skips=skips,
         bars=_bars(snapshots, histories),
         changes=day_changes(snapshots.values(), histories),

@@ -23,6 +23,8 @@ from trading.analysis.decision_outcomes import apply_proposal, not_traded
 from trading.analysis.model_questions import Scene
 from trading.core import settings
 from trading.core.providers import current_providers
+from trading.core.statements.exist_together import exist_together
+from trading.core.statements.message import Message
 from trading.cycle import cycles
 from trading.domain.ages import SLACK
 from trading.domain.events.incoming import IncomingEvent
@@ -120,12 +122,16 @@ def _strategy(event: IncomingEvent, symbol: str) -> Strategy:
     return strategy
 
 
-def start_waiting(*, started_by: str = "consume_events") -> Cycle | None:
+def start_waiting(*, started_by: str = "consume_events", after: Message | None = None) -> Cycle | None:
     """Start an execution cycle for the proposals that wait; None where none waits or none can run now.
 
     The caller puts the cycle to work. One that is running already is waited for: call again.
+
+    Args:
+        after: what the caller says beside, with the question whether any waits.
     """
-    if not TradeProposal.objects.filter(status=Status.WAITING).exists():  # as nearly always, once a second
+    (is_any,) = exist_together(TradeProposal.objects.filter(status=Status.WAITING), after=after)
+    if not is_any:  # as nearly always, once a second
         return None
     _settle_what_cannot_trade()
     symbols = list(_waiting().values_list("symbol", flat=True)[:MOST_AT_ONCE])

@@ -11,16 +11,17 @@ from django.utils import timezone
 from connectors.rows import UnreadableRow, summary_of
 from trading.core import transitions
 from trading.core.failures import log_failure
+from trading.core.statements.message import Message
 from trading.models import Cycle
 from trading.models.cycle import ERROR, WARNING
 
 log = structlog.get_logger(__name__)
 
 
-def record_step(cycle_id: UUID, step: str, **facts: Any) -> None:
-    """Append a step's outcome to the cycle's events, and to the log."""
+def record_step(cycle_id: UUID, step: str, after: Message | None = None, /, **facts: Any) -> None:
+    """Append a step's outcome to the cycle's events, and to the log; ``after``: what it has made, in one message."""
     log.info("cycle_step", cycle_id=str(cycle_id), step=step, seconds=facts.get("seconds"))
-    _append_event(cycle_id, f"cycle.step.{step}", **facts)
+    transitions.append_to_cycle(cycle_id, f"cycle.step.{step}", facts, after=after)
 
 
 def seconds_since(began: datetime) -> float:

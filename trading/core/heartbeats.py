@@ -1,8 +1,8 @@
 """Heartbeats of the long-running processes beside the workers; doctor, readiness and metrics show their age."""
 
-from django.db import connection
 from django.utils import timezone
 
+from trading.core.statements.message import Message
 from trading.models import Heartbeat
 
 LONGEST_DETAIL = 500
@@ -19,8 +19,14 @@ def beat(process: str, detail: str = "") -> None:
     Raises:
         DatabaseError, InterfaceError: the database is away.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_BEAT, [process, timezone.now(), detail[:LONGEST_DETAIL]])
+    beating(process, detail).say()
+
+
+def beating(process: str, detail: str = "") -> Message:
+    """Return the message that does so, for who asks something with it."""
+    message = Message()
+    message.add(_BEAT, [process, timezone.now(), detail[:LONGEST_DETAIL]])
+    return message
 
 
 def forget(process: str) -> None:

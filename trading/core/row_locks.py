@@ -6,6 +6,8 @@
 from collections.abc import Collection
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from trading.core.statements.compiled_reads import CompiledRead
 from trading.models import AgentStatus, Order
 
@@ -17,7 +19,12 @@ def locked_agent() -> AgentStatus:
 
     Its lock also makes the sequences of the events about the agent and about reconciliation gapless.
     """
-    return AgentStatus.objects.select_for_update().get(pk=1)
+    return agent_to_lock().get()
+
+
+def agent_to_lock() -> QuerySet[AgentStatus]:
+    """Return the query that does so, for who reads more with it."""
+    return AgentStatus.objects.select_for_update().filter(pk=1)
 
 
 def locked_orders(order_ids: Collection[UUID]) -> list[Order]:

@@ -4,10 +4,10 @@ import enum
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from connectors.rows import UnreadableRow
+from trading.core.statements.message import Message
 from trading.models import SetAsideRow
 
 KEPT_AT_MOST = 200  # of one list; a list of which most cannot be read is refused anyway
@@ -23,11 +23,14 @@ class Listing(enum.StrEnum):
     VOLUMES = "daily volumes"
 
 
-def note(listing: Listing, rows: Iterable[UnreadableRow], *, at: datetime) -> None:
+def note(
+    listing: Listing, rows: Iterable[UnreadableRow], *, at: datetime, message: Message | None = None
+) -> None:
     """Replace what is noted of a list by what its last reading could not understand.
 
     Args:
         at: when the broker was asked.
+        message: says it with more, later; None: it is said now.
     """
     noted = [
         SetAsideRow(
@@ -41,9 +44,11 @@ def note(listing: Listing, rows: Iterable[UnreadableRow], *, at: datetime) -> No
         )
         for row in rows
     ]
-    with transaction.atomic():
-        SetAsideRow.objects.filter(listing=listing).delete()
-        SetAsideRow.objects.bulk_create(noted[:KEPT_AT_MOST])
+    said = message if message is not None else Message()
+    said.delete(SetAsideRow.objects.filter(listing=listing))
+    said.insert(noted[:KEPT_AT_MOST])
+    if message is None:
+        said.say()
 
 
 def noted_since(moment: datetime) -> dict[str, list[UnreadableRow]]:

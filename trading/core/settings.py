@@ -37,7 +37,7 @@ class _Kept:
 
 
 @contextmanager
-def read_once(rows: Iterable[RuntimeSetting] = ()) -> Iterator[None]:
+def read_once(rows: Iterable[RuntimeSetting] | None = None) -> Iterator[None]:
     """Read the settings once, when one is first needed, for the whole block: what is changed meanwhile counts after it.
 
     For work of some seconds that needs many of them, in this thread; not where what was set meanwhile must be obeyed.
@@ -45,7 +45,7 @@ def read_once(rows: Iterable[RuntimeSetting] = ()) -> Iterator[None]:
     Args:
         rows: all that are stored, where the caller has just read them with something else.
     """
-    token = _kept.set(_Kept({row.name: row.value for row in rows} or None))
+    token = _kept.set(_Kept(None if rows is None else {row.name: row.value for row in rows}))
     try:
         yield
     finally:

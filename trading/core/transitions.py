@@ -8,15 +8,14 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import Max, Window
 
-from trading.core.statements.event_rows import append_text, unplaced, values_of
+from trading.core.statements.event_rows import append_each_text, append_text, unplaced, values_of
+from trading.core.statements.message import Message
 from trading.core.statements.moved_rows import Beside, move_row
-from trading.core.statements.written_rows import insert_rows, update_from_values
+from trading.core.statements.moved_together import Moving, move_rows
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
 from trading.models import AIDecision, Cycle, Event, Order, Saga, UniverseCandidate
-from trading.models.event import this_transaction
 
 log = structlog.get_logger(__name__)
 StatusRow = AIDecision | Cycle | Order | Saga | UniverseCandidate
@@ -28,8 +27,8 @@ MACHINE_OF: Mapping[type[models.Model], str] = {
     UniverseCandidate: "candidate",
 }
 
-_LOCK_CYCLE = "SELECT FROM cycles WHERE id = %(cycle_id)s FOR NO KEY UPDATE"
-_THE_CYCLE = "(SELECT FROM cycles WHERE id = %(cycle_id)s) AS one"
+_LOCK_CYCLE = "SELECT FROM cycles WHERE id = %s FOR NO KEY UPDATE"
+_THE_CYCLE = "(SELECT id::text AS moved_id FROM cycles WHERE id = %s) AS one"
 
 
 def correlation_of(row: StatusRow) -> UUID | None:
@@ -143,20 +142,26 @@ class Move:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UUID]:
-    """Move many rows of one table as ``apply`` does each, in four statements; return the keys of those that moved.
+def apply_all(
+    moves: Sequence[Move], *, where: models.Q | None = None, after: Message | None = None
+) -> set[UUID]:
+    """Move many rows of one table as ``apply`` does each, in one message; return the keys of those that moved.
 
     The rows are locked in the order of their keys, so two who move the same rows never wait for each other. Those
     that another process moved first are left out; whether the rest may go on without them is the caller's to say.
 
     Args:
-        where: a further condition that each row must meet.
+        where: a further condition that each row must meet; they are locked by a message before then.
+
+        after: is said before in the same message, and where nothing is moved, too.
 
     Raises:
         InvalidTransitionError: the machine has no such transition.
         ValueError: a row is named twice: its second event would have the sequence of the first.
     """
+    after = after if after is not None else Message()
     if not moves:
+        after.say()
         return set()
     model = type(moves[0].row)
     machine = MACHINE_OF[model]
@@ -164,36 +169,25 @@ def apply_all(moves: Sequence[Move], *, where: models.Q | None = None) -> set[UU
     keys = [move.row.pk for move in moves]
     if len(set(keys)) != len(keys):
         raise ValueError("a row is moved twice at once, expected each once")
-    with transaction.atomic(savepoint=False):
-        rows = model._default_manager.filter(where or models.Q(), pk__in=keys)
-        found = dict(rows.select_for_update(no_key=True).order_by("pk").values_list("pk", "status"))
-        moved = [
-            (move, target)
-            for move, target in zip(moves, targets, strict=True)
-            if found.get(move.row.pk) == move.row.status
-        ]
-        if moved:
-            _update_each(model, moved)
-            events = [_event_of(machine, move, target) for move, target in moved]
-            _append_all(events)
-    for move, target in moved:
-        ids = {f"{machine}_id": str(move.row.pk), "cycle_id": str(correlation_of(move.row) or "")}
-        log.debug("transition", transition=f"{machine}.{move.event}", status=target, **ids)
-    return {move.row.pk for move, _ in moved}
-
-
-def _update_each(model: type[models.Model], moved: Sequence[tuple[Move, str]]) -> None:
-    """Write status and changes of rows that are locked; one statement for each set of columns."""
-    by_columns: dict[tuple[str, ...], list[tuple[UUID, dict[str, Any]]]] = {}
-    for move, target in moved:
-        values = {"status": target, **move.changes}
-        by_columns.setdefault(tuple(sorted(values)), []).append((move.row.pk, values))
-    for rows in by_columns.values():
-        first = rows[0][1]
-        if all(values == first for _, values in rows):
-            model._default_manager.filter(pk__in=[pk for pk, _ in rows]).update(**first)
-        else:
-            update_from_values(model, rows)
+    moving = [
+        Moving(
+            move.row, move.row.status, {"status": target, **move.changes}, _event_of(machine, move, target)
+        )
+        for move, target in zip(moves, targets, strict=True)
+    ]
+    if where is None:
+        moved = move_rows(moving, are_locked=False, after=after)
+    else:
+        with transaction.atomic(savepoint=False):
+            rows = model._default_manager.filter(where, pk__in=keys).order_by("pk")
+            found = set(rows.select_for_update(no_key=True).values_list("pk", flat=True))
+            left = [one for one in moving if one.row.pk in found]
+            moved = move_rows(left, are_locked=True, after=after) if left else set()
+    for move, target in zip(moves, targets, strict=True):
+        if move.row.pk in moved:
+            ids = {f"{machine}_id": str(move.row.pk), "cycle_id": str(correlation_of(move.row) or "")}
+            log.debug("transition", transition=f"{machine}.{move.event}", status=target, **ids)
+    return moved
 
 
 def _event_of(machine: str, move: Move, target: str) -> Event:
@@ -254,70 +248,50 @@ def append_event(
     return event
 
 
-def append_to_cycle(cycle_id: UUID, event_type: str, payload: Mapping[str, Any]) -> None:
+def append_to_cycle(
+    cycle_id: UUID, event_type: str, payload: Mapping[str, Any], *, after: Message | None = None
+) -> None:
     """Append to a cycle's events under the cycle's row lock, in one message that is a transaction where none is open.
 
     Rows that refer to the cycle may be written meanwhile. The lock is a statement of its own: what appends then sees
     all that was appended while it was waited for.
 
+    Args:
+        after: what belongs to the event, and is said before it in the same message.
+
     Raises:
         Cycle.DoesNotExist: there is no such cycle.
     """
     event = unplaced("cycle", str(cycle_id), event_type, payload, cycle_id)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_LOCK_CYCLE}; {append_text(event, moved=_THE_CYCLE)}", values_of(event))
-        if not cursor.rowcount:
-            raise Cycle.DoesNotExist(f"there is no cycle {cycle_id}")
+    message = after if after is not None else Message()
+    message.add(_LOCK_CYCLE, [cycle_id])
+    text, values = append_each_text([event], moved=_THE_CYCLE)
+    if not message.ask(f"{text} RETURNING 1", [*values, cycle_id]):
+        raise Cycle.DoesNotExist(f"there is no cycle {cycle_id}")
 
 
 def append_events(
-    aggregate_type: str, events: Mapping[str, tuple[str, Mapping[str, Any]]], *, cycle_id: UUID | None
+    aggregate_type: str,
+    events: Mapping[str, tuple[str, Mapping[str, Any]]],
+    *,
+    cycle_id: UUID | None,
+    message: Message | None = None,
 ) -> None:
-    """Append one event to each of many aggregates of one type, as ``append_event`` does each, in two statements.
+    """Append one event to each of many aggregates of one type, as ``append_event`` does each, in one statement.
 
     Args:
         events: type and payload, by the aggregate's id.
+        message: says it with more, later; None: it is said now.
     """
-    if events:
-        _append_all(
-            [
-                unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
-                for aggregate_id, (event_type, payload) in events.items()
-            ]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """How far an aggregate's events are: the last sequence, the last public one, and the last one's transaction."""
-
-    sequence: int = 0
-    public_sequence: int = 0
-    transaction_id: int = 0
-
-
-def _append_all(events: Sequence[Event]) -> None:
-    """Append events of rows of one table, one each at most, as ``append_event`` does each."""
-    before, own = _last_events(events[0].aggregate_type, [event.aggregate_id for event in events])
-    for event in events:
-        last = before.get(event.aggregate_id, _Last())
-        event.sequence = last.sequence + 1
-        is_public = public_type(event.type, event.payload)
-        event.public_sequence = last.public_sequence + 1 if is_public else None
-        if last.transaction_id > own:
-            event.transaction_id = last.transaction_id
-    insert_rows(events)
-
-
-def _last_events(kind: str, aggregate_ids: Sequence[str]) -> tuple[dict[str, _Last], int]:
-    """Return how far each aggregate is that has events, and the id of the transaction under way."""
-    of_them = Event.objects.filter(aggregate_type=kind, aggregate_id__in=aggregate_ids)
-    # All events of each are read: those of a row with a status are few.
-    last_public = Window(Max("public_sequence"), partition_by="aggregate_id")
-    newest = of_them.annotate(last_public=last_public, own=this_transaction())
-    newest = newest.order_by("aggregate_id", "-sequence").distinct("aggregate_id")
-    found, own = {}, 0
-    columns = ("aggregate_id", "sequence", "last_public", "transaction_id", "own")
-    for pk, sequence, public, transaction_id, current in newest.values_list(*columns):
-        found[pk], own = _Last(sequence, public or 0, transaction_id or 0), current
-    return found, own
+    if not events:
+        return
+    text, values = append_each_text(
+        [
+            unplaced(aggregate_type, aggregate_id, event_type, payload, cycle_id)
+            for aggregate_id, (event_type, payload) in events.items()
+        ]
+    )
+    said = message if message is not None else Message()
+    said.add(text, values)
+    if message is None:
+        said.say()

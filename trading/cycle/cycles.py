@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from risk.services import switch
 from trading.core import settings, transitions
-from trading.core.statements.keys_together import exist_together
+from trading.core.statements.exist_together import exist_together
 from trading.core.trace_spans import traceparent
 from trading.core.waits import is_over
 from trading.domain.ages import SLACK, in_force

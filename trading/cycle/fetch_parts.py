@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db.models import JSONField, Q, Value
+from django.db.models import JSONField, Q, QuerySet, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
@@ -34,7 +34,7 @@ OPERATION = "fetch"
 RESUMED = "cycle.resume"
 _SAID = """(
     SELECT jsonb_agg(jsonb_build_array(type, payload) ORDER BY sequence) FROM events
-    WHERE aggregate_type = 'cycle' AND aggregate_id = %s AND type = ANY(%s)
+    WHERE aggregate_type = 'cycle' AND aggregate_id = cycles.id::text AND type = ANY(%s)
 )"""
 STEP_OF = {kind: f"cycle.step.{kind}" for kind in ("news", "stocks", "coins", "account")}
 # What a part's failure is called in the cycle's errors.
@@ -104,7 +104,7 @@ def claim(cycle: Cycle) -> bool:
 
 def unfinished(cycle: Cycle) -> list[Part]:
     """Return the parts of a cycle that is being fetched which have not ended, since it was resumed if it was paused."""
-    ended = _ended(cycle.pk)
+    ended = _ended(cycle)
     left = [part for part in parts_of(cycle) if not ended.has(part)]
     failures = ended.failed.count(FAILED_AS["stocks"])  # a failure does not say which batch it was
     batches = [part for part in left if part.kind == "stocks"]
@@ -112,7 +112,11 @@ def unfinished(cycle: Cycle) -> list[Part]:
     return [part for part in left if part not in given_up]
 
 
-def _ended(cycle_id: UUID) -> _Ended:
+def _ended(cycle: Cycle) -> _Ended:
+    """Return what its events say; as they were read with it, where they were."""
+    if hasattr(cycle, "told"):
+        return _ended_by(cycle.told)
+    cycle_id = cycle.pk
     said = Event.objects.filter(
         aggregate_type="cycle", aggregate_id=str(cycle_id), type__in=[*STEP_OF.values(), ERROR, RESUMED]
     )
@@ -151,11 +155,28 @@ def is_awaited(cycle: Cycle, now: datetime) -> bool:
 
 def may_analyse(cycle_id: UUID) -> bool:
     """Return whether a message for the analysis may be followed; what it waits for is in the log."""
-    cycle = Cycle.objects.get(pk=cycle_id)
+    cycle = read_cycle(cycle_id)
     if cycle.stage != CycleStage.FETCHING or not is_awaited(cycle, timezone.now()):
         return True
     log.warning("analysis_waits", cycle_id=str(cycle_id), fetches=[str(part) for part in unfinished(cycle)])
     return False
+
+
+def _with_what_was_said(rows: "QuerySet[Cycle]") -> "QuerySet[Cycle]":
+    """Return a query of one cycle that reads with it the events that say which parts have ended, and the settings."""
+    kinds = [*STEP_OF.values(), ERROR, RESUMED]
+    said = RawSQL(_SAID, [kinds])  # noqa: S611 - our own text; read with it, in one statement
+    return settings.with_all(rows.annotate(told=Coalesce(Cast(said, JSONField()), Value([], JSONField()))))
+
+
+def read_cycle(cycle_id: UUID) -> Cycle:
+    """Return a cycle with what its events say of its parts now.
+
+    The settings are read with it, for the block of ``read_once`` that is open, where one is.
+    """
+    cycle = _with_what_was_said(Cycle.objects.filter(pk=cycle_id)).get()
+    settings.keep_read_with(cycle)
+    return cycle
 
 
 def is_wanted(cycle_id: UUID, part: Part) -> bool:
@@ -164,10 +185,7 @@ def is_wanted(cycle_id: UUID, part: Part) -> bool:
     The settings are read with it, for the block of ``read_once`` that is open, where one is.
     """
     fetching = Cycle.objects.filter(pk=cycle_id, status=CycleStatus.RUNNING, stage=CycleStage.FETCHING)
-    kinds = [*STEP_OF.values(), ERROR, RESUMED]
-    said = RawSQL(_SAID, [str(cycle_id), kinds])  # noqa: S611 - our own text; read with it, in one statement
-    told = Coalesce(Cast(said, JSONField()), Value([], JSONField()))
-    cycle = settings.with_all(fetching.only("pk").annotate(told=told)).first()
+    cycle = _with_what_was_said(fetching.only("pk")).first()
     if cycle is None:
         return False
     settings.keep_read_with(cycle)

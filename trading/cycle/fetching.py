@@ -16,6 +16,7 @@ from connectors.rows import unreadable_of
 from trading.core import cycle_log, settings
 from trading.core.providers import current_providers
 from trading.core.repeated_reads import read_repeatedly
+from trading.core.statements.message import Message
 from trading.cycle import cycles
 from trading.cycle.pausing import pause_cycle
 from trading.domain.ages import TOLERANCE
@@ -138,13 +139,14 @@ def _fetch(
     prices = collect(cycle_id, symbols, chain, clock, deadline)
     cycle_log.record_unreadable(cycle_id, operation=f"prices of {step}", rows=prices.unreadable)
     bars = _bars(cycle_id, history, prices.usable, deadline - cycle_log.seconds_since(began))
-    _store(cycle_id, prices, bars)
+    stored = _storing(cycle_id, prices, bars)
     cached = _reuse(cycle_id, [s for s in symbols if s not in prices.usable], clock)
     found = prices.usable.keys() | {row.symbol for row in cached}
     missing = {s: gap for s, gap in prices.missing(symbols).items() if s not in found}
     cycle_log.record_step(
         cycle_id,
         step,
+        stored,
         count=len(found),
         missing=list(missing),
         reasons={s: [gap.reason, gap.detail] for s, gap in missing.items()},
@@ -155,7 +157,8 @@ def _fetch(
     return len(found)
 
 
-def _store(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) -> None:
+def _storing(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) -> Message:
+    """Return what stores the snapshots, to be said with the event that the batch has ended."""
     rows = []
     for symbol, quote in prices.usable.items():
         second = prices.second.get(symbol)
@@ -167,12 +170,10 @@ def _store(cycle_id: UUID, prices: Prices, bars: Mapping[str, Sequence[Bar]]) ->
         if row.warning:
             cycle_log.record_warning(cycle_id, operation="prices", message=f"{symbol}: {row.warning}")
         rows.append(row)
-    MarketSnapshot.objects.bulk_create(
-        rows,
-        update_conflicts=True,  # a cycle that was paused fetches again: the newer price counts
-        unique_fields=["cycle", "symbol"],
-        update_fields=UPDATED,
-    )
+    message = Message()
+    # A cycle that was paused fetches again: the newer price counts.
+    message.insert(rows, or_update=UPDATED, same=["cycle", "symbol"])
+    return message
 
 
 def _reuse(cycle_id: UUID, symbols: Sequence[str], clock: MarketClockReader) -> list[MarketSnapshot]:

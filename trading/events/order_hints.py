@@ -5,8 +5,12 @@ a hint: it makes us ask the broker, and is not believed itself.
 """
 
 import time
+from functools import partial
+
+from django.db import connection
 
 from connectors.base import TradeUpdate
+from trading.core.statements.moved_rows import Beside
 from trading.core.work import Work, WorkKind
 from trading.domain.statuses import OPEN_SAGA, SagaStatus
 from trading.execution import saga_steps, settlement
@@ -34,7 +38,8 @@ def take_update(update: TradeUpdate) -> list[Work]:
     Nothing follows while the order only goes on, or while others are about to end with which it will be settled. What
     a stop or a target has sold is booked; any other order without a saga is the sweeper's to follow.
     """
-    order = record_update(update)
+    said = Beside()
+    order = record_update(update, partial(_beside, said))
     if order is None:
         return []
     saga = getattr(order, "saga", None)
@@ -46,9 +51,19 @@ def take_update(update: TradeUpdate) -> list[Work]:
     if order.is_open:
         is_due = saga.status != SagaStatus.RUNNING or _has_more(order, saga)
         return [Work(WorkKind.ADVANCE, saga.pk)] if is_due else []
-    if order.filled_quantity > 0 and settlement.leave_to_the_last(saga, order):
-        return []
-    return [Work(WorkKind.ADVANCE, saga.pk)]
+    if said.once_committed is not None and said.found is not None:
+        is_left = bool(said.found[1])
+    else:
+        is_left = order.filled_quantity > 0 and settlement.leave_to_the_last(saga, order)
+    return [] if is_left else [Work(WorkKind.ADVANCE, saga.pk)]
+
+
+def _beside(said: Beside, order: Order) -> Beside:
+    """Have a fill that ends an order left to the last, in the message that records it."""
+    saga = getattr(order, "saga", None)
+    if saga is not None and saga.status in OPEN_SAGA and not connection.in_atomic_block:
+        said.once_committed = settlement.leaving_to_the_last(saga, order)
+    return said
 
 
 class Rests:

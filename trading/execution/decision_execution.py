@@ -7,16 +7,18 @@ from uuid import UUID
 from django.db.models import F, Q
 from django.utils import timezone
 
-from trading.core import transitions
+from trading.core import settings, transitions
+from trading.core.statements.together import read_together
 from trading.core.transitions import Move
 from trading.core.waits import is_over
 from trading.domain.ages import in_force
 from trading.domain.statuses import CycleStatus, DecisionStatus
 from trading.errors import SettingError
 from trading.execution import approval_requests, gate_inputs
+from trading.execution.gate_ground import standing_selects
 from trading.execution.gate_inputs import Standing
 from trading.execution.gate_passage import expired_answers, hold_back, pass_gate, settled, stated_order
-from trading.models import AIDecision, Cycle, Mode, Saga
+from trading.models import AgentStatus, AIDecision, Cycle, Mode, Saga
 
 CLAIM_LEASE = timedelta(seconds=45)
 # What is large in a call's row; the gate asks which prompt and which model answered.
@@ -49,9 +51,16 @@ def waiting_decisions(cycle_id: UUID) -> list[UUID]:
     """
     died = is_over("lease_until", timezone.now(), CLAIM_LEASE)
     free = Q(status=DecisionStatus.PENDING) | Q(died, status=DecisionStatus.CLAIMED)
-    waiting = AIDecision.objects.filter(free, cycle_id=cycle_id).values_list("pk", flat=True)
-    if not Cycle.objects.filter(pk=cycle_id, cycle_type=Cycle.Type.EXECUTION).exists():
-        return list(waiting)
+    is_execution = Cycle.objects.filter(pk=cycle_id, cycle_type=Cycle.Type.EXECUTION)
+    read = read_together(
+        {
+            "waiting": AIDecision.objects.filter(free, cycle_id=cycle_id).only("pk"),
+            "is_execution": is_execution.only("pk"),
+        }
+    )
+    waiting = [decision.pk for decision in read["waiting"]]
+    if not read["is_execution"]:
+        return waiting
     approved = AIDecision.objects.approved_pending().values_list("pk", flat=True)
     return list(dict.fromkeys([*approved, *waiting]))
 
@@ -101,7 +110,7 @@ def _carry_out(claimed: Sequence[AIDecision], soon: Callable[[list[Saga]], None]
     if not claimed:
         return []
     ended, left = _ended(claimed, timezone.now())
-    standing = gate_inputs.read_standing()
+    standing = _read_standing()
     asked, judged = _divided(left, standing)
     if standing.agent.mode == Mode.MANUAL:
         stored = {"reason": "mode_manual", "detail": "manual mode: stored for review"}
@@ -109,7 +118,13 @@ def _carry_out(claimed: Sequence[AIDecision], soon: Callable[[list[Saga]], None]
     elif asked:
         _ask(asked, standing)
     transitions.apply_all(ended)
-    return pass_gate(judged, soon) if judged else []
+    return pass_gate(judged, standing, soon) if judged else []
+
+
+def _read_standing() -> Standing:
+    read = read_together({"agent": AgentStatus.objects.filter(pk=1), **standing_selects()})
+    with settings.read_once(read["settings"]):
+        return gate_inputs.read_standing(read["agent"][0])
 
 
 def _ended(claimed: Sequence[AIDecision], now: datetime) -> tuple[list[Move], list[AIDecision]]:

@@ -21,6 +21,7 @@ from risk.services import book as risk_book
 from risk.services import switch
 from risk.services.trust import curves, curves_of
 from trading.core import set_aside, settings
+from trading.core.statements.together import first, read_together
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.guards import rules as guard_rules
 from trading.domain.order_ids import PROTECTIVE, Purpose
@@ -48,6 +49,14 @@ from trading.protection.risk_at_stops import risk_at_stop, stop_share
 
 log = structlog.get_logger(__name__)
 EQUITY_MAX_AGE = timedelta(minutes=5)
+OF_ORDERS = (
+    "symbol",
+    "purpose",
+    "side",
+    "quantity",
+    "filled_quantity",
+    "broker_order_id",
+)  # what is asked of them
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)
@@ -134,13 +143,13 @@ def _exits_wait() -> bool:
 
 
 def read_priced(
-    symbols: Collection[str], agent: AgentStatus | None = None, bars: Mapping[str, BarHistory] | None = None
+    symbols: Collection[str], standing: Standing, bars: Mapping[str, BarHistory] | None = None
 ) -> dict[str, Priced]:
     """Read the latest price of each symbol and what it is held against; before the book's lock, for it takes long.
 
-    ``agent`` and ``bars``: where the caller has just read them.
+    ``bars``: where the caller has just read them.
     """
-    snapshots = latest_snapshots(symbols, agent)
+    snapshots = latest_snapshots(symbols, standing.agent, standing.values)
     known = read_known(list(snapshots.values()), bars)
     return {symbol: Priced(snapshots.get(symbol), known.get(symbol)) for symbol in symbols}
 
@@ -302,22 +311,23 @@ def read_account() -> AccountBook:
     """Read the account as the gate sees it; call while holding the book's lock.
 
     The position sync stores positions and hands their reservations over under the same lock, so each fill is
-    in exactly one of both. Reservations are read first all the same: should a reservation end without the
-    lock, its fill was synced before.
+    in exactly one of both. All is read at one moment: should a reservation end without the lock, its fill was
+    synced before.
     """
-    read = {name: list(rows) for name, rows in account_selects().items()}
-    return account_of(read, EquitySnapshot.objects.newest())
+    read = read_together(account_selects())
+    return account_of(read, first(read["synced"]) or EquitySnapshot.objects.newest())
 
 
 def account_selects() -> dict[str, QuerySet[Any]]:
-    """Return what ``account_of`` is made of, in the order in which it is to be read."""
+    """Return what ``account_of`` is made of; ``synced`` is its money where a sync has stored it."""
     return {
         "reserved": RiskReservation.objects.counting(),
         "agent": AgentStatus.objects.filter(pk=1),
         "positions": Position.objects.all(),
-        "orders": Order.objects.open().order_by("created_at"),
+        "orders": Order.objects.open().order_by("created_at").only(*OF_ORDERS),
         "engagement": switch.engagements(),
         "unclear": set_aside.unclear_rows(),
+        "synced": EquitySnapshot.objects.last_synced(),
     }
 
 

@@ -3,7 +3,7 @@
 One decision is a batch of one: there are no other rules for it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from risk.domain.reasons import DenyReason
@@ -21,7 +22,7 @@ from risk.services import book as risk_book
 from risk.services import locks
 from risk.services.book import Judgement, Wish
 from trading.core import settings, transitions
-from trading.core.statements.written_rows import insert_rows
+from trading.core.statements.message import Message
 from trading.core.trace_spans import span
 from trading.core.transitions import Move
 from trading.domain.ages import is_fresh
@@ -31,6 +32,7 @@ from trading.domain.statuses import DecisionStatus
 from trading.domain.symbols import is_coin
 from trading.errors import SettingError
 from trading.execution import gate_inputs
+from trading.execution.gate_ground import read_ground
 from trading.execution.gate_inputs import AccountBook, Priced, Standing
 from trading.execution.saga_steps import steps_of
 from trading.execution.trade_booking import held_unit_costs
@@ -61,10 +63,12 @@ class _Beforehand:
     """What is read once for a batch and before the lock, for it takes long or changes seldom.
 
     Args:
+        standing: as it was before the batch: by it prices are looked for.
         fall: how far equity fell, for the guard.
         curves: the trust curves in force.
     """
 
+    standing: Standing
     fall: Fall | None
     curves: tuple[TrustCurve, ...]
 
@@ -90,7 +94,9 @@ def turn_of(action: str, confidence: Decimal, symbol: str, pk: UUID) -> tuple[bo
 
 
 def pass_gate(
-    decisions: Sequence[AIDecision], soon: Callable[[list[Saga]], None] | None = None
+    decisions: Sequence[AIDecision],
+    standing: Standing,
+    soon: Callable[[list[Saga]], None] | None = None,
 ) -> list[Saga]:
     """Judge claimed decisions in the stated order; return the sagas of those that passed, in that order.
 
@@ -98,9 +104,12 @@ def pass_gate(
 
     What is unexpected of one decision takes no other with it: that one stays claimed, for the sweeper to find. Of a
     single decision it is raised, but for a setting that it needs and that cannot be read.
+
+    Args:
+        standing: as the caller has just read it; what is judged by is read anew.
     """
     left = sorted(decisions, key=stated_order)
-    before = _read_beforehand()
+    before = _read_beforehand(standing)
     if len(left) == 1:
         return _judge_readable(left, before)
     try:
@@ -118,10 +127,9 @@ def pass_gate(
     return passed
 
 
-def _read_beforehand() -> _Beforehand:
-    standing = gate_inputs.read_standing()
+def _read_beforehand(standing: Standing) -> _Beforehand:
     fall = read_fall(standing.values, standing.market)
-    return _Beforehand(fall, gate_inputs.read_curves(standing.values))
+    return _Beforehand(standing, fall, gate_inputs.read_curves(standing.values))
 
 
 def _judge_together(chunk: Sequence[AIDecision], before: _Beforehand) -> list[Saga]:
@@ -159,7 +167,7 @@ def hold_back(decisions: Sequence[AIDecision], error: SettingError) -> None:
     """
     log.error("decisions_held", decisions=[str(decision.pk) for decision in decisions], reason=str(error))
     with transaction.atomic():
-        mine = _still_claimed(decisions)
+        mine = _mine(decisions, _still_claimed(decisions))
         for decision in decisions:
             if decision.pk in mine:
                 transitions.append_event(
@@ -180,20 +188,22 @@ def _without_the_hopeless(decisions: Sequence[AIDecision], before: _Beforehand) 
 
     They reserve nothing, so they need no turn and no lock.
     """
-    account = gate_inputs.read_account()
-    standing = gate_inputs.read_standing(account.agent)
     asked = {decision.pk: decision for decision in decisions if not decision.approved}
     symbols = {decision.symbol for decision in asked.values()}
-    snapshots, assets = latest_snapshots(symbols), Asset.objects.in_bulk(symbols)
+    ground = read_ground(symbols)
+    account, standing = ground.account, ground.standing
+    snapshots = latest_snapshots(symbols, standing.agent, standing.values)
     priced = {symbol: Priced(snapshots.get(symbol)) for symbol in symbols}
     with transaction.atomic():
-        mine = _still_claimed(list(asked.values()))
-        known = before.curves
-        read = (standing, NO_GUARDS, account, assets, known)  # what guards say comes after facts of its own
+        mine = _mine(list(asked.values()), _still_claimed(list(asked.values())))
+        # What guards say comes after facts of its own.
+        read = (standing, NO_GUARDS, account, ground.assets, before.curves)
         wishes = [wish_of(asked[pk], priced[asked[pk].symbol], *read) for pk in mine]
-        answers = risk_book.deny_all(wishes, book=account.book, only=OWN_FACTS)
+        answers = risk_book.denials_of(wishes, book=account.book, only=OWN_FACTS, current=ground.limits)
         denied = {answer.check.decision_id: answer for answer in answers}
-        transitions.apply_all([_denial(asked[pk], answer) for pk, answer in denied.items()])
+        checks = Message()
+        checks.insert([answer.check for answer in answers])
+        transitions.apply_all([_denial(asked[pk], answer) for pk, answer in denied.items()], after=checks)
     return [decision for decision in decisions if decision.pk not in denied]
 
 
@@ -204,38 +214,46 @@ def _judge(decisions: Sequence[AIDecision], before: _Beforehand) -> list[Saga]:
     """
     symbols = {decision.symbol for decision in decisions}
     with span("gate", symbol=", ".join(sorted(symbols))):
-        priced = gate_inputs.read_priced(symbols)
+        priced = gate_inputs.read_priced(symbols, before.standing)
         with transaction.atomic():
-            locks.lock_book()
-            account = gate_inputs.read_account()
-            standing = gate_inputs.read_standing(account.agent)
-            guards = read_guards(standing.values, standing.market, before.fall)
+            waiting, claimed = Message(), _still_claimed(decisions)
+            waiting.add(*locks.WAIT_FOR_BOOK)
+            ground = read_ground(symbols, after=waiting, beside={"claimed": claimed})
+            account, standing = ground.account, ground.standing
+            guards = read_guards(standing.values, standing.market, before.fall, ground.locks)
             book = replace(account.book, entry_rates=guards.rates)
-            mine = _still_claimed(decisions)
+            mine = _mine(decisions, ground.beside["claimed"])
             decisions = [decision for decision in decisions if decision.pk in mine]
             expired = list(expired_answers(decisions, standing.now))
             gone = {move.row.pk for move in expired}
             left = [decision for decision in decisions if decision.pk not in gone]
-            assets = Asset.objects.in_bulk(symbols)
-            read = (standing, guards, account, assets, before.curves)
+            read = (standing, guards, account, ground.assets, before.curves)
             wishes = [wish_of(each, priced[each.symbol], *read) for each in left]
-            judgements = risk_book.check_and_reserve_all(wishes, book=book)
+            judgements = risk_book.judge_all(wishes, book=book, current=ground.limits)
+            judged = Message()
+            judged.insert([judgement.check for judgement in judgements])
+            judged.insert(risk_book.reserved_by(judgements))
             prices = [wish.intent.price for wish in wishes]
             passed = list(_passed(left, judgements, prices, standing))
             moves = [_answered(decision, said) for decision, said in zip(left, judgements, strict=True)]
-            transitions.apply_all([*expired, *moves])
+            transitions.apply_all([*expired, *moves], after=judged)
             _store(passed, account)
     return [each.saga for each in passed]
 
 
-def _still_claimed(decisions: Sequence[AIDecision]) -> list[UUID]:
-    """Lock the decisions' rows; return those whose claim is still the one that they were read with, in their order."""
+def _still_claimed(decisions: Sequence[AIDecision]) -> QuerySet[AIDecision]:
+    """Return the query that locks the decisions' rows as far as they are claimed; read it in a transaction."""
     rows = AIDecision.objects.filter(
         pk__in=[decision.pk for decision in decisions],
         status=DecisionStatus.CLAIMED,
         strategy__is_shadow=False,  # it may have ceased to trade while the book's lock was waited for
     ).select_for_update(no_key=True, of=("self",))
-    leases = dict(rows.order_by("pk").values_list("pk", "lease_until"))
+    return rows.order_by("pk").only("pk", "lease_until")
+
+
+def _mine(decisions: Sequence[AIDecision], claimed: Iterable[AIDecision]) -> list[UUID]:
+    """Return those whose claim is still the one that they were read with, in their order."""
+    leases = {row.pk: row.lease_until for row in claimed}
     return [decision.pk for decision in decisions if leases.get(decision.pk) == decision.lease_until]
 
 
@@ -345,8 +363,9 @@ def _store(passed: Sequence[_Passed], account: AccountBook) -> None:
     sold = [account.positions[each.order.symbol] for each in passed if each.order.purpose == Purpose.EXIT]
     costs = held_unit_costs(sold)
     entry_prices = {position.symbol: position.average_entry_price for position in sold}
-    insert_rows([each.order for each in passed])
-    insert_rows([each.saga for each in passed])
+    message = Message()
+    message.insert([each.order for each in passed])
+    message.insert([each.saga for each in passed])
     steps = [
         step
         for each in passed
@@ -357,8 +376,9 @@ def _store(passed: Sequence[_Passed], account: AccountBook) -> None:
             unit_cost=costs.get(each.order.symbol),
         )
     ]
-    insert_rows(steps)
-    insert_rows([event for each in passed for event in _first_events(each)])
+    message.insert(steps)
+    message.insert([event for each in passed for event in _first_events(each)])
+    message.say()
 
 
 def _first_events(passed: _Passed) -> Iterator[Event]:

@@ -1,7 +1,7 @@
 """Sync account and positions from the broker; what the broker reports replaces what we had stored."""
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -16,14 +16,16 @@ from risk.services import book as risk_book
 from risk.services import locks
 from trading.core import set_aside, transitions
 from trading.core.providers import current_providers
-from trading.core.row_locks import locked_agent
+from trading.core.row_locks import agent_to_lock
+from trading.core.statements.message import Message
+from trading.core.statements.together import read_together
 from trading.domain.performance.splits import split_price, split_ratio
 from trading.domain.protection.plans import tick_at
 from trading.errors import WorldMismatchError
 from trading.execution import sync_sequence
 from trading.execution.portfolio_truth import PortfolioTruth, ask, is_missing
 from trading.market import clock_watch
-from trading.models import AgentStatus, EquitySnapshot, Order, Position
+from trading.models import AgentStatus, BookCheck, EquitySnapshot, Order, Position
 from trading.performance import comparison
 from trading.protection import theses
 from trading.safety import watchdog
@@ -68,8 +70,9 @@ def sync_portfolio(
     if store_truth(truth, cycle_id, world=providers.world):
         truth = replace(truth, is_stored=True)
         clock_watch.note_market_clock(truth.clock.now, may_jump=providers.simulated)
-        watchdog.after_sync(truth.account)
-        comparison.begin_comparison()
+        beside = {"checks": BookCheck.objects.only("pk")[:1]}
+        if not watchdog.after_sync(truth.account, beside)["checks"]:
+            comparison.begin_comparison()
     return truth
 
 
@@ -79,9 +82,16 @@ def held_by_positions(orders: Collection[Order]) -> list[Order]:
     They do not where the row of its symbol could not be read: then they are as they were before. Nor while they are
     behind what was just bought.
     """
-    agent, now = AgentStatus.objects.get(pk=1), timezone.now()
-    unclear = set_aside.unclear_symbols()
-    stored = {row.symbol: row for row in Position.objects.filter(pk__in={order.symbol for order in orders})}
+    read = read_together(
+        {
+            "agent": AgentStatus.objects.filter(pk=1),
+            "unclear": set_aside.unclear_rows(),
+            "positions": Position.objects.filter(pk__in={order.symbol for order in orders}),
+        }
+    )
+    (agent,), now = read["agent"], timezone.now()
+    unclear = {row.symbol for row in read["unclear"]}
+    stored = {row.symbol: row for row in read["positions"]}
     found = []
     for order in orders:
         position = stored.get(order.symbol)
@@ -104,44 +114,74 @@ def store_truth(truth: PortfolioTruth, cycle_id: UUID | None, *, world: str) -> 
         WorldMismatchError: it is another account than the one this database belongs to.
     """
     with transaction.atomic():
-        locks.lock_book()
-        agent = locked_agent()
+        agent, before = _read_locked()
         _require_same_account(agent, truth.account, world)
         if agent.positions_sequence >= truth.sequence:
             sync_sequence.catch_up(agent.positions_sequence)
             return False  # a newer answer is stored: this one would give released room out twice
-        agent.positions_sequence = truth.sequence
-        agent.market_time, agent.market_open = truth.clock.now, truth.clock.is_open
-        agent.market_rate = truth.clock.rate
-        agent.market_time_read_at = agent.positions_as_of = truth.asked_at
-        EquitySnapshot.objects.create(
-            cycle_id=cycle_id,
-            equity=truth.account.equity,
-            session_start_equity=truth.account.last_equity,
-            cash=truth.account.cash,
-            buying_power=truth.account.buying_power,
-            market_time=truth.clock.now,
-            source="broker_live",
-            sync_sequence=truth.sequence,
-        )
-        _store_positions(truth, cycle_id)
-        agent.account_id = truth.account.account_id
-        agent.world = world
-        agent.daily_pnl = truth.account.equity - truth.account.last_equity
-        agent.position_count = Position.objects.count()
-        agent.save()
-        set_aside.note(set_aside.Listing.POSITIONS, truth.unreadable, at=truth.asked_at)
-        _hand_over(truth)
+        message = Message()
+        message.insert([_money(truth, cycle_id)])
+        changed = _store_positions(truth, before, cycle_id, message)
+        held = before.keys() & truth.unread_symbols | changed.held.keys()
+        columns = {**_standing(truth, world), "position_count": len(held)}
+        message.update(AgentStatus.objects.filter(pk=agent.pk), columns)
+        set_aside.note(set_aside.Listing.POSITIONS, truth.unreadable, at=truth.asked_at, message=message)
+        _hand_over(truth, message)
+        gone = theses.of_the_gone(held, sequence=truth.sequence)
+        is_any_gone = read_together({"gone": gone.values("pk")[:1]}, after=message)["gone"]
+        for known, position in changed.splits:
+            _split_prices(known, position)
+        if is_any_gone:
+            theses.close_gone(held, sequence=truth.sequence, at=truth.clock.now)
     return True
 
 
-def _hand_over(truth: PortfolioTruth) -> None:
+def _read_locked() -> tuple[AgentStatus, dict[str, Position]]:
+    """Wait for the book and for the rows that a sync writes; return them as they are then."""
+    waiting = Message()
+    waiting.add(*locks.WAIT_FOR_BOOK)
+    positions = Position.objects.select_for_update()
+    read = read_together({"agent": agent_to_lock(), "positions": positions}, after=waiting)
+    return read["agent"][0], {position.symbol: position for position in read["positions"]}
+
+
+def _standing(truth: PortfolioTruth, world: str) -> dict[str, object]:
+    """Return what the agent's row says of the account from now on."""
+    account, clock = truth.account, truth.clock
+    return {
+        "positions_sequence": truth.sequence,
+        "market_time": clock.now,
+        "market_open": clock.is_open,
+        "market_rate": clock.rate,
+        "market_time_read_at": truth.asked_at,
+        "positions_as_of": truth.asked_at,
+        "account_id": account.account_id,
+        "world": world,
+        "daily_pnl": account.equity - account.last_equity,
+    }
+
+
+def _money(truth: PortfolioTruth, cycle_id: UUID | None) -> EquitySnapshot:
+    account = truth.account
+    return EquitySnapshot(
+        cycle_id=cycle_id,
+        equity=account.equity,
+        session_start_equity=account.last_equity,
+        cash=account.cash,
+        buying_power=account.buying_power,
+        market_time=truth.clock.now,
+        source="broker_live",
+        sync_sequence=truth.sequence,
+    )
+
+
+def _hand_over(truth: PortfolioTruth, message: Message) -> None:
     """Let go of what the positions now include, and of what ended unfilled and nobody compensated yet.
 
     What was filled of a symbol whose position could not be read is in no position: its room stays reserved. So does
     that of what was just bought, while the positions are behind.
     """
-    risk_book.forget_sync()
+    message.update(*risk_book.forgetting_sync())
     held, now = {position.symbol: position.quantity for position in truth.positions}, timezone.now()
     released: dict[str, list[UUID]] = {}
     for order in truth.known:
@@ -159,11 +199,12 @@ def _hand_over(truth: PortfolioTruth) -> None:
             reason = SYNCED if order.filled_quantity > 0 else f"order_{order.ended_as}"
             released.setdefault(reason, []).append(order.reservation_id)
         else:
-            risk_book.include_in_sync(
+            included = risk_book.including_in_sync(
                 order.reservation_id, quantity=order.filled_quantity, in_buying_power=order.is_taken
             )
+            message.update(*included)
     for reason, reservation_ids in released.items():
-        risk_book.release_all(reservation_ids, reason=reason)
+        message.update(*risk_book.releasing(reservation_ids, reason=reason))
 
 
 def _require_same_account(agent: AgentStatus, account: Account, world: str) -> None:
@@ -175,31 +216,35 @@ def _require_same_account(agent: AgentStatus, account: Account, world: str) -> N
         )
 
 
-def _store_positions(truth: PortfolioTruth, cycle_id: UUID | None) -> None:
-    before = {p.symbol: p for p in Position.objects.select_for_update()}
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is held by symbol, and what was known and is told of those whose quantity has changed."""
+
+    held: Mapping[str, BrokerPosition]
+    splits: Sequence[tuple[Position, BrokerPosition]]
+
+
+def _store_positions(
+    truth: PortfolioTruth, before: Mapping[str, Position], cycle_id: UUID | None, message: Message
+) -> _Stored:
     reported = {p.symbol: p for p in truth.positions if p.quantity != 0}
     unread = before.keys() & truth.unread_symbols
-    # As it was, its time too; what it is worth now nobody knows.
-    Position.objects.filter(pk__in=unread).update(market_value=None, unrealised_pnl=None)
-    moved = {}
+    if unread:  # as it was, its time too; what it is worth now nobody knows
+        message.update(Position.objects.filter(pk__in=unread), {"market_value": None, "unrealised_pnl": None})
+    moved, splits = {}, []
     for symbol in before.keys() - reported.keys() - unread:
-        before[symbol].delete()
+        message.delete(Position.objects.filter(pk=symbol))
         moved[symbol] = _moved(symbol, "closed", before[symbol].quantity, Decimal(0))
-    Position.objects.bulk_create(
-        [_row(position, truth) for position in reported.values()],
-        update_conflicts=True,
-        unique_fields=["symbol"],
-        update_fields=SYNCED_FIELDS,
-    )
+    message.insert([_row(position, truth) for position in reported.values()], or_update=SYNCED_FIELDS)
     for symbol, position in reported.items():
         known = before.get(symbol)
         if known is None:
             moved[symbol] = _moved(symbol, "opened", Decimal(0), position.quantity)
         elif known.quantity != position.quantity:
             moved[symbol] = _moved(symbol, "changed", known.quantity, position.quantity)
-            _split_prices(known, position)
-    transitions.append_events("position", moved, cycle_id=cycle_id)
-    theses.close_gone(reported.keys() | unread, sequence=truth.sequence, at=truth.clock.now)
+            splits.append((known, position))
+    transitions.append_events("position", moved, cycle_id=cycle_id, message=message)
+    return _Stored(reported, splits)
 
 
 def _split_prices(known: Position, position: BrokerPosition) -> None:

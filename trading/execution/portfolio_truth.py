@@ -9,10 +9,12 @@ from django.utils import timezone
 
 from connectors.base import Account, Broker, BrokerOrder, BrokerPosition, MarketClock
 from connectors.rows import UnreadableRow
+from trading.core import unread_positions
+from trading.core.statements.together import read_together
 from trading.domain.ages import is_fresh
 from trading.domain.profit import FEE_IN_KIND
 from trading.domain.statuses import OPEN_ORDER
-from trading.execution import sync_sequence, unread_positions
+from trading.execution import sync_sequence
 from trading.models import Order
 from trading.orders.execution_reports import look_up
 
@@ -82,38 +84,32 @@ class PortfolioTruth:
         return frozenset(row.symbol for row in self.unreadable if row.symbol and not row.other_kind) - known
 
 
-def known_orders() -> tuple[KnownOrder, ...]:
-    """Return what we know of the orders that hold a reservation; read it before the question's place is taken.
+def known_orders() -> tuple[tuple[KnownOrder, ...], int]:
+    """Return what we know of the orders that hold a reservation, and the question's place, which is taken after it.
+
+    One statement: it sees what was committed before it began, and draws the place then.
 
     What we knew before the question is in the answer, so its sync may let go of it. And a sync that stores
     later has a later place, so its answer has it too: were this read after taking the place, a slow sync could let
     go of a fill that a sync of a later place, but an earlier look at the broker, then takes from the positions.
     """
     holding = Order.objects.filter(reservation__released_at__isnull=True, reservation__isnull=False)
-    return tuple(
-        KnownOrder(
-            reservation_id=reservation_id,
-            broker_order_id=broker_order_id,
-            created_at=created_at,
-            filled_quantity=filled,
-            is_taken=acknowledged_at is not None or filled > 0,
-            ended_as="" if status in OPEN_ORDER else status,
-            symbol=symbol,
-            side=side,
-            ended_at=ended_at,
-        )
-        for (
-            reservation_id,
-            broker_order_id,
-            created_at,
-            filled,
-            acknowledged_at,
-            status,
-            symbol,
-            side,
-            ended_at,
-        ) in holding.values_list(*KNOWN_FIELDS)
-        if reservation_id is not None
+    read = read_together({"holding": holding.only(*KNOWN_FIELDS), "place": sync_sequence.NEXT_PLACE})
+    return tuple(_known(order) for order in read["holding"]), int(read["place"][0]["place"])
+
+
+def _known(order: Order) -> KnownOrder:
+    assert order.reservation_id is not None  # noqa: S101 - it holds one
+    return KnownOrder(
+        reservation_id=order.reservation_id,
+        broker_order_id=order.broker_order_id,
+        created_at=order.created_at,
+        filled_quantity=order.filled_quantity,
+        is_taken=order.acknowledged_at is not None or order.filled_quantity > 0,
+        ended_as="" if order.status in OPEN_ORDER else order.status,
+        symbol=order.symbol,
+        side=order.side,
+        ended_at=order.ended_at,
     )
 
 
@@ -138,8 +134,7 @@ def ask(broker: Broker, looks: int) -> PortfolioTruth:
     Raises:
         ConnectorError: the broker did not answer.
     """
-    known = known_orders()  # before the place is taken: see there
-    sequence, asked_at = sync_sequence.take_place(), timezone.now()
+    (known, sequence), asked_at = known_orders(), timezone.now()
     clock = broker.clock()
     # What is older than that is asked for alone.
     since = submitted_after(clock.now, float(clock.rate), _oldest(known, asked_at), asked_at)

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from trading.core.statements.message import Message
 from trading.core.statements.moved_rows import Statement
 from trading.core.statements.written_rows import update_from_values
 from trading.models import Saga, SagaStep, Trade
@@ -116,13 +117,15 @@ def update_began_at(saga: Saga) -> datetime:
     return step.started_at if step and step.started_at else timezone.now()
 
 
-def begin(saga: Saga, name: str) -> None:
-    """Note that a step is being worked on, once more."""
-    SagaStep.objects.filter(saga=saga, name=name).exclude(status=SagaStep.Status.COMPLETED).update(
-        status=SagaStep.Status.RUNNING,
-        attempts=F("attempts") + 1,
-        started_at=Coalesce("started_at", timezone.now()),
-    )
+def begin(saga: Saga, name: str, *, said_with: Message | None = None) -> None:
+    """Note that a step is being worked on, once more; ``said_with``: says it with more, later."""
+    rows = SagaStep.objects.filter(saga=saga, name=name).exclude(status=SagaStep.Status.COMPLETED)
+    changes = {
+        "status": SagaStep.Status.RUNNING,
+        "attempts": F("attempts") + 1,
+        "started_at": Coalesce("started_at", timezone.now()),
+    }
+    _write(rows, changes, said_with)
 
 
 def begin_visit(saga: Saga, name: str, *, next_poll_at: datetime) -> None:
@@ -139,19 +142,27 @@ def begin_visit(saga: Saga, name: str, *, next_poll_at: datetime) -> None:
         cursor.execute(_VISITED, values)
 
 
-def end(saga: Saga, name: str, status: str, **facts: Any) -> None:
-    """Note a step's outcome; a step that has ended stays as it ended.
+def end(saga: Saga, name: str, status: str, *, said_with: Message | None = None, **facts: Any) -> None:
+    """Note a step's outcome; a step that has ended stays as it ended; ``said_with``: says it with more, later.
 
     The broker's word may end one that was not begun here.
     """
     now = timezone.now()
-    SagaStep.objects.filter(saga=saga, name=name, ended_at__isnull=True).update(
-        status=status,
-        attempts=Greatest(F("attempts"), 1),
-        started_at=Coalesce("started_at", now),
-        ended_at=now,
-        result=facts,
-    )
+    changes = {
+        "status": status,
+        "attempts": Greatest(F("attempts"), 1),
+        "started_at": Coalesce("started_at", now),
+        "ended_at": now,
+        "result": facts,
+    }
+    _write(SagaStep.objects.filter(saga=saga, name=name, ended_at__isnull=True), changes, said_with)
+
+
+def _write(rows: QuerySet[SagaStep], changes: Mapping[str, Any], message: Message | None) -> None:
+    said = message if message is not None else Message()
+    said.update(rows, changes)
+    if message is None:
+        said.say()
 
 
 def note_submitted(

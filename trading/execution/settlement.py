@@ -29,6 +29,8 @@ from trading.core.process_lock import only_one
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order, locked_orders
 from trading.core.statements.compiled_updates import CompiledUpdate
+from trading.core.statements.message import Message
+from trading.core.statements.moved_rows import Statement
 from trading.core.transitions import Move
 from trading.core.waits import is_to_come
 from trading.domain.ages import in_force, is_fresh
@@ -40,7 +42,7 @@ from trading.execution.portfolio_truth import submitted_after
 from trading.execution.sync_sequence import includes, note_end, stored_sequence
 from trading.execution.trade_booking import book_trade, book_trades, note_booked
 from trading.market.market_time import latest_reading
-from trading.models import AIDecision, Order, Saga, SagaStep
+from trading.models import Order, Saga, SagaStep
 from trading.orders.execution_reports import record_missing, without_executions
 
 log = structlog.get_logger(__name__)
@@ -68,8 +70,10 @@ def settle(saga: Saga, order: Order) -> None:
         ConnectorError: the broker did not answer; the saga stays where it is and is tried again.
     """
     facts = _facts(order)
-    saga_steps.end(saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, **facts)
-    saga_steps.begin(saga, Step.UPDATE_POSITION)
+    noted = Message()
+    saga_steps.end(saga, Step.CONFIRM_FILL, StepStatus.COMPLETED, said_with=noted, **facts)
+    saga_steps.begin(saga, Step.UPDATE_POSITION, said_with=noted)
+    noted.say()
     note_end(order)
     try:
         holds, words = _positions_hold(order), "the broker's positions do not hold the fill"
@@ -108,6 +112,15 @@ def leave_to_the_last(saga: Saga, order: Order) -> bool:
     return bool(_LEFT_TO_THE_LAST.run(saga.pk, order.pk, now=now))
 
 
+def leaving_to_the_last(saga: Saga, order: Order) -> Statement:
+    """Return the statement that does so for an order that has ended by the message's move, once that is committed.
+
+    It finds the order's place in the order of syncs, and whether it was left; nothing where it has not moved.
+    """
+    left = _LEFT_TO_THE_LAST.as_statement(saga.pk, order.pk, now=timezone.now(), name="left")
+    return Statement(_LEFT.format(update=left.text), left.values)
+
+
 def is_waited_for(order: Order) -> bool:
     """Tell whether other orders are about to end, so that this one, which has, is settled with the last of them."""
     now = timezone.now()
@@ -134,6 +147,11 @@ def _left_to_the_last(keys: Sequence[UUID], now: datetime) -> tuple[QuerySet[Sag
     return waits, {"next_poll_at": now + FILLED_SOON}
 
 
+_LEFT = """
+WITH those_left AS ({update} RETURNING 1)
+SELECT ended_sequence, EXISTS (SELECT FROM those_left) FROM orders
+WHERE id = %(row_key)s AND ended_at = %(set_ended_at)s
+"""
 _LEFT_TO_THE_LAST = CompiledUpdate(_left_to_the_last, keys=2)  # each order that fills is left so
 
 
@@ -245,8 +263,9 @@ def _complete(sagas: Sequence[Saga]) -> None:
         held = [
             order.reservation_id for order in held_by_positions(orders) if order.reservation_id is not None
         ]
-        risk_book.release_all(held, reason=SYNCED)
-        _settle_decisions(ended, late=late)
+        released = risk_book.releasing(held, reason=SYNCED)
+        released.rows.update(**released.values)
+        _settle_decisions(orders, late=late)
 
 
 def _with_executions(sagas: Sequence[Saga]) -> list[Saga]:
@@ -298,12 +317,15 @@ def _step_results(order: Order) -> Mapping[str, Mapping[str, Any]]:
     return {Step.SUBMIT_ORDER: {"broker_order_id": order.broker_order_id}, Step.CONFIRM_FILL: _facts(order)}
 
 
-def _settle_decisions(sagas: Sequence[Saga], *, late: Sequence[Saga] = ()) -> None:
-    """End the decisions of sagas whose orders have filled; what another way has ended as executed stays so."""
-    decisions = AIDecision.objects.in_bulk([saga.decision_id for saga in sagas])
+def _settle_decisions(orders: Sequence[Order], *, late: Sequence[Saga] = ()) -> None:
+    """End the decisions whose orders have filled; what another way has ended as executed stays so.
+
+    Args:
+        orders: with their decisions.
+    """
     filled_late = {saga.decision_id for saga in late}
     moves = []
-    for decision in decisions.values():
+    for decision in {order.decision.pk: order.decision for order in orders if order.decision}.values():
         if decision.status == DecisionStatus.EXECUTED:
             continue
         is_late = decision.pk in filled_late and decision.status != DecisionStatus.EXECUTING
@@ -338,6 +360,6 @@ def _end_without_position(saga: Saga, order: Order, words: str) -> None:
             return
         saga_steps.fail_current(saga, reason=NOT_UPDATED, message=message)
         book_trade(current, unit_cost=saga_steps.unit_cost_of(saga))
-        _settle_decisions([saga])
+        _settle_decisions([current])
     error = PositionNotUpdatedError(message)
     log_order_failure(NOT_UPDATED, order=order, error=error, operation="update_position", is_final=True)

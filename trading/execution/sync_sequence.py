@@ -8,10 +8,14 @@ order filled.
 import structlog
 from django.db import connection
 
+from trading.core.statements.together import Select
 from trading.models import AgentStatus, Order
 from trading.models.portfolio import SYNCS, next_in_order
 
 log = structlog.get_logger(__name__)
+NEXT_PLACE = Select(
+    "SELECT nextval(%s) AS place", (SYNCS,)
+)  # a place after all that were taken before, by whomever
 
 
 def take_place() -> int:

@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from connectors.base import OrderClass, OrderType
 from connectors.errors import ConnectorError
-from risk.services import switch
 from trading.core import transitions
 from trading.core.process_lock import only_one
 from trading.core.providers import current_providers
@@ -28,12 +27,13 @@ from trading.domain.statuses import OrderStatus
 from trading.domain.symbols import is_coin
 from trading.errors import TradingError
 from trading.exits import raising
+from trading.exits.held import Held, read_held
 from trading.exits.planning import settle_plan
-from trading.models import AgentStatus, Order, Position, Saga
+from trading.models import AgentStatus, Order, Position
 from trading.orders import resting
 from trading.orders.execution_reports import learn_of_legs, record_broker_order
 from trading.orders.submission import UNSENT, submit_order
-from trading.protection.coverage import Coverage, left_of, read_coverage
+from trading.protection.coverage import Coverage, left_of
 
 log = structlog.get_logger(__name__)
 ROUND = "protection"
@@ -58,15 +58,25 @@ class Keeper:
         with only_one(ROUND) as is_mine:
             if not is_mine:
                 return
-            _try("all", lambda: learn_of_legs(current_providers().broker))
-            if switch.is_engaged():
-                return
-            coverage, busy, now = read_coverage(), _busy_symbols(), time.monotonic()
-            positions = {position.symbol: position for position in Position.objects.all()}
-            for symbol in sorted((positions.keys() | coverage.keys()) - busy):
-                if now >= self._paused_until.get(symbol, now):
-                    held, theirs = positions.get(symbol), coverage.get(symbol, Coverage())
-                    _try(symbol, partial(self._keep, symbol, held, theirs))
+            held = read_held()
+            if held.are_legs_unknown:
+                _try("all", lambda: learn_of_legs(current_providers().broker))
+                held = read_held()
+            for symbol in self._due(held):
+                theirs = held.coverage.get(symbol, Coverage())
+                _try(symbol, partial(self._keep, symbol, held.positions.get(symbol), theirs))
+
+    def has_work(self, held: Held) -> bool:
+        """Return whether a round may have anything to do, by what has just been read."""
+        return held.are_legs_unknown or bool(self._due(held))
+
+    def _due(self, held: Held) -> list[str]:
+        """Return the symbols to see to; none while the kill switch is engaged."""
+        if held.is_switch_engaged:
+            return []
+        now = time.monotonic()
+        known = (held.positions.keys() | held.coverage.keys()) - held.busy
+        return sorted(symbol for symbol in known if now >= self._paused_until.get(symbol, now))
 
     def _keep(self, symbol: str, position: Position | None, coverage: Coverage) -> None:
         is_at_rest = True
@@ -87,13 +97,6 @@ def _try(symbol: str, act: Callable[[], object]) -> None:
         raise
     except Exception:
         log.exception("protection_failed", symbol=symbol)
-
-
-def _busy_symbols() -> frozenset[str]:
-    """Return the symbols whose position is about to change by an order of ours that has not ended, or is not booked."""
-    under_way = Order.objects.open().filter(purpose__in=[Purpose.ENTRY, Purpose.EXIT, Purpose.FLATTEN])
-    unbooked = Saga.objects.open().values_list("order__symbol", flat=True)
-    return frozenset(under_way.values_list("symbol", flat=True)) | frozenset(unbooked)
 
 
 def _can_be_kept(position: Position) -> bool:

@@ -7,6 +7,7 @@ from connectors.errors import ConnectorError
 from trading.core.settings import read_once
 from trading.errors import TradingError
 from trading.exits import standing
+from trading.exits.held import read_held
 from trading.exits.keeping import Keeper
 from trading.exits.watching import Watch
 
@@ -23,9 +24,13 @@ class Rounds:
         """Do one round; whatever fails in it, the next one is made."""
         try:
             with read_once():
-                self._keeper.keep()
-                self._watch.look()
-                standing.note_all(self._watch.sees)
+                held = read_held()
+                if self._keeper.has_work(held):
+                    self._keeper.keep()
+                    held = read_held()
+                if self._watch.look(held):
+                    held = read_held()
+                standing.note_all(self._watch.sees, held)
         except (DatabaseError, InterfaceError) as error:
             log.warning("protection_waits", error_type=type(error).__name__, error=str(error).strip())
             connection.close()

@@ -12,23 +12,25 @@ from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import transitions
 from trading.core.statements.written_rows import update_from_values
 from trading.domain.ages import is_fresh
+from trading.exits.held import Held, read_held
 from trading.models import Fill, Position
-from trading.protection.coverage import is_covered, read_coverage
+from trading.protection.coverage import is_covered
 
 By = Position.ProtectedBy
 JUST_BOUGHT = timedelta(minutes=2)
 
 
-def note_all(sees: Callable[[str], bool]) -> None:
+def note_all(sees: Callable[[str], bool], held: Held | None = None) -> None:
     """Bring each position's row to what protects it now; what has changed is an event.
 
     Args:
         sees: whether the watch would sell a symbol in time: it has a fresh price of it, and may sell.
+        held: where the caller has just read it.
     """
-    coverage, now = read_coverage(), timezone.now()
+    held, now = held if held is not None else read_held(), timezone.now()
     changed = []
-    for position in Position.objects.all():
-        if is_covered(position, coverage.get(position.symbol)):
+    for position in held.positions.values():
+        if is_covered(position, held.coverage.get(position.symbol)):
             by = By.BROKER
         else:
             by = By.SOFTWARE if position.stop_price is not None and sees(position.symbol) else By.NOBODY

@@ -23,9 +23,10 @@ from trading.domain.protection.triggers import why_to_sell
 from trading.domain.symbols import is_coin
 from trading.errors import TradingError
 from trading.exits.closing import ClosingError, close_position
+from trading.exits.held import Held, read_held
 from trading.market.market_time import market_now, stocks_trade_now
 from trading.models import Position
-from trading.protection.coverage import WATCH, Coverage, is_behind, is_covered, read_coverage
+from trading.protection.coverage import WATCH, Coverage, is_behind, is_covered
 
 log = structlog.get_logger(__name__)
 ASK_EVERY_SECONDS = 5.0
@@ -50,24 +51,35 @@ class Watch:
         self._asked_at = float("-inf")
         self._tried_at: dict[str, float] = {}
 
-    def look(self) -> None:
-        """Ask for prices where they are due, and sell what has reached its stop, its target or its date."""
-        coverage = read_coverage()
-        watched = watched_positions(coverage)
+    def look(self, held: Held | None = None) -> bool:
+        """Ask for prices where they are due, and sell what has reached its stop, its target or its date.
+
+        Args:
+            held: where the caller has just read it.
+
+        Returns:
+            Whether anything was watched, so that what was read may be old.
+        """
+        held = held if held is not None else read_held()
+        coverage = held.coverage
+        watched = watched_positions(held)
         self._seen = {symbol: seen for symbol, seen in self._seen.items() if symbol in watched}
         if watched and time.monotonic() - self._asked_at >= ASK_EVERY_SECONDS:
             self._asked_at = time.monotonic()
             self._ask(watched)
         heartbeats.beat(WATCH, f"{len(watched)} positions watched")
+        if not watched:
+            return False
         now = market_now()
         if now is None or switch.is_engaged():
-            return
+            return True
         for symbol, position in watched.items():
             self._follow(position, now)
             if is_coin(symbol) or stocks_trade_now() is True:
                 theirs = coverage.get(symbol)
                 is_stopped = is_covered(position, theirs) and not is_behind(position, theirs)
                 self._sell_if_due(position, now, is_stopped=is_stopped)
+        return True
 
     def sees(self, symbol: str) -> bool:
         """Return whether it would be sold in time: a fresh price of it was read a moment ago, or its market is closed.
@@ -126,10 +138,10 @@ class Watch:
             log.warning("watched_sale_waits", symbol=position.symbol, reason=reason, error=str(error))
 
 
-def watched_positions(coverage: Mapping[str, Coverage]) -> Mapping[str, Position]:
+def watched_positions(held: Held) -> Mapping[str, Position]:
     """Return, by symbol, what is held long of which no order at the broker sees to everything."""
-    long = Position.objects.filter(quantity__gt=0, stop_price__isnull=False).order_by("symbol")
-    return {position.symbol: position for position in long if _is_watched(position, coverage)}
+    long = [each for each in held.positions.values() if each.quantity > 0 and each.stop_price is not None]
+    return {position.symbol: position for position in long if _is_watched(position, held.coverage)}
 
 
 def _is_watched(position: Position, coverage: Mapping[str, Coverage]) -> bool:

@@ -7,6 +7,7 @@ minutes, with all it moved since.
 
 import socket
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -43,13 +44,16 @@ class ClockWatch:
         self._known: Offsets | None = None
         self._quiet_until: dict[Clock, float] = {}
 
-    def look(self) -> tuple[Step, ...]:
+    def look(self, ask: Callable[[], datetime] = lambda: database_clock()) -> tuple[Step, ...]:
         """Look at the clocks, with one statement; tell what stepped since the last time, and return it.
+
+        Args:
+            ask: asks the database for its clock.
 
         Raises:
             DatabaseError, InterfaceError: the database is away; nothing is concluded.
         """
-        now = _offsets()
+        now = _offsets(ask)
         if now is None:
             return ()
         if self._known is None:
@@ -89,10 +93,10 @@ def forget() -> None:
     _watch, _market, _has_looked_back = ClockWatch(), None, False
 
 
-def look() -> tuple[Step, ...]:
+def look(ask: Callable[[], datetime] = lambda: database_clock()) -> tuple[Step, ...]:
     """Look at the clocks for this process, as ``ClockWatch.look``; the first time also at what is stored."""
     global _has_looked_back
-    steps = _watch.look()
+    steps = _watch.look(ask)
     if not _has_looked_back:
         found = _set_back_while_stopped()
         _has_looked_back = True
@@ -155,12 +159,18 @@ def stepped_forward(*, since: datetime) -> timedelta:
     return max(timedelta(seconds=step.payload["by_seconds"]), timedelta(0))
 
 
-def _offsets() -> Offsets | None:
-    """Read the clocks at one moment; None where they stepped, or time was lost, while they were read."""
-    began, wall = seconds_passed(), time.time()
+def database_clock() -> datetime:
+    """Ask the database for its clock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        database: datetime = cursor.fetchone()[0]
+        found: datetime = cursor.fetchone()[0]
+    return found
+
+
+def _offsets(ask: Callable[[], datetime] = database_clock) -> Offsets | None:
+    """Read the clocks at one moment; None where they stepped, or time was lost, while they were read."""
+    began, wall = seconds_passed(), time.time()
+    database = ask()
     ended, wall_after = seconds_passed(), time.time()
     took = ended - began
     if took > LONGEST_LOOK_SECONDS or abs(wall_after - wall - took) > LONGEST_LOOK_SECONDS:

@@ -13,6 +13,7 @@ from connectors.rows import unreadable_of
 from trading.core import cycle_log, settings
 from trading.core.providers import current_providers
 from trading.core.repeated_reads import read_repeatedly
+from trading.core.statements.message import Message
 from trading.domain.news import Story, in_turn, merged
 from trading.domain.statuses import CycleStage
 from trading.domain.symbols import is_coin
@@ -44,9 +45,10 @@ def fetch_headlines(cycle_id: UUID, symbols: Sequence[str], keywords: Sequence[s
     words = tuple(dict.fromkeys((*keywords, *active_keywords())))
     stories = _stories(cycle, symbols, words, until)
     rows = [_row(story) for story in merged(stories)[:MAX_HEADLINES]]
-    Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING).update(headlines=rows)
+    stored = Message()
+    stored.update(Cycle.objects.filter(pk=cycle_id, stage=CycleStage.FETCHING), {"headlines": rows})
     seconds = cycle_log.seconds_since(began)
-    cycle_log.record_step(cycle_id, "news", count=len(rows), seconds=seconds)
+    cycle_log.record_step(cycle_id, "news", stored, count=len(rows), seconds=seconds)
     return len(rows)
 
 

@@ -79,14 +79,18 @@ def latest_snapshot(symbol: str) -> MarketSnapshot | None:
     return _of_now(seen).first() or seen.first()
 
 
-def latest_snapshots(symbols: Collection[str], agent: AgentStatus | None = None) -> dict[str, MarketSnapshot]:
+def latest_snapshots(
+    symbols: Collection[str],
+    agent: AgentStatus | None = None,
+    values: Mapping[str, Decimal] | None = None,
+) -> dict[str, MarketSnapshot]:
     """Return the latest price of each symbol, as ``latest_snapshot`` does; one look into the index for each.
 
     Args:
-        agent: its row where the caller has just read it.
+        agent: its row where the caller has just read it; ``values`` settings, ``price_max_age`` among them.
     """
     now = market_now(agent)
-    ahead = timedelta(seconds=settings.seconds("price_max_age"))
+    ahead = timedelta(seconds=float(values["price_max_age"]) if values else settings.seconds("price_max_age"))
     found = _latest(symbols, until=None if now is None else now + ahead)
     missing = set(symbols) - found.keys()
     return found | _latest(missing, until=None) if missing and now is not None else found

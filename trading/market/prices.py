@@ -22,6 +22,7 @@ from trading.core.redis_client import redis_client
 from trading.core.repeated_reads import read_repeatedly
 from trading.domain.prices import Missing, NoPrice, age_problem, disagreement
 from trading.market.market_time import fresh_reading, stocks_trade_now
+from trading.models import AgentStatus
 
 FALLBACK_QUOTES_PER_CYCLE = 30
 FALLBACK_SHARE_SECONDS = 900
@@ -37,9 +38,10 @@ class MarketClockReader:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._asked = False
-        known = fresh_reading()
+        agent = AgentStatus.objects.filter(pk=1).first()
+        known = fresh_reading(agent) if agent else None
         self._read = None if known is None else (known.now, known.rate, monotonic())
-        self.is_open: bool | None = stocks_trade_now()
+        self.is_open: bool | None = stocks_trade_now(agent) if agent else None
 
     @property
     def now(self) -> datetime | None:

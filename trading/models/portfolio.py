@@ -132,8 +132,11 @@ class SetAsideRow(models.Model):
 class EquityQuerySet(models.QuerySet["EquitySnapshot"]):
     def newest(self) -> "EquitySnapshot | None":
         """Return what the last sync reported, in the order of syncs; by time what is older than that order."""
-        synced = self.filter(sync_sequence__isnull=False).order_by("-sync_sequence").first()
-        return synced or self.order_by("-created_at").first()
+        return self.last_synced().first() or self.order_by("-created_at").first()
+
+    def last_synced(self) -> "EquityQuerySet":
+        """Return the one row that the last sync stored, for who reads it with more."""
+        return self.filter(sync_sequence__isnull=False).order_by("-sync_sequence")[:1]
 
 
 class EquitySnapshot(models.Model):

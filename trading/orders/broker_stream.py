@@ -5,7 +5,7 @@ any order, or not at all: what is recorded only ever advances, executions are kn
 word that does not come asks (``execution/confirmation.py``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -14,6 +14,7 @@ from django.utils import timezone
 from connectors.base import BrokerOrderStatus, TradeUpdate
 from trading.core import heartbeats
 from trading.core.statements.compiled_reads import CompiledRead
+from trading.core.statements.moved_rows import Beside
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import PROTECTIVE
 from trading.domain.statuses import OrderStatus
@@ -52,10 +53,15 @@ def is_alive(heard_at: datetime | None = None) -> bool:
     return heard_at is not None and is_fresh(heard_at, timezone.now(), SILENT_AFTER)
 
 
-def record_update(update: TradeUpdate) -> Order | None:
+def record_update(
+    update: TradeUpdate, beside: Callable[[Order], Beside] = lambda _: Beside()
+) -> Order | None:
     """Record an update of an order that has a saga, or that protects; return it as it stands, its saga with it.
 
     None: it is no such order, or the broker has another order under its name; nothing was recorded.
+
+    Args:
+        beside: returns what is said with a first fill: see ``record_first_fill``.
     """
     reported = update.order
     order = _OURS.first(reported.client_order_id)
@@ -65,7 +71,7 @@ def record_update(update: TradeUpdate) -> Order | None:
         return order
     if update.execution is None:
         return record_reported(order, reported, [])
-    first = record_first_fill(order, reported, update.execution)
+    first = record_first_fill(order, reported, update.execution, beside(order))
     return first or record_reported(order, reported, [update.execution])
 
 

@@ -182,11 +182,15 @@ def record_accepted(order: Order, reported: BrokerOrder, beside: Beside) -> Orde
     return row if moved else None
 
 
-def record_first_fill(order: Order, reported: BrokerOrder, fill: BrokerFill) -> Order | None:
+def record_first_fill(
+    order: Order, reported: BrokerOrder, fill: BrokerFill, beside: Beside | None = None
+) -> Order | None:
     """Record the execution by which an order that rests begins to fill, in one statement with the order's move.
 
     Args:
         order: as it was just read, and without a lock: it moves only where it still is so.
+        beside: what is said with it in one message; its ``once_committed`` where the order ends by it, and finds then
+            the order's ``ended_sequence`` first.
 
     Returns:
         The row as it stands; None where it was not recorded, and is to be by ``record_reported``.
@@ -197,14 +201,18 @@ def record_first_fill(order: Order, reported: BrokerOrder, fill: BrokerFill) -> 
     adds_up = 0 < fill.quantity <= reported.filled_quantity
     if not (rests and moves and adds_up) or order.acknowledged_at is None or reported.legs:
         return None
-    row = copy(order)
-    changes, beside = _acknowledgement(row, reported), Beside(rows=[[_fill_of(order, fill)]])
+    row, beside = copy(order), beside or Beside()
+    changes, beside.rows = _acknowledgement(row, reported), [[_fill_of(order, fill)]]
+    if ORDER[(order.status, event)] in OPEN_ORDER:
+        beside.once_committed = None
     try:
         is_unfilled = Q(filled_quantity=0)
         moved = _apply(row, event, changes, reported, is_within=False, where=is_unfilled, beside=beside)
     except IntegrityError as error:  # the execution is recorded, or the order was written of
         log.debug("filled_again", order_id=str(order.pk), error=str(error).strip())
         return None
+    if moved and not isinstance(row.ended_sequence, int | None) and beside.found is not None:
+        row.ended_sequence = beside.found[0]
     return row if moved else None
 
 

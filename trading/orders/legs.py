@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType
@@ -110,6 +110,17 @@ def _first_events(parent: Order, row: Order, leg: BrokerOrder) -> list[Event]:
     return [created, transitions.second_event(unknown, "accept", after=created, average_price=None, **facts)]
 
 
+def parents_without_legs() -> QuerySet[Order]:
+    """Return what ``claim_parents_without_legs`` claims now, for who asks with more whether there is any."""
+    now = timezone.now()
+    return Order.objects.exclude(order_class="").filter(
+        Q(next_try_at__isnull=True) | is_over("next_try_at", now, ASK_AGAIN_AFTER),
+        created_at__gt=now - LOOK_BACK,
+        acknowledged_at__isnull=False,
+        legs__isnull=True,
+    )
+
+
 def claim_parents_without_legs() -> list[Order]:
     """Return the orders that brought legs of which nothing is known: the reply that named them was lost.
 
@@ -117,13 +128,7 @@ def claim_parents_without_legs() -> list[Order]:
     asked each second.
     """
     now = timezone.now()
-    parents = Order.objects.exclude(order_class="").filter(
-        Q(next_try_at__isnull=True) | is_over("next_try_at", now, ASK_AGAIN_AFTER),
-        created_at__gt=now - LOOK_BACK,
-        acknowledged_at__isnull=False,
-        legs__isnull=True,
-    )
-    found = list(parents.order_by("created_at"))
+    found = list(parents_without_legs().order_by("created_at"))
     Order.objects.filter(pk__in=[order.pk for order in found]).update(next_try_at=now + ASK_AGAIN_AFTER)
     return found
 

@@ -7,21 +7,23 @@ unexplained, units as lots of unknown origin at the broker's cost. A split is kn
 no money.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from risk.domain.numbers import ZERO, plain_decimal
 from trading.core import set_aside, transitions
-from trading.core.statements.keys_together import exist_together
-from trading.core.statements.written_rows import update_from_values
+from trading.core.statements.exist_together import exist_together
+from trading.core.statements.message import Message
+from trading.core.statements.together import Select, first, read_together
 from trading.domain.performance.agreement import CENT, Booked, Difference, Held, difference, split_since
 from trading.domain.performance.broker_cash import told_before
 from trading.market.exchange_calendar import NEW_YORK
@@ -38,11 +40,19 @@ from trading.performance import broker_cash, lots
 
 log = structlog.get_logger(__name__)
 AGGREGATE = "books"
+_TOTALS = Select(
+    "SELECT (SELECT sum(cash_flow) FROM symbol_books) AS flow,"
+    " (SELECT sum(executions) FROM symbol_books) AS executions,"
+    " (SELECT sum(amount) FROM account_activities) AS moved"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """The broker's account as one sync stored it, beside the books at that moment."""
+    """The broker's account as one sync stored it, beside the books at that moment.
+
+    ``moved`` is what the broker has booked by itself since the comparison began, USD; ``rows`` are the books' own.
+    """
 
     snapshot: EquitySnapshot
     sequence: int
@@ -50,6 +60,8 @@ class _Account:
     booked: Mapping[str, Booked]
     flow: Decimal
     executions: int
+    moved: Decimal
+    rows: Sequence[SymbolBook]
 
 
 class _Ask:
@@ -101,7 +113,7 @@ def _compared(cycle_id: UUID | None, told: broker_cash.Told | None) -> "Differen
         if told is None and (check.activities_read_on != _session_of(account) or _difference(check, account)):
             return _Ask()
         if told is not None:
-            _take_cash(check, account, told)
+            account = _take_cash(check, account, told)
         return _judge(check, account, cycle_id)
 
 
@@ -112,19 +124,21 @@ def _session_of(account: _Account) -> date:
 def _difference(check: BookCheck, account: _Account) -> Difference:
     return difference(
         cash=account.snapshot.cash,
-        expected_cash=check.opening_cash + account.flow + _moved() + check.unexplained_cash + check.rounding,
+        expected_cash=check.opening_cash
+        + account.flow
+        + account.moved
+        + check.unexplained_cash
+        + check.rounding,
         held=account.held,
         booked=account.booked,
     )
 
 
-def _moved() -> Decimal:
-    """Return what the broker has booked by itself since the comparison began, USD."""
-    return AccountActivity.objects.aggregate(moved=Sum("amount"))["moved"] or ZERO
+def _take_cash(check: BookCheck, account: _Account, told: broker_cash.Told) -> _Account:
+    """Book the cash that is new, and return the account with it.
 
-
-def _take_cash(check: BookCheck, account: _Account, told: broker_cash.Told) -> None:
-    """Book the cash that is new; what of it was taken in as unexplained before is explained now."""
+    What of it was taken in as unexplained before is explained now.
+    """
     gap = _difference(check, account).cash
     fresh = broker_cash.book_cash(told.activities, since=check.opened_at)
     if told.is_read:
@@ -135,28 +149,42 @@ def _take_cash(check: BookCheck, account: _Account, told: broker_cash.Told) -> N
     unknown = [row for row in fresh if row.kind == AccountActivity.Kind.OTHER]
     if unknown:
         _tell_unknown(unknown, account)
+    moved = AccountActivity.objects.aggregate(moved=Sum("amount"))["moved"] or ZERO
+    return replace(account, moved=moved)
 
 
 def _settled_account(check: BookCheck | None) -> _Account | None:
-    """Read account and books; None where they cannot be compared."""
-    snapshot = EquitySnapshot.objects.newest()
+    """Read account and books, all at one moment; None where they cannot be compared."""
     since = check.checked_sequence if check else 0
+    positions, snapshots = Position.objects.all(), EquitySnapshot.objects.last_synced()
+    is_booked = ~Q(quantity=0, cost=0) | Q(symbol__in=positions.order_by().values("symbol"))
+    under_way = _under_way(since, Subquery(snapshots.values("sync_sequence")))
+    read = read_together(
+        {
+            "money": snapshots,
+            "unclear": set_aside.unclear_rows(),
+            **{f"under_way_{number}": rows.values("pk")[:1] for number, rows in enumerate(under_way)},
+            "positions": positions,
+            "books": SymbolBook.objects.filter(is_booked),
+            "totals": _TOTALS,
+        }
+    )
+    snapshot = first(read["money"])
     if snapshot is None or snapshot.sync_sequence is None or snapshot.sync_sequence <= since:
         return None
-    if set_aside.unclear_symbols() or is_under_way(since, snapshot.sync_sequence):
+    if read["unclear"] or any(read[f"under_way_{number}"] for number in range(len(under_way))):
         return None
-    positions = {row.symbol: _held(row) for row in Position.objects.all()}
-    booked = {row.symbol: _booked(row) for row in SymbolBook.objects.exclude(quantity=0, cost=0)}
-    totals = _totals()
-    newest = EquitySnapshot.objects.newest()
-    if newest != snapshot or is_under_way(since, snapshot.sync_sequence):
-        return None  # another process was at it meanwhile
-    return _Account(snapshot, snapshot.sync_sequence, positions, booked, *totals)
-
-
-def _totals() -> tuple[Decimal, int]:
-    found = SymbolBook.objects.aggregate(flow=Sum("cash_flow"), executions=Sum("executions"))
-    return found["flow"] or ZERO, found["executions"] or 0
+    (totals,) = read["totals"]
+    return _Account(
+        snapshot,
+        snapshot.sync_sequence,
+        held={row.symbol: _held(row) for row in read["positions"]},
+        booked={row.symbol: _booked(row) for row in read["books"] if row.quantity or row.cost},
+        flow=Decimal(totals["flow"] or 0),
+        executions=int(totals["executions"] or 0),
+        moved=Decimal(totals["moved"] or 0),
+        rows=read["books"],
+    )
 
 
 def is_under_way(since: int, sequence: int) -> bool:
@@ -166,15 +194,18 @@ def is_under_way(since: int, sequence: int) -> bool:
         since: an earlier sync by whose comparison all that had ended before was in both.
         sequence: the sync that the account was stored by.
     """
+    return any(exist_together(*_under_way(since, sequence)))
+
+
+def _under_way(since: int, sequence: "int | Subquery") -> "tuple[QuerySet[Any], ...]":
+    """Return the queries of which any finds something where that is so."""
     filled = Order.objects.filter(filled_quantity__gt=0)
     unbooked = Q(trade__isnull=True) | Q(filled_quantity__gt=F("trade__quantity"))
     ended = filled.filter(ended_sequence__gt=since)
-    return any(
-        exist_together(
-            Saga.objects.open(),
-            ended.filter(Q(ended_sequence__gt=sequence) | unbooked),
-            filled.open().filter(unbooked),
-        )
+    return (
+        Saga.objects.open(),
+        ended.filter(Q(ended_sequence__gt=sequence) | unbooked),
+        filled.open().filter(unbooked),
     )
 
 
@@ -207,7 +238,9 @@ def _begin(account: _Account) -> None:
         agreed_at=now,
         activities_read_on=_session_of(account),
     )
-    _note_broker(account)
+    message = Message()
+    _note_broker(account, _books_of(account), message)
+    message.say()
 
 
 def _judge(check: BookCheck, account: _Account, cycle_id: UUID | None) -> Difference:
@@ -227,8 +260,11 @@ def _judge(check: BookCheck, account: _Account, cycle_id: UUID | None) -> Differ
     check.executions = account.executions
     check.checked_sequence = account.sequence
     check.checked_market_time, check.checked_at = account.snapshot.market_time, now
-    check.save()
-    _note_broker(account)
+    message = Message()
+    columns = [column.attname for column in BookCheck._meta.concrete_fields if not column.primary_key]
+    message.update(BookCheck.objects.filter(pk=check.pk), {name: getattr(check, name) for name in columns})
+    _note_broker(account, _books_of(account) if is_confirmed else account.rows, message)
+    message.say()
     return found
 
 
@@ -326,14 +362,18 @@ def _book_splits(check: BookCheck, account: _Account) -> bool:
     return bool(activities)
 
 
-def _note_broker(account: _Account) -> None:
+def _books_of(account: _Account) -> list[SymbolBook]:
+    """Read anew the books of what is held."""
+    return list(SymbolBook.objects.filter(symbol__in=account.held))
+
+
+def _note_broker(account: _Account, rows: Iterable[SymbolBook], message: Message) -> None:
     """Remember what the broker says of each symbol, by which the next split is known."""
-    rows = list(SymbolBook.objects.filter(symbol__in=account.held))
     changed = []
     for row in rows:
-        held = account.held[row.symbol]
-        if (row.broker_quantity, row.broker_unit_cost) != (held.quantity, held.unit_cost):
+        held = account.held.get(row.symbol)
+        if held and (row.broker_quantity, row.broker_unit_cost) != (held.quantity, held.unit_cost):
             said = {"broker_quantity": held.quantity, "broker_unit_cost": held.unit_cost}
             changed.append((row.symbol, said))
     if changed:
-        update_from_values(SymbolBook, changed)
+        message.update_each(SymbolBook, changed)

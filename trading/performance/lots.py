@@ -13,6 +13,8 @@ from uuid import UUID, uuid5
 from django.db import transaction
 from django.db.models import F
 
+from trading.core.statements.message import Message
+from trading.core.statements.together import read_together
 from trading.core.statements.written_rows import update_from_values
 from trading.domain.performance import lots as domain
 from trading.domain.performance.exit_reasons import ExitReason
@@ -127,11 +129,10 @@ def fills_were_added(symbol: str) -> None:
 
 
 def _locked_books(symbols: Collection[str]) -> dict[str, SymbolBook]:
-    SymbolBook.objects.bulk_create(
-        [SymbolBook(symbol=each) for each in sorted(symbols)], ignore_conflicts=True
-    )
+    message = Message()
+    message.insert([SymbolBook(symbol=each) for each in sorted(symbols)], or_ignore=True)
     rows = SymbolBook.objects.select_for_update().filter(symbol__in=symbols).order_by("symbol")
-    return {row.symbol: row for row in rows}
+    return {row.symbol: row for row in read_together({"books": rows}, after=message)["books"]}
 
 
 def _count(

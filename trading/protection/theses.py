@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from risk.domain.numbers import HUNDRED
@@ -131,6 +132,11 @@ def close_theses(*, symbol: str, reason: str, at: datetime, sale: Order | None =
     return _end(list(Thesis.objects.open().filter(symbol=symbol)), reason=reason, at=at, sale=sale)
 
 
+def of_the_gone(held: Collection[str], *, sequence: int) -> QuerySet[Thesis]:
+    """Return the open theses whose position a sync may no longer show: see ``close_gone``."""
+    return Thesis.objects.open().filter(order__ended_sequence__lt=sequence).exclude(symbol__in=held)
+
+
 def close_gone(held: Collection[str], *, sequence: int, at: datetime) -> int:
     """End the theses whose position a sync no longer shows; return how many. Call where it is stored.
 
@@ -140,8 +146,7 @@ def close_gone(held: Collection[str], *, sequence: int, at: datetime) -> int:
         held: the symbols of which some is held, or of which nobody could read it.
         sequence: the sync's place in the order of syncs; ``at`` its market time.
     """
-    ended = Thesis.objects.open().filter(order__ended_sequence__lt=sequence).exclude(symbol__in=held)
-    now = timezone.now()
+    ended, now = of_the_gone(held, sequence=sequence), timezone.now()
     gone: dict[str, list[Thesis]] = {}
     for thesis in ended.select_related("order"):
         if not is_fresh(thesis.order.ended_at, now, JUST_BOUGHT) or _has_sold(thesis):

@@ -14,12 +14,12 @@ from django.utils import timezone
 
 from connectors.base import Quote
 from risk.domain.numbers import HUNDRED, ZERO
+from trading.core.statements.together import first as newest
 from trading.execution.gate_passage import stated_order
 from trading.execution.repricing import fresh_quotes
 from trading.models import Approval, EquitySnapshot
 from trading.queries.approval_surroundings import NOTHING, Surroundings, surrounding_selects, surroundings_of
 from trading.queries.gate_preview import GatePreview, Scene, Together, read_scene
-from trading.queries.reading.together import first as newest
 
 MOST_SIZED = 500  # requests that are judged to find the largest, or the best that fit
 

@@ -16,6 +16,7 @@ from risk.domain.deciding_words import deciding_words
 from risk.domain.trust_words import trust_words
 from risk.models import RiskCheck, RiskLimits
 from trading.analysis.decision_records import SeenRecord, read_record
+from trading.core.statements.together import first, read_together
 from trading.domain.headroom import Headroom, closest
 from trading.domain.statuses import DecisionStatus
 from trading.domain.timeline import Stage
@@ -34,7 +35,6 @@ from trading.models import (
 )
 from trading.queries.approval_surroundings import surrounding_selects
 from trading.queries.gate_preview import GatePreview, read_scene, rooms_of
-from trading.queries.reading.together import first, read_together
 from trading.queries.timeline import approval_of, timeline_of
 
 EVENTS_SHOWN = 200

@@ -20,6 +20,7 @@ from risk.models import RiskCheck, RiskLimits
 from risk.services.book import Wish, judge_in_order
 from risk.services.trust import rows_in_force
 from trading.core import settings
+from trading.core.statements.together import first, read_together
 from trading.domain.headroom import Headroom, closest, headrooms
 from trading.execution import gate_inputs
 from trading.execution.gate_passage import wish_of
@@ -32,7 +33,6 @@ from trading.models import (
     RuntimeSetting,
     SymbolLock,
 )
-from trading.queries.reading.together import first, read_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _scene(
     standing = gate_inputs.read_standing(account.agent)
     guards = gate_inputs.guards_before_the_lock(standing, read["locks"])
     bars = {row.symbol: row for row in read["bars"]}
-    priced = gate_inputs.read_priced(symbols, agent=account.agent, bars=bars)
+    priced = gate_inputs.read_priced(symbols, standing, bars=bars)
     for symbol, quote in quotes.items():
         priced[symbol] = replace(priced[symbol], snapshot=_repriced(priced[symbol].snapshot, quote))
     curves = gate_inputs.read_curves(standing.values, read["curves"])
@@ -179,9 +179,7 @@ def _scene(
 
 
 def _selects(symbols: Collection[str]) -> dict[str, QuerySet[Any]]:
-    synced = EquitySnapshot.objects.filter(sync_sequence__isnull=False)
     return {
-        "synced": synced.order_by("-sync_sequence")[:1],
         "by_time": EquitySnapshot.objects.order_by("-created_at")[:1],
         "settings": RuntimeSetting.objects.all(),
         "locks": SymbolLock.objects.in_force(None),

@@ -19,6 +19,7 @@ from ai.builtin import LABEL as BUILTIN_ANALYST
 from risk.domain.numbers import HUNDRED, ZERO
 from risk.models import KillSwitch, RiskLimits, RiskReservation
 from risk.services import book, switch
+from trading.core.statements.together import Select, first, read_together
 from trading.domain.ages import is_fresh
 from trading.domain.statuses import DecisionStatus
 from trading.guards.pause import EntriesPause, entries_pause
@@ -40,7 +41,6 @@ from trading.models import (
 from trading.protection.coverage import coverage_of, unprotected_of
 from trading.queries.approval_queue import most_urgent
 from trading.queries.guard_report import GuardReport, guard_report
-from trading.queries.reading.together import Select, first, read_together
 
 STALE_AFTER = timedelta(minutes=5)
 SYNTHETIC = "synthetic"

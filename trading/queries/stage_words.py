@@ -13,6 +13,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from risk.services.locks import STAGE_WORDS_LOCK
 from trading.domain.stage_keys import EXIT_OPEN, stage_key
@@ -41,6 +42,11 @@ def restamp(decision_ids: Collection[UUID]) -> int:
         AIDecision.objects.filter(pk__in=ids, stages=before).update(stages=word)
         for (before, word), ids in changed.items()
     )
+
+
+def notes() -> QuerySet[StageChange]:
+    """Return the query that finds one note where there are any, for who asks whether there are with more."""
+    return StageChange.objects.only("pk")[:1]
 
 
 def catch_up() -> int:

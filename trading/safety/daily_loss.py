@@ -13,8 +13,7 @@ from django.db import IntegrityError, transaction
 
 from connectors.base import Account
 from risk.domain.numbers import finite_decimal, plain_decimal
-from risk.models import KillSwitch
-from risk.services.limits import limits_in_force
+from risk.models import KillSwitch, RiskLimits
 from trading.core import transitions
 from trading.domain.loss_limit import AnsweredLoss, DayLoss, engages
 from trading.market.exchange_calendar import TradingDay, trading_day
@@ -36,16 +35,16 @@ class Breach:
     figures: Mapping[str, str]
 
 
-def breach(account: Account, *, trigger: str) -> Breach | None:
+def breach(account: Account, limits: RiskLimits | None, *, trigger: str) -> Breach | None:
     """Return why the day's loss engages the switch now, None where it does not.
 
     Realised and unrealised count, because both are in the equity. That the limit is reached is written down
     once for a day and limit, whether or not the switch is engaged already.
 
     Args:
+        limits: those in force; None: there are none.
         trigger: what engagements by the loss are called.
     """
-    limits = limits_in_force()
     if limits is None or account.last_equity <= 0:
         return None
     loss = DayLoss(account.last_equity, account.equity, limits.max_daily_loss_percent, limits.version)

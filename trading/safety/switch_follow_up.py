@@ -1,8 +1,10 @@
 """The steps that follow engaging the switch (cancels, flatten), recorded so that any process can continue them."""
 
+from collections.abc import Sequence
+
 import structlog
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from risk.models import KillSwitch
@@ -14,13 +16,16 @@ AGGREGATE = "kill_switch"
 STATUS_PATIENCE = "1s"
 
 
-def announce() -> None:
+def announce(found: Sequence[KillSwitch] | None = None) -> None:
     """Bring status row and event log to what the flag says: each engagement and each release once, in order.
+
+    Args:
+        found: the rows of ``unannounced``, where the caller has just read them.
 
     Raises:
         OperationalError: somebody holds the status row; nothing was written, a later call does it.
     """
-    for engagement in _unannounced():
+    for engagement in found if found is not None else unannounced():
         _say(engagement, "announced_at", "halted", "engaged")
         if engagement.released_at is not None:
             _say(engagement, "release_announced_at", "active", "released")
@@ -50,10 +55,11 @@ def not_done(engagement: KillSwitch) -> list[str]:
     return [words for is_owed, words in owed if is_owed] + list(done.problems)
 
 
-def _unannounced() -> list[KillSwitch]:
+def unannounced() -> QuerySet[KillSwitch]:
+    """Return the engagements of which status row and log do not say all yet, the oldest first."""
     said = SwitchFollowUp.objects.filter(announced_at__isnull=False)
     all_said = said.filter(Q(engagement__released_at__isnull=True) | Q(release_announced_at__isnull=False))
-    return list(KillSwitch.objects.exclude(pk__in=all_said.values("pk")).order_by("engaged_at"))
+    return KillSwitch.objects.exclude(pk__in=all_said.values("pk")).order_by("engaged_at")
 
 
 def _say(engagement: KillSwitch, step: str, state: str, event: str) -> None:

@@ -10,21 +10,23 @@ after a clock was set back.
 """
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from connectors.base import Account
 from connectors.errors import ConnectorError
-from risk.models import KillSwitch
+from risk.models import KillSwitch, RiskLimits
 from risk.services import switch
 from trading.core import settings, transitions
+from trading.core.statements.together import first, read_together
 from trading.core.waits import is_past
 from trading.domain import loss_limit
 from trading.domain.ages import TOLERANCE, is_to_come
@@ -58,11 +60,23 @@ class Critical(enum.StrEnum):
     ACCOUNT_SYNC = "account_sync"
 
 
-def after_sync(account: Account) -> None:
-    """Look at an account that was just stored, and at the errors of the last minutes."""
-    _watch_loss(account)
-    _watch_standing(account)
-    _watch_errors()
+def after_sync(
+    account: Account, beside: "Mapping[str, QuerySet[Any]] | None" = None
+) -> Mapping[str, Sequence[Any]]:
+    """Look at an account that was just stored, and at the errors of the last minutes.
+
+    Args:
+        beside: what the caller wants to be read with it, by name.
+
+    Returns:
+        All that was read.
+    """
+    limits = RiskLimits.objects.all()[:1]
+    read = read_together({**_standing_select(), **_error_selects(), "limits": limits, **(beside or {})})
+    _watch_loss(account, first(read["limits"]))
+    _watch_standing(account, first(read["standing"]))
+    _watch_errors(read)
+    return read
 
 
 def sync_failed(error: ConnectorError) -> None:
@@ -82,14 +96,25 @@ def sync_failed(error: ConnectorError) -> None:
 
 def patrol() -> None:
     """Do what the sweeper does each round: count what has no outcome. Reads PostgreSQL alone."""
+    patrol_by(read_together(patrol_selects()))
+
+
+def patrol_selects() -> dict[str, "QuerySet[Any]"]:
+    """Return what ``patrol_by`` stands on, for who reads it with more."""
     patience = timedelta(seconds=settings.seconds("saga_timeout"))
     lost = [OrderStatus.UNKNOWN, OrderStatus.SUBMITTING]
-    for order in Order.objects.filter(is_past("submitted_at", timezone.now(), patience), status__in=lost):
+    without = Order.objects.filter(is_past("submitted_at", timezone.now(), patience), status__in=lost)
+    return {"without_outcome": without, **_error_selects()}
+
+
+def patrol_by(read: Mapping[str, Sequence[Any]]) -> None:
+    """Do the same by the rows of ``patrol_selects``."""
+    for order in read["without_outcome"]:
         detail = f"{order.symbol} {order.client_order_id}: nobody knows whether the broker has it"
         report_critical(
             kind=Critical.OUTCOME_UNKNOWN, subject=str(order.pk), detail=detail, cycle_id=order.cycle_id
         )
-    _watch_errors()
+    _watch_errors(read)
 
 
 def report_critical(*, kind: Critical, subject: str, detail: str, cycle_id: UUID | None = None) -> bool:
@@ -115,16 +140,16 @@ def report_critical(*, kind: Critical, subject: str, detail: str, cycle_id: UUID
         if kind is Critical.COMPENSATION_FAILED:
             _engage(Trigger.COMPENSATION, f"a compensation failed: {detail}", {"subject": subject})
         else:
-            _watch_errors()
+            _watch_errors(read_together(_error_selects()))
     return is_new
 
 
-def _watch_loss(account: Account) -> None:
+def _watch_loss(account: Account, limits: RiskLimits | None) -> None:
     """Engage at the limit, inclusive, and again when a release did not answer what is so now.
 
     Where the operator has chosen so everything is sold, too; a word that cannot be read sells nothing.
     """
-    breach = daily_loss.breach(account, trigger=Trigger.DAILY_LOSS)
+    breach = daily_loss.breach(account, limits, trigger=Trigger.DAILY_LOSS)
     if breach is not None:
         _engage(Trigger.DAILY_LOSS, breach.reason, breach.figures, flatten=_is_to_flatten())
 
@@ -137,9 +162,12 @@ def _is_to_flatten() -> bool:
         return False
 
 
-def _watch_standing(account: Account) -> None:
+def _standing_select() -> dict[str, "QuerySet[Any]"]:
+    return {"standing": Event.objects.filter(aggregate_type="account").order_by("-sequence")[:1]}
+
+
+def _watch_standing(account: Account, last: Event | None) -> None:
     problems = [*_standing_problems(account)]
-    last = Event.objects.filter(aggregate_type="account").order_by("-sequence").first()
     was_blocked = last is not None and last.type == "account.blocked"
     if problems and not was_blocked and not switch.is_engaged():
         figures = {
@@ -175,13 +203,21 @@ def _note_standing(event: str, figures: Mapping[str, str]) -> None:
         )
 
 
-def _watch_errors() -> None:
+def _error_selects() -> dict[str, "QuerySet[Any]"]:
+    """Return what ``_watch_errors`` stands on: the errors of the last minutes, and the last release of the switch."""
+    counted, now = Q(aggregate_type="critical_error") | Q(type="saga.fail"), timezone.now()
+    found = Event.objects.filter(counted, occurred_at__range=(now - ERROR_WINDOW, now + TOLERANCE))
+    released = KillSwitch.objects.filter(released_at__isnull=False).order_by("-released_at")
+    return {
+        "errors": found.only("type", "occurred_at", "position").order_by(),
+        "released": released.only("released_at")[:1],
+    }
+
+
+def _watch_errors(read: Mapping[str, Sequence[Any]]) -> None:
     limit = settings.count("critical_errors")
-    since, after = _errors_count_since()
-    counted = Q(aggregate_type="critical_error") | Q(type="saga.fail")
-    span = (since, timezone.now() + TOLERANCE)
-    found = Event.objects.filter(counted, occurred_at__range=span, position__gt=after)
-    types = list(found.values_list("type", flat=True))
+    since, after = _errors_count_since(first(read["released"]))
+    types = [e.type for e in read["errors"] if e.occurred_at >= since and e.position > after]
     if len(types) < limit:
         return
     figures = {name: str(types.count(name)) for name in sorted(set(types))}
@@ -191,9 +227,8 @@ def _watch_errors() -> None:
     )
 
 
-def _errors_count_since() -> tuple[datetime, int]:
+def _errors_count_since(released: KillSwitch | None) -> tuple[datetime, int]:
     """Return from when on errors count, and after which position in the log: none of before the last release."""
-    released = KillSwitch.objects.filter(released_at__isnull=False).order_by("-released_at").first()
     now = timezone.now()
     start = now - ERROR_WINDOW
     if released is None or released.released_at is None:

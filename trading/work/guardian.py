@@ -16,6 +16,7 @@ from risk.models import KillSwitch
 from risk.services import switch
 from risk.services.holders import Session, Silence, holders
 from trading.core import settings
+from trading.core.statements.together import first, read_together
 from trading.domain.order_ids import Purpose
 from trading.domain.statuses import OrderStatus
 from trading.errors import TradingError
@@ -49,8 +50,19 @@ class Guardian:
     def look(self) -> None:
         """Shut out senders that stopped, and take the engagement in force a step further; never raises."""
         self._do("senders", self._watch_senders)
-        self._do("announce", switch_follow_up.announce)
-        self._do("engagement", self._go_on)
+        self._do("switch", self._see_to_switch)
+
+    def _see_to_switch(self) -> None:
+        read = read_together(
+            {"unannounced": switch_follow_up.unannounced(), "engagement": switch.engagements()}
+        )
+        if not read["unannounced"]:
+            self._do("engagement", lambda: self._go_on(first(read["engagement"])))
+            return
+        self._do("announce", lambda: switch_follow_up.announce(read["unannounced"]))
+        self._do(
+            "engagement", lambda: self._go_on(switch.current_engagement())
+        )  # that may have taken a while
 
     def _do(self, name: str, act: Callable[[], object]) -> None:
         try:
@@ -66,8 +78,7 @@ class Guardian:
     def _watch_senders(self) -> None:
         shut_out_silent(self._silence, reads_take_seconds=settings.seconds("order_timeout"))
 
-    def _go_on(self) -> None:
-        engagement = switch.current_engagement()
+    def _go_on(self, engagement: KillSwitch | None) -> None:
         if engagement is None:
             self._engagement = None
             return

@@ -6,12 +6,13 @@ that is set neither delays a look nor brings a storm of them. ADR 0027.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from threading import Thread
 
 import structlog
 from django.db import connection
+from django.db.models import QuerySet
 
 from connectors.errors import ConnectorError
 from trading.core import settings
@@ -19,6 +20,7 @@ from trading.errors import TradingError
 from trading.execution.portfolio import sync_portfolio
 from trading.models import AgentStatus
 from trading.work import conditions, disk_space
+from trading.work.conditions import Condition
 from trading.work.lock_registry import read_locks, words_of
 from trading.work.schedule import why_no_cycle_starts
 
@@ -52,25 +54,30 @@ class Lookout:
         self._under_way: Thread | None = None
         self._locks_free_since: float | None = None
 
-    def look(self) -> None:
-        """Do what is due; reads a few rows where nothing is."""
+    def look(self, agents: Sequence[AgentStatus] | None = None) -> None:
+        """Do what is due; reads a few rows where nothing is.
+
+        Args:
+            agents: the rows of ``agent_select``, where the caller has just read them.
+        """
         now = self._clock()
         interval = settings.seconds("cycle_interval")
-        silent = now - self._last_sync_seen_at(now)
+        found = agents if agents is not None else agent_select()
+        silent = now - self._last_sync_seen_at(now, next((row.positions_as_of for row in found), None))
         if silent >= SILENT_INTERVALS * interval and now >= self._look_at and not self._is_looking():
             self._look_at = now + interval
             log.info("lookout_syncs", silent_seconds=round(silent))
             self._under_way = self._start(look_at_account)
         if now >= self._conditions_at:
             self._conditions_at = now + CONDITIONS_SECONDS
-            self._watch_sync(silent, SILENT_INTERVALS * interval + GRACE_SECONDS)
-            _watch_schedule()
-            self._watch_locks(now)
-            _watch_disk()
+            begun = conditions.begun()
+            self._watch_sync(silent, SILENT_INTERVALS * interval + GRACE_SECONDS, begun)
+            _watch_schedule(begun)
+            self._watch_locks(now, begun)
+            _watch_disk(begun)
 
-    def _last_sync_seen_at(self, now: float) -> float:
+    def _last_sync_seen_at(self, now: float, stored: datetime | None) -> float:
         """Return when a sync was seen, or this process began to look; known by its mark, whatever time is in it."""
-        stored = AgentStatus.objects.filter(pk=1).values_list("positions_as_of", flat=True).first()
         if self._seen_at is None:
             self._stored, self._seen_at = stored, now
         elif stored != self._stored:
@@ -80,14 +87,14 @@ class Lookout:
     def _is_looking(self) -> bool:
         return self._under_way is not None and self._under_way.is_alive()
 
-    def _watch_sync(self, silent: float, bound: float) -> None:
+    def _watch_sync(self, silent: float, bound: float, begun: Collection[str]) -> None:
         if silent >= bound:
             reason = f"the account was not read for {silent:.0f} s, though the sweeper has tried itself"
             conditions.begin(conditions.SYNC, reason=reason, seconds=round(silent, 1))
         elif self._has_seen_a_sync:  # a process that has just started has seen nothing yet, of either
-            conditions.end(conditions.SYNC, reason="the account is read again")
+            _end(conditions.SYNC, begun, reason="the account is read again")
 
-    def _watch_locks(self, now: float) -> None:
+    def _watch_locks(self, now: float, begun: Collection[str]) -> None:
         long_ones = read_locks().long_ones
         if long_ones:
             self._locks_free_since = None
@@ -102,7 +109,7 @@ class Lookout:
         if self._locks_free_since is None:
             self._locks_free_since = now
         if now - self._locks_free_since >= LOCKS_SETTLE_SECONDS:
-            conditions.end(conditions.LOCKS, reason="no lock is held or waited for too long")
+            _end(conditions.LOCKS, begun, reason="no lock is held or waited for too long")
 
 
 def look_at_account() -> None:
@@ -127,15 +134,21 @@ def _beside(work: Callable[[], None]) -> Thread:
     return thread
 
 
-def _watch_schedule() -> None:
+def _end(condition: Condition, begun: Collection[str], *, reason: str) -> None:
+    """Write down that it is over, where it had begun when that was read for all."""
+    if condition.name in begun:
+        conditions.end(condition, reason=reason)
+
+
+def _watch_schedule(begun: Collection[str]) -> None:
     reason = why_no_cycle_starts()
     if reason is None:
-        conditions.end(conditions.SCHEDULE, reason="cycles start by themselves again")
+        _end(conditions.SCHEDULE, begun, reason="cycles start by themselves again")
     else:
         conditions.begin(conditions.SCHEDULE, reason=reason)
 
 
-def _watch_disk() -> None:
+def _watch_disk(begun: Collection[str]) -> None:
     free = disk_space.free_bytes()
     if free is None:
         return
@@ -144,15 +157,20 @@ def _watch_disk() -> None:
         reason = f"{megabytes} MB free at {disk_space.state_folder()}"
         conditions.begin(conditions.DISK, reason=reason, free_megabytes=megabytes)
     elif free >= disk_space.LOW_ENDS_BYTES:
-        conditions.end(conditions.DISK, reason=f"{megabytes} MB free")
+        _end(conditions.DISK, begun, reason=f"{megabytes} MB free")
 
 
 _lookout = Lookout()
 
 
-def look() -> None:
-    """Do one round of the sweeper's looks; whatever fails in it, the round goes on."""
+def agent_select() -> QuerySet[AgentStatus]:
+    """Return the query of the row that says when the account was read last, for who reads it with more."""
+    return AgentStatus.objects.filter(pk=1).only("pk", "positions_as_of")
+
+
+def look(agents: Sequence[AgentStatus] | None = None) -> None:
+    """Do one round of the sweeper's looks, as ``Lookout.look``; whatever fails in it, the round goes on."""
     try:
-        _lookout.look()
+        _lookout.look(agents)
     except Exception:
         log.exception("lookout_failed")

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from trading.core import settings
-from trading.core.statements.keys_together import keys_together
+from trading.core.statements.together import read_together
 from trading.core.waits import is_over, is_past, is_to_come
 from trading.core.work import Work, WorkKind
 from trading.cycle import cycles, fetch_parts, pausing
@@ -27,37 +27,62 @@ from trading.models import AIDecision, Approval, Cycle, Order, Saga
 
 Queries = dict[str, QuerySet[Any]]
 Found = Mapping[str, list[UUID]]
+Read = Mapping[str, list[Any]]
 LOST_AFTER = timedelta(seconds=5)
 SETTLED_FOR_ALL = 3  # more than one, for a message may be lost
 EXPIRED_A_ROUND = 100  # 0.7 s measured on a quiet machine
 
 
-def find_work() -> list[Work]:
-    """Return what lost its message, oldest first."""
+def work_selects(now: datetime) -> Queries:
+    """Return the queries by which ``find_work`` finds what it looks at closer, for who reads them with more."""
+    asked = {**_cycle_queries(now), **_decision_queries(now), **_saga_queries(now), **_order_queries()}
+    return {name: query.only("pk") for name, query in asked.items()}
+
+
+def find_work(read: Read | None = None) -> list[Work]:
+    """Return what lost its message, oldest first.
+
+    Args:
+        read: the rows of ``work_selects``, where the caller has just read them.
+    """
     now = timezone.now()
-    looked_for = {**_cycle_queries(now), **_decision_queries(now), **_saga_queries(now), **_order_queries()}
-    found = dict(zip(looked_for, keys_together(*looked_for.values()), strict=True))
+    read = read if read is not None else read_together(work_selects(now))
+    found = {name: [row.pk for row in rows] for name, rows in read.items()}
     return [*_cycle_work(found, now), *_decision_work(found), *_saga_work(found), *_order_work(found)]
 
 
-def end_overdue() -> list[Cycle]:
+def overdue_selects(now: datetime) -> Queries:
+    """Return the queries by which ``end_overdue`` knows whether there is anything, for who reads them with more."""
+    waiting = Approval.objects.waiting(now)
+    asked: Queries = {"overdue": _overdue(now), "late": _late(now), "waiting": waiting}
+    return {name: query.only("pk") for name, query in asked.items()}
+
+
+def _overdue(now: datetime) -> QuerySet[Cycle]:
+    return Cycle.objects.open().filter(Q(deadline_at__lte=now) | is_to_come("started_at", now))
+
+
+def _late(now: datetime) -> QuerySet[Approval]:
+    return Approval.objects.overdue(now).order_by("expires_at", "pk")[:EXPIRED_A_ROUND]
+
+
+def end_overdue(read: Read | None = None) -> list[Cycle]:
     """Abort cycles past their deadline, expire or withdraw approvals; return the cycles aborted.
 
     Of the approvals at most ``EXPIRED_A_ROUND`` in one call, the oldest first: the rest of the sweeper's round,
     its sign of life among it, waits for this. What is left the next rounds take; an approval past its time
     cannot be granted meanwhile.
+
+    Args:
+        read: the rows of ``overdue_selects``, where the caller has just read them.
     """
     now = timezone.now()
-    overdue = Cycle.objects.open().filter(Q(deadline_at__lte=now) | is_to_come("started_at", now))
-    late = Approval.objects.overdue(now).select_related("decision").order_by("expires_at", "pk")
-    cycles_late, approvals_late, asked = keys_together(
-        overdue, late[:EXPIRED_A_ROUND], Approval.objects.waiting(now)
-    )
-    ending = list(overdue) if cycles_late else []
+    read = read if read is not None else read_together(overdue_selects(now))
+    ending = list(_overdue(now)) if read["overdue"] else []
     aborted = [cycle for cycle in ending if cycles.abort_cycle(cycle, reason=_why_late(cycle, now))]
-    for approval in late[:EXPIRED_A_ROUND] if approvals_late else ():
+    for approval in _late(now).select_related("decision") if read["late"] else ():
         approvals.expire(approval)
-    if asked:
+    if read["waiting"]:
         approval_requests.withdraw_outdated(most=EXPIRED_A_ROUND)
     return aborted
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from evaluation.models import JobMark, Outcome
 from evaluation.services.outcomes.job import NAME
+from trading.core.statements.together import first, read_together
 from trading.models import AIDecision
-from trading.queries.reading.together import first, read_together
 
 NOT_NOTED = "It is noted within an hour of market time, by the process evaluator."
 NO_OPINION = "No model has given an opinion here, so there is nothing to be right or wrong."

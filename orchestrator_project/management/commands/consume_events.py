@@ -73,10 +73,10 @@ def _consume(queue: EventQueue, subscription: Subscription, stop: threading.Even
 
 
 def _tick(taken: int) -> None:
-    cycle = proposals.start_waiting()
+    sign = heartbeats.beating(CONSUMER, f"{taken} events since its start")
+    cycle = proposals.start_waiting(after=sign)
     if cycle is not None:
         launch(cycle)
-    heartbeats.beat(CONSUMER, f"{taken} events since its start")
 
 
 def _follow(works: list[Work]) -> None:

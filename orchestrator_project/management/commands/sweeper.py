@@ -2,27 +2,32 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from connectors.errors import ConnectorError
 from orchestrator_project.observability.metric_totals import count_new
 from trading.core import heartbeats
 from trading.core.settings import read_once
+from trading.core.statements.together import Select, read_together
 from trading.core.work import Work
 from trading.errors import TradingError
 from trading.execution.reconciliation import reconcile
 from trading.exits.rounds import Rounds
 from trading.market import clock_watch
+from trading.models import RuntimeSetting
 from trading.queries import stage_words
 from trading.safety import watchdog
 from trading.tasks import revive
 from trading.work import lookout
 from trading.work.guardian import Guardian
-from trading.work.sweeping import end_overdue, find_work
+from trading.work.sweeping import end_overdue, find_work, overdue_selects, work_selects
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 1.0
@@ -55,12 +60,13 @@ class Command(BaseCommand):
             thread.start()
         while not stop.is_set():
             try:
-                self._round(revived)
+                are_stages_noted = self._round(revived)
                 reconciled = reconciled or _reconciled()
                 if time.monotonic() >= count_at:
                     count_at = time.monotonic() + COUNT_SECONDS
                     _aside("metrics_not_counted", count_new)
-                _aside("stages_not_kept", stage_words.catch_up)
+                if are_stages_noted:
+                    _aside("stages_not_kept", stage_words.catch_up)
             except (DatabaseError, InterfaceError) as error:
                 log.critical(
                     "database_unreachable",
@@ -79,17 +85,22 @@ class Command(BaseCommand):
                 return
             stop.wait(TICK_SECONDS)
 
-    def _round(self, revived: dict[Work, float]) -> None:
-        """Do one round; work is not enqueued again while its last message may still be on the way."""
-        with (
-            read_once()
-        ):  # not what is revived: where the queue is away it is done here, by the settings of then
-            heartbeats.beat("sweeper")
-            clock_watch.look()
-            end_overdue()
-            watchdog.patrol()
-            lookout.look()
-            found = find_work()
+    def _round(self, revived: dict[Work, float]) -> bool:
+        """Do one round; work is not enqueued again while its last message may still be on the way.
+
+        Returns:
+            Whether there are changes that stages have to be brought up to.
+        """
+        # Not what is revived: where the queue is away it is done here, by the settings of then.
+        sign = _Sign()
+        clock_watch.look(sign.give)
+        with read_once(sign.settings):
+            read = _ask()
+            if end_overdue(read) or read["late"] or read["waiting"]:
+                read = _ask()  # what has ended has left work, or needs none any more
+            watchdog.patrol_by(read)
+            lookout.look(read["agent"])
+            found = find_work(read)
         now = time.monotonic()
         for work in found:
             if now - revived.get(work, -REVIVE_AGAIN_SECONDS) >= REVIVE_AGAIN_SECONDS:
@@ -97,6 +108,38 @@ class Command(BaseCommand):
                 _revive(work)
         for gone in revived.keys() - set(found):
             del revived[gone]
+        return bool(read["notes"])
+
+
+class _Sign:
+    """Gives the sign of life in one message with what each round begins with: the database's clock, and settings."""
+
+    def __init__(self) -> None:
+        self.settings: list[RuntimeSetting] = []
+
+    def give(self) -> datetime:
+        """Give it; return the database's clock."""
+        asked: dict[str, QuerySet[Any] | Select] = {
+            "clock": Select("SELECT clock_timestamp() AS now"),
+            "settings": RuntimeSetting.objects.only("name", "value"),
+        }
+        read = read_together(asked, after=heartbeats.beating("sweeper"))
+        self.settings = read["settings"]
+        return datetime.fromisoformat(read["clock"][0]["now"])
+
+
+def _ask() -> dict[str, list[Any]]:
+    """Ask in one statement whether there is anything to do."""
+    now = timezone.now()
+    return read_together(
+        {
+            **overdue_selects(now),
+            **watchdog.patrol_selects(),
+            **work_selects(now),
+            "agent": lookout.agent_select(),
+            "notes": stage_words.notes(),
+        }
+    )
 
 
 def _repeat(look: Callable[[], None], stop: threading.Event, once: bool) -> None:

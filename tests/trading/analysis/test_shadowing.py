@@ -27,7 +27,7 @@ from trading.analysis.cycle_analysis import analyse_cycle
 from trading.analysis.shadowing import effects_of
 from trading.analysis.strategies import save_strategy
 from trading.errors import BadEventError
-from trading.execution import approvals
+from trading.execution import approvals, gate_inputs
 from trading.execution.approval_requests import withdraw_outdated
 from trading.execution.decision_execution import execute_batch, execute_decision
 from trading.execution.gate_passage import pass_gate
@@ -77,7 +77,7 @@ def test_what_was_claimed_before_is_not_ordered_after(account: Outside) -> None:
     claimed = AIDecision.objects.select_related("strategy", "cycle").get(pk=decision.pk)
     Strategy.objects.update(is_shadow=True)
 
-    assert pass_gate([claimed]) == []
+    assert pass_gate([claimed], gate_inputs.read_standing()) == []
 
     assert nothing_was_ordered(account)
     change(decision, lease_until=timezone.now() - timedelta(seconds=60))  # as after a restart

@@ -5,8 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
 from tests.factories import make_cycle, make_decision, make_order, make_saga
 from tests.risk.threads import at_once, beside
@@ -315,10 +316,10 @@ def test_of_many_rows_those_that_somebody_else_moved_are_left_out() -> None:
 
 
 @pytest.mark.django_db
-def test_many_rows_cost_as_many_statements_as_two(django_assert_num_queries: Any) -> None:
+def test_many_rows_cost_one_message(django_assert_num_queries: Any) -> None:
     rows = [make_decision(symbol=f"S{number}") for number in range(30)]
 
-    with django_assert_num_queries(4):  # lock, update, the last events, the new ones
+    with django_assert_num_queries(1):  # lock, update and events in one message
         assert len(transitions.apply_all([transitions.Move(row, "claim") for row in rows])) == 30
 
 
@@ -335,3 +336,34 @@ def test_many_who_move_the_same_rows_at_once_move_each_once() -> None:
 
     assert sum(map(len, moved)) == 12
     assert Event.objects.count() == 12
+
+
+@pytest.mark.django_db
+def test_rows_with_other_columns_move_in_the_same_message(django_assert_num_queries: Any) -> None:
+    rows = [make_decision(symbol=f"S{number}") for number in range(3)]
+    moves = [
+        transitions.Move(rows[0], "claim", {"attempts": F("attempts") + 1}),
+        transitions.Move(rows[1], "claim", {"reason": "why", "settled_at": timezone.now()}),
+        transitions.Move(rows[2], "claim", {"reason": "other", "settled_at": None}),
+    ]
+
+    with django_assert_num_queries(1):
+        assert transitions.apply_all(moves) == {row.pk for row in rows}
+
+    for row in rows:
+        row.refresh_from_db()
+    assert [row.attempts for row in rows] == [1, 0, 0]
+    assert [row.reason for row in rows] == ["", "why", "other"]
+    assert rows[1].settled_at is not None
+    positions = dict(Event.objects.values_list("aggregate_id", "position"))
+    assert [str(row.pk) for row in rows] == sorted(positions, key=lambda pk: positions[pk])
+
+
+@pytest.mark.django_db
+def test_what_is_too_long_for_its_column_is_refused_and_not_cut() -> None:
+    row = make_decision()
+
+    with pytest.raises(DataError), transaction.atomic():
+        transitions.apply_all([transitions.Move(row, "claim", {"reason": "x" * 200})])
+
+    assert not Event.objects.exists()

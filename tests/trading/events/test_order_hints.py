@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from tests.trading.orders.test_broker_stream import S, story, update_of, with_saga
-from tests.trading.outside import OTHER_STOCK, Outside
+from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import ago, change
+from trading.core.work import Work, WorkKind
 from trading.events import order_hints
 from trading.events.order_hints import Rests
+from trading.execution import settlement
 from trading.models import Order
+from trading.orders.execution_reports import record_fills
 
 
 @pytest.fixture
@@ -85,3 +90,54 @@ def test_many_are_looked_at_by_one_query(
 
     with django_assert_num_queries(1):
         assert rests.due() == [lost, stranger]
+
+
+def resting(symbol: str = STOCK) -> Order:
+    return with_saga(
+        symbol, status="accepted", acknowledged_at=ago(), submitted_at=ago(), broker_order_id=f"b-{symbol}"
+    )
+
+
+def filled_now(order: Order) -> Any:
+    told = update_of(order, "fill", S.FILLED, 10, part=10)
+    return replace(told, order=replace(told.order, broker_order_id=order.broker_order_id))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("account")
+def test_fill_is_heard_with_two_messages_and_left_to_the_last(
+    django_assert_num_queries: Callable[[int], Any],
+) -> None:
+    order, other = resting(), resting(OTHER_STOCK)
+    change(order.saga, next_poll_at=ago(seconds=-60))
+
+    with django_assert_num_queries(
+        2
+    ):  # it is read; moved with its execution, and left once that is committed
+        assert order_hints.take_update(filled_now(order)) == []
+
+    order.refresh_from_db()
+    order.saga.refresh_from_db()
+    assert (order.status, order.fills.count()) == ("filled", 1)
+    assert order.ended_sequence is not None
+    assert order.saga.next_poll_at <= ago() + settlement.FILLED_SOON
+
+    with django_assert_num_queries(2):
+        (work,) = order_hints.take_update(filled_now(other))  # the last is settled now
+    assert work == Work(WorkKind.ADVANCE, other.saga.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("account")
+def test_fill_whose_execution_is_known_leaves_no_transaction_open() -> None:
+    order = resting()
+    told = filled_now(order)
+    other = with_saga(OTHER_STOCK, status="filled", filled_quantity=Decimal(10), average_price=Decimal(1))
+    record_fills(other, [told.execution])
+
+    assert order_hints.take_update(told) == [Work(WorkKind.ADVANCE, order.saga.pk)]
+
+    order.refresh_from_db()
+    assert (order.status, order.fills.count()) == ("filled", 0)
+    assert connection.get_autocommit()
+    change(order, exit_reason="it goes on")

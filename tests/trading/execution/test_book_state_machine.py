@@ -40,7 +40,7 @@ from tests.factories import (
 from tests.trading.scenes import wrong_stages
 from trading.core import transitions
 from trading.domain.statuses import OPEN_ORDER
-from trading.execution import decision_execution, portfolio, portfolio_truth, sync_sequence
+from trading.execution import decision_execution, portfolio, portfolio_truth
 from trading.execution.portfolio_truth import KnownOrder, PortfolioTruth
 from trading.models import AgentStatus, AIDecision, Cycle, Order, Position, Saga
 
@@ -189,7 +189,7 @@ class GateAndBook(RuleBasedStateMachine):
     @rule()
     def begin_to_ask(self) -> None:
         """Begin a sync: note what is known, and take a place. The broker may be asked much later."""
-        self.questions.append((portfolio_truth.known_orders(), sync_sequence.take_place()))
+        self.questions.append(portfolio_truth.known_orders())
 
     @precondition(lambda self: self.questions and len(self.answers) < 3)
     @rule(newest=st.booleans())
@@ -312,7 +312,7 @@ class LetsGoOfWhatItKnowsNow(GateAndBook):
 
     def store(self, newest: bool) -> None:
         truth = self.answers.pop(-1 if newest else 0)
-        known = portfolio_truth.known_orders()
+        known, _ = portfolio_truth.known_orders()
         with patch.object(portfolio, "is_missing", return_value=False):  # else a second look saves it
             portfolio.store_truth(replace(truth, known=known), None, world=WORLD)
 

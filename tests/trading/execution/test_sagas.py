@@ -355,7 +355,7 @@ POINTS = [
     (execution_reports, "record_reported"),
     (settlement, "sync_portfolio"),
     (settlement, "book_trades"),
-    (settlement.risk_book, "release_all"),
+    (settlement.risk_book, "releasing"),
     (settlement.saga_steps, "complete_all"),
     (transitions, "apply_all"),
     (sagas.saga_steps, "begin"),

@@ -38,7 +38,7 @@ class Clocks:
     def __init__(self) -> None:
         self.passed, self.machine, self.database = 100.0, T0, T0
 
-    def __call__(self) -> Offsets:
+    def __call__(self, _: object = None) -> Offsets:
         self.passed += 1
         return Offsets(self.passed, self.machine, self.database)
 

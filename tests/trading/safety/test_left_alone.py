@@ -7,7 +7,7 @@ from django.core.management import call_command
 
 from risk.services import switch
 from tests.factories import make_engagement
-from tests.trading.execution.test_unread_positions import delisted, list_positions, option
+from tests.trading.core.test_unread_positions import delisted, list_positions, option
 from tests.trading.outside import OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, events_of, open_cycle, order_of, passed
 from trading.execution import sagas

@@ -12,6 +12,8 @@ from uuid import UUID, uuid4
 from django.db import connection, models
 from django.db.models.sql import UpdateQuery
 
+from trading.core.statements.moved_rows import Statement
+
 _NOW = datetime(4000, 1, 1, tzinfo=UTC)  # no moment that anybody means
 _FURTHEST = 10 * 365 * 86_400  # seconds: what is further from it than that is a moment of its own
 
@@ -43,6 +45,17 @@ class CompiledUpdate:
         if missing := [mark for mark in self._marks if mark not in parameters]:
             raise ValueError(f"{len(missing)} keys are not in the statement as they were given: {text}")
         return text, tuple(parameters)
+
+    def as_statement(self, *keys: UUID, now: datetime, name: str) -> Statement:
+        """Return the update with its values by names that begin so, to be said with more."""
+        text, parameters = self._compiled
+        given = dict(zip(self._marks, keys, strict=True))
+        values = {
+            f"{name}_{number}": _value(parameter, given, now) for number, parameter in enumerate(parameters)
+        }
+        for one in values:
+            text = text.replace("%s", f"%({one})s", 1)
+        return Statement(text, values)
 
     def run(self, *keys: UUID, now: datetime) -> int:
         """Update; return how many rows were."""

@@ -1,10 +1,10 @@
-"""The statement that appends an event with the next place of its aggregate, written out.
+"""The statements that append an event, or one to each of many aggregates, with the next place there; written out.
 
-It is made some ten times for each order: the ORM takes longer to write it than PostgreSQL to do it.
+One is made some ten times for each order: the ORM takes longer to write it than PostgreSQL to do it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,27 @@ _NEXT_PUBLIC = """(
     WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = %(aggregate_id)s AND public_sequence IS NOT NULL
 )"""
 _NOTHING_MOVED = "(SELECT) AS one"
+_APPEND_EACH = """
+INSERT INTO events (id, aggregate_type, aggregate_id, sequence, type, payload, cycle_id, causation_id, occurred_at,
+    public_sequence, transaction_id)
+SELECT given.id, given.aggregate_type, given.aggregate_id, coalesce(newest.sequence, 0) + 1, given.type,
+    given.payload, given.cycle_id, given.causation_id, given.occurred_at,
+    CASE WHEN given.is_public THEN (
+        SELECT coalesce(max(public_sequence), 0) + 1 FROM events AS earlier
+        WHERE earlier.aggregate_type = given.aggregate_type AND earlier.aggregate_id = given.aggregate_id
+            AND earlier.public_sequence IS NOT NULL
+    ) END,
+    greatest(pg_current_xact_id(), newest.transaction_id)
+FROM (VALUES {rows}) AS given(number, id, aggregate_type, aggregate_id, type, payload, cycle_id, causation_id,
+    occurred_at, is_public)
+{moved}LEFT JOIN LATERAL (
+    SELECT sequence, transaction_id FROM events AS earlier
+    WHERE earlier.aggregate_type = given.aggregate_type AND earlier.aggregate_id = given.aggregate_id
+    ORDER BY sequence DESC LIMIT 1
+) AS newest ON true
+ORDER BY given.number
+"""
+_EACH = "(%s::int, %s::uuid, %s, %s, %s, %s::jsonb, %s::uuid, %s, %s::timestamptz, %s::boolean)"
 
 
 def unplaced(
@@ -60,3 +81,28 @@ def values_of(event: Event) -> dict[str, Any]:
     """Return the parameters of that statement; the event is of now."""
     event.occurred_at = timezone.now()
     return {name: getattr(event, name) for name in _APPENDED} | {"payload": json.dumps(event.payload)}
+
+
+def append_each_text(events: Sequence[Event], *, moved: str = "") -> tuple[str, list[Any]]:
+    """Return the statement that appends one event to each of many aggregates in their order, and its values.
+
+    Args:
+        events: at least one, all of now; of each aggregate one at most.
+        moved: where a condition is joined: a table with the ids of the aggregates whose events are appended, as text
+            in its column ``moved_id``.
+    """
+    now, values = timezone.now(), list[Any]()
+    for number, event in enumerate(events):
+        event.occurred_at = now
+        values += [
+            number,
+            event.pk,
+            event.aggregate_type,
+            event.aggregate_id,
+            event.type,
+            json.dumps(event.payload),
+        ]
+        is_public = public_type(event.type, event.payload) is not None
+        values += [event.cycle_id, event.causation_id, now, is_public]
+    join = f"JOIN {moved} ON moved_id = given.aggregate_id\n" if moved else ""
+    return _APPEND_EACH.format(rows=", ".join([_EACH] * len(events)), moved=join), values

@@ -6,10 +6,11 @@ PostgreSQL makes one transaction where none is open.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from django.db import connection, models
+from django.db import Error, connection, models
 from django.db.models.sql import UpdateQuery
 
 from trading.core.statements.event_rows import append_text, values_of
@@ -45,6 +46,8 @@ class Beside:
         guard: a call that is made once and must be true; with the move or without, what it has done stays done.
         rows: of each table the rows that are inserted where it moves, and not else.
         then: statements after it; whether it has moved they find by themselves.
+        once_committed: a statement that must see what others have committed until the move is: it begins once that is,
+            in the same message, and is taken out where a transaction is open. It finds a row only where it has moved.
         is_said: the message has been said; ``found`` is the row that the last of its statements returned.
     """
 
@@ -52,6 +55,7 @@ class Beside:
     guard: str = ""
     rows: Sequence[Sequence[models.Model]] = ()
     then: Sequence[Statement] = ()
+    once_committed: Statement | None = None
     is_said: bool = False
     found: tuple[Any, ...] | None = None
 
@@ -80,18 +84,35 @@ def move_row(
     beside = beside or Beside()
     text, parameters, expressions = _text(row, status, values, where, told, beside)
     message = [beside.first, text, *(statement.text for statement in beside.then)]
-    for statement in beside.then:
+    if connection.in_atomic_block:
+        beside.once_committed = None
+    last = beside.once_committed
+    if last is not None:
+        message = ["BEGIN", *message, "COMMIT", last.text]
+    for statement in (*beside.then, *([last] if last else ())):
         parameters |= statement.values
-    with connection.cursor() as cursor:
-        cursor.execute(";".join(part for part in message if part), parameters)
-        found = cursor.fetchone()
+    found = _said(";".join(part for part in message if part), parameters, is_split=last is not None)
     beside.is_said, beside.found = True, found
-    if found is not None and drawn is not None and not beside.then:
+    if found is not None and drawn is not None and not beside.then and last is None:
         drawn |= dict(zip(expressions, found, strict=False))
     if found is not None:
         for rows in beside.rows:
             note_stored(rows)
     return found is not None
+
+
+def _said(text: str, parameters: Mapping[str, Any], *, is_split: bool) -> tuple[Any, ...] | None:
+    """Say the message; return what its last statement found. One with a transaction of its own leaves none open."""
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(text, parameters)
+        except Error:
+            if is_split:
+                with suppress(Error):  # the connection may be gone
+                    cursor.execute("ROLLBACK")
+            raise
+        found: tuple[Any, ...] | None = cursor.fetchone()
+    return found
 
 
 def _text(

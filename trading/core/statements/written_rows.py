@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models.expressions import DatabaseDefault
+from django.db.models.fields import AutoFieldMixin
 
 
 def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> int:
@@ -25,7 +26,7 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
     """
     if not rows:
         return 0
-    text, values = _insert_of(rows)
+    text, values = insert_of(rows)
     with connection.cursor() as cursor:
         cursor.execute(f"{text} ON CONFLICT DO NOTHING" if ignore_conflicts else text, values)
         inserted = int(cursor.rowcount)
@@ -33,7 +34,7 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
     return inserted
 
 
-def _insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
+def insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
     """Return the statement that inserts rows of one table, and its values."""
     columns, database = rows[0]._meta.concrete_fields, connections[DEFAULT_DB_ALIAS]
     marks: list[str] = []
@@ -42,13 +43,18 @@ def _insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
         given = []
         for column in columns:
             value = column.pre_save(row, add=True)
-            if isinstance(value, DatabaseDefault):
+            if _is_drawn(column, value):
                 given.append("DEFAULT")
             else:
                 given.append("%s")
                 values.append(column.get_db_prep_save(value, database))
         marks.append(f"({', '.join(given)})")
     return _insert_into(type(rows[0])) + ", ".join(marks), values
+
+
+def _is_drawn(column: "models.Field[Any, Any]", value: Any) -> bool:
+    """Return whether the database draws the value: by its default, or because it numbers the rows."""
+    return isinstance(value, DatabaseDefault) or (value is None and isinstance(column, AutoFieldMixin))
 
 
 def insert_from(rows: Sequence[models.Model], source: str, name: str, values: dict[str, Any]) -> str:
@@ -66,7 +72,7 @@ def insert_from(rows: Sequence[models.Model], source: str, name: str, values: di
     for number, row in enumerate(rows):
         for place, column in enumerate(columns):
             value = column.pre_save(row, add=True)
-            if isinstance(value, DatabaseDefault):
+            if _is_drawn(column, value):
                 drawn.add(place)
             else:
                 values[f"{name}_{number}_{place}"] = column.get_db_prep_save(value, database)
@@ -80,7 +86,7 @@ def _insert_from(model: type[models.Model], source: str, name: str, count: int, 
     names = ", ".join(quote(str(column.column)) for _, column in written)
     given = ", ".join(f"given.{quote(str(column.column))}" for _, column in written)
     rows = [
-        ", ".join(f"%({name}_{number}_{place})s::{_cast_of(column)}" for place, column in written)
+        ", ".join(f"%({name}_{number}_{place})s::{cast_of(column)}" for place, column in written)
         for number in range(count)
     ]
     return (
@@ -89,7 +95,7 @@ def _insert_from(model: type[models.Model], source: str, name: str, count: int, 
     )
 
 
-def _cast_of(column: "models.Field[Any, Any]") -> str:
+def cast_of(column: "models.Field[Any, Any]") -> str:
     """Return a column's type, without its length: a cast would cut what is too long, which the column refuses."""
     return str(column.db_type(connection)).partition("(")[0]
 
@@ -115,6 +121,14 @@ def update_from_values(
     Args:
         rows: at least one; key, and values by column, the same columns in each. A status is moved by ``apply``.
     """
+    with connection.cursor() as cursor:
+        cursor.execute(*update_of(model, rows))
+
+
+def update_of(
+    model: type[models.Model], rows: Sequence[tuple[UUID | str, Mapping[str, Any]]]
+) -> tuple[str, list[Any]]:
+    """Return the statement of ``update_from_values``, and its values."""
     named = {column.name: column for column in model._meta.concrete_fields}
     columns = {name: named[name] for name in rows[0][1]}
     key = model._meta.pk
@@ -134,5 +148,4 @@ def update_from_values(
             value = changes[name]
             plain = value.pk if isinstance(value, models.Model) else value
             values.append(column.get_db_prep_save(plain, connection))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    return statement, values

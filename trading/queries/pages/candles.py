@@ -8,8 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from trading.core.statements.together import Select
 from trading.models import BarHistory
-from trading.queries.reading.together import Select
 
 _SEEN = """
 SELECT EXTRACT(EPOCH FROM date_bin(%s::interval, quoted_at, 'epoch'))::bigint AS at, MIN(price) AS low,

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from ai.models import ModelCall
 from risk.domain.deciding_words import deciding_words
+from trading.core.statements.together import Select, first, read_together
 from trading.domain.statuses import DecisionStatus
 from trading.models import AIDecision, Cycle, Event, Order, Trade
 from trading.models.cycle import ERROR, WARNING
 from trading.queries.event_words import text_of
 from trading.queries.pages.cycle_advice import advice_on
 from trading.queries.pages.cycle_steps import STEP, DrawnStep, Step, drawn, joined, step_of
-from trading.queries.reading.together import Select, first, read_together
 
 MOST_ROWS = 40
 MOST_CALLS = 200

@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from trading.core.statements.together import Select
 from trading.models import Position
-from trading.queries.reading.together import Select
 
 MOST_CHANGES = 300
 # A moment of wall time as market time: by the account's reading before it, carried on at the market's rate.

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
+from trading.core.statements.together import first, read_together
 from trading.domain.order_ids import PROTECTIVE
 from trading.models import AgentStatus, Lot, Order, SymbolBook, Thesis
 from trading.queries.pages.symbol_standing import SymbolStanding, standing_of, standing_selects
-from trading.queries.reading.together import first, read_together
 
 MOST_ROWS = 30
 

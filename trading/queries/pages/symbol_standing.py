@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from trading.core.statements.together import Select, first, read_together
 from trading.market.market_time import market_now
 from trading.models import AgentStatus, Asset, MarketSnapshot, Position, SymbolLock
-from trading.queries.reading.together import Select, first, read_together
 
 Asked = Mapping[str, "QuerySet[Any, Any] | Select"]
 

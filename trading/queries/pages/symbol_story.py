@@ -8,6 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from risk.domain.deciding_words import deciding_words
+from trading.core.statements.together import Select, first, read_together
 from trading.domain.order_ids import PROTECTIVE
 from trading.guards.standing import TRADE_COLUMNS, TradeRow
 from trading.models import (
@@ -27,7 +28,6 @@ from trading.queries.pages.candles import Candle, Span, candles_of, seen_prices
 from trading.queries.pages.exit_lines import ExitChange, exit_changes, exit_lines
 from trading.queries.pages.round_trips import with_outcome
 from trading.queries.pages.symbol_standing import Asked, SymbolStanding, standing_of, standing_selects
-from trading.queries.reading.together import Select, first, read_together
 
 MOST_ROWS = 12
 DECISIONS_READ = (

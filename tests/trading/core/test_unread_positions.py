@@ -8,9 +8,10 @@ import pytest
 from tests.factories import make_position
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, Outside
 from tests.trading.scenes import advanced_to_its_end, open_cycle, order_of, passed, reservation_of, wish
+from trading.core import unread_positions
 from trading.core.set_aside import unclear_symbols
 from trading.cycle.fetching import fetch_account
-from trading.execution import gate_inputs, unread_positions
+from trading.execution import gate_inputs
 from trading.execution.decision_execution import execute_decision
 from trading.execution.portfolio import sync_portfolio
 from trading.execution.reconciliation import reconcile

@@ -9,8 +9,9 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from tests import factories as make
+from trading.core.statements.message import Message
+from trading.core.statements.together import Select, first, read_together
 from trading.models import AIDecision, Cycle, Event, MarketSnapshot, Position, Strategy
-from trading.queries.reading.together import Select, first, read_together
 
 pytestmark = pytest.mark.django_db
 
@@ -54,3 +55,25 @@ def test_statement_of_our_own_words_takes_its_values() -> None:
     found = read_together({"sum": Select("SELECT %s::numeric + 1.5 AS total, '50 %%' AS share", ("2",))})
 
     assert found == {"sum": [{"total": Decimal("3.5"), "share": "50 %"}]}
+
+
+def test_a_query_that_can_find_nothing_finds_nothing() -> None:
+    make.make_position("BTC/USD")
+
+    found = read_together({"none": Position.objects.filter(pk__in=[]), "all": Position.objects.only("pk")})
+
+    assert (found["none"], [row.pk for row in found["all"]]) == ([], ["BTC/USD"])
+
+
+def test_what_is_said_before_it_in_the_message_is_seen() -> None:
+    position = make.make_position("BTC/USD", quantity=Decimal(1))
+    before = Message()
+    before.update(Position.objects.filter(pk=position.pk), {"quantity": Decimal(2)})
+    before.delete(Event.objects.all())
+    before.insert([Position(**{**columns(position), "symbol": "ETH/USD"})])
+
+    with CaptureQueriesContext(connection) as read:
+        found = read_together({"positions": Position.objects.order_by("symbol")}, after=before)
+
+    assert [(row.symbol, row.quantity) for row in found["positions"]] == [("BTC/USD", 2), ("ETH/USD", 1)]
+    assert len(read) == 1

@@ -21,6 +21,8 @@ def read_positions(broker: Broker) -> tuple[tuple[BrokerPosition, ...], tuple[Un
         ConnectorError: the broker did not answer.
     """
     listed = broker.positions()
+    if not unreadable_of(listed):
+        return tuple(listed), ()
     held = set(Position.objects.values_list("symbol", flat=True))
     spelt = {symbol.replace("/", ""): symbol for symbol in held}  # positions spell coins without the slash
     unreadable = [replace(row, symbol=spelt.get(row.symbol, row.symbol)) for row in unreadable_of(listed)]

@@ -1,4 +1,4 @@
-"""Several small selects in one statement, for pages that show a little of many tables.
+"""Several small selects in one statement, for who needs a little of many tables.
 
 Each comes back as a list of JSON, of which the model's instances are made again: exact for decimals, which the server
 writes with all their digits. Not for long lists: a thousand rows as JSON take longer than as a statement of their own.
@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import JSONField, Model, QuerySet
+
+from trading.core.statements.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +25,29 @@ class Select:
     values: tuple[Any, ...] = ()
 
 
-def read_together(asked: Mapping[str, "QuerySet[Any, Any] | Select"]) -> dict[str, list[Any]]:
+def read_together(
+    asked: Mapping[str, "QuerySet[Any, Any] | Select"], *, after: Message | None = None
+) -> dict[str, list[Any]]:
     """Return the rows of each select by its name, read at one moment in one statement.
 
     Rows of a query set are instances with their own columns (a joined row's values by ``annotate``; nothing of
     ``select_related``); JSON has no times and ids, so those of a ``Select`` are text.
+
+    Args:
+        after: is said before it in the same message; what it has waited for or written is seen.
     """
     parts: list[str] = []
     values: list[Any] = []
     for asking in asked.values():
-        sql, given = (asking.sql, asking.values) if isinstance(asking, Select) else _compiled(asking)
+        try:
+            sql, given = (asking.sql, asking.values) if isinstance(asking, Select) else _compiled(asking)
+        except EmptyResultSet:  # ``pk__in=[]``, say
+            parts.append("'[]'::json")
+            continue
         parts.append(f"(SELECT COALESCE(json_agg(found), '[]') FROM ({sql}) AS found)")  # noqa: S608 - our own words
         values += given
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT json_build_array({', '.join(parts)})::text", values)
-        lists = json.loads(cursor.fetchone()[0], parse_float=Decimal)
+    ((found,),) = (after or Message()).ask(f"SELECT json_build_array({', '.join(parts)})::text", values)
+    lists = json.loads(found, parse_float=Decimal)
     return {
         name: rows if isinstance(asking, Select) else [_instance(asking.model, row) for row in rows]
         for (name, asking), rows in zip(asked.items(), lists, strict=True)
