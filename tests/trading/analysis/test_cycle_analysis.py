@@ -37,6 +37,12 @@ def strategy(account: Outside) -> Strategy:
 
 
 @pytest.fixture
+def opening(account: Outside) -> None:
+    """A session's first minutes, in which more is believed; before the cycle's prices."""
+    account.venue.clock(to="open")
+
+
+@pytest.fixture
 def cycle(strategy: Strategy) -> Cycle:
     """A cycle that has just fetched its three prices."""
     cycle = make_cycle(status="running", symbols=ALL)
@@ -295,7 +301,7 @@ def test_model_is_told_positions_headlines_and_money(account: Outside, cycle: Cy
     assert COIN in told
 
 
-def test_model_is_told_no_fall_on_the_morning_of_a_split(account: Outside, cycle: Cycle, model: Any) -> None:
+def test_model_is_told_no_fall_on_the_morning_of_a_split(opening: None, cycle: Cycle, model: Any) -> None:
     """The source tells the close as it was traded, ten times today's price; the bars are adjusted."""
     price = cycle.snapshots.get(symbol=STOCK)
     change(price, previous_close=price.price * 10)
