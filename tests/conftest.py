@@ -21,7 +21,7 @@ from connectors import departure
 from connectors.text import storable
 from connectors.throttle.shared import PREFIX
 from orchestrator_project.runtime import first_schema
-from tests import again, emptying, forked, measured
+from tests import again, emptying, forked, kept_connection, measured
 from tests.seeding import seed_again
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -113,6 +113,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def quick_emptying() -> None:
     """Let a test in real transactions leave only what it wrote to be deleted."""
     emptying.install()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_connections() -> None:
+    """Let a test in real transactions leave its connection to the next one."""
+    kept_connection.install()
 
 
 @pytest.fixture(scope="session", autouse=True)
