@@ -3,6 +3,7 @@
 Django closes it. A new one knows no table yet: its process looks each of them, with its indexes and checks, up anew.
 """
 
+import asyncio
 from typing import Any
 
 from django.db import DatabaseError, connections
@@ -23,7 +24,7 @@ def install() -> None:
 
 def renewed(connection: BaseDatabaseWrapper) -> bool:
     """Return whether the connection can be kept; its session then has nothing more of who had it before."""
-    if not _is_at_rest(connection) or not _is_as_configured(connection):
+    if _is_of_loop() or not _is_at_rest(connection) or not _is_as_configured(connection):
         return False
     try:
         with connection.cursor() as cursor:
@@ -31,6 +32,15 @@ def renewed(connection: BaseDatabaseWrapper) -> bool:
         connection.init_connection_state()
         connection_created.send(sender=connection.__class__, connection=connection)
     except DatabaseError:  # its process was ended
+        return False
+    return True
+
+
+def _is_of_loop() -> bool:
+    """Whether an event loop runs, as Playwright's: the connection is its own then, and nobody closes it later."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
         return False
     return True
 

@@ -1,5 +1,6 @@
 """A connection that is kept is as good as a new one, and what is not as good is not kept."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -105,6 +106,17 @@ def test_connection_with_other_settings_is_not_kept(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(options, "options", options["options"] + " -c statement_timeout=7s")
 
     assert not kept_connection.renewed(connection)
+
+
+def test_connection_of_an_event_loop_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+    async def kept() -> bool:
+        with closing(connection):
+            assert asked("SELECT 1") == [(1,)]
+            return kept_connection.renewed(connection)
+
+    assert not asyncio.run(kept())
 
 
 def test_every_transactional_test_keeps_its_connection() -> None:
