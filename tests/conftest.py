@@ -4,6 +4,7 @@ import gc
 import importlib
 import json
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from connectors import departure
 from connectors.text import storable
 from connectors.throttle.shared import PREFIX
 from orchestrator_project.runtime import first_schema
-from tests import again, emptying, forked, measured
+from tests import again, emptying, forked, kept_connection, measured
 from tests.seeding import seed_again
 from tests.venue_process import VenueProcess
 from tests.waiting import wait_until
@@ -29,6 +30,7 @@ from trading.market import clock_watch
 
 # A look at all that a process has loaded since takes a tenth of a second, and came every ten tests.
 SELDOM = (3_000, 20, 100)
+redis_at = cache(redis.Redis.from_url)  # a new client takes longer than what it is asked for
 LOAD_MODELS = {"libraries", "libraries_loaded", "loaded_libraries"}  # fixtures
 
 # How long an example takes says how busy the machine is.
@@ -116,6 +118,12 @@ def quick_emptying() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def kept_connections() -> None:
+    """Let a test in real transactions leave its connection to the next one."""
+    kept_connection.install()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> None:
     """Hash passwords quickly in this process."""
     settings.PASSWORD_HASHERS = [f"{__name__}.{QuickPBKDF2.__name__}"]
@@ -179,10 +187,9 @@ def prepared(db: None) -> None:
 
 def forget_throttles() -> None:
     """Forget what limits, pauses and breakers the tests before have left in Redis."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        keys = list(client.scan_iter(f"{PREFIX}:*"))
-        if keys:
-            client.delete(*keys)
+    client = redis_at(settings.REDIS_URL)
+    if keys := list(client.scan_iter(f"{PREFIX}:*")):
+        client.delete(*keys)
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,7 @@ from tests.venue_process import VenueProcess
 @pytest.fixture
 def outside(venue: VenueProcess) -> Outside:
     """The outside world during a session, its clock held, without orders, positions or faults."""
-    venue.clock(paused=True)
-    if not venue.state_report()["is_open"]:
+    if not venue.clock(paused=True)["is_open"]:
         venue.clock(to="open")
     forget_prices()
     return Outside(venue)
