@@ -49,14 +49,7 @@ from trading.protection.risk_at_stops import risk_at_stop, stop_share
 
 log = structlog.get_logger(__name__)
 EQUITY_MAX_AGE = timedelta(minutes=5)
-OF_ORDERS = (
-    "symbol",
-    "purpose",
-    "side",
-    "quantity",
-    "filled_quantity",
-    "broker_order_id",
-)  # what is asked of them
+OF_ORDERS = ("symbol", "purpose", "side", "quantity", "filled_quantity", "broker_order_id")  # what is asked
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)

@@ -37,6 +37,14 @@ def seconds_passed() -> float:
     return time.clock_gettime(_PASSING)
 
 
+def database_clock() -> datetime:
+    """Ask the database for its clock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        found: datetime = cursor.fetchone()[0]
+    return found
+
+
 class ClockWatch:
     """What one process knows of the clocks: their offsets when all was told last, and when that was."""
 
@@ -44,7 +52,7 @@ class ClockWatch:
         self._known: Offsets | None = None
         self._quiet_until: dict[Clock, float] = {}
 
-    def look(self, ask: Callable[[], datetime] = lambda: database_clock()) -> tuple[Step, ...]:
+    def look(self, ask: Callable[[], datetime] = database_clock) -> tuple[Step, ...]:
         """Look at the clocks, with one statement; tell what stepped since the last time, and return it.
 
         Args:
@@ -93,7 +101,7 @@ def forget() -> None:
     _watch, _market, _has_looked_back = ClockWatch(), None, False
 
 
-def look(ask: Callable[[], datetime] = lambda: database_clock()) -> tuple[Step, ...]:
+def look(ask: Callable[[], datetime] = database_clock) -> tuple[Step, ...]:
     """Look at the clocks for this process, as ``ClockWatch.look``; the first time also at what is stored."""
     global _has_looked_back
     steps = _watch.look(ask)
@@ -157,14 +165,6 @@ def stepped_forward(*, since: datetime) -> timedelta:
     if step is None or step.occurred_at < since or step.payload["clock"] not in MACHINES:
         return timedelta(0)
     return max(timedelta(seconds=step.payload["by_seconds"]), timedelta(0))
-
-
-def database_clock() -> datetime:
-    """Ask the database for its clock."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        found: datetime = cursor.fetchone()[0]
-    return found
 
 
 def _offsets(ask: Callable[[], datetime] = database_clock) -> Offsets | None:

@@ -24,9 +24,7 @@ from django.db import IntegrityError
 from django.db.models import F, Q
 from django.utils import timezone
 
-from connectors.base import (
-    BrokerOrder,
-)
+from connectors.base import BrokerOrder
 from connectors.errors import (
     ConnectorError,
     DuplicateOrderError,
@@ -107,26 +105,22 @@ def submit_order(
         time.sleep(pause)
         if is_first and read is not None and _is_first_try_of_entry(read):
             outcome, is_first = _begin(read, noted), False
-            if isinstance(outcome, Order):
-                return outcome
-            pause, left = outcome, left - 1
-            continue
-        with locks.attempt_alone(order_id) as alone:
-            if not alone:
-                break
-            is_new = read is not None and read.status == OrderStatus.CREATED
-            order = read if read is not None and is_new and is_first else _ORDER.get(order_id)
-            if order.status not in UNSENT:
-                return order
-            pause = pacing.seconds_to_wait(order) if is_first else 0.0
-            is_first = False
-            if pause > 0:  # its next try is later: waited for without the lock
-                continue
-            outcome = _attempt(order, available)
-            if isinstance(outcome, Order):
-                return outcome
-            pause = outcome
-            left, available = left - 1, None
+        else:
+            with locks.attempt_alone(order_id) as alone:
+                if not alone:
+                    break
+                is_new = read is not None and read.status == OrderStatus.CREATED
+                order = read if read is not None and is_new and is_first else _ORDER.get(order_id)
+                if order.status not in UNSENT:
+                    return order
+                pause = pacing.seconds_to_wait(order) if is_first else 0.0
+                is_first = False
+                if pause > 0:  # its next try is later: waited for without the lock
+                    continue
+                outcome, available = _attempt(order, available), None
+        if isinstance(outcome, Order):
+            return outcome
+        pause, left = outcome, left - 1
     return _ORDER.get(order_id)
 
 

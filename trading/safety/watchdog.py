@@ -94,21 +94,21 @@ def sync_failed(error: ConnectorError) -> None:
         )
 
 
-def patrol() -> None:
-    """Do what the sweeper does each round: count what has no outcome. Reads PostgreSQL alone."""
-    patrol_by(read_together(patrol_selects()))
-
-
 def patrol_selects() -> dict[str, "QuerySet[Any]"]:
-    """Return what ``patrol_by`` stands on, for who reads it with more."""
+    """Return what ``patrol`` stands on, for who reads it with more."""
     patience = timedelta(seconds=settings.seconds("saga_timeout"))
     lost = [OrderStatus.UNKNOWN, OrderStatus.SUBMITTING]
     without = Order.objects.filter(is_past("submitted_at", timezone.now(), patience), status__in=lost)
     return {"without_outcome": without, **_error_selects()}
 
 
-def patrol_by(read: Mapping[str, Sequence[Any]]) -> None:
-    """Do the same by the rows of ``patrol_selects``."""
+def patrol(read: Mapping[str, Sequence[Any]] | None = None) -> None:
+    """Do what the sweeper does each round: count what has no outcome. Reads PostgreSQL alone.
+
+    Args:
+        read: the rows of ``patrol_selects``, where the caller has just read them.
+    """
+    read = read if read is not None else read_together(patrol_selects())
     for order in read["without_outcome"]:
         detail = f"{order.symbol} {order.client_order_id}: nobody knows whether the broker has it"
         report_critical(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from trading.core.statements.together import read_together
 from trading.core.transitions import append_event
@@ -37,15 +38,18 @@ ALL = (SCHEDULE, SYNC, LOCKS, DISK)
 
 def has_begun(condition: Condition) -> bool:
     """Return whether it has begun and not ended, as written down."""
-    last = Event.objects.filter(aggregate_type=AGGREGATE, aggregate_id=condition.name)
-    return last.order_by("-sequence").values_list("type", flat=True).first() == condition.begins
+    return _told_of(condition).values_list("type", flat=True).first() == condition.begins
 
 
 def begun() -> frozenset[str]:
     """Return the names of those that have, all read at once."""
-    last = Event.objects.filter(aggregate_type=AGGREGATE).order_by("-sequence").only("pk", "type")
-    read = read_together({each.name: last.filter(aggregate_id=each.name)[:1] for each in ALL})
+    read = read_together({each.name: _told_of(each).only("pk", "type")[:1] for each in ALL})
     return frozenset(each.name for each in ALL if read[each.name] and read[each.name][0].type == each.begins)
+
+
+def _told_of(condition: Condition) -> QuerySet[Event]:
+    """Return its events, the last first."""
+    return Event.objects.filter(aggregate_type=AGGREGATE, aggregate_id=condition.name).order_by("-sequence")
 
 
 def begin(condition: Condition, *, reason: str, **facts: str | float) -> bool:

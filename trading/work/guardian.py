@@ -60,9 +60,8 @@ class Guardian:
             self._do("engagement", lambda: self._go_on(first(read["engagement"])))
             return
         self._do("announce", lambda: switch_follow_up.announce(read["unannounced"]))
-        self._do(
-            "engagement", lambda: self._go_on(switch.current_engagement())
-        )  # that may have taken a while
+        # Read anew: announcing may have taken a while.
+        self._do("engagement", lambda: self._go_on(switch.current_engagement()))
 
     def _do(self, name: str, act: Callable[[], object]) -> None:
         try:

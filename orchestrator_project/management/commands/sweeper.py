@@ -98,7 +98,7 @@ class Command(BaseCommand):
             read = _ask()
             if end_overdue(read) or read["late"] or read["waiting"]:
                 read = _ask()  # what has ended has left work, or needs none any more
-            watchdog.patrol_by(read)
+            watchdog.patrol(read)
             lookout.look(read["agent"])
             found = find_work(read)
         now = time.monotonic()

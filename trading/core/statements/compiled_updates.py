@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from django.db import connection, models
 from django.db.models.sql import UpdateQuery
 
-from trading.core.statements.moved_rows import Statement
+from trading.core.statements.moved_rows import Statement, by_names
 
 _NOW = datetime(4000, 1, 1, tzinfo=UTC)  # no moment that anybody means
 _FURTHEST = 10 * 365 * 86_400  # seconds: what is further from it than that is a moment of its own
@@ -50,12 +50,7 @@ class CompiledUpdate:
         """Return the update with its values by names that begin so, to be said with more."""
         text, parameters = self._compiled
         given = dict(zip(self._marks, keys, strict=True))
-        values = {
-            f"{name}_{number}": _value(parameter, given, now) for number, parameter in enumerate(parameters)
-        }
-        for one in values:
-            text = text.replace("%s", f"%({one})s", 1)
-        return Statement(text, values)
+        return by_names(text, [_value(parameter, given, now) for parameter in parameters], name)
 
     def run(self, *keys: UUID, now: datetime) -> int:
         """Update; return how many rows were."""

@@ -37,6 +37,14 @@ class Statement:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+def by_names(text: str, given: Sequence[Any], name: str) -> Statement:
+    """Return a compiled text, in which each value is a ``%s``, with its values under names that begin with ``name``."""
+    values = {f"{name}_{number}": value for number, value in enumerate(given)}
+    for one in values:
+        text = text.replace("%s", f"%({one})s", 1)
+    return Statement(text, values)
+
+
 @dataclass(slots=True)
 class Beside:
     """What is said with a move in one message.
@@ -166,8 +174,6 @@ def _column_of(model: type[models.Model], name: str) -> str:
 def _compiled(query: UpdateQuery, expression: Any, name: str, parameters: dict[str, Any]) -> str:
     """Return an expression's SQL; what it is given goes among the parameters, under names that begin with this one."""
     text, given = query.get_compiler(connection=connection).compile(expression)
-    names = [f"{name}_{number}" for number in range(len(given))]
-    parameters |= dict(zip(names, given, strict=True))
-    for one in names:
-        text = text.replace("%s", f"%({one})s", 1)
-    return str(text)
+    named = by_names(str(text), given, name)
+    parameters |= named.values
+    return named.text
