@@ -110,7 +110,7 @@ def assemble(options: VenueOptions, world: World, store: Store) -> Venue:
     stream = UpdateStream(faults)
     exchange.on_update = stream.publish
     limits = RateLimits(options.rate_limit, window_seconds=options.rate_window)
-    return Venue(world, clock, market, store, exchange, faults, limits, stream)
+    return Venue(world, clock, market, store, exchange, faults, limits, stream, start)
 
 
 def build_app(venue: Venue) -> web.Application:

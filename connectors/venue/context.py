@@ -27,7 +27,8 @@ log = logging.getLogger("connectors.venue")
 class Venue:
     """The venue's parts; one per process.
 
-    ``woken``: something was asked that may leave the exchange work to do.
+    ``start``: market time at which the replay began, epoch seconds. ``woken``: something was asked that may leave the
+    exchange work to do.
     """
 
     world: World
@@ -38,6 +39,7 @@ class Venue:
     faults: Faults
     limits: RateLimits
     stream: UpdateStream
+    start: float
     requests: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=_LOGGED_REQUESTS))
     has_failed: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,11 +52,20 @@ class Venue:
             self.fail()
             raise
 
-    def reset(self) -> None:
-        """Begin a new account, as a paper account's owner may: cash alone, and nothing of before; time goes on."""
+    def reset(self, *, rewinds: bool = False) -> None:
+        """Begin a new account, as a paper account's owner may: cash alone, and nothing of before.
+
+        Args:
+            rewinds: begin the replay anew, too, with the data's own splits and dividends; else time goes on.
+        """
         self.exchange.save_clock()
         with self.store.transaction():
             self.store.forget_account()
+            if rewinds:
+                self.store.forget_replay()
+        if rewinds:
+            self.clock.rewind(self.start)
+            self.market.forget_announced()
         self.exchange = self.exchange.begun_anew()
         self.requests.clear()
 

@@ -14,9 +14,8 @@ from tests.venue_process import VenueProcess
 
 @pytest.fixture
 def outside(venue: VenueProcess) -> Outside:
-    """The outside world during a session, its clock held, without orders, positions or faults."""
-    if not venue.clock(paused=True)["is_open"]:
-        venue.clock(to="open")
+    """The outside world at the replay's start, its clock held, without orders, positions or faults."""
+    venue.clock(paused=True)
     forget_prices()
     return Outside(venue)
 

@@ -14,11 +14,11 @@ LOOK_UP = "GET /v2/orders:by_client_order_id"
 
 
 class Outside:
-    """A venue whose account begins anew: cash, and nothing of the tests before."""
+    """A venue that begins anew: cash at the replay's first minute, and nothing of the tests before."""
 
     def __init__(self, venue: VenueProcess) -> None:
         self.venue = venue
-        venue.request("POST", "/venue/reset")  # its log of requests begins anew, too
+        venue.request("POST", "/venue/reset", {"rewind": True})  # its log of requests begins anew, too
 
     def sell_everything(self) -> None:
         """Cancel every order and sell every position, as a stranger."""

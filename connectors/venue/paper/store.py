@@ -160,6 +160,12 @@ class Store:
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
         self._db.execute("DELETE FROM facts WHERE name IN ('cash', 'last_equity')")
 
+    def forget_replay(self) -> None:
+        """Delete how far the replay has come, what was announced on the way, and what was booked."""
+        self._db.execute(
+            "DELETE FROM facts WHERE name IN ('market_time', 'last_stamp', 'announced') OR name LIKE 'booked:%'"
+        )
+
     def add_activity(self, activity: dict[str, object]) -> None:
         """Append an activity; its ids sort by time."""
         row = (activity["id"], activity["activity_type"], json.dumps(activity))

@@ -80,6 +80,11 @@ class ReplayClock:
         """Set the clock by ``seconds``, back where negative: a broker whose own clock was wrong."""
         self._anchor(min(self.now() + seconds, self._timeline.end))
 
+    def rewind(self, start: float) -> None:
+        """Set the clock back to the replay's start, before anything was stamped."""
+        self.last_stamp = 0
+        self._anchor(start)
+
     def pause(self) -> None:
         """Stop market time."""
         self._anchor(self.now())

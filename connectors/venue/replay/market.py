@@ -46,6 +46,12 @@ class Market:
         for key in [one for one in self._paths if one[0] == action.symbol and one[1] >= action.ex_day]:
             del self._paths[key]
 
+    def forget_announced(self) -> None:
+        """Go on with the data's own splits and dividends alone."""
+        if self.actions.announced:
+            self.actions = CorporateActions(self.world.actions, self._close_before)
+            self._paths.clear()
+
     def _close_before(self, symbol: str, day: int) -> float | None:
         series = self.world.daily[symbol]
         row = series.last_before(day)

@@ -41,6 +41,18 @@ class ClockCommand(BaseModel):
     step: float | None = None
 
 
+class ResetCommand(BaseModel):
+    """The body of ``POST /venue/reset``; none is as an empty one.
+
+    Args:
+        rewind: set market time back to the replay's start, too, and forget the splits and dividends announced.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rewind: bool = False
+
+
 class ActionCommand(BaseModel):
     """The body of ``POST /venue/corporate_actions``: what happens at the next session's open.
 
@@ -177,7 +189,11 @@ async def post_clock(request: web.Request) -> web.Response:
 @routes.post("/venue/reset")
 async def post_reset(request: web.Request) -> web.Response:
     """Begin a new account, as a paper account is reset: its cash alone, no order, position, activity or request."""
-    venue_of(request).reset()
+    try:
+        command = ResetCommand.model_validate_json(await request.read() or b"{}")
+    except ValidationError as error:
+        return _invalid(error)
+    venue_of(request).reset(rewinds=command.rewind)
     return web.Response(status=204)
 
 

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from connectors.venue.paper.exchange import CLOCK_SAVE_SECONDS
 from tests import forked
 from tests.connectors.venue.client import COIN, STOCK, Client
@@ -137,6 +139,50 @@ def test_reset_begins_an_account_of_which_nothing_has_happened(tmp_path: Path) -
         venue.restart()
         assert [one["id"] for one in client.get("/v2/orders", status="all")] == [again["id"]]
         assert venue.state_report()["fills"] == 1
+
+
+def test_rewinding_reset_replays_the_market_from_its_start(tmp_path: Path) -> None:
+    """A split that was announced and booked is forgotten; the same prices come again."""
+
+    def price(client: Client) -> float:
+        told = client.get("/v2/stocks/snapshots", symbols=STOCK)
+        return float(told[STOCK]["latestTrade"]["p"])
+
+    def split_after_a_buy(client: Client, venue: VenueProcess) -> tuple[float, float, dict[str, str]]:
+        before = price(client)
+        client.filled(STOCK)
+        split = {"symbol": STOCK, "kind": "split", "value": "2"}
+        venue.request("POST", "/venue/corporate_actions", split)
+        venue.clock(to="open")
+        return before, price(client), venue.state_report()["positions"]
+
+    with VenueProcess(is_forked=True, state=tmp_path) as venue:
+        client = Client(venue.url)
+        venue.clock(paused=True)
+        begin = market_time(venue)
+        venue.request("POST", "/venue/reset", {"rewind": True})
+        start = market_time(venue)
+        first = split_after_a_buy(client, venue)
+
+        venue.request("POST", "/venue/reset", {"rewind": True})
+
+        assert market_time(venue) == start <= begin
+        assert venue.state_report()["positions"] == {}
+        assert price(client) == first[0]
+        venue.restart()  # from what is stored
+        venue.clock(paused=True)
+        assert market_time(venue) < start + timedelta(hours=1)
+        venue.clock(to="open")
+        unsplit = price(client)
+        venue.request("POST", "/venue/reset", {"rewind": True})
+        assert split_after_a_buy(client, venue) == first
+        assert first[2] == {STOCK: "2"}
+        assert unsplit == pytest.approx(2 * first[1], rel=0.001)
+
+
+def test_reset_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    with VenueProcess(is_forked=True, state=tmp_path) as venue, pytest.raises(RuntimeError, match="rewnd"):
+        venue.request("POST", "/venue/reset", {"rewnd": True})
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -32,6 +32,7 @@ from trading.models import AgentStatus, BarHistory, Cycle, EquitySnapshot, Event
 
 STOCK_PRICES, COIN_PRICES = "GET /v2/stocks/snapshots", "GET /v1beta3/crypto/us/snapshots"
 STOCK_BARS = "GET /v2/stocks/bars"
+A_DAY_OF_NEWS = "2020-10-20T15:00:00Z"
 STOCKS = (STOCK, OTHER_STOCK)
 
 
@@ -438,6 +439,7 @@ def test_headlines_come_from_both_sources_each_story_once(account: Outside, cycl
 
 
 def test_headlines_by_keyword_say_which(account: Outside, cycle: Cycle) -> None:
+    account.venue.clock(to=A_DAY_OF_NEWS)
     sync_portfolio(None)
     fetch_headlines(cycle.pk, cycle.symbols)
     cycle.refresh_from_db()
