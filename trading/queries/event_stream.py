@@ -20,6 +20,8 @@ from trading.models import Event
 
 MOST_AT_ONCE = 200
 LONGEST_TRANSACTION = timedelta(minutes=2)  # of ours; the session's limits end them before
+# A process that makes many ids at once gives each a millisecond of its own: their times run ahead of its clock.
+IDS_AHEAD = timedelta(seconds=10)
 # Open transactions of other databases of the same server are left out: they write no events of ours. One of which it
 # is not known, as it has just ended or is another user's, counts.
 OLDEST_OPEN = """
@@ -42,13 +44,15 @@ class Place:
 def place_of(event_id: UUID) -> Place | None:
     """Return the place after an event, None for an id that no event had.
 
-    A forgotten event's place is the moment its id was made, which its UUID tells: what was written with it may
-    be told again.
+    A forgotten event's place is the moment its id was made, which its UUID tells, less what ids may run ahead of the
+    clock: what was written with it and shortly before may be told again.
     """
     row = Event.objects.filter(pk=event_id).values_list("transaction_id", "position").first()
     if row is not None:
         return Place(row[0] or 0, row[1])
-    made_at = uuid6.UUID(int=event_id.int).time / 1000  # of version 7: in milliseconds
+    made_at = (
+        uuid6.UUID(int=event_id.int).time / 1000 - IDS_AHEAD.total_seconds()
+    )  # of version 7: in milliseconds
     if event_id.version != 7 or made_at > timezone.now().timestamp():
         return None
     return _place_at(datetime.fromtimestamp(made_at, UTC))

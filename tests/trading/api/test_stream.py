@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import psycopg2
 import pytest
 from django.db import transaction
+from uuid6 import uuid7
 
 from orchestrator_project.web.lanes import THREADS
 from tests.e2e.system import environment
@@ -33,6 +34,7 @@ from trading.queries.event_stream import Place, events_after, newest_place, plac
 
 pytestmark = pytest.mark.system
 
+MANY = 2_000  # ids, a millisecond each
 NOT_YET = "ffffffff-ffff-7000-8000-000000000000"
 
 
@@ -124,8 +126,10 @@ def test_stream_is_for_who_may_see_events(server: Server, token: str) -> None:
 
 def test_client_whose_last_event_is_forgotten_goes_on_from_its_time(server: Server, token: str) -> None:
     """A stream of what is rare comes again after weeks, and a refused EventSource never tries again."""
+    for _ in range(MANY):
+        uuid7()  # of a process that has just made many: their times run ahead of the clock
     before, last, after = make_event(), make_event(), make_event()
-    Event.objects.filter(pk=before.pk).update(occurred_at=ago(seconds=5))
+    Event.objects.filter(pk=before.pk).update(occurred_at=ago(minutes=1))
     Event.objects.filter(pk=last.pk).delete()
 
     with listening(server, token, last=str(last.pk)) as again:
