@@ -28,6 +28,7 @@ from connectors.venue.world.model import Action, Instrument
 log = logging.getLogger("connectors.venue")
 
 CLOCK_SAVE_SECONDS = 0.1
+_LOOK_SECONDS = 0.05  # of a running clock: a price that was reached is met so much later at most
 
 
 @dataclass(slots=True)
@@ -197,6 +198,8 @@ class Exchange:
                 self._on_close(boundary.at)
             self._seen = boundary.at
             self.save_clock()
+        if now - self._seen < _LOOK_SECONDS * self.market.clock.rate:
+            return  # each request is a tick: hundreds of resting orders are not looked at for each
         self._watch(now)
         opening = self.market.timeline.next_open(now)
         if now >= opening - SPLITS_BEFORE_OPEN:
