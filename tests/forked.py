@@ -124,7 +124,7 @@ def _context() -> ForkServerContext:
 
 
 def _become(argv: tuple[str, ...], env: dict[str, str], outputs: tuple[Path, Path], is_loaded: bool) -> None:
-    os.setsid()
+    os.setpgrp()
     os.environ.clear()
     os.environ.update(env)
     for stream, output in zip((sys.stdout, sys.stderr), outputs, strict=True):
