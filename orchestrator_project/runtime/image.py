@@ -18,7 +18,6 @@ from orchestrator_project.observability.process_name import process_name
 # Loaded while the engines start: nothing here reads our settings. The console and the model library are not among them:
 # one process each has them, and loads them beside its work.
 LIBRARIES = (
-    "aiohttp.web",
     "alpaca.data.historical.crypto",
     "alpaca.data.historical.news",
     "alpaca.data.historical.stock",
@@ -54,7 +53,6 @@ OURS = (
     "connectors.alpaca.market_data",
     "connectors.coingecko.client",
     "connectors.finnhub.client",
-    "connectors.venue.cli",
     "orchestrator_project.beat",
     "orchestrator_project.queues",
     "trading.tasks",
@@ -68,7 +66,6 @@ OURS = (
             "relay_events",
             "run_cycle",
             "sweeper",
-            "venue",
         )
     ),
 )

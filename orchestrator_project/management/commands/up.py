@@ -20,7 +20,7 @@ from orchestrator_project.runtime.connection_count import (
 from orchestrator_project.runtime.launch import BAD_START, embedded_engines
 from orchestrator_project.runtime.ports import port_is_free
 from orchestrator_project.runtime.prepare import FIRST_OPERATOR, prepare
-from orchestrator_project.runtime.processes import VENUE, process_specs, terminal_specs
+from orchestrator_project.runtime.processes import VENUE, process_specs, terminal_specs, venue_defaults
 from orchestrator_project.runtime.supervisor import AlreadyRunningError, Supervisor, only_one
 from trading.core.modes import current_mode
 from trading.core.providers import PAPER, REPLAY, SYNTHETIC
@@ -62,7 +62,8 @@ class Command(BaseCommand):
         image.seal()
         venue = None
         if settings.ENVIRONMENT.venue_enabled and not options["no_venue"]:
-            venue = ("--speed", options["venue_speed"])
+            given = {"speed": options["venue_speed"], **venue_defaults()}
+            venue = tuple(f"--{name.replace('_', '-')}={value}" for name, value in given.items())
         specs = [
             *process_specs(home=home, port=port, workers=options["workers"], venue=venue),
             *terminal_specs(home=home, since=timezone.now(), keep_engines=bool(embedded_engines)),

@@ -1,13 +1,11 @@
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from connectors.venue import cli
-from trading.core.providers import venue_file
+from orchestrator_project.runtime.processes import venue_defaults
 
 
 class Command(BaseCommand):
@@ -18,10 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         cli.add_arguments(parser)
-        home = Path(settings.ENVIRONMENT.orchestrator_home)
-        parser.set_defaults(
-            data=settings.ENVIRONMENT.venue_data, state=home / "venue", address_file=venue_file()
-        )
+        parser.set_defaults(**venue_defaults())
 
     def handle(self, *args: Any, **options: Any) -> None:
         sys.exit(cli.run(Namespace(**options)))
