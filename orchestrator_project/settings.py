@@ -203,8 +203,9 @@ _QUEUE_OF = {
     "orders": ("risk_and_execute", "advance_saga", "follow_order", "settle_order"),
     "upkeep": ("maintain",),
 }
-CELERY_TASK_ROUTES = {
-    f"trading.{task}": {"queue": queue} for queue, tasks in _QUEUE_OF.items() for task in tasks
+# Nothing is declared by who publishes: Valkey makes a list of its own when something is pushed to it.
+CELERY_TASK_ROUTES: dict[str, dict[str, Any]] = {
+    f"trading.{task}": {"queue": queue, "declare": ()} for queue, tasks in _QUEUE_OF.items() for task in tasks
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2, "interval_max": 0.5}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

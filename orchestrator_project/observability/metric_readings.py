@@ -128,7 +128,7 @@ def redis_readings() -> list[Reading]:
 def queue_names() -> tuple[str, ...]:
     """Return the queues that tasks are sent to."""
     routes = django_settings.CELERY_TASK_ROUTES.values()
-    return (django_settings.CELERY_TASK_DEFAULT_QUEUE, *sorted({route["queue"] for route in routes}))
+    return (django_settings.CELERY_TASK_DEFAULT_QUEUE, *sorted({str(route["queue"]) for route in routes}))
 
 
 def provider_readings() -> list[Reading]:
