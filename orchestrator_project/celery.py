@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, concurrency
+from celery.app.backends import BACKEND_ALIASES
 from celery.signals import (
     after_task_publish,
     beat_init,
@@ -16,14 +17,17 @@ from celery.signals import (
     worker_process_shutdown,
 )
 
+from connectors import redis_transport
 from orchestrator_project.observability.process_name import process_name
 from orchestrator_project.observability.traced import is_traced, trace_process
 from orchestrator_project.thread_pool import TaskPool
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
-# What `-P threads` means here.
+# What `-P threads` means here, and what the schemes of REDIS_URL mean to queue and results.
 concurrency.ALIASES["threads"] = "orchestrator_project.thread_pool:TaskPool"  # type: ignore[attr-defined]
+redis_transport.use()
+BACKEND_ALIASES.update(dict.fromkeys(redis_transport.SCHEMES, "orchestrator_project.broker.results:Backend"))
 app = Celery("orchestrator_project", amqp="orchestrator_project.queues:AMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

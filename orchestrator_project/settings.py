@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.urls import reverse_lazy
 
-from orchestrator_project.broker_options import broker_options
+from orchestrator_project.broker.options import broker_options
 from orchestrator_project.environment import load_environment
 from orchestrator_project.observability.log import configure_structlog, logging_config, register_secrets
 from orchestrator_project.observability.process_name import process_name

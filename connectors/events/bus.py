@@ -16,6 +16,7 @@ from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from connectors import redis_transport
 from connectors.errors import UnavailableError
 
 PROVIDER = "events"
@@ -35,6 +36,7 @@ def connection_to(url: str) -> Connection:
     options: dict[str, Any] = {"confirm_publish": True, "read_timeout": SOCKET_SECONDS}
     if is_redis(url):
         options = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 3.0}
+    redis_transport.use()
     known = url.replace("unix://", "redis+socket://", 1)
     heartbeat = 0 if is_redis(url) else HEARTBEAT_SECONDS
     return Connection(known, transport_options=options, connect_timeout=5, heartbeat=heartbeat)
@@ -74,16 +76,6 @@ def as_unavailable(operation: str) -> Iterator[None]:
         raise UnavailableError(PROVIDER, operation, f"{type(error).__name__}: {error}"[:300]) from error
 
 
-def one_client(channel: Any) -> None:
-    """Have a channel on Redis use one client for all it does.
-
-    kombu makes a client anew for each command, which takes longer than the command; a client holds nothing but the pool
-    of connections, of which there is one for each channel anyway.
-    """
-    client = channel._create_client()
-    channel._create_client = lambda asynchronous=False: client
-
-
 def reach(url: str) -> None:
     """Connect and leave again, declaring nothing.
 
@@ -112,8 +104,6 @@ class EventBus:
         with as_unavailable("connect"):
             self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
             self._channel = cast("Any", self._connection.channel())  # kombu's types know no more
-            if is_redis(url):
-                one_client(self._channel)
             self._producer = Producer(self._channel, exchange=exchange())
             self.declare()
 

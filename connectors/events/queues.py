@@ -15,7 +15,6 @@ from connectors.events.bus import (
     as_unavailable,
     connection_to,
     is_redis,
-    one_client,
     queues_of,
 )
 
@@ -79,7 +78,6 @@ class RedisQueue:
         with as_unavailable("open_queue"):
             self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
             self._channel = cast("Any", self._connection.channel())  # kombu's types know no more
-            one_client(self._channel)
             self._client = cast("Any", self._channel.client)  # redis-py's own types refuse fractions below
             self._declare()
             self._put_back()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from orchestrator_project.broker_options import broker_options
+from orchestrator_project.broker.options import broker_options
 from orchestrator_project.observability.process_name import process_name
 
 # Loaded while the engines start: nothing here reads our settings. The console and the model library are not among them:
@@ -53,7 +53,9 @@ OURS = (
     "connectors.alpaca.market_data",
     "connectors.coingecko.client",
     "connectors.finnhub.client",
+    "connectors.redis_transport",
     "orchestrator_project.beat",
+    "orchestrator_project.broker.results",
     "orchestrator_project.queues",
     "trading.tasks",
     *(

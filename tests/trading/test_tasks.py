@@ -1,6 +1,5 @@
 """Tasks take ids, call one service and enqueue what follows; here on a real queue with a real worker."""
 
-import gc
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +10,6 @@ from uuid import uuid4
 import pytest
 import redis
 from celery.contrib.testing.worker import start_worker
-from celery.result import AsyncResult
 from celery.signals import task_postrun
 from django.conf import settings
 from django.db import connection
@@ -47,13 +45,6 @@ def _close_connection(**_: object) -> None:
     connection.close()  # else the worker's thread keeps the test database open
 
 
-def _forget_results() -> None:
-    """Part chords' results from the queue: collected after its end, each would look for it for 20 s."""
-    for thing in gc.get_objects():
-        if issubclass(type(thing), AsyncResult):  # asking a dead weak proxy for its class fails
-            thing.backend = None
-
-
 @pytest.fixture
 def worker(queue: object, threaded_account: Outside) -> Iterator[Outside]:
     """A worker in a thread, on all queues."""
@@ -75,7 +66,6 @@ def running_worker() -> Iterator[None]:
             yield
     finally:
         task_postrun.disconnect(_close_connection)
-        _forget_results()
 
 
 def swept_until(condition: Callable[[], object], what: str) -> None:

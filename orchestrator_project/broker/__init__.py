@@ -1,0 +1,1 @@
+"""How Celery talks with Valkey here: what its settings cannot say alone."""
