@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -131,14 +132,29 @@ class _BoundedHTTPSPool(HTTPSConnectionPool):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """A requests adapter without retries, on connections with total time limits."""
+    """A requests adapter for one origin, without retries, on connections with total time limits."""
 
     def __init__(self, *, connections: int) -> None:
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+        self._pools: dict[Any, HTTPConnectionPool] = {}
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _BoundedHTTPPool, "https": _BoundedHTTPSPool}
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> HTTPConnectionPool:
+        """Return the origin's connections, which are looked for once."""
+        if (verify, cert) not in self._pools:
+            found: Any = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+            self._pools[verify, cert] = found
+        return self._pools[verify, cert]
+
+    def close(self) -> None:
+        """End the connections; a request after that makes new ones."""
+        super().close()
+        self._pools.clear()
 
 
 def resolve(host: str, timeout_seconds: float) -> list[str]:

@@ -26,6 +26,8 @@ _AS_IS = frozenset({"pair", "escape"})
 
 def storable(text: str) -> str:
     """Return ``text`` with control characters (but tab and line ends) and lone surrogates replaced by U+FFFD."""
+    if text.isascii() and text.isprintable():  # as nearly all is; it is known sooner
+        return text
     return _ODD.sub(REPLACEMENT, text)
 
 

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import requests
 
-from connectors.transport import cut, retry_after_seconds
+from connectors.transport import BoundedSession, cut, retry_after_seconds
 
 NOW = 1602770400.0
 
@@ -48,3 +50,42 @@ def test_contracts_import_no_sdk() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options"),
+    [
+        ("GET", "/v2/clock", {"headers": {"APCA-API-KEY-ID": "k", "accept": "text/csv"}, "params": None}),
+        ("get", "/v2/orders", {"params": {"status": "open", "limit": 5, "after": None, "of": ["a", "b c"]}}),
+        ("GET", "/a b/\u00e9?x=1#part", {"params": "y=2&z=3"}),
+        (
+            "POST",
+            "/v2/orders",
+            {"json": {"symbol": "\u00c9", "legs": [1.5, None]}, "headers": {"User-Agent": "x"}},
+        ),
+        ("POST", "/v2/orders", {"json": {}}),
+        ("PATCH", "/v2/orders/1", {"data": {"a": "1 2"}}),
+        ("DELETE", "/v2/orders", {"params": {}, "headers": {"User-Agent": None}}),
+    ],
+)
+@pytest.mark.parametrize("token", [None, "secret"])
+def test_request_is_what_requests_itself_prepares(
+    method: str, path: str, options: dict[str, Any], token: str | None
+) -> None:
+    base = "http://user:word@127.0.0.1:9"
+    session = BoundedSession(base, connect_timeout_seconds=1, total_timeout_seconds=1)
+    if token is not None:
+        session.params = {"token": token}
+
+    found = session._prepared(method, base + path, timeout=3, allow_redirects=True, **options)
+
+    expected = session.prepare_request(requests.Request(method.upper(), base + path, **options))
+    assert (found.method, found.url, found.body) == (expected.method, expected.url, expected.body)
+    assert list(found.headers.lower_items()) == list(expected.headers.lower_items())
+
+
+def test_request_with_what_a_session_would_have_to_merge_is_refused() -> None:
+    session = BoundedSession("http://127.0.0.1:9", connect_timeout_seconds=1, total_timeout_seconds=1)
+
+    with pytest.raises(TypeError, match="was given cookies, expected none of it"):
+        session.request("GET", "http://127.0.0.1:9/", cookies={"a": "b"})
