@@ -107,10 +107,7 @@ class Environment(BaseModel):
     @property
     def venue_enabled(self) -> bool:
         """True unless a real broker or market name is set: simulated prices never meet a real account."""
-        return not any(
-            _alias(name).startswith(REAL_MARKET_PREFIXES) and getattr(self, name) is not None
-            for name in type(self).model_fields
-        )
+        return all(getattr(self, name) is None for name in _OF_REAL_MARKETS)
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
@@ -184,6 +181,9 @@ def _alias(name: str) -> str:
     return str(Environment.model_fields[name].alias)
 
 
+_OF_REAL_MARKETS = tuple(
+    name for name in Environment.model_fields if _alias(name).startswith(REAL_MARKET_PREFIXES)
+)
 KNOWN_NAMES = tuple(_alias(name) for name in Environment.model_fields)
 
 

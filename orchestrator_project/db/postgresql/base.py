@@ -1,16 +1,40 @@
 """The backend Django loads by the name in ``ENGINE``."""
 
 from typing import Any
+from uuid import UUID
 
 import psycopg2
 import structlog
+import uuid6
 from django.conf import settings
 from django.db.backends.postgresql import base
 from django.utils.asyncio import async_unsafe
+from psycopg2.extensions import register_adapter
 
 from orchestrator_project.db import reserve
 
 log = structlog.get_logger(__name__)
+
+
+class QuotedId:
+    """An id as it is written into a statement: an order has hundreds.
+
+    psycopg2 writes the same words in twice the time, and looks for the way to write one of ``uuid7`` anew each time,
+    for that is of a class of its own.
+    """
+
+    __slots__ = ("_id",)
+
+    def __init__(self, value: UUID) -> None:
+        self._id = value
+
+    def getquoted(self) -> bytes:
+        """Return it as SQL."""
+        return f"'{self._id}'::uuid".encode()
+
+
+for kind in (UUID, uuid6.UUID):
+    register_adapter(kind, QuotedId)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
