@@ -1,10 +1,14 @@
 """The outside world as configured: real addresses, or the local venue; never a mixture."""
 
 import json
+import os
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -25,6 +29,7 @@ ALPACA_DATA = "https://data.alpaca.markets"
 FINNHUB = "https://finnhub.io/api/v1"
 COINGECKO = "https://api.coingecko.com/api/v3"
 TRADING, DATA, FINNHUB_NAME, COINGECKO_NAME = "alpaca trading", "alpaca data", "finnhub", "coingecko"
+_SETTLED_NS = 1_000_000_000
 _SETTINGS = (
     "order_timeout",
     "order_reserve",
@@ -70,6 +75,9 @@ class _Addresses:
     alpaca_limit: int | None = None  # the venue's own; 0: none
 
 
+_told: tuple[tuple[Path, int, int, int], _Addresses] | None = None
+
+
 def current_providers() -> Providers:
     """Return the configured providers.
 
@@ -87,13 +95,28 @@ def venue_file() -> Path:
 
 
 def _venue_addresses() -> _Addresses:
+    """Read what the venue says; a file that is as it was is not read again, for each order asks twice."""
+    global _told  # replaced whole, so that threads need no lock
+    path = venue_file()
     try:
-        said = json.loads(venue_file().read_text())
+        state = os.stat(path)
+        mark = (path, state.st_ino, state.st_size, state.st_mtime_ns)
+        if _told is not None and _told[0] == mark:
+            return _told[1]
+        said = json.loads(path.read_text())
     except (OSError, ValueError):
         raise NotConfiguredError(
             "the local venue does not run: start `manage.py up` (or `manage.py venue`), or set ALPACA_API_KEY"
             " and ALPACA_SECRET_KEY of a paper account"
         ) from None
+    found = _addresses_of(said)
+    # What was written a moment ago may be written once more without its time being another.
+    if time.time_ns() - state.st_mtime_ns > _SETTLED_NS:
+        _told = (mark, found)
+    return found
+
+
+def _addresses_of(said: Mapping[str, Any]) -> _Addresses:
     url = said["url"]
     return _Addresses(
         world=REPLAY if said["world"].startswith("replay") else SYNTHETIC,

@@ -1,6 +1,7 @@
 """The outside world as configured: the venue whole, or real addresses whole, never a mixture."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,32 @@ def test_replayed_prices_are_called_real(outside: Outside) -> None:
     venue_file().write_text(f'{{"url": "{outside.venue.url}", "world": "replay:us-2020"}}')
 
     assert current_providers().world == providers.REPLAY
+
+
+def test_address_that_was_written_long_ago_is_read_anew_once_it_changes(outside: Outside) -> None:
+    address = venue_file()
+    said = f'{{"url": "{outside.venue.url}", "world": "synthetic!"}}'
+    address.write_text(said)
+    os.utime(address, (1_600_000_000, 1_600_000_000))
+    before = [current_providers().world, current_providers().world]
+
+    address.with_suffix(".new").write_text(said.replace("synthetic!", "replay:abc"))
+    os.utime(address.with_suffix(".new"), (1_600_000_000, 1_600_000_000))
+    address.with_suffix(".new").replace(address)
+
+    assert before == [providers.SYNTHETIC, providers.SYNTHETIC]
+    assert current_providers().world == providers.REPLAY
+
+
+def test_address_that_is_gone_is_not_remembered(outside: Outside) -> None:
+    os.utime(venue_file(), (1_600_000_000, 1_600_000_000))
+    assert current_providers().simulated
+    venue_file().rename(kept := venue_file().with_suffix(".kept"))
+    try:
+        with pytest.raises(NotConfiguredError):
+            current_providers()
+    finally:
+        kept.rename(venue_file())
 
 
 def test_adapters_are_built_once(outside: Outside) -> None:

@@ -50,18 +50,21 @@ class SettingSpec:
         Raises:
             SettingError: not a number, not whole where a whole one is needed, or out of bounds.
         """
-        expected = f"expected {EXPECTED[self.unit]} from {self.minimum} to {self.maximum}"
         try:
             value = Decimal(text.strip())
         except InvalidOperation:
-            raise SettingError(f"{self.name}: was {text!r}, {expected}") from None
+            raise self._refused(text) from None
         if not value.is_finite():
-            raise SettingError(f"{self.name}: was {text!r}, {expected}")
+            raise self._refused(text)
         if self.unit in (Unit.COUNT, Unit.DAYS) and value != value.to_integral_value():
-            raise SettingError(f"{self.name}: was {text!r}, {expected}")
+            raise self._refused(text)
         if not self.minimum <= value <= self.maximum:
-            raise SettingError(f"{self.name}: was {text!r}, {expected}")
+            raise self._refused(text)
         return value
+
+    def _refused(self, text: str) -> SettingError:
+        expected = f"expected {EXPECTED[self.unit]} from {self.minimum} to {self.maximum}"
+        return SettingError(f"{self.name}: was {text!r}, {expected}")
 
 
 @dataclass(frozen=True, slots=True)
