@@ -65,8 +65,9 @@ def _of_book(intent: OrderIntent, book: RiskBook) -> Iterator[tuple[str, object]
         ("reserved", book.reserved),
         ("open_risk", book.open_risk),
     ):
+        # Spelled out, for each order that is judged looks at all of the book.
         for symbol, amount in amounts.items():
-            if not within(amount, 0, LARGEST):
+            if not (amount.is_finite() and 0 <= amount <= LARGEST):
                 yield f"{kind} {symbol}", amount
     unspent = book.not_in_buying_power
     if unspent is not None and not within(unspent, 0, LARGEST):

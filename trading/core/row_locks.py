@@ -29,8 +29,8 @@ def agent_to_lock() -> QuerySet[AgentStatus]:
 
 def locked_orders(order_ids: Collection[UUID]) -> list[Order]:
     """Wait for the rows of many orders and lock them, in the order of their keys; decisions and strategies are read."""
-    rows = Order.objects.select_for_update(of=("self",)).select_related("decision__strategy")
-    return list(rows.filter(pk__in=order_ids).order_by("pk"))
+    rows = Order.objects.select_for_update(of=("self",)).select_related("decision")
+    return list(rows.filter(pk__in=order_ids).order_by("pk").prefetch_related("decision__strategy"))
 
 
 def locked_order(order_id: UUID, *, with_strategy: bool = False) -> Order:

@@ -1,5 +1,6 @@
 """The only way a status changes: a conditional update and its event, in one transaction."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from django.db import IntegrityError, connection, models, transaction
 
 from trading.core.statements.event_rows import append_each_text, append_text, unplaced, values_of
 from trading.core.statements.message import Message
-from trading.core.statements.moved_rows import Beside, move_row
+from trading.core.statements.moved_rows import Beside, CompiledCondition, move_row
 from trading.core.statements.moved_together import Moving, move_rows
 from trading.domain.events.public_events import public_type
 from trading.domain.statuses import next_status
@@ -61,7 +62,7 @@ def apply(
     event: str,
     *,
     changes: Mapping[str, Any] | None = None,
-    where: models.Q | None = None,
+    where: models.Q | CompiledCondition | None = None,
     is_within: bool = False,
     drawn: dict[str, Any] | None = None,
     beside: Beside | None = None,
@@ -95,15 +96,22 @@ def apply(
     moved = move_and_tell(row, values, where, told, is_within=is_within, drawn=drawn, beside=beside)
     if not moved:
         return False
-    ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
-    log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
+    _log_move(row, machine, event, target)
     return True
+
+
+def _log_move(row: StatusRow, machine: str, event: str, target: str) -> None:
+    if logging.getLogger(__name__).isEnabledFor(
+        logging.DEBUG
+    ):  # else the words alone would cost more than the row
+        ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
+        log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
 
 
 def move_and_tell(
     row: StatusRow,
     values: Mapping[str, Any],
-    where: models.Q | None,
+    where: models.Q | CompiledCondition | None,
     told: Event,
     *,
     is_within: bool,
@@ -185,8 +193,7 @@ def apply_all(
             moved = move_rows(left, are_locked=True, after=after) if left else set()
     for move, target in zip(moves, targets, strict=True):
         if move.row.pk in moved:
-            ids = {f"{machine}_id": str(move.row.pk), "cycle_id": str(correlation_of(move.row) or "")}
-            log.debug("transition", transition=f"{machine}.{move.event}", status=target, **ids)
+            _log_move(move.row, machine, move.event, target)
     return moved
 
 

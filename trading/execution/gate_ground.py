@@ -12,10 +12,14 @@ from django.db.models import QuerySet
 from risk.models import RiskLimits
 from trading.core import settings
 from trading.core.statements.message import Message
-from trading.core.statements.together import first, read_together
+from trading.core.statements.together import Unchanging, first, read_together
 from trading.execution import gate_inputs
 from trading.execution.gate_inputs import AccountBook, Standing
 from trading.models import Asset, EquitySnapshot, RuntimeSetting, SymbolLock
+
+_SETTINGS = Unchanging(lambda: RuntimeSetting.objects.only("name", "value"))
+_LOCKS = Unchanging(lambda: SymbolLock.objects.in_force(None))
+_LIMITS = Unchanging(lambda: RiskLimits.objects.all()[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,12 @@ def read_ground(
         after: what is said before it in the same message.
         beside: what else is read with it, by names of its own.
     """
-    asked: dict[str, QuerySet[Any]] = {
+    asked: dict[str, QuerySet[Any] | Unchanging] = {
         **gate_inputs.account_selects(),
         **standing_selects(),
-        "locks": SymbolLock.objects.in_force(None),
+        "locks": _LOCKS,
         "assets": Asset.objects.filter(pk__in=symbols),
-        "limits": RiskLimits.objects.all()[:1],
+        "limits": _LIMITS,
         **(beside or {}),
     }
     read = read_together(asked, after=after)
@@ -73,6 +77,6 @@ def read_ground(
     )
 
 
-def standing_selects() -> "dict[str, QuerySet[Any]]":
+def standing_selects() -> dict[str, Unchanging]:
     """Return what ``read_standing`` is read of beside the agent's row."""
-    return {"settings": RuntimeSetting.objects.only("name", "value")}
+    return {"settings": _SETTINGS}

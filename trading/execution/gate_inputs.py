@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from risk.domain.limits import StrategyLimits
@@ -15,13 +14,12 @@ from risk.domain.numbers import ZERO
 from risk.domain.trust import Scope, TrustCurve, TrustMode
 from risk.domain.trusted_gate import AppliedTrust, TrustTerms
 from risk.domain.types import AssetRules, OrderIntent, RiskBook, SizingRule, TradingState
-from risk.models import RiskReservation
 from risk.models import TrustCurve as TrustCurveRow
 from risk.services import book as risk_book
 from risk.services import switch
 from risk.services.trust import curves, curves_of
 from trading.core import set_aside, settings
-from trading.core.statements.together import first, read_together
+from trading.core.statements.together import Unchanging, first, read_together
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.guards import rules as guard_rules
 from trading.domain.order_ids import PROTECTIVE, Purpose
@@ -50,6 +48,15 @@ from trading.protection.risk_at_stops import risk_at_stop, stop_share
 log = structlog.get_logger(__name__)
 EQUITY_MAX_AGE = timedelta(minutes=5)
 OF_ORDERS = ("symbol", "purpose", "side", "quantity", "filled_quantity", "broker_order_id")  # what is asked
+_ACCOUNT: Mapping[str, Unchanging] = {
+    "reserved": Unchanging(risk_book.counting),
+    "agent": Unchanging(lambda: AgentStatus.objects.filter(pk=1)),
+    "positions": Unchanging(lambda: Position.objects.all()),
+    "orders": Unchanging(lambda: Order.objects.open().order_by("created_at").only(*OF_ORDERS)),
+    "engagement": Unchanging(switch.engagements),
+    "unclear": Unchanging(set_aside.unclear_rows),
+    "synced": Unchanging(lambda: EquitySnapshot.objects.last_synced()),
+}
 STOCK_STEP = Decimal("0.000000001")
 STOCK_MIN_NOTIONAL = Decimal(1)
 COIN_MIN_NOTIONAL = Decimal(10)
@@ -311,17 +318,9 @@ def read_account() -> AccountBook:
     return account_of(read, first(read["synced"]) or EquitySnapshot.objects.newest())
 
 
-def account_selects() -> dict[str, QuerySet[Any]]:
+def account_selects() -> Mapping[str, Unchanging]:
     """Return what ``account_of`` is made of; ``synced`` is its money where a sync has stored it."""
-    return {
-        "reserved": RiskReservation.objects.counting(),
-        "agent": AgentStatus.objects.filter(pk=1),
-        "positions": Position.objects.all(),
-        "orders": Order.objects.open().order_by("created_at").only(*OF_ORDERS),
-        "engagement": switch.engagements(),
-        "unclear": set_aside.unclear_rows(),
-        "synced": EquitySnapshot.objects.last_synced(),
-    }
+    return _ACCOUNT
 
 
 def account_of(read: Mapping[str, Sequence[Any]], money: EquitySnapshot | None) -> AccountBook:

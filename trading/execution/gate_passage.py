@@ -23,6 +23,7 @@ from risk.services import locks
 from risk.services.book import Judgement, Wish
 from trading.core import settings, transitions
 from trading.core.statements.message import Message
+from trading.core.statements.new_rows import new
 from trading.core.trace_spans import span
 from trading.core.transitions import Move
 from trading.domain.ages import is_fresh
@@ -342,10 +343,11 @@ def _passed(
 def _order(decision: AIDecision, reservation: RiskReservation, price: Decimal | None) -> Order:
     purpose = Purpose.EXIT if decision.action == AIDecision.Action.SELL else Purpose.ENTRY
     attached = exit_orders(decision, reservation.quantity, price) if purpose == Purpose.ENTRY else {}
-    return Order(
+    return new(
+        Order,
         client_order_id=client_order_id(decision.pk, purpose),
-        decision=decision,
-        reservation=reservation,
+        decision_id=decision.pk,
+        reservation_id=reservation.pk,
         cycle_id=decision.cycle_id,
         symbol=decision.symbol,
         side=reservation.side,

@@ -84,9 +84,11 @@ def held_by_positions(orders: Collection[Order]) -> list[Order]:
     """
     read = read_together(
         {
-            "agent": AgentStatus.objects.filter(pk=1),
+            "agent": AgentStatus.objects.filter(pk=1).only("positions_as_of"),
             "unclear": set_aside.unclear_rows(),
-            "positions": Position.objects.filter(pk__in={order.symbol for order in orders}),
+            "positions": Position.objects.filter(pk__in={order.symbol for order in orders}).only(
+                "quantity", "synced_at"
+            ),
         }
     )
     (agent,), now = read["agent"], timezone.now()

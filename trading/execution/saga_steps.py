@@ -1,5 +1,6 @@
 """The rows of a saga's steps: attempts, times, input and result."""
 
+import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from django.utils import timezone
 
 from trading.core.statements.message import Message
 from trading.core.statements.moved_rows import Statement
-from trading.core.statements.written_rows import update_from_values
+from trading.core.statements.new_rows import new
 from trading.models import Saga, SagaStep, Trade
 from trading.orders.broker_stream import LISTENER
 from trading.orders.execution_reports import ACKNOWLEDGED_NOW
@@ -44,6 +45,13 @@ WHERE saga_id = %(saga)s{further} AND (
     name = %(submit)s AND ended_at IS NULL OR %(confirms)s AND name = %(confirm)s AND status <> %(completed)s
 )
 """
+_UNIT_COSTS = "SELECT saga_id, input ->> %s FROM saga_steps WHERE saga_id = ANY(%s) AND name = %s"
+_COMPLETED = """
+UPDATE saga_steps SET status = %s, attempts = greatest(attempts, 1), started_at = coalesce(started_at, %s),
+    ended_at = %s, result = coalesce(given.results -> name, '{{}}')
+FROM (VALUES {sagas}) AS given(saga_id, results)
+WHERE saga_steps.saga_id = given.saga_id AND ended_at IS NULL
+"""
 _LAST_SIGN = f"(SELECT beaten_at FROM heartbeats WHERE process = '{LISTENER}')"  # noqa: S608 - a name of ours
 _NOTED = (
     _SUBMITTED.format(
@@ -71,7 +79,7 @@ def steps_of(
     """
     now = timezone.now()
     order = saga.order
-    steps = [SagaStep(saga=saga, name=name, position=n) for n, name in enumerate(ORDER_OF_STEPS)]
+    steps = [new(SagaStep, saga_id=saga.pk, name=name, position=n) for n, name in enumerate(ORDER_OF_STEPS)]
     first, submit, confirm, update = steps
     first.status, first.attempts, first.result = SagaStep.Status.COMPLETED, 1, risk_figures
     first.started_at = first.ended_at = now
@@ -90,9 +98,10 @@ def unit_cost_of(saga: Saga) -> Decimal | None:
 
 def unit_costs_of(sagas: Collection[Saga]) -> dict[UUID, Decimal | None]:
     """Return the same of many, by the saga's id."""
-    steps = SagaStep.objects.filter(saga__in=sagas, name=SagaStep.Name.UPDATE_POSITION)
-    noted = {saga_id: said.get(UNIT_COST) for saga_id, said in steps.values_list("saga_id", "input")}
-    return {saga_id: Decimal(cost) if cost is not None else None for saga_id, cost in noted.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(_UNIT_COSTS, [UNIT_COST, [saga.pk for saga in sagas], SagaStep.Name.UPDATE_POSITION])
+        noted = cursor.fetchall()
+    return {saga_id: Decimal(cost) if cost is not None else None for saga_id, cost in noted}
 
 
 def booked_quantity(saga: Saga) -> Decimal:
@@ -214,31 +223,18 @@ def _submitted(saga: Saga, next_poll_at: datetime, *, confirms: bool) -> dict[st
 
 
 def complete_all(results: Mapping[UUID, Mapping[str, Mapping[str, Any]]]) -> None:
-    """End the steps of many sagas that have not ended, as completed, in two statements.
+    """End the steps of many sagas that have not ended, as completed, in one statement.
 
     The broker's word may complete what was not begun here.
 
     Args:
-        results: of each saga by its id, the facts of each step by its name; of a step without any: none.
+        results: at least one; of each saga by its id, the facts of each step by its name; of a step without any: none.
     """
-    now = timezone.now()
-    columns = ("pk", "saga_id", "name", "attempts", "started_at")
-    open_steps = SagaStep.objects.filter(saga__in=results, ended_at__isnull=True).order_by("pk")
-    rows = [
-        (
-            pk,
-            {
-                "status": SagaStep.Status.COMPLETED,
-                "attempts": max(attempts, 1),
-                "started_at": started_at or now,
-                "ended_at": now,
-                "result": dict(results[saga_id].get(name, {})),
-            },
-        )
-        for pk, saga_id, name, attempts, started_at in open_steps.values_list(*columns)
-    ]
-    if rows:
-        update_from_values(SagaStep, rows)
+    values: list[Any] = [SagaStep.Status.COMPLETED, now := timezone.now(), now]
+    for saga_id, steps in results.items():
+        values += [saga_id, json.dumps({name: dict(facts) for name, facts in steps.items()})]
+    with connection.cursor() as cursor:
+        cursor.execute(_COMPLETED.format(sagas=", ".join(["(%s::uuid, %s::jsonb)"] * len(results))), values)
 
 
 def skip_rest(saga: Saga) -> None:

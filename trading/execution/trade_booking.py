@@ -5,12 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
 from risk.domain.numbers import ZERO
 from trading.core.row_locks import locked_order
+from trading.core.statements.message import Message
 from trading.domain.performance.exit_reasons import exit_reason
 from trading.domain.profit import FEE_IN_KIND, Execution, cost_per_unit, realised_pnl
 from trading.domain.symbols import is_coin
@@ -18,6 +19,7 @@ from trading.models import Fill, Order, Position, Strategy, Trade
 from trading.performance import lots
 from trading.protection import theses
 
+_LAST_FILLS = "SELECT order_id, max(executed_at) FROM fills WHERE order_id = ANY(%s) GROUP BY order_id"
 # What a trade is brought to when more of its order has filled: all but its id and its order.
 BOOKED_FIELDS = [
     "decision",
@@ -51,16 +53,19 @@ def book_trades(orders: Sequence[tuple[Order, Decimal | None]]) -> list[Trade]:
 
     What the first part of an entry was for is frozen with it.
     """
-    fills = Fill.objects.filter(order__in=[order for order, _ in orders]).order_by()
-    last_fills = dict(fills.values_list("order_id").annotate(Max("executed_at")))
+    if not orders:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST_FILLS, [[order.pk for order, _ in orders]])
+        last_fills = dict(cursor.fetchall())
     rows = [_trade_of(order, unit_cost, last_fills.get(order.pk)) for order, unit_cost in orders]
+    booking = Message()
+    booking.insert(rows, or_update=BOOKED_FIELDS, same=["order"])
     with transaction.atomic(savepoint=False):  # a trade is in the lots, or is not booked
-        booked = Trade.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["order"], update_fields=BOOKED_FIELDS
-        )
+        booking.say()
         theses.open_theses(rows)
         lots.book_lots([order.pk for order, _ in orders])
-    return booked
+    return rows
 
 
 def note_booked(orders: Collection[Order]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.db import DataError, IntegrityError, connection, transaction
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.utils import timezone
 
 from connectors.base import Broker, BrokerFill, BrokerOrder, BrokerOrderStatus
@@ -18,7 +18,8 @@ from trading.core import transitions
 from trading.core.failures import log_order_failure
 from trading.core.providers import current_providers
 from trading.core.row_locks import locked_order
-from trading.core.statements.moved_rows import Beside
+from trading.core.statements.moved_rows import Beside, CompiledCondition, CompiledExpression
+from trading.core.statements.new_rows import new
 from trading.core.statements.written_rows import insert_rows
 from trading.domain.statuses import OPEN_ORDER, ORDER, OrderStatus
 from trading.models import Fill, Order
@@ -43,6 +44,9 @@ EVENT_OF = MappingProxyType(
 MISSING = object()
 # Of a statement that is said after ``record_accepted`` in its message: whether that has recorded the answer.
 ACKNOWLEDGED_NOW = "id = %(row_key)s AND acknowledged_at = %(set_acknowledged_at)s"
+_IS_UNFILLED = CompiledCondition(Order, Q(filled_quantity=0))
+_NEXT_IN_ORDER = CompiledExpression(Order, "ended_sequence", next_in_order())
+_EXECUTED = "SELECT order_id, sum(quantity) FROM fills WHERE order_id = ANY(%s) GROUP BY order_id"
 _EXECUTIONS = "SELECT execution_id, quantity, price FROM fills WHERE order_id = %s"
 
 
@@ -206,8 +210,7 @@ def record_first_fill(
     if ORDER[(order.status, event)] in OPEN_ORDER:
         beside.once_committed = None
     try:
-        is_unfilled = Q(filled_quantity=0)
-        moved = _apply(row, event, changes, reported, is_within=False, where=is_unfilled, beside=beside)
+        moved = _apply(row, event, changes, reported, is_within=False, where=_IS_UNFILLED, beside=beside)
     except IntegrityError as error:  # the execution is recorded, or the order was written of
         log.debug("filled_again", order_id=str(order.pk), error=str(error).strip())
         return None
@@ -232,8 +235,9 @@ def without_executions(orders: Collection[Order]) -> list[Order]:
     filled = [order for order in orders if order.filled_quantity > 0]
     if not filled:
         return []
-    sums = Fill.objects.filter(order__in=filled).order_by().values_list("order_id").annotate(Sum("quantity"))
-    recorded = dict(sums)
+    with connection.cursor() as cursor:
+        cursor.execute(_EXECUTED, [[order.pk for order in filled]])
+        recorded = dict(cursor.fetchall())
     return [order for order in filled if recorded.get(order.pk, Decimal(0)) < order.filled_quantity]
 
 
@@ -283,9 +287,10 @@ def record_fills(order: Order, fills: Sequence[BrokerFill], *, is_first: bool = 
 
 
 def _fill_of(order: Order, fill: BrokerFill) -> Fill:
-    return Fill(
+    return new(
+        Fill,
         execution_id=fill.execution_id,
-        order=order,
+        order_id=order.pk,
         cycle_id=order.cycle_id,
         symbol=order.symbol,
         side=fill.side,
@@ -331,14 +336,14 @@ def _apply(
     reported: BrokerOrder,
     *,
     is_within: bool = True,
-    where: Q | None = None,
+    where: CompiledCondition | None = None,
     beside: Beside | None = None,
 ) -> bool:
     """Move the row, and have it say what was written; False where it is not as it was read."""
     drawn: dict[str, Any] = {}
     ends = ORDER[(row.status, event)] not in OPEN_ORDER
     changes["ended_at"] = timezone.now() if ends else None
-    changes["ended_sequence"] = next_in_order() if ends else None
+    changes["ended_sequence"] = _NEXT_IN_ORDER if ends else None
     if reported.status == BrokerOrderStatus.REJECTED:
         changes["broker_message"] = reported.status_detail
     changes |= {"filled_quantity": reported.filled_quantity, "average_price": reported.average_price}

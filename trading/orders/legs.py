@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType
 from trading.core import transitions
+from trading.core.statements.new_rows import new
 from trading.core.statements.written_rows import insert_rows
 from trading.core.waits import is_over
 from trading.domain.order_ids import Purpose
@@ -83,7 +84,8 @@ def _resting(parent: Order, legs: Sequence[BrokerOrder]) -> list[tuple[Order, Br
     """Return the row of each leg, not stored, as it rests."""
     now = timezone.now()
     rows = [
-        Order(
+        new(
+            Order,
             broker_order_id=leg.broker_order_id,
             status=OrderStatus.ACCEPTED,
             acknowledged_at=now,
@@ -179,7 +181,7 @@ def _facts_of_new(parent: Order, row: Order) -> dict[str, str]:
 def _leg_columns(parent: Order, leg: BrokerOrder) -> dict[str, Any]:
     return {
         "purpose": purpose_of(leg),
-        "parent_order": parent,
+        "parent_order_id": parent.pk,
         "order_type": leg.order_type[:12],
         "limit_price": leg.limit_price,
         "stop_price": leg.stop_price,

@@ -37,7 +37,7 @@ from risk.services import locks, switch
 from trading.core import settings, transitions
 from trading.core.failures import log_order_failure
 from trading.core.statements.compiled_reads import CompiledRead
-from trading.core.statements.moved_rows import Beside, Statement
+from trading.core.statements.moved_rows import Beside, CompiledCondition, Statement
 from trading.domain.ages import TOLERANCE, is_fresh
 from trading.domain.order_ids import PROTECTIVE, Purpose
 from trading.domain.statuses import OrderStatus
@@ -61,7 +61,7 @@ TIME_FOR_ATTEMPTS = timedelta(seconds=5)  # of one visit: no try begins later, o
 UNSENT = (OrderStatus.CREATED, OrderStatus.SUBMITTING, OrderStatus.UNKNOWN)
 UNPOSTED = Q(posts=0)  # nobody else has counted a request meanwhile
 _ORDER = CompiledRead(lambda pk: Order.objects.filter(pk=pk), of=UUID)
-NEVER_CLAIMED = Q(lease_until__isnull=True)
+NEVER_CLAIMED = CompiledCondition(Order, Q(lease_until__isnull=True))
 _CLAIMED_NOW = (
     f"id = %(row_key)s AND status = '{OrderStatus.SUBMITTING}' AND lease_until = %(set_lease_until)s"
 )

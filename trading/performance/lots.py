@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import F
 
 from trading.core.statements.message import Message
+from trading.core.statements.new_rows import new
 from trading.core.statements.together import read_together
-from trading.core.statements.written_rows import update_from_values
+from trading.core.statements.written_rows import insert_rows, update_from_values
 from trading.domain.performance import lots as domain
 from trading.domain.performance.exit_reasons import ExitReason
 from trading.domain.symbols import is_coin
@@ -130,7 +131,7 @@ def fills_were_added(symbol: str) -> None:
 
 def _locked_books(symbols: Collection[str]) -> dict[str, SymbolBook]:
     message = Message()
-    message.insert([SymbolBook(symbol=each) for each in sorted(symbols)], or_ignore=True)
+    message.insert([new(SymbolBook, symbol=each) for each in sorted(symbols)], or_ignore=True)
     rows = SymbolBook.objects.select_for_update().filter(symbol__in=symbols).order_by("symbol")
     return {row.symbol: row for row in read_together({"books": rows}, after=message)["books"]}
 
@@ -244,21 +245,22 @@ def _write(changes: Sequence[_Change], grown: Collection[UUID] = ()) -> None:
     order_ids = {order_id for change in changes for order_id in change.order_of.values() if order_id}
     order_ids |= {close.order_id for change in changes for close in change.closes if close.order_id}
     decisions = _decisions_of(order_ids)
-    Lot.objects.bulk_create(
-        [_lot_row(change, lot, decisions) for change in changes for lot in change.opened], batch_size=BATCH
-    )
+    opened = [_lot_row(change, lot, decisions) for change in changes for lot in change.opened]
+    for start in range(0, len(opened), BATCH):
+        insert_rows(opened[start : start + BATCH])
     moved = [
         (_name(change.book.symbol, "lot", lot.number), {name: getattr(lot, name) for name in LOT_CHANGES})
         for change in changes
         for lot in change.changed.values()
-        if lot.number not in {opened.number for opened in change.opened}
+        if lot.number not in {each.number for each in change.opened}
     ]
     for start in range(0, len(moved), BATCH):
         update_from_values(Lot, moved[start : start + BATCH])
     reasons = _reasons_of({close.order_id for change in changes for close in change.closes if close.order_id})
     trips = [_trip_row(change, close, decisions, reasons) for change in changes for close in change.closes]
     _mark_alone(trips, grown)
-    RoundTrip.objects.bulk_create(trips, batch_size=BATCH)
+    for start in range(0, len(trips), BATCH):
+        insert_rows(trips[start : start + BATCH])
     books = [
         (change.book.symbol, {name: getattr(change.book, name) for name in TOTALS}) for change in changes
     ]
@@ -321,7 +323,8 @@ def _name(symbol: str, kind: str, number: int) -> UUID:
 
 def _lot_row(change: _Change, lot: domain.Lot, decisions: Mapping[UUID, tuple[UUID, dict[str, Any]]]) -> Lot:
     decision_id, facts = decisions.get(lot.order_id, (None, {})) if lot.order_id else (None, {})
-    return Lot(
+    return new(
+        Lot,
         id=_name(change.book.symbol, "lot", lot.number),
         symbol=change.book.symbol,
         number=lot.number,
@@ -344,7 +347,8 @@ def _trip_row(
     entry_order = change.order_of[close.lot]
     decision_id, facts = decisions.get(entry_order, (None, {})) if entry_order else (None, {})
     exit_decision, _ = decisions.get(close.order_id, (None, {})) if close.order_id else (None, {})
-    return RoundTrip(
+    return new(
+        RoundTrip,
         id=_name(change.book.symbol, "trip", close.number),
         symbol=change.book.symbol,
         number=close.number,

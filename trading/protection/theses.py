@@ -4,10 +4,13 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from risk.domain.numbers import HUNDRED
+from trading.core.statements.new_rows import new
+from trading.core.statements.written_rows import insert_rows
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import Purpose
 from trading.domain.performance.exit_reasons import ExitReason, exit_reason
@@ -21,6 +24,10 @@ from trading.protection.wanted import plan_for
 # A broker's positions may be behind what was just bought (execution/portfolio_truth.py).
 JUST_BOUGHT = timedelta(seconds=10)
 _PLACES = Decimal("0.0001")
+_FIRST_FILLS = """
+SELECT DISTINCT ON (order_id) order_id, price, executed_at FROM fills WHERE order_id = ANY(%s)
+ORDER BY order_id, executed_at, recorded_at
+"""
 
 
 def open_theses(trades: Iterable[Trade]) -> None:
@@ -34,23 +41,28 @@ def open_theses(trades: Iterable[Trade]) -> None:
     """
     entries = [trade for trade in trades if trade.order.purpose == Purpose.ENTRY and trade.decision]
     if entries:
-        fills = Fill.objects.filter(order__in=[trade.order for trade in entries])
-        firsts = fills.order_by("order", "executed_at", "recorded_at").distinct("order")
-        first = {fill.order_id: fill for fill in firsts}
-        rows = [_thesis_of(trade, first.get(trade.order.pk)) for trade in entries]
-        Thesis.objects.bulk_create(rows, ignore_conflicts=True)
+        with connection.cursor() as cursor:
+            cursor.execute(_FIRST_FILLS, [[trade.order_id for trade in entries]])
+            first = {order_id: began for order_id, *began in cursor.fetchall()}
+        insert_rows(
+            [
+                _thesis_of(trade, *first.get(trade.order.pk, (trade.price, trade.traded_at)))
+                for trade in entries
+            ],
+            ignore_conflicts=True,
+        )
 
 
-def _thesis_of(trade: Trade, first: Fill | None) -> Thesis:
+def _thesis_of(trade: Trade, entry: Decimal, opened_at: datetime) -> Thesis:
     decision = trade.decision
     assert decision is not None  # noqa: S101 - an entry's trade has one
-    entry, opened_at = (first.price, first.executed_at) if first else (trade.price, trade.traded_at)
     plan = plan_for(decision, entry)
     stop, target = _levels(trade.order, plan, entry)
-    return Thesis(
-        decision=decision,
-        order=trade.order,
-        strategy=decision.strategy,
+    return new(
+        Thesis,
+        decision_id=decision.pk,
+        order_id=trade.order_id,
+        strategy_id=decision.strategy_id,
         strategy_version=decision.strategy_version,
         symbol=trade.symbol,
         reasoning=decision.reasoning,

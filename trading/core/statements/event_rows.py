@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from connectors.text import storable_value
 from trading.core.causation import current_cause
+from trading.core.statements.new_rows import new
 from trading.domain.events.public_events import public_type
 from trading.models import Event
 
@@ -61,7 +62,8 @@ def unplaced(
     aggregate_type: str, aggregate_id: str, kind: str, payload: Mapping[str, Any], cycle_id: UUID | None
 ) -> Event:
     """Return an event that has no place in its aggregate's order yet."""
-    return Event(
+    return new(
+        Event,
         aggregate_type=aggregate_type,
         aggregate_id=aggregate_id,
         type=kind,

@@ -8,11 +8,13 @@ PostgreSQL makes one transaction where none is open.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 from django.db import Error, connection, models
 from django.db.models.sql import UpdateQuery
 
+from trading.core.statements.columns import named_columns
 from trading.core.statements.event_rows import append_text, values_of
 from trading.core.statements.written_rows import insert_from, note_stored
 from trading.models import Event
@@ -45,6 +47,40 @@ def by_names(text: str, given: Sequence[Any], name: str) -> Statement:
     return Statement(text, values)
 
 
+class CompiledCondition:
+    """A condition on a row that moves, whose SQL is made once for each process: it must always say the same."""
+
+    def __init__(self, model: type[models.Model], where: models.Q) -> None:
+        self._model, self._where = model, where
+
+    @cached_property
+    def statement(self) -> Statement:
+        """The condition, its values under names that begin with ``where``."""
+        query = UpdateQuery(self._model)
+        text, given = query.get_compiler(connection=connection).compile(query.build_where(self._where))
+        return by_names(str(text), given, "where")
+
+
+class CompiledExpression:
+    """What the database makes of a column of a row that moves, its SQL made once for each process.
+
+    Args:
+        expression: must always say the same.
+        column: the name of the field that it is written into.
+    """
+
+    def __init__(self, model: type[models.Model], column: str, expression: Any) -> None:
+        self._model, self._column, self._expression = model, column, expression
+
+    @cached_property
+    def statement(self) -> Statement:
+        """The expression, its values under names that begin with the column's."""
+        query = UpdateQuery(self._model)
+        resolved = self._expression.resolve_expression(query, allow_joins=False, for_save=True)
+        text, given = query.get_compiler(connection=connection).compile(resolved)
+        return by_names(str(text), given, f"set_{self._column}")
+
+
 @dataclass(slots=True)
 class Beside:
     """What is said with a move in one message.
@@ -72,7 +108,7 @@ def move_row(
     row: models.Model,
     status: str,
     values: Mapping[str, Any],
-    where: models.Q | None,
+    where: models.Q | CompiledCondition | None,
     told: Event,
     *,
     drawn: dict[str, Any] | None = None,
@@ -127,31 +163,35 @@ def _text(
     row: models.Model,
     status: str,
     values: Mapping[str, Any],
-    where: models.Q | None,
+    where: models.Q | CompiledCondition | None,
     told: Event,
     beside: Beside,
 ) -> tuple[str, dict[str, Any], list[str]]:
     """Return the statement, its parameters, and which of the values are expressions."""
     model = type(row)
-    query = UpdateQuery(model)
-    assignments, parameters, expressions = [], values_of(told), []
+    columns, assignments, parameters = named_columns(model), list[str](), values_of(told)
+    drawn = list[str]()
     for name, value in values.items():
-        column = cast("models.Field[Any, Any]", model._meta.get_field(name))
-        marks = f"%(set_{name})s"
+        column, marks = columns[name], f"%(set_{name})s"
         if hasattr(value, "resolve_expression"):
-            resolved = value.resolve_expression(query, allow_joins=False, for_save=True)
-            marks = _compiled(query, resolved, f"set_{name}", parameters)
-            expressions.append(name)
+            value = CompiledExpression(model, name, value)
+        if isinstance(value, CompiledExpression):
+            marks = value.statement.text
+            parameters |= value.statement.values
+            drawn.append(name)
         else:
             plain = value.pk if isinstance(value, models.Model) else value
-            parameters[f"set_{name}"] = column.get_db_prep_save(plain, connection)
-        assignments.append(f"{connection.ops.quote_name(str(column.column))} = {marks}")
-    further = f" AND ({_compiled(query, query.build_where(where), 'where', parameters)})" if where else ""
-    inserted = []
-    for number, rows in enumerate(beside.rows):
-        inserted.append(
-            f", beside_{number} AS ({insert_from(rows, 'moved', f'beside_{number}', parameters)})"
-        )
+            parameters[f"set_{name}"] = column.prepared(plain)
+        assignments.append(f"{column.quoted} = {marks}")
+    further = ""
+    if where:
+        condition = where if isinstance(where, CompiledCondition) else CompiledCondition(model, where)
+        further = f" AND ({condition.statement.text})"
+        parameters |= condition.statement.values
+    inserted = [
+        f", beside_{number} AS ({insert_from(rows, 'moved', f'beside_{number}', parameters)})"
+        for number, rows in enumerate(beside.rows)
+    ]
     parameters |= {"row_key": row.pk, "row_status": status}
     text = _MOVE.format(
         table=model._meta.db_table,
@@ -160,20 +200,8 @@ def _text(
         where=f"{further} AND guard.holds" if beside.guard else further,
         guard=f"guard AS MATERIALIZED (SELECT {beside.guard} AS holds), " if beside.guard else "",
         source=" FROM guard" if beside.guard else "",
-        returned=", ".join(_column_of(model, name) for name in expressions) or "1",
+        returned=", ".join(columns[name].quoted for name in drawn) or "1",
         told=append_text(told, moved="moved"),
         inserted="".join(inserted),
     )
-    return text, parameters, expressions
-
-
-def _column_of(model: type[models.Model], name: str) -> str:
-    return connection.ops.quote_name(str(cast("models.Field[Any, Any]", model._meta.get_field(name)).column))
-
-
-def _compiled(query: UpdateQuery, expression: Any, name: str, parameters: dict[str, Any]) -> str:
-    """Return an expression's SQL; what it is given goes among the parameters, under names that begin with this one."""
-    text, given = query.get_compiler(connection=connection).compile(expression)
-    named = by_names(str(text), given, name)
-    parameters |= named.values
-    return named.text
+    return text, parameters, drawn

@@ -6,15 +6,15 @@ written while the first waited.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, models
 from django.db.models.sql import UpdateQuery
 
+from trading.core.statements.columns import named_columns
 from trading.core.statements.event_rows import append_each_text
 from trading.core.statements.message import Message
-from trading.core.statements.written_rows import cast_of
 from trading.models import Event
 
 _LOCK = "SELECT FROM {table} WHERE {key} IN ({keys}) ORDER BY {key} FOR NO KEY UPDATE"
@@ -74,27 +74,23 @@ def _by_columns(moving: Sequence[Moving]) -> list[list[Moving]]:
 
 def _moved(model: type[models.Model], name: str, group: Sequence[Moving], values: list[Any]) -> str:
     """Return the part that updates rows of the same columns; its values are added to ``values``."""
-    quote, query = connection.ops.quote_name, UpdateQuery(model)
-    written = {
-        column: cast("models.Field[Any, Any]", model._meta.get_field(column)) for column in group[0].values
-    }
-    plain = [column for column in written if not hasattr(group[0].values[column], "resolve_expression")]
-    assignments = []
-    for column, known in written.items():
-        if column in plain:
-            assignments.append(f"{quote(str(known.column))} = given.{quote(str(known.column))}")
-            continue
-        resolved = group[0].values[column].resolve_expression(query, allow_joins=False, for_save=True)
-        text, given = query.get_compiler(connection=connection).compile(resolved)
-        assignments.append(f"{quote(str(known.column))} = {text}")
-        values += given
-    casts = [cast_of(model._meta.pk), "varchar", *(cast_of(written[column]) for column in plain)]
+    known, names = named_columns(model), group[0].values
+    plain = [known[each] for each in names if not hasattr(names[each], "resolve_expression")]
+    assignments = [f"{column.quoted} = given.{column.quoted}" for column in plain]
+    for each, value in names.items():
+        if hasattr(value, "resolve_expression"):
+            query = UpdateQuery(model)
+            resolved = value.resolve_expression(query, allow_joins=False, for_save=True)
+            text, given = query.get_compiler(connection=connection).compile(resolved)
+            assignments.append(f"{known[each].quoted} = {text}")
+            values += given
+    casts = [known[model._meta.pk.name].cast, "varchar", *(column.cast for column in plain)]
+    written = [each for each in names if known[each] in plain]
     for one in group:
         values += [str(one.row.pk), one.status]
-        for column in plain:
-            value = one.values[column]
-            value = value.pk if isinstance(value, models.Model) else value
-            values.append(written[column].get_db_prep_save(value, connection))
+        for column, each in zip(plain, written, strict=True):
+            value = one.values[each]
+            values.append(column.prepared(value.pk if isinstance(value, models.Model) else value))
     row = f"({', '.join(f'%s::{kind}' for kind in casts)})"
     return _MOVED.format(
         name=name,
@@ -102,7 +98,5 @@ def _moved(model: type[models.Model], name: str, group: Sequence[Moving], values
         key=model._meta.pk.column,
         assignments=", ".join(assignments),
         rows=", ".join([row] * len(group)),
-        columns=", ".join(
-            ["row_key", "row_status", *(quote(str(written[column].column)) for column in plain)]
-        ),
+        columns=", ".join(["row_key", "row_status", *(column.quoted for column in plain)]),
     )

@@ -5,15 +5,16 @@ writes with all their digits. Not for long lists: a thousand rows as JSON take l
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
-from django.db.models import JSONField, Model, QuerySet
+from django.db.models import Model, QuerySet
 
+from trading.core.statements.json_rows import instances
 from trading.core.statements.message import Message
 
 
@@ -25,8 +26,25 @@ class Select:
     values: tuple[Any, ...] = ()
 
 
+class Unchanging:
+    """A query that always says the same, whose SQL is made once for each process: nothing of it is of a moment."""
+
+    def __init__(self, query: "Callable[[], QuerySet[Any, Any]]") -> None:
+        self._query = query
+
+    @cached_property
+    def model(self) -> type[Model]:
+        """Of which its rows are instances."""
+        return self._query().model
+
+    @cached_property
+    def select(self) -> Select:
+        """The query as a statement."""
+        return Select(*self._query().query.sql_with_params())
+
+
 def read_together(
-    asked: Mapping[str, "QuerySet[Any, Any] | Select"], *, after: Message | None = None
+    asked: "Mapping[str, QuerySet[Any, Any] | Unchanging | Select]", *, after: Message | None = None
 ) -> dict[str, list[Any]]:
     """Return the rows of each select by its name, read at one moment in one statement.
 
@@ -40,16 +58,16 @@ def read_together(
     values: list[Any] = []
     for asking in asked.values():
         try:
-            sql, given = (asking.sql, asking.values) if isinstance(asking, Select) else _compiled(asking)
+            select = _select(asking)
         except EmptyResultSet:  # ``pk__in=[]``, say
             parts.append("'[]'::json")
             continue
-        parts.append(f"(SELECT COALESCE(json_agg(found), '[]') FROM ({sql}) AS found)")  # noqa: S608 - our own words
-        values += given
+        parts.append(f"(SELECT COALESCE(json_agg(found), '[]') FROM ({select.sql}) AS found)")  # noqa: S608 - ours
+        values += select.values
     ((found,),) = (after or Message()).ask(f"SELECT json_build_array({', '.join(parts)})::text", values)
     lists = json.loads(found, parse_float=Decimal)
     return {
-        name: rows if isinstance(asking, Select) else [_instance(asking.model, row) for row in rows]
+        name: rows if isinstance(asking, Select) else instances(asking.model, rows)
         for (name, asking), rows in zip(asked.items(), lists, strict=True)
     }
 
@@ -59,33 +77,7 @@ def first(rows: Sequence[Any]) -> Any:
     return rows[0] if rows else None
 
 
-def _compiled(asking: "QuerySet[Any, Any]") -> tuple[str, tuple[Any, ...]]:
-    sql, values = asking.query.sql_with_params()
-    return sql, values
-
-
-def _instance(model: type[Model], row: Mapping[str, Any]) -> Model:
-    """Return the row as the ORM would have it; what is no column of the model is set beside its columns."""
-    columns: dict[str, Any] = {
-        str(field.column): field for field in model._meta.concrete_fields if field.column in row
-    }
-    found = model.from_db(
-        connection.alias,
-        [field.attname for field in columns.values()],
-        [
-            _plain(row[name]) if isinstance(field, JSONField) else field.to_python(row[name])
-            for name, field in columns.items()
-        ],
-    )
-    for name in row.keys() - columns.keys():
-        setattr(found, name, row[name])
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """Return stored JSON as the ORM reads it: numbers with a point as floats."""
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+def _select(asking: "QuerySet[Any, Any] | Unchanging | Select") -> Select:
+    if isinstance(asking, Unchanging):
+        return asking.select
+    return asking if isinstance(asking, Select) else Select(*asking.query.sql_with_params())

@@ -3,14 +3,14 @@
 ``bulk_create`` and ``bulk_update`` do the same, and take several times as long to write it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models
-from django.db.models.expressions import DatabaseDefault
-from django.db.models.fields import AutoFieldMixin
+from django.db import DEFAULT_DB_ALIAS, connection, models
+
+from trading.core.statements.columns import DRAWN, Column, columns_of, named_columns
 
 
 def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> int:
@@ -36,25 +36,25 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
 
 def insert_of(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
     """Return the statement that inserts rows of one table, and its values."""
-    columns, database = rows[0]._meta.concrete_fields, connections[DEFAULT_DB_ALIAS]
-    marks: list[str] = []
-    values: list[Any] = []
-    for row in rows:
-        given = []
-        for column in columns:
-            value = column.pre_save(row, add=True)
-            if _is_drawn(column, value):
-                given.append("DEFAULT")
-            else:
-                given.append("%s")
-                values.append(column.get_db_prep_save(value, database))
-        marks.append(f"({', '.join(given)})")
-    return _insert_into(type(rows[0])) + ", ".join(marks), values
+    model, columns, given = type(rows[0]), list[Column](), list[list[Any]]()
+    for column, values in _written(rows):
+        columns.append(column)
+        given.append(values)
+    by_row = list(zip(*given, strict=True))
+    marks = [", ".join(["DEFAULT" if value is DRAWN else "%s" for value in row]) for row in by_row]
+    text = (
+        f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)}"  # noqa: S608 - our own names
+        f" ({', '.join([column.quoted for column in columns])}) VALUES ({'), ('.join(marks)})"
+    )
+    return text, [value for row in by_row for value in row if value is not DRAWN]
 
 
-def _is_drawn(column: "models.Field[Any, Any]", value: Any) -> bool:
-    """Return whether the database draws the value: by its default, or because it numbers the rows."""
-    return isinstance(value, DatabaseDefault) or (value is None and isinstance(column, AutoFieldMixin))
+def _written(rows: Sequence[models.Model]) -> Iterator[tuple[Column, list[Any]]]:
+    """Yield the columns that an insert of these rows names, with the value of each row."""
+    for column in columns_of(type(rows[0])):
+        values = column.of_new(rows)
+        if not column.is_left_out(values):
+            yield column, values
 
 
 def insert_from(rows: Sequence[models.Model], source: str, name: str, values: dict[str, Any]) -> str:
@@ -66,51 +66,39 @@ def insert_from(rows: Sequence[models.Model], source: str, name: str, values: di
         rows: at least one; the same columns are left to the database in each.
         name: their values go into ``values`` under names that begin so.
     """
-    database = connections[DEFAULT_DB_ALIAS]
-    model, drawn = type(rows[0]), set()
-    columns = model._meta.concrete_fields
-    for number, row in enumerate(rows):
-        for place, column in enumerate(columns):
-            value = column.pre_save(row, add=True)
-            if _is_drawn(column, value):
-                drawn.add(place)
-            else:
-                values[f"{name}_{number}_{place}"] = column.get_db_prep_save(value, database)
-    return _insert_from(model, source, name, len(rows), frozenset(drawn))
+    columns, given = list[Column](), list[Any]()
+    for column, each in _written(rows):
+        columns.append(column)
+        given += each
+    text, names = _insert_from(type(rows[0]), source, name, len(rows), tuple(columns))
+    values.update(zip(names, given, strict=True))
+    return text
 
 
 @cache
-def _insert_from(model: type[models.Model], source: str, name: str, count: int, drawn: frozenset[int]) -> str:
-    quote = connection.ops.quote_name
-    written = [each for each in enumerate(model._meta.concrete_fields) if each[0] not in drawn]
-    names = ", ".join(quote(str(column.column)) for _, column in written)
-    given = ", ".join(f"given.{quote(str(column.column))}" for _, column in written)
+def _insert_from(
+    model: type[models.Model], source: str, name: str, count: int, columns: tuple[Column, ...]
+) -> tuple[str, list[str]]:
+    """Return that statement, and the names of its values, column by column."""
+    quoted = ", ".join(column.quoted for column in columns)
+    given = ", ".join(f"given.{column.quoted}" for column in columns)
+    named = [[f"{name}_{number}_{place}" for number in range(count)] for place, _ in enumerate(columns)]
     rows = [
-        ", ".join(f"%({name}_{number}_{place})s::{cast_of(column)}" for place, column in written)
+        ", ".join(f"%({names[number]})s::{column.cast}" for column, names in zip(columns, named, strict=True))
         for number in range(count)
     ]
-    return (
-        f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {given} FROM {source}"  # noqa: S608 - ours
-        f" CROSS JOIN (VALUES {', '.join(f'({marks})' for marks in rows)}) AS given({names})"
+    text = (
+        f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({quoted})"  # noqa: S608 - ours
+        f" SELECT {given} FROM {source}"
+        f" CROSS JOIN (VALUES {', '.join(f'({marks})' for marks in rows)}) AS given({quoted})"
     )
-
-
-def cast_of(column: "models.Field[Any, Any]") -> str:
-    """Return a column's type, without its length: a cast would cut what is too long, which the column refuses."""
-    return str(column.db_type(connection)).partition("(")[0]
+    return text, [each for names in named for each in names]
 
 
 def note_stored(rows: Sequence[models.Model]) -> None:
     """Note on rows that they are in the database."""
     for row in rows:
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
-
-
-@cache
-def _insert_into(model: type[models.Model]) -> str:
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(str(column.column)) for column in model._meta.concrete_fields)
-    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "  # noqa: S608 - our own names
 
 
 def update_from_values(
@@ -129,23 +117,20 @@ def update_of(
     model: type[models.Model], rows: Sequence[tuple[UUID | str, Mapping[str, Any]]]
 ) -> tuple[str, list[Any]]:
     """Return the statement of ``update_from_values``, and its values."""
-    named = {column.name: column for column in model._meta.concrete_fields}
-    columns = {name: named[name] for name in rows[0][1]}
-    key = model._meta.pk
-    casts = ", ".join(f"%s::{column.db_type(connection)}" for column in (key, *columns.values()))
-    quote = connection.ops.quote_name
-    quoted = [quote(str(column.column)) for column in columns.values()]
+    known, key = named_columns(model), named_columns(model)[model._meta.pk.name]
+    columns = {name: known[name] for name in rows[0][1]}
+    casts = ", ".join(f"%s::{column.type}" for column in (key, *columns.values()))
+    quoted = [column.quoted for column in columns.values()]
     statement = (
-        f"UPDATE {quote(model._meta.db_table)} AS old"  # noqa: S608 - the names of our own columns
+        f"UPDATE {connection.ops.quote_name(model._meta.db_table)} AS old"  # noqa: S608 - the names of our own columns
         f" SET {', '.join(f'{name} = new.{name}' for name in quoted)}"
         f" FROM (VALUES {', '.join([f'({casts})'] * len(rows))}) AS new(pk, {', '.join(quoted)})"
-        f" WHERE old.{quote(str(key.column))} = new.pk"
+        f" WHERE old.{key.quoted} = new.pk"
     )
     values: list[Any] = []
     for pk, changes in rows:
         values.append(str(pk))
         for name, column in columns.items():
             value = changes[name]
-            plain = value.pk if isinstance(value, models.Model) else value
-            values.append(column.get_db_prep_save(plain, connection))
+            values.append(column.prepared(value.pk if isinstance(value, models.Model) else value))
     return statement, values

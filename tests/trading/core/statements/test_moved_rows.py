@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
+from django.db.models import F, Q
 
 from tests.factories import make_order
 from trading.core import transitions
-from trading.core.statements.moved_rows import Beside, Statement
+from trading.core.statements.moved_rows import Beside, CompiledCondition, CompiledExpression, Statement
 from trading.models import Event, Fill, Order
 
 pytestmark = pytest.mark.django_db
@@ -95,3 +96,27 @@ def test_guard_is_called_once_and_decides(holds: bool) -> None:
         cursor.execute("SELECT last_value, is_called FROM calls")
         assert cursor.fetchone() == (1, True)
     assert (moved, Order.objects.get().status == "submitting") == (holds, holds)
+
+
+@pytest.mark.parametrize(("posts", "moves"), [(0, True), (1, False)])
+def test_condition_that_is_made_once_is_met_as_it_says(posts: int, moves: bool) -> None:
+    unposted = CompiledCondition(Order, Q(posts=0, lease_until__isnull=True))
+    for _ in range(2):
+        order = make_order(posts=posts)
+
+        assert transitions.apply(order, "submit", where=unposted) is moves
+
+        assert Order.objects.get(pk=order.pk).status == ("submitting" if moves else "created")
+
+
+def test_expression_that_is_made_once_is_drawn_each_time() -> None:
+    more = CompiledExpression(Order, "attempts", F("attempts") + 2)
+    drawn: list[dict[str, Any]] = [{}, {}]
+    for number, attempts in enumerate((0, 5)):
+        order = make_order(attempts=attempts)
+
+        assert transitions.apply(
+            order, "submit", changes={"attempts": more, "posts": F("posts") + 1}, drawn=drawn[number]
+        )
+
+    assert drawn == [{"attempts": 2, "posts": 1}, {"attempts": 7, "posts": 1}]

@@ -8,10 +8,22 @@ from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from risk.models import RiskReservation
 from tests import factories as make
 from trading.core.statements.message import Message
-from trading.core.statements.together import Select, first, read_together
-from trading.models import AIDecision, Cycle, Event, MarketSnapshot, Position, Strategy
+from trading.core.statements.together import Select, Unchanging, first, read_together
+from trading.models import (
+    AgentStatus,
+    AIDecision,
+    Asset,
+    Cycle,
+    Event,
+    MarketSnapshot,
+    Order,
+    Position,
+    RuntimeSetting,
+    Strategy,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +39,13 @@ def test_rows_are_those_of_each_select_alone() -> None:
     )
     make.make_decision(strategy=make.make_strategy(symbols=["AAPL", "BTC/USD"]))
     make.make_event(payload={"seconds": 0.164, "text": '100 % "sure"'})
-    kinds = (Position, MarketSnapshot, AIDecision, Cycle, Strategy, Event)
+    make.make_order(limit_price=Decimal("1.5"))
+    make.make_agent()
+    make.make_asset("MSFT")
+    make.make_reservation()
+    RuntimeSetting.objects.create(name="price_max_age", value="7")
+    kinds = (Position, MarketSnapshot, AIDecision, Cycle, Strategy, Event, Order, AgentStatus, Asset)
+    kinds += (RiskReservation, RuntimeSetting)
 
     found = read_together({kind.__name__: kind.objects.all() for kind in kinds})
 
@@ -37,6 +55,25 @@ def test_rows_are_those_of_each_select_alone() -> None:
         for row in (*expected, *(own := [columns(row) for row in rows])):
             row.pop("transaction_id", None)  # a number that JSON has as text
         assert own == expected, kind
+
+
+def test_unchanging_query_is_made_once_and_its_rows_are_of_now() -> None:
+    made = []
+
+    def query() -> Any:
+        made.append(1)
+        return Position.objects.filter(quantity__gt=0).order_by("symbol").only("quantity")
+
+    asked = {"held": Unchanging(query)}
+    before = len(read_together(asked)["held"]), len(made)
+    make.make_position("AAPL", quantity=Decimal(2))
+
+    (row,) = read_together(asked)["held"]
+
+    assert before == (0, len(made))
+    assert (row.symbol, row.quantity) == ("AAPL", Decimal(2))
+    assert row.get_deferred_fields() >= {"market_value", "synced_at"}
+    assert row.market_value == Position.objects.get().market_value  # read later, as of any such row
 
 
 def test_it_is_one_statement_and_nothing_is_read_later() -> None:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
+from tests import factories as make
 from tests.factories import make_order
+from trading.core import transitions
+from trading.core.statements.moved_rows import Beside
 from trading.core.statements.written_rows import insert_rows, update_from_values
-from trading.models import Event, Order
+from trading.models import Event, Order, SagaStep, SymbolBook
 
 
 def copy_of(order: Order, name: str) -> Order:
@@ -36,6 +39,67 @@ def test_rows_are_stored_as_bulk_create_stores_them(django_assert_num_queries: A
     assert stored["a"] == stored["b"]
     assert Order.objects.get(client_order_id="a").created_at == written.created_at
     assert not written._state.adding
+
+
+MADE = {
+    "order": lambda: make.make_order(limit_price=Decimal("1.50"), side="sell", purpose="exit"),
+    "fill": make.make_fill,
+    "trade": make.make_trade,
+    "thesis": make.make_thesis,
+    "lot": make.make_lot,
+    "round trip": make.make_round_trip,
+    "saga": lambda: make.make_saga(steps=False),
+    "step": lambda: SagaStep.objects.create(saga=make.make_saga(steps=False), name="x", position=1),
+    "check": make.make_risk_check,
+    "reservation": make.make_reservation,
+    "decision": make.make_decision,
+    "position": make.make_position,
+    "equity": make.make_equity,
+    "event": lambda: make.make_event(payload={"a": [1, None, "50 %"]}),
+    "snapshot": make.make_snapshot,
+    "book": lambda: SymbolBook.objects.create(symbol="AAPL"),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("is_beside", [False, True], ids=["alone", "beside a move"])
+def test_row_that_django_has_written_is_written_the_same(name: str, is_beside: bool) -> None:
+    row = MADE[name]()
+    rows = type(row)._base_manager.filter(pk=row.pk)
+    (expected,) = rows.values()
+    rows._raw_delete(rows.db)
+
+    if is_beside:
+        assert transitions.apply(make_order(), "submit", beside=Beside(rows=[[row]]))
+    else:
+        insert_rows([row])
+
+    (found,) = rows.values()
+    drawn = {field.attname for field in row._meta.concrete_fields if getattr(field, "auto_now_add", False)}
+    drawn |= {"position", "transaction_id"}
+    assert found.keys() == expected.keys()
+    assert {name: one for name, one in found.items() if name not in drawn} == {
+        name: one for name, one in expected.items() if name not in drawn
+    }
+
+
+@pytest.mark.django_db
+def test_rows_of_which_some_leave_a_column_out_are_written_together() -> None:
+    first = make_order()
+    plain, given = copy_of(first, "a"), copy_of(first, "b")
+    given.limit_price, given.ended_sequence = Decimal("2.5"), 7
+    drawn = Event(aggregate_type="a", aggregate_id="1", sequence=1, type="a.b", payload={})
+    told = Event(aggregate_type="a", aggregate_id="1", sequence=2, type="a.b", payload={}, transaction_id=5)
+
+    insert_rows([plain, given])
+    insert_rows([drawn, told])
+
+    stored = dict(Order.objects.exclude(pk=first.pk).values_list("client_order_id", "limit_price"))
+    assert stored == {"a": None, "b": Decimal("2.5")}
+    numbers = dict(Event.objects.filter(aggregate_type="a").values_list("sequence", "transaction_id"))
+    assert numbers[1] not in (None, 5)
+    assert numbers[2] == 5
 
 
 @pytest.mark.django_db
