@@ -104,12 +104,16 @@ def use() -> None:
 
 
 def _said(connection: Any, commands: Sequence[Command]) -> None:
-    connection.send_packed_command(connection.pack_commands(commands))
     refused = None
-    for _ in commands:  # each answer is read, so that the next command's is its own
-        try:
-            connection.read_response()
-        except redis.ResponseError as error:
-            refused = refused or error
+    try:
+        connection.send_packed_command(connection.pack_commands(commands))
+        for _ in commands:  # each answer is read, so that the next command's is its own
+            try:
+                connection.read_response()
+            except redis.ResponseError as error:
+                refused = refused or error
+    except BaseException:
+        connection.disconnect()  # an answer may be under way that nobody waits for
+        raise
     if refused:
         raise refused

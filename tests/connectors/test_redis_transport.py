@@ -188,6 +188,23 @@ def test_command_that_is_refused_is_told_and_shifts_no_answer(peer: Peer, server
     assert server.zrange("numbers", 0, -1) == [b"one", b"two"]
 
 
+def test_answer_that_was_not_waited_for_is_nobodys(
+    peer: Peer, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    server.set("words", "no hash")
+    peer.channel.say(("ZADD", "numbers", 1, "one"))
+    with monkeypatch.context() as signalled:
+        signalled.setattr(peer.channel._kept_connection, "read_response", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            peer.channel.say(("ZADD", "numbers", 2, "two"))
+
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        peer.channel.say(("HSET", "words", "a", "b"))
+
+
 def test_tag_without_its_message_is_taken_out(peer: Peer, server: redis.Redis) -> None:
     """What is left of a note of which the server took the first half."""
     peer.channel.say(("ZADD", INDEX, 1, "a tag"))
