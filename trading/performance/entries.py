@@ -10,13 +10,18 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from risk.domain.numbers import ZERO
 from trading.domain.performance.lots import PRICE, Entry, Kind
-from trading.models import AccountActivity, Fill, Trade
+from trading.models import AccountActivity, Trade
 
 REST = "rest:"
+_FILLS = """
+SELECT order_id, executed_at, recorded_at, execution_id, quantity, price, side FROM fills
+WHERE order_id = ANY(%s::uuid[]) ORDER BY executed_at, recorded_at, execution_id
+"""
 OF_LOTS = (Kind.ADOPTED.value, Kind.SPLIT.value)  # the activities that change what is held
 
 
@@ -99,9 +104,10 @@ def entry_of(activity: AccountActivity) -> Entry:
 
 def _fills_of(order_ids: Collection[UUID]) -> Mapping[UUID, list[Entry]]:
     found: dict[UUID, list[Entry]] = {}
-    columns = ("order_id", "executed_at", "recorded_at", "execution_id", "quantity", "price", "side")
-    rows = Fill.objects.filter(order__in=order_ids).order_by("executed_at", "recorded_at", "execution_id")
-    for order_id, at, noted_at, key, quantity, price, side in rows.values_list(*columns):
+    with connection.cursor() as cursor:
+        cursor.execute(_FILLS, [list(order_ids)])
+        rows = cursor.fetchall()
+    for order_id, at, noted_at, key, quantity, price, side in rows:
         entry = Entry(at, noted_at, key, Kind.EXECUTION, quantity, price, side == "buy", order_id)
         found.setdefault(order_id, []).append(entry)
     return found
