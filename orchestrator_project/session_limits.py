@@ -15,6 +15,7 @@ SERVER_SIDE = MappingProxyType(
         "lock_timeout": "15s",  # a holder that was stopped loses its session before
         "statement_timeout": "60s",  # the longest of ours, a chunk of old rows deleted, takes 1 s
         "idle_in_transaction_session_timeout": "12s",  # nothing of ours asks anybody outside within a transaction
+        "plan_cache_mode": "force_generic_plan",  # see trading/core/statements/prepared_statements.py
         "client_connection_check_interval": "2s",  # a dead client's statement ends, and with it its place in a queue
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",

@@ -21,7 +21,7 @@ that one transaction never takes together have no order among themselves.
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -80,12 +80,13 @@ class Held:
     """A session's lock during its block; false where another has it.
 
     Args:
-        take: the call by which it is taken, and ``give`` the one by which it is given back. Who makes the latter in a
-            message of his own says so by ``is_given``.
+        take: the call by which it is taken, and ``give`` the one by which it is given back, with ``values`` by name.
+            Who makes the latter in a message of his own says so by ``is_given``.
     """
 
     take: str
     give: str
+    values: Mapping[str, int]
     is_taken: bool = False
     is_given: bool = False
 
@@ -141,7 +142,7 @@ def given_back(held: Held) -> Iterator[Held]:
     finally:
         if held.is_taken and not held.is_given:
             held.is_given = True
-            _give_back(held.give)
+            _give_back(held)
 
 
 def _give_back_what_is_held(order_id: UUID) -> None:
@@ -202,16 +203,17 @@ def _session_lock(take: str, give: str, keys: Sequence[int]) -> Iterator[Held]:
 
 
 def _unheld(take: str, give: str, keys: Sequence[int]) -> Held:
-    said = ", ".join(map(str, keys))
-    return Held(take=f"{take}({said})", give=f"{give}({said})")
+    values = {f"lock_{keys[0]}_{number}": key for number, key in enumerate(keys)}
+    marks = ", ".join(f"%({name})s" for name in values)
+    return Held(take=f"{take}({marks})", give=f"{give}({marks})", values=values)
 
 
-def _give_back(give: str) -> None:
+def _give_back(held: Held) -> None:
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {give}")
+            cursor.execute(f"SELECT {held.give}", held.values)
     except (DatabaseError, InterfaceError) as error:
-        operation = give.partition("(")[0]
+        operation = held.give.partition("(")[0]
         log.warning("session_ended_with_its_lock", error=str(error).strip(), operation=operation)
         connection.close()
 

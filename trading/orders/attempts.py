@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from connectors.departure import elapsed_seconds
+from trading.core.statements.prepared_statements import Prepared
 from trading.domain.ages import is_fresh
 from trading.domain.order_ids import Purpose, is_of_engagement
 from trading.domain.statuses import OrderStatus
@@ -16,11 +16,15 @@ from trading.models import Order
 INTENT_MAX_AGE = timedelta(seconds=60)
 ATTEMPT_SECONDS = 20.0  # from the claim to the first byte; with the last one it ends well before its lease
 
-_HOW_IT_STANDS = """
+_HOW_IT_STANDS = Prepared(
+    "how_it_stands",
+    "uuid",
+    """
 SELECT status, lease_until, (
     SELECT id FROM kill_switch WHERE released_at IS NULL ORDER BY engaged_at DESC LIMIT 1
-) FROM orders WHERE id = %s
-"""
+) FROM orders WHERE id = $1
+""",
+)
 
 
 class SwitchEngagedError(Exception):
@@ -59,9 +63,7 @@ class Attempt:
             SwitchReleasedError: it is an order to flatten, of an engagement that is not in force.
         """
         order = self.order
-        with connection.cursor() as cursor:
-            cursor.execute(_HOW_IT_STANDS, [order.pk])
-            said = cursor.fetchone()
+        said = next(iter(_HOW_IT_STANDS.rows([order.pk])), None)
         if said is None or said[:2] != (OrderStatus.SUBMITTING, order.lease_until):
             raise StaleAttemptError(f"{order.client_order_id}: somebody else has it, or it was concluded")
         if elapsed_seconds() - self.claimed_at > self.most_seconds:

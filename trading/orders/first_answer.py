@@ -38,7 +38,8 @@ def record_answer(
         sends: the switch's lock, ``alone`` the one on the attempt: each says whether it was given back.
     """
     asks = noted.asks if noted else "NULL"
-    last = Statement(f"SELECT {alone.give}, {asks} FROM orders WHERE {ACKNOWLEDGED_NOW}")  # noqa: S608 - ours
+    give = f"SELECT {alone.give}, {asks} FROM orders WHERE {ACKNOWLEDGED_NOW}"  # noqa: S608 - ours
+    last = Statement(give, {**alone.values, **sends.values})
     beside = Beside(first=f"SELECT {sends.give}", then=[noted.statement, last] if noted else [last])
     row = record_accepted(order, reported, beside)
     sends.is_given = beside.is_said

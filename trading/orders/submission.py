@@ -222,7 +222,8 @@ def _claim_first(order: Order, alone: locks.Held, sends: locks.Held) -> bool:
     lease_until = now + pacing.request_lease()
     attempts = order.attempts + 1
     changes = {"lease_until": lease_until, "attempts": attempts, "posts": 1, "submitted_at": now}
-    send = Statement(f"SELECT {sends.take} FROM orders WHERE {_CLAIMED_NOW}")  # noqa: S608 - ours
+    take = f"SELECT {sends.take} FROM orders WHERE {_CLAIMED_NOW}"  # noqa: S608 - ours
+    send = Statement(take, {**sends.values, **alone.values})
     claimed = Beside(guard=alone.take, then=[send])
     try:
         is_claimed = transitions.apply(

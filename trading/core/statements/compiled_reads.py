@@ -1,7 +1,7 @@
 """Reads whose SQL is made once for each process, for the few on the way of every order.
 
 Django writes a query's SQL anew each time, which for an order's forty columns takes several times as long as
-PostgreSQL to answer it. What comes back is the same instances.
+PostgreSQL to answer it; and PostgreSQL plans it once for each connection. What comes back is the same instances.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,8 @@ from uuid import UUID, uuid4
 
 from django.db import connection, models, transaction
 from django.db.models.query import get_related_populators
+
+from trading.core.statements.prepared_statements import literal, prepared_of
 
 M = TypeVar("M", bound=models.Model)
 
@@ -38,10 +40,7 @@ class CompiledRead(Generic[M]):
         compiled = self._compiled
         if compiled.locks and connection.get_autocommit():
             raise transaction.TransactionManagementError("rows are locked in a transaction only")
-        with connection.cursor() as cursor:
-            cursor.execute(compiled.text, compiled.values(value))
-            rows = cursor.fetchall()
-        return compiled.instances(rows)
+        return compiled.instances(compiled.prepared.rows([value]))
 
     def first(self, value: UUID | str) -> M | None:
         """Return the first of them, None where there is none."""
@@ -65,10 +64,11 @@ class _Compiled:
 
     def __init__(self, query: "models.QuerySet[Any]", mark: UUID | str) -> None:
         compiler = query.query.get_compiler(query.db)
-        self.text, parameters = compiler.as_sql()
-        self._parameters, self._mark = tuple(parameters), mark
-        if mark not in self._parameters:
-            raise ValueError(f"the value is not in the statement as it was given: {self.text}")
+        text, parameters = compiler.as_sql()
+        if mark not in parameters:
+            raise ValueError(f"the value is not in the statement as it was given: {text}")
+        given = ["$1" if parameter == mark else literal(parameter) for parameter in parameters]
+        self.prepared = prepared_of(text % tuple(given), "uuid" if isinstance(mark, UUID) else "text")
         self._compiler, self._database = compiler, query.db
         self.locks = query.query.select_for_update
         info = compiler.klass_info
@@ -80,10 +80,6 @@ class _Compiled:
         populators = get_related_populators(info, compiler.select, query.db)  # type: ignore[call-arg]  # 6.1's stubs
         self._populators = populators
         self._converters = compiler.get_converters([one[0] for one in compiler.select])
-
-    def values(self, value: UUID | str) -> tuple[Any, ...]:
-        """Return the statement's parameters."""
-        return tuple(value if parameter == self._mark else parameter for parameter in self._parameters)
 
     def instances(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         """Return the instances of rows, related ones in them."""

@@ -13,6 +13,7 @@ from django.db import connection, models
 from django.db.models.sql import UpdateQuery
 
 from trading.core.statements.moved_rows import Statement, by_names
+from trading.core.statements.prepared_statements import literal
 
 _NOW = datetime(4000, 1, 1, tzinfo=UTC)  # no moment that anybody means
 _FURTHEST = 10 * 365 * 86_400  # seconds: what is further from it than that is a moment of its own
@@ -44,7 +45,8 @@ class CompiledUpdate:
         text, parameters = query.get_compiler(rows.db).as_sql()
         if missing := [mark for mark in self._marks if mark not in parameters]:
             raise ValueError(f"{len(missing)} keys are not in the statement as they were given: {text}")
-        return text, tuple(parameters)
+        marks = ["%s" if _is_given(each) else literal(each).replace("%", "%%") for each in parameters]
+        return text % tuple(marks), tuple(each for each in parameters if _is_given(each))
 
     def as_statement(self, *keys: UUID, now: datetime, name: str) -> Statement:
         """Return the update with its values by names that begin so, to be said with more."""
@@ -59,6 +61,11 @@ class CompiledUpdate:
         with connection.cursor() as cursor:
             cursor.execute(text, [_value(parameter, given, now) for parameter in parameters])
             return int(cursor.rowcount)
+
+
+def _is_given(parameter: Any) -> bool:
+    """Return whether a parameter is a key or a moment; what else is compared is written out, for the plan's sake."""
+    return isinstance(parameter, UUID | datetime)
 
 
 def _value(parameter: Any, given: Mapping[UUID, UUID], now: datetime) -> Any:

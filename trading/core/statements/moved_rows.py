@@ -16,6 +16,7 @@ from django.db.models.sql import UpdateQuery
 
 from trading.core.statements.columns import named_columns
 from trading.core.statements.event_rows import append_text, values_of
+from trading.core.statements.prepared_statements import message_of
 from trading.core.statements.written_rows import insert_from, note_stored
 from trading.models import Event
 
@@ -86,7 +87,8 @@ class Beside:
     """What is said with a move in one message.
 
     Args:
-        first: a statement before it, without values: what is done even where the move fails.
+        first: a statement before it: what is done even where the move fails. Its values, and those of ``guard``, are
+            among those of what is said after the move.
         guard: a call that is made once and must be true; with the move or without, what it has done stays done.
         rows: of each table the rows that are inserted where it moves, and not else.
         then: statements after it; whether it has moved they find by themselves.
@@ -135,7 +137,7 @@ def move_row(
         message = ["BEGIN", *message, "COMMIT", last.text]
     for statement in (*beside.then, *([last] if last else ())):
         parameters |= statement.values
-    found = _said(";".join(part for part in message if part), parameters, is_split=last is not None)
+    found = _said([part for part in message if part], parameters, is_split=last is not None)
     beside.is_said, beside.found = True, found
     if found is not None and drawn is not None and not beside.then and last is None:
         drawn |= dict(zip(expressions, found, strict=False))
@@ -145,11 +147,11 @@ def move_row(
     return found is not None
 
 
-def _said(text: str, parameters: Mapping[str, Any], *, is_split: bool) -> tuple[Any, ...] | None:
+def _said(message: Sequence[str], parameters: Mapping[str, Any], *, is_split: bool) -> tuple[Any, ...] | None:
     """Say the message; return what its last statement found. One with a transaction of its own leaves none open."""
     with connection.cursor() as cursor:
         try:
-            cursor.execute(text, parameters)
+            cursor.execute(message_of(cursor, message), parameters)
         except Error:
             if is_split:
                 with suppress(Error):  # the connection may be gone

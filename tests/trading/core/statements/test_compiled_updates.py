@@ -63,6 +63,21 @@ def test_statement_is_the_one_that_django_writes() -> None:
     assert ours == djangos
 
 
+@pytest.mark.usefixtures("account")
+def test_what_is_neither_key_nor_moment_is_written_out_so_that_a_partial_index_serves_it() -> None:
+    update = CompiledUpdate(
+        lambda keys, now: (Saga.objects.open().filter(pk=keys[0]), {"next_poll_at": now, "error": "50 %"})
+    )
+    saga, now = passed(), ago()
+
+    statement = update.as_statement(saga.pk, now=now, name="left")
+    assert set(statement.values.values()) == {saga.pk, now}
+    with connection.cursor() as cursor:
+        cursor.execute(statement.text, statement.values)
+
+    assert Saga.objects.get(pk=saga.pk).error == "50 %"
+
+
 def test_key_that_does_not_come_through_is_refused() -> None:
     update = CompiledUpdate(lambda keys, now: (Saga.objects.filter(error=str(keys[0])), {"error": ""}))
 

@@ -1,18 +1,14 @@
-"""Statements planned once for each connection, which change nothing for any other statement of their session."""
+"""Statements planned once for each connection."""
+
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
-from trading.core.statements.prepared_statements import Prepared
+from trading.core.statements import prepared_statements
+from trading.core.statements.prepared_statements import Prepared, message_of
 
 TWICE = Prepared("twice", "integer", "SELECT 2 * $1")
-
-
-def plan_mode() -> str:
-    """Return how the session's next statement would be planned."""
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW plan_cache_mode")
-        return str(cursor.fetchone()[0])
 
 
 def plans_of(name: str) -> tuple[bool, int]:
@@ -26,14 +22,11 @@ def plans_of(name: str) -> tuple[bool, int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_plan_is_kept_for_this_statement_and_for_no_other() -> None:
-    before = plan_mode()
-
+def test_plan_is_kept() -> None:
     found = [TWICE.rows([number]) for number in range(8)]
 
     assert found == [[(2 * number,)] for number in range(8)]
     assert plans_of("twice") == (True, 0)
-    assert before == plan_mode() == "auto"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -42,5 +35,48 @@ def test_statement_takes_part_in_the_transaction_it_is_in() -> None:
         assert TWICE.rows([4]) == [(8,)]
         assert connection.in_atomic_block
 
-    assert plan_mode() == "auto"
     assert TWICE.rows([5]) == [(10,)]
+
+
+def said(statements: list[str], values: dict[str, Any]) -> tuple[str, Any]:
+    """Return the message's text, and what its last statement found."""
+    with connection.cursor() as cursor:
+        text = message_of(cursor, statements)
+        cursor.execute(text, values)
+        return text, cursor.fetchone()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_said_again_is_prepared_each_statement_by_itself() -> None:
+    statements = ["SELECT %(a)s::int", "SELECT 1", "SELECT '9 %%', %(b)s::text || %(a)s::int || %(b)s::text"]
+
+    first, found = said(statements, {"a": 1, "b": "x"})
+    again, found_again = said(statements, {"a": 2, "b": "%(a)s"})
+
+    assert first == ";".join(statements)
+    assert (found, found_again) == (("9 %", "x1x"), ("9 %", "%(a)s2%(a)s"))
+    one, constant, other = again.split(";")
+    assert constant == "SELECT 1"
+    for execute in (one, other):
+        assert plans_of(execute.removeprefix("EXECUTE ").partition(" ")[0]) == (True, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_connection_that_is_new_prepares_anew() -> None:
+    statements = ["SELECT 3 * %(a)s::int"]
+    said(statements, {"a": 1})
+    said(statements, {"a": 1})
+    connection.close()
+
+    assert said(statements, {"a": 2})[1] == (6,)
+    assert TWICE.rows([4]) == [(8,)]
+
+
+@pytest.mark.django_db
+def test_texts_with_their_values_in_them_do_not_fill_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared_statements, "MOST_TEXTS", len(prepared_statements._said))
+    statements = ["SELECT %(a)s::int + 77"]
+
+    texts = {said(statements, {"a": 1})[0] for _ in range(3)}
+
+    assert texts == set(statements)
