@@ -2010,7 +2010,8 @@ INSERT INTO public.django_migrations VALUES
 	(105, 'trading', '0045_console_preferences', now()),
 	(106, 'trading', '0046_held_until', now()),
 	(107, 'trading', '0047_decisions_of_call', now()),
-	(108, 'trading', '0048_summed_up', now());
+	(108, 'trading', '0048_summed_up', now()),
+	(109, 'trading', '0049_fewer_indexes', now());
 INSERT INTO public.metric_totals VALUES
 	(1, now(), '{}', 0);
 SELECT pg_catalog.setval('public.account_activities_id_seq', 1, false);
@@ -2031,7 +2032,7 @@ SELECT pg_catalog.setval('public.django_celery_beat_intervalschedule_id_seq', 1,
 SELECT pg_catalog.setval('public.django_celery_beat_periodictask_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_celery_beat_solarschedule_id_seq', 1, false);
 SELECT pg_catalog.setval('public.django_content_type_id_seq', 81, true);
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 108, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 109, true);
 SELECT pg_catalog.setval('public.events_position', 1, false);
 SELECT pg_catalog.setval('public.handled_events_id_seq', 1, false);
 SELECT pg_catalog.setval('public.market_snapshots_id_seq', 1, false);
@@ -2224,8 +2225,6 @@ ALTER TABLE ONLY public.round_trips
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_broker_order_id_key UNIQUE (broker_order_id);
 ALTER TABLE ONLY public.orders
-    ADD CONSTRAINT orders_client_order_id_key UNIQUE (client_order_id);
-ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.outcomes
     ADD CONSTRAINT outcomes_pkey PRIMARY KEY (id);
@@ -2314,9 +2313,7 @@ ALTER TABLE ONLY public.used_links
 CREATE INDEX account_activities_key_cf07510d_like ON public.account_activities USING btree (key varchar_pattern_ops);
 CREATE INDEX account_activities_symbol_4f2c95ca ON public.account_activities USING btree (symbol);
 CREATE INDEX account_activities_symbol_4f2c95ca_like ON public.account_activities USING btree (symbol varchar_pattern_ops);
-CREATE INDEX ai_decisions_cycle_id_8bcc9069 ON public.ai_decisions USING btree (cycle_id);
 CREATE INDEX ai_decisions_record_id_1b454a7b ON public.ai_decisions USING btree (record_id);
-CREATE INDEX ai_decisions_record_id_1b454a7b_like ON public.ai_decisions USING btree (record_id varchar_pattern_ops);
 CREATE INDEX ai_decisions_risk_check_id_d5f2f128 ON public.ai_decisions USING btree (risk_check_id);
 CREATE INDEX api_tokens_digest_ae1e312f_like ON public.api_tokens USING btree (digest varchar_pattern_ops);
 CREATE INDEX api_tokens_user_id_2db24e1c ON public.api_tokens USING btree (user_id);
@@ -2390,7 +2387,6 @@ CREATE INDEX experiments_by_spec ON public.experiments USING btree (spec_sha256)
 CREATE INDEX experiments_recent ON public.experiments USING btree (created_at DESC);
 CREATE INDEX fills_cycle_id_f8b427b7 ON public.fills USING btree (cycle_id);
 CREATE INDEX fills_executed_at_ef01c8f7 ON public.fills USING btree (executed_at);
-CREATE INDEX fills_execution_id_32c9ea06_like ON public.fills USING btree (execution_id varchar_pattern_ops);
 CREATE INDEX fills_id_ends ON public.fills USING btree ("right"((id)::text, 8));
 CREATE INDEX fills_order_id_de673cdc ON public.fills USING btree (order_id);
 CREATE INDEX handled_events_in_time ON public.handled_events USING btree (handled_at);
@@ -2399,7 +2395,6 @@ CREATE INDEX lots_decision_id_859ab4f6 ON public.lots USING btree (decision_id);
 CREATE INDEX lots_open ON public.lots USING btree (symbol) WHERE (remaining > (0)::numeric);
 CREATE INDEX lots_order_id_54c5533e ON public.lots USING btree (order_id);
 CREATE INDEX lots_strategy_id_b8816839 ON public.lots USING btree (strategy_id);
-CREATE INDEX market_snapshots_cycle_id_cd66ff82 ON public.market_snapshots USING btree (cycle_id);
 CREATE INDEX model_answers_request_hash_df43c145_like ON public.model_answers USING btree (request_hash varchar_pattern_ops);
 CREATE INDEX model_calls_costs ON public.model_calls USING btree (id) INCLUDE (model, prompt_version, cost_usd, charged_usd, cycle_id, created_at) WHERE ((purpose)::text = 'trade'::text);
 CREATE INDEX model_calls_created ON public.model_calls USING btree (created_at);
@@ -2418,11 +2413,10 @@ CREATE UNIQUE INDEX one_event_per_public_sequence ON public.events USING btree (
 CREATE UNIQUE INDEX one_first_opinion_a_session ON public.outcomes USING btree (session, symbol, strategy_id, model, answered_model, prompt_version, label_spec, origin) WHERE is_first;
 CREATE UNIQUE INDEX one_lock_per_symbol ON public.symbol_locks USING btree (symbol) WHERE (ended_at IS NULL);
 CREATE UNIQUE INDEX one_open_cycle ON public.cycles USING btree ((1)) WHERE ((status)::text = ANY ((ARRAY['running'::character varying, 'paused'::character varying])::text[]));
+CREATE UNIQUE INDEX one_order_per_client_order_id ON public.orders USING btree (client_order_id varchar_pattern_ops);
 CREATE UNIQUE INDEX one_wish_to_trade_a_session ON public.outcomes USING btree (session, symbol, strategy_id, model, answered_model, prompt_version, label_spec, origin) WHERE (NOT ((action)::text = 'hold'::text));
-CREATE INDEX orders_broker_order_id_7a40dc56_like ON public.orders USING btree (broker_order_id varchar_pattern_ops);
 CREATE INDEX orders_by_end ON public.orders USING btree (ended_sequence) WHERE (ended_sequence IS NOT NULL);
 CREATE INDEX orders_by_symbol ON public.orders USING btree (symbol, created_at DESC);
-CREATE INDEX orders_client_order_id_d083b1e1_like ON public.orders USING btree (client_order_id varchar_pattern_ops);
 CREATE INDEX orders_cycle_id_6ffb57c9 ON public.orders USING btree (cycle_id);
 CREATE INDEX orders_decision_id_9f0d7987 ON public.orders USING btree (decision_id);
 CREATE INDEX orders_id_ends ON public.orders USING btree ("right"((id)::text, 8));
@@ -2437,7 +2431,6 @@ CREATE INDEX outcomes_open ON public.outcomes USING btree (due_at) WHERE (resolv
 CREATE INDEX outcomes_resolved ON public.outcomes USING btree (model, label_spec, session) WHERE (excess_return IS NOT NULL);
 CREATE INDEX parked_events_open ON public.parked_events USING btree (parked_at DESC) WHERE ((status)::text = 'parked'::text);
 CREATE INDEX parked_events_replayed_by_id_409359e2 ON public.parked_events USING btree (replayed_by_id);
-CREATE INDEX positions_symbol_7f0325a4_like ON public.positions USING btree (symbol varchar_pattern_ops);
 CREATE INDEX proposals_waiting ON public.trade_proposals USING btree (received_at) WHERE ((status)::text = 'waiting'::text);
 CREATE INDEX replay_items_run_id_1a1c84ec ON public.replay_items USING btree (run_id);
 CREATE INDEX replay_items_told ON public.replay_items USING btree (run_id, change DESC, shift DESC, id DESC);
@@ -2459,7 +2452,6 @@ CREATE INDEX runs_experiment_id_17136803 ON public.runs USING btree (experiment_
 CREATE INDEX runs_in_background ON public.runs USING btree (created_at) WHERE (in_background AND ((status)::text = ANY ((ARRAY['queued'::character varying, 'running'::character varying])::text[])));
 CREATE INDEX runs_recent ON public.runs USING btree (created_at DESC, id DESC);
 CREATE INDEX runtime_settings_name_1bc49036_like ON public.runtime_settings USING btree (name varchar_pattern_ops);
-CREATE INDEX saga_steps_saga_id_a69977bb ON public.saga_steps USING btree (saga_id);
 CREATE INDEX sagas_cycle_id_df925090 ON public.sagas USING btree (cycle_id);
 CREATE INDEX sagas_id_ends ON public.sagas USING btree ("right"((id)::text, 8));
 CREATE INDEX sagas_open ON public.sagas USING btree (next_poll_at) WHERE ((status)::text = ANY ((ARRAY['running'::character varying, 'compensating'::character varying])::text[]));
@@ -2470,7 +2462,6 @@ CREATE INDEX shadow_fills_recent ON public.shadow_fills USING btree (book_id, cr
 CREATE INDEX snapshots_latest ON public.market_snapshots USING btree (symbol, quoted_at DESC);
 CREATE INDEX strategies_name_4ee4775c_like ON public.strategies USING btree (name varchar_pattern_ops);
 CREATE INDEX strategy_versions_strategy_id_7e4073c3 ON public.strategy_versions USING btree (strategy_id);
-CREATE INDEX symbol_books_symbol_13259d6f_like ON public.symbol_books USING btree (symbol varchar_pattern_ops);
 CREATE INDEX symbol_looks_symbol_92ccb311_like ON public.symbol_looks USING btree (symbol varchar_pattern_ops);
 CREATE INDEX theses_open ON public.theses USING btree (symbol) WHERE (closed_at IS NULL);
 CREATE INDEX theses_recent ON public.theses USING btree (opened_at DESC, id DESC);

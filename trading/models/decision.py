@@ -50,8 +50,8 @@ class AIDecision(models.Model):
     id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
         primary_key=True, default=uuid7, editable=False
     )
-    cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="decisions")
-    # Its index is decisions_by_strategy.
+    # Their indexes are one_decision_per_symbol and decisions_by_strategy.
+    cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="decisions", db_index=False)
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="decisions", db_index=False)
     strategy_version = models.PositiveIntegerField(null=True)
     record = models.ForeignKey(DecisionRecord, null=True, on_delete=models.PROTECT, related_name="decisions")

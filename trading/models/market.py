@@ -60,7 +60,8 @@ class MarketSnapshot(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    cycle = models.ForeignKey(Cycle, on_delete=models.CASCADE, related_name="snapshots")
+    # Its index is one_snapshot_per_symbol.
+    cycle = models.ForeignKey(Cycle, on_delete=models.CASCADE, related_name="snapshots", db_index=False)
     symbol = models.CharField(max_length=32)
     price = models.DecimalField(max_digits=24, decimal_places=12)
     previous_close = models.DecimalField(max_digits=24, decimal_places=12, null=True)

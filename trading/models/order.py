@@ -55,7 +55,7 @@ class Order(models.Model):
     id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(
         primary_key=True, default=uuid7, editable=False
     )
-    client_order_id = models.CharField(max_length=128, unique=True)
+    client_order_id = models.CharField(max_length=128)
     broker_order_id = models.CharField(max_length=64, null=True, unique=True)
     decision = models.ForeignKey(AIDecision, null=True, on_delete=models.PROTECT, related_name="orders")
     reservation = models.ForeignKey(RiskReservation, null=True, on_delete=models.PROTECT, related_name="+")
@@ -98,6 +98,12 @@ class Order(models.Model):
     class Meta:
         db_table = "orders"
         constraints = [
+            # Finds a beginning, too: read by the search of the console, and for the next name of a stop.
+            models.UniqueConstraint(
+                name="one_order_per_client_order_id",
+                fields=["client_order_id"],
+                opclasses=["varchar_pattern_ops"],
+            ),
             # One decision, at most one entry order.
             models.UniqueConstraint(
                 name="one_entry_per_decision", fields=["decision"], condition=Q(purpose="entry")

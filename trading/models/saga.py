@@ -72,7 +72,8 @@ class SagaStep(models.Model):
         COMPENSATED = "compensated"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="steps")
+    # Its index is one_row_per_step.
+    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="steps", db_index=False)
     name = models.CharField(max_length=20, choices=Name.choices)
     position = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.PENDING)
