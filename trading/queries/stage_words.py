@@ -3,8 +3,9 @@
 1. Triggers on the tables that the timeline is read from note which decision, or which symbol's exits, a change
    concerns (``StageChange``), in the change's own transaction. No writer has to call anything.
 2. ``catch_up`` takes the notes, computes the words anew by the timeline's own rules, and deletes the notes. The
-   sweeper does it each round; one process at a time, so that an older reading never overwrites a newer. A decision
-   that somebody holds (a process may be stopped) is not waited for: its notes stay for the next round.
+   sweeper does it every few seconds, in which most decisions of a cycle go through all of their words; one process at a
+   time, so that an older reading never overwrites a newer. A decision that somebody holds (a process may be stopped) is
+   not waited for: its notes stay for the next time.
 3. Until then a stored word may be old. Who filters by it reads the noted decisions' words anew (``noted``), so that
    what is shown is exact at any moment, and only slower while the sweeper is away.
 """
@@ -13,15 +14,18 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
 
 from risk.services.locks import STAGE_WORDS_LOCK
+from trading.core.statements.together import Select
 from trading.domain.stage_keys import EXIT_OPEN, stage_key
 from trading.models import AIDecision, StageChange
 from trading.queries.decision_rows import DecisionRow, facts_of, rows_of
 
 BATCH = 500
 MOST_NOTED = 5_000  # decisions read anew for one page; more are noted only where the sweeper is away for long
+PAUSE_SECONDS = 5.0
+# By the ends of the key's index, so that it costs the same however many there are.
+NOTES = Select("SELECT coalesce(max(id) - min(id) + 1, 0) AS most FROM stage_changes")
 
 
 def word_of(row: DecisionRow) -> str:
@@ -44,9 +48,14 @@ def restamp(decision_ids: Collection[UUID]) -> int:
     )
 
 
-def notes() -> QuerySet[StageChange]:
-    """Return the query that finds one note where there are any, for who asks whether there are with more."""
-    return StageChange.objects.only("pk")[:1]
+def is_due(most: int, waited_seconds: float) -> bool:
+    """Tell whether the words are to be brought up now.
+
+    Args:
+        most: how many notes there are at most, as ``NOTES`` has found.
+        waited_seconds: since they were brought up.
+    """
+    return most > 0 and (waited_seconds >= PAUSE_SECONDS or most > MOST_NOTED // 2)
 
 
 def catch_up() -> int:

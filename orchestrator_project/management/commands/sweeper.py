@@ -1,3 +1,4 @@
+import math
 import signal
 import threading
 import time
@@ -52,6 +53,7 @@ class Command(BaseCommand):
         revived: dict[Work, float] = {}
         reconciled = False
         count_at = 0.0
+        staged_at = -math.inf
         beside = [
             threading.Thread(target=_repeat, args=(look, stop, options["once"]), name=name, daemon=True)
             for name, look in (("guardian", Guardian().look), ("exits", Rounds().look))
@@ -60,12 +62,13 @@ class Command(BaseCommand):
             thread.start()
         while not stop.is_set():
             try:
-                are_stages_noted = self._round(revived)
+                most_notes = self._round(revived)
                 reconciled = reconciled or _reconciled()
                 if time.monotonic() >= count_at:
                     count_at = time.monotonic() + COUNT_SECONDS
                     _aside("metrics_not_counted", count_new)
-                if are_stages_noted:
+                if stage_words.is_due(most_notes, time.monotonic() - staged_at):
+                    staged_at = time.monotonic()
                     _aside("stages_not_kept", stage_words.catch_up)
             except (DatabaseError, InterfaceError) as error:
                 log.critical(
@@ -85,11 +88,11 @@ class Command(BaseCommand):
                 return
             stop.wait(TICK_SECONDS)
 
-    def _round(self, revived: dict[Work, float]) -> bool:
+    def _round(self, revived: dict[Work, float]) -> int:
         """Do one round; work is not enqueued again while its last message may still be on the way.
 
         Returns:
-            Whether there are changes that stages have to be brought up to.
+            How many changes there are at most that stages have to be brought up to.
         """
         # Not what is revived: where the queue is away it is done here, by the settings of then.
         sign = _Sign()
@@ -98,6 +101,7 @@ class Command(BaseCommand):
             read = _ask()
             if end_overdue(read) or read["late"] or read["waiting"]:
                 read = _ask()  # what has ended has left work, or needs none any more
+            (notes,) = read.pop("notes")
             watchdog.patrol(read)
             lookout.look(read["agent"])
             found = find_work(read)
@@ -108,7 +112,7 @@ class Command(BaseCommand):
                 _revive(work)
         for gone in revived.keys() - set(found):
             del revived[gone]
-        return bool(read["notes"])
+        return int(notes["most"])
 
 
 class _Sign:
@@ -137,7 +141,7 @@ def _ask() -> dict[str, list[Any]]:
             **watchdog.patrol_selects(),
             **work_selects(now),
             "agent": lookout.agent_select(),
-            "notes": stage_words.notes(),
+            "notes": stage_words.NOTES,
         }
     )
 

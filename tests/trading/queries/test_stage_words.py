@@ -388,3 +388,19 @@ def test_sweeper_takes_the_notes() -> None:
 
     assert stage_words.noted() == []
     assert AIDecision.objects.get().stages == "cccccp"
+
+
+@pytest.mark.parametrize(
+    ("most", "waited_seconds", "is_due"),
+    [
+        (0, 60.0, False),
+        (1, 4.9, False),
+        (1, 5.0, True),
+        (2_500, 1.0, False),
+        (2_501, 1.0, True),
+    ],
+)
+def test_words_are_brought_up_every_five_seconds_or_once_many_are_noted(
+    most: int, waited_seconds: float, is_due: bool
+) -> None:
+    assert stage_words.is_due(most, waited_seconds) is is_due
