@@ -275,7 +275,9 @@ def _copied(field: Any, column: str, followed: set[str], *, is_unique: bool) -> 
         return f"({column} - make_interval(mins => minutes))::date"
     if field.column == "aggregate_id":
         return f"past({column}, minutes)"
-    if isinstance(field, models.CharField) and (field.unique or field.name in ("event_id", "client_order_id")):
+    if isinstance(field, models.CharField) and (
+        field.unique or field.name in ("event_id", "client_order_id")
+    ):
         return f"left({column}, {field.max_length - 10}) || '-' || minutes"
     if isinstance(field, models.SmallIntegerField):
         return column

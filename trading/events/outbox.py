@@ -10,14 +10,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Min
 from django.utils import timezone
 
+from trading.core.statements.compiled_reads import CompiledRead
 from trading.domain.events.public_events import URN, LogRow, cloud_event
 from trading.events.signing import signed
 from trading.models import AgentStatus, Event
 
 COUNTED_AT_MOST = 100_000
+BATCH = 100
+_NEXT = CompiledRead(lambda _: Event.objects.unpublished().order_by("position")[:BATCH], of=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,9 @@ def unsigned_form(event: Event, *, source: str) -> dict[str, Any]:
     return cloud_event(row, source=source)
 
 
-def next_batch(size: int) -> list[Event]:
-    """Return what is to be published next; per aggregate in order, and nothing before what precedes it."""
-    return list(Event.objects.unpublished().order_by("position")[:size])
+def next_batch() -> list[Event]:
+    """Return what is next, ``BATCH`` at most; per aggregate in order, and nothing before what precedes it."""
+    return _NEXT.all()
 
 
 def mark_published(events: Sequence[Event]) -> None:
@@ -92,5 +94,6 @@ def backlog() -> Backlog:
     """Return how far publishing is behind."""
     waiting = Event.objects.unpublished()
     count = waiting.order_by()[:COUNTED_AT_MOST].count()
-    oldest = waiting.aggregate(oldest=Min("occurred_at"))["oldest"] if count else None
+    # The first in line: the minimum would be sought along all events in order of time, from the oldest on.
+    oldest = waiting.order_by("position").values_list("occurred_at", flat=True).first() if count else None
     return Backlog(count, timezone.now() - oldest if oldest else timedelta(0))

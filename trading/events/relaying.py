@@ -16,7 +16,6 @@ from trading.models import Event
 
 log = structlog.get_logger(__name__)
 PROCESS = "relay"
-BATCH = 100
 SIGN_SECONDS = 2.0
 DECLARE_SECONDS = 5.0
 LATE_SECONDS = 30.0
@@ -58,7 +57,7 @@ class Relay:
         Raises:
             UnavailableError: the transport failed; what it confirmed is marked.
         """
-        batch, taken = outbox.next_batch(BATCH), []
+        batch, taken = outbox.next_batch(), []
         if batch and not self._source:  # of a database it never changes
             self._source = outbox.our_source()
         try:

@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from connectors.events import EventBus
 from orchestrator_project.standby import give_way, work_alone
 from trading.events import notifying
-from trading.events.relaying import BATCH, PROCESS, Relay
+from trading.events.outbox import BATCH
+from trading.events.relaying import PROCESS, Relay
 from trading.events.subscriptions import QUEUE, TOPICS
 
 IDLE_SECONDS = 0.2

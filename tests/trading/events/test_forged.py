@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def published() -> dict[str, Any]:
     """Return an event as the relay publishes it: the switch was engaged."""
     write_event("forged")
-    row = outbox.next_batch(100)[-1]
+    row = outbox.next_batch()[-1]
     return outbox.published_form(row, source=outbox.our_source())
 
 

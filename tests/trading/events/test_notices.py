@@ -298,7 +298,7 @@ def test_real_services_write_what_is_read_here(account: Outside) -> None:
     cycles.start_cycle(trigger="test", symbols=["AAPL"])
     cycle_control.stop(actor="ann")
     cycles.fail_cycle(cycles.start_cycle(trigger="test", symbols=["AAPL"]), reason="broken")
-    for row in outbox.next_batch(100):
+    for row in outbox.next_batch():
         event = outbox.published_form(row, source=outbox.our_source())
         assert problems(event) == []
         take(notifying.our_notices(), json.dumps(event))

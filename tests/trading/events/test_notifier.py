@@ -180,7 +180,7 @@ def test_doctor_says_how_telling_stands(settings: Settings, service: ProviderSer
 
 def take_switch_event() -> None:
     write_event("a")
-    (row,) = outbox.next_batch(1)
+    (row,) = outbox.next_batch()[:1]
     take(notifying.our_notices(), json.dumps(outbox.published_form(row, source=outbox.our_source())))
     notifying.make_messages()
 

@@ -213,7 +213,7 @@ def test_step_becomes_one_notice_one_line_of_doctor_and_one_count(clocks: Clocks
     for _ in range(3):
         clock_watch.look()
 
-    (row,) = outbox.next_batch(100)
+    (row,) = outbox.next_batch()
     event = outbox.published_form(row, source=outbox.our_source())
     assert problems(event) == []
     take(notifying.our_notices(), json.dumps(event))

@@ -16,31 +16,34 @@ from django.db.models.query import get_related_populators
 from trading.core.statements.prepared_statements import literal, prepared_of
 
 M = TypeVar("M", bound=models.Model)
+_TYPES = {UUID: "uuid", str: "text", type(None): ""}
 
 
 class CompiledRead(Generic[M]):
-    """A query of one value: of a key, say.
+    """A query of one value, of a key, say; or of none.
 
     Args:
         query: makes the query for a value; what it says beside must always be the same. A condition must come
             through as it is given, so no ``contains`` and nothing that is calculated of it.
-        of: the type of the value.
+        of: the type of the value; None: it takes none.
     """
 
-    def __init__(self, query: Callable[[Any], "models.QuerySet[M]"], *, of: type[UUID] | type[str]) -> None:
+    def __init__(
+        self, query: Callable[[Any], "models.QuerySet[M]"], *, of: type[UUID] | type[str] | None
+    ) -> None:
         self._query = query
-        self._mark = uuid4() if of is UUID else uuid4().hex
+        self._mark = None if of is None else uuid4() if of is UUID else uuid4().hex
 
     @cached_property
     def _compiled(self) -> "_Compiled":
         return _Compiled(self._query(self._mark), self._mark)
 
-    def all(self, value: UUID | str) -> list[M]:
-        """Return all rows of this value."""
+    def all(self, value: UUID | str | None = None) -> list[M]:
+        """Return all rows, of this value where it takes one."""
         compiled = self._compiled
         if compiled.locks and connection.get_autocommit():
             raise transaction.TransactionManagementError("rows are locked in a transaction only")
-        return compiled.instances(compiled.prepared.rows([value]))
+        return compiled.instances(compiled.prepared.rows([] if self._mark is None else [value]))
 
     def first(self, value: UUID | str) -> M | None:
         """Return the first of them, None where there is none."""
@@ -62,13 +65,15 @@ class CompiledRead(Generic[M]):
 class _Compiled:
     """A query's SQL, and how its rows become instances."""
 
-    def __init__(self, query: "models.QuerySet[Any]", mark: UUID | str) -> None:
+    def __init__(self, query: "models.QuerySet[Any]", mark: UUID | str | None) -> None:
         compiler = query.query.get_compiler(query.db)
         text, parameters = compiler.as_sql()
-        if mark not in parameters:
+        if mark is not None and mark not in parameters:
             raise ValueError(f"the value is not in the statement as it was given: {text}")
-        given = ["$1" if parameter == mark else literal(parameter) for parameter in parameters]
-        self.prepared = prepared_of(text % tuple(given), "uuid" if isinstance(mark, UUID) else "text")
+        given = [
+            "$1" if mark is not None and parameter == mark else literal(parameter) for parameter in parameters
+        ]
+        self.prepared = prepared_of(text % tuple(given), _TYPES[type(mark)])
         self._compiler, self._database = compiler, query.db
         self.locks = query.query.select_for_update
         info = compiler.klass_info

@@ -43,8 +43,8 @@ class Prepared:
         """Return all rows; prepared before, where this connection has not met it."""
         with connection.cursor() as cursor:
             self.prepare(cursor)
-            marks = ", ".join(["%s"] * len(values))
-            cursor.execute(f"EXECUTE {self.name} ({marks})", values)
+            given = f" ({', '.join(['%s'] * len(values))})" if values else ""
+            cursor.execute(f"EXECUTE {self.name}{given}", values)
             found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
 

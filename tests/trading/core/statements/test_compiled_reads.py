@@ -56,6 +56,15 @@ def test_what_a_query_reads_beside_its_rows_is_on_the_instance() -> None:
 
 
 @pytest.mark.django_db
+def test_query_may_take_no_value() -> None:
+    make_saga()
+    last = make_order(broker_message="50 %")
+    newest = CompiledRead(lambda _: Order.objects.filter(broker_message="50 %").order_by("-pk")[:1], of=None)
+
+    assert [columns_of(row) for row in newest.all()] == [columns_of(Order.objects.get(pk=last.pk))]
+
+
+@pytest.mark.django_db
 def test_what_is_not_there_is_none_or_an_error() -> None:
     lone = make_order()
 
