@@ -73,7 +73,7 @@ class _Compiled:
         given = [
             "$1" if mark is not None and parameter == mark else literal(parameter) for parameter in parameters
         ]
-        self.prepared = prepared_of(text % tuple(given), _TYPES[type(mark)])
+        self.prepared = prepared_of((text % tuple(given)).replace("%", "%%"), _TYPES[type(mark)])
         self._compiler, self._database = compiler, query.db
         self.locks = query.query.select_for_update
         info = compiler.klass_info

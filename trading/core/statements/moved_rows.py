@@ -16,7 +16,7 @@ from django.db.models.sql import UpdateQuery
 
 from trading.core.statements.columns import named_columns
 from trading.core.statements.event_rows import append_text, values_of
-from trading.core.statements.prepared_statements import message_of
+from trading.core.statements.prepared_statements import say
 from trading.core.statements.written_rows import insert_from, note_stored
 from trading.models import Event
 
@@ -151,7 +151,7 @@ def _said(message: Sequence[str], parameters: Mapping[str, Any], *, is_split: bo
     """Say the message; return what its last statement found. One with a transaction of its own leaves none open."""
     with connection.cursor() as cursor:
         try:
-            cursor.execute(message_of(cursor, message), parameters)
+            say(cursor, message, parameters)
         except Error:
             if is_split:
                 with suppress(Error):  # the connection may be gone

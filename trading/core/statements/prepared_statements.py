@@ -11,26 +11,27 @@ transaction this does not work.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.db import connection
+from django.db import Error, connection
 
 MOST_TEXTS = (
     200  # of one process; more would be texts with their values in them, and each is kept by the server
 )
 _MARK = re.compile(r"%\((\w+)\)s")
-_known: "WeakKeyDictionary[Any, set[str]]" = WeakKeyDictionary()
+# What each connection has prepared; None: a message that was to do so has failed, somewhere.
+_known: "WeakKeyDictionary[Any, set[str] | None]" = WeakKeyDictionary()
 _said: Counter[str] = Counter()
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement with ``$1``, ``$2`` … of the types given, under a name of its own.
+    """A statement with ``$1``, ``$2`` … of the types given, under a name of its own; a per cent sign is written twice.
 
     ``types`` is empty where PostgreSQL finds them out.
     """
@@ -40,51 +41,72 @@ class Prepared:
     text: str
 
     def rows(self, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return all rows; prepared before, where this connection has not met it."""
+        """Return all rows; prepared in the same message, where this connection has not met it."""
+        given = f" ({', '.join(['%s'] * len(values))})" if values else ""
         with connection.cursor() as cursor:
-            self.prepare(cursor)
-            given = f" ({', '.join(['%s'] * len(values))})" if values else ""
-            cursor.execute(f"EXECUTE {self.name}{given}", values)
+            _execute(cursor, [self], f"EXECUTE {self.name}{given}", values)
             found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
 
-    def prepare(self, cursor: Any) -> None:
-        """Prepare it, where this connection has not met it: beside what Django counts, for the next one costs none."""
-        prepared = _known.setdefault(connection.connection, set())
-        if self.name not in prepared:
-            types = f" ({self.types})" if self.types else ""
-            with connection.wrap_database_errors:
-                cursor.cursor.execute(f"PREPARE {self.name}{types} AS {self.text}")
-            prepared.add(self.name)
 
-
-def message_of(cursor: Any, statements: Sequence[str]) -> str:
-    """Return the text that says statements in one message, each prepared that this process has said before.
+def say(cursor: Any, statements: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Say statements in one message, each prepared that this process has said before.
 
     Args:
         statements: values are ``%(name)s`` in them.
     """
-    return ";".join(_prepared(cursor, text) for text in statements)
+    texts, prepared = [], []
+    for text in statements:
+        if _is_said_again(text):
+            one, execute = _numbered(text)
+            prepared.append(one)
+            texts.append(execute)
+        else:
+            texts.append(text)
+    _execute(cursor, prepared, ";".join(texts), values)
 
 
-def _prepared(cursor: Any, text: str) -> str:
-    """Return what is said instead of a statement; itself the first time, and where it has no values."""
+def _execute(
+    cursor: Any, prepared: Sequence[Prepared], text: str, values: Sequence[Any] | Mapping[str, Any]
+) -> None:
+    """Execute a message, in front of which is prepared what this connection has not met."""
+    server = connection.connection
+    known = _known.setdefault(server, set())
+    if known is None:
+        known = _known[server] = _looked_up(cursor.cursor)
+    new = {one.name: one for one in prepared if one.name not in known}
+    parts = [
+        f"PREPARE {one.name}{f' ({one.types})' if one.types else ''} AS {one.text}" for one in new.values()
+    ]
+    try:
+        cursor.execute(";".join([*parts, text]), values)
+    except Error:
+        if new:
+            _known[server] = None
+        raise
+    known.update(new)
+
+
+def _looked_up(cursor: Any) -> set[str]:
+    """Return what a connection has prepared: asked beside Django, for it is nobody's statement."""
+    with connection.wrap_database_errors:
+        cursor.execute("SELECT name FROM pg_prepared_statements")
+        return {name for (name,) in cursor.fetchall()}
+
+
+def _is_said_again(text: str) -> bool:
+    """Return whether a statement has values, and this process has said it before."""
     if "%(" not in text or (text not in _said and len(_said) >= MOST_TEXTS):
-        return text
+        return False
     _said[text] += 1
-    if _said[text] == 1:
-        return text
-    prepared, execute = _numbered(text)
-    prepared.prepare(cursor)
-    return execute
+    return _said[text] > 1
 
 
 @lru_cache(maxsize=MOST_TEXTS)
 def _numbered(text: str) -> tuple[Prepared, str]:
     """Return a statement with numbers instead of the names of its values, and the one that runs it."""
     names = list(dict.fromkeys(_MARK.findall(text)))
-    numbered = _MARK.sub(lambda mark: f"${names.index(mark[1]) + 1}", text).replace("%%", "%")
-    prepared = prepared_of(numbered)
+    prepared = prepared_of(_MARK.sub(lambda mark: f"${names.index(mark[1]) + 1}", text))
     given = ", ".join(f"%({each})s" for each in names)
     return prepared, f"EXECUTE {prepared.name} ({given})"
 
