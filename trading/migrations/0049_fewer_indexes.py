@@ -43,8 +43,11 @@ class Migration(migrations.Migration):
             for name in NEVER_SEARCHED
         ),
         migrations.RunSQL(
-            "CREATE UNIQUE INDEX CONCURRENTLY one_order_per_client_order_id"
-            " ON orders (client_order_id varchar_pattern_ops)",
+            [
+                "DROP INDEX CONCURRENTLY IF EXISTS one_order_per_client_order_id",  # of a build that was cut off
+                "CREATE UNIQUE INDEX CONCURRENTLY one_order_per_client_order_id"
+                " ON orders (client_order_id varchar_pattern_ops)",
+            ],
             "DROP INDEX CONCURRENTLY one_order_per_client_order_id",
             [migrations.AddConstraint(model_name="order", constraint=ONE_ORDER)],
         ),
