@@ -199,11 +199,10 @@ class BoundedSession(requests.Session):
         connect_seconds = min(self._connect_timeout_seconds, total_seconds / 3)
         timeout = Timeout(connect=connect_seconds, total=total_seconds)
         within: dict[str, Any] = {"timeout": timeout, "verify": self.verify, "cert": self.cert}
+        within |= {"proxies": {}, "stream": False, "allow_redirects": False}
         try:
-            request = self._prepared(method, url, **options)
-            adapter = self.get_adapter(request.url or url)
-            response = adapter.send(request, **within)
-            response.content  # noqa: B018 - read to its last byte, within its time
+            # ``requests.Session.send`` is what tracing wraps; it reads the answer to its last byte, within its time.
+            response = self.send(self._prepared(method, url, **options), **within)
         except (
             requests.RequestException,
             urllib3.exceptions.HTTPError,
@@ -248,6 +247,7 @@ class BoundedSession(requests.Session):
         request.prepare_headers({name: value for name, value in merged.items() if value is not None})
         request.prepare_body(data, None, json)
         request.prepare_auth(None)
+        request._cookies = self.cookies  # type: ignore[attr-defined]  # not in its stubs; read where it is redirected
         return request
 
 

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 import requests
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from connectors.transport import BoundedSession, cut, retry_after_seconds
+from tests.connectors.server import Answer, ProviderServer
 
 NOW = 1602770400.0
 
@@ -89,3 +94,22 @@ def test_request_with_what_a_session_would_have_to_merge_is_refused() -> None:
 
     with pytest.raises(TypeError, match="was given cookies, expected none of it"):
         session.request("GET", "http://127.0.0.1:9/", cookies={"a": "b"})
+
+
+def test_request_is_seen_where_a_process_is_traced() -> None:
+    seen, tracing = InMemorySpanExporter(), TracerProvider()
+    tracing.add_span_processor(SimpleSpanProcessor(seen))
+    RequestsInstrumentor().instrument(tracer_provider=tracing)
+    try:
+        with ProviderServer() as server:
+            server.on("GET", "/v2/clock", Answer({"is_open": True}))
+            session = BoundedSession(server.url, connect_timeout_seconds=60, total_timeout_seconds=60)
+
+            told = session.request("GET", f"{server.url}/v2/clock")
+    finally:
+        RequestsInstrumentor().uninstrument()
+
+    assert told.json() == {"is_open": True}
+    assert [
+        (span.name, (span.attributes or {})["http.status_code"]) for span in seen.get_finished_spans()
+    ] == [("GET", 200)]
