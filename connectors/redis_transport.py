@@ -14,11 +14,10 @@ from time import time
 from typing import Any
 
 import redis
-from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 from kombu.utils.json import dumps
 
-SCHEMES = ("redis", "rediss")
 # Its name, the key and the rest.
 Command = tuple[str | float, ...]
 
@@ -96,11 +95,6 @@ class Transport(kombu_redis.Transport):
     """The transport whose channels these are."""
 
     Channel = Channel
-
-
-def use() -> None:
-    """Make it what addresses of Redis mean to kombu, in this process; before the first connection."""
-    TRANSPORT_ALIASES.update(dict.fromkeys(SCHEMES, f"{__name__}:Transport"))
 
 
 def _said(connection: Any, commands: Sequence[Command]) -> None:

@@ -16,8 +16,8 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
 )
-from kombu.transport import TRANSPORT_ALIASES
 
+from connectors.redis_schemes import SCHEMES, use_our_transport
 from orchestrator_project.observability.process_name import process_name
 from orchestrator_project.observability.traced import is_traced, trace_process
 from orchestrator_project.thread_pool import TaskPool
@@ -26,9 +26,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_project.settings")
 
 # What `-P threads` means here, and what the schemes of REDIS_URL mean to queue and results; loaded where they are used.
 concurrency.ALIASES["threads"] = "orchestrator_project.thread_pool:TaskPool"  # type: ignore[attr-defined]
-for scheme in ("redis", "rediss"):
-    TRANSPORT_ALIASES[scheme] = "connectors.redis_transport:Transport"
-    BACKEND_ALIASES[scheme] = "orchestrator_project.broker.results:Backend"
+use_our_transport()
+BACKEND_ALIASES.update(dict.fromkeys(SCHEMES, "orchestrator_project.broker.results:Backend"))
 app = Celery("orchestrator_project", amqp="orchestrator_project.queues:AMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -180,6 +180,15 @@ def venue(venue_process: VenueProcess) -> Iterator[VenueProcess]:
 
 
 @pytest.fixture
+def queue() -> "Iterator[redis.Redis[bytes]]":
+    """The server of the queues, emptied before and after."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
 def prepared(db: None) -> None:
     """Settings, limits, groups and the first operator, as the first start leaves them."""
     seed_again()

@@ -16,8 +16,8 @@ from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from connectors import redis_transport
 from connectors.errors import UnavailableError
+from connectors.redis_schemes import use_our_transport
 
 PROVIDER = "events"
 EXCHANGE = "orchestrator.events"
@@ -36,7 +36,7 @@ def connection_to(url: str) -> Connection:
     options: dict[str, Any] = {"confirm_publish": True, "read_timeout": SOCKET_SECONDS}
     if is_redis(url):
         options = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 3.0}
-    redis_transport.use()
+    use_our_transport()
     known = url.replace("unix://", "redis+socket://", 1)
     heartbeat = 0 if is_redis(url) else HEARTBEAT_SECONDS
     return Connection(known, transport_options=options, connect_timeout=5, heartbeat=heartbeat)

@@ -39,15 +39,6 @@ RELIED_ON = {
 }
 
 
-@pytest.fixture
-def server() -> Iterator[redis.Redis]:
-    """The queue's server, emptied before and after."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
-
-
 class Peer:
     """Somebody at the queue, with a channel as a worker has one."""
 
@@ -78,22 +69,22 @@ class Peer:
 
 
 @pytest.fixture
-def peer(server: redis.Redis) -> Iterator[Peer]:
+def peer(queue: redis.Redis) -> Iterator[Peer]:
     with contextlib.closing(Peer()) as peer:
         yield peer
 
 
-def in_hand(server: redis.Redis) -> tuple[int, int]:
+def in_hand(queue: redis.Redis) -> tuple[int, int]:
     """Return how many messages, and how many tags, are noted as being worked on."""
-    return int(server.hlen(UNACKNOWLEDGED)), int(server.zcard(INDEX))
+    return int(queue.hlen(UNACKNOWLEDGED)), int(queue.zcard(INDEX))
 
 
-def cut_off(server: redis.Redis) -> None:
-    """End, by the server, all connections to this database but the one that asks for it."""
-    database = str(server.connection_pool.connection_kwargs["db"])
-    for client in server.client_list():
-        if client["db"] == database and int(client["id"]) != server.client_id():
-            server.client_kill_filter(_id=client["id"])
+def cut_off(queue: redis.Redis) -> None:
+    """End, by the queue, all connections to this database but the one that asks for it."""
+    database = str(queue.connection_pool.connection_kwargs["db"])
+    for client in queue.client_list():
+        if client["db"] == database and int(client["id"]) != queue.client_id():
+            queue.client_kill_filter(_id=client["id"])
 
 
 def test_addresses_of_redis_mean_this_transport() -> None:
@@ -114,24 +105,24 @@ def test_kombu_asks_our_classes() -> None:
 
 
 @pytest.mark.parametrize("kind", [OURS, THEIRS])
-def test_message_is_in_hand_until_it_is_done(server: redis.Redis, kind: str) -> None:
+def test_message_is_in_hand_until_it_is_done(queue: redis.Redis, kind: str) -> None:
     with contextlib.closing(Peer(kind)) as peer:
         peer.publish("one")
 
         message = peer.fetch()
-        noted = json.loads(server.hget(UNACKNOWLEDGED, message.delivery_tag) or "null")
-        assert in_hand(server) == (1, 1)
+        noted = json.loads(queue.hget(UNACKNOWLEDGED, message.delivery_tag) or "null")
+        assert in_hand(queue) == (1, 1)
         assert noted == [message._raw, "", QUEUE]
-        assert server.zrange(INDEX, 0, -1) == [message.delivery_tag.encode()]
+        assert queue.zrange(INDEX, 0, -1) == [message.delivery_tag.encode()]
         message.ack()
 
-        assert in_hand(server) == (0, 0)
+        assert in_hand(queue) == (0, 0)
         assert peer.fetch() is None
 
 
 @pytest.mark.parametrize("restores", [OURS, THEIRS])
 @pytest.mark.parametrize("had", [OURS, THEIRS])
-def test_message_of_who_died_comes_back(server: redis.Redis, had: str, restores: str) -> None:
+def test_message_of_who_died_comes_back(queue: redis.Redis, had: str, restores: str) -> None:
     """A worker of the version before, and one of this, look after each other."""
     dying = Peer(had)
     dying.publish("one")
@@ -144,40 +135,40 @@ def test_message_of_who_died_comes_back(server: redis.Redis, had: str, restores:
         message = other.fetch()
         assert (message.payload, message.headers["redelivered"]) == ("one", True)
         message.ack()
-    assert in_hand(server) == (0, 0)
+    assert in_hand(queue) == (0, 0)
 
 
 @pytest.mark.parametrize("kind", [OURS, THEIRS])
-def test_message_that_is_given_back_waits_behind_the_others(server: redis.Redis, kind: str) -> None:
+def test_message_that_is_given_back_waits_behind_the_others(queue: redis.Redis, kind: str) -> None:
     with contextlib.closing(Peer(kind)) as peer:
         for words in ("one", "two"):
             peer.publish(words)
 
         peer.fetch().requeue()
 
-        assert in_hand(server) == (0, 0)
+        assert in_hand(queue) == (0, 0)
         assert [peer.fetch().payload for _ in range(2)] == ["two", "one"]
 
 
-def test_broken_connection_is_made_anew(peer: Peer, server: redis.Redis) -> None:
+def test_broken_connection_is_made_anew(peer: Peer, queue: redis.Redis) -> None:
     """As after a restart of Valkey: what was to be noted is noted, and struck off."""
     for words in ("one", "two"):
         peer.publish(words)
     first = peer.fetch()
-    cut_off(server)
+    cut_off(queue)
 
     first.ack()
-    cut_off(server)
+    cut_off(queue)
     second = peer.channel.Message(peer.channel._get(QUEUE), channel=peer.channel)
-    cut_off(server)
+    cut_off(queue)
     peer.channel.qos.append(second, second.delivery_tag)
 
-    assert server.hkeys(UNACKNOWLEDGED) == [second.delivery_tag.encode()]
-    assert in_hand(server) == (1, 1)
+    assert queue.hkeys(UNACKNOWLEDGED) == [second.delivery_tag.encode()]
+    assert in_hand(queue) == (1, 1)
 
 
-def test_command_that_is_refused_is_told_and_shifts_no_answer(peer: Peer, server: redis.Redis) -> None:
-    server.set("words", "no hash")
+def test_command_that_is_refused_is_told_and_shifts_no_answer(peer: Peer, queue: redis.Redis) -> None:
+    queue.set("words", "no hash")
 
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         peer.channel.say(("HSET", "words", "a", "b"), ("ZADD", "numbers", 1, "one"))
@@ -185,16 +176,16 @@ def test_command_that_is_refused_is_told_and_shifts_no_answer(peer: Peer, server
     peer.channel.say(("ZADD", "numbers", 2, "two"))
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         peer.channel.say(("HSET", "words", "a", "b"))
-    assert server.zrange("numbers", 0, -1) == [b"one", b"two"]
+    assert queue.zrange("numbers", 0, -1) == [b"one", b"two"]
 
 
 def test_answer_that_was_not_waited_for_is_nobodys(
-    peer: Peer, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    peer: Peer, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    server.set("words", "no hash")
+    queue.set("words", "no hash")
     peer.channel.say(("ZADD", "numbers", 1, "one"))
     with monkeypatch.context() as signalled:
         signalled.setattr(peer.channel._kept_connection, "read_response", interrupted)
@@ -205,31 +196,31 @@ def test_answer_that_was_not_waited_for_is_nobodys(
         peer.channel.say(("HSET", "words", "a", "b"))
 
 
-def test_tag_without_its_message_is_taken_out(peer: Peer, server: redis.Redis) -> None:
+def test_tag_without_its_message_is_taken_out(peer: Peer, queue: redis.Redis) -> None:
     """What is left of a note of which the server took the first half."""
     peer.channel.say(("ZADD", INDEX, 1, "a tag"))
 
     peer.restore()
 
-    assert in_hand(server) == (0, 0)
+    assert in_hand(queue) == (0, 0)
     assert peer.fetch() is None
 
 
-def test_keys_have_the_prefix_that_restoring_looks_for(server: redis.Redis) -> None:
+def test_keys_have_the_prefix_that_restoring_looks_for(queue: redis.Redis) -> None:
     options = {"global_keyprefix": "ours-", "visibility_timeout": 0}
     with Connection(settings.REDIS_URL, transport=OURS, transport_options=options) as connection:
         channel: Any = connection.channel()
         message = channel.prepare_message('"one"', content_type="application/json")
         channel.basic_publish(message, exchange="", routing_key=QUEUE)
         channel.basic_get(QUEUE)
-        assert server.hlen(f"ours-{UNACKNOWLEDGED}") == 1
+        assert queue.hlen(f"ours-{UNACKNOWLEDGED}") == 1
         channel.qos.restore_visible(num=None, interval=1)
 
-        assert server.llen(f"ours-{QUEUE}") == 1
-        assert server.hlen(f"ours-{UNACKNOWLEDGED}") == 0
+        assert queue.llen(f"ours-{QUEUE}") == 1
+        assert queue.hlen(f"ours-{UNACKNOWLEDGED}") == 0
 
 
-def test_channel_has_few_connections_however_many_messages(peer: Peer, server: redis.Redis) -> None:
+def test_channel_has_few_connections_however_many_messages(peer: Peer, queue: redis.Redis) -> None:
     for number in range(30):
         peer.publish(str(number))
 
@@ -239,16 +230,16 @@ def test_channel_has_few_connections_however_many_messages(peer: Peer, server: r
     for thread in threads:
         thread.join(60)
 
-    assert in_hand(server) == (0, 0)
+    assert in_hand(queue) == (0, 0)
     # One that would wait for messages, one that notes them, one for the rest.
-    assert len([client for client in server.client_list() if client["name"] == peer.name]) == 3
+    assert len([client for client in queue.client_list() if client["name"] == peer.name]) == 3
 
 
 def test_channel_keeps_its_client(peer: Peer) -> None:
     assert peer.channel._create_client() is peer.channel._create_client()
 
 
-def test_fork_takes_no_connection_of_its_parent(peer: Peer, server: redis.Redis) -> None:
+def test_fork_takes_no_connection_of_its_parent(peer: Peer, queue: redis.Redis) -> None:
     peer.publish("one")
     message = peer.fetch()
     before = peer.channel._kept_connection, peer.channel._create_client()
@@ -256,7 +247,7 @@ def test_fork_takes_no_connection_of_its_parent(peer: Peer, server: redis.Redis)
     peer.channel._after_fork()
     message.ack()
 
-    assert in_hand(server) == (0, 0)
+    assert in_hand(queue) == (0, 0)
     assert peer.channel._kept_connection is not before[0]
     assert peer.channel._create_client() is not before[1]
 
@@ -301,23 +292,23 @@ def worker() -> Iterator[Callable[[int, str], subprocess.Popen[bytes]]]:
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_killed_worker_loses_nothing_and_cut_off_it_goes_on(
-    server: redis.Redis, worker: Callable[[int, str], subprocess.Popen[bytes]], pool: str
+    queue: redis.Redis, worker: Callable[[int, str], subprocess.Popen[bytes]], pool: str
 ) -> None:
     first = worker(900, pool)
     app.send_task("test.take", ("one",), queue=QUEUE)
-    wait_until(lambda: server.llen("begun") == 1, what="the first has it")
-    assert in_hand(server) == (1, 1)
+    wait_until(lambda: queue.llen("begun") == 1, what="the first has it")
+    assert in_hand(queue) == (1, 1)
 
     os.killpg(first.pid, signal.SIGKILL)
     first.wait(60)
     worker(1, pool)
-    server.rpush("go", "on")
-    wait_until(lambda: server.llen("done") == 1, what="the second has done it")
-    wait_until(lambda: in_hand(server) == (0, 0), what="it is struck off")
+    queue.rpush("go", "on")
+    wait_until(lambda: queue.llen("done") == 1, what="the second has done it")
+    wait_until(lambda: in_hand(queue) == (0, 0), what="it is struck off")
 
-    cut_off(server)
-    server.rpush("go", "on")
+    cut_off(queue)
+    queue.rpush("go", "on")
     app.send_task("test.take", ("two",), queue=QUEUE)
-    wait_until(lambda: server.llen("done") == 2, what="the second has found back")
-    assert server.lrange("begun", 0, -1) == [b"one", b"one", b"two"]
-    wait_until(lambda: in_hand(server) == (0, 0), what="it is struck off")
+    wait_until(lambda: queue.llen("done") == 2, what="the second has found back")
+    assert queue.lrange("begun", 0, -1) == [b"one", b"one", b"two"]
+    wait_until(lambda: in_hand(queue) == (0, 0), what="it is struck off")

@@ -11,7 +11,6 @@ import pytest
 import redis
 from celery.contrib.testing.worker import start_worker
 from celery.signals import task_postrun
-from django.conf import settings
 from django.db import connection
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
@@ -30,15 +29,6 @@ from trading.flow import Step
 from trading.market import headlines
 from trading.models import AIDecision, Cycle, Event, MarketSnapshot, Order
 from trading.work.sweeping import find_work
-
-
-@pytest.fixture
-def queue() -> Iterator[redis.Redis]:
-    """The queue's server, emptied before and after."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 def _close_connection(**_: object) -> None:

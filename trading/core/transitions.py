@@ -101,9 +101,8 @@ def apply(
 
 
 def _log_move(row: StatusRow, machine: str, event: str, target: str) -> None:
-    if logging.getLogger(__name__).isEnabledFor(
-        logging.DEBUG
-    ):  # else the words alone would cost more than the row
+    # Looked at first, for the words alone would cost more than the row.
+    if logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
         ids = {f"{machine}_id": str(row.pk), "cycle_id": str(correlation_of(row) or "")}
         log.debug("transition", transition=f"{machine}.{event}", status=target, **ids)
 

@@ -8,8 +8,6 @@ from unittest.mock import Mock
 from urllib.parse import quote
 
 import pytest
-import redis
-from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -57,15 +55,6 @@ def said(client: Client, url: str = QUEUE) -> list[str]:
 
 def waiting(symbol: str = STOCK, **overrides: Any) -> Approval:
     return make_approval(decision=wish(symbol, status="awaiting_approval", **overrides))
-
-
-@pytest.fixture
-def queue() -> Any:
-    """The queue of tasks, emptied before and after."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 def test_queue_shows_reasons_prices_the_gates_answer_and_the_time_left(login: Callable[..., Client]) -> None:

@@ -1,12 +1,9 @@
 """Acts that reach the market: an approval, a resumed cycle, a flattened account. Each group against approvals."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
-import redis
-from django.conf import settings
 
 from tests.factories import make_agent, make_approval, make_asset, make_cycle, make_limits, make_strategy
 from tests.trading.api.conftest import Api
@@ -28,15 +25,6 @@ def market(prepared: None, venue: VenueProcess) -> Outside:
         venue.clock(to="open")
     make_agent(mode="semi_auto")
     return Outside(venue)
-
-
-@pytest.fixture
-def queue() -> Iterator[Any]:
-    """The queue of tasks, emptied before and after."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 def published(queue: Any) -> bytes:

@@ -1,8 +1,5 @@
 """The consuming side on Redis: it declares its queue where it is missing, and not before each look."""
 
-from collections.abc import Iterator
-
-import pytest
 import redis
 from django.conf import settings
 
@@ -12,17 +9,9 @@ QUEUE = "test.reader"
 EVENT = {"id": "1", "type": "orchestrator.cycle.started", "data": {}}
 
 
-@pytest.fixture
-def server() -> Iterator["redis.Redis[bytes]"]:
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
-
-
-def test_queue_of_a_server_that_was_emptied_is_declared_again(server: "redis.Redis[bytes]") -> None:
+def test_queue_of_a_server_that_was_emptied_is_declared_again(queue: "redis.Redis[bytes]") -> None:
     reader = open_queue(settings.REDIS_URL, QUEUE, ["#"])
-    server.flushdb()
+    queue.flushdb()
 
     assert reader.take(wait_seconds=0.01) is None
     with EventBus(settings.REDIS_URL, queues={}) as bus:
@@ -34,12 +23,12 @@ def test_queue_of_a_server_that_was_emptied_is_declared_again(server: "redis.Red
     reader.close()
 
 
-def test_queue_that_is_there_is_not_declared_again(server: "redis.Redis[bytes]") -> None:
+def test_queue_that_is_there_is_not_declared_again(queue: "redis.Redis[bytes]") -> None:
     reader = open_queue(settings.REDIS_URL, QUEUE, ["#", "orchestrator.#"])
-    declared = server.info("commandstats")["cmdstat_sadd"]["calls"]
+    declared = queue.info("commandstats")["cmdstat_sadd"]["calls"]
 
     for _ in range(3):
         assert reader.take(wait_seconds=0.01) is None
 
-    assert server.info("commandstats")["cmdstat_sadd"]["calls"] == declared
+    assert queue.info("commandstats")["cmdstat_sadd"]["calls"] == declared
     reader.close()

@@ -20,9 +20,8 @@ from weakref import WeakKeyDictionary
 
 from django.db import Error, connection
 
-MOST_TEXTS = (
-    200  # of one process; more would be texts with their values in them, and each is kept by the server
-)
+# Of one process; more would be texts with their values in them, and each is kept by the server.
+MOST_TEXTS = 200
 _MARK = re.compile(r"%\((\w+)\)s")
 # What each connection has prepared; None: a message that was to do so has failed, somewhere.
 _known: "WeakKeyDictionary[Any, set[str] | None]" = WeakKeyDictionary()
