@@ -10,7 +10,7 @@ import redis
 from tests.factories import make_asset, make_cycle, make_engagement, make_strategy
 from tests.trading.outside import COIN, OTHER_STOCK, STOCK, WHOLE_STOCK, Outside
 from tests.trading.scenes import passed, wish
-from tests.trading.test_tasks import queue, running_worker, swept_until  # noqa: F401 - a fixture
+from tests.trading.test_tasks import running_worker, swept_until
 from trading import flow, tasks
 from trading.core.settings import set_runtime_setting
 from trading.core.work import WorkKind
@@ -150,7 +150,7 @@ def is_over(cycle: Cycle) -> bool:
 @pytest.mark.timeout(900)
 def test_a_cycle_is_the_same_by_workers_and_by_the_driver(
     threaded_account: Outside,
-    queue: redis.Redis,  # noqa: F811 - the fixture
+    queue: redis.Redis,
 ) -> None:
     make_strategy()
     for symbol in (STOCK, OTHER_STOCK, WHOLE_STOCK, COIN):
