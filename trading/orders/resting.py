@@ -50,6 +50,14 @@ def take_away(
         time.sleep(PAUSE_SECONDS)
 
 
+def may_hold(symbol: str) -> bool:
+    """Return whether something protects the symbol, or is on its way to.
+
+    One whose request leaves while a sale takes away what rests holds what is to be sold, and is met once answered.
+    """
+    return Order.objects.protecting().filter(symbol=symbol).exists()
+
+
 def _group(order: Order) -> object:
     """Return what orders have in common that cancel each other."""
     return order.parent_order_id or order.pk

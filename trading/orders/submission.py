@@ -65,6 +65,7 @@ NEVER_CLAIMED = CompiledCondition(Order, Q(lease_until__isnull=True))
 _CLAIMED_NOW = (
     f"id = %(row_key)s AND status = '{OrderStatus.SUBMITTING}' AND lease_until = %(set_lease_until)s"
 )
+SALES = (Purpose.EXIT, Purpose.FLATTEN)
 NOTHING_LEFT = "nothing of it is available to sell any more"
 
 
@@ -188,6 +189,9 @@ def _concluded(
     except DuplicateOrderError:
         return _give_back(order, again=True)  # the next try looks it up and adopts it
     except RejectedError as error:
+        if order.purpose in SALES and resting.may_hold(order.symbol):
+            _log("order_not_taken", order, error)
+            return _give_back(order, again=True)  # the next try takes it away first
         _log("order_rejected", order, error, is_final=True)
         transitions.apply(
             order, "reject", changes=_ended(error.detail), reason=error.detail, symbol=order.symbol
@@ -286,10 +290,12 @@ def _post_what_is_left(attempt: Attempt, available: Decimal | None, is_new: bool
         engagement = switch.current_engagement()
         # Asked again when it leaves, as it is of every order; this spares the requests before it.
         require_door(order, engagement.pk if engagement else None)
-        if order.purpose not in PROTECTIVE:
+        if order.purpose in SALES:
             _take_away_what_rests(order)
         left = available if available is not None else _available(order)
         if left <= 0:
+            if order.purpose in SALES and resting.may_hold(order.symbol):
+                raise _held_by_protection(order)
             _nothing_left(order, is_new)
             return None
         order.quantity = min(left, order.quantity)
@@ -318,8 +324,12 @@ def _take_away_what_rests(order: Order) -> None:
     with time_limit(resting.WITHIN_SECONDS + pacing.look_up_seconds()):
         left = read_broker(lambda: resting.take_away([order.symbol], broker=broker))
     if left:
-        words = f"{order.symbol}: {len(left)} orders that protect it are not cancelled yet"
-        raise UnavailableError(broker.name, "cancel_order", words)
+        raise _held_by_protection(order)
+
+
+def _held_by_protection(order: Order) -> UnavailableError:
+    words = f"{order.symbol}: what protects it is not cancelled yet"
+    return UnavailableError(broker_for(order).name, "cancel_order", words)
 
 
 def _available(order: Order) -> Decimal:

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from tests.e2e.system import manage
+from tests.factories import make_order
 from tests.trading.guards.scenes import bought as entered
 from tests.trading.guards.scenes import market_ago
 from tests.trading.guards.test_standing import BLOCKED
@@ -24,6 +25,8 @@ from trading.exits.rounds import Rounds
 from trading.exits.watching import Watch
 from trading.market.market_time import market_now
 from trading.models import Cycle, Order, Position, Trade
+from trading.orders import submission
+from trading.orders.submission import submit_order
 from trading.protection.coverage import Coverage, read_coverage
 from trading.safety import kill_switch
 
@@ -126,6 +129,49 @@ def test_no_guard_keeps_what_is_held_from_being_protected_or_its_stop_from_risin
 
     (after,) = read_coverage()[STOCK].stops
     assert (before.stop_price or 0) < (after.stop_price or 0)
+
+
+def posted_by_a_late_keeper() -> None:
+    """Have a round that began before the sale was written down post its stop only now."""
+    position = Position.objects.get(pk=STOCK)
+    stop = make_order(
+        symbol=STOCK,
+        side="sell",
+        purpose="stop_loss",
+        quantity=Decimal(4),
+        order_type="stop",
+        stop_price=position.stop_price,
+        time_in_force="gtc",
+    )
+    assert submit_order(stop.pk).acknowledged_at is not None
+
+
+@pytest.mark.parametrize("step", ["_take_away_what_rests", "_available"])
+@pytest.mark.parametrize("way", [by_hand, by_its_date])
+def test_a_stop_that_lands_on_the_way_of_a_sale_is_taken_away_too(
+    account: Outside, monkeypatch: pytest.MonkeyPatch, way: Callable[[Outside], str], step: str
+) -> None:
+    held(account)
+    done = getattr(submission, step)
+    late = [posted_by_a_late_keeper]
+
+    def then_a_stop_lands(order: Order) -> object:
+        result = done(order)
+        if late and order.purpose == "exit":
+            late.pop()()
+        return result
+
+    monkeypatch.setattr(submission, step, then_a_stop_lands)
+
+    reason = way(account)
+
+    wait_until(lambda: STOCK not in account.positions(), what="it is sold")
+    sales = Order.objects.filter(purpose__in=("exit", "flatten"))
+    for sale in sales:
+        unattended_orders.follow_order(sale.pk)
+    assert Trade.objects.get(order__in=sales).exit_reason == reason
+    assert not Order.objects.protecting().exists()
+    assert account.venue.get("/v2/orders?status=open") == []
 
 
 FAULTS = {
