@@ -5,18 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import httpx
 
 from tests.ai.chat_server import ChatServer
 from tests.chaos.arena import Arena
 from tests.chaos.monitors import Monitors
 from tests.chaos.night_cases import CASES, Case, switch_off, switch_on
+from tests.chaos.rest import CYCLE_SECONDS, Rest
 from tests.waiting import wait_until
 
-CYCLE_SECONDS = 400  # a cycle has its own deadline of 100; a busy machine stands still meanwhile
-ANSWER_SECONDS = 120
 QUIET_SECONDS = 1.0  # as long after an answer no order may have come
 
 
@@ -41,18 +37,11 @@ class Night:
     cases: Counter[str] = field(default_factory=Counter)
     engaged_after: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    server_errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
         self._deck: list[Case] = []
-        token = self.arena.manage("api_token", "admin").stdout.strip()
-        self._client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self.arena.port}/api",
-            headers={"Authorization": f"Token {token}"},
-            timeout=ANSWER_SECONDS,
-        )
-        wait_until(lambda: self._ask("GET", "/mode").status_code == 200, seconds=180, what="the web process")
+        self.rest = Rest(self.arena)
 
     def pass_by(self, cycles: int) -> None:
         """Run so many cycles of analysis."""
@@ -86,26 +75,20 @@ class Night:
             self.maintain()
 
     def _one_cycle(self, asked: dict[str, str], *, engages: bool) -> None:
-        started: list[str] = []
-
-        def start() -> bool:
-            answer = self._ask("POST", "/cycles/start", asked)
-            if answer.status_code == 202:
-                started.append(str(answer.json()["id"]))
-            return bool(started)
-
-        wait_until(start, seconds=CYCLE_SECONDS, what="the start of a cycle")
+        started = self.rest.start_cycle(asked)
         if engages:
             self._engage_and_release()
         wait_until(
-            lambda: self._status(started[0]) != "running", seconds=CYCLE_SECONDS, what="the end of a cycle"
+            lambda: self._status(started) != "running", seconds=CYCLE_SECONDS, what="the end of a cycle"
         )
-        self.cycles[self._status(started[0])] += 1
+        self.cycles[self._status(started)] += 1
 
     def _engage_and_release(self) -> None:
         time.sleep(self._chance.uniform(0, 2.0))  # any moment of the cycle
         began = time.monotonic()
-        answer = self._ask("POST", "/kill-switch", {"action": "engage", "reason": "a moment of the night"})
+        answer = self.rest.ask(
+            "POST", "/kill-switch", {"action": "engage", "reason": "a moment of the night"}
+        )
         self.engaged_after.append(time.monotonic() - began)
         moment = time.time()
         if answer.status_code != 200:
@@ -116,7 +99,7 @@ class Night:
         self.wrong += [f"an order after engage: {words}" for words in judge.orders_after(moment, time.time())]
         release = {"action": "release", "reason": "the moment is over"}
         wait_until(
-            lambda: self._ask("POST", "/kill-switch", release).status_code == 200,
+            lambda: self.rest.ask("POST", "/kill-switch", release).status_code == 200,
             seconds=120,
             what="the release",
         )
@@ -124,12 +107,3 @@ class Night:
     def _status(self, cycle: str) -> str:
         ((status, ended),) = self.arena.rows("SELECT status, ended_at FROM cycles WHERE id = %s", cycle)
         return "running" if ended is None else str(status)
-
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        try:
-            answer = self._client.request(method, path, json=body)
-        except httpx.TransportError as error:
-            return httpx.Response(599, text=type(error).__name__)
-        if answer.status_code >= 500 and answer.status_code != 503:
-            self.server_errors.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
-        return answer

@@ -1,21 +1,18 @@
 """A soak: cycles one after the other, at full speed, and what each of them leaves behind."""
 
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psutil
 import redis
-from celery import Celery
 
 from tests.chaos.arena import Arena
+from tests.chaos.rest import CYCLE_SECONDS, Rest
 from tests.chaos.weather import WEATHER
 from tests.memory import KILOBYTE, proportional_kilobytes
 from tests.waiting import wait_until
 
-CYCLE_SECONDS = 400  # a cycle has its own deadline of 100; a busy machine stands still meanwhile
-ASK_AGAIN_SECONDS = 3.0
 QUEUES = ("default", "orders", "analysis")
 STANDS_STILL = frozenset({"hang", "drip"})  # they cost time, which is not what a soak is about
 WARM_UP = 0.3  # of the cycles: pools fill, children are made, caches find their size
@@ -48,42 +45,32 @@ class Soak:
     say: Callable[[str], None]
     samples: list[Sample] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.rest = Rest(self.arena)
+
     def run(self, cycles: int, *, sample_every: int) -> None:
         """Run so many cycles while the venue misbehaves, looking after every few."""
         for rule in WEATHER:
             if rule["kind"] not in STANDS_STILL:
                 self.arena.venue.fault(**rule)
-        with Celery(broker=self.arena.redis_url, set_as_current=False) as client:
-            for number in range(1, cycles + 1):
-                self._one_cycle(client)
-                if number % sample_every == 0:
-                    self.samples.append(self._sample(number))
-                    self.say(f"soak: {number} cycles, {_line(self.samples[-1])}")
+        for number in range(1, cycles + 1):
+            self._one_cycle()
+            if number % sample_every == 0:
+                self.samples.append(self._sample(number))
+                self.say(f"soak: {number} cycles, {_line(self.samples[-1])}")
         self.arena.venue.clear_faults()
 
     def settled(self) -> list[Sample]:
         """Return the samples after the warm-up."""
         return self.samples[int(len(self.samples) * WARM_UP) :]
 
-    def _one_cycle(self, client: Celery) -> None:
-        ((before, _),) = self.arena.rows(ENDED)
-        asked_at = -ASK_AGAIN_SECONDS
-
-        def has_begun() -> bool:
-            nonlocal asked_at
-            ((count, _),) = self.arena.rows(ENDED)
-            if count == before and time.monotonic() - asked_at >= ASK_AGAIN_SECONDS:  # a message may be lost
-                asked_at = time.monotonic()
-                client.send_task(
-                    "trading.start_cycle", ["analysis"], queue="default", expires=ASK_AGAIN_SECONDS
-                )
-            return bool(count > before)
+    def _one_cycle(self) -> None:
+        self.rest.start_cycle({})
 
         def has_ended() -> bool:
             ((count, ended),) = self.arena.rows(ENDED)
             return bool(count == ended)
 
-        wait_until(has_begun, seconds=CYCLE_SECONDS, what="the start of a cycle")
         wait_until(has_ended, seconds=CYCLE_SECONDS, what="the end of a cycle")
 
     def _sample(self, cycles: int) -> Sample:

@@ -54,11 +54,11 @@ def test_every_cycle_of_a_night_ends_and_the_book_is_the_venues(
     say(
         f"night: {len(night.engaged_after)} engagements, the slowest {slowest:.1f} s; {len(findings)} findings"
     )
-    for words in (findings + night.wrong + night.server_errors)[:40]:
+    for words in (findings + night.wrong + night.rest.server_errors)[:40]:
         say(f"night: {words}")
     assert findings == []
     assert night.wrong == []
-    assert night.server_errors == []
+    assert night.rest.server_errors == []
     assert night.engaged_after
     if many:
         assert night.cases.keys() == {case.name for case in CASES}

@@ -47,7 +47,7 @@ def test_nothing_grows_but_the_record(arena: Arena, length: Length, say: Say) ->
     arena.go_on(("beat",))
     come_to_rest(arena, patient=length.is_long)
 
-    findings = Monitors(arena.database_url, arena.venue).at_rest().all()
+    findings = Monitors(arena.database_url, arena.venue).at_rest().all() + soak.rest.server_errors
     ((ran, ended),) = arena.rows("SELECT count(*), count(ended_at) FROM cycles")
     _report(soak, say)
     for words in findings[:40]:
