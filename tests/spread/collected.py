@@ -31,6 +31,17 @@ class _Notes:
         self.events.append(event)
 
 
+class _Refusals:
+    """What could not be collected, in the words of who tried."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.words.append(f"{report.nodeid}\n{report.longreprtext}")
+
+
 class _Run:
     """A session of pytest: up to its first test in the process that is forked, from there on in the fork."""
 
@@ -47,10 +58,18 @@ class _Run:
         self._session = pytest.Session.from_config(config)
         config._do_configure()
         config.hook.pytest_sessionstart(session=self._session)
-        config.hook.pytest_collection(session=self._session)
+        self._collect()
         config.hook.pytest_before_forks(session=self._session)
         self._capture = config.pluginmanager.getplugin("capturemanager")
         self._capture.stop_global_capturing()
+
+    def _collect(self) -> None:
+        """Collect; what cannot be collected ends a run at its begin, as it does in one process."""
+        refusals, config = _Refusals(), self._config
+        config.pluginmanager.register(refusals)
+        config.hook.pytest_collection(session=self._session)
+        if refusals.words and not config.option.continue_on_collection_errors:
+            raise pytest.UsageError("\n\n".join(["not all tests can be collected", *refusals.words]))
 
     def go_on(self, channel: Any) -> None:
         """Run the tests that the other end of the channel asks for, as pytest's own ``wrap_session`` would."""

@@ -99,13 +99,17 @@ def test_who_ends_in_a_test_is_replaced(project: Path) -> None:
     assert len(pids(project, "loads")) == 1
 
 
-def test_what_cannot_be_loaded_is_told(project: Path) -> None:
+def test_what_cannot_be_loaded_is_told_before_anything_is_run(project: Path) -> None:
     (project / "test_wrong.py").write_text("raise ValueError('not today')")
 
     done = run(project)
 
-    assert done.returncode == 1
-    assert "ERROR test_wrong.py - ValueError: not today" in done.stdout
+    assert done.returncode == 4
+    assert "test_wrong.py" in done.stderr
+    assert "ValueError: not today" in done.stderr
+    assert not (project / "runs").exists()
+    assert run(project, "-k", "own", "--continue-on-collection-errors").returncode == 1
+    assert len(set(pids(project, "runs"))) == 2
 
 
 def test_a_file_that_is_not_there_is_an_error_of_usage(project: Path) -> None:
