@@ -117,9 +117,19 @@ class Measuring:
             self._wait_for_room()
             self.chat.buys, self.chat.sells = (), held
             progress(f"  sells what is held ({len(held)}): {self._run():.2f} s")
-            left = Position.objects.count()
+            left = list(Position.objects.order_by("symbol").values_list("symbol", flat=True))
             if left:
-                self.problems.append(f"{left} of {len(held)} positions were not sold")
+                self.problems.append(
+                    f"{len(left)} of {len(held)} positions were not sold: {self._why_not(left[0])}"
+                )
+
+    def _why_not(self, symbol: str) -> str:
+        from trading.models import AIDecision
+
+        assert self.last is not None
+        of_symbol = AIDecision.objects.filter(cycle_id=self.last[0].pk, symbol=symbol)
+        rows = of_symbol.values_list("action", "status", "reason", "reason_detail")
+        return f"{symbol} " + "; ".join(" ".join(row) for row in rows)
 
     def _wait_for_room(self) -> None:
         """Wait until the broker's minute is nearly whole again."""
