@@ -86,7 +86,7 @@ class Soak:
                 name: sum(proportional_kilobytes(process.pid) for process in tree)
                 for name, tree in trees.items()
             },
-            descriptors={name: sum(map(_descriptors, tree)) for name, tree in trees.items()},
+            descriptors={name: _descriptors(tree) for name, tree in trees.items()},
             connections=int(self.arena.rows(CONNECTIONS)[0][0]),
             queued=queued,
             keys=keys,
@@ -106,7 +106,17 @@ def growth(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float
     return 100 * together / spread
 
 
-def _descriptors(process: psutil.Process) -> int:
+def _descriptors(tree: Sequence[psutil.Process]) -> int:
+    """Count those of a process and of the child that has most.
+
+    A child that follows another is born with its parent's connections, some 10: the sum of all has a step for each
+    child that is followed for the first time, which may be after hundreds of cycles.
+    """
+    parent, *children = map(_open_in, tree) if tree else [0]
+    return parent + max(children, default=0)
+
+
+def _open_in(process: psutil.Process) -> int:
     with contextlib.suppress(psutil.Error):
         return int(process.num_fds())
     return 0
