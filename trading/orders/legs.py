@@ -143,7 +143,9 @@ def purpose_of(leg: BrokerOrder) -> Purpose:
 def _row_of(parent: Order, leg: BrokerOrder, known: Order | None) -> Order | None:
     """Return the leg's row, which says what it is; None where it can have none: it is no order by quantity."""
     if known is None:
-        return _new_leg(parent, leg) if leg.quantity is not None else None
+        if leg.quantity is None:
+            return None
+        known = _new_leg(parent, leg)  # or a stranger's, met since it was looked for
     if known.purpose == Purpose.EXTERNAL:
         Order.objects.filter(pk=known.pk, purpose=Purpose.EXTERNAL).update(**_leg_columns(parent, leg))
         known.refresh_from_db()

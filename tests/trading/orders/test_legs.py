@@ -1,16 +1,19 @@
 """Legs are taken into the book together, with the rows and events that each alone would have."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType, Side
 from tests.factories import make_order
+from tests.waiting import wait_until
 from trading.core.statements.moved_rows import Beside
 from trading.models import Event, Order
 from trading.orders import legs as legs_of_orders
@@ -99,6 +102,57 @@ def test_leg_that_somebody_has_met_first_is_taken_over() -> None:
     stranger.refresh_from_db()
     assert (stranger.purpose, stranger.parent_order_id) == ("stop_loss", order.pk)
     assert order.legs.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_leg_that_somebody_meets_at_the_same_moment_is_taken_over(is_first: bool) -> None:
+    order = (
+        sending() if is_first else make_order(status="accepted", order_class="bracket", acknowledged_at=AT)
+    )
+    is_written, may_commit = threading.Event(), threading.Event()
+
+    def adopt() -> None:
+        try:
+            with transaction.atomic():
+                make_order(
+                    decision=None,
+                    purpose="external",
+                    side="sell",
+                    status="accepted",
+                    broker_order_id="broker-one-stop",
+                )
+                is_written.set()
+                assert may_commit.wait(120)
+        finally:
+            connection.close()
+
+    def commit_once_somebody_waits() -> None:
+        try:
+            wait_until(lambda: waiting_sessions() > 0, what="the leg's insert waits for the stranger's")
+            may_commit.set()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        adopted = threads.submit(adopt)
+        assert is_written.wait(120)
+        watched = threads.submit(commit_once_somebody_waits)
+        record_reported(order, bracket(order, "one"), [])
+        adopted.result()
+        watched.result()
+
+    assert set(order.legs.values_list("purpose", flat=True)) == {"stop_loss", "take_profit"}
+    assert not Order.objects.filter(purpose="external").exists()
+
+
+def waiting_sessions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'transactionid'"
+        )
+        return int(cursor.fetchone()[0])
 
 
 def test_legs_of_which_one_is_known_leave_nothing_behind_when_they_are_stored_together() -> None:
