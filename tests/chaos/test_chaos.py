@@ -5,33 +5,20 @@ import shutil
 import time
 from collections.abc import Iterator
 
-import psycopg2
 import pytest
 
 from tests.chaos.arena import Arena, opened_arena
 from tests.chaos.conftest import Length, Say
 from tests.chaos.freezing import Freezer, Pace
 from tests.chaos.monitors import Monitors
+from tests.chaos.resting import come_to_rest, judged_at_rest
 from tests.chaos.stepping import why_not
 from tests.chaos.storm import Storm
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(4_500)]
-WORKING = ("worker", "io_worker", "analyst", "sweeper", "listener", "relay", "consumer")
 # Stops of up to 60 s, three at once; the clocks of database and processes step each two minutes.
 FREEZING = {True: Pace(60.0, 3, 120.0), False: Pace(4.0, 2)}
-REST = (
-    "SELECT (SELECT count(*) FROM cycles WHERE ended_at IS NULL),"
-    " (SELECT count(*) FROM sagas WHERE status IN ('running', 'compensating')),"
-    " (SELECT count(*) FROM ai_decisions WHERE status IN ('pending', 'claimed', 'executing')),"
-    " (SELECT count(*) FROM risk_reservations WHERE released_at IS NULL),"
-    " (SELECT count(*) FROM events WHERE public_sequence IS NOT NULL AND published_at IS NULL),"
-    " (SELECT count(*) FROM stage_changes),"
-    " (SELECT count(*) FROM orders WHERE status IN ('created', 'submitting', 'unknown')),"
-    " (SELECT count(*) FROM orders o WHERE order_class <> '' AND acknowledged_at IS NOT NULL"
-    " AND status <> 'rejected' AND NOT EXISTS (SELECT 1 FROM orders leg WHERE leg.parent_order_id = o.id))"
-)
-
 # By the product's own rules: how many decisions' stages, kept by what was noted, are not what the facts say at rest.
 RESTAMP = (
     "from trading.models import AIDecision; from trading.queries.stage_words import restamp;"
@@ -45,36 +32,6 @@ def arena(length: Length) -> Iterator[Arena]:
     is_stepped = length.is_long and not why_not()
     with opened_arena(workers=4, is_stepped=is_stepped, partial_rate=0.1) as arena:
         yield arena
-
-
-def come_to_rest(arena: Arena, *, patient: bool) -> None:
-    """Start no more cycles, clear the faults, and wait until nothing is under way.
-
-    Args:
-        patient: wait for every lease to run out. Else the processes are killed once more, so that no
-            request is under way, and what they held is given up.
-    """
-    arena.hold_all(("beat",))
-    arena.venue.clear_faults()
-    if not patient:
-        arena.hold_all(WORKING)
-        arena.flush_queue()
-        arena.execute("UPDATE cycles SET deadline_at = now() WHERE stage IN ('fetching', 'analysing')")
-        arena.execute("UPDATE orders SET lease_until = NULL")
-        arena.execute("UPDATE ai_decisions SET lease_until = now() WHERE status = 'claimed'")
-        arena.execute("UPDATE sagas SET next_poll_at = now() WHERE ended_at IS NULL")
-        arena.execute(
-            "UPDATE cycles SET lease_until = now() WHERE ended_at IS NULL AND lease_until IS NOT NULL"
-        )
-        arena.go_on(WORKING)
-    wait_until(lambda: _resting(arena), seconds=300, what=f"rest: {arena.rows(REST)}")
-
-
-def _resting(arena: Arena) -> bool:
-    try:
-        return not any(arena.rows(REST)[0])
-    except psycopg2.Error:
-        return False
 
 
 def test_whatever_is_killed_nothing_is_doubled_lost_exceeded_or_leaked(
@@ -104,7 +61,7 @@ def test_whatever_is_killed_nothing_is_doubled_lost_exceeded_or_leaked(
         come_to_rest(arena, patient=length.is_long)
     finally:
         say(f"chaos: {time.monotonic() - began:.0f} s until rest")
-        findings = monitors.at_rest()
+        findings = judged_at_rest(arena, monitors)
         _report(storm, monitors, storm_seconds, findings.all(), say)
         _keep_logs(arena)
 

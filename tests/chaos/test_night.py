@@ -14,7 +14,7 @@ from tests.chaos.conftest import Length, Say
 from tests.chaos.monitors import Monitors
 from tests.chaos.night import Night
 from tests.chaos.night_cases import CASES
-from tests.chaos.test_chaos import come_to_rest
+from tests.chaos.resting import come_to_rest, judged_at_rest
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(9_000)]
 CYCLES = {True: 500, False: 6}
@@ -48,7 +48,7 @@ def test_every_cycle_of_a_night_ends_and_the_book_is_the_venues(
     arena.go_on(("beat",))
     come_to_rest(arena, patient=True)  # the maintenance was a cycle, of which the world is told too
 
-    findings = Monitors(arena.database_url, arena.venue).at_rest().all()
+    findings = judged_at_rest(arena, Monitors(arena.database_url, arena.venue)).all()
     slowest = max(night.engaged_after, default=0.0)
     say(f"night: cycles {dict(night.cycles)}, {len(night.cases)} cases of {len(CASES)}, {dict(night.cases)}")
     say(

@@ -11,8 +11,8 @@ import pytest
 from tests.chaos.arena import Arena, opened_arena
 from tests.chaos.conftest import Length, Say
 from tests.chaos.monitors import Monitors
+from tests.chaos.resting import come_to_rest, judged_at_rest
 from tests.chaos.soaking import Sample, Soak, growth
-from tests.chaos.test_chaos import come_to_rest
 from tests.memory import KILOBYTE
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(20_000)]
@@ -47,7 +47,9 @@ def test_nothing_grows_but_the_record(arena: Arena, length: Length, say: Say) ->
     arena.go_on(("beat",))
     come_to_rest(arena, patient=length.is_long)
 
-    findings = Monitors(arena.database_url, arena.venue).at_rest().all() + soak.rest.server_errors
+    findings = (
+        judged_at_rest(arena, Monitors(arena.database_url, arena.venue)).all() + soak.rest.server_errors
+    )
     ((ran, ended),) = arena.rows("SELECT count(*), count(ended_at) FROM cycles")
     _report(soak, say)
     for words in findings[:40]:
