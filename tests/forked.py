@@ -10,13 +10,18 @@ import functools
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from unittest.mock import patch
+
+PRELOADED = ["tests.libraries", "tests.image"]
 
 
 def start(
@@ -105,6 +110,26 @@ def join() -> None:
         server.ensure_running = lambda: None  # it asks how its own child is
 
 
+@contextmanager
+def apart(environment: Mapping[str, str]) -> Iterator[None]:
+    """Have all that is started meanwhile forked from a server of its own, in whose environment this is, too.
+
+    For what is loaded with a process, and cannot be given to a fork of one that has begun: LD_PRELOAD.
+    """
+    server = forkserver.ForkServer()
+    server.set_forkserver_preload(PRELOADED)
+    with patch.dict(os.environ, environment):
+        server.ensure_running()
+    pid: int = server._forkserver_pid  # type: ignore[attr-defined]
+    try:
+        with patch.object(forkserver, "connect_to_new_process", server.connect_to_new_process):
+            yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(server._forkserver_alive_fd)  # type: ignore[attr-defined]
+
+
 def _start(
     argv: Sequence[str], env: Mapping[str, str], outputs: tuple[Path, Path], is_loaded: bool
 ) -> ForkServerProcess:
@@ -119,7 +144,7 @@ def _start(
 @functools.cache
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.libraries", "tests.image"])
+    context.set_forkserver_preload(PRELOADED)
     return context
 
 

@@ -75,3 +75,19 @@ def test_forks_of_who_shares_it_use_one_server(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.split()
     assert first == second
+
+
+def test_a_server_apart_has_its_environment_and_ends_with_the_block(tmp_path: Path) -> None:
+    tells = tmp_path / "tells.py"
+    tells.write_text("import psutil; it = psutil.Process().parent(); print(it.pid, 'APART' in it.environ())")
+
+    def told() -> list[str]:
+        return forked.run([sys.executable, str(tells)], env=dict(os.environ), seconds=120).stdout.split()
+
+    with forked.apart({"APART": "yes"}):
+        server, is_apart = told()
+    _, is_still_apart = told()
+
+    assert (is_apart, is_still_apart) == ("True", "False")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(server), 0)

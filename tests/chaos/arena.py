@@ -210,7 +210,6 @@ class Arena:
             [sys.executable, "manage.py", *arguments],
             env=self.environment(),
             seconds=600,  # a busy machine starts a command in a minute
-            is_loaded=self._clock is None,
         )
 
     def flush_queue(self) -> None:
@@ -226,9 +225,7 @@ class Arena:
     def _start_one(self, name: str) -> None:
         spec: ProcessSpec = self._specs[name]
         spec.log.parent.mkdir(parents=True, exist_ok=True)
-        self._running[name] = forked.start(
-            spec.argv, env=spec.env, log=spec.log, is_loaded=self._clock is None
-        )
+        self._running[name] = forked.start(spec.argv, env=spec.env, log=spec.log)
 
     def _watch(self) -> None:
         """Do what ``manage.py up`` does: engines and processes that died are started again."""
@@ -294,6 +291,8 @@ def opened_arena(*, workers: int, is_stepped: bool, chat: str | None = None, **v
             **venue,
         )
         ending.enter_context(market)
+        if is_stepped:
+            ending.enter_context(forked.apart(environments[MACHINE]))
         addresses = (urls.database_url, urls.redis_url)
         arena = Arena(home, addresses, market, workers=workers, clock=wall.get(MACHINE), chat=chat)
         ending.callback(arena.stop)
