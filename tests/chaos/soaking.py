@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import psutil
 import redis
 
+from orchestrator_project import queues
 from tests.chaos.arena import Arena
 from tests.chaos.rest import CYCLE_SECONDS, Rest
 from tests.chaos.weather import WEATHER
 from tests.memory import KILOBYTE, proportional_kilobytes
 from tests.waiting import wait_until
 
-QUEUES = ("default", "orders", "analysis")
 STANDS_STILL = frozenset({"hang", "drip"})  # they cost time, which is not what a soak is about
 WARM_UP = 0.3  # of the cycles: pools fill, children are made, caches find their size
 ENDED = "SELECT count(*), count(ended_at) FROM cycles"
@@ -76,7 +76,7 @@ class Soak:
     def _sample(self, cycles: int) -> Sample:
         with redis.Redis.from_url(self.arena.redis_url) as queue:
             queued, keys = (
-                sum(int(queue.llen(name)) for name in QUEUES),
+                sum(int(queue.llen(name)) for name in queues.ALL),
                 sum(queue.ttl(key) < 0 for key in queue.scan_iter(count=1_000)),
             )
         trees = {name: self.arena.tree(name) for name in self.arena.names}

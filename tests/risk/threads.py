@@ -51,6 +51,16 @@ def beside(work: Callable[[], T]) -> Iterator[Future[T]]:
         future.result(THREAD_SECONDS)
 
 
+def waiters() -> int:
+    """Return how many sessions wait for the end of this one's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+            " AND transactionid = pg_current_xact_id()::xid"
+        )
+        return int(cursor.fetchone()[0])
+
+
 @contextmanager
 def held_beside(hold: Callable[[], AbstractContextManager[object]]) -> Iterator[threading.Event]:
     """Hold something in a thread of its own, which says nothing, during the block; the event ends it earlier."""

@@ -189,7 +189,7 @@ def _concluded(
     except DuplicateOrderError:
         return _give_back(order, again=True)  # the next try looks it up and adopts it
     except RejectedError as error:
-        if order.purpose in SALES and resting.may_hold(order.symbol):
+        if _may_be_held(order):
             _log("order_not_taken", order, error)
             return _give_back(order, again=True)  # the next try takes it away first
         _log("order_rejected", order, error, is_final=True)
@@ -294,7 +294,7 @@ def _post_what_is_left(attempt: Attempt, available: Decimal | None, is_new: bool
             _take_away_what_rests(order)
         left = available if available is not None else _available(order)
         if left <= 0:
-            if order.purpose in SALES and resting.may_hold(order.symbol):
+            if _may_be_held(order):
                 raise _held_by_protection(order)
             _nothing_left(order, is_new)
             return None
@@ -325,6 +325,10 @@ def _take_away_what_rests(order: Order) -> None:
         left = read_broker(lambda: resting.take_away([order.symbol], broker=broker))
     if left:
         raise _held_by_protection(order)
+
+
+def _may_be_held(order: Order) -> bool:
+    return order.purpose in SALES and resting.may_hold(order.symbol)
 
 
 def _held_by_protection(order: Order) -> UnavailableError:

@@ -5,12 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from tests.factories import make_cycle, make_decision, make_order, make_saga
-from tests.risk.threads import at_once, beside
+from tests.risk.threads import at_once, beside, waiters
 from tests.trading.rebuilding import rebuilt_statuses, stored_statuses
 from tests.trading.scenes import ago, events_of
 from tests.waiting import wait_until
@@ -168,16 +168,6 @@ def test_move_that_waited_for_the_row_comes_after_what_was_told_meanwhile() -> N
 
     assert moved
     assert events_of(cycle) == ["cycle.told", "cycle.fail"]
-
-
-def waiters() -> int:
-    """Return how many sessions wait for the end of this one's transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-            " AND transactionid = pg_current_xact_id()::xid"
-        )
-        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db

@@ -1,7 +1,6 @@
 """Legs are taken into the book together, with the rows and events that each alone would have."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from connectors.base import BrokerOrder, BrokerOrderStatus, OrderType, Side
 from tests.factories import make_order
+from tests.risk.threads import beside, waiters
 from tests.waiting import wait_until
 from trading.core.statements.moved_rows import Beside
 from trading.models import Event, Order
@@ -110,49 +110,26 @@ def test_leg_that_somebody_meets_at_the_same_moment_is_taken_over(is_first: bool
     order = (
         sending() if is_first else make_order(status="accepted", order_class="bracket", acknowledged_at=AT)
     )
-    is_written, may_commit = threading.Event(), threading.Event()
+    is_written = threading.Event()
 
     def adopt() -> None:
-        try:
-            with transaction.atomic():
-                make_order(
-                    decision=None,
-                    purpose="external",
-                    side="sell",
-                    status="accepted",
-                    broker_order_id="broker-one-stop",
-                )
-                is_written.set()
-                assert may_commit.wait(120)
-        finally:
-            connection.close()
+        with transaction.atomic():
+            make_order(
+                decision=None,
+                purpose="external",
+                side="sell",
+                status="accepted",
+                broker_order_id="broker-one-stop",
+            )
+            is_written.set()
+            wait_until(lambda: waiters() > 0, what="the leg's insert waits for the stranger's")
 
-    def commit_once_somebody_waits() -> None:
-        try:
-            wait_until(lambda: waiting_sessions() > 0, what="the leg's insert waits for the stranger's")
-            may_commit.set()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as threads:
-        adopted = threads.submit(adopt)
+    with beside(adopt):
         assert is_written.wait(120)
-        watched = threads.submit(commit_once_somebody_waits)
         record_reported(order, bracket(order, "one"), [])
-        adopted.result()
-        watched.result()
 
     assert set(order.legs.values_list("purpose", flat=True)) == {"stop_loss", "take_profit"}
     assert not Order.objects.filter(purpose="external").exists()
-
-
-def waiting_sessions() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'transactionid'"
-        )
-        return int(cursor.fetchone()[0])
 
 
 def test_legs_of_which_one_is_known_leave_nothing_behind_when_they_are_stored_together() -> None:
