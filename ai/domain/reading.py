@@ -7,6 +7,7 @@ aloud and takes the one object that remains; where two remain and differ, nobody
 import json
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ _TAG = r"(?:think|thinking|thought|reasoning)"
 _THOUGHT = re.compile(rf"<{_TAG}>.*?</{_TAG}>|\[THINK\].*?\[/THINK\]", re.DOTALL | re.IGNORECASE)
 _THOUGHT_ENDS = re.compile(rf"</{_TAG}>|\[/THINK\]", re.IGNORECASE)
 _THOUGHT_BEGINS = re.compile(rf"<{_TAG}>|\[THINK\]", re.IGNORECASE)
+_JSON_BEGINS = re.compile(r"\{[ \t\n\r]*[\"}]")
 _OBJECT_BEGINS = re.compile(r"\{\s*(?:[\"']|\w+\s*:)")
 
 
@@ -81,7 +83,8 @@ def _is_json(text: str) -> bool:
 def _objects(text: str) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the outermost JSON objects of ``text``, and what stands between braces but is none.
 
-    Nothing is read from within something broken: a draft, an example or a wrapper is no answer.
+    Nothing is read from within something broken: a draft, an example or a wrapper is no answer. What cannot begin
+    an object is not tried: the library's error counts the lines in front of it, seconds for an answer all of braces.
     """
     decoder = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
     closings = _closings(text)
@@ -89,10 +92,12 @@ def _objects(text: str) -> tuple[list[dict[str, Any]], list[str]]:
     broken: list[str] = []
     position = text.find("{")
     while position >= 0:
-        try:
-            value, end = decoder.raw_decode(text, position)
-            found.append(value)
-        except (ValueError, RecursionError):
+        end = -1
+        if _JSON_BEGINS.match(text, position):
+            with suppress(ValueError, RecursionError):
+                value, end = decoder.raw_decode(text, position)
+                found.append(value)
+        if end < 0:
             end = _end_of_broken(text, position, closings)
             broken.append(text[position:end])
         position = text.find("{", end)

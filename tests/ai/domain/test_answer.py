@@ -189,6 +189,22 @@ def test_a_text_that_is_no_answer_holds_every_symbol(text: str) -> None:
     assert all(reasons(parsed, symbol) == [HoldReason.INVALID_ANSWER] for symbol in ASKED)
 
 
+def test_braces_that_begin_nothing_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each error of the library looks through all that stands in front of it."""
+    errors = list[int]()
+
+    class Counted(json.JSONDecodeError):
+        def __init__(self, msg: str, doc: str, pos: int) -> None:
+            errors.append(pos)
+            super().__init__(msg, doc, pos)
+
+    monkeypatch.setattr("json.decoder.JSONDecodeError", Counted)
+
+    parse_answer("{ {x" * 1000, ASKED)
+
+    assert 1 <= len(errors) < 10  # that the whole is no JSON is found by trying
+
+
 @pytest.mark.parametrize(
     "wrapped",
     [
