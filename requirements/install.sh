@@ -12,22 +12,28 @@ fail() {
     exit 1
 }
 
-# Prints "MINOR PROGRAM" for each Python 3.11 to 3.14 that can make virtual environments.
+names="python3.14 python3.13 python3.12 python3.11 python3 python"
+systems="/usr/bin/python3.14 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11"
+
+# Prints "MINOR OPTIMIZED PROGRAM" for each Python 3.11 to 3.14 that can make virtual environments, the best first.
+# OPTIMIZED is 1 where it was built with profiles, as distributions do and pyenv does not unless asked: a fifth less
+# time for all that runs. PYTHON, where set, is taken as it is.
 suitable() {
-    for program in ${PYTHON:-python3.14 python3.13 python3.12 python3.11 python3 python}; do
+    for program in ${PYTHON:-$names $systems}; do
         "$program" -c '
-import sys
+import sys, sysconfig
 minor = sys.version_info[1]
 if sys.version_info[0] == 3 and 11 <= minor <= 14:
     import ensurepip, venv
-    print(minor, sys.executable)
+    said = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    print(minor, int(said or sys.base_prefix == "/usr"), sys.executable)
 ' 2>/dev/null || true
-    done | sort -rn
+    done | sort -s -k 1,1nr -k 2,2nr
 }
 
 # Prints what was found instead, for the sentence.
 found_instead() {
-    for program in ${PYTHON:-python3.14 python3.13 python3.12 python3.11 python3 python}; do
+    for program in ${PYTHON:-$names}; do
         "$program" -c 'import sys; sys.stdout.write("%d.%d " % sys.version_info[:2])' 2>/dev/null || true
     done
 }
@@ -38,7 +44,7 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '
     exit 0
 fi
 
-python=$(suitable | head -n 1 | cut -d ' ' -f 2-)
+python=$(suitable | head -n 1 | cut -d ' ' -f 3-)
 if [ -z "$python" ]; then
     versions=$(found_instead | tr ' ' '\n' | sort -u | tr '\n' ' ')
     case " $versions" in

@@ -116,6 +116,24 @@ def test_a_python_without_venv_is_one_clear_sentence(project: Path) -> None:
     assert "its venv module is missing): install it, e.g. with: apt-get install python3-venv" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("said_first", "said_last"),
+    [("11 0", "11 1"), ("11 1", "12 0"), ("9 1", "11 0")],
+    ids=["built", "newer", "number"],
+)
+def test_the_newest_python_is_taken_and_of_two_the_optimized_one(
+    project: Path, said_first: str, said_last: str
+) -> None:
+    lesser, better = (
+        program(project / name, f"""[ "$1" = -c ] && echo {minor_and_build} "$0" """)
+        for name, minor_and_build in (("lesser", said_first), ("better", said_last))
+    )
+
+    done = make(project, "install", PYTHON=f"{lesser} {better}")
+
+    assert f"Installing requirements/runtime.txt into .venv with {better};" in done.stdout
+
+
 def test_no_network_is_one_clear_sentence(
     installed: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
