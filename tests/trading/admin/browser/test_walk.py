@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.test import RequestFactory
 from django.urls import NoReverseMatch, reverse
-from playwright.sync_api import ConsoleMessage, Page, Request, Response, expect
+from playwright.sync_api import ConsoleMessage, Page, Request, Response, ViewportSize, expect
 
 from orchestrator_project import urls
 from tests.factories import make_agent, make_approval, make_asset, make_decision, make_heartbeat, make_order
@@ -49,12 +49,16 @@ CUT = """() => [...document.querySelectorAll("#result_list :is(td, th)[data-labe
   .filter((one) => one.offsetParent)
   .filter((one) => one.scrollHeight > one.clientHeight + 2 || one.scrollWidth > one.clientWidth + 2)
   .slice(0, 3).map((one) => one.textContent.trim().slice(0, 80))"""
-FIELDS = "form[method=post] :is(input:not([type=hidden]), textarea), [form=several]"
+FIELDS = """() => {
+  const found = document.querySelectorAll("form[method=post] :is(input:not([type=hidden]), textarea), [form=several]");
+  const isSeen = (one) => one.checkVisibility({ visibilityProperty: true }) && one.getClientRects().length > 0;
+  return [...found].filter((one) => isSeen(one) && one.matches(":enabled")).slice(0, 40);
+}"""
 LOGIN = "/admin/login/"
 # A person's own password and way in: neither trades, sends, deletes nor releases.
 OWN_PASSWORD = ("/login/", "/password", "/logout/")
 PARTS = {"trading_approval_sum"}  # what a page asks for to put into itself
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+DESK, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 
 
 def addresses(may: HttpRequest, forms: list[str]) -> Iterator[str]:
@@ -106,7 +110,7 @@ def test_pages_have_no_violation_and_fit_a_phone_and_enter_sends_nothing(enter: 
 
     for where in list(addresses(may, forms)):  # every row is there before the first page
         here.clear()
-        page.set_viewport_size(DESK)
+        look_from(page, DESK)
         answer = page.goto(root + where)
         if answer is not None and answer.status not in (403, 405):  # what only takes answers is no page
             here += look_at(page, judged=where != reverse("docs"))
@@ -142,13 +146,18 @@ def press_enter_at_both_widths(page: Page, where: str) -> Counter[int]:
     if any(part in where for part in OWN_PASSWORD):
         return pressed
     for size in (PHONE, DESK):
-        page.set_viewport_size(size)
-        seen = page.locator(FIELDS).filter(visible=True).and_(page.locator(":enabled"))
-        fields = seen.element_handles()[:40]  # to find each anew takes longer than to press it
-        for field in fields:
-            field.press("Enter", no_wait_after=True)
-        pressed[size["width"]] += len(fields)
+        look_from(page, size)
+        # A locator that finds each anew takes longer than to press it.
+        for field in page.evaluate_handle(FIELDS).get_properties().values():
+            field.as_element().press("Enter", no_wait_after=True)
+            pressed[size["width"]] += 1
     return pressed
+
+
+def look_from(page: Page, size: ViewportSize) -> None:
+    """Take that size, which is not for nothing where the page has it."""
+    if page.viewport_size != size:
+        page.set_viewport_size(size)
 
 
 def missing(answer: Response) -> list[str]:
@@ -171,7 +180,7 @@ def look_at(page: Page, *, judged: bool) -> list[str]:
     for theme, rules in (("light", ALL), ("dark", COLOURS)) if judged else ():
         said = page.evaluate(JUDGE, {"dark": theme == "dark", "rules": rules})
         found += [f"{theme}: {one}" for one in said]
-    page.set_viewport_size(PHONE)
+    look_from(page, PHONE)
     if (over := page.evaluate(SIDEWAYS)) > 0:
         found.append(f"scrolls sideways by {over} px")
     if judged and (cut := page.evaluate(CUT)):
