@@ -16,6 +16,7 @@ from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from ai import gateway
 from connectors import departure
@@ -42,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the suites that kill processes have in common."""
     long = "the long form of tests/chaos and tests/events: 500 kills and more, 100 of relay and consumers"
     parser.getgroup("chaos").addoption("--long", action="store_true", default=False, help=long)
+
+
+def pytest_configure() -> None:
+    """Measure coverage at the price of the tests."""
+    measured.take_probes_out_seldom()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -72,8 +78,9 @@ def pytest_before_forks(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_own_process() -> None:
-    """Use the server that they share."""
+    """Use the server that they share, and say what ran where the run's others do."""
     forked.join()
+    measured.write_into_the_runs_folder()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,6 +107,22 @@ class QuickPBKDF2(hashers.PBKDF2PasswordHasher):
 def unknown_clocks() -> None:
     """Let each test begin as a new process: another one's venue may have told another market time."""
     clock_watch.forget()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_looked_at_once() -> Iterator[None]:
+    """Let the clients of tests, who load the middleware each for himself, share what it serves: the files stay."""
+    look, known = WhiteNoiseMiddleware.add_files_from_finders, dict[str, dict[str, object]]()
+
+    def look_once(middleware: WhiteNoiseMiddleware) -> None:
+        if middleware.static_prefix not in known:
+            look(middleware)
+            known[middleware.static_prefix] = dict(middleware.files)
+        middleware.files.update(known[middleware.static_prefix])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,8 @@ class _Run:
         """Run the tests that the other end of the channel asks for, as pytest's own ``wrap_session`` would."""
         told, _, options, _ = channel.receive()
         config, session = self._config, self._session
-        os.environ |= {"PYTEST_XDIST_WORKER": told["workerid"], "PYTEST_XDIST_TESTRUNUID": told["testrunuid"]}
+        named = {"PYTEST_XDIST_WORKER": told["workerid"], "PYTEST_XDIST_TESTRUNUID": told["testrunuid"]}
+        os.environ |= told["environment"] | named
         config.workerinput = told  # type: ignore[attr-defined]
         config.option.basetemp = options.get("basetemp")
         config._tmp_path_factory = TempPathFactory.from_config(config, _ispytest=True)  # type: ignore[attr-defined]
