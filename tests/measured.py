@@ -1,4 +1,4 @@
-"""Coverage of processes that tests start: the venue's, whose code few tests run in their own process."""
+"""Coverage: of the venue's processes, whose code few tests run in their own, and at what price in those of a run."""
 
 import os
 import sys
@@ -49,8 +49,8 @@ def leave_out_what_never_ran() -> None:
 
 def write_into_the_runs_folder() -> None:
     """Let slipcover know where: the process that a fork comes from was started before there was a folder."""
-    if _of_this_process() is not None:
-        sys.modules["slipcover.pytest_plugin"]._coverage_dir = os.environ.get("SLIPCOVER_COVERAGE_DIR")  # type: ignore[attr-defined]
+    if (plugin := _plugin()) is not None:
+        plugin._coverage_dir = os.environ.get("SLIPCOVER_COVERAGE_DIR")
 
 
 def take_probes_out_seldom() -> None:
@@ -79,4 +79,8 @@ def seldom(
 
 def _of_this_process() -> Any:
     """Return slipcover's own object in the processes of a run, where it measures."""
-    return getattr(sys.modules.get("slipcover.pytest_plugin"), "_slipcover_instance", None)
+    return getattr(_plugin(), "_slipcover_instance", None)
+
+
+def _plugin() -> Any:
+    return sys.modules.get("slipcover.pytest_plugin")

@@ -83,25 +83,33 @@ def _is_json(text: str) -> bool:
 def _objects(text: str) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the outermost JSON objects of ``text``, and what stands between braces but is none.
 
-    Nothing is read from within something broken: a draft, an example or a wrapper is no answer. What cannot begin
-    an object is not tried: the library's error counts the lines in front of it, seconds for an answer all of braces.
+    Nothing is read from within something broken: a draft, an example or a wrapper is no answer.
     """
-    decoder = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
     closings = _closings(text)
     found: list[dict[str, Any]] = []
     broken: list[str] = []
     position = text.find("{")
     while position >= 0:
-        end = -1
-        if _JSON_BEGINS.match(text, position):
-            with suppress(ValueError, RecursionError):
-                value, end = decoder.raw_decode(text, position)
-                found.append(value)
-        if end < 0:
+        if (read := _object_at(text, position)) is not None:
+            value, end = read
+            found.append(value)
+        else:
             end = _end_of_broken(text, position, closings)
             broken.append(text[position:end])
         position = text.find("{", end)
     return found, broken
+
+
+def _object_at(text: str, position: int) -> tuple[dict[str, Any], int] | None:
+    """Return the JSON object that begins with this brace, and where it ends; None where none does.
+
+    What cannot begin one is not tried: the library's error counts the lines in front of it, seconds of a core for an
+    answer all of braces.
+    """
+    if _JSON_BEGINS.match(text, position):
+        with suppress(ValueError, RecursionError):
+            return _DECODER.raw_decode(text, position)
+    return None
 
 
 def _end_of_broken(text: str, position: int, closings: dict[int, int]) -> int:
@@ -140,3 +148,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(digits: str) -> int | float:
     """Return the number; as a float when so long that ``int`` would refuse, and the whole text with it."""
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)

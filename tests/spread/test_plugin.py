@@ -45,6 +45,20 @@ def test_crash():
     os._exit(3)
 """
 
+SETS_LATER = """
+import os
+
+def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["SET_LATER"] = "yes"
+"""
+ASKS_FOR_IT = """
+import os
+
+def test_told():
+    assert os.environ["SET_LATER"] == "yes"
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -80,6 +94,24 @@ def test_tests_are_loaded_once_and_run_in_forks_with_names_of_their_own(project:
     (loader,) = pids(project, "loads")
     assert loader not in pids(project, "runs")
     assert len(set(pids(project, "runs"))) == 2
+
+
+@pytest.mark.parametrize("count", ["2", "auto"], ids=["begun at once", "begun when the count is known"])
+def test_forks_know_what_was_set_while_their_tests_were_collected(project: Path, count: str) -> None:
+    (project / "conftest.py").write_text(SETS_LATER)
+    (project / "test_set.py").write_text(ASKS_FOR_IT)
+
+    done = run(project, "-k", "told", "-n", count)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_nobody_collects_beside_who_only_lists_the_tests(project: Path) -> None:
+    done = run(project, "--collect-only", "-q")
+
+    assert "14 tests collected" in done.stdout
+    assert len(pids(project, "loads")) == 1
 
 
 def test_failure_is_told_with_its_values_and_what_it_wrote(project: Path) -> None:

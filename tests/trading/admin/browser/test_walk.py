@@ -123,7 +123,7 @@ def test_pages_have_no_violation_and_fit_a_phone_and_enter_sends_nothing(enter: 
         fields += press_enter_at_both_widths(page, where)
         assert posts == [], where
     here.clear()
-    page.set_viewport_size(DESK)
+    look_from(page, DESK)
     page.context.clear_cookies()
     page.goto(root + LOGIN)  # a request that had begun is seen by now
     here += look_at(page, judged=True)
@@ -147,7 +147,7 @@ def press_enter_at_both_widths(page: Page, where: str) -> Counter[int]:
         return pressed
     for size in (PHONE, DESK):
         look_from(page, size)
-        # A locator that finds each anew takes longer than to press it.
+        # Asked for once: a locator that finds each anew takes longer than to press it.
         for field in page.evaluate_handle(FIELDS).get_properties().values():
             field.as_element().press("Enter", no_wait_after=True)
             pressed[size["width"]] += 1
@@ -155,7 +155,7 @@ def press_enter_at_both_widths(page: Page, where: str) -> Counter[int]:
 
 
 def look_from(page: Page, size: ViewportSize) -> None:
-    """Take that size, which is not for nothing where the page has it."""
+    """Set the size of the window, unless it is that: the page is laid out anew each time."""
     if page.viewport_size != size:
         page.set_viewport_size(size)
 
